@@ -1,0 +1,142 @@
+//! A kernel with the opposite sign.
+
+use std::fmt;
+
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::simd::elementwise::scale;
+use crate::{Scalar, kernel_ops};
+
+/// A kernel with the opposite sign: what `-k` makes, and the second term of `a - b`.
+///
+/// # Definition
+///
+/// k(x, y) = −inner(x, y)
+///
+/// # Properties
+///
+/// Never guaranteed positive semi-definite: models refuse it unless told to allow indefinite kernels.
+/// Stationary if the inner kernel is.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Rbf::new(1.0) - Rbf::new(2.0);
+/// assert_eq!(kernel.eval(&[1.0], &[1.0])?, 0.0);
+/// assert_eq!(kernel.psd(), Psd::Never);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Neg<K> {
+    kernel: K,
+}
+
+kernel_ops!([K] Neg<K>);
+
+impl<K> Neg<K> {
+    /// The kernel with the opposite sign.
+    pub fn new(kernel: K) -> Self {
+        Self { kernel }
+    }
+
+    /// The kernel that is negated.
+    pub fn kernel(&self) -> &K {
+        &self.kernel
+    }
+}
+
+impl<K: Parameterized> Parameterized for Neg<K> {
+    fn name(&self) -> &str {
+        "neg"
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        visitor.child(Label::Only, &self.kernel);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        visitor.child(Label::Only, &mut self.kernel);
+    }
+}
+
+impl<K: Expr + Clone> Expr for Neg<K> {
+    fn children(&self) -> Vec<&dyn Expr> {
+        vec![&self.kernel]
+    }
+
+    fn psd(&self) -> Psd {
+        Psd::Never
+    }
+
+    fn stationary(&self) -> bool {
+        self.kernel.stationary()
+    }
+
+    fn differentiable(&self) -> bool {
+        self.kernel.differentiable()
+    }
+
+    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "-{}", Text::within(&self.kernel, Precedence::Call))
+    }
+
+    fn precedence(&self) -> Precedence {
+        Precedence::Product
+    }
+}
+
+impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Neg<K> {
+    #[inline]
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        -self.kernel.pairwise(x, y)
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        self.kernel.embed(points)
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        self.kernel.tile(pairs, out, scratch);
+        scale(out, T::from_f64(-1.0));
+    }
+
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        self.kernel.tile_diag(features, out);
+        scale(out, T::from_f64(-1.0));
+    }
+
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+        let mut negated = scratch.take(pairs.len());
+        negated.copy_from_slice(cotangent);
+        scale(&mut negated, T::from_f64(-1.0));
+        super::child_vjp(&self.kernel, pairs, &negated, theta, scratch);
+        scratch.give(negated);
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        let negated: Vec<T> = cotangent.iter().map(|&c| -c).collect();
+        self.kernel.tile_diag_vjp(features, &negated, theta, gradients);
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        self.kernel.embed_vjp(points, features, gradients, theta);
+    }
+}

@@ -1,0 +1,234 @@
+//! The product of kernels.
+
+use std::fmt;
+
+use super::parts::{self, KernelParts, Parts, each_with_theta};
+use crate::kernel::dynamic::DynKernel;
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::params::{Parameterized, Visitor, VisitorMut};
+use crate::simd::elementwise::multiply;
+use crate::{Scalar, kernel_ops};
+
+/// The product of kernels: `Product<(A, B)>` is what `a * b` makes, `Product<Vec<DynKernel>>` is a
+/// flat product of any number, built at run time.
+///
+/// # Definition
+///
+/// k(x, y) = Πᵢ kᵢ(x, y): the covariance of a product of independent processes of zero mean.
+///
+/// # Properties
+///
+/// Positive semi-definite where all factors are (Schur's product theorem); stationary if all are.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let locally_periodic = Rbf::new(2.0) * Periodic::new(1.0, 3.0);
+/// let sine = (std::f64::consts::PI / 3.0).sin();
+/// let expected = (-1.0f64 / 8.0 - 2.0 * sine * sine).exp();
+/// assert!((locally_periodic.eval(&[5.0], &[6.0])? - expected).abs() < 1e-15);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.4.
+#[derive(Clone, Debug)]
+pub struct Product<P> {
+    parts: P,
+}
+
+kernel_ops!([P] Product<P>);
+
+impl<A, B> Product<(A, B)> {
+    /// The product of two kernels.
+    pub fn new(left: A, right: B) -> Self {
+        Self { parts: (left, right) }
+    }
+}
+
+impl Product<Vec<DynKernel>> {
+    /// The flat product of any number of kernels, or `None` if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let factors: Vec<DynKernel> = (1..4).map(|value| Constant::new(value as f64).dynamic()).collect();
+    /// let kernel = Product::flat(factors).unwrap();
+    /// assert_eq!(kernel.eval(&[2.0], &[2.0])?, 6.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn flat(factors: Vec<DynKernel>) -> Option<Self> {
+        (!factors.is_empty()).then_some(Self { parts: factors })
+    }
+
+    pub(crate) fn of_factors(factors: Vec<DynKernel>) -> Self {
+        Self { parts: factors }
+    }
+}
+
+impl<P> Product<P> {
+    /// The factors.
+    pub fn parts(&self) -> &P {
+        &self.parts
+    }
+
+    /// The factors, taken out.
+    pub fn into_parts(self) -> P {
+        self.parts
+    }
+}
+
+impl<P: Parts> Parameterized for Product<P> {
+    fn name(&self) -> &str {
+        "product"
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        self.parts.visit(visitor);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        self.parts.visit_mut(visitor);
+    }
+}
+
+impl<P: Parts> Expr for Product<P> {
+    fn children(&self) -> Vec<&dyn Expr> {
+        self.parts.exprs()
+    }
+
+    fn psd(&self) -> Psd {
+        self.children().into_iter().map(Expr::psd).min().unwrap_or(Psd::Always)
+    }
+
+    fn stationary(&self) -> bool {
+        self.children().into_iter().all(Expr::stationary)
+    }
+
+    fn differentiable(&self) -> bool {
+        self.children().into_iter().all(Expr::differentiable)
+    }
+
+    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, factor) in self.children().into_iter().enumerate() {
+            let (separator, binding) = if index == 0 { ("", Precedence::Product) } else { (" * ", Precedence::Call) };
+            write!(f, "{separator}{}", Text::within(factor, binding))?;
+        }
+        Ok(())
+    }
+
+    fn precedence(&self) -> Precedence {
+        Precedence::Product
+    }
+}
+
+impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
+    #[inline]
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let factors = self.parts.kernels().map(|factor| factor.pairwise(x, y));
+        factors.reduce(|product, factor| product * factor).unwrap_or_else(|| T::from_f64(1.0))
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        parts::embed(&self.parts, points)
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        let mut other = scratch.take(pairs.len());
+        for (index, factor) in self.parts.kernels().enumerate() {
+            if index == 0 {
+                factor.tile(&pairs.child(index), out, scratch);
+            } else {
+                factor.tile(&pairs.child(index), &mut other, scratch);
+                multiply(out, &other);
+            }
+        }
+        scratch.give(other);
+    }
+
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        let mut other = vec![T::from_f64(0.0); out.len()];
+        for (index, factor) in self.parts.kernels().enumerate() {
+            if index == 0 {
+                factor.tile_diag(features.child(index), out);
+            } else {
+                factor.tile_diag(features.child(index), &mut other);
+                multiply(out, &other);
+            }
+        }
+    }
+
+    /// The cotangent of a factor is that of the product times all other factors: no division, so
+    /// that a zero in one factor loses nothing.
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+        let values: Vec<Vec<T>> = self
+            .parts
+            .kernels()
+            .enumerate()
+            .map(|(index, factor)| {
+                let mut value = scratch.take(pairs.len());
+                factor.tile(&pairs.child(index), &mut value, scratch);
+                value
+            })
+            .collect();
+        let mut others = scratch.take(pairs.len());
+        each_with_theta(&self.parts, theta, |index, factor, theta| {
+            others.copy_from_slice(cotangent);
+            multiply_others(&mut others, &values, index);
+            factor.tile_vjp(&pairs.child(index), &values[index], &others, theta, scratch);
+        });
+        values.into_iter().chain([others]).for_each(|buffer| scratch.give(buffer));
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        let values: Vec<Vec<T>> = self
+            .parts
+            .kernels()
+            .enumerate()
+            .map(|(index, factor)| {
+                let mut value = vec![T::from_f64(0.0); cotangent.len()];
+                factor.tile_diag(features.child(index), &mut value);
+                value
+            })
+            .collect();
+        each_with_theta(&self.parts, theta, |index, factor, theta| {
+            let mut others = cotangent.to_vec();
+            multiply_others(&mut others, &values, index);
+            factor.tile_diag_vjp(features.child(index), &others, theta, gradients);
+        });
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        parts::embed_vjp(&self.parts, points, features, gradients, theta);
+    }
+}
+
+/// Multiplies by all values but one.
+fn multiply_others<T: Scalar>(out: &mut [T], values: &[Vec<T>], except: usize) {
+    for (index, value) in values.iter().enumerate() {
+        if index != except {
+            multiply(out, value);
+        }
+    }
+}

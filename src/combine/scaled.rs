@@ -1,0 +1,188 @@
+//! A kernel times a number.
+
+use std::fmt;
+
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::params::{Constraint, Label, Parameter, Parameterized, Visitor, VisitorMut};
+use crate::simd::{dot, elementwise::scale};
+use crate::{Error, Result, Scalar, kernel_ops};
+
+/// A kernel times a number: what `2.0 * k` and `k * 2.0` make. For a kernel with unit diagonal, the
+/// factor is the variance of the process.
+///
+/// # Definition
+///
+/// k(x, y) = c · inner(x, y)
+///
+/// # Hyperparameters
+///
+/// | name | symbol | constraint |
+/// |---|---|---|
+/// | `factor` | c | positive if it starts positive, else any finite number |
+///
+/// # Properties
+///
+/// Positive semi-definite where the inner kernel is, if c ≥ 0; stationary if the inner kernel is.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = 2.5 * Rbf::new(1.0);
+/// assert_eq!(kernel.eval(&[1.0], &[1.0])?, 2.5);
+/// assert_eq!((kernel + Rbf::new(3.0)).eval(&[1.0], &[1.0])?, 3.5);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.4.
+#[derive(Clone, Debug)]
+pub struct Scaled<K> {
+    factor: Parameter,
+    kernel: K,
+}
+
+kernel_ops!([K] Scaled<K>);
+
+impl<K> Scaled<K> {
+    /// The kernel times a factor.
+    ///
+    /// # Panics
+    ///
+    /// If the factor is not finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(factor: f64, kernel: K) -> Self {
+        crate::error::literal(Self::try_new(factor, kernel))
+    }
+
+    /// The kernel times a factor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] if the factor is not finite.
+    pub fn try_new(factor: f64, kernel: K) -> Result<Self, Error> {
+        let constraint = if factor > 0.0 { Constraint::Positive } else { Constraint::Real };
+        Ok(Self { factor: Parameter::new("factor", factor, constraint)?, kernel })
+    }
+
+    /// The factor.
+    pub fn factor(&self) -> f64 {
+        self.factor.value()
+    }
+
+    /// The kernel that is scaled.
+    pub fn kernel(&self) -> &K {
+        &self.kernel
+    }
+}
+
+impl<K: Parameterized> Parameterized for Scaled<K> {
+    fn name(&self) -> &str {
+        "scaled"
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        visitor.parameter(self.factor.view("factor"));
+        visitor.child(Label::Only, &self.kernel);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        visitor.parameter(self.factor.view_mut("factor"));
+        visitor.child(Label::Only, &mut self.kernel);
+    }
+}
+
+impl<K: Expr + Clone> Expr for Scaled<K> {
+    fn children(&self) -> Vec<&dyn Expr> {
+        vec![&self.kernel]
+    }
+
+    fn psd(&self) -> Psd {
+        if self.factor() >= 0.0 { self.kernel.psd() } else { Psd::Never }
+    }
+
+    fn stationary(&self) -> bool {
+        self.kernel.stationary()
+    }
+
+    fn differentiable(&self) -> bool {
+        self.kernel.differentiable()
+    }
+
+    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} * {}", self.factor(), Text::within(&self.kernel, Precedence::Call))
+    }
+
+    fn precedence(&self) -> Precedence {
+        Precedence::Product
+    }
+}
+
+impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Scaled<K> {
+    #[inline]
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        T::from_f64(self.factor()) * self.kernel.pairwise(x, y)
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        self.kernel.embed(points)
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        self.kernel.tile(pairs, out, scratch);
+        scale(out, T::from_f64(self.factor()));
+    }
+
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        self.kernel.tile_diag(features, out);
+        scale(out, T::from_f64(self.factor()));
+    }
+
+    // The inner kernel's value is evaluated anew: dividing the own one by a factor of 0 would lose it.
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+        let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
+        let mut value = scratch.take(pairs.len());
+        self.kernel.tile(pairs, &mut value, scratch);
+        *in_factor += dot(cotangent, &value).to_f64();
+        let mut scaled = scratch.take(pairs.len());
+        scaled.copy_from_slice(cotangent);
+        scale(&mut scaled, T::from_f64(self.factor()));
+        self.kernel.tile_vjp(pairs, &value, &scaled, in_kernel, scratch);
+        scratch.give(value);
+        scratch.give(scaled);
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
+        let mut value = vec![T::from_f64(0.0); cotangent.len()];
+        self.kernel.tile_diag(features, &mut value);
+        *in_factor += dot(cotangent, &value).to_f64();
+        value.copy_from_slice(cotangent);
+        scale(&mut value, T::from_f64(self.factor()));
+        self.kernel.tile_diag_vjp(features, &value, in_kernel, gradients);
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        if let Some((_, in_kernel)) = theta.split_first_mut() {
+            self.kernel.embed_vjp(points, features, gradients, in_kernel);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The sum of kernels.
+
+use std::fmt;
+
+use super::parts::{self, KernelParts, Parts, each_with_theta};
+use crate::kernel::dynamic::DynKernel;
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::params::{Parameterized, Visitor, VisitorMut};
+use crate::simd::elementwise::add;
+use crate::{Scalar, kernel_ops};
+
+/// The sum of kernels: `Sum<(A, B)>` is what `a + b` makes, `Sum<Vec<DynKernel>>` is a flat sum of
+/// any number, built at run time.
+///
+/// # Definition
+///
+/// k(x, y) = Σᵢ kᵢ(x, y): the covariance of a sum of independent processes.
+///
+/// # Properties
+///
+/// Positive semi-definite where all terms are; stationary if all are.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Rbf::new(1.0) + Linear::new(2.0);
+/// let expected = (-0.5f64).exp() + 2.0 * 6.0;
+/// assert!((kernel.eval(&[2.0], &[3.0])? - expected).abs() < 1e-14);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.4.
+#[derive(Clone, Debug)]
+pub struct Sum<P> {
+    parts: P,
+}
+
+kernel_ops!([P] Sum<P>);
+
+impl<A, B> Sum<(A, B)> {
+    /// The sum of two kernels.
+    pub fn new(left: A, right: B) -> Self {
+        Self { parts: (left, right) }
+    }
+}
+
+impl Sum<Vec<DynKernel>> {
+    /// The flat sum of any number of kernels, or `None` if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let terms: Vec<DynKernel> = (1..4).map(|value| Constant::new(value as f64).dynamic()).collect();
+    /// let kernel = Sum::flat(terms).unwrap();
+    /// assert_eq!(kernel.eval(&[2.0], &[2.0])?, 6.0);
+    /// assert!(Sum::flat(Vec::new()).is_none());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn flat(terms: Vec<DynKernel>) -> Option<Self> {
+        (!terms.is_empty()).then_some(Self { parts: terms })
+    }
+
+    pub(crate) fn of_terms(terms: Vec<DynKernel>) -> Self {
+        Self { parts: terms }
+    }
+}
+
+impl<P> Sum<P> {
+    /// The terms.
+    pub fn parts(&self) -> &P {
+        &self.parts
+    }
+
+    /// The terms, taken out.
+    pub fn into_parts(self) -> P {
+        self.parts
+    }
+}
+
+impl<P: Parts> Parameterized for Sum<P> {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        self.parts.visit(visitor);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        self.parts.visit_mut(visitor);
+    }
+}
+
+impl<P: Parts> Expr for Sum<P> {
+    fn children(&self) -> Vec<&dyn Expr> {
+        self.parts.exprs()
+    }
+
+    fn psd(&self) -> Psd {
+        self.children().into_iter().map(Expr::psd).min().unwrap_or(Psd::Always)
+    }
+
+    fn stationary(&self) -> bool {
+        self.children().into_iter().all(Expr::stationary)
+    }
+
+    fn differentiable(&self) -> bool {
+        self.children().into_iter().all(Expr::differentiable)
+    }
+
+    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, term) in self.children().into_iter().enumerate() {
+            if index == 0 {
+                write!(f, "{}", Text::within(term, Precedence::Sum))?;
+                continue;
+            }
+            let text = Text::within(term, Precedence::Product).to_string();
+            match text.strip_prefix('-') {
+                Some(positive) => write!(f, " - {positive}")?,
+                None => write!(f, " + {text}")?,
+            }
+        }
+        Ok(())
+    }
+
+    fn precedence(&self) -> Precedence {
+        Precedence::Sum
+    }
+}
+
+impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Sum<P> {
+    #[inline]
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let terms = self.parts.kernels().map(|term| term.pairwise(x, y));
+        terms.reduce(|sum, term| sum + term).unwrap_or_default()
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        parts::embed(&self.parts, points)
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        let mut other = scratch.take(pairs.len());
+        for (index, term) in self.parts.kernels().enumerate() {
+            if index == 0 {
+                term.tile(&pairs.child(index), out, scratch);
+            } else {
+                term.tile(&pairs.child(index), &mut other, scratch);
+                add(out, &other);
+            }
+        }
+        scratch.give(other);
+    }
+
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        let mut other = vec![T::from_f64(0.0); out.len()];
+        for (index, term) in self.parts.kernels().enumerate() {
+            if index == 0 {
+                term.tile_diag(features.child(index), out);
+            } else {
+                term.tile_diag(features.child(index), &mut other);
+                add(out, &other);
+            }
+        }
+    }
+
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+        each_with_theta(&self.parts, theta, |index, term, theta| {
+            super::child_vjp(term, &pairs.child(index), cotangent, theta, scratch);
+        });
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        each_with_theta(&self.parts, theta, |index, term, theta| {
+            term.tile_diag_vjp(features.child(index), cotangent, theta, gradients);
+        });
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        parts::embed_vjp(&self.parts, points, features, gradients, theta);
+    }
+}

@@ -1,0 +1,198 @@
+//! The one error type of the crate.
+
+use std::ops::Range;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, where, what was expected, and what to do.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let error = Rbf::try_new(-1.0).unwrap_err();
+/// assert!(matches!(error, Error::Parameter { .. }));
+/// assert!(error.to_string().contains("lengthscale"));
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A value that a parameter's constraint refuses.
+    #[error("parameter `{path}` was given {value}, but must be {expected}")]
+    Parameter {
+        /// The path or the name of the parameter.
+        path: String,
+        /// The value that was refused.
+        value: f64,
+        /// What the constraint asks for, in words.
+        expected: String,
+    },
+
+    /// A path that names no parameter.
+    #[error("no parameter `{path}`{}", suggestion(nearest))]
+    UnknownPath {
+        /// The path that was asked for.
+        path: String,
+        /// The existing paths that are spelt most like it, best first.
+        nearest: Vec<String>,
+    },
+
+    /// An array whose shape does not fit.
+    #[error("{what} has shape {found:?}, but {expected} was expected")]
+    Shape {
+        /// The array in question.
+        what: String,
+        /// What was expected, in words or numbers.
+        expected: String,
+        /// Rows and columns that were found.
+        found: (usize, usize),
+    },
+
+    /// Points with too few or too many dimensions for a kernel.
+    #[error("`{kernel}` {needs}, but the points have {found} dimension(s)")]
+    Dimension {
+        /// The subexpression that refuses the points, as text.
+        kernel: String,
+        /// What it needs, as a clause: "reads dimension 3".
+        needs: String,
+        /// The number of dimensions of the points that it was given.
+        found: usize,
+    },
+
+    /// A NaN or an infinity in data.
+    #[error("{what}[{row}, {col}] is {value}; remove or mask the row, or impute it")]
+    NonFinite {
+        /// The array in question.
+        what: String,
+        /// Row of the first such entry.
+        row: usize,
+        /// Column of the first such entry.
+        col: usize,
+        /// The entry.
+        value: f64,
+    },
+
+    /// An array without rows or columns where at least one is needed.
+    #[error("{what} is empty; at least one row and one column are needed")]
+    Empty {
+        /// The array in question.
+        what: String,
+    },
+
+    /// A matrix that stayed indefinite with the largest jitter allowed.
+    #[error(
+        "the matrix is not positive definite: pivot {pivot} failed with jitter {jitter:e} on a mean diagonal of {mean_diagonal:e}; \
+         look for duplicate points or a kernel that is not positive semi-definite, or allow a larger jitter"
+    )]
+    NotPositiveDefinite {
+        /// Row of the first pivot that was not positive.
+        pivot: usize,
+        /// The last jitter that was tried, as an absolute amount.
+        jitter: f64,
+        /// The mean of the diagonal before any jitter.
+        mean_diagonal: f64,
+    },
+
+    /// A kernel that is not guaranteed positive semi-definite, given to a model.
+    #[error(
+        "`{kernel}` is not guaranteed to be positive semi-definite in {dim} dimension(s); a model takes it only if told to allow indefinite kernels"
+    )]
+    Indefinite {
+        /// The subexpression, as text.
+        kernel: String,
+        /// The dimension of the points.
+        dim: usize,
+    },
+
+    /// A gradient asked of a kernel that has none.
+    #[error(
+        "`{path}` has no vector-Jacobian product; write `tile_vjp` and its kin for it and return `true` from `differentiable`, or freeze nothing less than its use"
+    )]
+    NotDifferentiable {
+        /// The path of the node.
+        path: String,
+    },
+
+    /// A variance that came out negative beyond rounding.
+    #[error(
+        "the variance at row {row} is {value:e}, below zero by more than rounding explains; the covariance matrix is too ill-conditioned: allow more jitter or noise"
+    )]
+    NegativeVariance {
+        /// Row of the first such variance.
+        row: usize,
+        /// The variance.
+        value: f64,
+    },
+
+    /// A setting outside what an algorithm can work with.
+    #[error("{name} is {found}, but {expected}")]
+    Setting {
+        /// The setting's name.
+        name: String,
+        /// The value found.
+        found: String,
+        /// What is needed, as a clause: "must be at least 1".
+        expected: String,
+    },
+
+    /// An optimiser that could not go on.
+    #[error("optimisation stopped at step {step}: {reason}")]
+    Optimisation {
+        /// The step at which it stopped.
+        step: usize,
+        /// Why.
+        reason: String,
+    },
+
+    /// A range of rows that lies outside an array.
+    #[error("rows {start}..{end} lie outside {what}, which has {len}")]
+    Rows {
+        /// The array in question.
+        what: String,
+        /// First row asked for.
+        start: usize,
+        /// One past the last row asked for.
+        end: usize,
+        /// The rows that there are.
+        len: usize,
+    },
+}
+
+impl Error {
+    /// An [`Error::Shape`].
+    pub(crate) fn shape(what: &str, expected: impl Into<String>, found: (usize, usize)) -> Self {
+        Self::Shape { what: what.to_owned(), expected: expected.into(), found }
+    }
+
+    /// An [`Error::Setting`].
+    pub(crate) fn setting(name: &str, found: impl ToString, expected: &str) -> Self {
+        Self::Setting { name: name.to_owned(), found: found.to_string(), expected: expected.to_owned() }
+    }
+
+    /// An [`Error::Rows`].
+    pub(crate) fn rows(what: &str, rows: Range<usize>, len: usize) -> Self {
+        Self::Rows { what: what.to_owned(), start: rows.start, end: rows.end, len }
+    }
+}
+
+fn suggestion(nearest: &[String]) -> String {
+    if nearest.is_empty() {
+        return String::new();
+    }
+    let quoted: Vec<String> = nearest.iter().map(|path| format!("`{path}`")).collect();
+    format!("; did you mean {}?", quoted.join(" or "))
+}
+
+/// The value of a constructor that a literal mistake makes panic, at the caller's line.
+#[track_caller]
+pub(crate) fn literal<V>(result: Result<V>) -> V {
+    match result {
+        Ok(value) => value,
+        // A documented panic of the constructors named `new`, which are for literals; data goes
+        // through `try_new`.
+        #[allow(clippy::panic)]
+        Err(error) => panic!("{error}"),
+    }
+}

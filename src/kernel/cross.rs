@@ -1,0 +1,193 @@
+//! The cross-covariance of two sets of points, and its product with a matrix.
+
+use std::ops::Range;
+
+use faer::linalg::matmul::matmul;
+use faer::prelude::ReborrowMut;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+
+use super::features::{Embedding, Points};
+use super::gram::write;
+use super::tile::{COLS, Pairs, ROWS, Scratch};
+use super::{Kernel, check_points};
+use crate::{Error, Result, Scalar};
+
+/// Blocks with fewer entries than this are not worth a task of their own.
+const TASK: usize = 512 * 512;
+
+/// Writes K(X, Z) into `out`: n × m for n points X and m points Z.
+///
+/// # Errors
+///
+/// [`Error::Shape`] if `out` is not n × m, or the two sets differ in dimension; [`Error::Dimension`]
+/// if the kernel cannot read points of this dimension. `out` is then untouched.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let (x, z) = (mat![[1.0, 2.0], [3.0, 4.0]], mat![[1.0, 1.0]]);
+/// let mut out = Mat::zeros(2, 1);
+/// mercer::kernel::cross_into(&Linear::new(0.5), x.as_ref(), z.as_ref(), out.as_mut(), Par::Seq)?;
+/// assert_eq!(out, mat![[1.5], [3.5]]);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub fn cross_into<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    z: MatRef<'_, T>,
+    out: MatMut<'_, T>,
+    par: Par,
+) -> Result<()> {
+    let (x, z) = embed_both(kernel, x, z)?;
+    let shape = (x.input.len(), z.input.len());
+    if (out.nrows(), out.ncols()) != shape {
+        return Err(Error::shape("the output", format!("{} x {}", shape.0, shape.1), (out.nrows(), out.ncols())));
+    }
+    let job = Job { kernel, x: &x, z: &z, parallel: !matches!(par, Par::Seq) };
+    job.rectangle(0..shape.0, 0..shape.1, out, &mut Workspace::new(&job));
+    Ok(())
+}
+
+/// Writes K(X, Z) V into `out`, without storing K: n × p for n points X, m points Z and V of m × p.
+///
+/// Takes O(n·m·(D + p)) time for most kernels, and a few tiles and p columns of scratch.
+///
+/// # Errors
+///
+/// As [`cross_into`], and [`Error::Shape`] if V does not have m rows.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let (x, z, v) = (mat![[1.0], [2.0]], mat![[1.0], [3.0]], mat![[10.0], [1.0]]);
+/// let mut out = Mat::zeros(2, 1);
+/// mercer::kernel::matmul_into(&Linear::new(1.0), x.as_ref(), z.as_ref(), v.as_ref(), out.as_mut(), Par::Seq)?;
+/// assert_eq!(out, mat![[13.0], [26.0]]);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub fn matmul_into<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    z: MatRef<'_, T>,
+    v: MatRef<'_, T>,
+    out: MatMut<'_, T>,
+    par: Par,
+) -> Result<()> {
+    let (x, z) = embed_both(kernel, x, z)?;
+    if v.nrows() != z.input.len() {
+        return Err(Error::shape(
+            "v",
+            format!("{} rows, one for each point of z", z.input.len()),
+            (v.nrows(), v.ncols()),
+        ));
+    }
+    let shape = (x.input.len(), v.ncols());
+    if (out.nrows(), out.ncols()) != shape {
+        return Err(Error::shape("the output", format!("{} x {}", shape.0, shape.1), (out.nrows(), out.ncols())));
+    }
+    let job = Job { kernel, x: &x, z: &z, parallel: !matches!(par, Par::Seq) };
+    job.product(0..shape.0, v, out);
+    Ok(())
+}
+
+/// Checks and embeds two sets of points for the same kernel.
+pub(super) fn embed_both<'a, T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'a, T>,
+    z: MatRef<'a, T>,
+) -> Result<(Embedding<'a, T>, Embedding<'a, T>)> {
+    check_points(kernel, "x", x.nrows(), x.ncols())?;
+    if z.ncols() != x.ncols() {
+        return Err(Error::shape("z", format!("{} column(s), as x has", x.ncols()), (z.nrows(), z.ncols())));
+    }
+    Ok((Embedding::new(kernel, Points::new(x)), Embedding::new(kernel, Points::new(z))))
+}
+
+struct Job<'a, T: Scalar> {
+    kernel: &'a dyn Kernel<T>,
+    x: &'a Embedding<'a, T>,
+    z: &'a Embedding<'a, T>,
+    parallel: bool,
+}
+
+struct Workspace<T: Scalar> {
+    scratch: Scratch<T>,
+    tile: Vec<T>,
+}
+
+impl<T: Scalar> Workspace<T> {
+    fn new(job: &Job<'_, T>) -> Self {
+        Self { scratch: Scratch::new(job.x, job.z), tile: Vec::new() }
+    }
+}
+
+/// Rows of a tile with so many columns: the usual number of entries, also where columns are few.
+fn tile_rows(cols: usize) -> usize {
+    if cols >= COLS { ROWS } else { (ROWS * COLS / cols.max(1)).next_multiple_of(ROWS) }
+}
+
+impl<T: Scalar> Job<'_, T> {
+    fn rectangle(&self, rows: Range<usize>, cols: Range<usize>, mut out: MatMut<'_, T>, workspace: &mut Workspace<T>) {
+        if self.parallel && rows.len() * cols.len() >= TASK {
+            let by_rows = rows.len() >= cols.len();
+            let longer = if by_rows { rows.clone() } else { cols.clone() };
+            let half = (longer.len() / 2).next_multiple_of(ROWS);
+            let (first, last) = (longer.start..longer.start + half, longer.start + half..longer.end);
+            let (a, b) = if by_rows { out.split_at_row_mut(half) } else { out.split_at_col_mut(half) };
+            let order = |part: Range<usize>| if by_rows { (part, cols.clone()) } else { (rows.clone(), part) };
+            let ((rows_a, cols_a), (rows_b, cols_b)) = (order(first), order(last));
+            rayon::join(
+                || self.rectangle(rows_a, cols_a, a, workspace),
+                || self.rectangle(rows_b, cols_b, b, &mut Workspace::new(self)),
+            );
+            return;
+        }
+        let step = tile_rows(cols.len());
+        for col in (0..cols.len()).step_by(COLS) {
+            let width = COLS.min(cols.len() - col);
+            for row in (0..rows.len()).step_by(step) {
+                let height = step.min(rows.len() - row);
+                let (first_row, first_col) = (rows.start + row, cols.start + col);
+                let tile = self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
+                write(tile, out.rb_mut().submatrix_mut(row, col, height, width));
+            }
+        }
+    }
+
+    /// K(X, Z) V for some rows of X; each row is summed over tiles in order, whatever the threads.
+    fn product(&self, rows: Range<usize>, v: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+        if self.parallel && rows.len() > ROWS && rows.len() * self.z.input.len() >= TASK {
+            let half = (rows.len() / 2).next_multiple_of(ROWS);
+            let (a, b) = out.split_at_row_mut(half);
+            let middle = rows.start + half;
+            rayon::join(|| self.product(rows.start..middle, v, a), || self.product(middle..rows.end, v, b));
+            return;
+        }
+        let mut workspace = Workspace::new(self);
+        for row in (0..rows.len()).step_by(ROWS) {
+            let height = ROWS.min(rows.len() - row);
+            let mut sum = Mat::<T>::zeros(height, v.ncols());
+            for col in (0..self.z.input.len()).step_by(COLS) {
+                let width = COLS.min(self.z.input.len() - col);
+                let first = rows.start + row;
+                let tile = self.evaluate(first..first + height, col..col + width, &mut workspace);
+                let tile = MatRef::from_column_major_slice(tile, height, width);
+                matmul(sum.as_mut(), Accum::Add, tile, v.subrows(col, width), T::from_f64(1.0), Par::Seq);
+            }
+            out.rb_mut().subrows_mut(row, height).copy_from(&sum);
+        }
+    }
+
+    fn evaluate<'w>(&self, rows: Range<usize>, cols: Range<usize>, workspace: &'w mut Workspace<T>) -> &'w [T] {
+        let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, false);
+        workspace.scratch.begin_block();
+        workspace.tile.resize(pairs.len().max(workspace.tile.len()), T::from_f64(0.0));
+        let tile = &mut workspace.tile[..pairs.len()];
+        self.kernel.tile(&pairs, tile, &mut workspace.scratch);
+        tile
+    }
+}

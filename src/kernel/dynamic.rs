@@ -1,0 +1,210 @@
+//! Kernels as values whose type is known at run time.
+
+use std::any::Any;
+use std::fmt;
+
+use super::ops::Compose;
+use super::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch};
+use crate::combine::{Product, Sum};
+use crate::params::{Parameterized, Visitor, VisitorMut};
+use crate::{Result, Scalar};
+
+/// A kernel at both precisions: what a [`DynKernel`] can hold. Implemented for every type that is a
+/// [`Kernel`] of `f32` and of `f64`.
+pub trait AnyKernel: Kernel<f32> + Kernel<f64> {
+    #[doc(hidden)]
+    fn into_terms(self: Box<Self>) -> Vec<DynKernel>;
+    #[doc(hidden)]
+    fn into_factors(self: Box<Self>) -> Vec<DynKernel>;
+    #[doc(hidden)]
+    fn as_parameterized_mut(&mut self) -> &mut dyn Parameterized;
+}
+
+impl<K: Kernel<f32> + Kernel<f64> + 'static> AnyKernel for K {
+    fn into_terms(self: Box<Self>) -> Vec<DynKernel> {
+        cast::<Box<K>, Box<Sum<Vec<DynKernel>>>>(self)
+            .map_or_else(|kernel| vec![DynKernel(kernel)], |sum| sum.into_parts())
+    }
+
+    fn into_factors(self: Box<Self>) -> Vec<DynKernel> {
+        cast::<Box<K>, Box<Product<Vec<DynKernel>>>>(self)
+            .map_or_else(|kernel| vec![DynKernel(kernel)], |product| product.into_parts())
+    }
+
+    fn as_parameterized_mut(&mut self) -> &mut dyn Parameterized {
+        self
+    }
+}
+
+dyn_clone::clone_trait_object!(AnyKernel);
+
+/// The value as a `B`, if that is what its type `A` is.
+fn cast<A: 'static, B: 'static>(value: A) -> std::result::Result<B, A> {
+    let mut value = Some(value);
+    let cast = (&mut value as &mut dyn Any).downcast_mut::<Option<B>>().and_then(Option::take);
+    match (cast, value) {
+        (Some(cast), _) => Ok(cast),
+        (None, Some(value)) => Err(value),
+        (None, None) => unreachable!("the value is only taken out by the cast"),
+    }
+}
+
+/// Any kernel, in a box: for expressions that are built at run time, kept in collections, or named
+/// without their type.
+///
+/// It gives the same bits as what it holds, at the cost of one virtual call per tile and node. Sums
+/// and products of boxed kernels are flat: `a + b + c` has three terms, however it was built.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let mut kernel = Rbf::new(1.0).dynamic();
+/// for period in [1.0, 7.0] {
+///     kernel = kernel + 0.5 * Periodic::new(1.0, period);
+/// }
+/// assert_eq!(
+///     kernel.to_string(),
+///     "rbf(lengthscale=1) + 0.5 * periodic(lengthscale=1, period=1) + 0.5 * periodic(lengthscale=1, period=7)",
+/// );
+/// assert_eq!(kernel.get("sum[2].scaled.periodic.period")?, 7.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct DynKernel(Box<dyn AnyKernel>);
+
+impl DynKernel {
+    /// Boxes a kernel; one that is a box already stays as it is.
+    pub fn new(kernel: impl Compose) -> Self {
+        kernel.dynamic()
+    }
+
+    pub(crate) fn boxed<K: AnyKernel + 'static>(kernel: K) -> Self {
+        cast::<K, Self>(kernel).unwrap_or_else(|kernel| Self(Box::new(kernel)))
+    }
+
+    /// The sum, as one flat node.
+    #[doc(hidden)]
+    pub fn plus_boxed(self, other: Self) -> Self {
+        let mut terms = self.0.into_terms();
+        terms.extend(other.0.into_terms());
+        Self::boxed(Sum::of_terms(terms))
+    }
+
+    /// The product, as one flat node.
+    #[doc(hidden)]
+    pub fn times_boxed(self, other: Self) -> Self {
+        let mut factors = self.0.into_factors();
+        factors.extend(other.0.into_factors());
+        Self::boxed(Product::of_factors(factors))
+    }
+
+    fn at<T: Scalar>(&self) -> &dyn Kernel<T> {
+        T::select_kernel(&*self.0)
+    }
+}
+
+impl fmt::Debug for DynKernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Parameterized for DynKernel {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        self.0.visit(visitor);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        self.0.as_parameterized_mut().visit_mut(visitor);
+    }
+}
+
+impl Expr for DynKernel {
+    fn children(&self) -> Vec<&dyn Expr> {
+        self.0.children()
+    }
+
+    fn psd(&self) -> Psd {
+        self.0.psd()
+    }
+
+    fn stationary(&self) -> bool {
+        self.0.stationary()
+    }
+
+    fn differentiable(&self) -> bool {
+        self.0.differentiable()
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        self.0.check_dim(dim)
+    }
+
+    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write_text(f)
+    }
+
+    fn precedence(&self) -> Precedence {
+        self.0.precedence()
+    }
+}
+
+// Forwards every method: one that fell back to its default would lose the fast path of what is held.
+impl<T: Scalar> Kernel<T> for DynKernel {
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        self.at::<T>().pairwise(x, y)
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        self.at::<T>().embed(points)
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        self.at::<T>().tile(pairs, out, scratch);
+    }
+
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        self.at::<T>().tile_diag(features, out);
+    }
+
+    fn tile_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        value: &[T],
+        cotangent: &[T],
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        self.at::<T>().tile_vjp(pairs, value, cotangent, theta, scratch);
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        self.at::<T>().vjp_reads_value()
+    }
+
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        self.at::<T>().tile_diag_vjp(features, cotangent, theta, gradients);
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        self.at::<T>().embed_vjp(points, features, gradients, theta);
+    }
+}

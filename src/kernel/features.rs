@@ -1,0 +1,261 @@
+//! Points, the features made from them, and the gradients of both.
+
+use std::sync::Arc;
+
+use faer::{Mat, MatRef};
+
+use crate::Scalar;
+
+/// A set of points, one a row, stored by columns; borrowed, or shared so that a clone never copies.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+/// use mercer::kernel::Points;
+///
+/// let x = mat![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+/// let points = Points::new(x.as_ref());
+/// assert_eq!((points.len(), points.dim()), (3, 2));
+/// assert_eq!(points.column(1), [2.0, 4.0, 6.0]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Points<'a, T: Scalar> {
+    storage: Storage<'a, T>,
+    needs_gradient: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Storage<'a, T: Scalar> {
+    Borrowed(MatRef<'a, T>),
+    Shared(Arc<Mat<T>>),
+}
+
+impl<'a, T: Scalar> Points<'a, T> {
+    /// Points in the rows of a matrix. Borrows it if its columns are contiguous, else copies.
+    pub fn new(matrix: MatRef<'a, T>) -> Self {
+        let contiguous = matrix.row_stride() == 1 && matrix.col_stride() >= 0;
+        let storage = if contiguous { Storage::Borrowed(matrix) } else { Storage::Shared(Arc::new(matrix.to_owned())) };
+        Self { storage, needs_gradient: false }
+    }
+
+    /// Points that a map has made.
+    pub fn made(matrix: Mat<T>) -> Self {
+        Self { storage: Storage::Shared(Arc::new(matrix)), needs_gradient: false }
+    }
+
+    /// The same points, marked by whether anybody wants their gradient.
+    #[must_use]
+    pub fn with_gradient(mut self, needed: bool) -> Self {
+        self.needs_gradient = needed;
+        self
+    }
+
+    /// Whether anybody wants the gradient in these points.
+    pub fn needs_gradient(&self) -> bool {
+        self.needs_gradient
+    }
+
+    /// The number of points.
+    pub fn len(&self) -> usize {
+        self.matrix().nrows()
+    }
+
+    /// Whether there are no points.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The dimension of the points.
+    pub fn dim(&self) -> usize {
+        self.matrix().ncols()
+    }
+
+    /// The points as a matrix, one a row.
+    pub fn matrix(&self) -> MatRef<'_, T> {
+        match &self.storage {
+            Storage::Borrowed(matrix) => *matrix,
+            Storage::Shared(matrix) => Mat::as_ref(matrix),
+        }
+    }
+
+    /// One coordinate of all points, contiguous.
+    #[inline]
+    pub fn column(&self, dim: usize) -> &[T] {
+        // Every constructor makes columns contiguous, so the other arm is never taken.
+        self.matrix().col(dim).try_as_col_major().map_or(&[], |column| column.as_slice())
+    }
+
+    /// Copies one point into a buffer.
+    pub fn copy_row(&self, row: usize, out: &mut Vec<T>) {
+        out.clear();
+        out.extend((0..self.dim()).map(|dim| self.column(dim)[row]));
+    }
+
+    /// The first columns of borrowed points, without a copy; otherwise, or for other columns, a copy.
+    pub(crate) fn select(&self, columns: &[usize]) -> Self {
+        let needs_gradient = self.needs_gradient;
+        let in_sequence = columns.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        if let (Storage::Borrowed(matrix), true, Some(&first)) = (&self.storage, in_sequence, columns.first()) {
+            let storage = Storage::Borrowed(matrix.subcols(first, columns.len()));
+            return Self { storage, needs_gradient };
+        }
+        let matrix = self.matrix();
+        Self::made(Mat::from_fn(matrix.nrows(), columns.len(), |row, col| matrix[(row, columns[col])]))
+            .with_gradient(needs_gradient)
+    }
+
+    /// Whether both are the same numbers at the same place.
+    pub(crate) fn is_same_memory(&self, other: &Points<'_, T>) -> bool {
+        self.memory() == other.memory()
+    }
+
+    fn memory(&self) -> Memory {
+        let matrix = self.matrix();
+        Memory { address: matrix.as_ptr().addr(), shape: (matrix.nrows(), matrix.ncols()), stride: matrix.col_stride() }
+    }
+}
+
+/// Tells whether two sets of points are the same piece of memory, read the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Memory {
+    address: usize,
+    shape: (usize, usize),
+    stride: isize,
+}
+
+/// The features of a set of points, in a tree: a leaf of the expression has points, a combinator has
+/// the features of its children, and a map of the inputs has both.
+#[derive(Clone, Debug)]
+pub struct Features<'a, T: Scalar> {
+    points: Option<Points<'a, T>>,
+    slot: usize,
+    children: Vec<Features<'a, T>>,
+}
+
+impl<'a, T: Scalar> Features<'a, T> {
+    /// The features of a leaf.
+    pub fn leaf(points: Points<'a, T>) -> Self {
+        Self { points: Some(points), slot: usize::MAX, children: Vec::new() }
+    }
+
+    /// The features of a combinator: those of its children, in order.
+    pub fn branch(children: Vec<Self>) -> Self {
+        Self { points: None, slot: usize::MAX, children }
+    }
+
+    /// The features of a map of the inputs: the points that it made, and what its child made of them.
+    pub fn mapped(points: Points<'a, T>, child: Self) -> Self {
+        Self { points: Some(points), slot: usize::MAX, children: vec![child] }
+    }
+
+    /// The points at this node.
+    ///
+    /// # Panics
+    ///
+    /// If this node was made without points: a mistake in the kernel's `embed`, not in data.
+    #[inline]
+    #[track_caller]
+    pub fn points(&self) -> &Points<'a, T> {
+        match &self.points {
+            Some(points) => points,
+            None => unreachable!("this kernel's `embed` gave a branch where its `tile` expects points"),
+        }
+    }
+
+    /// The features of a child.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such child: a mistake in the kernel's `embed`, not in data.
+    #[inline]
+    #[track_caller]
+    pub fn child(&self, index: usize) -> &Self {
+        &self.children[index]
+    }
+
+    /// The slot of the points at this node: the same number for the same memory.
+    #[inline]
+    pub(crate) fn slot(&self) -> usize {
+        self.slot
+    }
+
+    pub(crate) fn children(&self) -> &[Self] {
+        &self.children
+    }
+
+    fn each_mut(&mut self, see: &mut impl FnMut(&Points<'a, T>, &mut usize)) {
+        if let Some(points) = &self.points {
+            see(points, &mut self.slot);
+        }
+        self.children.iter_mut().for_each(|child| child.each_mut(see));
+    }
+}
+
+/// What a driver keeps of one embedded set of points: the features, with a slot number for each
+/// distinct piece of memory.
+#[derive(Debug)]
+pub(crate) struct Embedding<'a, T: Scalar> {
+    pub(crate) input: Points<'a, T>,
+    pub(crate) features: Features<'a, T>,
+    /// The distinct pieces of memory.
+    pub(crate) slots: Vec<Points<'a, T>>,
+}
+
+impl<'a, T: Scalar> Embedding<'a, T> {
+    /// Embeds points. Slot 0 is always the input itself, whether a leaf reads it or not.
+    pub(crate) fn new(kernel: &dyn super::Kernel<T>, input: Points<'a, T>) -> Self {
+        let mut features = kernel.embed(&input);
+        let mut slots = vec![input.clone()];
+        features.each_mut(&mut |points, slot| {
+            let found = slots.iter().position(|known| known.memory() == points.memory());
+            *slot = found.unwrap_or(slots.len());
+            if found.is_none() {
+                slots.push(points.clone());
+            }
+        });
+        Self { input, features, slots }
+    }
+
+    /// Room for the gradients of the slots that need one.
+    pub(crate) fn gradients(&self) -> FeatureGradients<T> {
+        let room = |points: &Points<'a, T>| points.needs_gradient().then(|| Mat::zeros(points.len(), points.dim()));
+        let by_slot = self.slots.iter().map(|points| (points.memory(), room(points))).collect();
+        FeatureGradients { by_slot }
+    }
+}
+
+/// The gradients of a loss in the features of one set of points, kept by the memory that the points
+/// are stored in.
+#[derive(Clone, Debug)]
+pub struct FeatureGradients<T: Scalar> {
+    by_slot: Vec<(Memory, Option<Mat<T>>)>,
+}
+
+impl<T: Scalar> FeatureGradients<T> {
+    /// The gradient in these points, one row a point, to add to; `None` if nobody wants it.
+    pub fn at_mut(&mut self, points: &Points<'_, T>) -> Option<&mut Mat<T>> {
+        let memory = points.memory();
+        self.by_slot.iter_mut().find(|(known, _)| *known == memory).and_then(|(_, gradient)| gradient.as_mut())
+    }
+
+    /// Takes the gradient in these points out, leaving zero: for the map that made them.
+    pub fn take(&mut self, points: &Points<'_, T>) -> Option<Mat<T>> {
+        let gradient = self.at_mut(points)?;
+        let zero = Mat::zeros(gradient.nrows(), gradient.ncols());
+        Some(std::mem::replace(gradient, zero))
+    }
+
+    pub(crate) fn slot_mut(&mut self, slot: usize) -> Option<&mut Mat<T>> {
+        self.by_slot.get_mut(slot).and_then(|(_, gradient)| gradient.as_mut())
+    }
+
+    /// Adds the gradients of another part of the same matrix.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for ((_, mine), (_, theirs)) in self.by_slot.iter_mut().zip(&other.by_slot) {
+            if let (Some(mine), Some(theirs)) = (mine, theirs) {
+                *mine += theirs;
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The Gram matrix of one set of points: half is computed, the other half mirrored.
+
+use std::ops::Range;
+
+use faer::prelude::ReborrowMut;
+use faer::{MatMut, MatRef, Par};
+
+use super::features::{Embedding, Points};
+use super::tile::{COLS, Pairs, ROWS, Scratch};
+use super::{Kernel, check_points};
+use crate::simd::transpose::transpose;
+use crate::{Error, Result, Scalar};
+
+/// Blocks smaller than this are not worth a task of their own.
+const TASK: usize = 512;
+
+/// Writes K(X, X) into `out`: n × n for n points, exactly symmetric.
+///
+/// Half of the matrix is computed, in O(n²·D) time for most kernels, and a few tiles of scratch are
+/// needed whatever n. The bits do not depend on `par`.
+///
+/// # Errors
+///
+/// [`Error::Shape`] if `out` is not n × n or the points have no coordinates; [`Error::Dimension`] if
+/// the kernel cannot read points of this dimension. `out` is then untouched.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let x = mat![[0.0], [1.0], [3.0]];
+/// let mut out = Mat::zeros(3, 3);
+/// mercer::kernel::gram_into(&Rbf::new(1.0), x.as_ref(), out.as_mut(), Par::Seq)?;
+/// assert_eq!(out[(0, 0)], 1.0);
+/// assert!((out[(2, 0)] - (-4.5f64).exp()).abs() < 1e-16);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub fn gram_into<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, out: MatMut<'_, T>, par: Par) -> Result<()> {
+    let n = x.nrows();
+    check_points(kernel, "x", n, x.ncols())?;
+    if (out.nrows(), out.ncols()) != (n, n) {
+        return Err(Error::shape("the output", format!("{n} x {n}"), (out.nrows(), out.ncols())));
+    }
+    let embedding = Embedding::new(kernel, Points::new(x));
+    let job = Job { kernel, embedding: &embedding, parallel: !matches!(par, Par::Seq) };
+    job.square(0..n, out, &mut Workspace::new(&embedding));
+    Ok(())
+}
+
+struct Job<'a, T: Scalar> {
+    kernel: &'a dyn Kernel<T>,
+    embedding: &'a Embedding<'a, T>,
+    parallel: bool,
+}
+
+struct Workspace<T: Scalar> {
+    scratch: Scratch<T>,
+    tile: Vec<T>,
+}
+
+impl<T: Scalar> Workspace<T> {
+    fn new(embedding: &Embedding<'_, T>) -> Self {
+        Self { scratch: Scratch::new(embedding, embedding), tile: vec![T::from_f64(0.0); ROWS * COLS] }
+    }
+}
+
+impl<T: Scalar> Job<'_, T> {
+    /// A block on the diagonal, by quadrants: recursion lets threads write to disjoint parts.
+    fn square(&self, points: Range<usize>, mut out: MatMut<'_, T>, workspace: &mut Workspace<T>) {
+        let n = points.len();
+        if n <= ROWS {
+            for first in (0..n).step_by(COLS) {
+                let last = n.min(first + COLS);
+                let rows = points.start + first..points.end;
+                let cols = points.start + first..points.start + last;
+                self.evaluate(rows, cols, workspace);
+                write_diagonal(&workspace.tile, first, last, out.rb_mut());
+            }
+            return;
+        }
+        let half = n.div_ceil(2).next_multiple_of(ROWS);
+        let (first, last) = (points.start..points.start + half, points.start + half..points.end);
+        let (top, upper, lower, bottom) = out.split_at_mut(half, half);
+        if self.parallel && n >= TASK {
+            rayon::join(
+                || self.square(first.clone(), top, workspace),
+                || {
+                    rayon::join(
+                        || {
+                            self.rectangle(
+                                last.clone(),
+                                first.clone(),
+                                lower,
+                                upper,
+                                &mut Workspace::new(self.embedding),
+                            )
+                        },
+                        || self.square(last.clone(), bottom, &mut Workspace::new(self.embedding)),
+                    )
+                },
+            );
+        } else {
+            self.square(first.clone(), top, workspace);
+            self.rectangle(last.clone(), first, lower, upper, workspace);
+            self.square(last, bottom, workspace);
+        }
+    }
+
+    /// A block below the diagonal, and its mirror image above.
+    fn rectangle(
+        &self,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        mut lower: MatMut<'_, T>,
+        mut upper: MatMut<'_, T>,
+        workspace: &mut Workspace<T>,
+    ) {
+        if self.parallel && rows.len().max(cols.len()) >= TASK {
+            let by_rows = rows.len() >= cols.len();
+            let (longer, other) = if by_rows { (rows.clone(), cols.clone()) } else { (cols.clone(), rows.clone()) };
+            let half = (longer.len() / 2).next_multiple_of(ROWS);
+            let (first, last) = (longer.start..longer.start + half, longer.start + half..longer.end);
+            let (lower_parts, upper_parts) = if by_rows {
+                (lower.split_at_row_mut(half), upper.split_at_col_mut(half))
+            } else {
+                (lower.split_at_col_mut(half), upper.split_at_row_mut(half))
+            };
+            let order = |part: Range<usize>| if by_rows { (part, other.clone()) } else { (other.clone(), part) };
+            let ((rows_a, cols_a), (rows_b, cols_b)) = (order(first), order(last));
+            rayon::join(
+                || self.rectangle(rows_a, cols_a, lower_parts.0, upper_parts.0, workspace),
+                || self.rectangle(rows_b, cols_b, lower_parts.1, upper_parts.1, &mut Workspace::new(self.embedding)),
+            );
+            return;
+        }
+        for col in (0..cols.len()).step_by(COLS) {
+            let width = COLS.min(cols.len() - col);
+            for row in (0..rows.len()).step_by(ROWS) {
+                let height = ROWS.min(rows.len() - row);
+                let (first_row, first_col) = (rows.start + row, cols.start + col);
+                self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
+                let tile = &workspace.tile[..height * width];
+                write(tile, lower.rb_mut().submatrix_mut(row, col, height, width));
+                write_mirrored(tile, height, upper.rb_mut().submatrix_mut(col, row, width, height));
+            }
+        }
+    }
+
+    fn evaluate(&self, rows: Range<usize>, cols: Range<usize>, workspace: &mut Workspace<T>) {
+        let features = &self.embedding.features;
+        let pairs = Pairs::new(features, features, rows, cols, true);
+        workspace.scratch.begin_block();
+        self.kernel.tile(&pairs, &mut workspace.tile[..pairs.len()], &mut workspace.scratch);
+    }
+}
+
+/// Writes a tile into a block of the same shape.
+pub(super) fn write<T: Scalar>(tile: &[T], mut out: MatMut<'_, T>) {
+    let rows = out.nrows();
+    for (col, values) in tile.chunks_exact(rows).enumerate() {
+        let column = out.rb_mut().col_mut(col);
+        match column.try_as_col_major_mut() {
+            Some(column) => column.as_slice_mut().copy_from_slice(values),
+            None => values.iter().enumerate().for_each(|(row, &value)| out[(row, col)] = value),
+        }
+    }
+}
+
+/// Writes the transpose of a tile with so many rows.
+fn write_mirrored<T: Scalar>(tile: &[T], rows: usize, mut out: MatMut<'_, T>) {
+    let cols = out.nrows();
+    if out.row_stride() == 1 {
+        transpose(tile, rows, cols, out);
+        return;
+    }
+    for row in 0..rows {
+        for col in 0..cols {
+            out[(col, row)] = tile[row + col * rows];
+        }
+    }
+}
+
+/// Writes a tile whose first row and column stand on the diagonal at `first`, and mirrors it.
+fn write_diagonal<T: Scalar>(tile: &[T], first: usize, last: usize, mut out: MatMut<'_, T>) {
+    let rows = out.nrows() - first;
+    let width = last - first;
+    for col in 0..width {
+        for row in col..width {
+            let value = tile[row + col * rows];
+            out[(first + row, first + col)] = value;
+            out[(first + col, first + row)] = value;
+        }
+        for row in width..rows {
+            let value = tile[row + col * rows];
+            out[(first + row, first + col)] = value;
+            out[(first + col, first + row)] = value;
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What a kernel is: the traits, and the drivers that turn kernels into matrices.
+//!
+//! A kernel says in two steps what it is. [`Kernel::embed`] turns the points, once, into per-point
+//! [`Features`]; [`Kernel::tile`] turns a block of pairs of features into a block of values. The
+//! drivers in this module cut a matrix into such blocks. See the [design notes](crate::docs::design).
+
+mod cross;
+mod diag;
+pub mod dynamic;
+mod ext;
+mod features;
+mod gram;
+pub mod ops;
+mod psd;
+mod text;
+pub(crate) mod tile;
+mod vjp;
+
+pub use cross::{cross_into, matmul_into};
+pub use diag::diag_into;
+pub use ext::KernelExt;
+pub use features::{FeatureGradients, Features, Points};
+pub use gram::gram_into;
+pub use psd::Psd;
+pub use text::{Precedence, Text, text};
+pub use tile::{Pairs, Scratch};
+pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
+
+use std::fmt::{self, Debug};
+
+use crate::params::{Parameterized, ParameterizedExt};
+use crate::{Error, Result, Scalar};
+
+/// The part of a kernel that does not depend on the scalar type: its parameters, its properties and
+/// its text.
+pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
+    /// The subexpressions that this node is built from, in the order of their parameters.
+    fn children(&self) -> Vec<&dyn Expr> {
+        Vec::new()
+    }
+
+    /// In which dimensions of the input the kernel is guaranteed positive semi-definite, at its
+    /// present hyperparameters. Say [`Psd::Never`] unless you know.
+    fn psd(&self) -> Psd {
+        Psd::Never
+    }
+
+    /// Whether k(x, y) depends on x − y alone.
+    fn stationary(&self) -> bool {
+        false
+    }
+
+    /// Whether the vector-Jacobian products of [`Kernel`] are implemented: here and in all children.
+    fn differentiable(&self) -> bool {
+        false
+    }
+
+    /// Refuses points of a dimension that this kernel cannot read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`], naming the subexpression and what it needs.
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        self.children().iter().try_for_each(|child| child.check_dim(dim))
+    }
+
+    /// Writes the expression as text; [`text()`] and `Display` call it. The default writes
+    /// `name(parameter=value, …)`, which suits leaves.
+    ///
+    /// # Errors
+    ///
+    /// Those of the formatter.
+    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write_call(self, f)
+    }
+
+    /// How tightly the text binds, so that a parent knows where it needs parentheses.
+    fn precedence(&self) -> Precedence {
+        Precedence::Call
+    }
+}
+
+dyn_clone::clone_trait_object!(Expr);
+
+/// A covariance function k(x, y), at precision `T`.
+///
+/// Only [`pairwise`](Self::pairwise) is required: everything else has a default that calls it. To be
+/// fast, override [`tile`](Self::tile) (and [`embed`](Self::embed), where there is work that depends
+/// on one point alone); to be fitted, override the vector-Jacobian products and return `true` from
+/// [`Expr::differentiable`]. A kernel of r²/ℓ² alone gets all of it from
+/// [`Radial`](crate::kernels::Radial).
+///
+/// The methods of this trait are the inner interface, called by drivers and combinators with checked
+/// shapes. Users call [`KernelExt`]: `kernel.gram(x)`.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// /// k(x, y) = min(x, y), on positive numbers.
+/// #[derive(Clone, Debug)]
+/// struct Wiener;
+/// mercer::parameterized!(Wiener as "wiener", parameters: []);
+/// mercer::kernel_ops!(Wiener);
+///
+/// impl Expr for Wiener {
+///     fn psd(&self) -> Psd {
+///         Psd::UpTo(1)
+///     }
+/// }
+///
+/// impl<T: Scalar> Kernel<T> for Wiener {
+///     fn pairwise(&self, x: &[T], y: &[T]) -> T {
+///         if x[0] < y[0] { x[0] } else { y[0] }
+///     }
+/// }
+///
+/// let kernel = 2.0 * Wiener + Rbf::new(1.0);
+/// let x = mat![[1.0], [3.0]];
+/// let gram = kernel.gram(x.as_ref())?;
+/// assert!((gram[(0, 1)] - (2.0 + (-2.0f64).exp())).abs() < 1e-15);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub trait Kernel<T: Scalar>: Expr {
+    /// k(x, y) for two points of the same dimension, one that [`Expr::check_dim`] accepts.
+    ///
+    /// # Panics
+    ///
+    /// May panic if the two differ in dimension or have one that is refused; the checked form is
+    /// [`KernelExt::eval`].
+    fn pairwise(&self, x: &[T], y: &[T]) -> T;
+
+    /// The per-point features, in a tree of the shape that [`tile`](Self::tile) reads. The default
+    /// hands on the points themselves, without a copy.
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        Features::leaf(points.clone())
+    }
+
+    /// Fills `out` with the kernel's values for a block of pairs, by columns:
+    /// `out[row + rows · col]`.
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        tile::tile_by_pairs(pairs, out, scratch, |x, y| self.pairwise(x, y));
+    }
+
+    /// Fills `out` with k(x, x), as it stands on the diagonal of a Gram matrix.
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        let mut point = Vec::new();
+        for (row, value) in out.iter_mut().enumerate() {
+            features.points().copy_row(row, &mut point);
+            *value = self.pairwise(&point, &point);
+        }
+    }
+
+    /// Adds to the gradients what a block contributes to Σ cotangent ∘ tile: to `theta`, in the
+    /// order of the kernel's parameters, and, through `scratch`, to the gradients of the features.
+    ///
+    /// `value` holds this kernel's own tile if [`vjp_reads_value`](Self::vjp_reads_value), and is
+    /// unspecified otherwise. Never called unless [`Expr::differentiable`].
+    fn tile_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        value: &[T],
+        cotangent: &[T],
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        let _ = (pairs, value, cotangent, theta, scratch);
+    }
+
+    /// Whether [`tile_vjp`](Self::tile_vjp) reads its `value`. Combinators whose derivative does not
+    /// need it say no, and save an evaluation.
+    fn vjp_reads_value(&self) -> bool {
+        true
+    }
+
+    /// Adds to the gradients what Σ cotangentᵢ · k(xᵢ, xᵢ) contributes.
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        let _ = (features, cotangent, theta, gradients);
+    }
+
+    /// Pulls the gradient of what [`embed`](Self::embed) made back to the points it was made from,
+    /// and adds to `theta` what the map's own parameters get. Nothing to do where `embed` hands on
+    /// the points.
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let _ = (points, features, gradients, theta);
+    }
+}
+
+dyn_clone::clone_trait_object!(<T> Kernel<T> where T: Scalar);
+
+/// Refuses what the drivers refuse before they start: points without a dimension that the kernel
+/// reads.
+pub(crate) fn check_points<E: Expr + ?Sized>(kernel: &E, what: &str, rows: usize, dim: usize) -> Result<()> {
+    if dim == 0 {
+        return Err(Error::shape(what, "at least one column", (rows, dim)));
+    }
+    kernel.check_dim(dim)
+}
+
+/// Refuses kernels without vector-Jacobian products, by the path of the first node that has none.
+pub(crate) fn check_differentiable(kernel: &dyn Expr) -> Result<()> {
+    fn lacking(node: &dyn Expr, path: String) -> Option<String> {
+        if node.differentiable() {
+            return None;
+        }
+        let children = node.children();
+        let several = children.len() > 1;
+        for (index, child) in children.into_iter().enumerate() {
+            let place =
+                if several { format!("{path}[{index}].{}", child.name()) } else { format!("{path}.{}", child.name()) };
+            if let Some(found) = lacking(child, place) {
+                return Some(found);
+            }
+        }
+        Some(path)
+    }
+    match lacking(kernel, kernel.name().to_owned()) {
+        None => Ok(()),
+        Some(path) => Err(Error::NotDifferentiable { path }),
+    }
+}
+
+/// Splits a gradient vector at the boundary between the parameters of one kernel and the rest.
+pub(crate) fn split_theta<'t, P: Parameterized + ?Sized>(
+    first: &P,
+    theta: &'t mut [f64],
+) -> (&'t mut [f64], &'t mut [f64]) {
+    let at = first.num_params().min(theta.len());
+    theta.split_at_mut(at)
+}

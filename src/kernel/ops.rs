@@ -1,0 +1,328 @@
+//! `+`, `-` and `*` on kernels, and kernels from kernels.
+
+use super::dynamic::{AnyKernel, DynKernel};
+use crate::combine::{Neg, Product, Scaled, Sum};
+use crate::kernels::Constant;
+use crate::warp::{Ard, Select, Warped};
+
+/// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = (Rbf::new(1.0) * Linear::new(1.0)).ard([0.5, 2.0]).on([0, 3]);
+/// let x = [1.0, f64::NAN, f64::NAN, 6.0];
+/// let y = [2.0, f64::NAN, f64::NAN, 2.0];
+/// let expected = (-0.5f64 * (4.0 + 4.0)).exp() * (2.0 * 4.0 + 3.0 * 1.0);
+/// assert!((kernel.eval(&x, &y)? - expected).abs() < 1e-16);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub trait Compose: AnyKernel + Sized + 'static {
+    /// The kernel on some dimensions of the points, in the order given (active dims).
+    ///
+    /// # Panics
+    ///
+    /// If there are no dimensions or one is named twice: see [`Select::try_new`].
+    #[track_caller]
+    fn on(self, dims: impl Into<Vec<usize>>) -> Warped<Select, Self> {
+        Warped::new(Select::new(dims), self)
+    }
+
+    /// The kernel on points divided by one lengthscale for each dimension (automatic relevance
+    /// determination). Works over any expression.
+    ///
+    /// # Panics
+    ///
+    /// If a lengthscale is not positive and finite: see [`Ard::try_new`].
+    #[track_caller]
+    fn ard(self, lengthscales: impl Into<Vec<f64>>) -> Warped<Ard, Self> {
+        Warped::new(Ard::new(lengthscales), self)
+    }
+
+    /// The kernel in a box.
+    fn dynamic(self) -> DynKernel {
+        DynKernel::boxed(self)
+    }
+
+    /// The sum of two kernels: the method form of `+`.
+    fn plus<B: AnyKernel>(self, other: B) -> Sum<(Self, B)> {
+        Sum::new(self, other)
+    }
+
+    /// The product of two kernels: the method form of `*`.
+    fn times<B: AnyKernel>(self, other: B) -> Product<(Self, B)> {
+        Product::new(self, other)
+    }
+
+    /// The kernel times a number: the method form of `2.0 * k`.
+    ///
+    /// # Panics
+    ///
+    /// If the factor is not finite: see [`Scaled::try_new`].
+    #[track_caller]
+    fn scaled(self, factor: f64) -> Scaled<Self> {
+        Scaled::new(factor, self)
+    }
+}
+
+impl<K: AnyKernel + 'static> Compose for K {}
+
+/// What can stand to the right of a kernel in `+`, `-` and `*`: a kernel, or an `f64`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be combined with a kernel by `+`, `-` or `*`",
+    label = "neither a kernel nor an `f64`",
+    note = "a number must be an `f64`: write `2.0`, not `2` or `2.0f32`",
+    note = "a kernel type of your own joins the operators by `mercer::kernel_ops!(YourKernel);`"
+)]
+pub trait Operand {
+    /// The type of `left + self`.
+    type AddTo<L>;
+    /// The type of `left - self`.
+    type SubFrom<L>;
+    /// The type of `left * self`.
+    type MulWith<L>;
+    /// left + self
+    fn add_to<L>(self, left: L) -> Self::AddTo<L>;
+    /// left − self
+    fn sub_from<L>(self, left: L) -> Self::SubFrom<L>;
+    /// left · self
+    fn mul_with<L>(self, left: L) -> Self::MulWith<L>;
+    /// left + self, in a box.
+    fn add_to_dynamic(self, left: DynKernel) -> DynKernel;
+    /// left − self, in a box.
+    fn sub_from_dynamic(self, left: DynKernel) -> DynKernel;
+    /// left · self, in a box.
+    fn mul_with_dynamic(self, left: DynKernel) -> DynKernel;
+}
+
+impl Operand for f64 {
+    type AddTo<L> = Sum<(L, Constant)>;
+    type SubFrom<L> = Sum<(L, Constant)>;
+    type MulWith<L> = Scaled<L>;
+
+    #[track_caller]
+    fn add_to<L>(self, left: L) -> Sum<(L, Constant)> {
+        Sum::new(left, Constant::new(self))
+    }
+
+    #[track_caller]
+    fn sub_from<L>(self, left: L) -> Sum<(L, Constant)> {
+        Sum::new(left, Constant::new(-self))
+    }
+
+    #[track_caller]
+    fn mul_with<L>(self, left: L) -> Scaled<L> {
+        Scaled::new(self, left)
+    }
+
+    #[track_caller]
+    fn add_to_dynamic(self, left: DynKernel) -> DynKernel {
+        left.plus_boxed(Constant::new(self).dynamic())
+    }
+
+    #[track_caller]
+    fn sub_from_dynamic(self, left: DynKernel) -> DynKernel {
+        left.plus_boxed(Constant::new(-self).dynamic())
+    }
+
+    #[track_caller]
+    fn mul_with_dynamic(self, left: DynKernel) -> DynKernel {
+        left.scaled(self).dynamic()
+    }
+}
+
+/// Implements [`Operand`] for a kernel type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! kernel_operand {
+    ([$($generics:ident),*] $type:ty) => {
+        impl<$($generics),*> $crate::kernel::ops::Operand for $type
+        where
+            Self: $crate::kernel::dynamic::AnyKernel + 'static,
+        {
+            type AddTo<Left> = $crate::combine::Sum<(Left, Self)>;
+            type SubFrom<Left> = $crate::combine::Sum<(Left, $crate::combine::Neg<Self>)>;
+            type MulWith<Left> = $crate::combine::Product<(Left, Self)>;
+
+            fn add_to<Left>(self, left: Left) -> Self::AddTo<Left> {
+                $crate::combine::Sum::new(left, self)
+            }
+
+            fn sub_from<Left>(self, left: Left) -> Self::SubFrom<Left> {
+                $crate::combine::Sum::new(left, $crate::combine::Neg::new(self))
+            }
+
+            fn mul_with<Left>(self, left: Left) -> Self::MulWith<Left> {
+                $crate::combine::Product::new(left, self)
+            }
+
+            fn add_to_dynamic(self, left: $crate::DynKernel) -> $crate::DynKernel {
+                left.plus_boxed($crate::DynKernel::new(self))
+            }
+
+            fn sub_from_dynamic(self, left: $crate::DynKernel) -> $crate::DynKernel {
+                left.plus_boxed(-$crate::DynKernel::new(self))
+            }
+
+            fn mul_with_dynamic(self, left: $crate::DynKernel) -> $crate::DynKernel {
+                left.times_boxed($crate::DynKernel::new(self))
+            }
+        }
+
+        impl<$($generics),*> ::std::fmt::Display for $type
+        where
+            Self: $crate::kernel::Expr,
+        {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&$crate::kernel::text(self), f)
+            }
+        }
+    };
+}
+
+/// Gives a kernel type the operators: `k + k`, `k - k`, `k * k` and `-k` with any other kernel,
+/// boxed ones too, and `+`, `-`, `*` with `f64` on either side; and `Display`.
+///
+/// The type has to be a [`Kernel`](crate::kernel::Kernel) of `f32` and of `f64`. For a type with
+/// type parameters, name them first: `kernel_ops!([A, B] MySum<A, B>)`.
+///
+/// # Examples
+///
+/// See [`Kernel`](crate::kernel::Kernel), where a kernel of the user's own joins a sum.
+#[macro_export]
+macro_rules! kernel_ops {
+    ([$($generics:ident),*] $type:ty) => {
+        $crate::kernel_operand!([$($generics),*] $type);
+
+        impl<$($generics,)* Right: $crate::kernel::ops::Operand> ::std::ops::Add<Right> for $type {
+            type Output = Right::AddTo<Self>;
+
+            #[track_caller]
+            fn add(self, right: Right) -> Self::Output {
+                right.add_to(self)
+            }
+        }
+
+        impl<$($generics,)* Right: $crate::kernel::ops::Operand> ::std::ops::Sub<Right> for $type {
+            type Output = Right::SubFrom<Self>;
+
+            #[track_caller]
+            fn sub(self, right: Right) -> Self::Output {
+                right.sub_from(self)
+            }
+        }
+
+        impl<$($generics,)* Right: $crate::kernel::ops::Operand> ::std::ops::Mul<Right> for $type {
+            type Output = Right::MulWith<Self>;
+
+            #[track_caller]
+            fn mul(self, right: Right) -> Self::Output {
+                right.mul_with(self)
+            }
+        }
+
+        impl<$($generics),*> ::std::ops::Neg for $type {
+            type Output = $crate::combine::Neg<Self>;
+
+            fn neg(self) -> Self::Output {
+                $crate::combine::Neg::new(self)
+            }
+        }
+
+        impl<$($generics),*> ::std::ops::Add<$type> for f64 {
+            type Output = $crate::combine::Sum<($crate::kernels::Constant, $type)>;
+
+            #[track_caller]
+            fn add(self, kernel: $type) -> Self::Output {
+                $crate::combine::Sum::new($crate::kernels::Constant::new(self), kernel)
+            }
+        }
+
+        impl<$($generics),*> ::std::ops::Sub<$type> for f64 {
+            type Output = $crate::combine::Sum<($crate::kernels::Constant, $crate::combine::Neg<$type>)>;
+
+            #[track_caller]
+            fn sub(self, kernel: $type) -> Self::Output {
+                $crate::combine::Sum::new($crate::kernels::Constant::new(self), $crate::combine::Neg::new(kernel))
+            }
+        }
+
+        impl<$($generics),*> ::std::ops::Mul<$type> for f64 {
+            type Output = $crate::combine::Scaled<$type>;
+
+            #[track_caller]
+            fn mul(self, kernel: $type) -> Self::Output {
+                $crate::combine::Scaled::new(self, kernel)
+            }
+        }
+    };
+    ($type:ty) => {
+        $crate::kernel_ops!([] $type);
+    };
+}
+
+kernel_operand!([] DynKernel);
+
+impl<R: Operand> std::ops::Add<R> for DynKernel {
+    type Output = Self;
+
+    #[track_caller]
+    fn add(self, right: R) -> Self {
+        right.add_to_dynamic(self)
+    }
+}
+
+impl<R: Operand> std::ops::Sub<R> for DynKernel {
+    type Output = Self;
+
+    #[track_caller]
+    fn sub(self, right: R) -> Self {
+        right.sub_from_dynamic(self)
+    }
+}
+
+impl<R: Operand> std::ops::Mul<R> for DynKernel {
+    type Output = Self;
+
+    #[track_caller]
+    fn mul(self, right: R) -> Self {
+        right.mul_with_dynamic(self)
+    }
+}
+
+impl std::ops::Neg for DynKernel {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Neg::new(self).dynamic()
+    }
+}
+
+impl std::ops::Add<DynKernel> for f64 {
+    type Output = DynKernel;
+
+    #[track_caller]
+    fn add(self, kernel: DynKernel) -> DynKernel {
+        Constant::new(self).dynamic() + kernel
+    }
+}
+
+impl std::ops::Sub<DynKernel> for f64 {
+    type Output = DynKernel;
+
+    #[track_caller]
+    fn sub(self, kernel: DynKernel) -> DynKernel {
+        Constant::new(self).dynamic() - kernel
+    }
+}
+
+impl std::ops::Mul<DynKernel> for f64 {
+    type Output = DynKernel;
+
+    #[track_caller]
+    fn mul(self, kernel: DynKernel) -> DynKernel {
+        kernel.scaled(self).dynamic()
+    }
+}

@@ -1,0 +1,37 @@
+//! Where a kernel is guaranteed positive semi-definite.
+
+/// In which dimensions of the input a kernel is guaranteed positive semi-definite.
+///
+/// Ordered from no guarantee to all of them: a sum and a product have the guarantee of their weakest
+/// part (Schur's product theorem), so they take the minimum.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Rbf::new(1.0) + Linear::new(2.0);
+/// assert_eq!(kernel.psd(), Psd::Always);
+/// assert_eq!((-kernel).psd(), Psd::Never);
+/// assert!(Psd::UpTo(1).holds_in(1) && !Psd::UpTo(1).holds_in(2));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Psd {
+    /// No guarantee.
+    Never,
+    /// On inputs with at most so many dimensions.
+    UpTo(usize),
+    /// On any inputs.
+    Always,
+}
+
+impl Psd {
+    /// Whether the guarantee covers inputs of this dimension.
+    pub fn holds_in(self, dim: usize) -> bool {
+        match self {
+            Self::Never => false,
+            Self::UpTo(most) => dim <= most,
+            Self::Always => true,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Expressions as text.
+
+use std::fmt::{self, Write};
+
+use super::Expr;
+use crate::params::{Label, ParameterRef, Parameterized, Visitor};
+
+/// How tightly the text of an expression binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precedence {
+    /// `a + b`, `a - b`
+    Sum,
+    /// `a * b`, `2 * a`, `-a`
+    Product,
+    /// `rbf(lengthscale=1)`, `on(a, [0])`
+    Call,
+}
+
+/// Shows an expression as text: what `{}` prints.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    expr: &'a dyn Expr,
+    at_least: Precedence,
+}
+
+impl<'a> Text<'a> {
+    /// The text in a place where anything that binds less tightly than `at_least` needs parentheses.
+    pub fn within(expr: &'a dyn Expr, at_least: Precedence) -> Self {
+        Self { expr, at_least }
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.expr.precedence() >= self.at_least {
+            return self.expr.write_text(f);
+        }
+        f.write_char('(')?;
+        self.expr.write_text(f)?;
+        f.write_char(')')
+    }
+}
+
+/// An expression as text, hyperparameters at full precision.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = 0.5 * (Rbf::new(0.3) + Linear::new(0.7)) * Matern32::new(2.0).on([0, 2]);
+/// assert_eq!(
+///     mercer::kernel::text(&kernel).to_string(),
+///     "0.5 * (rbf(lengthscale=0.3) + linear(variance=0.7)) * on(matern32(lengthscale=2), [0, 2])",
+/// );
+/// ```
+pub fn text(expr: &dyn Expr) -> Text<'_> {
+    Text::within(expr, Precedence::Sum)
+}
+
+struct Arguments<'f, 'g> {
+    f: &'f mut fmt::Formatter<'g>,
+    first: bool,
+    result: fmt::Result,
+}
+
+impl Visitor for Arguments<'_, '_> {
+    fn parameter(&mut self, parameter: ParameterRef<'_>) {
+        if self.result.is_err() {
+            return;
+        }
+        let separator = if std::mem::take(&mut self.first) { "" } else { ", " };
+        self.result = match parameter.values() {
+            [value] if parameter.shape() == crate::params::Shape::Scalar => {
+                write!(self.f, "{separator}{}={value}", parameter.name())
+            }
+            values => write!(self.f, "{separator}{}={}", parameter.name(), List(values)),
+        };
+    }
+
+    fn child(&mut self, _: Label, _: &dyn Parameterized) {}
+}
+
+/// Numbers in brackets, at full precision.
+pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('[')?;
+        for (index, value) in self.0.iter().enumerate() {
+            write!(f, "{}{value}", if index == 0 { "" } else { ", " })?;
+        }
+        f.write_char(']')
+    }
+}
+
+/// Writes `name(parameter=value, …)`.
+pub(super) fn write_call<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}(", expr.name())?;
+    let mut arguments = Arguments { f, first: true, result: Ok(()) };
+    expr.visit(&mut arguments);
+    arguments.result?;
+    f.write_char(')')
+}

@@ -1,0 +1,375 @@
+//! Blocks of pairs, and what is shared while one block is evaluated.
+
+use std::ops::Range;
+
+use super::features::{Embedding, FeatureGradients, Features, Points};
+use crate::Scalar;
+use crate::simd::pairs::{
+    Packed, inner_products, pull_back_inner_products, pull_back_squared_distances, squared_distances,
+};
+
+/// Rows of a tile. With [`COLS`], a tile of `f64` is 16 KiB: three of them stay in a first-level cache.
+pub(crate) const ROWS: usize = 64;
+/// Columns of a tile.
+pub(crate) const COLS: usize = 32;
+
+/// A block of pairs of points: some rows of one set against some rows of another.
+#[derive(Clone, Debug)]
+pub struct Pairs<'a, T: Scalar> {
+    x: &'a Features<'a, T>,
+    y: &'a Features<'a, T>,
+    rows: Range<usize>,
+    cols: Range<usize>,
+    same_set: bool,
+}
+
+impl<'a, T: Scalar> Pairs<'a, T> {
+    pub(crate) fn new(
+        x: &'a Features<'a, T>,
+        y: &'a Features<'a, T>,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        same_set: bool,
+    ) -> Self {
+        Self { x, y, rows, cols, same_set }
+    }
+
+    /// The number of rows of the block.
+    #[inline]
+    pub fn nrows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The number of columns of the block.
+    #[inline]
+    pub fn ncols(&self) -> usize {
+        self.cols.len()
+    }
+
+    /// The number of entries.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.rows.len() * self.cols.len()
+    }
+
+    /// Whether the block has no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same block, with the features of a child.
+    #[inline]
+    #[track_caller]
+    pub fn child(&self, index: usize) -> Pairs<'a, T> {
+        Pairs { x: self.x.child(index), y: self.y.child(index), ..self.clone() }
+    }
+
+    /// The dimension of the points at this node.
+    pub fn dim(&self) -> usize {
+        self.x.points().dim()
+    }
+
+    /// One coordinate of the points in the block's rows.
+    #[inline]
+    pub fn x_column(&self, dim: usize) -> &'a [T] {
+        &self.x.points().column(dim)[self.rows.clone()]
+    }
+
+    /// One coordinate of the points in the block's columns.
+    #[inline]
+    pub fn y_column(&self, dim: usize) -> &'a [T] {
+        &self.y.points().column(dim)[self.cols.clone()]
+    }
+
+    /// The entries of the block, as indices into a tile, that stand on the diagonal of the Gram
+    /// matrix of a set with itself; none in a cross-covariance, even between equal points.
+    pub fn diagonal(&self) -> impl Iterator<Item = usize> + use<T> {
+        let (rows, cols) = (self.rows.clone(), self.cols.clone());
+        let common = if self.same_set { rows.start.max(cols.start)..rows.end.min(cols.end) } else { 0..0 };
+        common.map(move |point| (point - rows.start) + (point - cols.start) * rows.len())
+    }
+}
+
+/// Fills a tile by calling a function of two points for every pair.
+pub(super) fn tile_by_pairs<T: Scalar>(
+    pairs: &Pairs<'_, T>,
+    out: &mut [T],
+    scratch: &mut Scratch<T>,
+    value: impl Fn(&[T], &[T]) -> T,
+) {
+    let dim = pairs.dim();
+    let (rows, cols) = (pairs.nrows(), pairs.ncols());
+    let mut points = scratch.take(dim * (rows + cols));
+    let (x, y) = points.split_at_mut(dim * rows);
+    for d in 0..dim {
+        pairs.x_column(d).iter().enumerate().for_each(|(row, &coordinate)| x[row * dim + d] = coordinate);
+        pairs.y_column(d).iter().enumerate().for_each(|(col, &coordinate)| y[col * dim + d] = coordinate);
+    }
+    for (column, y) in out.chunks_exact_mut(rows).zip(y.chunks_exact(dim)) {
+        for (entry, x) in column.iter_mut().zip(x.chunks_exact(dim)) {
+            *entry = value(x, y);
+        }
+    }
+    scratch.give(points);
+}
+
+/// What leaves share while a block is evaluated: buffers, squared distances and inner products that
+/// are computed once however many leaves ask, and the gradients that flow back through them.
+#[derive(Debug)]
+pub struct Scratch<T: Scalar> {
+    pool: Vec<Vec<T>>,
+    /// Number of slots of the second set: a pair of slots (i, j) has the key `i · y_slots + j`.
+    y_slots: usize,
+    shared: Vec<Shared<T>>,
+    gradients: Option<(FeatureGradients<T>, FeatureGradients<T>)>,
+}
+
+/// What is known of one pair of slots in the present block.
+#[derive(Debug)]
+struct Shared<T> {
+    /// Whether more than one reader will ask for the squared distances.
+    keep: bool,
+    squared: Kept<T>,
+    squared_gradient: Kept<T>,
+    inner_gradient: Kept<T>,
+    wants_gradient: bool,
+}
+
+/// A buffer that outlives the block, with contents that do not.
+#[derive(Debug)]
+struct Kept<T> {
+    buffer: Vec<T>,
+    valid: bool,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { buffer: Vec::new(), valid: false }
+    }
+}
+
+impl<T: Scalar> Scratch<T> {
+    /// Scratch for values alone.
+    pub(crate) fn new(x: &Embedding<'_, T>, y: &Embedding<'_, T>) -> Self {
+        let y_slots = y.slots.len();
+        let mut readers = vec![0usize; x.slots.len() * y_slots];
+        count_readers(&x.features, &y.features, y_slots, &mut readers);
+        let shared = |readers: usize| Shared {
+            keep: readers > 1,
+            squared: Kept::default(),
+            squared_gradient: Kept::default(),
+            inner_gradient: Kept::default(),
+            wants_gradient: false,
+        };
+        Self { pool: Vec::new(), y_slots, shared: readers.into_iter().map(shared).collect(), gradients: None }
+    }
+
+    /// Scratch for values and gradients.
+    pub(crate) fn with_gradients(x: &Embedding<'_, T>, y: &Embedding<'_, T>) -> Self {
+        let mut scratch = Self::new(x, y);
+        for (key, shared) in scratch.shared.iter_mut().enumerate() {
+            let (i, j) = (key / y.slots.len(), key % y.slots.len());
+            shared.wants_gradient = x.slots[i].needs_gradient() || y.slots[j].needs_gradient();
+            shared.keep = true;
+        }
+        scratch.gradients = Some((x.gradients(), y.gradients()));
+        scratch
+    }
+
+    /// Lends a buffer of so many elements, with unspecified contents.
+    pub fn take(&mut self, len: usize) -> Vec<T> {
+        let mut buffer = self.pool.pop().unwrap_or_default();
+        buffer.resize(len, T::from_f64(0.0));
+        buffer
+    }
+
+    /// Takes a buffer back.
+    pub fn give(&mut self, buffer: Vec<T>) {
+        self.pool.push(buffer);
+    }
+
+    /// Forgets what was shared in the last block.
+    pub(crate) fn begin_block(&mut self) {
+        for shared in &mut self.shared {
+            shared.squared.valid = false;
+            shared.squared_gradient.valid = false;
+            shared.inner_gradient.valid = false;
+        }
+    }
+
+    fn key(&self, pairs: &Pairs<'_, T>) -> usize {
+        pairs.x.slot() * self.y_slots + pairs.y.slot()
+    }
+
+    /// Whether a leaf that reads these points has to compute how its values depend on them.
+    pub fn wants_feature_gradient(&self, pairs: &Pairs<'_, T>) -> bool {
+        self.shared[self.key(pairs)].wants_gradient
+    }
+
+    /// Fills `out` with the squared Euclidean distances of a leaf's points: Σ_d (x_d − y_d)².
+    pub fn squared_distances(&mut self, pairs: &Pairs<'_, T>, out: &mut [T]) {
+        let key = self.key(pairs);
+        if self.shared[key].squared.valid {
+            out.copy_from_slice(&self.shared[key].squared.buffer);
+            return;
+        }
+        let packed = self.pack(pairs);
+        squared_distances(&packed, out);
+        self.give(packed.into_buffer());
+        if self.shared[key].keep {
+            let kept = &mut self.shared[key].squared;
+            kept.buffer.clear();
+            kept.buffer.extend_from_slice(out);
+            kept.valid = true;
+        }
+    }
+
+    /// Whether the squared distances of these points are already there, or will be asked for again:
+    /// if neither, a leaf may fuse their computation into its own.
+    pub(crate) fn shares_squared_distances(&self, pairs: &Pairs<'_, T>) -> bool {
+        self.shared[self.key(pairs)].keep
+    }
+
+    /// Fills `out` with the inner products of a leaf's points: Σ_d x_d y_d.
+    pub fn inner_products(&mut self, pairs: &Pairs<'_, T>, out: &mut [T]) {
+        let packed = self.pack(pairs);
+        inner_products(&packed, out);
+        self.give(packed.into_buffer());
+    }
+
+    /// Adds to dL/dr², the gradient in the squared distances of a leaf's points. `add` gets the tile
+    /// to add to, and is not called if nobody wants the gradient.
+    pub fn add_squared_distance_gradient(&mut self, pairs: &Pairs<'_, T>, add: impl FnOnce(&mut [T])) {
+        let key = self.key(pairs);
+        if self.shared[key].wants_gradient {
+            add(self.shared[key].squared_gradient.zeroed(pairs.len()));
+        }
+    }
+
+    /// Adds to dL/d(xᵀy), the gradient in the inner products of a leaf's points. `add` gets the tile
+    /// to add to, and is not called if nobody wants the gradient.
+    pub fn add_inner_product_gradient(&mut self, pairs: &Pairs<'_, T>, add: impl FnOnce(&mut [T])) {
+        let key = self.key(pairs);
+        if self.shared[key].wants_gradient {
+            add(self.shared[key].inner_gradient.zeroed(pairs.len()));
+        }
+    }
+
+    /// Adds to the gradients in a leaf's points directly: `add` gets, for one coordinate at a time,
+    /// its index and the gradients in the block's rows and in its columns. For leaves that depend on
+    /// their points otherwise than through distances and inner products. Not called for
+    /// coordinates that nobody wants the gradient of.
+    pub fn add_point_gradient(&mut self, pairs: &Pairs<'_, T>, mut add: impl FnMut(usize, &mut [T], &mut [T])) {
+        let (x_slot, y_slot) = (pairs.x.slot(), pairs.y.slot());
+        let (mut unread_rows, mut unread_cols) = (self.take(pairs.nrows()), self.take(pairs.ncols()));
+        if let Some((x, y)) = &mut self.gradients {
+            let (mut x, mut y) = (x.slot_mut(x_slot), y.slot_mut(y_slot));
+            if x.is_some() || y.is_some() {
+                for dim in 0..pairs.dim() {
+                    let in_rows = x.as_mut().map(|x| &mut x.col_as_slice_mut(dim)[pairs.rows.clone()]);
+                    let in_cols = y.as_mut().map(|y| &mut y.col_as_slice_mut(dim)[pairs.cols.clone()]);
+                    add(dim, in_rows.unwrap_or(&mut unread_rows), in_cols.unwrap_or(&mut unread_cols));
+                }
+            }
+        }
+        self.give(unread_rows);
+        self.give(unread_cols);
+    }
+
+    /// Pulls the gradients in distances and inner products of the present block back to the features.
+    pub(crate) fn pull_back(
+        &mut self,
+        x: &Embedding<'_, T>,
+        y: &Embedding<'_, T>,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) {
+        let Some((mut x_gradients, mut y_gradients)) = self.gradients.take() else { return };
+        for key in 0..self.shared.len() {
+            let (i, j) = (key / self.y_slots, key % self.y_slots);
+            let Shared { squared_gradient, inner_gradient, .. } = &self.shared[key];
+            if !squared_gradient.valid && !inner_gradient.valid {
+                continue;
+            }
+            let buffer = self.pool.pop().unwrap_or_default();
+            let packed = pack(buffer, &x.slots[i], rows.clone(), &y.slots[j], cols.clone());
+            let mut sides = Sides {
+                x: x_gradients.slot_mut(i),
+                y: y_gradients.slot_mut(j),
+                rows: rows.clone(),
+                cols: cols.clone(),
+            };
+            if squared_gradient.valid {
+                sides.add(&packed, &squared_gradient.buffer, pull_back_squared_distances);
+            }
+            if inner_gradient.valid {
+                sides.add(&packed, &inner_gradient.buffer, pull_back_inner_products);
+            }
+            self.pool.push(packed.into_buffer());
+        }
+        self.gradients = Some((x_gradients, y_gradients));
+    }
+
+    /// The feature gradients that were gathered, of the first and of the second set.
+    pub(crate) fn into_gradients(self) -> Option<(FeatureGradients<T>, FeatureGradients<T>)> {
+        self.gradients
+    }
+
+    fn pack(&mut self, pairs: &Pairs<'_, T>) -> Packed<T> {
+        let buffer = self.pool.pop().unwrap_or_default();
+        pack(buffer, pairs.x.points(), pairs.rows.clone(), pairs.y.points(), pairs.cols.clone())
+    }
+}
+
+fn pack<T: Scalar>(
+    buffer: Vec<T>,
+    x: &Points<'_, T>,
+    rows: Range<usize>,
+    y: &Points<'_, T>,
+    cols: Range<usize>,
+) -> Packed<T> {
+    Packed::new(buffer, x.dim(), |d| &x.column(d)[rows.clone()], |d| &y.column(d)[cols.clone()])
+}
+
+impl<T: Scalar> Kept<T> {
+    /// The buffer, zero at the first use in a block.
+    fn zeroed(&mut self, len: usize) -> &mut [T] {
+        if !self.valid {
+            self.buffer.clear();
+            self.buffer.resize(len, T::from_f64(0.0));
+            self.valid = true;
+        }
+        &mut self.buffer
+    }
+}
+
+/// Where the gradients of a block's rows and columns go; either side may be unwanted.
+struct Sides<'a, T: Scalar> {
+    x: Option<&'a mut faer::Mat<T>>,
+    y: Option<&'a mut faer::Mat<T>>,
+    rows: Range<usize>,
+    cols: Range<usize>,
+}
+
+type PullBack<T> = fn(&Packed<T>, usize, &[T], Option<&mut [T]>, Option<&mut [T]>);
+
+impl<T: Scalar> Sides<'_, T> {
+    fn add(&mut self, packed: &Packed<T>, gradient: &[T], pull_back: PullBack<T>) {
+        for dim in 0..packed.dim() {
+            let x = self.x.as_mut().map(|x| &mut x.col_as_slice_mut(dim)[self.rows.clone()]);
+            let y = self.y.as_mut().map(|y| &mut y.col_as_slice_mut(dim)[self.cols.clone()]);
+            pull_back(packed, dim, gradient, x, y);
+        }
+    }
+}
+
+fn count_readers<T: Scalar>(x: &Features<'_, T>, y: &Features<'_, T>, y_slots: usize, readers: &mut [usize]) {
+    if x.children().is_empty() {
+        if let Some(count) = readers.get_mut(x.slot().wrapping_mul(y_slots).wrapping_add(y.slot())) {
+            *count += 1;
+        }
+    }
+    for (x, y) in x.children().iter().zip(y.children()) {
+        count_readers(x, y, y_slots, readers);
+    }
+}

@@ -1,0 +1,112 @@
+//! The constant kernel.
+
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
+use crate::params::{Constraint, Parameter};
+use crate::simd::sum;
+use crate::{Result, Scalar, kernel_ops, parameterized};
+
+/// The constant kernel: an unknown offset. What a number becomes in `k + 0.5`.
+///
+/// # Definition
+///
+/// k(x, y) = c
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `value` | c | that of the outputs squared | positive if it starts positive, else any finite number |
+///
+/// # Properties
+///
+/// Stationary; positive semi-definite in any dimension if c ≥ 0.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// assert_eq!(Constant::new(0.5).eval(&[1.0], &[2.0])?, 0.5);
+/// assert_eq!((Linear::new(1.0) + 0.5).eval(&[1.0], &[2.0])?, 2.5);
+/// assert_eq!(Constant::new(-0.5).psd(), Psd::Never);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, table 4.1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Constant {
+    value: Parameter,
+}
+
+parameterized!(Constant as "constant", parameters: [value]);
+kernel_ops!(Constant);
+
+impl Constant {
+    /// The kernel with a value.
+    ///
+    /// # Panics
+    ///
+    /// If the value is not finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(value: f64) -> Self {
+        crate::error::literal(Self::try_new(value))
+    }
+
+    /// The kernel with a value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if the value is not finite.
+    pub fn try_new(value: f64) -> Result<Self> {
+        let constraint = if value > 0.0 { Constraint::Positive } else { Constraint::Real };
+        Ok(Self { value: Parameter::new("value", value, constraint)? })
+    }
+
+    /// The value c.
+    pub fn value(&self) -> f64 {
+        self.value.value()
+    }
+}
+
+impl Expr for Constant {
+    fn psd(&self) -> Psd {
+        if self.value() >= 0.0 { Psd::Always } else { Psd::Never }
+    }
+
+    fn stationary(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Constant {
+    #[inline]
+    fn pairwise(&self, _: &[T], _: &[T]) -> T {
+        T::from_f64(self.value())
+    }
+
+    fn tile(&self, _: &Pairs<'_, T>, out: &mut [T], _: &mut Scratch<T>) {
+        out.fill(T::from_f64(self.value()));
+    }
+
+    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
+        out.fill(T::from_f64(self.value()));
+    }
+
+    fn tile_vjp(&self, _: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], _: &mut Scratch<T>) {
+        theta[0] += sum(cotangent).to_f64();
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
+    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
+        theta[0] += sum(cotangent).to_f64();
+    }
+}

@@ -1,0 +1,157 @@
+//! The linear kernel.
+
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
+use crate::params::{Constraint, Parameter};
+use crate::simd::{dot, elementwise};
+use crate::{Result, Scalar, kernel_ops, parameterized};
+
+/// The linear kernel: Bayesian linear regression without intercept.
+///
+/// # Definition
+///
+/// k(x, y) = σ² xᵀy
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `variance` | σ² | that of the outputs squared, over that of the inputs squared | positive |
+///
+/// # Properties
+///
+/// Not stationary; positive semi-definite in any dimension, of rank D. Add a constant for an
+/// intercept: `Linear::new(1.0) + 0.5`.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Linear::new(0.5);
+/// assert_eq!(kernel.eval(&[1.0, 2.0], &[3.0, 4.0])?, 5.5);
+/// assert_eq!((kernel + 0.5).eval(&[1.0, 2.0], &[3.0, 4.0])?, 6.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linear {
+    variance: Parameter,
+}
+
+parameterized!(Linear as "linear", parameters: [variance]);
+kernel_ops!(Linear);
+
+impl Linear {
+    /// The kernel with a variance.
+    ///
+    /// # Panics
+    ///
+    /// If the variance is not positive and finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(variance: f64) -> Self {
+        crate::error::literal(Self::try_new(variance))
+    }
+
+    /// The kernel with a variance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if the variance is not positive and finite.
+    pub fn try_new(variance: f64) -> Result<Self> {
+        Ok(Self { variance: Parameter::new("variance", variance, Constraint::Positive)? })
+    }
+
+    /// The variance σ².
+    pub fn variance(&self) -> f64 {
+        self.variance.value()
+    }
+
+    fn scale<T: Scalar>(&self) -> T {
+        T::from_f64(self.variance())
+    }
+}
+
+impl Expr for Linear {
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Linear {
+    #[inline]
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let product: T = x.iter().zip(y).map(|(&x, &y)| x * y).sum();
+        self.scale::<T>() * product
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        scratch.inner_products(pairs, out);
+        elementwise::scale(out, self.scale());
+    }
+
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        let points = features.points();
+        out.fill(T::from_f64(0.0));
+        for dim in 0..points.dim() {
+            for (out, &x) in out.iter_mut().zip(points.column(dim)) {
+                *out = *out + x * x;
+            }
+        }
+        elementwise::scale(out, self.scale());
+    }
+
+    fn tile_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        value: &[T],
+        cotangent: &[T],
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        // dk/dσ² = xᵀy = k/σ²
+        theta[0] += dot(cotangent, value).to_f64() / self.variance();
+        scratch.add_inner_product_gradient(pairs, |gradient| {
+            elementwise::add_scaled(gradient, cotangent, self.scale());
+        });
+    }
+
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        let points = features.points();
+        for dim in 0..points.dim() {
+            let x = points.column(dim);
+            let terms = x.iter().zip(cotangent).map(|(&x, &c)| x.to_f64() * x.to_f64() * c.to_f64());
+            theta[0] += terms.sum::<f64>();
+            if let Some(in_points) = gradients.at_mut(points) {
+                let twice = T::from_f64(2.0 * self.variance());
+                for ((out, &x), &c) in in_points.col_as_slice_mut(dim).iter_mut().zip(x).zip(cotangent) {
+                    *out = *out + twice * c * x;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn gram_is_the_product() {
+        let x = mat![[1.0, 2.0], [-1.0, 0.5], [3.0, 0.0]];
+        let gram = Linear::new(2.0).gram(x.as_ref()).unwrap();
+        assert_eq!(gram, &x * x.transpose() * faer::Scale(2.0));
+    }
+}

@@ -1,0 +1,208 @@
+//! The Matérn kernels of half-integer smoothness.
+
+use super::Profile;
+use super::radial::radial_kernel;
+use crate::Scalar;
+use crate::params::PerDimension;
+
+/// The Matérn kernel of smoothness ½: the exponential kernel, the Ornstein–Uhlenbeck covariance.
+///
+/// # Definition
+///
+/// k(x, y) = exp(−r), with r² = Σ_d (x_d − y_d)²/ℓ_d²
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+///
+/// # Properties
+///
+/// Stationary; continuous samples without derivatives; positive semi-definite in any dimension. At
+/// coincident points, where k has a kink, the gradient in the inputs is given as 0.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Matern12::new(2.0);
+/// assert!((kernel.eval(&[0.0], &[3.0])? - (-1.5f64).exp()).abs() < 1e-16);
+/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.18.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matern12 {
+    lengthscale: PerDimension,
+}
+
+radial_kernel!(Matern12 as "matern12", Matern12Profile);
+
+/// exp(−√s)
+#[derive(Clone, Copy, Debug)]
+pub struct Matern12Profile;
+
+impl<T: Scalar> Profile<T> for Matern12Profile {
+    #[inline(always)]
+    fn value<const FMA: bool>(self, s: T) -> T {
+        (-num_traits::Float::sqrt(s)).lane_exp::<FMA>()
+    }
+
+    // −k/(2√s) has no limit at 0; what it is multiplied by there, s or x − y, is 0.
+    #[inline(always)]
+    fn slope<const FMA: bool>(self, s: T, value: T) -> T {
+        let zero = T::from_f64(0.0);
+        let slope = T::from_f64(-0.5) * value / num_traits::Float::sqrt(s);
+        if s == zero { zero } else { slope }
+    }
+}
+
+/// The Matérn kernel of smoothness 3⁄2.
+///
+/// # Definition
+///
+/// k(x, y) = (1 + q) exp(−q), with q² = 3 Σ_d (x_d − y_d)²/ℓ_d²
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+///
+/// # Properties
+///
+/// Stationary; once differentiable samples; positive semi-definite in any dimension.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Matern32::new(2.0);
+/// let q = 3.0f64.sqrt() * 1.5;
+/// assert!((kernel.eval(&[0.0], &[3.0])? - (1.0 + q) * (-q).exp()).abs() < 1e-16);
+/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.17.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matern32 {
+    lengthscale: PerDimension,
+}
+
+radial_kernel!(Matern32 as "matern32", Matern32Profile);
+
+/// (1 + q) exp(−q), q = √(3s)
+#[derive(Clone, Copy, Debug)]
+pub struct Matern32Profile;
+
+impl<T: Scalar> Profile<T> for Matern32Profile {
+    #[inline(always)]
+    fn value<const FMA: bool>(self, s: T) -> T {
+        let q = num_traits::Float::sqrt(T::from_f64(3.0) * s);
+        (T::from_f64(1.0) + q) * (-q).lane_exp::<FMA>()
+    }
+
+    // −3/2 exp(−q)
+    #[inline(always)]
+    fn slope<const FMA: bool>(self, s: T, value: T) -> T {
+        let q = num_traits::Float::sqrt(T::from_f64(3.0) * s);
+        T::from_f64(-1.5) * value / (T::from_f64(1.0) + q)
+    }
+}
+
+/// The Matérn kernel of smoothness 5⁄2.
+///
+/// # Definition
+///
+/// k(x, y) = (1 + q + q²/3) exp(−q), with q² = 5 Σ_d (x_d − y_d)²/ℓ_d²
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+///
+/// # Properties
+///
+/// Stationary; twice differentiable samples; positive semi-definite in any dimension.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Matern52::new(2.0);
+/// let q = 5.0f64.sqrt() * 1.5;
+/// assert!((kernel.eval(&[0.0], &[3.0])? - (1.0 + q + q * q / 3.0) * (-q).exp()).abs() < 1e-16);
+/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.17.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matern52 {
+    lengthscale: PerDimension,
+}
+
+radial_kernel!(Matern52 as "matern52", Matern52Profile);
+
+/// (1 + q + q²/3) exp(−q), q = √(5s)
+#[derive(Clone, Copy, Debug)]
+pub struct Matern52Profile;
+
+impl<T: Scalar> Profile<T> for Matern52Profile {
+    #[inline(always)]
+    fn value<const FMA: bool>(self, s: T) -> T {
+        let one = T::from_f64(1.0);
+        let five_s = T::from_f64(5.0) * s;
+        let q = num_traits::Float::sqrt(five_s);
+        five_s.lane_mul_add::<FMA>(T::from_f64(1.0 / 3.0), one + q) * (-q).lane_exp::<FMA>()
+    }
+
+    // −5/6 (1 + q) exp(−q)
+    #[inline(always)]
+    fn slope<const FMA: bool>(self, s: T, value: T) -> T {
+        let one = T::from_f64(1.0);
+        let five_s = T::from_f64(5.0) * s;
+        let q = num_traits::Float::sqrt(five_s);
+        let polynomial = five_s.lane_mul_add::<FMA>(T::from_f64(1.0 / 3.0), one + q);
+        T::from_f64(-5.0 / 6.0) * value * ((one + q) / polynomial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    /// At distance r = 0.3 ℓ, from the definitions.
+    #[test]
+    fn closed_forms() {
+        let (r, x, y) = (0.3f64, [0.0], [0.6]);
+        let (q3, q5) = (3.0f64.sqrt() * r, 5.0f64.sqrt() * r);
+        let value = |kernel: DynKernel| -> f64 { kernel.eval(&x, &y).unwrap() };
+        assert!((value(Matern12::new(2.0).dynamic()) - (-r).exp()).abs() < 2e-16);
+        assert!((value(Matern32::new(2.0).dynamic()) - (1.0 + q3) * (-q3).exp()).abs() < 2e-16);
+        let matern52 = (1.0 + q5 + q5 * q5 / 3.0) * (-q5).exp();
+        assert!((value(Matern52::new(2.0).dynamic()) - matern52).abs() < 2e-16);
+    }
+
+    #[test]
+    fn smoother_kernels_approach_the_squared_exponential() {
+        let at = |kernel: DynKernel| -> f64 { kernel.eval(&[0.0], &[0.5]).unwrap() };
+        let target = at(Rbf::new(1.0).dynamic());
+        let errors = [Matern12::new(1.0).dynamic(), Matern32::new(1.0).dynamic(), Matern52::new(1.0).dynamic()]
+            .map(|kernel| (at(kernel) - target).abs());
+        assert!(errors[0] > errors[1] && errors[1] > errors[2]);
+    }
+}

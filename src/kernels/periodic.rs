@@ -1,0 +1,262 @@
+//! The periodic kernel.
+
+use super::radial;
+use super::rbf::RbfProfile;
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::warp::ard::{divide, divide_backward};
+use crate::warp::circle;
+use crate::{Result, Scalar, kernel_ops, parameterized};
+
+/// The periodic kernel: a squared exponential on the circle, in each dimension.
+///
+/// # Definition
+///
+/// k(x, y) = exp(−2 Σ_d sin²(π (x_d − y_d)/p_d)/ℓ_d²)
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | none (of the circle of radius 1) | positive; one, or one for each dimension |
+/// | `period` | p | that of the inputs | positive; one, or one for each dimension |
+///
+/// # Properties
+///
+/// Stationary; infinitely differentiable, exactly periodic samples; positive semi-definite in any
+/// dimension, as a product over the dimensions. Exact far from the origin: inputs are reduced by the
+/// period without rounding.
+///
+/// Other conventions in use: GPflow, GPJax and GPy write exp(−½ Σ sin²/ℓ²), whose ℓ is half of this one;
+/// GPyTorch writes exp(−2 Σ sin²/ℓ), whose ℓ is the square of this one; scikit-learn takes
+/// the sine of the Euclidean distance, which agrees in one dimension and is not positive
+/// semi-definite in more. The converters [`from_half`](Self::from_half) and
+/// [`from_squared`](Self::from_squared) take the first two.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Periodic::new(0.8, 3.0);
+/// let sine = (std::f64::consts::PI * 0.5 / 3.0).sin();
+/// let expected = (-2.0 * sine * sine / 0.64f64).exp();
+/// assert!((kernel.eval(&[1.0], &[1.5])? - expected).abs() < 1e-15);
+/// assert!((kernel.eval(&[1.0], &[31.5])? - expected).abs() < 1e-15);
+///
+/// let quasi_periodic = 2.0 * kernel * Rbf::new(10.0);
+/// assert_eq!(quasi_periodic.eval(&[1.0], &[1.0])?, 2.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// MacKay (1998), *Introduction to Gaussian processes*, section 5.2; Rasmussen & Williams (2006),
+/// *Gaussian Processes for Machine Learning*, eq. 4.31.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Periodic {
+    lengthscale: PerDimension,
+    period: PerDimension,
+}
+
+parameterized!(Periodic as "periodic", parameters: [lengthscale, period]);
+kernel_ops!(Periodic);
+
+impl Periodic {
+    /// The kernel with one lengthscale and period, or one of them for each dimension.
+    ///
+    /// # Panics
+    ///
+    /// If a hyperparameter is not positive and finite; the checked form is
+    /// [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(lengthscale: impl Into<OneOrEach>, period: impl Into<OneOrEach>) -> Self {
+        crate::error::literal(Self::try_new(lengthscale, period))
+    }
+
+    /// The kernel with one lengthscale and period, or one of them for each dimension.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if a hyperparameter is not positive and finite.
+    pub fn try_new(lengthscale: impl Into<OneOrEach>, period: impl Into<OneOrEach>) -> Result<Self> {
+        Ok(Self {
+            lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
+            period: PerDimension::new("period", period, Constraint::Positive)?,
+        })
+    }
+
+    /// From the convention exp(−½ Σ sin²(π Δ/p)/ℓ²) of GPflow, GPJax and GPy.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_new`](Self::try_new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Periodic::from_half(0.5, 2.0)?;
+    /// let value: f64 = kernel.eval(&[0.0], &[1.0])?;
+    /// assert!((value - (-0.5f64 / 0.25).exp()).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn from_half(lengthscale: f64, period: f64) -> Result<Self> {
+        Self::try_new(2.0 * lengthscale, period)
+    }
+
+    /// From the convention exp(−2 Σ sin²(π Δ/p)/ℓ) of GPyTorch.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_new`](Self::try_new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Periodic::from_squared(0.5, 2.0)?;
+    /// let value: f64 = kernel.eval(&[0.0], &[1.0])?;
+    /// assert!((value - (-2.0f64 / 0.5).exp()).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn from_squared(lengthscale: f64, period: f64) -> Result<Self> {
+        Self::try_new(lengthscale.sqrt(), period)
+    }
+
+    /// The lengthscale: one, or one for each dimension.
+    pub fn lengthscale(&self) -> &[f64] {
+        self.lengthscale.values()
+    }
+
+    /// The period: one, or one for each dimension.
+    pub fn period(&self) -> &[f64] {
+        self.period.values()
+    }
+}
+
+/// Each lengthscale twice: for the cosine and for the sine of a dimension.
+fn twice(values: &[f64]) -> Vec<f64> {
+    values.iter().flat_map(|&value| [value, value]).collect()
+}
+
+impl Expr for Periodic {
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+
+    fn stationary(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        radial::check_dim(self, "lengthscale", &self.lengthscale, dim)?;
+        radial::check_dim(self, "period", &self.period, dim)
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Periodic {
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let term = |(dim, (&x, &y)): (usize, (&T, &T))| {
+            let (p, l) = (T::from_f64(self.period.at(dim)), T::from_f64(self.lengthscale.at(dim)));
+            let sine = num_traits::Float::sin(T::PI() * (((x - y) % p) / p)) / l;
+            sine * sine
+        };
+        let sum: T = x.iter().zip(y).enumerate().map(term).sum();
+        num_traits::Float::exp(T::from_f64(-2.0) * sum)
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        let circle = circle::embed(points, &self.period);
+        match &self.lengthscale {
+            PerDimension::One(_) => Features::leaf(circle),
+            PerDimension::Each(each) => {
+                let divided = divide(&circle, &twice(each.values()));
+                Features::mapped(circle, Features::leaf(divided))
+            }
+        }
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        radial::tile(RbfProfile, &self.lengthscale, &self.on_circle(pairs), out, scratch);
+    }
+
+    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
+        out.fill(T::from_f64(1.0));
+    }
+
+    fn tile_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        value: &[T],
+        cotangent: &[T],
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        let pairs = self.on_circle(pairs);
+        radial::tile_vjp(RbfProfile, &self.lengthscale, &pairs, value, cotangent, theta, scratch);
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let (in_lengthscale, in_period) = theta.split_at_mut(self.lengthscale.values().len());
+        let circle = features.points();
+        if let PerDimension::Each(each) = &self.lengthscale {
+            let mut in_both = vec![0.0; 2 * each.values().len()];
+            let divided = features.child(0).points();
+            divide_backward(circle, divided, &twice(each.values()), gradients, &mut in_both);
+            for (sum, both) in in_lengthscale.iter_mut().zip(in_both.chunks_exact(2)) {
+                *sum += both[0] + both[1];
+            }
+        }
+        circle::embed_backward(points, circle, &self.period, gradients, in_period);
+    }
+}
+
+impl Periodic {
+    /// The pairs of points on the circle, divided by the lengthscales if there is one for each.
+    fn on_circle<'a, T: Scalar>(&self, pairs: &Pairs<'a, T>) -> Pairs<'a, T> {
+        match &self.lengthscale {
+            PerDimension::One(_) => pairs.clone(),
+            PerDimension::Each(_) => pairs.child(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn closed_form_in_two_dimensions() {
+        let kernel = Periodic::new([0.5, 2.0], [3.0, 4.0]);
+        let (x, y) = ([0.2, 1.0], [1.0, -3.5]);
+        let sine = |delta: f64, period: f64| (std::f64::consts::PI * delta / period).sin();
+        let expected = (-2.0 * (sine(0.8, 3.0).powi(2) / 0.25 + sine(4.5, 4.0).powi(2) / 4.0)).exp();
+        let value: f64 = kernel.eval(&x, &y).unwrap();
+        assert!((value - expected).abs() < 1e-16);
+        let cross: Mat<f64> =
+            kernel.cross(MatRef::from_row_major_slice(&x, 1, 2), MatRef::from_row_major_slice(&y, 1, 2)).unwrap();
+        assert!((cross[(0, 0)] - expected).abs() < 1e-15);
+    }
+
+    #[test]
+    fn exact_far_from_the_origin() {
+        let kernel = Periodic::new(1.0, 0.5);
+        let near = kernel.gram(mat![[0.125], [0.25]].as_ref()).unwrap();
+        let far = kernel.gram(mat![[1e12 + 0.125], [0.25]].as_ref()).unwrap();
+        let difference: f64 = near[(1, 0)] - far[(1, 0)];
+        assert!(difference.abs() < 1e-15);
+    }
+}

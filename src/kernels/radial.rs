@@ -1,0 +1,416 @@
+//! Kernels of the scaled distance alone: a profile in s = Σ_d (x_d − y_d)²/ℓ_d².
+//!
+//! With s as the argument there is nothing to divide by at coincident points, and every derivative
+//! follows from dk/ds: dk/dℓ = −2 s/ℓ · dk/ds for one lengthscale, and dk/dr² = dk/ds / ℓ² for the
+//! features. A radial kernel states its profile and its slope; this file does the rest.
+
+use std::fmt::Debug;
+
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, text};
+use crate::params::{Parameterized, PerDimension};
+use crate::simd::{LANES, Pass, dispatch, sum};
+use crate::warp::ard::{divide, divide_backward};
+use crate::{Error, Result, Scalar};
+
+/// A radial kernel as a function of s = r²/ℓ², at precision `T`.
+///
+/// The functions are called in vectorised loops: mark them `#[inline(always)]`, and let them be free
+/// of branches. `s` is at least 0 and finite, or NaN; NaN has to give NaN.
+pub trait Profile<T: Scalar>: Copy + Send + Sync {
+    /// k(s)
+    fn value<const FMA: bool>(self, s: T) -> T;
+
+    /// dk/ds, given s and k(s); finite everywhere, with its limit or 0 where it has none at s = 0.
+    fn slope<const FMA: bool>(self, s: T, value: T) -> T;
+
+    /// dk/da, given s and k(s), for the one shape parameter a that a family may have.
+    fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
+        let _ = (s, value);
+        None
+    }
+}
+
+/// A kernel of the scaled distance alone. Implementing it makes a type a [`Kernel`] with vectorised
+/// tiles, shared squared distances, and gradients in hyperparameters and inputs.
+///
+/// The parameters are the lengthscale, then at most one shape parameter, in this order.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::kernels::{Profile, Radial};
+/// use mercer::params::{Constraint, PerDimension};
+/// use mercer::prelude::*;
+///
+/// /// k = 1/(1 + s)
+/// #[derive(Clone, Debug)]
+/// struct Cauchy {
+///     lengthscale: PerDimension,
+/// }
+/// mercer::parameterized!(Cauchy as "cauchy", parameters: [lengthscale]);
+/// mercer::kernel_ops!(Cauchy);
+///
+/// #[derive(Clone, Copy)]
+/// struct CauchyProfile;
+///
+/// impl<T: Scalar> Profile<T> for CauchyProfile {
+///     #[inline(always)]
+///     fn value<const FMA: bool>(self, s: T) -> T {
+///         T::from_f64(1.0) / (T::from_f64(1.0) + s)
+///     }
+///
+///     #[inline(always)]
+///     fn slope<const FMA: bool>(self, _: T, value: T) -> T {
+///         -value * value
+///     }
+/// }
+///
+/// impl Radial for Cauchy {
+///     type Profile<T: Scalar> = CauchyProfile;
+///     fn lengthscale(&self) -> &PerDimension {
+///         &self.lengthscale
+///     }
+///     fn profile<T: Scalar>(&self) -> CauchyProfile {
+///         CauchyProfile
+///     }
+/// }
+///
+/// let kernel = Cauchy { lengthscale: PerDimension::new("lengthscale", 2.0, Constraint::Positive)? };
+/// let x = mat![[0.0], [2.0]];
+/// assert_eq!(kernel.gram(x.as_ref())?, mat![[1.0, 0.5], [0.5, 1.0]]);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub trait Radial: Parameterized + Clone + Debug + Send + Sync {
+    /// The profile at a precision.
+    type Profile<T: Scalar>: Profile<T>;
+
+    /// The lengthscale: one, or one for each dimension.
+    fn lengthscale(&self) -> &PerDimension;
+
+    /// The profile at the present hyperparameters.
+    fn profile<T: Scalar>(&self) -> Self::Profile<T>;
+
+    /// In which dimensions of the input the kernel is guaranteed positive semi-definite. The default
+    /// is right for mixtures of squared exponentials over lengthscales, and only for those: any
+    /// dimension (Schoenberg 1938).
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+}
+
+impl<K: Radial> Expr for K {
+    fn psd(&self) -> Psd {
+        Radial::psd(self)
+    }
+
+    fn stationary(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        check_dim(self, "lengthscale", Radial::lengthscale(self), dim)
+    }
+}
+
+/// Refuses points without a value for each dimension, or with too many values.
+pub(super) fn check_dim(kernel: &dyn Expr, name: &str, values: &PerDimension, dim: usize) -> Result<()> {
+    match values.dim() {
+        Some(expected) if expected != dim => {
+            let needs = format!("has {expected} values of `{name}`, one for each dimension");
+            Err(Error::Dimension { kernel: text(kernel).to_string(), needs, found: dim })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl<T: Scalar, K: Radial> Kernel<T> for K {
+    #[inline]
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let squared = |(&x, &y): (&T, &T)| (x - y) * (x - y);
+        let s = match self.lengthscale() {
+            PerDimension::One(lengthscale) => {
+                let r2: T = x.iter().zip(y).map(squared).sum();
+                r2 * inverse_square::<T>(lengthscale.value())
+            }
+            PerDimension::Each(lengthscales) => {
+                let terms = x.iter().zip(y).zip(lengthscales.values());
+                terms.map(|((&x, &y), &l)| squared((&(x * T::from_f64(1.0 / l)), &(y * T::from_f64(1.0 / l))))).sum()
+            }
+        };
+        self.profile::<T>().value::<false>(bounded(s))
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        embed(self.lengthscale(), points)
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        tile(self.profile::<T>(), self.lengthscale(), pairs, out, scratch);
+    }
+
+    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
+        out.fill(self.profile::<T>().value::<false>(T::from_f64(0.0)));
+    }
+
+    fn tile_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        value: &[T],
+        cotangent: &[T],
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        tile_vjp(self.profile::<T>(), self.lengthscale(), pairs, value, cotangent, theta, scratch);
+    }
+
+    // k(x, x) = k(s = 0) depends on no lengthscale; a shape parameter may set the height.
+    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
+        let profile = self.profile::<T>();
+        let zero = T::from_f64(0.0);
+        if let (Some(slope), Some(in_shape)) =
+            (profile.shape_slope::<false>(zero, profile.value::<false>(zero)), theta.last_mut())
+        {
+            *in_shape += (slope * sum(cotangent)).to_f64();
+        }
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        embed_vjp(self.lengthscale(), points, features, gradients, theta);
+    }
+}
+
+/// 1/ℓ², kept finite so that it gives 0 at r = 0 for the smallest lengthscales.
+#[inline]
+fn inverse_square<T: Scalar>(lengthscale: f64) -> T {
+    num_traits::Float::min(T::from_f64(1.0 / (lengthscale * lengthscale)), num_traits::Float::max_value())
+}
+
+/// s where it is far below overflow, so that polynomials in √s stay finite; NaN for NaN.
+#[inline(always)]
+fn bounded<T: Scalar>(s: T) -> T {
+    let largest = <T as num_traits::Float>::max_value() * T::from_f64(1.0 / 16.0);
+    if s > largest { largest } else { s }
+}
+
+/// The points themselves for one lengthscale; divided by the lengthscales for one each.
+pub(super) fn embed<'a, T: Scalar>(lengthscale: &PerDimension, points: &Points<'a, T>) -> Features<'a, T> {
+    match lengthscale {
+        PerDimension::One(_) => Features::leaf(points.clone()),
+        PerDimension::Each(each) => Features::leaf(divide(points, each.values())),
+    }
+}
+
+pub(super) fn embed_vjp<T: Scalar>(
+    lengthscale: &PerDimension,
+    points: &Points<'_, T>,
+    features: &Features<'_, T>,
+    gradients: &mut FeatureGradients<T>,
+    theta: &mut [f64],
+) {
+    if let PerDimension::Each(each) = lengthscale {
+        divide_backward(points, features.points(), each.values(), gradients, theta);
+    }
+}
+
+/// The factor from the squared distance of the features to s.
+fn feature_scale<T: Scalar>(lengthscale: &PerDimension) -> T {
+    match lengthscale {
+        PerDimension::One(lengthscale) => inverse_square(lengthscale.value()),
+        PerDimension::Each(_) => T::from_f64(1.0),
+    }
+}
+
+struct ProfilePass<'a, T, P> {
+    profile: P,
+    scale: T,
+    out: &'a mut [T],
+}
+
+impl<T: Scalar, P: Profile<T>> Pass for ProfilePass<'_, T, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for out in self.out {
+            *out = self.profile.value::<FMA>(bounded(*out * self.scale));
+        }
+    }
+}
+
+/// For one dimension: distance and profile in one pass.
+struct OneDimension<'a, T, P> {
+    profile: P,
+    scale: T,
+    x: &'a [T],
+    y: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Scalar, P: Profile<T>> Pass for OneDimension<'_, T, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for (column, &y) in self.out.chunks_exact_mut(self.x.len()).zip(self.y) {
+            for (out, &x) in column.iter_mut().zip(self.x) {
+                let difference = x - y;
+                *out = self.profile.value::<FMA>(bounded(difference * difference * self.scale));
+            }
+        }
+    }
+}
+
+pub(super) fn tile<T: Scalar, P: Profile<T>>(
+    profile: P,
+    lengthscale: &PerDimension,
+    pairs: &Pairs<'_, T>,
+    out: &mut [T],
+    scratch: &mut Scratch<T>,
+) {
+    let scale = feature_scale(lengthscale);
+    if pairs.dim() == 1 && !scratch.shares_squared_distances(pairs) {
+        dispatch(OneDimension { profile, scale, x: pairs.x_column(0), y: pairs.y_column(0), out });
+        return;
+    }
+    scratch.squared_distances(pairs, out);
+    dispatch(ProfilePass { profile, scale, out });
+}
+
+/// One pass over a tile for all derivatives of a radial kernel.
+struct SlopePass<'a, T, P> {
+    profile: P,
+    scale: T,
+    /// r² on entry; cotangent · dk/dr² on return.
+    squared: &'a mut [T],
+    value: &'a [T],
+    cotangent: &'a [T],
+}
+
+impl<T: Scalar, P: Profile<T>> Pass for SlopePass<'_, T, P> {
+    /// Σ cotangent · s · dk/ds, and Σ cotangent · dk/da.
+    type Output = (T, T);
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> (T, T) {
+        let Self { profile, scale, squared, value, cotangent } = self;
+        let zero = T::from_f64(0.0);
+        let (mut weighted, mut shape) = ([zero; LANES], [zero; LANES]);
+        let mut one = |lane: usize, squared: &mut T, value: T, cotangent: T| {
+            let s = bounded(*squared * scale);
+            let slope = cotangent * profile.slope::<FMA>(s, value);
+            weighted[lane] = weighted[lane] + slope * s;
+            if let Some(in_shape) = profile.shape_slope::<FMA>(s, value) {
+                shape[lane] = shape[lane] + cotangent * in_shape;
+            }
+            *squared = slope * scale;
+        };
+        let len = squared.len();
+        let (squared, squared_rest) = squared.as_chunks_mut::<LANES>();
+        let (value, value_rest) = value[..len].as_chunks::<LANES>();
+        let (cotangent, cotangent_rest) = cotangent[..len].as_chunks::<LANES>();
+        for ((squared, value), cotangent) in squared.iter_mut().zip(value).zip(cotangent) {
+            for lane in 0..LANES {
+                one(lane, &mut squared[lane], value[lane], cotangent[lane]);
+            }
+        }
+        for (lane, squared) in squared_rest.iter_mut().enumerate() {
+            one(lane, squared, value_rest[lane], cotangent_rest[lane]);
+        }
+        (
+            crate::simd::sum::lane_sum(LANES, |lane| weighted[lane]),
+            crate::simd::sum::lane_sum(LANES, |lane| shape[lane]),
+        )
+    }
+}
+
+pub(super) fn tile_vjp<T: Scalar, P: Profile<T>>(
+    profile: P,
+    lengthscale: &PerDimension,
+    pairs: &Pairs<'_, T>,
+    value: &[T],
+    cotangent: &[T],
+    theta: &mut [f64],
+    scratch: &mut Scratch<T>,
+) {
+    let mut squared = scratch.take(pairs.len());
+    scratch.squared_distances(pairs, &mut squared);
+    let scale = feature_scale(lengthscale);
+    let (weighted, shape) = dispatch(SlopePass { profile, scale, squared: &mut squared, value, cotangent });
+    if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
+        *first -= 2.0 / lengthscale.value() * weighted.to_f64();
+    }
+    if profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some() {
+        if let Some(last) = theta.last_mut() {
+            *last += shape.to_f64();
+        }
+    }
+    scratch.add_squared_distance_gradient(pairs, |gradient| crate::simd::elementwise::add(gradient, &squared));
+    scratch.give(squared);
+}
+
+/// What radial kernels without a shape parameter share: parameters, operators, constructors.
+macro_rules! radial_kernel {
+    ($type:ident as $name:literal, $profile:ident) => {
+        crate::parameterized!($type as $name, parameters: [lengthscale]);
+        crate::kernel_ops!($type);
+
+        impl $type {
+            /// The kernel with one lengthscale, or one for each dimension.
+            ///
+            /// # Panics
+            ///
+            /// If a lengthscale is not positive and finite; the checked form is
+            /// [`try_new`](Self::try_new).
+            #[track_caller]
+            pub fn new(lengthscale: impl Into<crate::params::OneOrEach>) -> Self {
+                crate::error::literal(Self::try_new(lengthscale))
+            }
+
+            /// The kernel with one lengthscale, or one for each dimension.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Parameter`](crate::Error::Parameter) if a lengthscale is not positive and
+            /// finite.
+            pub fn try_new(lengthscale: impl Into<crate::params::OneOrEach>) -> crate::Result<Self> {
+                let constraint = crate::params::Constraint::Positive;
+                let lengthscale = crate::params::PerDimension::new("lengthscale", lengthscale, constraint)?;
+                Ok(Self { lengthscale })
+            }
+
+            /// The lengthscale: one, or one for each dimension.
+            pub fn lengthscale(&self) -> &[f64] {
+                self.lengthscale.values()
+            }
+
+            /// The kernel as a function of s = r²/ℓ²: for those who keep hyperparameters apart.
+            pub fn value<T: crate::Scalar>(s: T) -> T {
+                $profile.value::<false>(s)
+            }
+        }
+
+        impl crate::kernels::Radial for $type {
+            type Profile<T: crate::Scalar> = $profile;
+
+            fn lengthscale(&self) -> &crate::params::PerDimension {
+                &self.lengthscale
+            }
+
+            fn profile<T: crate::Scalar>(&self) -> $profile {
+                $profile
+            }
+        }
+    };
+}
+
+pub(super) use radial_kernel;

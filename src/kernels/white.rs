@@ -1,0 +1,120 @@
+//! White noise.
+
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
+use crate::params::{Constraint, Parameter};
+use crate::simd::sum;
+use crate::{Result, Scalar, kernel_ops, parameterized};
+
+/// White noise: independent from point to point.
+///
+/// # Definition
+///
+/// K(X, X) = σ² I on a set of points with itself, K(X, Z) = 0 between two sets.
+///
+/// This is not a function of two points. A point of a set is the same as another if it has the same
+/// index, not if it has the same coordinates: repeated measurements at one place have independent
+/// noise, the diagonal of a Gram matrix is σ², and every cross-covariance is 0, even of a set with a
+/// copy of itself. [`eval`](crate::KernelExt::eval), which knows no sets, gives 0.
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `variance` | σ² | that of the outputs squared | positive |
+///
+/// # Properties
+///
+/// Stationary; positive semi-definite in any dimension.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let x = mat![[1.0], [1.0]];
+/// let kernel = Constant::new(2.0) + White::new(0.5);
+/// assert_eq!(kernel.gram(x.as_ref())?, mat![[2.5, 2.0], [2.0, 2.5]]);
+/// assert_eq!(kernel.cross(x.as_ref(), x.as_ref())?, mat![[2.0, 2.0], [2.0, 2.0]]);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 2.20.
+#[derive(Clone, Debug, PartialEq)]
+pub struct White {
+    variance: Parameter,
+}
+
+parameterized!(White as "white", parameters: [variance]);
+kernel_ops!(White);
+
+impl White {
+    /// The kernel with a variance.
+    ///
+    /// # Panics
+    ///
+    /// If the variance is not positive and finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(variance: f64) -> Self {
+        crate::error::literal(Self::try_new(variance))
+    }
+
+    /// The kernel with a variance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if the variance is not positive and finite.
+    pub fn try_new(variance: f64) -> Result<Self> {
+        Ok(Self { variance: Parameter::new("variance", variance, Constraint::Positive)? })
+    }
+
+    /// The variance σ².
+    pub fn variance(&self) -> f64 {
+        self.variance.value()
+    }
+}
+
+impl Expr for White {
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+
+    fn stationary(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Scalar> Kernel<T> for White {
+    #[inline]
+    fn pairwise(&self, _: &[T], _: &[T]) -> T {
+        T::from_f64(0.0)
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], _: &mut Scratch<T>) {
+        out.fill(T::from_f64(0.0));
+        for entry in pairs.diagonal() {
+            out[entry] = T::from_f64(self.variance());
+        }
+    }
+
+    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
+        out.fill(T::from_f64(self.variance()));
+    }
+
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], _: &mut Scratch<T>) {
+        theta[0] += pairs.diagonal().map(|entry| cotangent[entry].to_f64()).sum::<f64>();
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
+    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
+        theta[0] += sum(cotangent).to_f64();
+    }
+}

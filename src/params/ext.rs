@@ -1,0 +1,296 @@
+//! What can be done with anything that has parameters.
+
+use super::path::{nearest, walk, walk_mut};
+use super::{Constraint, Label, ParameterMut, ParameterRef, Parameterized, Visitor, VisitorMut};
+use crate::{Error, Result};
+
+/// One scalar in the list of parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Where it is: `sum[1].rbf.lengthscale`.
+    pub path: String,
+    /// Its value, in natural units.
+    pub value: f64,
+    /// The set that it lives in.
+    pub constraint: Constraint,
+    /// Whether optimisers may change it.
+    pub free: bool,
+}
+
+/// Reading, setting, freezing and packing parameters, for every [`Parameterized`] type.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let mut kernel = 2.0 * Rbf::new(0.7) + Periodic::new(1.0, 3.0);
+/// kernel.set("sum[0].scaled.rbf.lengthscale", 0.5)?;
+/// kernel.freeze("sum[1].periodic.period")?;
+///
+/// assert_eq!(kernel.values(), [2.0, 0.5, 1.0, 3.0]);
+/// assert_eq!(kernel.unconstrained().len(), 3);
+/// assert!(kernel.set("sum[0].scaled.rbf.lenghtscale", 1.0).is_err());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub trait ParameterizedExt: Parameterized {
+    /// The number of scalars, frozen ones included.
+    fn num_params(&self) -> usize {
+        struct Count(usize);
+        impl Visitor for Count {
+            fn parameter(&mut self, parameter: ParameterRef<'_>) {
+                self.0 += parameter.values.len();
+            }
+            fn child(&mut self, _: Label, child: &dyn Parameterized) {
+                child.visit(self);
+            }
+        }
+        let mut count = Count(0);
+        self.visit(&mut count);
+        count.0
+    }
+
+    /// All values, in natural units, in visiting order.
+    fn values(&self) -> Vec<f64> {
+        let mut values = Vec::new();
+        for_each(self, &mut |parameter| values.extend_from_slice(parameter.values));
+        values
+    }
+
+    /// Sets all values, in natural units, in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for the wrong number of values; [`Error::Parameter`] for one that its
+    /// constraint refuses. Nothing is changed then.
+    fn set_values(&mut self, values: &[f64]) -> Result<()> {
+        check_len("the vector of parameters", self.num_params(), values.len())?;
+        let mut rest = values.iter();
+        for entry in self.parameters() {
+            let Some(&value) = rest.next() else { break };
+            if !entry.constraint.admits(value) {
+                return Err(Error::Parameter { path: entry.path, value, expected: entry.constraint.to_string() });
+            }
+        }
+        let mut rest = values.iter();
+        for_each_mut(self, &mut |parameter| {
+            parameter.values.iter_mut().zip(&mut rest).for_each(|(slot, &value)| *slot = value);
+        });
+        Ok(())
+    }
+
+    /// A copy with other values: the form for those who keep hyperparameters in a vector.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_values`](Self::set_values).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Rbf::new(1.0).with_params(&[0.5])?;
+    /// assert_eq!(kernel.lengthscale(), [0.5]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn with_params(&self, values: &[f64]) -> Result<Self>
+    where
+        Self: Clone,
+    {
+        let mut copy = self.clone();
+        copy.set_values(values)?;
+        Ok(copy)
+    }
+
+    /// Every scalar with its path, constraint and freedom, in visiting order.
+    fn parameters(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        walk(self, &mut |path, parameter| {
+            for (element, (&value, &free)) in parameter.values.iter().zip(parameter.free).enumerate() {
+                let path = format!("{path}{}", parameter.shape.index(element));
+                entries.push(Entry { path, value, constraint: parameter.constraint, free });
+            }
+        });
+        entries
+    }
+
+    /// The value at a path, in natural units.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names.
+    fn get(&self, path: &str) -> Result<f64> {
+        let entries = self.parameters();
+        match entries.iter().find(|entry| same_path(&entry.path, path)) {
+            Some(entry) => Ok(entry.value),
+            None => Err(unknown(path, &entries)),
+        }
+    }
+
+    /// Sets the value at a path, in natural units.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names; [`Error::Parameter`] if the constraint
+    /// refuses the value. Nothing is changed then.
+    fn set(&mut self, path: &str, value: f64) -> Result<()> {
+        let entries = self.parameters();
+        let Some(position) = entries.iter().position(|entry| same_path(&entry.path, path)) else {
+            return Err(unknown(path, &entries));
+        };
+        let entry = &entries[position];
+        if !entry.constraint.admits(value) {
+            let expected = entry.constraint.to_string();
+            return Err(Error::Parameter { path: path.to_owned(), value, expected });
+        }
+        let mut start = 0;
+        for_each_mut(self, &mut |parameter| {
+            if let Some(slot) = position.checked_sub(start).and_then(|element| parameter.values.get_mut(element)) {
+                *slot = value;
+            }
+            start += parameter.values.len();
+        });
+        Ok(())
+    }
+
+    /// Keeps optimisers from a parameter, from one element of it, or from everything below a node.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names.
+    fn freeze(&mut self, path: &str) -> Result<()> {
+        set_free(self, path, false)
+    }
+
+    /// Undoes [`freeze`](Self::freeze).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names.
+    fn unfreeze(&mut self, path: &str) -> Result<()> {
+        set_free(self, path, true)
+    }
+
+    /// The free parameters, mapped to the real line by their constraints.
+    fn unconstrained(&self) -> Vec<f64> {
+        let mut packed = Vec::new();
+        for_each(self, &mut |parameter| {
+            for (&value, &free) in parameter.values.iter().zip(parameter.free) {
+                if free {
+                    packed.push(parameter.constraint.unconstrain(value));
+                }
+            }
+        });
+        packed
+    }
+
+    /// Sets the free parameters from the real line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for the wrong number of values; [`Error::Parameter`] for a NaN. Nothing is
+    /// changed then.
+    fn set_unconstrained(&mut self, packed: &[f64]) -> Result<()> {
+        let free: Vec<Entry> = self.parameters().into_iter().filter(|entry| entry.free).collect();
+        check_len("the vector of free parameters", free.len(), packed.len())?;
+        for (entry, &value) in free.into_iter().zip(packed) {
+            if !entry.constraint.admits(entry.constraint.constrain(value)) {
+                return Err(Error::Parameter { path: entry.path, value, expected: "finite".to_owned() });
+            }
+        }
+        let mut rest = packed.iter();
+        for_each_mut(self, &mut |parameter| {
+            let constraint = parameter.constraint;
+            for (slot, _) in parameter.values.iter_mut().zip(&*parameter.free).filter(|(_, free)| **free) {
+                if let Some(&value) = rest.next() {
+                    *slot = constraint.constrain(value);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// The gradient in the free unconstrained parameters, from that in all natural ones.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for the wrong number of values.
+    fn unconstrained_gradient(&self, natural: &[f64]) -> Result<Vec<f64>> {
+        check_len("the gradient", self.num_params(), natural.len())?;
+        let mut packed = Vec::new();
+        let mut rest = natural.iter();
+        for_each(self, &mut |parameter| {
+            for ((&value, &free), &gradient) in parameter.values.iter().zip(parameter.free).zip(&mut rest) {
+                if free {
+                    packed.push(gradient * parameter.constraint.slope(value));
+                }
+            }
+        });
+        Ok(packed)
+    }
+}
+
+impl<P: Parameterized + ?Sized> ParameterizedExt for P {}
+
+fn check_len(what: &str, expected: usize, found: usize) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::shape(what, format!("{expected} value(s)"), (found, 1)))
+}
+
+fn for_each<P: Parameterized + ?Sized>(root: &P, see: &mut dyn FnMut(ParameterRef<'_>)) {
+    struct Each<'f>(&'f mut dyn FnMut(ParameterRef<'_>));
+    impl Visitor for Each<'_> {
+        fn parameter(&mut self, parameter: ParameterRef<'_>) {
+            (self.0)(parameter);
+        }
+        fn child(&mut self, _: Label, child: &dyn Parameterized) {
+            child.visit(self);
+        }
+    }
+    root.visit(&mut Each(see));
+}
+
+fn for_each_mut<P: Parameterized + ?Sized>(root: &mut P, see: &mut dyn FnMut(ParameterMut<'_>)) {
+    struct Each<'f>(&'f mut dyn FnMut(ParameterMut<'_>));
+    impl VisitorMut for Each<'_> {
+        fn parameter(&mut self, parameter: ParameterMut<'_>) {
+            (self.0)(parameter);
+        }
+        fn child(&mut self, _: Label, child: &mut dyn Parameterized) {
+            child.visit_mut(self);
+        }
+    }
+    root.visit_mut(&mut Each(see));
+}
+
+/// Paths are compared without spaces: `inputs[4,0]` is `inputs[4, 0]`.
+fn same_path(a: &str, b: &str) -> bool {
+    a.chars().filter(|c| *c != ' ').eq(b.chars().filter(|c| *c != ' '))
+}
+
+/// Whether `path` lies at or below the node or parameter that `prefix` names.
+fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+fn set_free<P: Parameterized + ?Sized>(root: &mut P, path: &str, free: bool) -> Result<()> {
+    let mut found = false;
+    walk_mut(root, &mut |parameter_path, parameter| {
+        let whole = is_below(parameter_path, path);
+        for (element, slot) in parameter.free.iter_mut().enumerate() {
+            if whole || same_path(&format!("{parameter_path}{}", parameter.shape.index(element)), path) {
+                *slot = free;
+                found = true;
+            }
+        }
+    });
+    if found { Ok(()) } else { Err(unknown(path, &root.parameters())) }
+}
+
+fn unknown(path: &str, entries: &[Entry]) -> Error {
+    let existing: Vec<String> = entries.iter().map(|entry| entry.path.clone()).collect();
+    Error::UnknownPath { path: path.to_owned(), nearest: nearest(path, &existing) }
+}

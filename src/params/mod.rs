@@ -1,0 +1,103 @@
+//! Parameters: values with a constraint, found by path, packed into a vector for optimisers.
+//!
+//! Everything that is fitted is [`Parameterized`]: kernels, mean functions, likelihoods, models.
+//! One visitor gives each [`Parameter`] or [`ParameterArray`] in a fixed order; reading, setting and
+//! freezing by path, flat packing and printing are all visits, in the blanket trait
+//! [`ParameterizedExt`].
+//!
+//! A path names a scalar: `sum[1].rbf.lengthscale`, or `ard.lengthscale[2]`. Sums of sums (and
+//! products of products) count as one: the parts of `(a + b) + c` are `sum[0]`, `sum[1]`, `sum[2]`.
+
+mod constraint;
+mod ext;
+mod parameter;
+mod path;
+mod per_dimension;
+
+pub use constraint::Constraint;
+pub use ext::{Entry, ParameterizedExt};
+pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
+pub use per_dimension::{OneOrEach, PerDimension};
+
+/// How a parent refers to a child in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// The only child: `parent.child.parameter`.
+    Only,
+    /// One of several: `parent[index].child.parameter`.
+    Index(usize),
+    /// A named part: `parent.part.child.parameter`, as in `kernel.rbf.lengthscale` of a model.
+    Part(&'static str),
+}
+
+/// Receives the parameters and the children of a [`Parameterized`] value, in order.
+pub trait Visitor {
+    /// A parameter of the value itself.
+    fn parameter(&mut self, parameter: ParameterRef<'_>);
+    /// A child, to be visited in turn.
+    fn child(&mut self, label: Label, child: &dyn Parameterized);
+}
+
+/// Receives the parameters and the children of a [`Parameterized`] value for change, in order.
+pub trait VisitorMut {
+    /// A parameter of the value itself.
+    fn parameter(&mut self, parameter: ParameterMut<'_>);
+    /// A child, to be visited in turn.
+    fn child(&mut self, label: Label, child: &mut dyn Parameterized);
+}
+
+/// Something with parameters.
+///
+/// `visit` and `visit_mut` must give the same parameters and children in the same order: that order
+/// is the layout of every flat vector of parameters and of gradients. For a type without type
+/// parameters, [`parameterized!`](crate::parameterized) writes the implementation.
+pub trait Parameterized {
+    /// The word for this node in paths and in text: `"rbf"`. Empty for a model.
+    fn name(&self) -> &str;
+
+    /// Shows each parameter, then each child.
+    fn visit(&self, visitor: &mut dyn Visitor);
+
+    /// Shows each parameter, then each child, for change.
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut);
+}
+
+/// Implements [`Parameterized`] for a struct, from its name in paths, the fields that are
+/// parameters and the fields that are children.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::params::{Constraint, Parameter, ParameterizedExt};
+///
+/// struct Noise {
+///     variance: Parameter,
+/// }
+/// mercer::parameterized!(Noise as "noise", parameters: [variance]);
+///
+/// let noise = Noise { variance: Parameter::new("variance", 0.1, Constraint::Positive)? };
+/// assert_eq!(noise.get("noise.variance")?, 0.1);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[macro_export]
+macro_rules! parameterized {
+    ($type:ty as $name:literal, parameters: [$($field:ident),* $(,)?] $(, children: [$($child:ident),* $(,)?])?) => {
+        impl $crate::params::Parameterized for $type {
+            fn name(&self) -> &str {
+                $name
+            }
+
+            fn visit(&self, visitor: &mut dyn $crate::params::Visitor) {
+                $(visitor.parameter(self.$field.view(stringify!($field)));)*
+                $($(visitor.child($crate::params::Label::Part(stringify!($child)), &self.$child);)*)?
+                let _ = visitor;
+            }
+
+            fn visit_mut(&mut self, visitor: &mut dyn $crate::params::VisitorMut) {
+                $(visitor.parameter(self.$field.view_mut(stringify!($field)));)*
+                $($(visitor.child($crate::params::Label::Part(stringify!($child)), &mut self.$child);)*)?
+                let _ = visitor;
+            }
+        }
+    };
+}

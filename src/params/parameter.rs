@@ -1,0 +1,306 @@
+//! A parameter's values, constraint and freedom, and the views of them that visitors get.
+
+use super::Constraint;
+use crate::{Error, Result};
+
+/// How the elements of a parameter are arranged and written in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One number: `lengthscale`.
+    Scalar,
+    /// So many numbers: `lengthscale[2]`.
+    Vector(usize),
+    /// Rows and columns, stored by columns: `inputs[4, 0]`.
+    Matrix(usize, usize),
+    /// The lower triangle of a square matrix with so many rows, stored by columns: `factor[4, 0]`.
+    Triangle(usize),
+}
+
+impl Shape {
+    /// The number of elements.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Scalar => 1,
+            Self::Vector(len) => len,
+            Self::Matrix(rows, cols) => rows * cols,
+            Self::Triangle(rows) => rows * (rows + 1) / 2,
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is written after the parameter's name for an element: nothing, `[2]` or `[4, 0]`.
+    pub(super) fn index(self, element: usize) -> String {
+        match self {
+            Self::Scalar => String::new(),
+            Self::Vector(_) => format!("[{element}]"),
+            Self::Matrix(rows, _) => format!("[{}, {}]", element % rows, element / rows),
+            Self::Triangle(rows) => {
+                let (mut row, mut col) = (element, 0);
+                while row >= rows - col {
+                    row -= rows - col;
+                    col += 1;
+                }
+                format!("[{}, {}]", row + col, col)
+            }
+        }
+    }
+}
+
+fn check(name: &str, constraint: Constraint, value: f64) -> Result<()> {
+    if constraint.admits(value) {
+        return Ok(());
+    }
+    Err(Error::Parameter { path: name.to_owned(), value, expected: constraint.to_string() })
+}
+
+/// One number that can be fitted: a value, the constraint that it obeys, and whether it is free.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::params::{Constraint, Parameter};
+///
+/// let lengthscale = Parameter::new("lengthscale", 0.7, Constraint::Positive)?;
+/// assert_eq!(lengthscale.value(), 0.7);
+/// assert!(Parameter::new("lengthscale", -0.7, Constraint::Positive).is_err());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameter {
+    value: f64,
+    constraint: Constraint,
+    free: bool,
+}
+
+impl Parameter {
+    /// A free parameter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`], under the name given, if the constraint refuses the value.
+    pub fn new(name: &str, value: f64, constraint: Constraint) -> Result<Self> {
+        check(name, constraint, value)?;
+        Ok(Self { value, constraint, free: true })
+    }
+
+    /// The value, in natural units.
+    #[inline]
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    pub(super) fn values(&self) -> &[f64] {
+        std::slice::from_ref(&self.value)
+    }
+
+    /// The constraint.
+    pub fn constraint(&self) -> Constraint {
+        self.constraint
+    }
+
+    /// Whether optimisers may change it.
+    pub fn is_free(&self) -> bool {
+        self.free
+    }
+
+    /// The view that a [`Visitor`](super::Visitor) gets, under the field's name.
+    pub fn view<'a>(&'a self, name: &'a str) -> ParameterRef<'a> {
+        ParameterRef {
+            name,
+            shape: Shape::Scalar,
+            constraint: self.constraint,
+            values: std::slice::from_ref(&self.value),
+            free: std::slice::from_ref(&self.free),
+        }
+    }
+
+    /// The view that a [`VisitorMut`](super::VisitorMut) gets, under the field's name.
+    pub fn view_mut<'a>(&'a mut self, name: &'a str) -> ParameterMut<'a> {
+        ParameterMut {
+            name,
+            shape: Shape::Scalar,
+            constraint: self.constraint,
+            values: std::slice::from_mut(&mut self.value),
+            free: std::slice::from_mut(&mut self.free),
+        }
+    }
+}
+
+/// Several numbers that share a name and a constraint: a vector, a matrix or a triangle.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::params::{Constraint, ParameterArray, Shape};
+///
+/// let lengthscales = ParameterArray::new("lengthscale", vec![0.3, 2.0], Shape::Vector(2), Constraint::Positive)?;
+/// assert_eq!(lengthscales.values(), [0.3, 2.0]);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterArray {
+    values: Vec<f64>,
+    shape: Shape,
+    constraint: Constraint,
+    free: Vec<bool>,
+}
+
+impl ParameterArray {
+    /// Free parameters, one for each value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the number of values is not that of the shape, and
+    /// [`Error::Parameter`] for the first value that the constraint refuses.
+    pub fn new(name: &str, values: Vec<f64>, shape: Shape, constraint: Constraint) -> Result<Self> {
+        if values.len() != shape.len() {
+            return Err(Error::shape(name, format!("{} value(s)", shape.len()), (values.len(), 1)));
+        }
+        for (element, &value) in values.iter().enumerate() {
+            check(&format!("{name}{}", shape.index(element)), constraint, value)?;
+        }
+        let free = vec![true; values.len()];
+        Ok(Self { values, shape, constraint, free })
+    }
+
+    /// The values, in natural units, in the order of the shape.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// The arrangement.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The view that a [`Visitor`](super::Visitor) gets, under the field's name.
+    pub fn view<'a>(&'a self, name: &'a str) -> ParameterRef<'a> {
+        ParameterRef { name, shape: self.shape, constraint: self.constraint, values: &self.values, free: &self.free }
+    }
+
+    /// The view that a [`VisitorMut`](super::VisitorMut) gets, under the field's name.
+    pub fn view_mut<'a>(&'a mut self, name: &'a str) -> ParameterMut<'a> {
+        ParameterMut {
+            name,
+            shape: self.shape,
+            constraint: self.constraint,
+            values: &mut self.values,
+            free: &mut self.free,
+        }
+    }
+}
+
+/// A look at a parameter during a visit.
+#[derive(Clone, Copy, Debug)]
+pub struct ParameterRef<'a> {
+    pub(super) name: &'a str,
+    pub(super) shape: Shape,
+    pub(super) constraint: Constraint,
+    pub(super) values: &'a [f64],
+    pub(super) free: &'a [bool],
+}
+
+impl<'a> ParameterRef<'a> {
+    /// The field's name.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The values, in natural units.
+    pub fn values(&self) -> &'a [f64] {
+        self.values
+    }
+
+    /// The arrangement of the values.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The constraint that all of them obey.
+    pub fn constraint(&self) -> Constraint {
+        self.constraint
+    }
+
+    /// Which of them optimisers may change.
+    pub fn free(&self) -> &'a [bool] {
+        self.free
+    }
+}
+
+/// A parameter that a visit may change; values only within the constraint.
+#[derive(Debug)]
+pub struct ParameterMut<'a> {
+    pub(super) name: &'a str,
+    pub(super) shape: Shape,
+    pub(super) constraint: Constraint,
+    pub(super) values: &'a mut [f64],
+    pub(super) free: &'a mut [bool],
+}
+
+impl ParameterMut<'_> {
+    /// The same parameter, to look at.
+    pub fn as_ref(&self) -> ParameterRef<'_> {
+        ParameterRef {
+            name: self.name,
+            shape: self.shape,
+            constraint: self.constraint,
+            values: self.values,
+            free: self.free,
+        }
+    }
+
+    /// Sets one element.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] if the constraint refuses the value, [`Error::Rows`] if there is no such
+    /// element; the parameter is then unchanged.
+    pub fn set(&mut self, element: usize, value: f64) -> Result<()> {
+        let len = self.values.len();
+        let Some(slot) = self.values.get_mut(element) else {
+            return Err(Error::rows(self.name, element..element + 1, len));
+        };
+        check(&format!("{}{}", self.name, self.shape.index(element)), self.constraint, value)?;
+        *slot = value;
+        Ok(())
+    }
+
+    /// Lets optimisers change an element, or keeps them from it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] if there is no such element.
+    pub fn set_free(&mut self, element: usize, free: bool) -> Result<()> {
+        let len = self.free.len();
+        let Some(slot) = self.free.get_mut(element) else {
+            return Err(Error::rows(self.name, element..element + 1, len));
+        };
+        *slot = free;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triangle_elements_are_written_by_row_and_column() {
+        let shape = Shape::Triangle(3);
+        let written: Vec<String> = (0..shape.len()).map(|element| shape.index(element)).collect();
+        assert_eq!(written, ["[0, 0]", "[1, 0]", "[2, 0]", "[1, 1]", "[2, 1]", "[2, 2]"]);
+    }
+
+    #[test]
+    fn refused_values_change_nothing() {
+        let mut parameter = Parameter::new("lengthscale", 2.0, Constraint::Positive).unwrap();
+        let mut view = parameter.view_mut("lengthscale");
+        assert!(view.set(0, f64::NAN).is_err());
+        assert!(view.set(1, 1.0).is_err());
+        assert_eq!(parameter.value(), 2.0);
+    }
+}

@@ -1,0 +1,60 @@
+//! Element-wise passes over tiles.
+
+use super::{Pass, dispatch};
+use crate::Scalar;
+
+struct Update<'a, T, F> {
+    out: &'a mut [T],
+    by: &'a [T],
+    update: F,
+}
+
+impl<T: Scalar, F: Fn(T, T) -> T> Pass for Update<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for (out, &by) in self.out.iter_mut().zip(self.by) {
+            *out = (self.update)(*out, by);
+        }
+    }
+}
+
+/// out += by
+pub(crate) fn add<T: Scalar>(out: &mut [T], by: &[T]) {
+    let update = |out: T, by: T| out + by;
+    dispatch(Update { out, by, update });
+}
+
+/// out ∘= by
+pub(crate) fn multiply<T: Scalar>(out: &mut [T], by: &[T]) {
+    let update = |out: T, by: T| out * by;
+    dispatch(Update { out, by, update });
+}
+
+/// out += factor · by
+pub(crate) fn add_scaled<T: Scalar>(out: &mut [T], by: &[T], factor: T) {
+    let update = move |out: T, by: T| out + factor * by;
+    dispatch(Update { out, by, update });
+}
+
+struct Scale<'a, T> {
+    out: &'a mut [T],
+    factor: T,
+}
+
+impl<T: Scalar> Pass for Scale<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for out in self.out {
+            *out = *out * self.factor;
+        }
+    }
+}
+
+/// out *= factor
+pub(crate) fn scale<T: Scalar>(out: &mut [T], factor: T) {
+    dispatch(Scale { out, factor });
+}

@@ -1,0 +1,57 @@
+//! The circle embedding behind the periodic kernel.
+
+use faer::Mat;
+
+use crate::Scalar;
+use crate::kernel::{FeatureGradients, Points};
+use crate::params::PerDimension;
+
+/// 2π times the part of x that the period leaves over, divided by the period. The remainder of
+/// floating-point numbers is exact, so that the angle is as good far from the origin as near it.
+#[inline]
+fn angle<T: Scalar>(x: T, period: T) -> T {
+    T::TAU() * ((x % period) / period)
+}
+
+/// The points on the circle: for each dimension d, the columns cos and sin of 2π x_d/p_d.
+///
+/// The squared distance of two such points is Σ_d 4 sin²(π Δ_d/p_d).
+pub(crate) fn embed<'a, T: Scalar>(points: &Points<'a, T>, period: &PerDimension) -> Points<'a, T> {
+    let mut made = Mat::zeros(points.len(), 2 * points.dim());
+    for dim in 0..points.dim() {
+        let period = T::from_f64(period.at(dim));
+        for (row, &x) in points.column(dim).iter().enumerate() {
+            let (sin, cos) = num_traits::Float::sin_cos(angle(x, period));
+            made[(row, 2 * dim)] = cos;
+            made[(row, 2 * dim + 1)] = sin;
+        }
+    }
+    Points::made(made).with_gradient(true)
+}
+
+/// From the gradient in the points on the circle: adds to that in the points and in the period.
+pub(crate) fn embed_backward<T: Scalar>(
+    points: &Points<'_, T>,
+    made: &Points<'_, T>,
+    period: &PerDimension,
+    gradients: &mut FeatureGradients<T>,
+    theta: &mut [f64],
+) {
+    let Some(in_made) = gradients.take(made) else { return };
+    for dim in 0..points.dim() {
+        let (cos, sin) = (made.column(2 * dim), made.column(2 * dim + 1));
+        let (in_cos, in_sin) = (in_made.col_as_slice(2 * dim), in_made.col_as_slice(2 * dim + 1));
+        let p = period.at(dim);
+        let mut in_points = gradients.at_mut(points);
+        let mut in_period = 0.0;
+        for (row, &x) in points.column(dim).iter().enumerate() {
+            // d(cos, sin)/dangle = (-sin, cos); the angle is 2π x/p up to whole turns.
+            let in_angle = in_sin[row] * cos[row] - in_cos[row] * sin[row];
+            in_period -= in_angle.to_f64() * x.to_f64();
+            if let Some(in_points) = &mut in_points {
+                in_points[(row, dim)] += in_angle * T::from_f64(std::f64::consts::TAU / p);
+            }
+        }
+        theta[if period.dim().is_some() { dim } else { 0 }] += in_period * std::f64::consts::TAU / (p * p);
+    }
+}

@@ -1,0 +1,75 @@
+//! Maps of the inputs: a kernel on k(f(x), f(y)).
+//!
+//! Active dimensions, one lengthscale a dimension, the circle embedding behind the periodic kernel,
+//! and maps of the user's own are the same mechanism: a [`Warp`] makes new points from points, once,
+//! and its vector-Jacobian product pulls gradients back. [`Warped`] joins a warp and a kernel.
+
+pub(crate) mod ard;
+pub(crate) mod circle;
+mod select;
+mod warped;
+
+pub use ard::Ard;
+pub use select::Select;
+pub use warped::Warped;
+
+use std::fmt::{self, Debug};
+
+use crate::kernel::{FeatureGradients, Points, Psd};
+use crate::params::Parameterized;
+use crate::{Result, Scalar};
+
+/// The part of a warp that does not depend on the scalar type.
+pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
+    /// The dimension of the points that the warp makes of points of dimension `dim`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`](crate::Error::Dimension) if it cannot read them.
+    fn output_dim(&self, dim: usize) -> Result<usize>;
+
+    /// The guarantee of the warped kernel, from that of the kernel on what the warp makes. The
+    /// default keeps only guarantees that hold in any dimension; a warp whose output dimension is
+    /// fixed can do better.
+    fn psd(&self, kernel: Psd) -> Psd {
+        if kernel == Psd::Always { Psd::Always } else { Psd::Never }
+    }
+
+    /// Whether f(x) − f(y) depends on x − y alone.
+    fn is_linear(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Warp::backward`] is implemented.
+    fn differentiable(&self) -> bool {
+        false
+    }
+
+    /// Writes the warped kernel as text, given the kernel's own text.
+    ///
+    /// # Errors
+    ///
+    /// Those of the formatter.
+    fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+/// A map of points to points, at precision `T`.
+pub trait Warp<T: Scalar>: WarpExpr {
+    /// The new points, in a set of the same number.
+    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T>;
+
+    /// The map of one point, written into `out`, whose length is the output dimension.
+    fn point(&self, x: &[T], out: &mut [T]);
+
+    /// Pulls the gradient in the new points back: adds to `theta`, in the order of the warp's own
+    /// parameters, and to the gradient in the old points.
+    fn backward(
+        &self,
+        points: &Points<'_, T>,
+        made: &Points<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let _ = (points, made, gradients, theta);
+    }
+}

@@ -1,0 +1,143 @@
+//! Active dimensions.
+
+use std::fmt;
+
+use super::{Warp, WarpExpr};
+use crate::kernel::{FeatureGradients, Points, Psd};
+use crate::{Error, Result, Scalar};
+
+/// Some dimensions of the points, in the order given: the warp behind
+/// [`on`](crate::kernel::ops::Compose::on).
+///
+/// # Definition
+///
+/// f(x) = (x_{i₁}, …, x_{iₘ})
+///
+/// Dimensions that are not named are never read: a NaN in them changes nothing.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Linear::new(1.0).on([2, 0]);
+/// assert_eq!(kernel.eval(&[1.0, f64::NAN, 3.0], &[5.0, 0.0, 7.0])?, 26.0);
+///
+/// let error = kernel.eval(&[1.0], &[2.0]).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "`on(linear(variance=1), [2, 0])` reads dimension 2, but the points have 1 dimension(s)",
+/// );
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Select {
+    dims: Vec<usize>,
+}
+
+crate::parameterized!(Select as "on", parameters: []);
+
+impl Select {
+    /// The dimensions named, counted from 0.
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or one is named twice; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(dims: impl Into<Vec<usize>>) -> Self {
+        crate::error::literal(Self::try_new(dims))
+    }
+
+    /// The dimensions named, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if there are none, or one is named twice.
+    pub fn try_new(dims: impl Into<Vec<usize>>) -> Result<Self> {
+        let dims: Vec<usize> = dims.into();
+        let repeated = dims.iter().enumerate().any(|(index, dim)| dims[..index].contains(dim));
+        if dims.is_empty() || repeated {
+            let found = format!("{dims:?}");
+            return Err(Error::setting("the list of dimensions", found, "must name at least one, and none twice"));
+        }
+        Ok(Self { dims })
+    }
+
+    /// The dimensions, in order.
+    pub fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+}
+
+impl WarpExpr for Select {
+    fn output_dim(&self, dim: usize) -> Result<usize> {
+        match self.dims.iter().find(|&&selected| selected >= dim) {
+            None => Ok(self.dims.len()),
+            Some(missing) => Err(Error::Dimension {
+                kernel: format!("on(…, {:?})", self.dims),
+                needs: format!("reads dimension {missing}"),
+                found: dim,
+            }),
+        }
+    }
+
+    fn psd(&self, kernel: Psd) -> Psd {
+        if kernel.holds_in(self.dims.len()) { Psd::Always } else { Psd::Never }
+    }
+
+    fn is_linear(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "on({kernel}, {:?})", self.dims)
+    }
+}
+
+impl<T: Scalar> Warp<T> for Select {
+    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
+        points.select(&self.dims)
+    }
+
+    #[inline]
+    fn point(&self, x: &[T], out: &mut [T]) {
+        for (out, &dim) in out.iter_mut().zip(&self.dims) {
+            *out = x[dim];
+        }
+    }
+
+    fn backward(
+        &self,
+        points: &Points<'_, T>,
+        made: &Points<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        _: &mut [f64],
+    ) {
+        if points.is_same_memory(made) {
+            return;
+        }
+        let Some(in_made) = gradients.take(made) else { return };
+        let Some(in_points) = gradients.at_mut(points) else { return };
+        for (col, &dim) in self.dims.iter().enumerate() {
+            for row in 0..in_made.nrows() {
+                in_points[(row, dim)] += in_made[(row, col)];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_lists_that_are_empty_or_repeat() {
+        assert!(Select::try_new([]).is_err());
+        assert!(Select::try_new([1, 0, 1]).is_err());
+        assert!(Select::try_new([1, 0]).is_ok());
+    }
+}
