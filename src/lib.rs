@@ -6,10 +6,12 @@ pub mod docs;
 mod error;
 pub mod kernel;
 pub mod kernels;
+pub mod linalg;
 pub mod params;
 pub mod prelude;
 mod scalar;
 pub mod simd;
+pub mod tape;
 pub mod warp;
 
 pub use error::{Error, Result};
