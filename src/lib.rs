@@ -6,6 +6,7 @@ pub mod docs;
 mod error;
 pub mod kernel;
 pub mod kernels;
+pub mod optim;
 pub mod params;
 pub mod prelude;
 mod scalar;
