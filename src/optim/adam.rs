@@ -179,8 +179,8 @@ mod tests {
 
     #[test]
     fn long_gradients_are_clipped() {
-        let x = run(Adam { rate: 0.05, clip: Some(1.0), ..Adam::default() }, 100);
-        let expected = [0.98890894494256750073, 0.99117445468647214507];
+        let x = run(Adam { rate: 0.05, clip: Some(1.0), ..Adam::default() }, 40);
+        let expected = [-0.68365114887675269443, 0.47246385262113566945];
         assert!((0..2).all(|i| (x[i] - expected[i]).abs() < 1e-12), "{x:?}");
     }
 

@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn plateaus_stop_early() {
-        let early_stop = Some(EarlyStop { window: 10, patience: 2, tolerance: 1e-6 });
+        let early_stop = Some(EarlyStop { window: 10, patience: 5, tolerance: 1e-6 });
         let mut kernel = Rbf::new(1.0);
         let train = Train { steps: 5000, early_stop, ..train() };
         let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), go_on).unwrap();

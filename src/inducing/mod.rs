@@ -1,0 +1,3 @@
+//! Inducing variables: few values that stand for a whole function.
+
+pub mod start;
