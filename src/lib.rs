@@ -2,11 +2,17 @@
 //! through one trait.
 
 pub mod combine;
+pub mod data;
 pub mod docs;
 mod error;
+pub mod gp;
+pub mod inducing;
 pub mod kernel;
 pub mod kernels;
+pub mod likelihood;
 pub mod linalg;
+pub mod mean;
+pub mod optim;
 pub mod params;
 pub mod prelude;
 mod scalar;

@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn every_shape_lands_where_it_should() {
-        for (rows, cols, skip) in [(1, 1, 0), (8, 8, 0), (64, 32, 0), (64, 32, 32), (37, 19, 5), (9, 16, 8), (16, 9, 0)] {
+        for (rows, cols, skip) in [(1, 1, 0), (8, 8, 0), (64, 32, 0), (64, 32, 32), (37, 19, 5), (9, 16, 8), (16, 9, 0)]
+        {
             let tile: Vec<f64> = (0..rows * cols).map(|entry| entry as f64).collect();
             let mut out = vec![-1.0; (rows - skip) * cols];
             transpose(&tile, rows, skip, &mut out);

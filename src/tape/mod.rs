@@ -65,6 +65,7 @@ mod cholesky;
 mod columns;
 mod custom;
 mod elementwise;
+mod gaussian;
 mod inputs;
 mod kernels;
 mod pool;
