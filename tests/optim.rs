@@ -50,16 +50,19 @@ fn rosenbrock_in_2_and_20_dimensions() {
 }
 
 #[test]
-fn ill_conditioned_quadratic() {
-    // Condition number 1e8, with curvatures spread evenly in between.
-    let scale = |i: usize| 10f64.powf(8.0 * i as f64 / 29.0);
-    let quadratic = |x: &[f64]| {
-        let terms = x.iter().enumerate().map(|(i, x)| 0.5 * scale(i) * (x - 1.0) * (x - 1.0));
-        Ok((terms.sum(), x.iter().enumerate().map(|(i, x)| scale(i) * (x - 1.0)).collect()))
-    };
-    let lbfgs = Lbfgs { cost_tolerance: 0.0, gradient_tolerance: 1e-5, max_steps: 5000, ..Lbfgs::default() };
-    let minimum = minimize(lbfgs, &[0.0; 30], quadratic);
-    assert!(minimum.converged && distance_to_ones(&minimum.x) < 1e-4, "{minimum:?}");
+fn ill_conditioned_quadratics() {
+    // Curvatures spread evenly, on a logarithmic scale, up to the condition number.
+    for (condition, memory, most) in [(1e4f64, 10, 800), (1e8, 40, 2500)] {
+        let scale = |i: usize| condition.powf(i as f64 / 29.0);
+        let quadratic = |x: &[f64]| {
+            let terms = x.iter().enumerate().map(|(i, x)| 0.5 * scale(i) * (x - 1.0) * (x - 1.0));
+            Ok((terms.sum(), x.iter().enumerate().map(|(i, x)| scale(i) * (x - 1.0)).collect()))
+        };
+        let lbfgs = Lbfgs { memory, cost_tolerance: 0.0, gradient_tolerance: 1e-5, max_steps: 5000 };
+        let minimum = minimize(lbfgs, &[0.0; 30], quadratic);
+        assert!(minimum.converged && distance_to_ones(&minimum.x) < 1e-4, "{minimum:?}");
+        assert!(minimum.evaluations <= most, "{condition}: {}", minimum.evaluations);
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn limits() {
         let mut rng = Pcg64::seed_from_u64(1);
-        assert_eq!(split(3, 3, &mut rng).unwrap().train, []);
+        assert!(split(3, 3, &mut rng).unwrap().train.is_empty());
         assert!(matches!(split(3, 4, &mut rng), Err(Error::Setting { .. })));
         let x = Mat::<f64>::zeros(3, 1);
         assert!(matches!(rows(x.as_ref(), &[0, 3]), Err(Error::Rows { start: 3, len: 3, .. })));

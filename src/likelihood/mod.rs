@@ -3,6 +3,7 @@
 mod gaussian;
 
 pub use gaussian::Gaussian;
+pub(crate) use gaussian::log_normal;
 
 use std::fmt::Debug;
 
