@@ -231,7 +231,7 @@ fn clamp<T: Scalar>(value: T, prior: T, row: usize, clamped: &mut usize) -> Resu
 }
 
 pub(super) fn to_f64<T: Scalar>(values: &[T]) -> Vec<f64> {
-    values.iter().map(|value| value.to_f64()).collect()
+    values.iter().map(|&value| value.to_f64()).collect()
 }
 
 pub(super) fn from_f64<T: Scalar>(values: &[f64]) -> Vec<T> {

@@ -17,7 +17,7 @@ use crate::likelihood::{Gaussian, Likelihood};
 use crate::linalg::{Cholesky, Jitter};
 use crate::mean::{AnyMean, DynMean, MeanExpr, Zero};
 use crate::optim::{Batch, History, Minimizer, Minimum, Progress, Train, fit};
-use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut};
+use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::tape::{Pool, Tape, Var};
 use crate::{Error, Expr, Result, Scalar};
 

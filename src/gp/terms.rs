@@ -52,7 +52,7 @@ pub(super) fn expected_log_likelihood<'a, T: Scalar>(
 ) -> Result<Term> {
     let theta = tape.parameter(column(&likelihood.values()));
     let values =
-        |var| -> Result<Vec<f64>> { Ok(tape.value(var)?.as_mat().col(0).iter().map(|v| v.to_f64()).collect()) };
+        |var| -> Result<Vec<f64>> { Ok(tape.value(var)?.as_mat().col(0).iter().map(|&v| v.to_f64()).collect()) };
     let expectations = likelihood.variational_expectations(&to_f64(y), &values(mean)?, &values(variance)?)?;
     let total: f64 = expectations.values.iter().sum();
     let reverse = move |c: faer::MatRef<'_, T>| {
@@ -75,7 +75,7 @@ pub(super) fn gather<T: Scalar>(
         match gradients.get(part) {
             Some(gradient) => {
                 for col in 0..gradient.ncols() {
-                    all.extend(gradient.col(col).iter().map(|value| value.to_f64()));
+                    all.extend(gradient.col(col).iter().map(|&value| value.to_f64()));
                 }
             }
             // A part that the objective does not depend on.
