@@ -153,7 +153,7 @@ pub(crate) fn factorize<T: Scalar>(
         // A failed attempt leaves nothing to go on with, so each starts from the matrix.
         copy_lower(out.rb_mut(), matrix);
         for i in 0..n {
-            out[(i, i)] = out[(i, i)] + T::from_f64(amount);
+            out[(i, i)] += T::from_f64(amount);
         }
         let stack = MemStack::new(&mut stack);
         match factor::cholesky_in_place(out.rb_mut(), Default::default(), par, stack, Default::default()) {

@@ -1,6 +1,6 @@
 //! Where matrices lie in memory.
 
-use faer::prelude::ReborrowMut;
+use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Mat, MatMut, MatRef};
 
 use crate::Scalar;
@@ -11,8 +11,8 @@ const ALIAS: usize = 4096;
 /// The width of a cache line, to which faer rounds the stride of an owned matrix.
 const LINE: usize = 64;
 
-/// Side of the square blocks of a transposition: two such blocks fit in L1.
-const BLOCK: usize = 32;
+/// Columns that a transposition reads side by side: a cache line of doubles.
+const BLOCK: usize = 8;
 
 /// An m × n matrix of zeros whose columns are not a multiple of 4 KiB apart.
 ///
@@ -56,24 +56,39 @@ pub(crate) fn column_mut<T: Scalar>(matrix: MatMut<'_, T>, col: usize) -> &mut [
 /// out = aᵀ, by blocks, for matrices with contiguous columns.
 pub(crate) fn transpose_into<T: Scalar>(mut out: MatMut<'_, T>, a: MatRef<'_, T>) {
     for first in (0..a.ncols()).step_by(BLOCK) {
-        let last = a.ncols().min(first + BLOCK);
-        for row in 0..a.nrows() {
-            let target = &mut column_mut(out.rb_mut(), row)[first..last];
-            for (col, value) in (first..last).zip(target) {
-                *value = a[(row, col)];
-            }
-        }
+        let width = BLOCK.min(a.ncols() - first);
+        write_rows(out.rb_mut().subrows_mut(first, width), a.subcols(first, width));
     }
 }
 
-/// Copies the strict lower triangle of a square matrix onto the upper.
+/// Copies the strict lower triangle of a square matrix with contiguous columns onto the upper.
 pub(crate) fn mirror_lower<T: Scalar>(mut a: MatMut<'_, T>) {
-    for first in (0..a.ncols()).step_by(BLOCK) {
-        let last = a.ncols().min(first + BLOCK);
-        for col in first..a.ncols() {
-            for row in first..last.min(col) {
+    let n = a.ncols();
+    for first in (0..n).step_by(BLOCK) {
+        let last = n.min(first + BLOCK);
+        for col in first..last {
+            for row in first..col {
                 a[(row, col)] = a[(col, row)];
             }
+        }
+        let (left, right) = a.rb_mut().split_at_col_mut(last);
+        let width = last - first;
+        let (source, out) = (left.rb().submatrix(last, first, n - last, width), right.subrows_mut(first, width));
+        write_rows(out, source);
+    }
+}
+
+/// out = aᵀ for a few columns of a: read side by side, written a cache line at a time.
+fn write_rows<T: Scalar>(mut out: MatMut<'_, T>, a: MatRef<'_, T>) {
+    let mut columns = [[].as_slice(); BLOCK];
+    for (col, slot) in columns[..a.ncols()].iter_mut().enumerate() {
+        *slot = column(a, col);
+    }
+    for row in 0..a.nrows() {
+        let target = column_mut(out.rb_mut(), row);
+        match <&mut [T; BLOCK]>::try_from(&mut *target) {
+            Ok(target) => *target = columns.map(|column| column[row]),
+            Err(_) => target.iter_mut().zip(&columns).for_each(|(value, column)| *value = column[row]),
         }
     }
 }

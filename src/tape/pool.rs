@@ -33,7 +33,7 @@ use crate::linalg::padded;
 ///     a -= step;
 /// }
 /// assert!((&a * &a).norm_l2() < 2.0);
-/// assert_eq!(pool.len(), 6); // two 1 x 1, and four 2 x 2
+/// assert_eq!(pool.len(), 5); // two 1 x 1 and three 2 x 2
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Debug)]

@@ -112,7 +112,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
                     out.fill(T::from_f64(0.0));
                 }
                 for (i, &c) in column(c.as_ref(), 0).iter().enumerate() {
-                    out[(i, i)] = out[(i, i)] + c;
+                    out[(i, i)] += c;
                 }
             });
             pull.recycle(c);
@@ -137,7 +137,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
                     out.fill(T::from_f64(0.0));
                 }
                 for i in 0..n {
-                    out[(i, i)] = out[(i, i)] + c;
+                    out[(i, i)] += c;
                 }
             });
             Ok(())
@@ -186,7 +186,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
                     out.fill(T::from_f64(0.0));
                 }
                 for i in 0..n {
-                    out[(i, i)] = out[(i, i)] + c / operand[(i, i)];
+                    out[(i, i)] += c / operand[(i, i)];
                 }
             });
             Ok(())

@@ -62,7 +62,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let amount = amount.as_mat()[(0, 0)];
         let mut value = self.copy(operand.as_mat());
         for i in 0..value.nrows() {
-            value[(i, i)] = value[(i, i)] + amount;
+            value[(i, i)] += amount;
         }
         Ok(self.record(value, &[a, s], move |c, pull| {
             pull.give_scalar(s, (0..c.nrows()).map(|i| c[(i, i)].to_f64()).sum());

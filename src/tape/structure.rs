@@ -22,7 +22,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         check_vector("the second operand of `add_diagonal`", amount.as_mat(), operand.as_mat().nrows())?;
         let mut value = self.copy(operand.as_mat());
         for (i, &amount) in column(amount.as_mat(), 0).iter().enumerate() {
-            value[(i, i)] = value[(i, i)] + amount;
+            value[(i, i)] += amount;
         }
         Ok(self.record(value, &[a, d], move |c, pull| {
             pull.add(d, |mut out, accum| {
