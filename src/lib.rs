@@ -10,6 +10,8 @@ pub mod params;
 pub mod prelude;
 mod scalar;
 pub mod simd;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod warp;
 
 pub use error::{Error, Result};
