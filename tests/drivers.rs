@@ -47,7 +47,7 @@ fn shapes_that_do_not_fit_are_errors() {
     misshapen(matmul_vjp(&k, x, z, zeros(3, 2).as_ref(), zeros(4, 1).as_ref(), ALL, seq), "the cotangent");
     misshapen(matmul_vjp(&k, x, z3, zeros(3, 1).as_ref(), zeros(4, 1).as_ref(), ALL, seq), "z");
     misshapen(k.eval(&[1.0, 2.0], &[1.0]), "y");
-    misshapen(k.eval(&[], &[]), "x");
+    misshapen(k.eval(&[0.0; 0], &[]), "x");
     misshapen(k.cross_vector(&[1.0, 2.0, 3.0], z), "x");
     misshapen(k.cross_vector_into(&[1.0, 2.0], z, &mut [0.0; 2]), "the output");
 }

@@ -116,7 +116,7 @@ fn nested(visitor: &mut impl Visitor) {
     example!(
         visitor,
         "sum to the right",
-        leaf(Rbf::new(0.7)) + (leaf(Linear::new(0.6)) + 0.3 * leaf(Periodic::new(0.9, 2.3)))
+        leaf(Rbf::new(0.7)) + Sum::new(leaf(Linear::new(0.6)), 0.3 * leaf(Periodic::new(0.9, 2.3)))
     );
     example!(
         visitor,
