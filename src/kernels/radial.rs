@@ -202,6 +202,15 @@ fn bounded<T: Scalar>(s: T) -> T {
     if s > largest { largest } else { s }
 }
 
+/// dL/dr² kept from overflow, also where a thousand leaves add theirs, so that it gives 0 at r = 0;
+/// NaN for NaN.
+#[inline(always)]
+fn slope_bounded<T: Scalar>(slope: T) -> T {
+    let largest = <T as num_traits::Float>::max_value() * T::from_f64(1.0 / 1024.0);
+    let slope = if slope > largest { largest } else { slope };
+    if slope < -largest { -largest } else { slope }
+}
+
 /// The points themselves for one lengthscale; divided by the lengthscales for one each.
 pub(super) fn embed<'a, T: Scalar>(lengthscale: &PerDimension, points: &Points<'a, T>) -> Features<'a, T> {
     match lengthscale {
@@ -312,7 +321,7 @@ impl<T: Scalar, P: Profile<T>> Pass for SlopePass<'_, T, P> {
             if let Some(in_shape) = profile.shape_slope::<FMA>(s, value) {
                 shape[lane] = shape[lane] + cotangent * in_shape;
             }
-            *squared = slope * scale;
+            *squared = slope_bounded(slope * scale);
         };
         let len = squared.len();
         let (squared, squared_rest) = squared.as_chunks_mut::<LANES>();
