@@ -5,7 +5,7 @@ use std::fmt;
 use faer::Mat;
 
 use super::{Warp, WarpExpr};
-use crate::kernel::{FeatureGradients, Points, Psd};
+use crate::kernel::{FeatureGradients, List, Points, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result, Scalar};
 
@@ -105,7 +105,7 @@ impl WarpExpr for Ard {
     }
 
     fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ard({kernel}, {:?})", self.lengthscales())
+        write!(f, "ard({kernel}, {})", List(self.lengthscales()))
     }
 }
 
