@@ -2,11 +2,12 @@
 
 use faer::MatMut;
 use mercer::kernel::{
-    Gradients, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into, matmul_vjp,
+    Gradients, Points, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into, matmul_vjp,
 };
 use mercer::kernels::registry;
 use mercer::prelude::*;
 use mercer::testkit::points;
+use mercer::warp::{Warp, WarpExpr};
 
 const ALL: Wanted = Wanted::ALL;
 
@@ -321,4 +322,50 @@ fn the_extremes_of_single_precision_are_finite() {
         assert!(gradients.theta.iter().all(|value| value.is_finite()), "{kernel}: {:?}", gradients.theta);
         assert!(finite(gradients.x.as_ref().unwrap()), "{kernel}: {:?}", gradients.x);
     }
+}
+
+/// A map that forgets everything.
+#[derive(Clone, Debug)]
+struct Nowhere;
+
+mercer::parameterized!(Nowhere as "nowhere", parameters: []);
+
+impl WarpExpr for Nowhere {
+    fn output_dim(&self, _: usize) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    fn write_text(&self, kernel: &dyn std::fmt::Display, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "nowhere({kernel})")
+    }
+}
+
+impl<T: Scalar> Warp<T> for Nowhere {
+    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
+        Points::made(Mat::zeros(points.len(), 0))
+    }
+
+    fn point(&self, _: &[T], _: &mut [T]) {}
+}
+
+#[test]
+fn points_without_coordinates_are_refused_behind_a_warp_too() {
+    let kernel = Warped::new(Nowhere, Rbf::new(1.0));
+    let error = kernel.gram(points::<f64>(3, 2, 1).as_ref()).unwrap_err();
+    assert!(matches!(error, Error::Dimension { found: 2, .. }), "{error}");
+}
+
+#[test]
+fn thousands_of_levels_do_not_exhaust_the_stack() {
+    let mut kernel = Rbf::new(1.0).dynamic();
+    for _ in 0..1000 {
+        kernel = -kernel + 1.0;
+    }
+    let x = points::<f64>(3, 1, 1);
+    let gram: Mat<f64> = kernel.gram(x.as_ref()).unwrap();
+    assert_eq!(gram[(0, 0)], 1.0);
+    assert_eq!(kernel.num_params(), 1001);
+    let gradients = gram_vjp(&kernel, x.as_ref(), gram.as_ref(), ALL, Par::rayon(0)).unwrap();
+    assert!(gradients.theta.iter().all(|value| value.is_finite()));
+    drop(kernel.to_string());
 }

@@ -220,6 +220,9 @@ pub fn keeps_fast_paths(dim: usize, combinator: impl Fn(DynKernel) -> DynKernel)
     fast_paths(dim, Probe::new(Matern32::new(vec![0.8; dim])), &combinator)
 }
 
+/// A method that has to be called, and where its count is.
+type Expected = (&'static str, fn(Calls) -> usize);
+
 fn fast_paths<K: crate::kernel::dynamic::AnyKernel + Clone + 'static>(
     dim: usize,
     probe: Probe<K>,
@@ -231,7 +234,7 @@ fn fast_paths<K: crate::kernel::dynamic::AnyKernel + Clone + 'static>(
     let (x, z) = (x.as_ref(), z.as_ref());
     let mut stream = Stream::new(3);
     let (w, along) = (stream.matrix::<f64>(5, 4), stream.matrix::<f64>(5, 1));
-    let check = |driver: &str, expected: &[(&str, fn(Calls) -> usize)]| {
+    let check = |driver: &str, expected: &[Expected]| {
         let calls = probe.calls();
         probe.reset();
         if calls.pairwise > 0 {
