@@ -4,6 +4,7 @@ use std::fmt::{Debug, Display};
 
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::AnyKernel;
+use crate::mean::{AnyMean, Mean};
 
 mod sealed {
     pub trait Sealed {}
@@ -60,6 +61,9 @@ pub trait Scalar:
 
     #[doc(hidden)]
     fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self>;
+
+    #[doc(hidden)]
+    fn select_mean(mean: &dyn AnyMean) -> &dyn Mean<Self>;
 }
 
 macro_rules! scalar {
@@ -92,6 +96,10 @@ macro_rules! scalar {
 
             fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self> {
                 kernel
+            }
+
+            fn select_mean(mean: &dyn AnyMean) -> &dyn Mean<Self> {
+                mean
             }
         }
     };

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
-use faer::prelude::ReborrowMut;
+use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
 use super::gram::write;
 use super::tile::{COLS, Pairs, ROWS, Scratch};
 use super::{Kernel, check_points};
+use crate::simd::prefetch::prefetch;
 use crate::{Error, Result, Scalar};
 
 /// Blocks with fewer entries than this are not worth a task of their own.
@@ -152,6 +153,7 @@ impl<T: Scalar> Job<'_, T> {
             for row in (0..rows.len()).step_by(step) {
                 let height = step.min(rows.len() - row);
                 let (first_row, first_col) = (rows.start + row, cols.start + col);
+                prefetch(out.rb().submatrix(row, col, height, width));
                 let tile = self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
                 write(tile, out.rb_mut().submatrix_mut(row, col, height, width));
             }

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use faer::prelude::ReborrowMut;
+use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
 use super::tile::{COLS, Pairs, ROWS, Scratch};
 use super::{Kernel, check_points};
+use crate::simd::prefetch::prefetch;
 use crate::simd::transpose::transpose;
 use crate::{Error, Result, Scalar};
 
@@ -57,11 +58,13 @@ struct Job<'a, T: Scalar> {
 struct Workspace<T: Scalar> {
     scratch: Scratch<T>,
     tile: Vec<T>,
+    mirror: Vec<T>,
 }
 
 impl<T: Scalar> Workspace<T> {
     fn new(embedding: &Embedding<'_, T>) -> Self {
-        Self { scratch: Scratch::new(embedding, embedding), tile: vec![T::from_f64(0.0); ROWS * COLS] }
+        let tile = vec![T::from_f64(0.0); ROWS * COLS];
+        Self { scratch: Scratch::new(embedding, embedding), mirror: tile.clone(), tile }
     }
 }
 
@@ -75,7 +78,14 @@ impl<T: Scalar> Job<'_, T> {
                 let rows = points.start + first..points.end;
                 let cols = points.start + first..points.start + last;
                 self.evaluate(rows, cols, workspace);
-                write_diagonal(&workspace.tile, first, last, out.rb_mut());
+                let (rows, width) = (n - first, last - first);
+                let Workspace { tile, mirror, .. } = &mut *workspace;
+                let tile = &mut tile[..rows * width];
+                symmetrize(tile, rows, width);
+                let mirror = &mut mirror[..(rows - width) * width];
+                transpose(tile, rows, width, mirror);
+                write(tile, out.rb_mut().submatrix_mut(first, first, rows, width));
+                write(mirror, out.rb_mut().submatrix_mut(first, last, width, n - last));
             }
             return;
         }
@@ -139,10 +149,14 @@ impl<T: Scalar> Job<'_, T> {
             for row in (0..rows.len()).step_by(ROWS) {
                 let height = ROWS.min(rows.len() - row);
                 let (first_row, first_col) = (rows.start + row, cols.start + col);
+                prefetch(lower.rb().submatrix(row, col, height, width));
+                prefetch(upper.rb().submatrix(col, row, width, height));
                 self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
-                let tile = &workspace.tile[..height * width];
+                let Workspace { tile, mirror, .. } = &mut *workspace;
+                let (tile, mirror) = (&tile[..height * width], &mut mirror[..height * width]);
+                transpose(tile, height, 0, mirror);
                 write(tile, lower.rb_mut().submatrix_mut(row, col, height, width));
-                write_mirrored(tile, height, upper.rb_mut().submatrix_mut(col, row, width, height));
+                write(mirror, upper.rb_mut().submatrix_mut(col, row, width, height));
             }
         }
     }
@@ -158,6 +172,9 @@ impl<T: Scalar> Job<'_, T> {
 /// Writes a tile into a block of the same shape.
 pub(super) fn write<T: Scalar>(tile: &[T], mut out: MatMut<'_, T>) {
     let rows = out.nrows();
+    if tile.is_empty() {
+        return;
+    }
     for (col, values) in tile.chunks_exact(rows).enumerate() {
         let column = out.rb_mut().col_mut(col);
         match column.try_as_col_major_mut() {
@@ -167,34 +184,12 @@ pub(super) fn write<T: Scalar>(tile: &[T], mut out: MatMut<'_, T>) {
     }
 }
 
-/// Writes the transpose of a tile with so many rows.
-fn write_mirrored<T: Scalar>(tile: &[T], rows: usize, mut out: MatMut<'_, T>) {
-    let cols = out.nrows();
-    if out.row_stride() == 1 {
-        transpose(tile, rows, cols, out);
-        return;
-    }
-    for row in 0..rows {
-        for col in 0..cols {
-            out[(col, row)] = tile[row + col * rows];
-        }
-    }
-}
-
-/// Writes a tile whose first row and column stand on the diagonal at `first`, and mirrors it.
-fn write_diagonal<T: Scalar>(tile: &[T], first: usize, last: usize, mut out: MatMut<'_, T>) {
-    let rows = out.nrows() - first;
-    let width = last - first;
+/// Makes the square at the top of a tile exactly symmetric, by its lower half: a kernel whose code
+/// rounds k(x, y) and k(y, x) differently still gets a symmetric matrix.
+fn symmetrize<T: Scalar>(tile: &mut [T], rows: usize, width: usize) {
     for col in 0..width {
-        for row in col..width {
-            let value = tile[row + col * rows];
-            out[(first + row, first + col)] = value;
-            out[(first + col, first + row)] = value;
-        }
-        for row in width..rows {
-            let value = tile[row + col * rows];
-            out[(first + row, first + col)] = value;
-            out[(first + col, first + row)] = value;
+        for row in col + 1..width {
+            tile[col + row * rows] = tile[row + col * rows];
         }
     }
 }

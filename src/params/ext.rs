@@ -66,11 +66,18 @@ pub trait ParameterizedExt: Parameterized {
     fn set_values(&mut self, values: &[f64]) -> Result<()> {
         check_len("the vector of parameters", self.num_params(), values.len())?;
         let mut rest = values.iter();
-        for entry in self.parameters() {
-            let Some(&value) = rest.next() else { break };
-            if !entry.constraint.admits(value) {
-                return Err(Error::Parameter { path: entry.path, value, expected: entry.constraint.to_string() });
+        let mut refused = None;
+        let mut position = 0;
+        for_each(self, &mut |parameter| {
+            for (&value, _) in rest.by_ref().zip(parameter.values) {
+                if refused.is_none() && !parameter.constraint.admits(value) {
+                    refused = Some((position, value));
+                }
+                position += 1;
             }
+        });
+        if let Some((position, value)) = refused {
+            return Err(refusal(self.parameters().swap_remove(position), value));
         }
         let mut rest = values.iter();
         for_each_mut(self, &mut |parameter| {
@@ -141,8 +148,7 @@ pub trait ParameterizedExt: Parameterized {
         };
         let entry = &entries[position];
         if !entry.constraint.admits(value) {
-            let expected = entry.constraint.to_string();
-            return Err(Error::Parameter { path: path.to_owned(), value, expected });
+            return Err(refusal(entry.clone(), value));
         }
         let mut start = 0;
         for_each_mut(self, &mut |parameter| {
@@ -192,12 +198,24 @@ pub trait ParameterizedExt: Parameterized {
     /// [`Error::Shape`] for the wrong number of values; [`Error::Parameter`] for a NaN. Nothing is
     /// changed then.
     fn set_unconstrained(&mut self, packed: &[f64]) -> Result<()> {
-        let free: Vec<Entry> = self.parameters().into_iter().filter(|entry| entry.free).collect();
-        check_len("the vector of free parameters", free.len(), packed.len())?;
-        for (entry, &value) in free.into_iter().zip(packed) {
-            if !entry.constraint.admits(entry.constraint.constrain(value)) {
-                return Err(Error::Parameter { path: entry.path, value, expected: "finite".to_owned() });
+        let mut rest = packed.iter();
+        let mut refused = None;
+        let (mut position, mut free) = (0, 0);
+        for_each(self, &mut |parameter| {
+            for &is_free in parameter.free {
+                if is_free {
+                    free += 1;
+                    let value = rest.next().copied().unwrap_or_default();
+                    if refused.is_none() && !parameter.constraint.admits(parameter.constraint.constrain(value)) {
+                        refused = Some((position, value));
+                    }
+                }
+                position += 1;
             }
+        });
+        check_len("the vector of free parameters", free, packed.len())?;
+        if let Some((position, value)) = refused {
+            return Err(refusal(self.parameters().swap_remove(position), value));
         }
         let mut rest = packed.iter();
         for_each_mut(self, &mut |parameter| {
@@ -232,6 +250,10 @@ pub trait ParameterizedExt: Parameterized {
 }
 
 impl<P: Parameterized + ?Sized> ParameterizedExt for P {}
+
+fn refusal(entry: Entry, value: f64) -> Error {
+    Error::Parameter { path: entry.path, value, expected: entry.constraint.to_string() }
+}
 
 fn check_len(what: &str, expected: usize, found: usize) -> Result<()> {
     if expected == found {

@@ -11,6 +11,7 @@
 pub(crate) mod elementwise;
 pub mod exp;
 pub(crate) mod pairs;
+pub(crate) mod prefetch;
 pub(crate) mod sum;
 pub(crate) mod transpose;
 

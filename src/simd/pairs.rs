@@ -7,12 +7,12 @@
 use super::{LANES, Pass, dispatch};
 use crate::Scalar;
 
-/// Columns that are computed together: with 16 rows of `f64`, or 32 of `f32`, the partial results
-/// fill half of the registers of AVX-512.
+/// Columns that are computed together: with 16 rows of `f64`, the partial results fill eight of the
+/// 32 registers of AVX-512; more columns made the compiler spill them.
 const TOGETHER: usize = 4;
 
 /// The points of a block, copied into the order in which the loops read them: rows in groups of
-/// [`group`] by dimension, the last group filled up with zeros; columns by dimension.
+/// [`GROUP`] by dimension, the last group filled up with anything; columns by dimension.
 #[derive(Debug)]
 pub(crate) struct Packed<T> {
     buffer: Vec<T>,
@@ -21,10 +21,8 @@ pub(crate) struct Packed<T> {
     dim: usize,
 }
 
-/// Rows in a group: two vector registers of AVX-512.
-const fn group<T>() -> usize {
-    128 / size_of::<T>()
-}
+/// Rows in a group: two vector registers of `f64` in AVX-512, one of `f32`.
+const GROUP: usize = 16;
 
 impl<T: Scalar> Packed<T> {
     /// Packs the coordinates that `x(d)` and `y(d)` give, into a recycled buffer.
@@ -35,14 +33,12 @@ impl<T: Scalar> Packed<T> {
         y: impl Fn(usize) -> &'a [T],
     ) -> Self {
         let (rows, cols) = if dim == 0 { (0, 0) } else { (x(0).len(), y(0).len()) };
-        let group = group::<T>();
-        let groups = rows.div_ceil(group);
-        buffer.clear();
-        buffer.resize(groups * group * dim + cols * dim, T::from_f64(0.0));
-        let (packed_x, packed_y) = buffer.split_at_mut(groups * group * dim);
+        let groups = rows.div_ceil(GROUP);
+        buffer.resize(groups * GROUP * dim + cols * dim, T::from_f64(0.0));
+        let (packed_x, packed_y) = buffer.split_at_mut(groups * GROUP * dim);
         for d in 0..dim {
-            for (index, part) in x(d).chunks(group).enumerate() {
-                packed_x[(index * dim + d) * group..][..part.len()].copy_from_slice(part);
+            for (index, part) in x(d).chunks(GROUP).enumerate() {
+                packed_x[(index * dim + d) * GROUP..][..part.len()].copy_from_slice(part);
             }
             packed_y[d * cols..][..cols].copy_from_slice(y(d));
         }
@@ -59,7 +55,7 @@ impl<T: Scalar> Packed<T> {
 
     #[inline(always)]
     fn split(&self) -> (&[T], &[T]) {
-        self.buffer.split_at(self.rows.div_ceil(group::<T>()) * group::<T>() * self.dim)
+        self.buffer.split_at(self.rows.div_ceil(GROUP) * GROUP * self.dim)
     }
 }
 
@@ -87,20 +83,20 @@ impl Term for ProductTerm {
     }
 }
 
-/// Σ_d term(x_d, y_d) for `N` columns, starting at `col`, and one group of `R` rows.
+/// Σ_d term(x_d, y_d) for `N` columns, starting at `col`, and one group of rows.
 #[inline(always)]
-fn columns<O: Term, T: Scalar, const R: usize, const N: usize, const FMA: bool>(
-    x: &[[T; R]],
+fn columns<O: Term, T: Scalar, const N: usize, const FMA: bool>(
+    x: &[[T; GROUP]],
     y: &[T],
     cols: usize,
     col: usize,
-) -> [[T; R]; N] {
-    let mut sums = [[T::from_f64(0.0); R]; N];
+) -> [[T; GROUP]; N] {
+    let mut sums = [[T::from_f64(0.0); GROUP]; N];
     for (x, y) in x.iter().zip(y.chunks_exact(cols)) {
         let y = &y[col..col + N];
         for n in 0..N {
             let y = y[n];
-            for r in 0..R {
+            for r in 0..GROUP {
                 sums[n][r] = O::add::<T, FMA>(x[r], y, sums[n][r]);
             }
         }
@@ -109,23 +105,23 @@ fn columns<O: Term, T: Scalar, const R: usize, const N: usize, const FMA: bool>(
 }
 
 #[inline(always)]
-fn fill<O: Term, T: Scalar, const R: usize, const FMA: bool>(packed: &Packed<T>, out: &mut [T]) {
+fn fill<O: Term, T: Scalar, const FMA: bool>(packed: &Packed<T>, out: &mut [T]) {
     let (x, y) = packed.split();
-    let (x, _) = x.as_chunks::<R>();
+    let (x, _) = x.as_chunks::<GROUP>();
     let (rows, cols, dim) = (packed.rows, packed.cols, packed.dim);
     for (index, x) in x.chunks_exact(dim).enumerate() {
-        let first = index * R;
-        let valid = R.min(rows - first);
+        let first = index * GROUP;
+        let valid = GROUP.min(rows - first);
         let mut col = 0;
         while col + TOGETHER <= cols {
-            let sums = columns::<O, T, R, TOGETHER, FMA>(x, y, cols, col);
+            let sums = columns::<O, T, TOGETHER, FMA>(x, y, cols, col);
             for (n, sums) in sums.iter().enumerate() {
                 store(sums, &mut out[(col + n) * rows + first..], valid);
             }
             col += TOGETHER;
         }
         while col < cols {
-            let [sums] = columns::<O, T, R, 1, FMA>(x, y, cols, col);
+            let [sums] = columns::<O, T, 1, FMA>(x, y, cols, col);
             store(&sums, &mut out[col * rows + first..], valid);
             col += 1;
         }
@@ -134,9 +130,9 @@ fn fill<O: Term, T: Scalar, const R: usize, const FMA: bool>(packed: &Packed<T>,
 
 /// Stores the valid part of a group; whole groups by a copy of constant length.
 #[inline(always)]
-fn store<T: Copy, const R: usize>(sums: &[T; R], out: &mut [T], valid: usize) {
-    match out.first_chunk_mut::<R>() {
-        Some(whole) if valid == R => *whole = *sums,
+fn store<T: Copy>(sums: &[T; GROUP], out: &mut [T], valid: usize) {
+    match out.first_chunk_mut::<GROUP>() {
+        Some(whole) if valid == GROUP => *whole = *sums,
         _ => out[..valid].copy_from_slice(&sums[..valid]),
     }
 }
@@ -152,11 +148,7 @@ impl<O: Term, T: Scalar> Pass for Fill<'_, O, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        if size_of::<T>() == 4 {
-            fill::<O, T, 32, FMA>(self.packed, self.out);
-        } else {
-            fill::<O, T, 16, FMA>(self.packed, self.out);
-        }
+        fill::<O, T, FMA>(self.packed, self.out);
     }
 }
 
@@ -208,13 +200,12 @@ impl<O: Derivative, T: Scalar> Pass for PullBackPass<'_, O, T> {
     fn run<const FMA: bool>(self) {
         let Self { packed, dim, gradient, mut x_gradient, mut y_gradient, .. } = self;
         let (x, y) = packed.split();
-        let group = group::<T>();
         let zero = T::from_f64(0.0);
-        for (index, x) in x.chunks_exact(group * packed.dim).enumerate() {
-            let first = index * group;
-            let valid = group.min(packed.rows - first);
-            let x = &x[dim * group..][..group];
-            let mut in_rows = [zero; 32];
+        for (index, x) in x.chunks_exact(GROUP * packed.dim).enumerate() {
+            let first = index * GROUP;
+            let valid = GROUP.min(packed.rows - first);
+            let x = &x[dim * GROUP..][..GROUP];
+            let mut in_rows = [zero; GROUP];
             for col in 0..packed.cols {
                 let y = y[dim * packed.cols + col];
                 let gradient = &gradient[col * packed.rows + first..][..valid];

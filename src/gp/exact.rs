@@ -1,0 +1,269 @@
+//! Exact Gaussian-process regression.
+
+use faer::{Mat, MatRef, Par};
+
+use super::checks::{check_data, check_psd};
+use super::posterior::Posterior;
+use super::terms::{gather, prior_mean};
+use crate::kernel::dynamic::DynKernel;
+use crate::kernel::{Kernel, gram_into};
+use crate::likelihood::Gaussian;
+use crate::linalg::{Cholesky, Jitter};
+use crate::mean::{AnyMean, DynMean, Mean, MeanExpr, Zero};
+use crate::optim::{Minimizer, Minimum, fit};
+use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::tape::{Tape, Var};
+use crate::{Expr, Result, Scalar};
+
+/// Exact Gaussian-process regression: y = f(x) + ε, with f ~ GP(m, k) and ε ~ N(0, σ²).
+///
+/// # Definition
+///
+/// The log evidence of n observations:
+///
+/// log p(y) = −½ rᵀ A⁻¹ r − ½ log|A| − (n/2) log 2π, with r = y − m(X) and A = K(X, X) + σ² I
+///
+/// # Parameters
+///
+/// `kernel.…`, `mean.…` and `likelihood.gaussian.variance` (σ², in units of y squared), in this order.
+///
+/// # Complexity
+///
+/// O(n³) time and O(n²) memory for the evidence, its gradient and [`condition`](Self::condition);
+/// the sparse [`Svgp`](super::Svgp) is for more than some thousand points.
+///
+/// # Examples
+///
+/// Fit a kernel to data, and predict:
+///
+/// ```
+/// use mercer::gp::ExactGp;
+/// use mercer::optim::Lbfgs;
+/// use mercer::prelude::*;
+///
+/// let x = Mat::from_fn(30, 1, |i, _| 0.2 * i as f64);
+/// let y: Vec<f64> = (0..30).map(|i| (0.2 * i as f64).sin()).collect();
+///
+/// let mut gp = ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.01)?;
+/// let before = gp.log_evidence(x.as_ref(), &y)?;
+/// gp.fit(x.as_ref(), &y, &Lbfgs::default())?;
+/// assert!(gp.log_evidence(x.as_ref(), &y)? > before + 10.0);
+///
+/// let posterior = gp.condition(x.as_ref(), &y)?;
+/// let at = posterior.predict(mat![[2.1]].as_ref())?;
+/// assert!((at.mean[0] - 2.1f64.sin()).abs() < 1e-3);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 2.2 and eq. 5.8.
+#[derive(Clone, Debug)]
+pub struct ExactGp<K = DynKernel> {
+    kernel: K,
+    mean: DynMean,
+    likelihood: Gaussian,
+    jitter: Jitter,
+    allow_indefinite: bool,
+    par: Par,
+}
+
+impl<K: Expr + Clone> ExactGp<K> {
+    /// A process of zero mean with this kernel, seen with noise of variance 1.
+    pub fn new(kernel: K) -> Self {
+        Self {
+            kernel,
+            mean: DynMean::new(Zero),
+            likelihood: Gaussian::new(1.0),
+            jitter: Jitter::default(),
+            allow_indefinite: false,
+            par: Par::rayon(0),
+        }
+    }
+
+    /// The same with a noise variance σ².
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if it is not positive and finite.
+    pub fn with_noise(mut self, variance: f64) -> Result<Self> {
+        self.likelihood = Gaussian::try_new(variance)?;
+        Ok(self)
+    }
+
+    /// The same with a mean function.
+    #[must_use]
+    pub fn with_mean(mut self, mean: impl AnyMean + 'static) -> Self {
+        self.mean = DynMean::new(mean);
+        self
+    }
+
+    /// The same with another jitter policy.
+    #[must_use]
+    pub fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The same with another parallelism; by default, all threads of the rayon pool.
+    #[must_use]
+    pub fn with_par(mut self, par: Par) -> Self {
+        self.par = par;
+        self
+    }
+
+    /// The same, accepting kernels that are not guaranteed positive semi-definite. The factorisation
+    /// may then fail.
+    #[must_use]
+    pub fn allow_indefinite(mut self) -> Self {
+        self.allow_indefinite = true;
+        self
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
+    /// The likelihood, which holds the noise variance.
+    pub fn likelihood(&self) -> &Gaussian {
+        &self.likelihood
+    }
+
+    /// The log evidence log p(y).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and
+    /// [`Error::Shape`](crate::Error::Shape) for data that does not fit;
+    /// [`Error::Dimension`](crate::Error::Dimension) if the kernel cannot read the points;
+    /// [`Error::Indefinite`](crate::Error::Indefinite) for a kernel that is not guaranteed positive
+    /// semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter
+    /// that the policy allows is enough.
+    pub fn log_evidence<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<f64>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let tape = Tape::new(self.par);
+        let recorded = self.record(&tape, x, y, false)?;
+        tape.scalar(recorded.evidence)
+    }
+
+    /// The log evidence, and its gradient in all natural parameters in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence), and
+    /// [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without gradients.
+    pub fn log_evidence_gradient<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<(f64, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let tape = Tape::new(self.par);
+        let recorded = self.record(&tape, x, y, true)?;
+        let gradients = tape.backward(recorded.evidence)?;
+        Ok((tape.scalar(recorded.evidence)?, gather(&gradients, &tape, &recorded.parameters)?))
+    }
+
+    /// Maximises the log evidence over the free parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end
+    /// the search at the best parameters found.
+    pub fn fit<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], minimizer: &dyn Minimizer) -> Result<Minimum>
+    where
+        K: Kernel<T>,
+    {
+        fit(self, minimizer, |model| {
+            let (evidence, mut gradient) = model.log_evidence_gradient(x, y)?;
+            gradient.iter_mut().for_each(|entry| *entry = -*entry);
+            Ok((-evidence, gradient))
+        })
+    }
+
+    /// The posterior given data.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence).
+    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Posterior<'_, T>>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let n = x.nrows();
+        let mut covariance = Mat::zeros(n, n);
+        gram_into(&self.kernel, x, covariance.as_mut(), self.par)?;
+        for i in 0..n {
+            covariance[(i, i)] += T::from_f64(self.likelihood.variance());
+        }
+        let factor = Cholesky::new(covariance.as_ref(), self.jitter, self.par)?;
+        let mut weights = Mat::zeros(n, 1);
+        self.mean.mean_into(x, weights.col_as_slice_mut(0));
+        weights.col_as_slice_mut(0).iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
+        factor.solve_in_place(weights.as_mut(), self.par)?;
+        Ok(Posterior {
+            kernel: &self.kernel,
+            mean: &self.mean,
+            likelihood: &self.likelihood,
+            inputs: x.to_owned(),
+            factor,
+            weights,
+            root: None,
+            par: self.par,
+        })
+    }
+
+    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
+        check_data(x, y)?;
+        self.kernel.check_dim(x.ncols())?;
+        self.mean.check_dim(x.ncols())?;
+        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, x.ncols()) }
+    }
+
+    fn record<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        x: MatRef<'a, T>,
+        y: &[T],
+        differentiable: bool,
+    ) -> Result<Recorded>
+    where
+        K: Kernel<T>,
+    {
+        let x = tape.constant(x);
+        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let noise = tape.scalar_parameter(self.likelihood.variance());
+        let mean = prior_mean(tape, &self.mean, x)?;
+        let residual = tape.sub(tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])), mean.value)?;
+        let covariance = tape.add_to_diagonal(tape.gram(kernel, x)?, noise)?;
+        let (evidence, _) = tape.gaussian_log_density(residual, covariance, self.jitter)?;
+        Ok(Recorded { evidence, parameters: [kernel.theta(), mean.theta, noise] })
+    }
+}
+
+struct Recorded {
+    evidence: Var,
+    parameters: [Var; 3],
+}
+
+impl<K: Parameterized> Parameterized for ExactGp<K> {
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        visitor.child(Label::Part("kernel"), &self.kernel);
+        visitor.child(Label::Part("mean"), &self.mean);
+        visitor.child(Label::Part("likelihood"), &self.likelihood);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        visitor.child(Label::Part("kernel"), &mut self.kernel);
+        visitor.child(Label::Part("mean"), &mut self.mean);
+        visitor.child(Label::Part("likelihood"), &mut self.likelihood);
+    }
+}

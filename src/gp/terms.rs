@@ -1,0 +1,95 @@
+//! Mean functions and likelihoods as primitives of the tape.
+
+use faer::Mat;
+
+use super::posterior::{from_f64, to_f64};
+use crate::likelihood::Likelihood;
+use crate::mean::{DynMean, Mean};
+use crate::params::ParameterizedExt;
+use crate::tape::{Tape, Var};
+use crate::{Result, Scalar};
+
+/// A part of a model on the tape: its value, and the variable that gets the gradient in the part's
+/// natural parameters, in visiting order.
+pub(super) struct Term {
+    pub(super) value: Var,
+    pub(super) theta: Var,
+}
+
+fn column<T: Scalar>(values: &[f64]) -> Mat<T> {
+    Mat::from_fn(values.len(), 1, |row, _| T::from_f64(values[row]))
+}
+
+/// The mean function at the points x (n × D): n × 1.
+pub(super) fn prior_mean<'a, T: Scalar>(tape: &Tape<'a, T>, mean: &'a DynMean, x: Var) -> Result<Term> {
+    let theta = tape.parameter(column(&mean.values()));
+    let points = tape.value(x)?;
+    let mut value = Mat::zeros(points.as_mat().nrows(), 1);
+    mean.mean_into(points.as_mat(), value.col_as_slice_mut(0));
+    let params = mean.num_params();
+    let wants_points = tape.needs_gradient(x)?;
+    let reverse = move |c: faer::MatRef<'_, T>| {
+        let cotangent: Vec<T> = c.col(0).iter().copied().collect();
+        let mut in_theta = vec![0.0; params];
+        mean.vjp(points.as_mat(), &cotangent, &mut in_theta);
+        let in_points = wants_points.then(|| {
+            let mut gradient = Mat::zeros(points.as_mat().nrows(), points.as_mat().ncols());
+            mean.points_vjp(points.as_mat(), &cotangent, gradient.as_mut());
+            gradient
+        });
+        vec![Some(column(&in_theta)), in_points]
+    };
+    Ok(Term { value: tape.custom(&[theta, x], value, Box::new(reverse))?, theta })
+}
+
+/// Σᵢ E log p(yᵢ | fᵢ) for fᵢ ~ N(meanᵢ, varianceᵢ), both n × 1: 1 × 1.
+pub(super) fn expected_log_likelihood<'a, T: Scalar>(
+    tape: &Tape<'a, T>,
+    likelihood: &'a dyn Likelihood,
+    y: &[T],
+    mean: Var,
+    variance: Var,
+) -> Result<Term> {
+    let theta = tape.parameter(column(&likelihood.values()));
+    let values =
+        |var| -> Result<Vec<f64>> { Ok(tape.value(var)?.as_mat().col(0).iter().map(|&v| v.to_f64()).collect()) };
+    let expectations = likelihood.variational_expectations(&to_f64(y), &values(mean)?, &values(variance)?)?;
+    let total: f64 = expectations.values.iter().sum();
+    let reverse = move |c: faer::MatRef<'_, T>| {
+        let c = c[(0, 0)].to_f64();
+        let scaled = |values: &[f64]| Some(column(&values.iter().map(|value| c * value).collect::<Vec<_>>()));
+        vec![scaled(&expectations.d_params), scaled(&expectations.d_mean), scaled(&expectations.d_variance)]
+    };
+    let value = tape.custom(&[theta, mean, variance], column(&[total]), Box::new(reverse))?;
+    Ok(Term { value, theta })
+}
+
+/// The gradients of several parts, one after the other, as one vector.
+pub(super) fn gather<T: Scalar>(
+    gradients: &crate::tape::Adjoints<T>,
+    tape: &Tape<'_, T>,
+    parts: &[Var],
+) -> Result<Vec<f64>> {
+    let mut all = Vec::new();
+    for &part in parts {
+        match gradients.get(part) {
+            Some(gradient) => {
+                for col in 0..gradient.ncols() {
+                    all.extend(gradient.col(col).iter().map(|&value| value.to_f64()));
+                }
+            }
+            // A part that the objective does not depend on.
+            None => {
+                let (rows, cols) = tape.shape(part)?;
+                all.resize(all.len() + rows * cols, 0.0);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The values as a column at the precision of the tape.
+pub(super) fn parameter_column<T: Scalar>(tape: &Tape<'_, T>, values: &[f64]) -> Var {
+    let values: Vec<T> = from_f64(values);
+    tape.parameter(Mat::from_fn(values.len(), 1, |row, _| values[row]))
+}

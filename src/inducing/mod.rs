@@ -1,0 +1,6 @@
+//! Inducing variables: few values that stand for a whole function.
+
+mod points;
+pub mod start;
+
+pub use points::InducingPoints;

@@ -1,0 +1,75 @@
+//! Inducing points.
+
+use faer::{Mat, MatRef};
+
+use crate::data::check_finite;
+use crate::params::{Constraint, ParameterArray, Shape};
+use crate::{Result, Scalar};
+
+/// M inducing inputs, one a row: u = f(Z).
+///
+/// # Parameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `inputs[i, d]` | Z | that of the inputs | any finite number |
+///
+/// Duplicate rows are allowed: they make K(Z, Z) singular, which the jitter policy then resolves and
+/// reports.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::inducing::InducingPoints;
+/// use mercer::prelude::*;
+///
+/// let points = InducingPoints::new(mat![[0.0, 1.0], [2.0, 3.0]].as_ref())?;
+/// assert_eq!(points.get("inputs[1, 0]")?, 2.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct InducingPoints {
+    inputs: ParameterArray,
+}
+
+crate::parameterized!(InducingPoints as "", parameters: [inputs]);
+
+impl InducingPoints {
+    /// Inducing inputs in the rows of a matrix.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`](crate::Error::Empty) without rows or columns;
+    /// [`Error::NonFinite`](crate::Error::NonFinite) for a NaN or an infinity.
+    pub fn new(inputs: MatRef<'_, f64>) -> Result<Self> {
+        check_finite("the inducing inputs", inputs)?;
+        let (rows, cols) = (inputs.nrows(), inputs.ncols());
+        let values = (0..cols).flat_map(|col| (0..rows).map(move |row| inputs[(row, col)])).collect();
+        Ok(Self { inputs: ParameterArray::new("inputs", values, Shape::Matrix(rows, cols), Constraint::Real)? })
+    }
+
+    /// The number of inducing points.
+    pub fn len(&self) -> usize {
+        self.inputs().nrows()
+    }
+
+    /// Whether there are none: never, as constructed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The inputs, one a row.
+    pub fn inputs(&self) -> MatRef<'_, f64> {
+        let (rows, cols) = match self.inputs.shape() {
+            Shape::Matrix(rows, cols) => (rows, cols),
+            other => (other.len(), 1),
+        };
+        MatRef::from_column_major_slice(self.inputs.values(), rows, cols)
+    }
+
+    /// The inputs at a precision.
+    pub(crate) fn at<T: Scalar>(&self) -> Mat<T> {
+        let inputs = self.inputs();
+        Mat::from_fn(inputs.nrows(), inputs.ncols(), |row, col| T::from_f64(inputs[(row, col)]))
+    }
+}

@@ -1,0 +1,13 @@
+//! Dense factorisations with one jitter policy, and linear operators that models solve with.
+
+mod cholesky;
+mod jitter;
+pub mod operator;
+mod storage;
+
+pub use cholesky::Cholesky;
+pub(crate) use cholesky::factorize;
+pub use jitter::Jitter;
+pub use operator::{Dense, Diagonal, Operator};
+pub use storage::padded;
+pub(crate) use storage::{clear_strict_upper, column, column_mut, mirror_lower, transpose_into};

@@ -1,0 +1,45 @@
+//! Optimisers, and the loops that fit anything [`Parameterized`](crate::params::Parameterized).
+//!
+//! Optimisers work on plain slices of real numbers. [`fit`] and [`Train`] connect them to models:
+//! they pack the free parameters, mapped to the real line by their constraints, and convert
+//! gradients from natural units.
+//!
+//! | | gradient | step |
+//! |---|---|---|
+//! | [`Lbfgs`] with [`fit`] | of the whole loss, exact | quasi-Newton with a line search |
+//! | [`Adam`] with [`Train`] | of the whole loss or of minibatches | first order, one evaluation each |
+
+pub mod adam;
+mod batch;
+mod fit;
+pub mod lbfgs;
+mod line_search;
+mod minimizer;
+pub mod schedule;
+pub mod train;
+
+pub use adam::{Adam, AdamState};
+pub use batch::Batch;
+pub use fit::fit;
+pub use lbfgs::Lbfgs;
+pub use minimizer::{Minimizer, Minimum, Objective};
+pub use schedule::Schedule;
+pub use train::{EarlyStop, History, Progress, Stopped, Train};
+
+/// The Euclidean norm, without overflow where the result is representable.
+fn norm(v: &[f64]) -> f64 {
+    let largest = largest(v);
+    if largest == 0.0 || !largest.is_finite() {
+        return largest;
+    }
+    largest * v.iter().map(|x| (x / largest).powi(2)).sum::<f64>().sqrt()
+}
+
+/// The largest magnitude; NaN if any element is.
+fn largest(v: &[f64]) -> f64 {
+    v.iter().fold(0.0, |largest: f64, x| if x.is_nan() || x.abs() > largest { x.abs() } else { largest })
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

@@ -1,0 +1,416 @@
+//! Training by stochastic gradients.
+
+use std::ops::ControlFlow;
+
+use rand::Rng;
+
+use super::batch::Deck;
+use super::{Adam, Batch, Schedule};
+use crate::params::{Parameterized, ParameterizedExt};
+use crate::{Error, Result};
+
+/// Training with [`Adam`] on the free parameters, on the real line of their constraints.
+///
+/// With `batch: Some(b)`, each epoch shuffles the rows and deals batches of exactly `b` of them
+/// without replacement; when fewer than `b` are left, the next epoch begins. Every batch is thus a
+/// uniform sample of `b` rows, and a sum over it times [`Batch::scale`] = N / b an unbiased estimate
+/// of the sum over all rows. With `None`, every step sees all rows and no random number is drawn.
+///
+/// # Examples
+///
+/// A mean and a standard deviation by maximum likelihood, two rows a step:
+///
+/// ```
+/// use mercer::optim::{Adam, Schedule, Train};
+/// use mercer::params::{Constraint, Parameter};
+/// use rand::SeedableRng;
+/// use std::ops::ControlFlow;
+///
+/// #[derive(Clone)]
+/// struct Normal {
+///     mean: Parameter,
+///     sd: Parameter,
+/// }
+/// mercer::parameterized!(Normal as "normal", parameters: [mean, sd]);
+///
+/// let data = [1.0, 2.0, 3.0, 6.0];
+/// let mut model = Normal {
+///     mean: Parameter::new("mean", 0.0, Constraint::Real)?,
+///     sd: Parameter::new("sd", 1.0, Constraint::Positive)?,
+/// };
+/// let train = Train {
+///     steps: 3000,
+///     batch: Some(2),
+///     adam: Adam { rate: 0.05, ..Adam::default() },
+///     schedule: Schedule::Cosine { steps: 3000, last: 0.0 },
+///     ..Train::default()
+/// };
+/// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+/// let loss = |model: &Normal, batch: mercer::optim::Batch<'_>| {
+///     let (mean, sd) = (model.mean.value(), model.sd.value());
+///     let (mut value, mut gradient) = (0.0, vec![0.0, 0.0]);
+///     for row in batch.rows(data.len()) {
+///         let z = (data[row] - mean) / sd;
+///         let scale = batch.scale(data.len());
+///         value += scale * (sd.ln() + 0.5 * z * z);
+///         gradient[0] -= scale * z / sd;
+///         gradient[1] += scale * (1.0 - z * z) / sd;
+///     }
+///     Ok((value, gradient))
+/// };
+/// let history = train.run(&mut model, data.len(), loss, &mut rng, |_| ControlFlow::Continue(()))?;
+/// assert_eq!(history.steps, 3000);
+/// assert!((model.mean.value() - 3.0).abs() < 0.05);
+/// assert!((model.sd.value() - 3.5f64.sqrt()).abs() < 0.05);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Train {
+    /// The largest number of steps. By default 1000.
+    pub steps: usize,
+    /// Rows a step; all if `None`, the default.
+    pub batch: Option<usize>,
+    /// The optimiser; its rate is that of a factor 1 of the schedule. By default a rate of 0.01.
+    pub adam: Adam,
+    /// The factor on the rate at each step. By default 1.
+    pub schedule: Schedule,
+    /// When to stop before the last step. By default never.
+    pub early_stop: Option<EarlyStop>,
+    /// Steps from one entry of the history to the next; the last step always has one. By default 1.
+    pub record_every: usize,
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Self {
+            steps: 1000,
+            batch: None,
+            adam: Adam { rate: 0.01, ..Adam::default() },
+            schedule: Schedule::Constant,
+            early_stop: None,
+            record_every: 1,
+        }
+    }
+}
+
+/// Stops when the loss has stopped to fall.
+///
+/// Losses of minibatches scatter, so means over `window` steps are compared: training stops after
+/// `patience` windows in a row whose mean is not below the least one so far by more than
+/// `tolerance` · max(|least|, 1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EarlyStop {
+    /// Steps averaged over; at least 1. By default 50.
+    pub window: usize,
+    /// Windows without improvement; at least 1. By default 5.
+    pub patience: usize,
+    /// Relative improvement that counts, not negative. By default 1e-4.
+    pub tolerance: f64,
+}
+
+impl Default for EarlyStop {
+    fn default() -> Self {
+        Self { window: 50, patience: 5, tolerance: 1e-4 }
+    }
+}
+
+/// A step, as callbacks and the history see it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// The step, from 0.
+    pub step: usize,
+    /// The number of steps that training may take.
+    pub steps: usize,
+    /// The loss before the step, of the step's batch.
+    pub loss: f64,
+    /// The learning rate of the step.
+    pub rate: f64,
+}
+
+/// What ended the training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// All steps were taken.
+    Finished,
+    /// The loss stopped to fall: see [`EarlyStop`].
+    Early,
+    /// The callback asked for it.
+    Callback,
+}
+
+/// The course of the training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// Every so many steps, and the last step.
+    pub records: Vec<Progress>,
+    /// The number of steps taken.
+    pub steps: usize,
+    /// Why there are no more.
+    pub stopped: Stopped,
+}
+
+impl Train {
+    /// Trains a model on data of `n` rows.
+    ///
+    /// `loss` returns its value on a batch and its gradient in *all* natural parameters, in visiting
+    /// order, frozen ones included. `callback` is called after each step, and may stop the training.
+    /// The same generator in the same state gives the same bits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for settings outside their ranges, before anything is done: a batch of no
+    /// rows or of more than `n`, for one. [`Error::Optimisation`] names the step at which a loss or a
+    /// gradient was not finite; errors of the loss pass through. The model then keeps the last
+    /// parameters at which the loss was sound.
+    pub fn run<M: Parameterized>(
+        &self,
+        model: &mut M,
+        n: usize,
+        mut loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
+        rng: &mut (impl Rng + ?Sized),
+        mut callback: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<History> {
+        self.check(n)?;
+        let mut x = model.unconstrained();
+        let mut adam = self.adam.start(x.len())?;
+        let mut deck = self.batch.map(|size| Deck::new(n, size));
+        let mut plateau = self.early_stop.map(Plateau::new);
+        let mut records = Vec::new();
+        let mut sound = x.clone();
+
+        for step in 0..self.steps {
+            let batch = deck.as_mut().map_or(Batch::All, |deck| Batch::Rows(deck.deal(rng)));
+            let (loss, gradient) = match evaluate(model, batch, &mut loss, step) {
+                Ok(evaluation) => evaluation,
+                Err(error) => {
+                    model.set_unconstrained(&sound)?;
+                    return Err(error);
+                }
+            };
+            sound.copy_from_slice(&x);
+            let rate = self.adam.rate * self.schedule.factor(step);
+            adam.step_at(rate, &mut x, &gradient)?;
+            model.set_unconstrained(&x)?;
+
+            let progress = Progress { step, steps: self.steps, loss, rate };
+            let stopped = if callback(&progress).is_break() {
+                Some(Stopped::Callback)
+            } else if plateau.as_mut().is_some_and(|plateau| plateau.sees(loss)) {
+                Some(Stopped::Early)
+            } else {
+                (step + 1 == self.steps).then_some(Stopped::Finished)
+            };
+            if stopped.is_some() || step % self.record_every == 0 {
+                records.push(progress);
+            }
+            if let Some(stopped) = stopped {
+                return Ok(History { records, steps: step + 1, stopped });
+            }
+        }
+        Ok(History { records, steps: 0, stopped: Stopped::Finished })
+    }
+
+    fn check(&self, n: usize) -> Result<()> {
+        self.schedule.check()?;
+        match self.batch {
+            Some(0) => return Err(Error::setting("batch", 0, "must be at least 1")),
+            Some(size) if size > n => {
+                return Err(Error::setting("batch", size, &format!("must be at most the number of rows, {n}")));
+            }
+            _ => {}
+        }
+        if self.record_every == 0 {
+            return Err(Error::setting("record_every", 0, "must be at least 1"));
+        }
+        let Some(stop) = self.early_stop else { return Ok(()) };
+        for (name, value) in [("window", stop.window), ("patience", stop.patience)] {
+            if value == 0 {
+                return Err(Error::setting(name, value, "must be at least 1"));
+            }
+        }
+        if stop.tolerance.is_nan() || stop.tolerance < 0.0 {
+            return Err(Error::setting("tolerance", stop.tolerance, "must not be negative"));
+        }
+        Ok(())
+    }
+}
+
+/// The loss and its gradient in the free unconstrained parameters, both finite.
+fn evaluate<M: Parameterized>(
+    model: &M,
+    batch: Batch<'_>,
+    loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
+    step: usize,
+) -> Result<(f64, Vec<f64>)> {
+    let (value, natural) = loss(model, batch)?;
+    if !value.is_finite() {
+        return Err(Error::Optimisation { step, reason: format!("the loss is {value}") });
+    }
+    let gradient = model.unconstrained_gradient(&natural)?;
+    if gradient.iter().all(|g| g.is_finite()) {
+        return Ok((value, gradient));
+    }
+    // The free parameter is what the reader can look up.
+    let free = model.parameters().into_iter().filter(|entry| entry.free);
+    let named = free.zip(&gradient).find(|(_, g)| !g.is_finite());
+    let reason = named.map(|(entry, g)| format!("the gradient in `{}` is {g}", entry.path)).unwrap_or_default();
+    Err(Error::Optimisation { step, reason })
+}
+
+/// The state of [`EarlyStop`].
+struct Plateau {
+    rule: EarlyStop,
+    sum: f64,
+    seen: usize,
+    least: f64,
+    idle: usize,
+}
+
+impl Plateau {
+    fn new(rule: EarlyStop) -> Self {
+        Self { rule, sum: 0.0, seen: 0, least: f64::INFINITY, idle: 0 }
+    }
+
+    /// Whether this loss ends the training.
+    fn sees(&mut self, loss: f64) -> bool {
+        self.sum += loss;
+        self.seen += 1;
+        if self.seen < self.rule.window {
+            return false;
+        }
+        let mean = self.sum / self.seen as f64;
+        (self.sum, self.seen) = (0.0, 0);
+        let improved = !self.least.is_finite() || mean < self.least - self.rule.tolerance * self.least.abs().max(1.0);
+        self.idle = if improved { 0 } else { self.idle + 1 };
+        self.least = self.least.min(mean);
+        self.idle >= self.rule.patience
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::prelude::*;
+    use rand::SeedableRng;
+    use rand_pcg::Pcg64;
+
+    fn go_on(_: &Progress) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// Σ over the batch, scaled, of (log ℓ − row)²: least at log ℓ = the mean row.
+    fn loss(kernel: &Rbf, batch: Batch<'_>) -> Result<(f64, Vec<f64>)> {
+        let l = kernel.lengthscale()[0];
+        let misses: Vec<f64> = batch.rows(5).map(|row| l.ln() - row as f64).collect();
+        let scale = batch.scale(5);
+        let value = scale * misses.iter().map(|miss| miss * miss).sum::<f64>();
+        Ok((value, vec![scale * 2.0 * misses.iter().sum::<f64>() / l]))
+    }
+
+    fn train() -> Train {
+        Train { steps: 400, adam: Adam { rate: 0.1, ..Adam::default() }, ..Train::default() }
+    }
+
+    #[test]
+    fn all_rows_lead_to_the_minimum() {
+        let mut kernel = Rbf::new(1.0);
+        let history = train().run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), go_on).unwrap();
+        assert_eq!((history.steps, history.stopped, history.records.len()), (400, Stopped::Finished, 400));
+        assert!((kernel.lengthscale()[0].ln() - 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bits() {
+        let run = |seed| {
+            let mut kernel = Rbf::new(1.0);
+            let train = Train { batch: Some(2), ..train() };
+            let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(seed), go_on).unwrap();
+            (kernel.lengthscale()[0].to_bits(), history)
+        };
+        assert_eq!(run(3), run(3));
+        assert_ne!(run(3).0, run(4).0);
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_leaves_the_last_sound_parameters() {
+        for bad in [(f64::NAN, 0.0), (f64::INFINITY, 0.0), (1.0, f64::NAN)] {
+            let mut seen = Vec::new();
+            let mut kernel = Rbf::new(1.0);
+            let breaks = |kernel: &Rbf, batch: Batch<'_>| {
+                seen.push(kernel.lengthscale()[0]);
+                if seen.len() == 8 { Ok((bad.0, vec![bad.1])) } else { loss(kernel, batch) }
+            };
+            let error = train().run(&mut kernel, 5, breaks, &mut Pcg64::seed_from_u64(0), go_on).unwrap_err();
+            assert!(matches!(error, Error::Optimisation { step: 7, .. }), "{error}");
+            assert!((kernel.lengthscale()[0] / seen[6] - 1.0).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn errors_of_the_loss_pass_through() {
+        let mut kernel = Rbf::new(1.0);
+        let breaks = |_: &Rbf, _: Batch<'_>| Err(Error::Empty { what: "x".into() });
+        let error = train().run(&mut kernel, 5, breaks, &mut Pcg64::seed_from_u64(0), go_on).unwrap_err();
+        assert!(matches!(error, Error::Empty { .. }));
+        assert_eq!(kernel.lengthscale(), [1.0]);
+    }
+
+    #[test]
+    fn callbacks_see_each_step_and_may_stop() {
+        let mut kernel = Rbf::new(1.0);
+        let train = Train { record_every: 4, schedule: Schedule::Constant.warm_up(10), ..train() };
+        let mut rates = Vec::new();
+        let stop = |progress: &Progress| {
+            rates.push(progress.rate);
+            if progress.step == 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), stop).unwrap();
+        assert_eq!((history.steps, history.stopped), (10, Stopped::Callback));
+        assert_eq!(history.records.iter().map(|record| record.step).collect::<Vec<_>>(), [0, 4, 8, 9]);
+        for (step, rate) in rates.iter().enumerate() {
+            assert!((rate - 0.01 * (step + 1) as f64).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn plateaus_stop_early() {
+        let early_stop = Some(EarlyStop { window: 10, patience: 5, tolerance: 1e-6 });
+        let mut kernel = Rbf::new(1.0);
+        let train = Train { steps: 5000, early_stop, ..train() };
+        let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), go_on).unwrap();
+        assert_eq!(history.stopped, Stopped::Early);
+        assert!(history.steps % 10 == 0 && history.steps < 1000);
+        assert!((kernel.lengthscale()[0].ln() - 2.0).abs() < 1e-2);
+    }
+
+    #[test]
+    fn windows_count_from_the_least_mean() {
+        let mut plateau = Plateau::new(EarlyStop { window: 1, patience: 2, tolerance: 0.0 });
+        let losses = [3.0, 2.0, 2.5, 1.0, 1.0, 1.5, 0.0];
+        assert_eq!(losses.iter().position(|&loss| plateau.sees(loss)), Some(5));
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        for train in [
+            Train { batch: Some(0), ..train() },
+            Train { batch: Some(6), ..train() },
+            Train { record_every: 0, ..train() },
+            Train { schedule: Schedule::Constant.warm_up(0), ..train() },
+            Train { adam: Adam { rate: -1.0, ..Adam::default() }, ..train() },
+            Train { early_stop: Some(EarlyStop { window: 0, ..EarlyStop::default() }), ..train() },
+        ] {
+            let result = train.run(&mut Rbf::new(1.0), 5, loss, &mut Pcg64::seed_from_u64(0), go_on);
+            assert!(matches!(result, Err(Error::Setting { .. })), "{train:?}");
+        }
+    }
+
+    #[test]
+    fn no_steps_change_nothing() {
+        let mut kernel = Rbf::new(0.7);
+        let train = Train { steps: 0, ..train() };
+        let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), go_on).unwrap();
+        assert_eq!((history.records.len(), kernel.lengthscale()[0]), (0, 0.7));
+    }
+}

@@ -1,0 +1,58 @@
+//! The Cholesky factor.
+
+use super::triangular::cholesky_reverse;
+use super::{Tape, Var, check_square};
+use crate::linalg::{Jitter, factorize};
+use crate::{Result, Scalar};
+
+impl<'a, T: Scalar> Tape<'a, T> {
+    /// L, lower triangular with LLᵀ = A + jitter·I, and the absolute jitter that it took.
+    ///
+    /// A must be symmetric; its lower triangle is read. The jitter counts as a constant. Reverse,
+    /// with Φ the lower triangle with its diagonal halved (Murray 2016, eq. 10):
+    /// Ā += ½ (S + Sᵀ), S = L⁻ᵀ Φ(Lᵀ L̄) L⁻¹, of which the lower triangle of L̄ alone is read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the
+    /// policy allows is enough; [`Error::NonFinite`](crate::Error::NonFinite) for a NaN or an
+    /// infinity; [`Error::Shape`](crate::Error::Shape) if A is not square;
+    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape or a policy that
+    /// cannot work.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::linalg::Jitter;
+    /// use mercer::prelude::*;
+    /// use mercer::tape::Tape;
+    ///
+    /// let tape = Tape::new(Par::Seq);
+    /// let a = tape.parameter(mat![[4.0, 2.0], [2.0, 5.0]]);
+    /// let (l, jitter) = tape.cholesky(a, Jitter::default())?;
+    /// assert_eq!(tape.value(l)?.as_mat(), mat![[2.0, 0.0], [1.0, 2.0]]);
+    /// assert_eq!(jitter, 0.0);
+    ///
+    /// // The gradient of ln det A is its inverse.
+    /// let log_det = tape.scale(tape.log_diagonal_sum(l)?, 2.0)?;
+    /// let gradients = tape.backward(log_det)?;
+    /// let inverse = mat![[5.0, -2.0], [-2.0, 4.0]] / 16.0;
+    /// assert!((gradients.get(a).unwrap() - inverse).norm_max() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn cholesky(&self, a: Var, jitter: Jitter) -> Result<(Var, f64)> {
+        let operand = self.value(a)?;
+        check_square("the operand of `cholesky`", operand.as_mat())?;
+        let n = operand.as_mat().nrows();
+        let mut value = self.take(n, n);
+        let jitter = factorize(value.as_mut(), operand.as_mat(), jitter, self.par)?;
+        let var = self.record(value, &[a], move |mut c, pull| {
+            let mut work = pull.take(n, n);
+            cholesky_reverse(pull.result(), &mut c, &mut work, pull.par);
+            pull.recycle(work);
+            pull.give(a, c);
+            Ok(())
+        });
+        Ok((var, jitter))
+    }
+}

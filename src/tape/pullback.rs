@@ -1,0 +1,146 @@
+//! Cotangents: on their way back, and those that arrived.
+
+use std::cell::RefCell;
+
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+
+use super::{Node, Pool, Var, columns};
+use crate::{Result, Scalar};
+
+/// The gradients that [`Tape::backward`](super::Tape::backward) found, one for each parameter that
+/// the result depends on.
+#[derive(Clone, Debug)]
+pub struct Adjoints<T: Scalar> {
+    tape: u64,
+    cotangents: Vec<Option<Mat<T>>>,
+}
+
+impl<T: Scalar> Adjoints<T> {
+    pub(super) fn new(tape: u64, cotangents: Vec<Option<Mat<T>>>) -> Self {
+        Self { tape, cotangents }
+    }
+
+    /// The gradient in a parameter, in its shape; `None` if the result does not depend on it, or for
+    /// a variable that is no parameter of the tape.
+    pub fn get(&self, var: Var) -> Option<MatRef<'_, T>> {
+        if var.tape != self.tape {
+            return None;
+        }
+        self.cotangents.get(var.index)?.as_ref().map(|matrix| matrix.as_ref())
+    }
+
+    /// The gradient in a 1 × 1 parameter.
+    pub fn scalar(&self, var: Var) -> Option<f64> {
+        let matrix = self.get(var)?;
+        (super::shape(matrix) == (1, 1)).then(|| matrix[(0, 0)].to_f64())
+    }
+
+    /// As [`get`](Self::get), but hands the matrix over.
+    pub fn take(&mut self, var: Var) -> Option<Mat<T>> {
+        if var.tape != self.tape {
+            return None;
+        }
+        self.cotangents.get_mut(var.index)?.take()
+    }
+
+    pub(super) fn into_matrices(self) -> impl Iterator<Item = Mat<T>> {
+        self.cotangents.into_iter().flatten()
+    }
+}
+
+/// The state of a backward pass: what the reverse of a primitive reads and adds to.
+pub(super) struct Pullback<'r, 'a, T: Scalar> {
+    nodes: &'r [Node<'a, T>],
+    pool: &'r RefCell<Pool<T>>,
+    cotangents: Vec<Option<Mat<T>>>,
+    /// The node whose reverse runs.
+    current: usize,
+    /// The parallelism of the tape.
+    pub(super) par: Par,
+}
+
+impl<'r, 'a, T: Scalar> Pullback<'r, 'a, T> {
+    pub(super) fn new(nodes: &'r [Node<'a, T>], pool: &'r RefCell<Pool<T>>, par: Par) -> Self {
+        let cotangents = nodes.iter().map(|_| None).collect();
+        Self { nodes, pool, cotangents, current: 0, par }
+    }
+
+    /// Runs the reverses from the last node to the first. Inputs keep what arrived.
+    pub(super) fn run(mut self) -> Result<Vec<Option<Mat<T>>>> {
+        let nodes = self.nodes;
+        for (index, node) in nodes.iter().enumerate().rev() {
+            if let Some(reverse) = &node.reverse
+                && let Some(cotangent) = self.cotangents[index].take()
+            {
+                self.current = index;
+                reverse(cotangent, &mut self)?;
+            }
+        }
+        Ok(self.cotangents)
+    }
+
+    /// The value of an operand.
+    pub(super) fn value(&self, var: Var) -> MatRef<'r, T> {
+        self.nodes[var.index].value.as_mat()
+    }
+
+    /// The value that the primitive made.
+    pub(super) fn result(&self) -> MatRef<'r, T> {
+        self.nodes[self.current].value.as_mat()
+    }
+
+    /// Whether the cotangent of an operand is of use.
+    pub(super) fn wants(&self, var: Var) -> bool {
+        self.nodes[var.index].needs_gradient
+    }
+
+    /// Lets `write` replace or add to the cotangent of an operand, if it is of use.
+    pub(super) fn add(&mut self, var: Var, write: impl FnOnce(MatMut<'_, T>, Accum)) {
+        if !self.wants(var) {
+            return;
+        }
+        if let Some(cotangent) = &mut self.cotangents[var.index] {
+            write(cotangent.as_mut(), Accum::Add);
+            return;
+        }
+        let (nrows, ncols) = super::shape(self.value(var));
+        let mut cotangent = self.take(nrows, ncols);
+        write(cotangent.as_mut(), Accum::Replace);
+        self.cotangents[var.index] = Some(cotangent);
+    }
+
+    /// Adds a matrix to the cotangent of an operand, and takes it over.
+    pub(super) fn give(&mut self, var: Var, amount: Mat<T>) {
+        match &mut self.cotangents[var.index] {
+            Some(cotangent) => {
+                columns::update(cotangent.as_mut(), amount.as_ref(), |sum, amount| sum + amount);
+                self.recycle(amount);
+            }
+            slot if self.nodes[var.index].needs_gradient => *slot = Some(amount),
+            _ => self.recycle(amount),
+        }
+    }
+
+    /// Adds a matrix to the cotangent of an operand.
+    pub(super) fn give_ref(&mut self, var: Var, amount: MatRef<'_, T>) {
+        self.add(var, |out, accum| columns::map_into(out, accum, amount, |amount| amount));
+    }
+
+    /// Adds a number to the cotangent of a 1 × 1 operand.
+    pub(super) fn give_scalar(&mut self, var: Var, amount: f64) {
+        self.add(var, |mut out, accum| {
+            let before = if accum == Accum::Add { out[(0, 0)].to_f64() } else { 0.0 };
+            out[(0, 0)] = T::from_f64(before + amount);
+        });
+    }
+
+    /// A matrix to be overwritten: its elements are arbitrary.
+    pub(super) fn take(&self, nrows: usize, ncols: usize) -> Mat<T> {
+        self.pool.borrow_mut().take(nrows, ncols)
+    }
+
+    /// Returns a matrix that is no longer needed.
+    pub(super) fn recycle(&self, matrix: Mat<T>) {
+        self.pool.borrow_mut().give(matrix);
+    }
+}

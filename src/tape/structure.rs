@@ -1,0 +1,159 @@
+//! Parts of matrices, and matrices from parts.
+
+use std::ops::Range;
+
+use faer::prelude::ReborrowMut;
+use faer::{Accum, Mat, MatRef};
+
+use super::{Tape, Var, check_rows, check_square, columns, shape};
+use crate::linalg::{clear_strict_upper, column, column_mut};
+use crate::{Error, Result, Scalar};
+
+impl<'a, T: Scalar> Tape<'a, T> {
+    /// A + diag(d), for a square A of n × n and d of n × 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if A is not square or d does not fit; [`Error::Setting`] for a variable of
+    /// another tape.
+    pub fn add_diagonal(&self, a: Var, d: Var) -> Result<Var> {
+        let (operand, amount) = (self.value(a)?, self.value(d)?);
+        check_square("the first operand of `add_diagonal`", operand.as_mat())?;
+        check_vector("the second operand of `add_diagonal`", amount.as_mat(), operand.as_mat().nrows())?;
+        let mut value = self.copy(operand.as_mat());
+        for (i, &amount) in column(amount.as_mat(), 0).iter().enumerate() {
+            value[(i, i)] += amount;
+        }
+        Ok(self.record(value, &[a, d], move |c, pull| {
+            pull.add(d, |mut out, accum| {
+                for i in 0..c.nrows() {
+                    let before = if accum == Accum::Add { out[(i, 0)] } else { T::from_f64(0.0) };
+                    out[(i, 0)] = before + c[(i, i)];
+                }
+            });
+            pull.give(a, c);
+            Ok(())
+        }))
+    }
+
+    /// C = diag(d) A: row i of A times dᵢ, for d of m × 1 and A of m × n. Reverse: Ā += diag(d) C̄,
+    /// d̄ᵢ += Σⱼ C̄ᵢⱼ Aᵢⱼ.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if d does not fit; [`Error::Setting`] for a variable of another tape.
+    pub fn scale_rows(&self, a: Var, d: Var) -> Result<Var> {
+        let (operand, factors) = (self.value(a)?, self.value(d)?);
+        let (operand, factors) = (operand.as_mat(), factors.as_mat());
+        check_vector("the second operand of `scale_rows`", factors, operand.nrows())?;
+        let mut value = self.take(operand.nrows(), operand.ncols());
+        for col in 0..operand.ncols() {
+            let out = value.as_mut().subcols_mut(col, 1);
+            columns::zip_into(out, Accum::Replace, operand.subcols(col, 1), factors, |a, d| a * d);
+        }
+        Ok(self.record(value, &[a, d], move |mut c, pull| {
+            let (operand, factors) = (pull.value(a), pull.value(d));
+            pull.add(d, |mut out, accum| {
+                if accum == Accum::Replace {
+                    out.fill(T::from_f64(0.0));
+                }
+                for col in 0..c.ncols() {
+                    let (c, a) = (c.as_ref().subcols(col, 1), operand.subcols(col, 1));
+                    columns::update_by_two(out.rb_mut(), c, a, |sum, c, a| sum + c * a);
+                }
+            });
+            if pull.wants(a) {
+                for col in 0..c.ncols() {
+                    columns::update(c.as_mut().subcols_mut(col, 1), factors, |c, d| c * d);
+                }
+            }
+            pull.give(a, c);
+            Ok(())
+        }))
+    }
+
+    /// The n × n lower triangular matrix with the elements of a vector of n(n + 1)/2 × 1, column
+    /// after column: L₀₀, L₁₀, …, L₍ₙ₋₁₎₀, L₁₁, L₂₁, ….
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the vector does not have n(n + 1)/2 elements; [`Error::Setting`] for a
+    /// variable of another tape.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    /// use mercer::tape::Tape;
+    ///
+    /// let tape = Tape::new(Par::Seq);
+    /// let packed = tape.parameter(mat![[1.0], [2.0], [3.0]]);
+    /// let l = tape.lower_triangle(packed, 2)?;
+    /// assert_eq!(tape.value(l)?.as_mat(), mat![[1.0, 0.0], [2.0, 3.0]]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn lower_triangle(&self, v: Var, n: usize) -> Result<Var> {
+        let operand = self.value(v)?;
+        check_vector("the operand of `lower_triangle`", operand.as_mat(), n * (n + 1) / 2)?;
+        let mut value = self.take(n, n);
+        let mut rest = column(operand.as_mat(), 0);
+        for col in 0..n {
+            let (packed, further) = rest.split_at(n - col);
+            column_mut(value.as_mut(), col)[col..].copy_from_slice(packed);
+            rest = further;
+        }
+        clear_strict_upper(value.as_mut());
+        Ok(self.record(value, &[v], move |c, pull| {
+            pull.add(v, |out, accum| {
+                let mut rest = column_mut(out, 0);
+                for col in 0..n {
+                    let (packed, further) = rest.split_at_mut(n - col);
+                    let c = &column(c.as_ref(), col)[col..];
+                    match accum {
+                        Accum::Replace => packed.copy_from_slice(c),
+                        Accum::Add => crate::simd::elementwise::add(packed, c),
+                    }
+                    rest = further;
+                }
+            });
+            pull.recycle(c);
+            Ok(())
+        }))
+    }
+
+    /// Rows `start..end` of A.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] if they lie outside A; [`Error::Setting`] for a variable of another tape.
+    pub fn rows(&self, a: Var, rows: Range<usize>) -> Result<Var> {
+        let operand = self.value(a)?;
+        let operand = operand.as_mat();
+        if rows.start > rows.end || rows.end > operand.nrows() {
+            return Err(Error::rows("the operand of `rows`", rows, operand.nrows()));
+        }
+        let value = self.copy(operand.subrows(rows.start, rows.len()));
+        Ok(self.record(value, &[a], move |c, pull| {
+            pull.add(a, |mut out, accum| {
+                if accum == Accum::Replace {
+                    out.fill(T::from_f64(0.0));
+                }
+                columns::update(out.subrows_mut(rows.start, rows.len()), c.as_ref(), |sum, c| sum + c);
+            });
+            pull.recycle(c);
+            Ok(())
+        }))
+    }
+
+    /// A copy, in a matrix of the pool.
+    pub(super) fn copy(&self, matrix: MatRef<'_, T>) -> Mat<T> {
+        let mut copy = self.take(matrix.nrows(), matrix.ncols());
+        columns::map_into(copy.as_mut(), Accum::Replace, matrix, |value| value);
+        copy
+    }
+}
+
+fn check_vector<T: Scalar>(what: &str, vector: MatRef<'_, T>, len: usize) -> Result<()> {
+    check_rows(what, vector, len)?;
+    if vector.ncols() == 1 { Ok(()) } else { Err(Error::shape(what, format!("{len} x 1"), shape(vector))) }
+}

@@ -1,0 +1,145 @@
+//! Products and solves with a lower triangular matrix.
+//!
+//! Only the lower triangle of L is read, and the cotangent of L is zero above the diagonal.
+
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+
+use super::{Tape, Value, Var, check_rows, check_square};
+use crate::linalg::clear_strict_upper;
+use crate::{Result, Scalar};
+use BlockStructure::{Rectangular, TriangularLower, TriangularUpper};
+
+impl<'a, T: Scalar> Tape<'a, T> {
+    /// C = L⁻¹ B. Reverse: B̄ += L⁻ᵀ C̄, L̄ −= tril(L⁻ᵀ C̄ Cᵀ) (Giles 2008, §2.3.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) if L is not square or B does not have its number of
+    /// rows; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    pub fn solve_lower(&self, l: Var, b: Var) -> Result<Var> {
+        let (factor, right) = self.lower_operands("solve_lower", l, b)?;
+        let mut value = self.copy(right.as_mat());
+        solve_lower_triangular_in_place(factor.as_mat(), value.as_mut(), self.par);
+        Ok(self.record(value, &[l, b], move |mut c, pull| {
+            let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
+            solve_upper_triangular_in_place(factor.transpose(), c.as_mut(), par);
+            pull.add(l, |out, accum| lower_product(out, accum, c.as_ref(), result.transpose(), -1.0, par));
+            pull.give(b, c);
+            Ok(())
+        }))
+    }
+
+    /// C = L⁻ᵀ B. Reverse: B̄ += L⁻¹ C̄, L̄ −= tril(C (L⁻¹ C̄)ᵀ).
+    ///
+    /// # Errors
+    ///
+    /// As [`solve_lower`](Self::solve_lower).
+    pub fn solve_lower_transpose(&self, l: Var, b: Var) -> Result<Var> {
+        let (factor, right) = self.lower_operands("solve_lower_transpose", l, b)?;
+        let mut value = self.copy(right.as_mat());
+        solve_upper_triangular_in_place(factor.as_mat().transpose(), value.as_mut(), self.par);
+        Ok(self.record(value, &[l, b], move |mut c, pull| {
+            let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
+            solve_lower_triangular_in_place(factor, c.as_mut(), par);
+            pull.add(l, |out, accum| lower_product(out, accum, result, c.transpose(), -1.0, par));
+            pull.give(b, c);
+            Ok(())
+        }))
+    }
+
+    /// C = L B, at half the cost of [`matmul`](Self::matmul). Reverse: L̄ += tril(C̄ Bᵀ), B̄ += Lᵀ C̄.
+    ///
+    /// # Errors
+    ///
+    /// As [`solve_lower`](Self::solve_lower).
+    pub fn lower_matmul(&self, l: Var, b: Var) -> Result<Var> {
+        let (factor, right) = self.lower_operands("lower_matmul", l, b)?;
+        let mut value = self.take(right.as_mat().nrows(), right.as_mat().ncols());
+        times(value.as_mut(), Accum::Replace, factor.as_mat(), TriangularLower, right.as_mat(), self.par);
+        Ok(self.record(value, &[l, b], move |c, pull| {
+            let (factor, right, par) = (pull.value(l), pull.value(b), pull.par);
+            pull.add(l, |out, accum| lower_product(out, accum, c.as_ref(), right.transpose(), 1.0, par));
+            pull.add(b, |out, accum| times(out, accum, factor.transpose(), TriangularUpper, c.as_ref(), par));
+            pull.recycle(c);
+            Ok(())
+        }))
+    }
+
+    /// C = Lᵀ B, at half the cost of [`matmul_tn`](Self::matmul_tn). Reverse: L̄ += tril(B C̄ᵀ),
+    /// B̄ += L C̄.
+    ///
+    /// # Errors
+    ///
+    /// As [`solve_lower`](Self::solve_lower).
+    pub fn lower_matmul_tn(&self, l: Var, b: Var) -> Result<Var> {
+        let (factor, right) = self.lower_operands("lower_matmul_tn", l, b)?;
+        let mut value = self.take(right.as_mat().nrows(), right.as_mat().ncols());
+        times(value.as_mut(), Accum::Replace, factor.as_mat().transpose(), TriangularUpper, right.as_mat(), self.par);
+        Ok(self.record(value, &[l, b], move |c, pull| {
+            let (factor, right, par) = (pull.value(l), pull.value(b), pull.par);
+            pull.add(l, |out, accum| lower_product(out, accum, right, c.transpose(), 1.0, par));
+            pull.add(b, |out, accum| times(out, accum, factor, TriangularLower, c.as_ref(), par));
+            pull.recycle(c);
+            Ok(())
+        }))
+    }
+
+    fn lower_operands(&self, name: &str, l: Var, b: Var) -> Result<(Value<'a, T>, Value<'a, T>)> {
+        let (factor, right) = (self.value(l)?, self.value(b)?);
+        check_square(&format!("the first operand of `{name}`"), factor.as_mat())?;
+        check_rows(&format!("the second operand of `{name}`"), right.as_mat(), factor.as_mat().nrows())?;
+        Ok((factor, right))
+    }
+}
+
+/// out (+)= L b, for a triangular L.
+fn times<T: Scalar>(
+    out: MatMut<'_, T>,
+    accum: Accum,
+    l: MatRef<'_, T>,
+    structure: BlockStructure,
+    b: MatRef<'_, T>,
+    par: Par,
+) {
+    matmul(out, Rectangular, accum, l, structure, b, Rectangular, T::from_f64(1.0), par);
+}
+
+/// out (+)= factor · tril(a b); zero above the diagonal, if replaced.
+fn lower_product<T: Scalar>(
+    mut out: MatMut<'_, T>,
+    accum: Accum,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    factor: f64,
+    par: Par,
+) {
+    use faer::prelude::ReborrowMut;
+    matmul(out.rb_mut(), TriangularLower, accum, a, Rectangular, b, Rectangular, T::from_f64(factor), par);
+    if accum == Accum::Replace {
+        clear_strict_upper(out);
+    }
+}
+
+/// Ā = L⁻ᵀ ½(P + Pᵀ) L⁻¹ with P = Φ(Lᵀ L̄), where Φ takes the lower triangle and halves its
+/// diagonal, in the storage of L̄ and of `work`.
+pub(super) fn cholesky_reverse<T: Scalar>(l: MatRef<'_, T>, cotangent: &mut Mat<T>, work: &mut Mat<T>, par: Par) {
+    // P + Pᵀ has in its lower triangle that of Lᵀ L̄: mirroring replaces the addition and Φ.
+    matmul(
+        work.as_mut(),
+        TriangularLower,
+        Accum::Replace,
+        l.transpose(),
+        TriangularUpper,
+        cotangent.as_ref(),
+        TriangularLower,
+        T::from_f64(0.5),
+        par,
+    );
+    crate::linalg::mirror_lower(work.as_mut());
+    // With M symmetric, L⁻ᵀ M L⁻¹ = L⁻ᵀ (L⁻ᵀ M)ᵀ: two solves from the left, by contiguous columns.
+    solve_upper_triangular_in_place(l.transpose(), work.as_mut(), par);
+    crate::linalg::transpose_into(cotangent.as_mut(), work.as_ref());
+    solve_upper_triangular_in_place(l.transpose(), cotangent.as_mut(), par);
+}

@@ -1,0 +1,253 @@
+//! Equivalences between models, and what models refuse.
+#![allow(clippy::unwrap_used)]
+
+use mercer::gp::{ExactGp, Svgp, Variational};
+use mercer::likelihood::Gaussian;
+use mercer::linalg::{Cholesky, Jitter};
+use mercer::mean::{ConstantMean, LinearMean};
+use mercer::optim::Lbfgs;
+use mercer::prelude::*;
+
+fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
+    let x = Mat::from_fn(n, 2, |row, col| ((row * (7 + 4 * col)) % n) as f64 * 0.3 + 0.01 * row as f64);
+    let y = (0..n).map(|row| (x[(row, 0)]).sin() + 0.5 * x[(row, 1)] + 0.1 * ((row * 31 % 17) as f64 - 8.0)).collect();
+    (x, y)
+}
+
+fn kernel() -> DynKernel {
+    (1.5 * Matern32::new([1.2, 2.0]) + 0.3 * Linear::new(0.5)).dynamic()
+}
+
+/// q(v) at its optimum for Gaussian noise: S⁻¹ = I + AAᵀ/σ², m = S A (y − mean)/σ², A = L⁻¹ K(Z, X).
+fn optimal(kernel: &DynKernel, z: &Mat<f64>, x: &Mat<f64>, residual: &[f64], noise: f64) -> Variational {
+    let m = z.nrows();
+    let factor = Cholesky::new(kernel.gram(z.as_ref()).unwrap().as_ref(), Jitter::default(), Par::Seq).unwrap();
+    assert_eq!(factor.jitter(), 0.0);
+    let mut a = kernel.cross(z.as_ref(), x.as_ref()).unwrap();
+    factor.half_solve_in_place(a.as_mut(), Par::Seq).unwrap();
+    let precision = Mat::<f64>::identity(m, m) + &a * a.transpose() / noise;
+    let covariance = Cholesky::new(precision.as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap().inverse(Par::Seq);
+    let residual = Mat::from_fn(residual.len(), 1, |row, _| residual[row]);
+    let mean = &covariance * (&a * residual) / noise;
+    let root = Cholesky::new(covariance.as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
+    Variational::new(mean.col_as_slice(0), root.factor()).unwrap()
+}
+
+#[test]
+fn at_all_inputs_and_the_optimal_q_the_sparse_process_is_exact() {
+    let (x, y) = data(40);
+    let noise = 0.04;
+    let exact = ExactGp::new(kernel()).with_noise(noise).unwrap().with_mean(ConstantMean::new(0.7));
+    let residual: Vec<f64> = y.iter().map(|y| y - 0.7).collect();
+    let sparse = Svgp::new(kernel(), x.as_ref())
+        .unwrap()
+        .with_likelihood(Gaussian::new(noise))
+        .with_mean(ConstantMean::new(0.7))
+        .with_variational(optimal(&kernel(), &x, &x, &residual, noise))
+        .unwrap();
+
+    let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
+    let elbo = sparse.elbo(x.as_ref(), &y).unwrap();
+    assert!((elbo.value - evidence).abs() < 1e-6, "{} is not {evidence}", elbo.value);
+
+    let at = Mat::from_fn(15, 2, |row, col| 0.77 * row as f64 - 0.3 * col as f64);
+    let exact = exact.condition(x.as_ref(), &y).unwrap();
+    let sparse = sparse.posterior().unwrap();
+    let (by_exact, by_sparse) = (exact.predict(at.as_ref()).unwrap(), sparse.predict(at.as_ref()).unwrap());
+    for row in 0..15 {
+        assert!((by_exact.mean[row] - by_sparse.mean[row]).abs() < 1e-6);
+        assert!((by_exact.variance[row] - by_sparse.variance[row]).abs() < 1e-6);
+    }
+    let (_, full) = exact.predict_covariance(at.as_ref()).unwrap();
+    let (_, sparse_full) = sparse.predict_covariance(at.as_ref()).unwrap();
+    assert!((&full - &sparse_full).norm_max() < 1e-6);
+    for row in 0..15 {
+        assert!((full[(row, row)] - by_exact.variance[row]).abs() < 1e-12);
+    }
+}
+
+/// The bound's gradient in q vanishes at the optimum, and the bound is below the evidence elsewhere.
+#[test]
+fn the_optimal_q_is_a_stationary_point_below_the_evidence() {
+    let (x, y) = data(40);
+    let z = x.subrows(0, 11).to_owned();
+    let noise = 0.1;
+    let sparse = Svgp::new(kernel(), z.as_ref())
+        .unwrap()
+        .with_likelihood(Gaussian::new(noise))
+        .with_variational(optimal(&kernel(), &z, &x, &y, noise))
+        .unwrap();
+    let (elbo, gradient) = sparse.elbo_gradient(x.as_ref(), &y, y.len()).unwrap();
+    let q = &gradient[gradient.len() - 11 - 66..];
+    assert!(q.iter().all(|entry| entry.abs() < 1e-9 * elbo.value.abs()), "{q:?}");
+    let evidence = ExactGp::new(kernel()).with_noise(noise).unwrap().log_evidence(x.as_ref(), &y).unwrap();
+    assert!(elbo.value < evidence);
+}
+
+/// The mean of minibatch bounds over a partition of the data is the bound from all data.
+#[test]
+fn minibatches_estimate_the_bound_without_bias() {
+    let (x, y) = data(40);
+    let sparse = Svgp::new(kernel(), x.subrows(0, 7)).unwrap().with_mean(LinearMean::new([0.1, -0.2]));
+    let whole = sparse.elbo(x.as_ref(), &y).unwrap().value;
+    let parts = (0..4)
+        .map(|part| sparse.elbo_of_batch(x.subrows(10 * part, 10), &y[10 * part..10 * part + 10], 40).unwrap().value);
+    let mean = parts.sum::<f64>() / 4.0;
+    assert!((mean - whole).abs() < 1e-10 * whole.abs());
+}
+
+fn assert_gradient<M: Parameterized + Clone>(model: &M, gradient: &[f64], value: impl Fn(&M) -> f64) {
+    let values = model.values();
+    assert_eq!(values.len(), gradient.len());
+    let paths = model.parameters();
+    for (index, entry) in paths.iter().enumerate() {
+        let step = 1e-5 * values[index].abs().max(0.1);
+        let at = |shift: f64| {
+            let mut moved = values.clone();
+            moved[index] += shift;
+            value(&model.with_params(&moved).unwrap())
+        };
+        let difference = (at(step) - at(-step)) / (2.0 * step);
+        let scale = difference.abs().max(1.0);
+        assert!(
+            (gradient[index] - difference).abs() < 1e-6 * scale,
+            "{}: {} is not {difference}",
+            entry.path,
+            gradient[index]
+        );
+    }
+}
+
+#[test]
+fn gradients_match_finite_differences() {
+    let (x, y) = data(30);
+    let exact =
+        ExactGp::new(kernel()).with_noise(0.2).unwrap().with_mean(LinearMean::new([0.1, -0.2]).with_intercept(0.5));
+    let (_, gradient) = exact.log_evidence_gradient(x.as_ref(), &y).unwrap();
+    assert_gradient(&exact, &gradient, |model| model.log_evidence(x.as_ref(), &y).unwrap());
+
+    let sparse = Svgp::new(kernel() * Periodic::new([0.9, 1.1], [3.0, 4.0]), x.subrows(0, 5))
+        .unwrap()
+        .with_likelihood(Gaussian::new(0.3))
+        .with_mean(ConstantMean::new(0.4))
+        .with_variational(
+            Variational::new(
+                &[0.3, -0.2, 0.5, 0.1, 0.0],
+                Mat::from_fn(5, 5, |row, col| if row == col { 0.8 } else { 0.1 * (row as f64 - col as f64) }).as_ref(),
+            )
+            .unwrap(),
+        )
+        .unwrap();
+    let (_, gradient) = sparse.elbo_gradient(x.as_ref(), &y, 45).unwrap();
+    assert_gradient(&sparse, &gradient, |model| model.elbo_of_batch(x.as_ref(), &y, 45).unwrap().value);
+}
+
+#[test]
+fn frozen_parameters_stay_and_paths_are_named() {
+    let (x, y) = data(30);
+    let mut exact = ExactGp::new(kernel()).with_noise(0.2).unwrap();
+    exact.freeze("kernel.sum[0].scaled.matern32.lengthscale[1]").unwrap();
+    exact.freeze("likelihood").unwrap();
+    let before = exact.values();
+    exact.fit(x.as_ref(), &y, &Lbfgs { max_steps: 20, ..Lbfgs::default() }).unwrap();
+    assert_eq!(exact.get("kernel.sum[0].scaled.matern32.lengthscale[1]").unwrap(), 2.0);
+    assert_eq!(exact.get("likelihood.gaussian.variance").unwrap(), 0.2);
+    assert_ne!(exact.values(), before);
+    let error = exact.set("kernel.sum[0].scaled.matern32.lengthscales[0]", 1.0).unwrap_err();
+    assert!(error.to_string().contains("did you mean `kernel.sum[0].scaled.matern32.lengthscale[0]`"), "{error}");
+}
+
+#[test]
+fn single_precision_agrees() {
+    let (x, y) = data(40);
+    let (x32, y32) =
+        (Mat::from_fn(40, 2, |row, col| x[(row, col)] as f32), y.iter().map(|&y| y as f32).collect::<Vec<_>>());
+    let exact = ExactGp::new(kernel()).with_noise(0.2).unwrap();
+    let (double, single) =
+        (exact.log_evidence(x.as_ref(), &y).unwrap(), exact.log_evidence(x32.as_ref(), &y32).unwrap());
+    assert!((double - single).abs() < 1e-3 * double.abs(), "{double} {single}");
+    let sparse = Svgp::new(kernel(), x.subrows(0, 9)).unwrap();
+    let (double, single) = (sparse.elbo(x.as_ref(), &y).unwrap(), sparse.elbo(x32.as_ref(), &y32).unwrap());
+    assert!((double.value - single.value).abs() < 1e-4 * double.value.abs());
+}
+
+#[test]
+fn bad_input_is_refused_by_name() {
+    let (x, y) = data(10);
+    let exact = ExactGp::new(kernel());
+    let sparse = Svgp::new(kernel(), x.as_ref()).unwrap();
+    let both = |x: &Mat<f64>, y: &[f64]| {
+        let by_exact = exact.log_evidence(x.as_ref(), y).unwrap_err();
+        assert_eq!(by_exact.to_string(), sparse.elbo(x.as_ref(), y).unwrap_err().to_string());
+        assert_eq!(by_exact.to_string(), exact.condition(x.as_ref(), y).unwrap_err().to_string());
+        by_exact
+    };
+    let mut bad = x.clone();
+    bad[(3, 1)] = f64::NAN;
+    assert!(matches!(both(&bad, &y), Error::NonFinite { what, row: 3, col: 1, .. } if what == "x"));
+    let mut bad = y.clone();
+    bad[4] = f64::INFINITY;
+    assert!(matches!(both(&x, &bad), Error::NonFinite { what, row: 4, .. } if what == "y"));
+    assert!(matches!(both(&x, &y[..9]), Error::Shape { .. }));
+    assert!(matches!(both(&Mat::zeros(0, 2), &[]), Error::Empty { .. }));
+    assert!(matches!(exact.log_evidence(x.subcols(0, 1), &y), Err(Error::Dimension { .. })));
+    assert!(matches!(sparse.elbo(x.subcols(0, 1), &y), Err(Error::Shape { .. })));
+    assert!(matches!(Rbf::try_new(-1.0), Err(Error::Parameter { .. })));
+    assert!(matches!(Svgp::new(kernel(), Mat::<f64>::zeros(0, 2).as_ref()), Err(Error::Empty { .. })));
+
+    let posterior = exact.condition(x.as_ref(), &y).unwrap();
+    assert!(matches!(posterior.predict(x.subcols(0, 1)), Err(Error::Shape { .. })));
+}
+
+#[test]
+fn indefinite_kernels_are_refused_by_subexpression() {
+    let (x, y) = data(10);
+    let indefinite = (Rbf::new(1.0) + 2.0 * (Linear::new(0.5) - Matern12::new(3.0))).dynamic();
+    let error = ExactGp::new(indefinite.clone()).log_evidence(x.as_ref(), &y).unwrap_err();
+    assert!(matches!(&error, Error::Indefinite { kernel, dim: 2 } if kernel == "-matern12(lengthscale=3)"), "{error}");
+    assert!(matches!(
+        Svgp::new(indefinite.clone(), x.as_ref()).unwrap().elbo(x.as_ref(), &y),
+        Err(Error::Indefinite { .. })
+    ));
+    // With enough noise the matrix is positive definite all the same.
+    assert!(
+        ExactGp::new(indefinite).with_noise(100.0).unwrap().allow_indefinite().log_evidence(x.as_ref(), &y).is_ok()
+    );
+}
+
+/// More inducing inputs than data, and equal ones, are legal: the jitter policy handles the singular
+/// matrix, and says what it used.
+#[test]
+fn duplicate_and_many_inducing_inputs_work() {
+    let (x, y) = data(10);
+    let z = Mat::from_fn(25, 2, |row, col| x[(row % 10, col)]);
+    let sparse = Svgp::new(kernel(), z.as_ref()).unwrap();
+    let (elbo, gradient) = sparse.elbo_gradient(x.as_ref(), &y, 10).unwrap();
+    assert!(elbo.jitter > 0.0 && elbo.value.is_finite());
+    assert!(gradient.iter().all(|entry| entry.is_finite()));
+    let strict = sparse.with_jitter(Jitter::Fixed(0.0));
+    assert!(matches!(strict.elbo(x.as_ref(), &y), Err(Error::NotPositiveDefinite { .. })));
+}
+
+#[test]
+fn a_kernel_without_gradients_is_evaluated_but_not_fitted() {
+    #[derive(Clone, Debug)]
+    struct Wiener;
+    mercer::parameterized!(Wiener as "wiener", parameters: []);
+    mercer::kernel_ops!(Wiener);
+    impl Expr for Wiener {
+        fn psd(&self) -> Psd {
+            Psd::UpTo(1)
+        }
+    }
+    impl<T: Scalar> Kernel<T> for Wiener {
+        fn pairwise(&self, x: &[T], y: &[T]) -> T {
+            if x[0] < y[0] { x[0] } else { y[0] }
+        }
+    }
+    let x = mat![[0.5], [1.0], [2.5]];
+    let gp = ExactGp::new(2.0 * Wiener + Rbf::new(1.0));
+    assert!(gp.log_evidence(x.as_ref(), &[0.1, 0.3, 0.2]).unwrap().is_finite());
+    let error = gp.log_evidence_gradient(x.as_ref(), &[0.1, 0.3, 0.2]).unwrap_err();
+    assert_eq!(error, Error::NotDifferentiable { path: "sum[0].scaled.wiener".to_owned() });
+}
