@@ -317,9 +317,9 @@ impl<T: Scalar, P: Profile<T>> Pass for SlopePass<'_, T, P> {
         let mut one = |lane: usize, squared: &mut T, value: T, cotangent: T| {
             let s = bounded(*squared * scale);
             let slope = cotangent * profile.slope::<FMA>(s, value);
-            weighted[lane] = weighted[lane] + slope * s;
+            weighted[lane] += slope * s;
             if let Some(in_shape) = profile.shape_slope::<FMA>(s, value) {
-                shape[lane] = shape[lane] + cotangent * in_shape;
+                shape[lane] += cotangent * in_shape;
             }
             *squared = slope_bounded(slope * scale);
         };
@@ -358,10 +358,10 @@ pub(super) fn tile_vjp<T: Scalar, P: Profile<T>>(
     if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
         *first -= 2.0 / lengthscale.value() * weighted.to_f64();
     }
-    if profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some() {
-        if let Some(last) = theta.last_mut() {
-            *last += shape.to_f64();
-        }
+    if profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some()
+        && let Some(last) = theta.last_mut()
+    {
+        *last += shape.to_f64();
     }
     scratch.add_squared_distance_gradient(pairs, |gradient| crate::simd::elementwise::add(gradient, &squared));
     scratch.give(squared);
