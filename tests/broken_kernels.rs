@@ -1,5 +1,7 @@
 //! Kernels with one mistake each are refused by the law that is about it.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use mercer::kernel::{FeatureGradients, Features, Pairs, Scratch};
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;

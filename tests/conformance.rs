@@ -1,5 +1,7 @@
 //! Every example of the registry, and random expressions, against every law.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use mercer::kernel::dynamic::AnyKernel;
 use mercer::kernels::registry::{self, Visitor};
 use mercer::prelude::*;

@@ -1,5 +1,7 @@
 //! The drivers' edges: shapes that do not fit, empty sets, views, slots of memory, far-away points.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use faer::MatMut;
 use mercer::kernel::{
     Gradients, Points, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into, matmul_vjp,

@@ -9,8 +9,8 @@
 /// use mercer::prelude::*;
 /// use mercer::testkit::{gradients, points};
 ///
-/// let x = points::<f64>(5, 2, 1);
-/// let violation = gradients::elementwise::<f64>(&Matern32::new([1.0]), x.as_ref(), x.as_ref()).unwrap_err();
+/// let x = points(5, 2, 1);
+/// let violation = gradients::elementwise(&Matern32::new([1.0]), x.as_ref(), x.as_ref()).unwrap_err();
 /// assert_eq!(violation.law, "can be evaluated");
 /// assert!(violation.to_string().contains("matern32(lengthscale=[1])"));
 /// ```
