@@ -112,7 +112,7 @@ impl<T: Scalar> Kernel<T> for Flawed {
             Mistake::Indefinite => T::from_f64(-0.5),
             _ => self.off::<T>(Mistake::DiagOff) + self.off::<T>(Mistake::TileOff),
         };
-        out.iter_mut().for_each(|value| *value = *value + constant);
+        out.iter_mut().for_each(|value| *value += constant);
     }
 
     fn tile_vjp(

@@ -8,7 +8,8 @@ use mercer::testkit::{Probe, keeps_fast_paths, points};
 
 #[test]
 fn every_combinator_keeps_the_fast_paths_of_its_children() {
-    let combinators: [(&str, fn(DynKernel) -> DynKernel); 14] = [
+    type Combinator = fn(DynKernel) -> DynKernel;
+    let combinators: [(&str, Combinator); 14] = [
         ("sum, left", |child| Sum::new(child, Rbf::new(0.9)).dynamic()),
         ("sum, right", |child| Sum::new(Rbf::new(0.9), child).dynamic()),
         ("sum, flat", |child| Rbf::new(0.9).dynamic() + child),
