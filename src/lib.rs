@@ -18,6 +18,8 @@ pub mod prelude;
 mod scalar;
 pub mod simd;
 pub mod tape;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod warp;
 
 pub use error::{Error, Result};

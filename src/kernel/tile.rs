@@ -364,10 +364,10 @@ impl<T: Scalar> Sides<'_, T> {
 }
 
 fn count_readers<T: Scalar>(x: &Features<'_, T>, y: &Features<'_, T>, y_slots: usize, readers: &mut [usize]) {
-    if x.children().is_empty() {
-        if let Some(count) = readers.get_mut(x.slot().wrapping_mul(y_slots).wrapping_add(y.slot())) {
-            *count += 1;
-        }
+    if x.children().is_empty()
+        && let Some(count) = readers.get_mut(x.slot().wrapping_mul(y_slots).wrapping_add(y.slot()))
+    {
+        *count += 1;
     }
     for (x, y) in x.children().iter().zip(y.children()) {
         count_readers(x, y, y_slots, readers);

@@ -214,22 +214,22 @@ impl<O: Derivative, T: Scalar> Pass for PullBackPass<'_, O, T> {
                 for (part, gradient) in whole.iter().enumerate() {
                     for lane in 0..LANES {
                         let (for_x, for_y) = O::at(gradient[lane], x[part * LANES + lane], y);
-                        in_rows[part * LANES + lane] = in_rows[part * LANES + lane] + for_x;
-                        in_col[lane] = in_col[lane] + for_y;
+                        in_rows[part * LANES + lane] += for_x;
+                        in_col[lane] += for_y;
                     }
                 }
                 for row in whole.len() * LANES..valid {
                     let (for_x, for_y) = O::at(gradient[row], x[row], y);
-                    in_rows[row] = in_rows[row] + for_x;
-                    in_col[row % LANES] = in_col[row % LANES] + for_y;
+                    in_rows[row] += for_x;
+                    in_col[row % LANES] += for_y;
                 }
                 if let Some(out) = &mut y_gradient {
-                    out[col] = out[col] + super::sum::lane_sum(LANES, |lane| in_col[lane]);
+                    out[col] += super::sum::lane_sum(LANES, |lane| in_col[lane]);
                 }
             }
             if let Some(out) = &mut x_gradient {
                 for (out, &amount) in out[first..first + valid].iter_mut().zip(&in_rows) {
-                    *out = *out + amount;
+                    *out += amount;
                 }
             }
         }
