@@ -300,7 +300,7 @@ fn symmetric_cotangent<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mu
         let source = matrix.col(row).subrows(block.cols.start, block.cols.len());
         for (col, column) in out.chunks_exact_mut(height).enumerate() {
             let entry = &mut column[row - block.rows.start];
-            *entry = *entry + source[col];
+            *entry += source[col];
         }
     }
 }

@@ -155,7 +155,7 @@ pub(crate) fn divide_backward<T: Scalar>(
         if let Some(in_points) = gradients.at_mut(points) {
             let inverse = T::from_f64(1.0 / lengthscale);
             for (out, &g) in in_points.col_as_slice_mut(dim).iter_mut().zip(in_made.col_as_slice(dim)) {
-                *out = *out + g * inverse;
+                *out += g * inverse;
             }
         }
     }
