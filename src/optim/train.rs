@@ -200,7 +200,7 @@ impl Train {
             } else {
                 (step + 1 == self.steps).then_some(Stopped::Finished)
             };
-            if stopped.is_some() || step % self.record_every == 0 {
+            if stopped.is_some() || step.is_multiple_of(self.record_every) {
                 records.push(progress);
             }
             if let Some(stopped) = stopped {
