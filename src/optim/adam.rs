@@ -143,7 +143,7 @@ impl AdamState {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::excessive_precision)]
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn rosenbrock_gradient(x: &[f64]) -> [f64; 2] {
