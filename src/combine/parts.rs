@@ -22,6 +22,12 @@ pub trait Parts: Clone + Debug + Send + Sync {
 pub trait KernelParts<T: Scalar>: Parts {
     /// The parts, in order. A part is called through its vtable, once a tile.
     fn kernels(&self) -> impl ExactSizeIterator<Item = &dyn Kernel<T>>;
+
+    /// The values of the parts for two points, joined from left to right. Parts of known types are
+    /// called without a vtable here, where there is no tile to spread its cost over.
+    fn join_pairwise(&self, x: &[T], y: &[T], join: impl Fn(T, T) -> T) -> Option<T> {
+        self.kernels().map(|part| part.pairwise(x, y)).reduce(join)
+    }
 }
 
 impl<A: Expr + Clone, B: Expr + Clone> Parts for (A, B) {
@@ -45,6 +51,11 @@ impl<T: Scalar, A: Kernel<T> + Clone, B: Kernel<T> + Clone> KernelParts<T> for (
     fn kernels(&self) -> impl ExactSizeIterator<Item = &dyn Kernel<T>> {
         let both: [&dyn Kernel<T>; 2] = [&self.0, &self.1];
         both.into_iter()
+    }
+
+    #[inline]
+    fn join_pairwise(&self, x: &[T], y: &[T], join: impl Fn(T, T) -> T) -> Option<T> {
+        Some(join(self.0.pairwise(x, y), self.1.pairwise(x, y)))
     }
 }
 

@@ -130,8 +130,8 @@ impl<P: Parts> Expr for Product<P> {
 impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
-        let factors = self.parts.kernels().map(|factor| factor.pairwise(x, y));
-        factors.reduce(|product, factor| product * factor).unwrap_or_else(|| T::from_f64(1.0))
+        let product = self.parts.join_pairwise(x, y, |product, factor| product * factor);
+        product.unwrap_or_else(|| T::from_f64(1.0))
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch, Text};
 use crate::params::{Constraint, Label, Parameter, Parameterized, Visitor, VisitorMut};
 use crate::simd::{dot, elementwise::scale};
 use crate::{Error, Result, Scalar, kernel_ops};
@@ -112,7 +112,7 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} * {}", self.factor(), Text::within(&self.kernel, Precedence::Call))
+        write!(f, "{} * {}", Number(self.factor()), Text::within(&self.kernel, Precedence::Call))
     }
 
     fn precedence(&self) -> Precedence {

@@ -137,8 +137,7 @@ impl<P: Parts> Expr for Sum<P> {
 impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Sum<P> {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
-        let terms = self.parts.kernels().map(|term| term.pairwise(x, y));
-        terms.reduce(|sum, term| sum + term).unwrap_or_default()
+        self.parts.join_pairwise(x, y, |sum, term| sum + term).unwrap_or_default()
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {

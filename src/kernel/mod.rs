@@ -23,6 +23,7 @@ pub use features::{FeatureGradients, Features, Points};
 pub use gram::gram_into;
 pub use psd::Psd;
 pub(crate) use text::List;
+pub(crate) use text::Number;
 pub use text::{Precedence, Text, text};
 pub use tile::{Pairs, Scratch};
 pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
@@ -99,7 +100,7 @@ dyn_clone::clone_trait_object!(Expr);
 /// ```
 /// use mercer::prelude::*;
 ///
-/// /// k(x, y) = min(x, y), on positive numbers.
+/// /// k(x, y) = max(0, min(x, y)): Brownian motion that starts at 0.
 /// #[derive(Clone, Debug)]
 /// struct Wiener;
 /// mercer::parameterized!(Wiener as "wiener", parameters: []);
@@ -113,7 +114,8 @@ dyn_clone::clone_trait_object!(Expr);
 ///
 /// impl<T: Scalar> Kernel<T> for Wiener {
 ///     fn pairwise(&self, x: &[T], y: &[T]) -> T {
-///         if x[0] < y[0] { x[0] } else { y[0] }
+///         let smaller = if x[0] < y[0] { x[0] } else { y[0] };
+///         if smaller > T::from_f64(0.0) { smaller } else { T::from_f64(0.0) }
 ///     }
 /// }
 ///

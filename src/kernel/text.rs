@@ -71,8 +71,8 @@ impl Visitor for Arguments<'_, '_> {
         }
         let separator = if std::mem::take(&mut self.first) { "" } else { ", " };
         self.result = match parameter.values() {
-            [value] if parameter.shape() == crate::params::Shape::Scalar => {
-                write!(self.f, "{separator}{}={value}", parameter.name())
+            &[value] if parameter.shape() == crate::params::Shape::Scalar => {
+                write!(self.f, "{separator}{}={}", parameter.name(), Number(value))
             }
             values => write!(self.f, "{separator}{}={}", parameter.name(), List(values)),
         };
@@ -81,14 +81,24 @@ impl Visitor for Arguments<'_, '_> {
     fn child(&mut self, _: Label, _: &dyn Parameterized) {}
 }
 
-/// Numbers in brackets, at full precision.
-pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
+/// A number with as many digits as tell it from its neighbours, and an exponent where it is short.
+pub(crate) struct Number(pub(crate) f64);
 
-impl<T: fmt::Display> fmt::Display for List<'_, T> {
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.0.abs();
+        if size == 0.0 || (1e-5..1e16).contains(&size) { write!(f, "{}", self.0) } else { write!(f, "{:e}", self.0) }
+    }
+}
+
+/// Numbers in brackets.
+pub(crate) struct List<'a>(pub(crate) &'a [f64]);
+
+impl fmt::Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('[')?;
-        for (index, value) in self.0.iter().enumerate() {
-            write!(f, "{}{value}", if index == 0 { "" } else { ", " })?;
+        for (index, &value) in self.0.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { ", " }, Number(value))?;
         }
         f.write_char(']')
     }
@@ -101,4 +111,18 @@ pub(super) fn write_call<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>)
     expr.visit(&mut arguments);
     arguments.result?;
     f.write_char(')')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_come_back_the_same() {
+        assert_eq!(Number(1.0).to_string(), "1");
+        assert_eq!(Number(1e-30).to_string(), "1e-30");
+        for value in [0.1, -2.5e-7, 1.0 / 3.0, 1e16, 123456.789, f64::MIN_POSITIVE, -f64::MAX] {
+            assert_eq!(Number(value).to_string().parse::<f64>(), Ok(value));
+        }
+    }
 }
