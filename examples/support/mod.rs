@@ -92,3 +92,28 @@ pub(crate) fn with_best_q<K: Kernel<f64> + Clone>(
     let root = Cholesky::new(covariance.as_ref(), Jitter::default(), par)?;
     model.clone().with_variational(Variational::new(mean.col_as_slice(0), root.factor())?)
 }
+
+/// The M rows of the data that leave the least variance: each is where the process, given the ones
+/// before it, is the least known. This is the pivot order of a Cholesky factorisation of K(X, X)
+/// (Burt, Rasmussen & van der Wilk 2020, JMLR 21, section 6.2), in O(N·M²).
+pub(crate) fn least_known(kernel: &impl Kernel<f64>, x: MatRef<'_, f64>, m: usize) -> mercer::Result<Mat<f64>> {
+    let mut left = kernel.diag(x)?;
+    let mut factor: Vec<Vec<f64>> = Vec::new();
+    let mut chosen = Vec::new();
+    while chosen.len() < m.min(x.nrows()) {
+        let Some(pivot) = (0..x.nrows()).max_by(|&a, &b| left[a].total_cmp(&left[b])) else { break };
+        let mut column = kernel.cross(x, x.subrows(pivot, 1))?.col_as_slice(0).to_vec();
+        for earlier in &factor {
+            column.iter_mut().zip(earlier).for_each(|(entry, e)| *entry -= e * earlier[pivot]);
+        }
+        let scale = left[pivot].sqrt();
+        for (entry, left) in column.iter_mut().zip(&mut left) {
+            *entry /= scale;
+            *left -= *entry * *entry;
+        }
+        left[pivot] = f64::NEG_INFINITY;
+        factor.push(column);
+        chosen.push(pivot);
+    }
+    mercer::data::rows(x, &chosen)
+}
