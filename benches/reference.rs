@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench reference`, pinned to one core for one thread: `taskset -c 0 …`. Compare only
 //! figures of the same session.
+#![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;
 use std::time::Instant;

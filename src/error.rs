@@ -108,7 +108,7 @@ pub enum Error {
 
     /// A gradient asked of a kernel that has none.
     #[error(
-        "`{path}` has no vector-Jacobian product; write `tile_vjp` and its kin for it and return `true` from `differentiable`, or freeze nothing less than its use"
+        "`{path}` has no vector-Jacobian product; implement `tile_vjp` and `tile_diag_vjp` (and `embed_vjp`, if it embeds) and return `true` from `differentiable`"
     )]
     NotDifferentiable {
         /// The path of the node.

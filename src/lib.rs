@@ -1,5 +1,121 @@
 //! A composable algebra of covariance kernels, and Gaussian-process models that take any kernel
 //! through one trait.
+//!
+//! # Three ideas
+//!
+//! - **Points first, pairs second.** A kernel turns points into features, once, and then blocks of
+//!   pairs of features into blocks of values. Work that depends on one point alone is done n times,
+//!   not n².
+//! - **Tiles cross the dispatch boundary.** Matrices are cut into tiles, and a node of an expression is
+//!   called once a tile. A boxed expression costs what one of known type costs, and gives the same bits.
+//! - **One place for derivatives.** A kernel states its own vector-Jacobian products. Models are
+//!   written forward on a matrix-level tape, and get gradients in every parameter from there.
+//!
+//! The [design page](docs::design) says why.
+//!
+//! # What is where
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`kernel`] | what a kernel is ([`Kernel`], [`Expr`]); Gram matrices, cross-covariances, diagonals, products and their gradients; operators; [`DynKernel`] |
+//! | [`kernels`] | the leaves: squared exponential, Matérn, rational quadratic, periodic, linear, constant, white |
+//! | [`combine`] | sums, products, scaling, negation |
+//! | [`warp`] | maps of the inputs: active dimensions, one lengthscale a dimension, one's own |
+//! | [`params`] | values with constraints, found by path, frozen, packed for optimisers |
+//! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |
+//! | [`gp`] | models: [exact regression](gp::ExactGp), [sparse variational processes](gp::Svgp), their [posterior](gp::Posterior) |
+//! | [`optim`] | L-BFGS, Adam, schedules, the training loop |
+//! | [`tape`] | reverse-mode differentiation of matrix formulas, for models of one's own |
+//! | [`linalg`] | Cholesky factorisation with one jitter policy; operators |
+//! | [`simd`] | loops under run-time dispatch; the exponential |
+//! | [`data`] | checks, standardisation, splits, scores |
+//! | [`docs`] | design, notation, references |
+//!
+//! [`prelude`] has the names that most programs need.
+//!
+//! # A tour
+//!
+//! Compose a kernel, evaluate it, change it by path, and differentiate through it:
+//!
+//! ```
+//! use mercer::kernel::{Wanted, gram_vjp};
+//! use mercer::prelude::*;
+//!
+//! let mut kernel = 2.0 * Rbf::new(0.7) + Periodic::new(1.0, 3.0) * Linear::new(0.5).on([1]);
+//! let x = mat![[0.0, 1.0], [1.0, 2.0], [2.5, 0.0]];
+//!
+//! let gram = kernel.gram(x.as_ref())?;
+//! assert_eq!(gram[(0, 0)], 2.0 + 0.5);
+//!
+//! kernel.set("sum[0].scaled.rbf.lengthscale", 0.5)?;
+//! kernel.freeze("sum[1].product[0].periodic.period")?;
+//! let paths: Vec<String> = kernel.parameters().into_iter().map(|entry| entry.path).collect();
+//! assert_eq!(paths[..2], ["sum[0].scaled.factor", "sum[0].scaled.rbf.lengthscale"]);
+//!
+//! // The gradients of Σ W ∘ K(X, X), here of the sum of all entries.
+//! let w = Mat::full(3, 3, 1.0);
+//! let gradients = gram_vjp(&kernel, x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq)?;
+//! assert_eq!(gradients.theta.len(), paths.len());
+//! assert_eq!(gradients.x.map(|x| (x.nrows(), x.ncols())), Some((3, 2)));
+//!
+//! // The same in a box, with the same bits.
+//! let boxed = kernel.clone().dynamic();
+//! assert_eq!(boxed.gram(x.as_ref())?, kernel.gram(x.as_ref())?);
+//! assert_eq!(boxed.to_string(), kernel.to_string());
+//! # Ok::<(), mercer::Error>(())
+//! ```
+//!
+//! Exact regression: fit the hyperparameters and the noise, then predict.
+//!
+//! ```
+//! use mercer::gp::ExactGp;
+//! use mercer::optim::Lbfgs;
+//! use mercer::prelude::*;
+//!
+//! let x = Mat::from_fn(40, 1, |i, _| 0.15 * i as f64);
+//! let y: Vec<f64> = (0..40).map(|i| (0.15 * i as f64).sin()).collect();
+//!
+//! let mut gp = ExactGp::new(1.0 * Matern52::new(1.0)).with_noise(0.01)?;
+//! gp.freeze("likelihood.gaussian.variance")?;
+//! gp.fit(x.as_ref(), &y, &Lbfgs::default())?;
+//!
+//! let prediction = gp.condition(x.as_ref(), &y)?.predict(mat![[1.0], [20.0]].as_ref())?;
+//! assert!((prediction.mean[0] - 1.0f64.sin()).abs() < 0.05);
+//! assert!(prediction.variance[1] > 100.0 * prediction.variance[0]); // far from the data
+//! # Ok::<(), mercer::Error>(())
+//! ```
+//!
+//! A sparse variational process, trained on minibatches:
+//!
+//! ```
+//! use mercer::gp::Svgp;
+//! use mercer::inducing::start::kmeans_plus_plus;
+//! use mercer::likelihood::Gaussian;
+//! use mercer::optim::{Adam, Schedule, Train};
+//! use mercer::prelude::*;
+//! use rand::SeedableRng;
+//!
+//! let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+//! let x = Mat::from_fn(300, 1, |i, _| 0.02 * i as f64);
+//! let y: Vec<f64> = (0..300).map(|i| (0.02 * i as f64).sin()).collect();
+//!
+//! let z = kmeans_plus_plus(x.as_ref(), 10, 5, &mut rng)?;
+//! let mut gp = Svgp::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_likelihood(Gaussian::new(0.1));
+//! let train = Train {
+//!     steps: 300,
+//!     batch: Some(50),
+//!     adam: Adam { rate: 0.03, ..Adam::default() },
+//!     schedule: Schedule::Cosine { steps: 300, last: 0.1 },
+//!     ..Train::default()
+//! };
+//! let before = gp.elbo(x.as_ref(), &y)?.value;
+//! gp.train(x.as_ref(), &y, &train, &mut rng)?;
+//! assert!(gp.elbo(x.as_ref(), &y)?.value > before);
+//!
+//! let prediction = gp.posterior()?.predict(mat![[2.0]].as_ref())?;
+//! assert!((prediction.mean[0] - 2.0f64.sin()).abs() < 0.1);
+//! # Ok::<(), mercer::Error>(())
+//! ```
 
 pub mod combine;
 pub mod data;
@@ -18,9 +134,17 @@ pub mod prelude;
 mod scalar;
 pub mod simd;
 pub mod tape;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod warp;
 
 pub use error::{Error, Result};
 pub use kernel::dynamic::DynKernel;
 pub use kernel::{Expr, Kernel, KernelExt};
 pub use scalar::Scalar;
+
+/// The examples of the README, compiled with the rest.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct Readme;

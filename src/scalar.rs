@@ -5,6 +5,7 @@ use std::fmt::{Debug, Display};
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::AnyKernel;
 use crate::mean::{AnyMean, Mean};
+use crate::simd::transpose::Layout;
 
 mod sealed {
     pub trait Sealed {}
@@ -60,6 +61,9 @@ pub trait Scalar:
     fn lane_ln_1p<const FMA: bool>(self) -> Self;
 
     #[doc(hidden)]
+    fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [Self]) -> (usize, usize);
+
+    #[doc(hidden)]
     fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self>;
 
     #[doc(hidden)]
@@ -67,7 +71,7 @@ pub trait Scalar:
 }
 
 macro_rules! scalar {
-    ($type:ty, $exp:path) => {
+    ($type:ty, $exp:path, $transpose:path) => {
         impl Scalar for $type {
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
@@ -94,6 +98,10 @@ macro_rules! scalar {
                 <$type>::ln_1p(self)
             }
 
+            fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [Self]) -> (usize, usize) {
+                $transpose(layout, tile, out)
+            }
+
             fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self> {
                 kernel
             }
@@ -105,5 +113,5 @@ macro_rules! scalar {
     };
 }
 
-scalar!(f32, crate::simd::exp::exp_f32);
-scalar!(f64, crate::simd::exp::exp_f64);
+scalar!(f32, crate::simd::exp::exp_f32, crate::simd::transpose::transpose_blocks_f32);
+scalar!(f64, crate::simd::exp::exp_f64, crate::simd::transpose::transpose_blocks_f64);

@@ -67,7 +67,8 @@ fn ill_conditioned_quadratics() {
 
 #[test]
 fn failures_bend_the_search_but_do_not_end_it() {
-    let fails: [fn() -> mercer::Result<(f64, Vec<f64>)>; 4] = [
+    type Evaluation = mercer::Result<(f64, Vec<f64>)>;
+    let fails: [fn() -> Evaluation; 4] = [
         || Err(Error::NotPositiveDefinite { pivot: 0, jitter: 0.0, mean_diagonal: 1.0 }),
         || Ok((f64::NAN, vec![0.0; 2])),
         || Ok((f64::NEG_INFINITY, vec![0.0; 2])),

@@ -77,7 +77,7 @@ impl<T: Scalar> Posterior<'_, T> {
         let mut product = Mat::zeros(x.nrows(), 1);
         matmul_into(self.kernel, x, self.inputs.as_ref(), self.weights.as_ref(), product.as_mut(), self.par)?;
         let mut mean = self.prior_mean(x);
-        mean.iter_mut().zip(product.col_as_slice(0)).for_each(|(mean, &shift)| *mean = *mean + shift);
+        mean.iter_mut().zip(product.col_as_slice(0)).for_each(|(mean, &shift)| *mean += shift);
         Ok(mean)
     }
 
@@ -100,7 +100,7 @@ impl<T: Scalar> Posterior<'_, T> {
                 let prior = variance[start + col];
                 let mut value = prior - squared_norm(reduction.col_as_slice(col));
                 if let Some(addition) = &addition {
-                    value = value + squared_norm(addition.col_as_slice(col));
+                    value += squared_norm(addition.col_as_slice(col));
                 }
                 variance[start + col] = clamp(value, prior, start + col, &mut clamped)?;
             }

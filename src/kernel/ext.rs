@@ -57,6 +57,9 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     ///
     /// As [`cross_into`](super::cross_into).
     fn cross_vector_into(&self, x: &[T], z: MatRef<'_, T>, out: &mut [T]) -> Result<()> {
+        if x.len() != z.ncols() {
+            return Err(Error::shape("x", format!("{} coordinate(s), as z has", z.ncols()), (1, x.len())));
+        }
         // A kernel is symmetric: as a column, the vector lies along the direction of the SIMD lanes.
         let rows = out.len();
         let out = MatMut::from_column_major_slice_mut(out, rows, 1);

@@ -32,9 +32,11 @@ enum Storage<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> Points<'a, T> {
-    /// Points in the rows of a matrix. Borrows it if its columns are contiguous, else copies.
+    /// Points in the rows of a matrix. Borrows it if its columns are contiguous and apart, else copies:
+    /// columns that overlap would be taken for one another, being told apart by their address.
     pub fn new(matrix: MatRef<'a, T>) -> Self {
-        let contiguous = matrix.row_stride() == 1 && matrix.col_stride() >= 0;
+        let apart = matrix.ncols() <= 1 || matrix.col_stride() >= matrix.nrows() as isize;
+        let contiguous = matrix.row_stride() == 1 && apart;
         let storage = if contiguous { Storage::Borrowed(matrix) } else { Storage::Shared(Arc::new(matrix.to_owned())) };
         Self { storage, needs_gradient: false }
     }

@@ -22,13 +22,14 @@ pub use ext::KernelExt;
 pub use features::{FeatureGradients, Features, Points};
 pub use gram::gram_into;
 pub use psd::Psd;
+pub(crate) use text::List;
 pub use text::{Precedence, Text, text};
 pub use tile::{Pairs, Scratch};
 pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 
 use std::fmt::{self, Debug};
 
-use crate::params::{Parameterized, ParameterizedExt};
+use crate::params::{Parameterized, ParameterizedExt, is_associative};
 use crate::{Error, Result, Scalar};
 
 /// The part of a kernel that does not depend on the scalar type: its parameters, its properties and
@@ -212,25 +213,30 @@ pub(crate) fn check_points<E: Expr + ?Sized>(kernel: &E, what: &str, rows: usize
 
 /// Refuses kernels without vector-Jacobian products, by the path of the first node that has none.
 pub(crate) fn check_differentiable(kernel: &dyn Expr) -> Result<()> {
-    fn lacking(node: &dyn Expr, path: String) -> Option<String> {
+    fn lacking(node: &dyn Expr, path: &str) -> Option<String> {
         if node.differentiable() {
             return None;
         }
-        let children = node.children();
-        let several = children.len() > 1;
-        for (index, child) in children.into_iter().enumerate() {
-            let place =
-                if several { format!("{path}[{index}].{}", child.name()) } else { format!("{path}.{}", child.name()) };
-            if let Some(found) = lacking(child, place) {
-                return Some(found);
-            }
-        }
-        Some(path)
+        let parts = parts(node);
+        let numbered = parts.len() > 1 || is_associative(node.name());
+        let place = |(index, part): (usize, &&dyn Expr)| {
+            let index = if numbered { format!("[{index}]") } else { String::new() };
+            lacking(*part, &format!("{path}{index}.{}", part.name()))
+        };
+        parts.iter().enumerate().find_map(place).or_else(|| Some(path.to_owned()))
     }
-    match lacking(kernel, kernel.name().to_owned()) {
+    match lacking(kernel, kernel.name()) {
         None => Ok(()),
         Some(path) => Err(Error::NotDifferentiable { path }),
     }
+}
+
+/// The children, with those of a sum in a sum (or a product in a product) in its place, as paths
+/// number them.
+fn parts(node: &dyn Expr) -> Vec<&dyn Expr> {
+    let chained = |child: &&dyn Expr| is_associative(node.name()) && child.name() == node.name();
+    let each = |child| if chained(&child) { parts(child) } else { vec![child] };
+    node.children().into_iter().flat_map(each).collect()
 }
 
 /// Splits a gradient vector at the boundary between the parameters of one kernel and the rest.

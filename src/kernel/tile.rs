@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use super::features::{Embedding, FeatureGradients, Features, Points};
 use crate::Scalar;
+use crate::simd::elementwise::add;
 use crate::simd::pairs::{
     Packed, inner_products, pull_back_inner_products, pull_back_squared_distances, squared_distances,
 };
+use crate::simd::transpose::transpose;
 
 /// Rows of a tile. With [`COLS`], a tile of `f64` is 16 KiB: three of them stay in a first-level cache.
 pub(crate) const ROWS: usize = 64;
@@ -287,27 +289,45 @@ impl<T: Scalar> Scratch<T> {
         let Some((mut x_gradients, mut y_gradients)) = self.gradients.take() else { return };
         for key in 0..self.shared.len() {
             let (i, j) = (key / self.y_slots, key % self.y_slots);
-            let Shared { squared_gradient, inner_gradient, .. } = &self.shared[key];
-            if !squared_gradient.valid && !inner_gradient.valid {
-                continue;
+            let (x_points, y_points) = (&x.slots[i], &y.slots[j]);
+            for term in [Term::SquaredDistance, Term::InnerProduct] {
+                let Some(gradient) = self.shared[key].take_gradient(term) else { continue };
+                if let Some(out) = x_gradients.slot_mut(i) {
+                    self.pull_back_rows(term, &gradient, (x_points, rows.clone()), (y_points, cols.clone()), out);
+                }
+                if let Some(out) = y_gradients.slot_mut(j) {
+                    let mut transposed = self.take(gradient.len());
+                    transpose(&gradient, rows.len(), 0, &mut transposed);
+                    self.pull_back_rows(term, &transposed, (y_points, cols.clone()), (x_points, rows.clone()), out);
+                    self.give(transposed);
+                }
+                self.shared[key].give_gradient(term, gradient);
             }
-            let buffer = self.pool.pop().unwrap_or_default();
-            let packed = pack(buffer, &x.slots[i], rows.clone(), &y.slots[j], cols.clone());
-            let mut sides = Sides {
-                x: x_gradients.slot_mut(i),
-                y: y_gradients.slot_mut(j),
-                rows: rows.clone(),
-                cols: cols.clone(),
-            };
-            if squared_gradient.valid {
-                sides.add(&packed, &squared_gradient.buffer, pull_back_squared_distances);
-            }
-            if inner_gradient.valid {
-                sides.add(&packed, &inner_gradient.buffer, pull_back_inner_products);
-            }
-            self.pool.push(packed.into_buffer());
         }
         self.gradients = Some((x_gradients, y_gradients));
+    }
+
+    /// Adds to the gradient in some rows of a set of points, paired with some of another.
+    fn pull_back_rows(
+        &mut self,
+        term: Term,
+        gradient: &[T],
+        (points, rows): (&Points<'_, T>, Range<usize>),
+        (others, cols): (&Points<'_, T>, Range<usize>),
+        out: &mut faer::Mat<T>,
+    ) {
+        let buffer = self.pool.pop().unwrap_or_default();
+        let packed = pack(buffer, points, rows.clone(), others, cols);
+        let mut amounts = self.take(rows.len() * points.dim());
+        match term {
+            Term::SquaredDistance => pull_back_squared_distances(&packed, gradient, &mut amounts),
+            Term::InnerProduct => pull_back_inner_products(&packed, gradient, &mut amounts),
+        }
+        for (dim, amounts) in amounts.chunks_exact(rows.len()).enumerate() {
+            add(&mut out.col_as_slice_mut(dim)[rows.clone()], amounts);
+        }
+        self.give(amounts);
+        self.give(packed.into_buffer());
     }
 
     /// The feature gradients that were gathered, of the first and of the second set.
@@ -343,31 +363,37 @@ impl<T: Scalar> Kept<T> {
     }
 }
 
-/// Where the gradients of a block's rows and columns go; either side may be unwanted.
-struct Sides<'a, T: Scalar> {
-    x: Option<&'a mut faer::Mat<T>>,
-    y: Option<&'a mut faer::Mat<T>>,
-    rows: Range<usize>,
-    cols: Range<usize>,
+/// What the values of a block depend on the points through.
+#[derive(Clone, Copy)]
+enum Term {
+    SquaredDistance,
+    InnerProduct,
 }
 
-type PullBack<T> = fn(&Packed<T>, usize, &[T], Option<&mut [T]>, Option<&mut [T]>);
-
-impl<T: Scalar> Sides<'_, T> {
-    fn add(&mut self, packed: &Packed<T>, gradient: &[T], pull_back: PullBack<T>) {
-        for dim in 0..packed.dim() {
-            let x = self.x.as_mut().map(|x| &mut x.col_as_slice_mut(dim)[self.rows.clone()]);
-            let y = self.y.as_mut().map(|y| &mut y.col_as_slice_mut(dim)[self.cols.clone()]);
-            pull_back(packed, dim, gradient, x, y);
+impl<T: Scalar> Shared<T> {
+    fn gradient(&mut self, term: Term) -> &mut Kept<T> {
+        match term {
+            Term::SquaredDistance => &mut self.squared_gradient,
+            Term::InnerProduct => &mut self.inner_gradient,
         }
+    }
+
+    /// Lends the gradient of the present block, if there is one.
+    fn take_gradient(&mut self, term: Term) -> Option<Vec<T>> {
+        let kept = self.gradient(term);
+        kept.valid.then(|| std::mem::take(&mut kept.buffer))
+    }
+
+    fn give_gradient(&mut self, term: Term, buffer: Vec<T>) {
+        self.gradient(term).buffer = buffer;
     }
 }
 
 fn count_readers<T: Scalar>(x: &Features<'_, T>, y: &Features<'_, T>, y_slots: usize, readers: &mut [usize]) {
-    if x.children().is_empty() {
-        if let Some(count) = readers.get_mut(x.slot().wrapping_mul(y_slots).wrapping_add(y.slot())) {
-            *count += 1;
-        }
+    if x.children().is_empty()
+        && let Some(count) = readers.get_mut(x.slot().wrapping_mul(y_slots).wrapping_add(y.slot()))
+    {
+        *count += 1;
     }
     for (x, y) in x.children().iter().zip(y.children()) {
         count_readers(x, y, y_slots, readers);

@@ -9,6 +9,8 @@ use super::features::{Embedding, FeatureGradients, Points};
 use super::tile::{COLS, Pairs, ROWS, Scratch};
 use super::{Kernel, check_differentiable, check_points};
 use crate::params::ParameterizedExt;
+use crate::simd::elementwise::add;
+use crate::simd::transpose::transpose;
 use crate::{Error, Result, Scalar};
 
 /// Which inputs a gradient is wanted in, besides the hyperparameters.
@@ -295,13 +297,18 @@ fn copy_block<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mut [T]) {
 /// The cotangent of a block on or below the diagonal: of each entry, plus that of its mirror image.
 fn symmetric_cotangent<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mut [T]) {
     copy_block(matrix, block, out);
-    let height = block.rows.len();
-    for row in block.mirrored.max(block.rows.start)..block.rows.end {
-        let source = matrix.col(row).subrows(block.cols.start, block.cols.len());
-        for (col, column) in out.chunks_exact_mut(height).enumerate() {
-            let entry = &mut column[row - block.rows.start];
-            *entry = *entry + source[col];
-        }
+    let first = block.mirrored.max(block.rows.start);
+    if first >= block.rows.end {
+        return;
+    }
+    let (height, width) = (block.rows.end - first, block.cols.len());
+    let image = Block { rows: block.cols.clone(), cols: first..block.rows.end, mirrored: usize::MAX };
+    let (mut above, mut mirrored) = (vec![T::from_f64(0.0); height * width], vec![T::from_f64(0.0); height * width]);
+    copy_block(matrix, &image, &mut above);
+    transpose(&above, width, 0, &mut mirrored);
+    let skipped = first - block.rows.start;
+    for (column, mirrored) in out.chunks_exact_mut(block.rows.len()).zip(mirrored.chunks_exact(height)) {
+        add(&mut column[skipped..], mirrored);
     }
 }
 

@@ -101,7 +101,7 @@ impl<T: Scalar> Kernel<T> for Linear {
         out.fill(T::from_f64(0.0));
         for dim in 0..points.dim() {
             for (out, &x) in out.iter_mut().zip(points.column(dim)) {
-                *out = *out + x * x;
+                *out += x * x;
             }
         }
         elementwise::scale(out, self.scale());
@@ -137,7 +137,7 @@ impl<T: Scalar> Kernel<T> for Linear {
             if let Some(in_points) = gradients.at_mut(points) {
                 let twice = T::from_f64(2.0 * self.variance());
                 for ((out, &x), &c) in in_points.col_as_slice_mut(dim).iter_mut().zip(x).zip(cotangent) {
-                    *out = *out + twice * c * x;
+                    *out += twice * c * x;
                 }
             }
         }

@@ -7,6 +7,7 @@ mod periodic;
 mod radial;
 mod rational_quadratic;
 mod rbf;
+pub mod registry;
 mod white;
 
 pub use constant::Constant;

@@ -165,7 +165,8 @@ impl<T: Scalar> Kernel<T> for Periodic {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let term = |(dim, (&x, &y)): (usize, (&T, &T))| {
             let (p, l) = (T::from_f64(self.period.at(dim)), T::from_f64(self.lengthscale.at(dim)));
-            let sine = num_traits::Float::sin(T::PI() * (((x - y) % p) / p)) / l;
+            // Remainders are exact, which the difference of two large numbers is not.
+            let sine = num_traits::Float::sin(T::PI() * ((x % p - y % p) / p)) / l;
             sine * sine
         };
         let sum: T = x.iter().zip(y).enumerate().map(term).sum();

@@ -202,6 +202,15 @@ fn bounded<T: Scalar>(s: T) -> T {
     if s > largest { largest } else { s }
 }
 
+/// dL/dr² kept from overflow, also where a thousand leaves add theirs, so that it gives 0 at r = 0;
+/// NaN for NaN.
+#[inline(always)]
+fn slope_bounded<T: Scalar>(slope: T) -> T {
+    let largest = <T as num_traits::Float>::max_value() * T::from_f64(1.0 / 1024.0);
+    let slope = if slope > largest { largest } else { slope };
+    if slope < -largest { -largest } else { slope }
+}
+
 /// The points themselves for one lengthscale; divided by the lengthscales for one each.
 pub(super) fn embed<'a, T: Scalar>(lengthscale: &PerDimension, points: &Points<'a, T>) -> Features<'a, T> {
     match lengthscale {
@@ -308,11 +317,11 @@ impl<T: Scalar, P: Profile<T>> Pass for SlopePass<'_, T, P> {
         let mut one = |lane: usize, squared: &mut T, value: T, cotangent: T| {
             let s = bounded(*squared * scale);
             let slope = cotangent * profile.slope::<FMA>(s, value);
-            weighted[lane] = weighted[lane] + slope * s;
+            weighted[lane] += slope * s;
             if let Some(in_shape) = profile.shape_slope::<FMA>(s, value) {
-                shape[lane] = shape[lane] + cotangent * in_shape;
+                shape[lane] += cotangent * in_shape;
             }
-            *squared = slope * scale;
+            *squared = slope_bounded(slope * scale);
         };
         let len = squared.len();
         let (squared, squared_rest) = squared.as_chunks_mut::<LANES>();
@@ -349,10 +358,10 @@ pub(super) fn tile_vjp<T: Scalar, P: Profile<T>>(
     if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
         *first -= 2.0 / lengthscale.value() * weighted.to_f64();
     }
-    if profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some() {
-        if let Some(last) = theta.last_mut() {
-            *last += shape.to_f64();
-        }
+    if profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some()
+        && let Some(last) = theta.last_mut()
+    {
+        *last += shape.to_f64();
     }
     scratch.add_squared_distance_gradient(pairs, |gradient| crate::simd::elementwise::add(gradient, &squared));
     scratch.give(squared);

@@ -132,7 +132,7 @@ impl<T: Scalar> Mean<T> for LinearMean {
         for (dim, &weight) in self.weights().iter().enumerate() {
             let weight = T::from_f64(weight);
             for (row, out) in out.iter_mut().enumerate() {
-                *out = *out + weight * x[(row, dim)];
+                *out += weight * x[(row, dim)];
             }
         }
     }
@@ -151,7 +151,7 @@ impl<T: Scalar> Mean<T> for LinearMean {
         for (dim, &weight) in self.weights().iter().enumerate() {
             let weight = T::from_f64(weight);
             for (row, &c) in cotangent.iter().enumerate() {
-                gradient[(row, dim)] = gradient[(row, dim)] + weight * c;
+                gradient[(row, dim)] += weight * c;
             }
         }
     }

@@ -74,7 +74,7 @@ dyn_clone::clone_trait_object!(MeanExpr);
 ///     fn points_vjp(&self, x: MatRef<'_, T>, cotangent: &[T], mut gradient: MatMut<'_, T>) {
 ///         let twice = T::from_f64(2.0 * self.a.value());
 ///         for (row, &c) in cotangent.iter().enumerate() {
-///             gradient[(row, 0)] = gradient[(row, 0)] + twice * c * x[(row, 0)];
+///             gradient[(row, 0)] += twice * c * x[(row, 0)];
 ///         }
 ///     }
 /// }

@@ -1,7 +1,5 @@
 //! Minibatches.
 
-use std::iter;
-
 use rand::Rng;
 use rand::seq::SliceRandom;
 
@@ -50,7 +48,7 @@ impl<'a> Batch<'a> {
             Self::All => (0..n, [].as_slice()),
             Self::Rows(rows) => (0..0, rows),
         };
-        iter::chain(all, some.iter().copied())
+        all.chain(some.iter().copied())
     }
 }
 

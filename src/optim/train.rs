@@ -200,7 +200,7 @@ impl Train {
             } else {
                 (step + 1 == self.steps).then_some(Stopped::Finished)
             };
-            if stopped.is_some() || step % self.record_every == 0 {
+            if stopped.is_some() || step.is_multiple_of(self.record_every) {
                 records.push(progress);
             }
             if let Some(stopped) = stopped {
@@ -380,7 +380,7 @@ mod tests {
         let train = Train { steps: 5000, early_stop, ..train() };
         let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), go_on).unwrap();
         assert_eq!(history.stopped, Stopped::Early);
-        assert!(history.steps % 10 == 0 && history.steps < 1000);
+        assert!(history.steps.is_multiple_of(10) && history.steps < 1000);
         assert!((kernel.lengthscale()[0].ln() - 2.0).abs() < 1e-2);
     }
 

@@ -12,7 +12,8 @@ struct Place {
     next: usize,
 }
 
-fn is_associative(name: &str) -> bool {
+/// Whether nodes of this name, one in the other, count as one.
+pub(crate) fn is_associative(name: &str) -> bool {
     matches!(name, "sum" | "product")
 }
 

@@ -49,7 +49,7 @@ impl<T: Scalar> Pass for Scale<'_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         for out in self.out {
-            *out = *out * self.factor;
+            *out *= self.factor;
         }
     }
 }

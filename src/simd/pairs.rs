@@ -4,7 +4,7 @@
 //! close points far from the origin. Blocks of rows by four columns are held in registers, so that
 //! each coordinate is loaded once for several pairs.
 
-use super::{LANES, Pass, dispatch};
+use super::{Pass, dispatch};
 use crate::Scalar;
 
 /// Columns that are computed together: with 16 rows of `f64`, the partial results fill eight of the
@@ -43,10 +43,6 @@ impl<T: Scalar> Packed<T> {
             packed_y[d * cols..][..cols].copy_from_slice(y(d));
         }
         Self { buffer, rows, cols, dim }
-    }
-
-    pub(crate) fn dim(&self) -> usize {
-        self.dim
     }
 
     pub(crate) fn into_buffer(self) -> Vec<T> {
@@ -162,100 +158,111 @@ pub(crate) fn inner_products<T: Scalar>(packed: &Packed<T>, out: &mut [T]) {
     dispatch(Fill::<ProductTerm, T> { packed, out, term: std::marker::PhantomData });
 }
 
-/// How a gradient in a term's sum becomes a gradient in one coordinate of x and of y.
+/// How a gradient in a term's sum becomes a gradient in one coordinate of x.
 trait Derivative {
-    /// For one pair: the amounts to add for x and for y.
-    fn at<T: Scalar>(gradient: T, x: T, y: T) -> (T, T);
+    /// gradient · dterm/dx, added to what has been summed so far. Squared differences leave their
+    /// factor of 2 to the end.
+    fn add<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T;
+    /// The factor left to the end.
+    const FACTOR: f64;
 }
 
 impl Derivative for SquaredDifference {
     #[inline(always)]
-    fn at<T: Scalar>(gradient: T, x: T, y: T) -> (T, T) {
-        let difference = x - y;
-        let amount = gradient * (difference + difference);
-        (amount, -amount)
+    fn add<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T {
+        gradient.lane_mul_add::<FMA>(x - y, sum)
     }
+
+    const FACTOR: f64 = 2.0;
 }
 
 impl Derivative for ProductTerm {
     #[inline(always)]
-    fn at<T: Scalar>(gradient: T, x: T, y: T) -> (T, T) {
-        (gradient * y, gradient * x)
+    fn add<T: Scalar, const FMA: bool>(gradient: T, _: T, y: T, sum: T) -> T {
+        gradient.lane_mul_add::<FMA>(y, sum)
     }
+
+    const FACTOR: f64 = 1.0;
 }
 
-struct PullBackPass<'a, O, T> {
+struct PullBack<'a, O, T> {
     packed: &'a Packed<T>,
-    dim: usize,
     gradient: &'a [T],
-    x_gradient: Option<&'a mut [T]>,
-    y_gradient: Option<&'a mut [T]>,
+    out: &'a mut [T],
     term: std::marker::PhantomData<O>,
 }
 
-impl<O: Derivative, T: Scalar> Pass for PullBackPass<'_, O, T> {
+impl<O: Derivative, T: Scalar> PullBack<'_, O, T> {
+    /// The gradients in `N` coordinates, from `dim` on, of one group of rows.
+    #[inline(always)]
+    fn coordinates<const N: usize, const FMA: bool>(
+        &self,
+        x: &[[T; GROUP]],
+        y: &[T],
+        dim: usize,
+        first: usize,
+        valid: usize,
+    ) -> [[T; GROUP]; N] {
+        let (rows, cols) = (self.packed.rows, self.packed.cols);
+        let mut sums = [[T::from_f64(0.0); GROUP]; N];
+        let y: [&[T]; N] = std::array::from_fn(|n| &y[(dim + n) * cols..][..cols]);
+        let x = &x[dim..dim + N];
+        for col in 0..cols {
+            let mut gradient = [T::from_f64(0.0); GROUP];
+            let source = &self.gradient[col * rows + first..];
+            match source.first_chunk::<GROUP>() {
+                Some(whole) if valid == GROUP => gradient = *whole,
+                _ => gradient[..valid].copy_from_slice(&source[..valid]),
+            }
+            for n in 0..N {
+                let y = y[n][col];
+                for r in 0..GROUP {
+                    sums[n][r] = O::add::<T, FMA>(gradient[r], x[n][r], y, sums[n][r]);
+                }
+            }
+        }
+        sums
+    }
+}
+
+impl<O: Derivative, T: Scalar> Pass for PullBack<'_, O, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Self { packed, dim, gradient, mut x_gradient, mut y_gradient, .. } = self;
-        let (x, y) = packed.split();
-        let zero = T::from_f64(0.0);
-        for (index, x) in x.chunks_exact(GROUP * packed.dim).enumerate() {
+        let (x, y) = self.packed.split();
+        let (x, _) = x.as_chunks::<GROUP>();
+        let (rows, dims) = (self.packed.rows, self.packed.dim);
+        let factor = T::from_f64(O::FACTOR);
+        let finish = |sums: &[T; GROUP], out: &mut [T]| {
+            out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = factor * sum);
+        };
+        for (index, x) in x.chunks_exact(dims).enumerate() {
             let first = index * GROUP;
-            let valid = GROUP.min(packed.rows - first);
-            let x = &x[dim * GROUP..][..GROUP];
-            let mut in_rows = [zero; GROUP];
-            for col in 0..packed.cols {
-                let y = y[dim * packed.cols + col];
-                let gradient = &gradient[col * packed.rows + first..][..valid];
-                let mut in_col = [zero; LANES];
-                let (whole, _) = gradient.as_chunks::<LANES>();
-                for (part, gradient) in whole.iter().enumerate() {
-                    for lane in 0..LANES {
-                        let (for_x, for_y) = O::at(gradient[lane], x[part * LANES + lane], y);
-                        in_rows[part * LANES + lane] = in_rows[part * LANES + lane] + for_x;
-                        in_col[lane] = in_col[lane] + for_y;
-                    }
+            let valid = GROUP.min(rows - first);
+            let mut dim = 0;
+            while dim + TOGETHER <= dims {
+                let sums = self.coordinates::<TOGETHER, FMA>(x, y, dim, first, valid);
+                for (n, sums) in sums.iter().enumerate() {
+                    finish(sums, &mut self.out[(dim + n) * rows + first..][..valid]);
                 }
-                for row in whole.len() * LANES..valid {
-                    let (for_x, for_y) = O::at(gradient[row], x[row], y);
-                    in_rows[row] = in_rows[row] + for_x;
-                    in_col[row % LANES] = in_col[row % LANES] + for_y;
-                }
-                if let Some(out) = &mut y_gradient {
-                    out[col] = out[col] + super::sum::lane_sum(LANES, |lane| in_col[lane]);
-                }
+                dim += TOGETHER;
             }
-            if let Some(out) = &mut x_gradient {
-                for (out, &amount) in out[first..first + valid].iter_mut().zip(&in_rows) {
-                    *out = *out + amount;
-                }
+            while dim < dims {
+                let [sums] = self.coordinates::<1, FMA>(x, y, dim, first, valid);
+                finish(&sums, &mut self.out[dim * rows + first..][..valid]);
+                dim += 1;
             }
         }
     }
 }
 
-/// Adds to the gradients in one coordinate of the rows and columns, from that in squared distances.
-pub(crate) fn pull_back_squared_distances<T: Scalar>(
-    packed: &Packed<T>,
-    dim: usize,
-    gradient: &[T],
-    x_gradient: Option<&mut [T]>,
-    y_gradient: Option<&mut [T]>,
-) {
-    let term = std::marker::PhantomData::<SquaredDifference>;
-    dispatch(PullBackPass { packed, dim, gradient, x_gradient, y_gradient, term });
+/// The gradients in the rows' coordinates, `out[row + rows · dim]`, from that in squared distances.
+pub(crate) fn pull_back_squared_distances<T: Scalar>(packed: &Packed<T>, gradient: &[T], out: &mut [T]) {
+    dispatch(PullBack::<SquaredDifference, T> { packed, gradient, out, term: std::marker::PhantomData });
 }
 
-/// Adds to the gradients in one coordinate of the rows and columns, from that in inner products.
-pub(crate) fn pull_back_inner_products<T: Scalar>(
-    packed: &Packed<T>,
-    dim: usize,
-    gradient: &[T],
-    x_gradient: Option<&mut [T]>,
-    y_gradient: Option<&mut [T]>,
-) {
-    let term = std::marker::PhantomData::<ProductTerm>;
-    dispatch(PullBackPass { packed, dim, gradient, x_gradient, y_gradient, term });
+/// The gradients in the rows' coordinates, `out[row + rows · dim]`, from that in inner products.
+pub(crate) fn pull_back_inner_products<T: Scalar>(packed: &Packed<T>, gradient: &[T], out: &mut [T]) {
+    dispatch(PullBack::<ProductTerm, T> { packed, gradient, out, term: std::marker::PhantomData });
 }

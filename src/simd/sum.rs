@@ -13,18 +13,18 @@ pub(crate) fn lane_sum<T: Scalar>(len: usize, term: impl Fn(usize) -> T) -> T {
     let whole = len / LANES * LANES;
     let mut start = 0;
     while start < whole {
-        for lane in 0..LANES {
-            partial[lane] = partial[lane] + term(start + lane);
+        for (lane, partial) in partial.iter_mut().enumerate() {
+            *partial += term(start + lane);
         }
         start += LANES;
     }
-    for lane in 0..len - whole {
-        partial[lane] = partial[lane] + term(whole + lane);
+    for (lane, partial) in partial.iter_mut().enumerate().take(len - whole) {
+        *partial += term(whole + lane);
     }
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
-            partial[lane] = partial[lane] + partial[lane + width];
+            partial[lane] += partial[lane + width];
         }
         width /= 2;
     }

@@ -1,67 +1,189 @@
 //! Transposed copies of tiles.
+//!
+//! Whole blocks are transposed in registers, by the shuffles of AVX where the machine has them: the
+//! compiler does not find these on its own, and a transposition by single elements costs as much as
+//! an exponential. What is left over, and other machines, go by single elements.
 
-use super::{Pass, dispatch};
 use crate::Scalar;
-
-/// Side of the square blocks that are transposed in registers.
-const BLOCK: usize = 8;
-
-struct Transpose<'a, T> {
-    tile: &'a [T],
-    rows: usize,
-    skip: usize,
-    out: &'a mut [T],
-}
-
-impl<T: Scalar> Pass for Transpose<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Self { tile, rows, skip, out } = self;
-        let cols = tile.len() / rows;
-        let kept = rows - skip;
-        let (whole_rows, whole_cols) = (kept / BLOCK * BLOCK, cols / BLOCK * BLOCK);
-        for col in (0..whole_cols).step_by(BLOCK) {
-            for row in (0..whole_rows).step_by(BLOCK) {
-                let mut block = [[T::from_f64(0.0); BLOCK]; BLOCK];
-                for (c, block) in block.iter_mut().enumerate() {
-                    block.copy_from_slice(&tile[(col + c) * rows + skip + row..][..BLOCK]);
-                }
-                for r in 0..BLOCK {
-                    let mut line = [T::from_f64(0.0); BLOCK];
-                    for c in 0..BLOCK {
-                        line[c] = block[c][r];
-                    }
-                    out[(row + r) * cols + col..][..BLOCK].copy_from_slice(&line);
-                }
-            }
-        }
-        for col in 0..cols {
-            let from = if col < whole_cols { whole_rows } else { 0 };
-            for row in from..kept {
-                out[row * cols + col] = tile[col * rows + skip + row];
-            }
-        }
-    }
-}
 
 /// Writes the transpose of a tile with so many rows, without the first `skip` of them, into `out`:
 /// `out[col + cols · row] = tile[skip + row + rows · col]`.
 pub(crate) fn transpose<T: Scalar>(tile: &[T], rows: usize, skip: usize, out: &mut [T]) {
-    dispatch(Transpose { tile, rows, skip, out });
+    let layout = Layout { rows, skip, cols: tile.len() / rows.max(1) };
+    let (whole_rows, whole_cols) = T::transpose_blocks(layout, tile, out);
+    for col in 0..layout.cols {
+        let done = if col < whole_cols { whole_rows } else { 0 };
+        for row in done..rows - skip {
+            out[layout.target(row, col)] = tile[layout.source(row, col)];
+        }
+    }
 }
+
+/// Where a tile and its transpose keep an entry; rows are counted after those that are skipped.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    rows: usize,
+    skip: usize,
+    cols: usize,
+}
+
+impl Layout {
+    #[inline(always)]
+    fn source(self, row: usize, col: usize) -> usize {
+        self.skip + row + col * self.rows
+    }
+
+    #[inline(always)]
+    fn target(self, row: usize, col: usize) -> usize {
+        col + row * self.cols
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx {
+    use std::arch::x86_64::{__m256, __m256d};
+
+    use pulp::x86::V3;
+    use pulp::{NullaryFnOnce, cast};
+
+    use super::Layout;
+
+    /// A block of one vector register a side, transposed. Closures inside would not be inlined into
+    /// code compiled for AVX, so there are none.
+    pub(super) trait Block<T, const SIDE: usize> {
+        fn transpose(self, lines: [[T; SIDE]; SIDE]) -> [[T; SIDE]; SIDE];
+    }
+
+    impl Block<f64, 4> for V3 {
+        #[inline(always)]
+        fn transpose(self, lines: [[f64; 4]; 4]) -> [[f64; 4]; 4] {
+            let avx = self.avx;
+            let [a, b, c, d]: [__m256d; 4] = cast(lines);
+            let (ab_even, ab_odd) = (avx._mm256_unpacklo_pd(a, b), avx._mm256_unpackhi_pd(a, b));
+            let (cd_even, cd_odd) = (avx._mm256_unpacklo_pd(c, d), avx._mm256_unpackhi_pd(c, d));
+            cast([
+                avx._mm256_permute2f128_pd::<0x20>(ab_even, cd_even),
+                avx._mm256_permute2f128_pd::<0x20>(ab_odd, cd_odd),
+                avx._mm256_permute2f128_pd::<0x31>(ab_even, cd_even),
+                avx._mm256_permute2f128_pd::<0x31>(ab_odd, cd_odd),
+            ])
+        }
+    }
+
+    /// Of four lines: elements 0 and 4, 1 and 5, 2 and 6, 3 and 7 of each.
+    #[inline(always)]
+    fn quarters(simd: V3, [a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+        let avx = simd.avx;
+        let (ab_low, ab_high) = (avx._mm256_unpacklo_ps(a, b), avx._mm256_unpackhi_ps(a, b));
+        let (cd_low, cd_high) = (avx._mm256_unpacklo_ps(c, d), avx._mm256_unpackhi_ps(c, d));
+        [
+            avx._mm256_shuffle_ps::<0x44>(ab_low, cd_low),
+            avx._mm256_shuffle_ps::<0xee>(ab_low, cd_low),
+            avx._mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+            avx._mm256_shuffle_ps::<0xee>(ab_high, cd_high),
+        ]
+    }
+
+    impl Block<f32, 8> for V3 {
+        #[inline(always)]
+        fn transpose(self, lines: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
+            let avx = self.avx;
+            let [a, b, c, d, e, f, g, h]: [__m256; 8] = cast(lines);
+            let [p0, p1, p2, p3] = quarters(self, [a, b, c, d]);
+            let [q0, q1, q2, q3] = quarters(self, [e, f, g, h]);
+            cast([
+                avx._mm256_permute2f128_ps::<0x20>(p0, q0),
+                avx._mm256_permute2f128_ps::<0x20>(p1, q1),
+                avx._mm256_permute2f128_ps::<0x20>(p2, q2),
+                avx._mm256_permute2f128_ps::<0x20>(p3, q3),
+                avx._mm256_permute2f128_ps::<0x31>(p0, q0),
+                avx._mm256_permute2f128_ps::<0x31>(p1, q1),
+                avx._mm256_permute2f128_ps::<0x31>(p2, q2),
+                avx._mm256_permute2f128_ps::<0x31>(p3, q3),
+            ])
+        }
+    }
+
+    struct Blocks<'a, T, const SIDE: usize> {
+        simd: V3,
+        layout: Layout,
+        tile: &'a [T],
+        out: &'a mut [T],
+    }
+
+    impl<T: Copy + Default, const SIDE: usize> NullaryFnOnce for Blocks<'_, T, SIDE>
+    where
+        V3: Block<T, SIDE>,
+    {
+        type Output = (usize, usize);
+
+        #[inline(always)]
+        fn call(self) -> (usize, usize) {
+            let Self { simd, layout, tile, out } = self;
+            let whole_rows = (layout.rows - layout.skip) / SIDE * SIDE;
+            let whole_cols = layout.cols / SIDE * SIDE;
+            for col in (0..whole_cols).step_by(SIDE) {
+                for row in (0..whole_rows).step_by(SIDE) {
+                    let mut lines = [[T::default(); SIDE]; SIDE];
+                    for (c, line) in lines.iter_mut().enumerate() {
+                        if let Some(source) = tile[layout.source(row, col + c)..].first_chunk() {
+                            *line = *source;
+                        }
+                    }
+                    let lines = simd.transpose(lines);
+                    for (r, line) in lines.iter().enumerate() {
+                        if let Some(target) = out[layout.target(row + r, col)..].first_chunk_mut() {
+                            *target = *line;
+                        }
+                    }
+                }
+            }
+            (whole_rows, whole_cols)
+        }
+    }
+
+    pub(super) fn transpose_blocks<T: Copy + Default, const SIDE: usize>(
+        layout: Layout,
+        tile: &[T],
+        out: &mut [T],
+    ) -> (usize, usize)
+    where
+        V3: Block<T, SIDE>,
+    {
+        match V3::try_new() {
+            Some(simd) => simd.vectorize(Blocks::<T, SIDE> { simd, layout, tile, out }),
+            None => (0, 0),
+        }
+    }
+}
+
+/// Transposes whole blocks and returns how many rows and columns are done.
+macro_rules! transpose_blocks {
+    ($name:ident, $type:ty, $side:literal) => {
+        pub(crate) fn $name(layout: Layout, tile: &[$type], out: &mut [$type]) -> (usize, usize) {
+            #[cfg(target_arch = "x86_64")]
+            return avx::transpose_blocks::<$type, $side>(layout, tile, out);
+            #[cfg(not(target_arch = "x86_64"))]
+            {
+                let _ = (layout, tile, out);
+                (0, 0)
+            }
+        }
+    };
+}
+
+transpose_blocks!(transpose_blocks_f32, f32, 8);
+transpose_blocks!(transpose_blocks_f64, f64, 4);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_shape_lands_where_it_should() {
+    fn check<T: Scalar>() {
         for (rows, cols, skip) in [(1, 1, 0), (8, 8, 0), (64, 32, 0), (64, 32, 32), (37, 19, 5), (9, 16, 8), (16, 9, 0)]
         {
-            let tile: Vec<f64> = (0..rows * cols).map(|entry| entry as f64).collect();
-            let mut out = vec![-1.0; (rows - skip) * cols];
+            let tile: Vec<T> = (0..rows * cols).map(|entry| T::from_f64(entry as f64)).collect();
+            let mut out = vec![T::from_f64(-1.0); (rows - skip) * cols];
             transpose(&tile, rows, skip, &mut out);
             for row in skip..rows {
                 for col in 0..cols {
@@ -69,5 +191,11 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_shape_lands_where_it_should() {
+        check::<f32>();
+        check::<f64>();
     }
 }

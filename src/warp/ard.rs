@@ -5,7 +5,7 @@ use std::fmt;
 use faer::Mat;
 
 use super::{Warp, WarpExpr};
-use crate::kernel::{FeatureGradients, Points, Psd};
+use crate::kernel::{FeatureGradients, List, Points, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result, Scalar};
 
@@ -105,7 +105,7 @@ impl WarpExpr for Ard {
     }
 
     fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ard({kernel}, {:?})", self.lengthscales())
+        write!(f, "ard({kernel}, {})", List(self.lengthscales()))
     }
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn divide_backward<T: Scalar>(
         if let Some(in_points) = gradients.at_mut(points) {
             let inverse = T::from_f64(1.0 / lengthscale);
             for (out, &g) in in_points.col_as_slice_mut(dim).iter_mut().zip(in_made.col_as_slice(dim)) {
-                *out = *out + g * inverse;
+                *out += g * inverse;
             }
         }
     }

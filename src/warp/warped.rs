@@ -86,6 +86,10 @@ impl<W: WarpExpr, K: Expr + Clone> Expr for Warped<W, K> {
             Error::Dimension { needs, found, .. } => Error::Dimension { kernel: text(self).to_string(), needs, found },
             other => other,
         })?;
+        if made == 0 {
+            let needs = "maps points to points without coordinates".to_owned();
+            return Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim });
+        }
         self.kernel.check_dim(made)
     }
 

@@ -1,0 +1,95 @@
+//! Laws that every kernel must obey, for the tests of this crate and of kernels elsewhere.
+//!
+//! Each law is a function that takes a kernel and points and returns the first [`Violation`]. Some
+//! laws are about what the kernel claims: [`matrices::positive_semidefinite`] asks nothing of a kernel
+//! that promises nothing. [`conforms`] runs them all at points that have caught mistakes before.
+//!
+//! Behind the cargo feature `testkit`, for `[dev-dependencies]`.
+//!
+//! # Examples
+//!
+//! The test that a kernel of one's own needs:
+//!
+//! ```
+//! use mercer::prelude::*;
+//! use mercer::testkit::conforms;
+//!
+//! let kernel = 0.5 * Rbf::new(0.7) + Linear::new(2.0);
+//! for dim in [1, 3] {
+//!     conforms(&kernel.clone().dynamic(), dim)?;
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod bits;
+pub mod expressions;
+pub mod gradients;
+pub mod matrices;
+mod probe;
+mod rounding;
+mod sample;
+mod violation;
+
+pub use gradients::{difference, directional_difference};
+pub use probe::{Calls, Probe, keeps_fast_paths};
+pub use sample::{points, with_coincident_points};
+pub use violation::Violation;
+
+use crate::{DynKernel, Expr, Result};
+
+/// Runs every law at points of one dimension, at both precisions.
+///
+/// The kernel's values should be of order 1 on points of order 1: absolute errors are measured
+/// against the larger of 1 and the largest value.
+///
+/// # Errors
+///
+/// The first [`Violation`], also if the kernel refuses points of this dimension.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// mercer::testkit::conforms(&Matern52::new([0.5, 2.0]).dynamic(), 2)?;
+/// let refused = mercer::testkit::conforms(&Matern52::new([0.5, 2.0]).dynamic(), 3);
+/// assert_eq!(refused.unwrap_err().law, "can be evaluated");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn conforms(kernel: &DynKernel, dim: usize) -> Result<(), Violation> {
+    expressions::text(kernel)?;
+    expressions::parameters(kernel)?;
+
+    // More than a tile has rows, and no multiple of its columns.
+    let (x, z) = (points::<f64>(70, dim, 1), points::<f64>(41, dim, 2));
+    let (x, z) = (x.as_ref(), z.as_ref());
+    matrices::symmetric(kernel, x, z)?;
+    matrices::gram_is_cross(kernel, x)?;
+    matrices::diag_is_gram_diagonal(kernel, x)?;
+    matrices::positive_semidefinite(kernel, x)?;
+    matrices::stationary(kernel, x)?;
+    let (few_x, few_z) = (x.subrows(0, 21), z.subrows(0, 13));
+    matrices::tile_is_pairwise(kernel, few_x, few_z)?;
+    bits::thread_independent::<f64>(kernel, x, z)?;
+
+    let (x32, z32) = (points::<f32>(70, dim, 1), points::<f32>(41, dim, 2));
+    let (x32, z32) = (x32.as_ref(), z32.as_ref());
+    matrices::symmetric(kernel, x32, z32)?;
+    matrices::tile_is_pairwise(kernel, x32.subrows(0, 21), z32.subrows(0, 13))?;
+    matrices::single_precision(kernel, x32.subrows(0, 21), z32.subrows(0, 13))?;
+    bits::thread_independent::<f32>(kernel, x32, z32)?;
+
+    let coincident = with_coincident_points(points::<f64>(35, dim, 3), 0.0);
+    matrices::finite(kernel, coincident.as_ref(), z)?;
+    matrices::positive_semidefinite(kernel, coincident.as_ref())?;
+    let far = with_coincident_points(points::<f64>(35, dim, 3), 1e8);
+    matrices::finite(kernel, far.as_ref(), far.as_ref())?;
+    let far = with_coincident_points(points::<f32>(35, dim, 3), 1e8);
+    matrices::finite(kernel, far.as_ref(), far.as_ref())?;
+
+    if kernel.differentiable() {
+        gradients::elementwise(kernel, x.subrows(0, 6), z.subrows(0, 4))?;
+        gradients::directional(kernel, x, z)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! Every example of the registry, and random expressions, against every law.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use mercer::kernel::dynamic::AnyKernel;
+use mercer::kernels::registry::{self, Visitor};
+use mercer::prelude::*;
+use mercer::testkit::{bits, conforms, expressions, gradients, matrices, points, with_coincident_points};
+use proptest::prelude::*;
+
+const DIMS: [usize; 5] = [1, 2, 3, 8, 17];
+
+/// Every example with every dimension that it can read.
+fn each(mut check: impl FnMut(&str, &DynKernel, usize)) {
+    for (name, kernel) in registry::all() {
+        let readable: Vec<usize> = DIMS.into_iter().filter(|&dim| kernel.check_dim(dim).is_ok()).collect();
+        assert!(!readable.is_empty(), "{name} reads points of none of the dimensions {DIMS:?}");
+        readable.into_iter().for_each(|dim| check(name, &kernel, dim));
+    }
+}
+
+#[track_caller]
+fn obeyed<E: std::fmt::Display>(name: &str, dim: usize, result: Result<(), E>) {
+    if let Err(violation) = result {
+        panic!("{name} in {dim} dimension(s): {violation}");
+    }
+}
+
+#[test]
+fn examples_conform() {
+    each(|name, kernel, dim| obeyed(name, dim, conforms(kernel, dim)));
+}
+
+#[test]
+fn generic_and_boxed_forms_give_the_same_bits() {
+    struct SameBits;
+    impl Visitor for SameBits {
+        fn example<K: AnyKernel + Clone + 'static>(&mut self, name: &'static str, fixed: K, boxed: DynKernel) {
+            assert_eq!(mercer::kernel::text(&fixed).to_string(), boxed.to_string(), "{name}");
+            let paths = |kernel: &dyn Expr| kernel.parameters().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
+            assert_eq!(paths(&fixed), paths(&boxed), "{name}");
+            assert_eq!((fixed.psd(), fixed.stationary()), (boxed.psd(), boxed.stationary()), "{name}");
+            for dim in DIMS.into_iter().filter(|&dim| fixed.check_dim(dim).is_ok()) {
+                let (x, z) = (points::<f64>(67, dim, 1), points::<f64>(35, dim, 2));
+                obeyed(name, dim, bits::same_as::<f64>(&boxed, &fixed, x.as_ref(), z.as_ref()));
+                let (x, z) = (points::<f32>(67, dim, 1), points::<f32>(35, dim, 2));
+                obeyed(name, dim, bits::same_as::<f32>(&boxed, &fixed, x.as_ref(), z.as_ref()));
+                // Whole expressions in one box.
+                let whole = DynKernel::new(fixed.clone());
+                obeyed(name, dim, bits::same_as::<f32>(&whole, &fixed, x.as_ref(), z.as_ref()));
+            }
+        }
+    }
+    registry::visit(&mut SameBits);
+}
+
+#[test]
+fn tile_boundaries() {
+    for (name, kernel) in registry::all() {
+        // In two dimensions if it reads them, else in three.
+        let dim = if kernel.check_dim(2).is_ok() { 2 } else { 3 };
+        for (n, m) in [(1, 33), (2, 1), (31, 64), (32, 65), (33, 2), (63, 31), (64, 32), (65, 63), (100, 1), (200, 5)] {
+            let (x, z) = (points::<f64>(n, dim, 1), points::<f64>(m, dim, 2));
+            let (x, z) = (x.as_ref(), z.as_ref());
+            obeyed(name, dim, bits::thread_independent::<f64>(&kernel, x, z));
+            obeyed(name, dim, matrices::gram_is_cross::<f64>(&kernel, x));
+            obeyed(name, dim, matrices::symmetric::<f64>(&kernel, x, z));
+            obeyed(name, dim, matrices::diag_is_gram_diagonal::<f64>(&kernel, x));
+            if n <= 65 && m <= 65 {
+                obeyed(name, dim, gradients::directional(&kernel, x, z));
+            }
+        }
+    }
+}
+
+#[test]
+fn entries_do_not_depend_on_where_a_tile_begins() {
+    for (name, kernel) in registry::all() {
+        let dim = if kernel.check_dim(2).is_ok() { 2 } else { 3 };
+        let x = points::<f64>(101, dim, 1);
+        let whole: Mat<f64> = kernel.cross(x.as_ref(), x.as_ref()).unwrap();
+        let part: Mat<f64> = kernel.cross(x.as_ref().subrows(3, 98), x.as_ref().subrows(41, 60)).unwrap();
+        assert_eq!(whole.submatrix(3, 41, 98, 60), part, "{name}");
+    }
+}
+
+#[test]
+fn large_matrices_do_not_depend_on_threads() {
+    for (name, kernel) in registry::all() {
+        let dim = if kernel.check_dim(2).is_ok() { 2 } else { 3 };
+        let (x, z) = (points::<f64>(700, dim, 1), points::<f64>(400, dim, 2));
+        obeyed(name, dim, bits::thread_independent::<f64>(&kernel, x.as_ref(), z.as_ref()));
+    }
+}
+
+#[test]
+fn gradients_at_coincident_points() {
+    each(|name, kernel, dim| {
+        // The kink of the exponential kernel has no derivative there.
+        if dim > 3 || kernel.to_string().contains("matern12") {
+            return;
+        }
+        let x = with_coincident_points(points::<f64>(6, dim, 3), 0.0);
+        let z = x.as_ref().subrows(1, 4);
+        obeyed(name, dim, gradients::elementwise(kernel, x.as_ref(), z));
+    });
+}
+
+#[test]
+fn extreme_lengthscales_give_finite_values_and_gradients() {
+    each(|name, kernel, dim| {
+        for extreme in [1e-6, 1e6] {
+            let mut kernel = kernel.clone();
+            for entry in kernel.parameters() {
+                // Two extremes on top of each other overflow in f32.
+                let inner = !entry.path.contains("ard.lengthscale");
+                if inner && (entry.path.contains("lengthscale") || entry.path.ends_with("period")) {
+                    kernel.set(&entry.path, extreme).unwrap();
+                }
+            }
+            for offset in [0.0, 1e8] {
+                let x = with_coincident_points(points::<f64>(20, dim, 1), offset);
+                obeyed(name, dim, matrices::finite::<f64>(&kernel, x.as_ref(), x.as_ref()));
+                let x = with_coincident_points(points::<f32>(20, dim, 1), offset);
+                obeyed(name, dim, matrices::finite::<f32>(&kernel, x.as_ref(), x.as_ref()));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_hundred_dimensions() {
+    for (name, kernel) in registry::all() {
+        if kernel.check_dim(100).is_ok() {
+            let (x, z) = (points::<f64>(40, 100, 1), points::<f64>(10, 100, 2));
+            obeyed(name, 100, matrices::symmetric::<f64>(&kernel, x.as_ref(), z.as_ref()));
+            obeyed(name, 100, matrices::diag_is_gram_diagonal::<f64>(&kernel, x.as_ref()));
+            obeyed(name, 100, matrices::positive_semidefinite(&kernel, x.as_ref()));
+            let x = x.as_ref().subrows(0, 5);
+            obeyed(name, 100, matrices::tile_is_pairwise::<f64>(&kernel, x, z.as_ref()));
+            obeyed(name, 100, gradients::directional(&kernel, x, z.as_ref()));
+        }
+    }
+}
+
+#[test]
+fn the_registry_is_complete() {
+    let mut names = Vec::new();
+    fn collect(expr: &dyn Expr, names: &mut Vec<String>) {
+        names.push(expr.name().to_owned());
+        expr.children().into_iter().for_each(|child| collect(child, names));
+    }
+    registry::all().iter().for_each(|(_, kernel)| collect(kernel, &mut names));
+    let sources = [
+        include_str!("../src/kernels/mod.rs"),
+        include_str!("../src/combine/mod.rs"),
+        include_str!("../src/warp/mod.rs").replace("mod select;", "mod on;").leak(),
+    ];
+    // Modules that other kernels are made with.
+    let helpers = ["radial", "registry", "parts", "circle", "warped"];
+    for line in sources.iter().flat_map(|source| source.lines()) {
+        let module = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ").strip_prefix("mod ");
+        let Some(module) = module.map(|module| module.trim_end_matches(';')) else { continue };
+        let known = helpers.contains(&module) || names.iter().any(|name| name.starts_with(module));
+        assert!(known, "no example in the registry comes from the module `{module}`");
+    }
+    let mut examples: Vec<&str> = registry::all().into_iter().map(|(name, _)| name).collect();
+    examples.sort_unstable();
+    examples.windows(2).for_each(|pair| assert_ne!(pair[0], pair[1]));
+}
+
+/// An expression over two dimensions, to be built in more than one way.
+#[derive(Clone, Debug)]
+enum Tree {
+    Leaf(usize, f64),
+    Sum(Box<Tree>, Box<Tree>),
+    Difference(Box<Tree>, Box<Tree>),
+    Product(Box<Tree>, Box<Tree>),
+    Neg(Box<Tree>),
+    Scaled(f64, Box<Tree>),
+    Swapped(Box<Tree>),
+    Ard(f64, f64, Box<Tree>),
+}
+
+impl Tree {
+    /// By operators on boxes, which make flat sums and products.
+    fn flat(&self) -> DynKernel {
+        match self {
+            Self::Leaf(kind, value) => leaf(*kind, *value),
+            Self::Sum(a, b) => a.flat() + b.flat(),
+            Self::Difference(a, b) => a.flat() - b.flat(),
+            Self::Product(a, b) => a.flat() * b.flat(),
+            Self::Neg(a) => -a.flat(),
+            Self::Scaled(factor, a) => *factor * a.flat(),
+            Self::Swapped(a) => a.flat().on([1, 0]).dynamic(),
+            Self::Ard(a, b, of) => of.flat().ard([*a, *b]).dynamic(),
+        }
+    }
+
+    /// By the nodes for two parts.
+    fn nested(&self) -> DynKernel {
+        match self {
+            Self::Leaf(kind, value) => leaf(*kind, *value),
+            Self::Sum(a, b) => Sum::new(a.nested(), b.nested()).dynamic(),
+            Self::Difference(a, b) => Sum::new(a.nested(), Neg::new(b.nested())).dynamic(),
+            Self::Product(a, b) => Product::new(a.nested(), b.nested()).dynamic(),
+            Self::Neg(a) => Neg::new(a.nested()).dynamic(),
+            Self::Scaled(factor, a) => Scaled::new(*factor, a.nested()).dynamic(),
+            Self::Swapped(a) => Warped::new(Select::new([1, 0]), a.nested()).dynamic(),
+            Self::Ard(a, b, of) => Warped::new(Ard::new([*a, *b]), of.nested()).dynamic(),
+        }
+    }
+}
+
+fn leaf(kind: usize, value: f64) -> DynKernel {
+    match kind {
+        0 => Rbf::new(value).dynamic(),
+        1 => Matern32::new([value, 1.0]).dynamic(),
+        2 => Matern52::new(value).dynamic(),
+        3 => RationalQuadratic::new([1.0, value], 0.7).dynamic(),
+        4 => Periodic::new(value, 2.3).dynamic(),
+        5 => Periodic::new([value, 0.8], [1.9, 2.3]).dynamic(),
+        6 => Linear::new(0.3 * value).dynamic(),
+        7 => Constant::new(0.3 * value).dynamic(),
+        _ => White::new(0.1 * value).dynamic(),
+    }
+}
+
+fn tree() -> impl Strategy<Value = Tree> {
+    let value = || 0.6..2.0f64;
+    let leaf = (0..9usize, value()).prop_map(|(kind, value)| Tree::Leaf(kind, value));
+    leaf.prop_recursive(4, 12, 2, move |inner| {
+        let two = (inner.clone(), inner.clone()).prop_map(|(a, b)| (Box::new(a), Box::new(b)));
+        prop_oneof![
+            3 => two.clone().prop_map(|(a, b)| Tree::Sum(a, b)),
+            3 => two.clone().prop_map(|(a, b)| Tree::Product(a, b)),
+            1 => two.prop_map(|(a, b)| Tree::Difference(a, b)),
+            1 => inner.clone().prop_map(|a| Tree::Neg(Box::new(a))),
+            2 => (value(), inner.clone()).prop_map(|(c, a)| Tree::Scaled(c, Box::new(a))),
+            1 => inner.clone().prop_map(|a| Tree::Swapped(Box::new(a))),
+            1 => (value(), value(), inner).prop_map(|(a, b, of)| Tree::Ard(a, b, Box::new(of))),
+        ]
+    })
+}
+
+proptest! {
+    // A fixed seed: the same expressions in every run.
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(20),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn random_expressions_obey_the_laws(tree in tree()) {
+        let (flat, nested) = (tree.flat(), tree.nested());
+        let paths = |kernel: &DynKernel| kernel.parameters().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
+        prop_assert_eq!(paths(&flat), paths(&nested));
+        prop_assert_eq!(flat.psd(), nested.psd());
+
+        let (x, z) = (points::<f64>(37, 2, 1), points::<f64>(9, 2, 2));
+        let (x, z) = (x.as_ref(), z.as_ref());
+        for kernel in [&flat, &nested] {
+            expressions::text(kernel)?;
+            expressions::parameters(kernel)?;
+            matrices::symmetric::<f64>(kernel, x, z)?;
+            matrices::gram_is_cross::<f64>(kernel, x)?;
+            matrices::diag_is_gram_diagonal::<f64>(kernel, x)?;
+            matrices::positive_semidefinite(kernel, x)?;
+            matrices::tile_is_pairwise::<f64>(kernel, x.subrows(0, 6), z)?;
+            gradients::directional(kernel, x, z)?;
+        }
+        // In one more box, behind a node of two known types.
+        let (fixed, boxed) = (Product::new(flat.clone(), Rbf::new(0.7)), flat.clone() * Rbf::new(0.7));
+        if !flat.name().starts_with("product") {
+            bits::same_as::<f64>(&fixed, &boxed, x, z)?;
+        }
+        let gram = |kernel: &DynKernel| -> Mat<f64> { kernel.gram(x).unwrap() };
+        let (a, b) = (gram(&flat), gram(&nested));
+        let error = (&a - &b).norm_max();
+        prop_assert!(error <= 1e-14 * (1.0 + a.norm_max()), "{error:e}");
+    }
+}
