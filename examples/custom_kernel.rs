@@ -19,9 +19,7 @@ use rand::{RngExt, SeedableRng};
 #[rustfmt::skip]
 mod exp_dot {
     use super::*;
-    // -- from here
-    #[derive(Clone, Debug)]
-    pub(super) struct ExpDot;
+    #[derive(Clone, Debug)] pub(super) struct ExpDot;
     mercer::parameterized!(ExpDot as "exp_dot", parameters: []);
     mercer::kernel_ops!(ExpDot);
     impl Expr for ExpDot {
@@ -31,17 +29,15 @@ mod exp_dot {
     impl<T: Scalar> Kernel<T> for ExpDot {
         fn pairwise(&self, x: &[T], y: &[T]) -> T { num_traits::Float::exp(dot(x, y)) }
         fn tile_vjp(&self, at: &Pairs<'_, T>, k: &[T], c: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
-            scratch.add_inner_product_gradient(at, |g| g.iter_mut().zip(c.iter().zip(k)).for_each(|(g, (&c, &k))| *g = *g + c * k));
+            scratch.add_inner_product_gradient(at, |g| (0..g.len()).for_each(|i| g[i] += c[i] * k[i]));
         }
         fn tile_diag_vjp(&self, at: &Features<'_, T>, c: &[T], _: &mut [f64], gradients: &mut FeatureGradients<T>) {
-            let (x, mut twice_k) = (at.points(), c.to_vec());
-            self.tile_diag(at, &mut twice_k);
+            let (x, mut k) = (at.points(), c.to_vec());
+            self.tile_diag(at, &mut k);
             let Some(g) = gradients.at_mut(x) else { return };
-            twice_k.iter_mut().zip(c).for_each(|(k, &c)| *k = (*k + *k) * c);
-            (0..x.dim()).for_each(|d| (0..x.len()).for_each(|i| g[(i, d)] = g[(i, d)] + twice_k[i] * x.column(d)[i]));
+            (0..x.dim()).for_each(|d| (0..x.len()).for_each(|i| g[(i, d)] += (k[i] + k[i]) * c[i] * x.column(d)[i]));
         }
     }
-    // -- to here
 }
 use exp_dot::ExpDot;
 

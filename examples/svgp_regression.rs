@@ -64,6 +64,9 @@ struct Arguments {
     /// Compute in single precision
     #[arg(long)]
     f32: bool,
+    /// At most 40 steps and 50 inducing inputs: shows that all is well, not how good it gets
+    #[arg(long)]
+    quick: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -95,7 +98,12 @@ impl Menu {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let mut arguments = Arguments::parse();
+    if arguments.quick {
+        arguments.steps = arguments.steps.min(40);
+        arguments.inducing = arguments.inducing.min(50);
+    }
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
