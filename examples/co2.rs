@@ -1,6 +1,6 @@
 //! Carbon dioxide at Mauna Loa: an exact and a sparse process side by side.
 //!
-//! `cargo run --release --example co2`, or with `-- --quick` for a rough run in a second or two.
+//! `cargo run --release --example co2`, or with `-- --quick` for a rough run in a second.
 //!
 //! The kernel is the composite of Rasmussen & Williams (2006), section 5.4.3: a long-term trend, a
 //! season whose shape drifts, irregularities of some years, and correlated weather noise; independent
@@ -10,7 +10,9 @@
 //! Thirty-four years hold only a few swings of the slow terms, so the most likely hyperparameters
 //! alone make a forecast too sure of itself. Each hyperparameter therefore has a log-normal prior: a
 //! guess to one digit, from what is known of seasons and decades, right within a factor of e or so.
-//! The same guesses are where both searches start. Nothing was chosen by the ten years held out.
+//! The same guesses are where both searches start, and no constant here is fitted to the ten years
+//! held out. How much the priors matter there: without them the exact process gets 1.22 ppm, and its
+//! band holds 72 %; with priors half as wide, 0.95 ppm and 100 %.
 
 mod support;
 
@@ -175,7 +177,7 @@ fn by_exact(data: &Data, search: &Lbfgs) -> mercer::Result<(Report, Vec<(String,
 }
 
 /// Learns its own hyperparameters and inducing inputs, from the same start as the exact process; q is
-/// the best for them at each evaluation, which is what makes L-BFGS take tens of steps, not thousands.
+/// the best for them at each evaluation, so that L-BFGS searches some 160 coordinates, not 11 000.
 fn by_svgp(data: &Data, search: &Lbfgs, m: usize) -> mercer::Result<Report> {
     let start = Instant::now();
     let (x, y) = (data.train.x.as_ref(), &data.train.y);
