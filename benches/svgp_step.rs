@@ -25,9 +25,9 @@ fn step<T: Scalar>(c: &mut Criterion, jitter: f64) {
     group.sample_size(20);
     for (total, batch, inducing, dim) in SIZES {
         let x = points::<T>(batch, dim);
-        let target = |row: usize| T::from_f64((0..dim).map(|d| x[(row, d)].to_f64()).sum::<f64>().sin());
+        let target = |row: usize| T::from_f64((0..dim).map(|d| x[(row, d)].as_f64()).sum::<f64>().sin());
         let y: Vec<T> = (0..batch).map(target).collect();
-        let z = Mat::from_fn(inducing, dim, |row, d| x[(row, d)].to_f64());
+        let z = Mat::from_fn(inducing, dim, |row, d| x[(row, d)].as_f64());
         let mut model = Svgp::new(1.0 * Rbf::new(vec![1.0; dim]), z.as_ref())
             .unwrap()
             .with_likelihood(Gaussian::new(0.1))

@@ -213,7 +213,7 @@ impl Job<'_> {
 
         let elbo = model.elbo(x, y)?.value;
         let predicted = model.posterior::<T>()?.predict_observations(x_test.as_ref())?;
-        let double = |values: Vec<T>| values.into_iter().map(Scalar::to_f64).collect();
+        let double = |values: Vec<T>| values.into_iter().map(Scalar::as_f64).collect();
         let Prediction { mean, variance, clamped } = predicted;
         Ok(Outcome { elbo, predicted: Prediction { mean: double(mean), variance: double(variance), clamped }, seconds })
     }

@@ -29,7 +29,7 @@ mod sealed {
 ///     T::from_f64(0.5)
 /// }
 /// assert_eq!(half::<f32>(), 0.5f32);
-/// assert_eq!(half::<f64>().to_f64(), 0.5);
+/// assert_eq!(half::<f64>().as_f64(), 0.5);
 /// ```
 pub trait Scalar:
     faer::traits::RealField
@@ -49,7 +49,7 @@ pub trait Scalar:
     fn from_f64(value: f64) -> Self;
 
     /// The value as `f64`, exactly.
-    fn to_f64(self) -> f64;
+    fn as_f64(self) -> f64;
 
     /// `self · a + b`, with one rounding if `FMA` holds and two if not.
     fn lane_mul_add<const FMA: bool>(self, a: Self, b: Self) -> Self;
@@ -79,7 +79,7 @@ macro_rules! scalar {
             }
 
             #[inline(always)]
-            fn to_f64(self) -> f64 {
+            fn as_f64(self) -> f64 {
                 f64::from(self)
             }
 

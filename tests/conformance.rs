@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use mercer::kernel::dynamic::AnyKernel;
+use mercer::kernel::{Pairs, Scratch};
 use mercer::kernels::registry::{self, Visitor};
+use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
 use mercer::testkit::{bits, conforms, expressions, gradients, matrices, points, with_coincident_points};
 use proptest::prelude::*;
@@ -281,4 +283,56 @@ proptest! {
         let error = (&a - &b).norm_max();
         prop_assert!(error <= 1e-14 * (1.0 + a.norm_max()), "{error:e}");
     }
+}
+
+/// (σ² xᵀy)², with a VJP for tiles and no other: the gradients of its diagonal follow from that.
+#[derive(Clone, Debug)]
+struct Square {
+    variance: Parameter,
+}
+
+mercer::parameterized!(Square as "square", parameters: [variance]);
+mercer::kernel_ops!(Square);
+
+impl Expr for Square {
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Square {
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let product: T = x.iter().zip(y).map(|(&x, &y)| x * y).sum();
+        let scaled = T::from_f64(self.variance.value()) * product;
+        scaled * scaled
+    }
+
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+        let variance = T::from_f64(self.variance.value());
+        let mut product = scratch.take(pairs.len());
+        scratch.inner_products(pairs, &mut product);
+        for (&product, &c) in product.iter().zip(cotangent) {
+            theta[0] += (T::from_f64(2.0) * variance * product * product * c).as_f64();
+        }
+        scratch.add_inner_product_gradient(pairs, |gradient| {
+            for ((gradient, &product), &c) in gradient.iter_mut().zip(&product).zip(cotangent) {
+                *gradient += T::from_f64(2.0) * variance * variance * product * c;
+            }
+        });
+        scratch.give(product);
+    }
+}
+
+#[test]
+fn the_vjp_of_tiles_is_enough() {
+    let square = Square { variance: Parameter::new("variance", 0.7, Constraint::Positive).unwrap() };
+    for kernel in [square.clone().dynamic(), (square.clone() + Rbf::new([0.5, 2.0])).dynamic()] {
+        conforms(&kernel, 2).unwrap_or_else(|violation| panic!("{violation}"));
+    }
+    let warped = (Rbf::new(1.0) * square.ard([0.5, 2.0])).on([2, 0]).dynamic();
+    conforms(&warped, 3).unwrap_or_else(|violation| panic!("{violation}"));
 }

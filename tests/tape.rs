@@ -458,7 +458,7 @@ fn evidence<T: Scalar>(pool: Pool<T>, par: Par, n: usize) -> (f64, Vec<f64>, Poo
     let gradients = tape.backward(loss).unwrap();
     let mut flat = Vec::new();
     for var in [kernel.theta(), noise, x] {
-        flat.extend(gradients.get(var).unwrap().col_iter().flat_map(|col| col.iter()).map(|&g| Scalar::to_f64(g)));
+        flat.extend(gradients.get(var).unwrap().col_iter().flat_map(|col| col.iter()).map(|&g| Scalar::as_f64(g)));
     }
     let value = tape.scalar(loss).unwrap();
     tape.recycle(gradients);

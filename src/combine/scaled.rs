@@ -145,7 +145,7 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Scaled<K> {
         let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
         let mut value = scratch.take(pairs.len());
         self.kernel.tile(pairs, &mut value, scratch);
-        *in_factor += dot(cotangent, &value).to_f64();
+        *in_factor += dot(cotangent, &value).as_f64();
         let mut scaled = scratch.take(pairs.len());
         scaled.copy_from_slice(cotangent);
         scale(&mut scaled, T::from_f64(self.factor()));
@@ -168,7 +168,7 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Scaled<K> {
         let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
         let mut value = vec![T::from_f64(0.0); cotangent.len()];
         self.kernel.tile_diag(features, &mut value);
-        *in_factor += dot(cotangent, &value).to_f64();
+        *in_factor += dot(cotangent, &value).as_f64();
         value.copy_from_slice(cotangent);
         scale(&mut value, T::from_f64(self.factor()));
         self.kernel.tile_diag_vjp(features, &value, in_kernel, gradients);

@@ -27,7 +27,7 @@ pub fn check_finite<T: Scalar>(what: &str, array: MatRef<'_, T>) -> Result<()> {
     }
     for row in 0..array.nrows() {
         for col in 0..array.ncols() {
-            let value = array[(row, col)].to_f64();
+            let value = array[(row, col)].as_f64();
             if !value.is_finite() {
                 return Err(Error::NonFinite { what: what.to_owned(), row, col, value });
             }

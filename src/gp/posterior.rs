@@ -227,11 +227,11 @@ fn clamp<T: Scalar>(value: T, prior: T, row: usize, clamped: &mut usize) -> Resu
         *clamped += 1;
         return Ok(T::from_f64(0.0));
     }
-    Err(Error::NegativeVariance { row, value: value.to_f64() })
+    Err(Error::NegativeVariance { row, value: value.as_f64() })
 }
 
 pub(super) fn to_f64<T: Scalar>(values: &[T]) -> Vec<f64> {
-    values.iter().map(|&value| value.to_f64()).collect()
+    values.iter().map(|&value| value.as_f64()).collect()
 }
 
 pub(super) fn from_f64<T: Scalar>(values: &[f64]) -> Vec<T> {

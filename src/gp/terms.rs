@@ -52,11 +52,11 @@ pub(super) fn expected_log_likelihood<'a, T: Scalar>(
 ) -> Result<Term> {
     let theta = tape.parameter(column(&likelihood.values()));
     let values =
-        |var| -> Result<Vec<f64>> { Ok(tape.value(var)?.as_mat().col(0).iter().map(|&v| v.to_f64()).collect()) };
+        |var| -> Result<Vec<f64>> { Ok(tape.value(var)?.as_mat().col(0).iter().map(|&v| v.as_f64()).collect()) };
     let expectations = likelihood.variational_expectations(&to_f64(y), &values(mean)?, &values(variance)?)?;
     let total: f64 = expectations.values.iter().sum();
     let reverse = move |c: faer::MatRef<'_, T>| {
-        let c = c[(0, 0)].to_f64();
+        let c = c[(0, 0)].as_f64();
         let scaled = |values: &[f64]| Some(column(&values.iter().map(|value| c * value).collect::<Vec<_>>()));
         vec![scaled(&expectations.d_params), scaled(&expectations.d_mean), scaled(&expectations.d_variance)]
     };
@@ -75,7 +75,7 @@ pub(super) fn gather<T: Scalar>(
         match gradients.get(part) {
             Some(gradient) => {
                 for col in 0..gradient.ncols() {
-                    all.extend(gradient.col(col).iter().map(|&value| value.to_f64()));
+                    all.extend(gradient.col(col).iter().map(|&value| value.as_f64()));
                 }
             }
             // A part that the objective does not depend on.

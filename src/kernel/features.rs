@@ -219,6 +219,21 @@ impl<'a, T: Scalar> Embedding<'a, T> {
         Self { input, features, slots }
     }
 
+    /// The embedding that these features, or the part of a tree that they are, came from; `None`
+    /// without points. Slots that the part does not read are stood in for by others, without gradient.
+    pub(super) fn again(features: &Features<'a, T>, gradients: &FeatureGradients<T>) -> Option<Self> {
+        let mut features = features.clone();
+        let mut found: Vec<Option<Points<'a, T>>> = vec![None; gradients.by_slot.len()];
+        features.each_mut(&mut |points, slot| {
+            if let Some(place) = found.get_mut(*slot) {
+                *place = Some(points.clone());
+            }
+        });
+        let input = found.iter().flatten().next()?.clone();
+        let slots = found.into_iter().map(|points| points.unwrap_or_else(|| input.clone().with_gradient(false)));
+        Some(Self { slots: slots.collect(), input, features })
+    }
+
     /// Room for the gradients of the slots that need one.
     pub(crate) fn gradients(&self) -> FeatureGradients<T> {
         let room = |points: &Points<'a, T>| points.needs_gradient().then(|| Mat::zeros(points.len(), points.dim()));

@@ -177,7 +177,8 @@ pub trait Kernel<T: Scalar>: Expr {
         true
     }
 
-    /// Adds to the gradients what Σ cotangentᵢ · k(xᵢ, xᵢ) contributes.
+    /// Adds to the gradients what Σ cotangentᵢ · k(xᵢ, xᵢ) contributes. The default calls
+    /// [`tile_vjp`](Self::tile_vjp) for one point at a time.
     fn tile_diag_vjp(
         &self,
         features: &Features<'_, T>,
@@ -185,7 +186,12 @@ pub trait Kernel<T: Scalar>: Expr {
         theta: &mut [f64],
         gradients: &mut FeatureGradients<T>,
     ) {
-        let _ = (features, cotangent, theta, gradients);
+        tile::diag_vjp_by_blocks(features, cotangent, gradients, |pairs, cotangent, scratch| {
+            let mut value = scratch.take(1);
+            self.tile(pairs, &mut value, scratch);
+            self.tile_vjp(pairs, &value, cotangent, theta, scratch);
+            scratch.give(value);
+        });
     }
 
     /// Pulls the gradient of what [`embed`](Self::embed) made back to the points it was made from,

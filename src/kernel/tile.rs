@@ -115,6 +115,28 @@ pub(super) fn tile_by_pairs<T: Scalar>(
     scratch.give(points);
 }
 
+/// The VJP of a diagonal by that of tiles: every point is a block with itself.
+pub(super) fn diag_vjp_by_blocks<T: Scalar>(
+    features: &Features<'_, T>,
+    cotangent: &[T],
+    gradients: &mut FeatureGradients<T>,
+    mut tile_vjp: impl FnMut(&Pairs<'_, T>, &[T], &mut Scratch<T>),
+) {
+    let Some(embedding) = Embedding::again(features, gradients) else { return };
+    let mut scratch = Scratch::with_gradients(&embedding, &embedding);
+    for point in 0..cotangent.len() {
+        let block = point..point + 1;
+        let pairs = Pairs::new(&embedding.features, &embedding.features, block.clone(), block.clone(), true);
+        scratch.begin_block();
+        tile_vjp(&pairs, &cotangent[block.clone()], &mut scratch);
+        scratch.pull_back(&embedding, &embedding, block.clone(), block);
+    }
+    if let Some((x, y)) = scratch.into_gradients() {
+        gradients.merge(&x);
+        gradients.merge(&y);
+    }
+}
+
 /// What leaves share while a block is evaluated: buffers, squared distances and inner products that
 /// are computed once however many leaves ask, and the gradients that flow back through them.
 #[derive(Debug)]

@@ -99,7 +99,7 @@ impl<T: Scalar> Kernel<T> for Constant {
     }
 
     fn tile_vjp(&self, _: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], _: &mut Scratch<T>) {
-        theta[0] += sum(cotangent).to_f64();
+        theta[0] += sum(cotangent).as_f64();
     }
 
     fn vjp_reads_value(&self) -> bool {
@@ -107,6 +107,6 @@ impl<T: Scalar> Kernel<T> for Constant {
     }
 
     fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
-        theta[0] += sum(cotangent).to_f64();
+        theta[0] += sum(cotangent).as_f64();
     }
 }

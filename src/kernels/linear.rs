@@ -116,7 +116,7 @@ impl<T: Scalar> Kernel<T> for Linear {
         scratch: &mut Scratch<T>,
     ) {
         // dk/dσ² = xᵀy = k/σ²
-        theta[0] += dot(cotangent, value).to_f64() / self.variance();
+        theta[0] += dot(cotangent, value).as_f64() / self.variance();
         scratch.add_inner_product_gradient(pairs, |gradient| {
             elementwise::add_scaled(gradient, cotangent, self.scale());
         });
@@ -132,7 +132,7 @@ impl<T: Scalar> Kernel<T> for Linear {
         let points = features.points();
         for dim in 0..points.dim() {
             let x = points.column(dim);
-            let terms = x.iter().zip(cotangent).map(|(&x, &c)| x.to_f64() * x.to_f64() * c.to_f64());
+            let terms = x.iter().zip(cotangent).map(|(&x, &c)| x.as_f64() * x.as_f64() * c.as_f64());
             theta[0] += terms.sum::<f64>();
             if let Some(in_points) = gradients.at_mut(points) {
                 let twice = T::from_f64(2.0 * self.variance());

@@ -174,7 +174,7 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
         if let (Some(slope), Some(in_shape)) =
             (profile.shape_slope::<false>(zero, profile.value::<false>(zero)), theta.last_mut())
         {
-            *in_shape += (slope * sum(cotangent)).to_f64();
+            *in_shape += (slope * sum(cotangent)).as_f64();
         }
     }
 
@@ -356,12 +356,12 @@ pub(super) fn tile_vjp<T: Scalar, P: Profile<T>>(
     let scale = feature_scale(lengthscale);
     let (weighted, shape) = dispatch(SlopePass { profile, scale, squared: &mut squared, value, cotangent });
     if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
-        *first -= 2.0 / lengthscale.value() * weighted.to_f64();
+        *first -= 2.0 / lengthscale.value() * weighted.as_f64();
     }
     if profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some()
         && let Some(last) = theta.last_mut()
     {
-        *last += shape.to_f64();
+        *last += shape.as_f64();
     }
     scratch.add_squared_distance_gradient(pairs, |gradient| crate::simd::elementwise::add(gradient, &squared));
     scratch.give(squared);

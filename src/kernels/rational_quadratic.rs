@@ -106,7 +106,7 @@ pub struct RationalQuadraticProfile<T> {
 impl<T: Scalar> RationalQuadraticProfile<T> {
     // Where α or 1/(2α) would leave the range of T, the kernel has reached its limit long before.
     fn new(alpha: f64) -> Self {
-        let smallest = <T as num_traits::Float>::min_positive_value().to_f64();
+        let smallest = <T as num_traits::Float>::min_positive_value().as_f64();
         let alpha = alpha.clamp(smallest, 0.5 / smallest);
         Self { alpha: T::from_f64(alpha), half_inverse: T::from_f64(0.5 / alpha) }
     }

@@ -107,7 +107,7 @@ impl<T: Scalar> Kernel<T> for White {
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], _: &mut Scratch<T>) {
-        theta[0] += pairs.diagonal().map(|entry| cotangent[entry].to_f64()).sum::<f64>();
+        theta[0] += pairs.diagonal().map(|entry| cotangent[entry].as_f64()).sum::<f64>();
     }
 
     fn vjp_reads_value(&self) -> bool {
@@ -115,6 +115,6 @@ impl<T: Scalar> Kernel<T> for White {
     }
 
     fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
-        theta[0] += sum(cotangent).to_f64();
+        theta[0] += sum(cotangent).as_f64();
     }
 }

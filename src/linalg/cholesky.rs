@@ -75,7 +75,7 @@ impl<T: Scalar> Cholesky<T> {
 
     /// ln det(LLᵀ) = 2 Σᵢ ln Lᵢᵢ, summed in `f64`; 0 for an empty matrix.
     pub fn log_det(&self) -> f64 {
-        (0..self.dim()).map(|i| 2.0 * self.factor[(i, i)].to_f64().ln()).sum()
+        (0..self.dim()).map(|i| 2.0 * self.factor[(i, i)].as_f64().ln()).sum()
     }
 
     /// B becomes (LLᵀ)⁻¹B.
@@ -146,7 +146,7 @@ pub(crate) fn factorize<T: Scalar>(
 ) -> Result<f64> {
     let n = matrix.nrows();
     check_finite(matrix)?;
-    let mean_diagonal = (0..n).map(|i| matrix[(i, i)].to_f64()).sum::<f64>() / n.max(1) as f64;
+    let mean_diagonal = (0..n).map(|i| matrix[(i, i)].as_f64()).sum::<f64>() / n.max(1) as f64;
     let mut stack = MemBuffer::new(factor::cholesky_in_place_scratch::<T>(n, par, Default::default()));
     let mut failure = (0, 0.0);
     for amount in jitter.amounts::<T>(mean_diagonal)? {
@@ -181,7 +181,7 @@ fn copy_lower<T: Scalar>(mut out: MatMut<'_, T>, matrix: MatRef<'_, T>) {
 fn check_finite<T: Scalar>(matrix: MatRef<'_, T>) -> Result<()> {
     for col in 0..matrix.ncols() {
         for row in col..matrix.nrows() {
-            let value = matrix[(row, col)].to_f64();
+            let value = matrix[(row, col)].as_f64();
             if !value.is_finite() {
                 return Err(Error::NonFinite { what: "the matrix to factorise".to_owned(), row, col, value });
             }
@@ -212,13 +212,13 @@ mod tests {
                 assert_eq!(x.shape(), y.shape());
                 for j in 0..x.ncols() {
                     for i in 0..x.nrows() {
-                        let (x, y) = (x[(i, j)].to_f64(), y[(i, j)].to_f64());
+                        let (x, y) = (x[(i, j)].as_f64(), y[(i, j)].as_f64());
                         assert!((x - y).abs() < tolerance * (1.0 + y.abs()), "{x} against {y} at {n}");
                     }
                 }
             };
             close(l * l.transpose(), a.clone());
-            assert!((0..n).all(|j| (0..j).all(|i| l[(i, j)].to_f64() == 0.0)));
+            assert!((0..n).all(|j| (0..j).all(|i| l[(i, j)].as_f64() == 0.0)));
             let b = Mat::from_fn(n, 3, |i, j| T::from_f64((i + j) as f64 / 4.0));
             let mut x = b.clone();
             cholesky.solve_in_place(x.as_mut(), Par::Seq).unwrap();

@@ -73,7 +73,7 @@ impl Jitter {
                 if !(largest.is_finite() && largest >= 0.0) {
                     return refuse("the jitter's `largest`", largest, "must be finite and not negative");
                 }
-                let epsilon = T::epsilon().to_f64();
+                let epsilon = T::epsilon().as_f64();
                 let bound = largest * epsilon.sqrt();
                 let grown = std::iter::successors(Some(first * epsilon), |amount| Some(amount * growth));
                 let relative = std::iter::once(0.0).chain(grown.take_while(|&amount| amount <= bound));

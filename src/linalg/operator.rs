@@ -132,14 +132,14 @@ impl<T: Scalar> Diagonal<T> {
     /// [`Error::NonFinite`] for a NaN or an infinity; [`Error::NotPositiveDefinite`] with the first
     /// entry that is not positive.
     pub fn new(entries: Vec<T>) -> Result<Self> {
-        for (pivot, entry) in entries.iter().map(|&entry| Scalar::to_f64(entry)).enumerate() {
+        for (pivot, entry) in entries.iter().map(|&entry| Scalar::as_f64(entry)).enumerate() {
             if !entry.is_finite() {
                 let what = "the diagonal".to_owned();
                 return Err(Error::NonFinite { what, row: pivot, col: 0, value: entry });
             }
             if entry <= 0.0 {
                 let mean_diagonal =
-                    entries.iter().map(|&entry| Scalar::to_f64(entry)).sum::<f64>() / entries.len() as f64;
+                    entries.iter().map(|&entry| Scalar::as_f64(entry)).sum::<f64>() / entries.len() as f64;
                 return Err(Error::NotPositiveDefinite { pivot, jitter: 0.0, mean_diagonal });
             }
         }
@@ -181,7 +181,7 @@ impl<T: Scalar> Operator<T> for Diagonal<T> {
     }
 
     fn log_det(&self) -> f64 {
-        self.entries.iter().map(|&entry| Scalar::to_f64(entry).ln()).sum()
+        self.entries.iter().map(|&entry| Scalar::as_f64(entry).ln()).sum()
     }
 }
 

@@ -68,7 +68,7 @@ impl<T: Scalar> Mean<T> for ConstantMean {
     }
 
     fn vjp(&self, _: MatRef<'_, T>, cotangent: &[T], theta: &mut [f64]) {
-        theta[0] += cotangent.iter().map(|&c| c.to_f64()).sum::<f64>();
+        theta[0] += cotangent.iter().map(|&c| c.as_f64()).sum::<f64>();
     }
 
     fn points_vjp(&self, _: MatRef<'_, T>, _: &[T], _: MatMut<'_, T>) {}

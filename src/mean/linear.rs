@@ -140,10 +140,10 @@ impl<T: Scalar> Mean<T> for LinearMean {
     fn vjp(&self, x: MatRef<'_, T>, cotangent: &[T], theta: &mut [f64]) {
         let (weights, intercept) = theta.split_at_mut(self.weights().len());
         for (dim, slot) in weights.iter_mut().enumerate() {
-            *slot += cotangent.iter().enumerate().map(|(row, &c)| c.to_f64() * x[(row, dim)].to_f64()).sum::<f64>();
+            *slot += cotangent.iter().enumerate().map(|(row, &c)| c.as_f64() * x[(row, dim)].as_f64()).sum::<f64>();
         }
         if let Some(slot) = intercept.first_mut() {
-            *slot += cotangent.iter().map(|&c| c.to_f64()).sum::<f64>();
+            *slot += cotangent.iter().map(|&c| c.as_f64()).sum::<f64>();
         }
     }
 

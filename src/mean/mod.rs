@@ -67,7 +67,7 @@ dyn_clone::clone_trait_object!(MeanExpr);
 ///
 ///     fn vjp(&self, x: MatRef<'_, T>, cotangent: &[T], theta: &mut [f64]) {
 ///         for (row, c) in cotangent.iter().enumerate() {
-///             theta[0] += (*c * x[(row, 0)] * x[(row, 0)]).to_f64();
+///             theta[0] += (*c * x[(row, 0)] * x[(row, 0)]).as_f64();
 ///         }
 ///     }
 ///

@@ -120,10 +120,10 @@ pub(super) fn scale<T: Scalar>(mut out: MatMut<'_, T>, factor: T) {
 
 /// Σ a ∘ b, with the columns added up in `f64`.
 pub(super) fn inner<T: Scalar>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> f64 {
-    (0..a.ncols()).map(|col| crate::simd::dot(column(a, col), column(b, col)).to_f64()).sum()
+    (0..a.ncols()).map(|col| crate::simd::dot(column(a, col), column(b, col)).as_f64()).sum()
 }
 
 /// Σ a, with the columns added up in `f64`.
 pub(super) fn total<T: Scalar>(a: MatRef<'_, T>) -> f64 {
-    (0..a.ncols()).map(|col| crate::simd::sum(column(a, col)).to_f64()).sum()
+    (0..a.ncols()).map(|col| crate::simd::sum(column(a, col)).as_f64()).sum()
 }

@@ -47,7 +47,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let jitter = cholesky.jitter();
         let mut weights = residual.as_mat().to_owned();
         cholesky.half_solve_in_place(weights.as_mut(), self.par)?;
-        let fit = weights.col(0).squared_norm_l2().to_f64();
+        let fit = weights.col(0).squared_norm_l2().as_f64();
         cholesky.half_solve_transpose_in_place(weights.as_mut(), self.par)?;
         let density = -0.5 * (fit + cholesky.log_det() + n as f64 * std::f64::consts::TAU.ln());
 

@@ -208,7 +208,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     pub fn scalar(&self, var: Var) -> Result<f64> {
         let value = self.value(var)?;
         check_scalar("the variable", value.as_mat())?;
-        Ok(value.as_mat()[(0, 0)].to_f64())
+        Ok(value.as_mat()[(0, 0)].as_f64())
     }
 
     /// Rows and columns of a variable.

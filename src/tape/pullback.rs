@@ -32,7 +32,7 @@ impl<T: Scalar> Adjoints<T> {
     /// The gradient in a 1 × 1 parameter.
     pub fn scalar(&self, var: Var) -> Option<f64> {
         let matrix = self.get(var)?;
-        (super::shape(matrix) == (1, 1)).then(|| matrix[(0, 0)].to_f64())
+        (super::shape(matrix) == (1, 1)).then(|| matrix[(0, 0)].as_f64())
     }
 
     /// As [`get`](Self::get), but hands the matrix over.
@@ -129,7 +129,7 @@ impl<'r, 'a, T: Scalar> Pullback<'r, 'a, T> {
     /// Adds a number to the cotangent of a 1 × 1 operand.
     pub(super) fn give_scalar(&mut self, var: Var, amount: f64) {
         self.add(var, |mut out, accum| {
-            let before = if accum == Accum::Add { out[(0, 0)].to_f64() } else { 0.0 };
+            let before = if accum == Accum::Add { out[(0, 0)].as_f64() } else { 0.0 };
             out[(0, 0)] = T::from_f64(before + amount);
         });
     }

@@ -129,7 +129,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let operand = self.value(a)?;
         check_square("the operand of `trace`", operand.as_mat())?;
         let n = operand.as_mat().nrows();
-        let value = self.one_by_one((0..n).map(|i| operand.as_mat()[(i, i)].to_f64()).sum());
+        let value = self.one_by_one((0..n).map(|i| operand.as_mat()[(i, i)].as_f64()).sum());
         Ok(self.record(value, &[a], move |c, pull| {
             let c = take_scalar(c, pull);
             pull.add(a, |mut out, accum| {
@@ -173,7 +173,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let operand = self.value(l)?;
         check_square("the operand of `log_diagonal_sum`", operand.as_mat())?;
         let n = operand.as_mat().nrows();
-        let diagonal = || (0..n).map(|i| operand.as_mat()[(i, i)].to_f64());
+        let diagonal = || (0..n).map(|i| operand.as_mat()[(i, i)].as_f64());
         if let Some(pivot) = diagonal().position(|entry| entry == 0.0 || !entry.is_finite()) {
             let mean_diagonal = diagonal().sum::<f64>() / n as f64;
             return Err(Error::NotPositiveDefinite { pivot, jitter: 0.0, mean_diagonal });

@@ -65,7 +65,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
             value[(i, i)] += amount;
         }
         Ok(self.record(value, &[a, s], move |c, pull| {
-            pull.give_scalar(s, (0..c.nrows()).map(|i| c[(i, i)].to_f64()).sum());
+            pull.give_scalar(s, (0..c.nrows()).map(|i| c[(i, i)].as_f64()).sum());
             pull.give(a, c);
             Ok(())
         }))

@@ -30,7 +30,7 @@ pub(super) fn everything<T: Scalar>(
     results.push(("K(X, Z)", flat(&cross)));
     let mut diag = vec![T::from_f64(0.0); n];
     law.evaluated(diag_into(kernel, x, &mut diag))?;
-    results.push(("diag K(X, X)", diag.iter().map(|&value| value.to_f64()).collect()));
+    results.push(("diag K(X, X)", diag.iter().map(|&value| value.as_f64()).collect()));
     let mut product = Mat::zeros(n, columns);
     law.evaluated(matmul_into(kernel, x, z, v.as_ref(), product.as_mut(), par))?;
     results.push(("K(X, Z) V", flat(&product)));
@@ -54,7 +54,7 @@ pub(super) fn everything<T: Scalar>(
 }
 
 fn flat<T: Scalar>(matrix: &Mat<T>) -> Vec<f64> {
-    matrix.col_iter().flat_map(|column| column.iter().map(|&value| value.to_f64()).collect::<Vec<_>>()).collect()
+    matrix.col_iter().flat_map(|column| column.iter().map(|&value| value.as_f64()).collect::<Vec<_>>()).collect()
 }
 
 fn same(

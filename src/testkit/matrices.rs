@@ -54,16 +54,16 @@ pub fn symmetric<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, z: MatRef<
     for col in 0..gram.ncols() {
         for row in 0..col {
             let place = || format!("K(X, X)[{row}, {col}]");
-            law.close(place, gram[(row, col)].to_f64(), gram[(col, row)].to_f64(), 0.0)?;
+            law.close(place, gram[(row, col)].as_f64(), gram[(col, row)].as_f64(), 0.0)?;
         }
     }
     // The Gram matrix is mirrored, so that only two cross-covariances show an asymmetric kernel.
-    let tolerance = Rounding::new(law, kernel, x, z, T::epsilon().to_f64())?.of_sums();
+    let tolerance = Rounding::new(law, kernel, x, z, T::epsilon().as_f64())?.of_sums();
     let (forth, back) = (cross(law, kernel, x, z)?, cross(law, kernel, z, x)?);
     for col in 0..forth.ncols() {
         for row in 0..forth.nrows() {
             let place = || format!("K(X, Z)[{row}, {col}]");
-            law.close(place, forth[(row, col)].to_f64(), back[(col, row)].to_f64(), tolerance)?;
+            law.close(place, forth[(row, col)].as_f64(), back[(col, row)].as_f64(), tolerance)?;
         }
     }
     Ok(())
@@ -88,11 +88,11 @@ pub fn symmetric<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, z: MatRef<
 pub fn gram_is_cross<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
     let law = Law { name: "the Gram matrix is a cross-covariance", kernel };
     let (gram, cross) = (gram(law, kernel, x)?, cross(law, kernel, x, x)?);
-    let tolerance = Rounding::new(law, kernel, x, x, T::epsilon().to_f64())?.of_sums();
+    let tolerance = Rounding::new(law, kernel, x, x, T::epsilon().as_f64())?.of_sums();
     for col in 0..x.nrows() {
         for row in (0..x.nrows()).filter(|&row| row != col) {
             let place = || format!("K(X, X)[{row}, {col}]");
-            law.close(place, gram[(row, col)].to_f64(), cross[(row, col)].to_f64(), tolerance)?;
+            law.close(place, gram[(row, col)].as_f64(), cross[(row, col)].as_f64(), tolerance)?;
         }
     }
     Ok(())
@@ -116,9 +116,9 @@ pub fn gram_is_cross<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Che
 pub fn diag_is_gram_diagonal<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
     let law = Law { name: "the diagonal is that of the Gram matrix", kernel };
     let (gram, diag) = (gram(law, kernel, x)?, diag(law, kernel, x)?);
-    let tolerance = Rounding::new(law, kernel, x, x, T::epsilon().to_f64())?.of_sums();
+    let tolerance = Rounding::new(law, kernel, x, x, T::epsilon().as_f64())?.of_sums();
     for (row, &value) in diag.iter().enumerate() {
-        law.close(|| format!("point {row}"), value.to_f64(), gram[(row, row)].to_f64(), tolerance)?;
+        law.close(|| format!("point {row}"), value.as_f64(), gram[(row, row)].as_f64(), tolerance)?;
     }
     Ok(())
 }
@@ -142,12 +142,12 @@ pub fn diag_is_gram_diagonal<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>
 pub fn tile_is_pairwise<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, z: MatRef<'_, T>) -> Checked {
     let law = Law { name: "tiles agree with pairs", kernel };
     let cross = cross(law, kernel, x, z)?;
-    let rounding = Rounding::new(law, kernel, x, z, T::epsilon().to_f64())?;
+    let rounding = Rounding::new(law, kernel, x, z, T::epsilon().as_f64())?;
     for j in 0..z.nrows() {
         for i in 0..x.nrows() {
             let (x, z) = (row(x, i), row(z, j));
-            let expected = kernel.pairwise(&x, &z).to_f64();
-            law.close(|| format!("K(X, Z)[{i}, {j}]"), cross[(i, j)].to_f64(), expected, rounding.at(&x, &z))?;
+            let expected = kernel.pairwise(&x, &z).as_f64();
+            law.close(|| format!("K(X, Z)[{i}, {j}]"), cross[(i, j)].as_f64(), expected, rounding.at(&x, &z))?;
         }
     }
     Ok(())
@@ -171,7 +171,7 @@ pub fn tile_is_pairwise<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, z: 
 /// ```
 pub fn single_precision(kernel: &DynKernel, x: MatRef<'_, f32>, z: MatRef<'_, f32>) -> Checked {
     let law = Law { name: "single precision agrees with double", kernel };
-    let wide = |points: MatRef<'_, f32>| Mat::from_fn(points.nrows(), points.ncols(), |i, j| points[(i, j)].to_f64());
+    let wide = |points: MatRef<'_, f32>| Mat::from_fn(points.nrows(), points.ncols(), |i, j| points[(i, j)].as_f64());
     let (wide_x, wide_z) = (wide(x), wide(z));
     let (wide_x, wide_z) = (wide_x.as_ref(), wide_z.as_ref());
     let narrow = cross::<f32>(law, kernel, x, z)?;
@@ -180,14 +180,14 @@ pub fn single_precision(kernel: &DynKernel, x: MatRef<'_, f32>, z: MatRef<'_, f3
     for j in 0..z.nrows() {
         for i in 0..x.nrows() {
             let tolerance = rounding.at(&row(wide_x, i), &row(wide_z, j));
-            law.close(|| format!("K(X, Z)[{i}, {j}]"), narrow[(i, j)].to_f64(), exact[(i, j)], tolerance)?;
+            law.close(|| format!("K(X, Z)[{i}, {j}]"), narrow[(i, j)].as_f64(), exact[(i, j)], tolerance)?;
         }
     }
     let (narrow, exact) = (gram::<f32>(law, kernel, x)?, gram::<f64>(law, kernel, wide_x)?);
     for j in 0..x.nrows() {
         for i in 0..x.nrows() {
             let tolerance = rounding.at(&row(wide_x, i), &row(wide_x, j));
-            law.close(|| format!("K(X, X)[{i}, {j}]"), narrow[(i, j)].to_f64(), exact[(i, j)], tolerance)?;
+            law.close(|| format!("K(X, X)[{i}, {j}]"), narrow[(i, j)].as_f64(), exact[(i, j)], tolerance)?;
         }
     }
     Ok(())
@@ -251,11 +251,11 @@ pub fn stationary<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checke
     let moved = Mat::from_fn(x.nrows(), x.ncols(), |i, d| x[(i, d)] + T::from_f64(1.5 + d as f64));
     let moved = moved.as_ref();
     let (here, there) = (gram(law, kernel, x)?, gram(law, kernel, moved)?);
-    let rounding = Rounding::new(law, kernel, moved, moved, T::epsilon().to_f64())?;
+    let rounding = Rounding::new(law, kernel, moved, moved, T::epsilon().as_f64())?;
     for j in 0..x.nrows() {
         for i in 0..x.nrows() {
             let tolerance = rounding.at(&row(moved, i), &row(moved, j));
-            law.close(|| format!("K(X, X)[{i}, {j}]"), there[(i, j)].to_f64(), here[(i, j)].to_f64(), tolerance)?;
+            law.close(|| format!("K(X, X)[{i}, {j}]"), there[(i, j)].as_f64(), here[(i, j)].as_f64(), tolerance)?;
         }
     }
     Ok(())

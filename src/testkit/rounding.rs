@@ -36,13 +36,13 @@ impl<'k, T: Scalar> Rounding<'k, T> {
         let mut magnitude = 1.0f64;
         for col in 0..cross.ncols() {
             for row in 0..cross.nrows() {
-                magnitude = magnitude.max(cross[(row, col)].to_f64().abs());
+                magnitude = magnitude.max(cross[(row, col)].as_f64().abs());
             }
         }
         for points in [x, z] {
             let mut diag = vec![T::from_f64(0.0); points.nrows()];
             law.evaluated(diag_into(kernel, points, &mut diag))?;
-            magnitude = diag.iter().fold(magnitude, |magnitude, &value| magnitude.max(value.to_f64().abs()));
+            magnitude = diag.iter().fold(magnitude, |magnitude, &value| magnitude.max(value.as_f64().abs()));
         }
         Ok(Self { kernel, magnitude, unit: epsilon * (x.ncols() as f64 + OPERATIONS) })
     }
@@ -67,7 +67,7 @@ impl<'k, T: Scalar> Rounding<'k, T> {
                 for moved in [coordinate + coordinate * step, coordinate - coordinate * step] {
                     points[side][dim] = moved;
                     let change = self.kernel.pairwise(&points[0], &points[1]) - here;
-                    slope = slope.max((change / step).to_f64().abs());
+                    slope = slope.max((change / step).as_f64().abs());
                 }
                 points[side][dim] = coordinate;
                 sensitivity += slope;

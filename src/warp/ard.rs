@@ -151,7 +151,7 @@ pub(crate) fn divide_backward<T: Scalar>(
     let Some(in_made) = gradients.take(made) else { return };
     for (dim, &lengthscale) in lengthscales.iter().enumerate() {
         let terms = in_made.col_as_slice(dim).iter().zip(made.column(dim));
-        theta[dim] -= terms.map(|(&g, &f)| g.to_f64() * f.to_f64()).sum::<f64>() / lengthscale;
+        theta[dim] -= terms.map(|(&g, &f)| g.as_f64() * f.as_f64()).sum::<f64>() / lengthscale;
         if let Some(in_points) = gradients.at_mut(points) {
             let inverse = T::from_f64(1.0 / lengthscale);
             for (out, &g) in in_points.col_as_slice_mut(dim).iter_mut().zip(in_made.col_as_slice(dim)) {

@@ -47,7 +47,7 @@ pub(crate) fn embed_backward<T: Scalar>(
         for (row, &x) in points.column(dim).iter().enumerate() {
             // d(cos, sin)/dangle = (-sin, cos); the angle is 2π x/p up to whole turns.
             let in_angle = in_sin[row] * cos[row] - in_cos[row] * sin[row];
-            in_period -= in_angle.to_f64() * x.to_f64();
+            in_period -= in_angle.as_f64() * x.as_f64();
             if let Some(in_points) = &mut in_points {
                 in_points[(row, dim)] += in_angle * T::from_f64(std::f64::consts::TAU / p);
             }
