@@ -61,7 +61,7 @@ pub trait Scalar:
     fn lane_ln_1p<const FMA: bool>(self) -> Self;
 
     #[doc(hidden)]
-    fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [Self]) -> (usize, usize);
+    fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [&mut [Self]]) -> (usize, usize);
 
     #[doc(hidden)]
     fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self>;
@@ -98,7 +98,7 @@ macro_rules! scalar {
                 <$type>::ln_1p(self)
             }
 
-            fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [Self]) -> (usize, usize) {
+            fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [&mut [Self]]) -> (usize, usize) {
                 $transpose(layout, tile, out)
             }
 

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use faer::prelude::{Reborrow, ReborrowMut};
-use faer::{MatMut, MatRef, Par};
+use faer::{ColMut, MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
 use super::tile::{COLS, Pairs, ROWS, Scratch};
 use super::{Kernel, check_points};
 use crate::simd::prefetch::prefetch;
-use crate::simd::transpose::transpose;
+use crate::simd::transpose::transpose_into_lines;
 use crate::{Error, Result, Scalar};
 
 /// Blocks smaller than this are not worth a task of their own.
@@ -58,13 +58,11 @@ struct Job<'a, T: Scalar> {
 struct Workspace<T: Scalar> {
     scratch: Scratch<T>,
     tile: Vec<T>,
-    mirror: Vec<T>,
 }
 
 impl<T: Scalar> Workspace<T> {
     fn new(embedding: &Embedding<'_, T>) -> Self {
-        let tile = vec![T::from_f64(0.0); ROWS * COLS];
-        Self { scratch: Scratch::new(embedding, embedding), mirror: tile.clone(), tile }
+        Self { scratch: Scratch::new(embedding, embedding), tile: vec![T::from_f64(0.0); ROWS * COLS] }
     }
 }
 
@@ -79,13 +77,10 @@ impl<T: Scalar> Job<'_, T> {
                 let cols = points.start + first..points.start + last;
                 self.evaluate(rows, cols, workspace);
                 let (rows, width) = (n - first, last - first);
-                let Workspace { tile, mirror, .. } = &mut *workspace;
-                let tile = &mut tile[..rows * width];
+                let tile = &mut workspace.tile[..rows * width];
                 symmetrize(tile, rows, width);
-                let mirror = &mut mirror[..(rows - width) * width];
-                transpose(tile, rows, width, mirror);
                 write(tile, out.rb_mut().submatrix_mut(first, first, rows, width));
-                write(mirror, out.rb_mut().submatrix_mut(first, last, width, n - last));
+                write_mirrored(tile, rows, width, out.rb_mut().submatrix_mut(first, last, width, n - last));
             }
             return;
         }
@@ -152,11 +147,9 @@ impl<T: Scalar> Job<'_, T> {
                 prefetch(lower.rb().submatrix(row, col, height, width));
                 prefetch(upper.rb().submatrix(col, row, width, height));
                 self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
-                let Workspace { tile, mirror, .. } = &mut *workspace;
-                let (tile, mirror) = (&tile[..height * width], &mut mirror[..height * width]);
-                transpose(tile, height, 0, mirror);
+                let tile = &workspace.tile[..height * width];
                 write(tile, lower.rb_mut().submatrix_mut(row, col, height, width));
-                write(mirror, upper.rb_mut().submatrix_mut(col, row, width, height));
+                write_mirrored(tile, height, 0, upper.rb_mut().submatrix_mut(col, row, width, height));
             }
         }
     }
@@ -180,6 +173,20 @@ pub(super) fn write<T: Scalar>(tile: &[T], mut out: MatMut<'_, T>) {
         match column.try_as_col_major_mut() {
             Some(column) => column.as_slice_mut().copy_from_slice(values),
             None => values.iter().enumerate().for_each(|(row, &value)| out[(row, col)] = value),
+        }
+    }
+}
+
+/// Writes the transpose of a tile with so many rows, without the first `skip` of them.
+fn write_mirrored<T: Scalar>(tile: &[T], rows: usize, skip: usize, mut out: MatMut<'_, T>) {
+    if out.row_stride() == 1 {
+        let columns = out.col_iter_mut().filter_map(ColMut::try_as_col_major_mut).map(ColMut::as_slice_mut);
+        transpose_into_lines(tile, rows, skip, columns);
+        return;
+    }
+    for row in 0..out.ncols() {
+        for col in 0..out.nrows() {
+            out[(col, row)] = tile[skip + row + col * rows];
         }
     }
 }

@@ -6,36 +6,53 @@
 
 use crate::Scalar;
 
+/// Lines that are written at a time: as many as a tile has rows.
+const LINES: usize = 64;
+
 /// Writes the transpose of a tile with so many rows, without the first `skip` of them, into `out`:
 /// `out[col + cols · row] = tile[skip + row + rows · col]`.
 pub(crate) fn transpose<T: Scalar>(tile: &[T], rows: usize, skip: usize, out: &mut [T]) {
-    let layout = Layout { rows, skip, cols: tile.len() / rows.max(1) };
-    let (whole_rows, whole_cols) = T::transpose_blocks(layout, tile, out);
-    for col in 0..layout.cols {
-        let done = if col < whole_cols { whole_rows } else { 0 };
-        for row in done..rows - skip {
-            out[layout.target(row, col)] = tile[layout.source(row, col)];
+    if !out.is_empty() {
+        let cols = tile.len() / rows;
+        transpose_into_lines(tile, rows, skip, out.chunks_exact_mut(cols));
+    }
+}
+
+/// The same, each row of the tile into a line of its own. Lines are as long as the tile has columns.
+pub(crate) fn transpose_into_lines<'o, T: Scalar>(
+    tile: &[T],
+    rows: usize,
+    skip: usize,
+    mut out: impl Iterator<Item = &'o mut [T]>,
+) {
+    let cols = tile.len() / rows.max(1);
+    for first in (skip..rows).step_by(LINES) {
+        let lines = LINES.min(rows - first);
+        let mut group: [&mut [T]; LINES] =
+            std::array::from_fn(|line| if line < lines { out.next().unwrap_or_default() } else { &mut [] });
+        let layout = Layout { rows, first, cols };
+        let (whole_lines, whole_cols) = T::transpose_blocks(layout, tile, &mut group[..lines]);
+        for col in 0..cols {
+            let done = if col < whole_cols { whole_lines } else { 0 };
+            for line in done..lines {
+                group[line][col] = tile[layout.source(line, col)];
+            }
         }
     }
 }
 
-/// Where a tile and its transpose keep an entry; rows are counted after those that are skipped.
+/// Which rows of a tile become the lines of a group.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     rows: usize,
-    skip: usize,
+    first: usize,
     cols: usize,
 }
 
 impl Layout {
     #[inline(always)]
-    fn source(self, row: usize, col: usize) -> usize {
-        self.skip + row + col * self.rows
-    }
-
-    #[inline(always)]
-    fn target(self, row: usize, col: usize) -> usize {
-        col + row * self.cols
+    fn source(self, line: usize, col: usize) -> usize {
+        self.first + line + col * self.rows
     }
 }
 
@@ -104,14 +121,14 @@ mod avx {
         }
     }
 
-    struct Blocks<'a, T, const SIDE: usize> {
+    struct Blocks<'a, 'o, T, const SIDE: usize> {
         simd: V3,
         layout: Layout,
         tile: &'a [T],
-        out: &'a mut [T],
+        out: &'a mut [&'o mut [T]],
     }
 
-    impl<T: Copy + Default, const SIDE: usize> NullaryFnOnce for Blocks<'_, T, SIDE>
+    impl<T: Copy + Default, const SIDE: usize> NullaryFnOnce for Blocks<'_, '_, T, SIDE>
     where
         V3: Block<T, SIDE>,
     {
@@ -120,32 +137,32 @@ mod avx {
         #[inline(always)]
         fn call(self) -> (usize, usize) {
             let Self { simd, layout, tile, out } = self;
-            let whole_rows = (layout.rows - layout.skip) / SIDE * SIDE;
             let whole_cols = layout.cols / SIDE * SIDE;
-            for col in (0..whole_cols).step_by(SIDE) {
-                for row in (0..whole_rows).step_by(SIDE) {
-                    let mut lines = [[T::default(); SIDE]; SIDE];
-                    for (c, line) in lines.iter_mut().enumerate() {
-                        if let Some(source) = tile[layout.source(row, col + c)..].first_chunk() {
-                            *line = *source;
+            let (groups, _) = out.as_chunks_mut::<SIDE>();
+            for (group, lines) in groups.iter_mut().enumerate() {
+                for col in (0..whole_cols).step_by(SIDE) {
+                    let mut block = [[T::default(); SIDE]; SIDE];
+                    for (c, column) in block.iter_mut().enumerate() {
+                        if let Some(source) = tile[layout.source(group * SIDE, col + c)..].first_chunk() {
+                            *column = *source;
                         }
                     }
-                    let lines = simd.transpose(lines);
-                    for (r, line) in lines.iter().enumerate() {
-                        if let Some(target) = out[layout.target(row + r, col)..].first_chunk_mut() {
-                            *target = *line;
+                    let block = simd.transpose(block);
+                    for (line, values) in lines.iter_mut().zip(&block) {
+                        if let Some(target) = line[col..].first_chunk_mut() {
+                            *target = *values;
                         }
                     }
                 }
             }
-            (whole_rows, whole_cols)
+            (groups.len() * SIDE, whole_cols)
         }
     }
 
     pub(super) fn transpose_blocks<T: Copy + Default, const SIDE: usize>(
         layout: Layout,
         tile: &[T],
-        out: &mut [T],
+        out: &mut [&mut [T]],
     ) -> (usize, usize)
     where
         V3: Block<T, SIDE>,
@@ -157,10 +174,10 @@ mod avx {
     }
 }
 
-/// Transposes whole blocks and returns how many rows and columns are done.
+/// Transposes whole blocks and returns how many lines and columns are done.
 macro_rules! transpose_blocks {
     ($name:ident, $type:ty, $side:literal) => {
-        pub(crate) fn $name(layout: Layout, tile: &[$type], out: &mut [$type]) -> (usize, usize) {
+        pub(crate) fn $name(layout: Layout, tile: &[$type], out: &mut [&mut [$type]]) -> (usize, usize) {
             #[cfg(target_arch = "x86_64")]
             return avx::transpose_blocks::<$type, $side>(layout, tile, out);
             #[cfg(not(target_arch = "x86_64"))]
