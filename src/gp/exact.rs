@@ -4,12 +4,13 @@ use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
 use super::posterior::Posterior;
+use super::settings::model_settings;
 use super::terms::{gather, prior_mean};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
 use crate::linalg::{Cholesky, Jitter};
-use crate::mean::{AnyMean, DynMean, Mean, MeanExpr, Zero};
+use crate::mean::{DynMean, Mean, MeanExpr, Zero};
 use crate::optim::{Minimizer, Minimum, fit};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::tape::{Tape, Var};
@@ -69,6 +70,8 @@ pub struct ExactGp<K = DynKernel> {
 }
 
 impl<K: Expr + Clone> ExactGp<K> {
+    model_settings!(K);
+
     /// A process of zero mean with this kernel, seen with noise of variance 1.
     pub fn new(kernel: K) -> Self {
         Self {
@@ -89,40 +92,6 @@ impl<K: Expr + Clone> ExactGp<K> {
     pub fn with_noise(mut self, variance: f64) -> Result<Self> {
         self.likelihood = Gaussian::try_new(variance)?;
         Ok(self)
-    }
-
-    /// The same with a mean function.
-    #[must_use]
-    pub fn with_mean(mut self, mean: impl AnyMean + 'static) -> Self {
-        self.mean = DynMean::new(mean);
-        self
-    }
-
-    /// The same with another jitter policy.
-    #[must_use]
-    pub fn with_jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
-        self
-    }
-
-    /// The same with another parallelism; by default, all threads of the rayon pool.
-    #[must_use]
-    pub fn with_par(mut self, par: Par) -> Self {
-        self.par = par;
-        self
-    }
-
-    /// The same, accepting kernels that are not guaranteed positive semi-definite. The factorisation
-    /// may then fail.
-    #[must_use]
-    pub fn allow_indefinite(mut self) -> Self {
-        self.allow_indefinite = true;
-        self
-    }
-
-    /// The kernel.
-    pub fn kernel(&self) -> &K {
-        &self.kernel
     }
 
     /// The likelihood, which holds the noise variance.

@@ -7,6 +7,7 @@
 mod checks;
 mod exact;
 mod posterior;
+mod settings;
 mod svgp;
 mod terms;
 mod variational;

@@ -8,6 +8,7 @@ use rand::Rng;
 
 use super::checks::{check_data, check_psd};
 use super::posterior::Posterior;
+use super::settings::model_settings;
 use super::terms::{expected_log_likelihood, gather, parameter_column, prior_mean};
 use super::variational::Variational;
 use crate::inducing::InducingPoints;
@@ -15,7 +16,7 @@ use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::{Gaussian, Likelihood};
 use crate::linalg::{Cholesky, Jitter};
-use crate::mean::{AnyMean, DynMean, MeanExpr, Zero};
+use crate::mean::{DynMean, MeanExpr, Zero};
 use crate::optim::{Batch, History, Minimizer, Minimum, Progress, Train, fit};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::tape::{Pool, Tape, Var};
@@ -100,6 +101,8 @@ pub struct Svgp<K = DynKernel> {
 }
 
 impl<K: Expr + Clone> Svgp<K> {
+    model_settings!(K);
+
     /// A process of zero mean with this kernel and these inducing inputs, one a row, seen with
     /// Gaussian noise of variance 1; q is the prior.
     ///
@@ -129,13 +132,6 @@ impl<K: Expr + Clone> Svgp<K> {
         self
     }
 
-    /// The same with a mean function.
-    #[must_use]
-    pub fn with_mean(mut self, mean: impl AnyMean + 'static) -> Self {
-        self.mean = DynMean::new(mean);
-        self
-    }
-
     /// The same with a variational distribution.
     ///
     /// # Errors
@@ -148,33 +144,6 @@ impl<K: Expr + Clone> Svgp<K> {
         }
         self.variational = variational;
         Ok(self)
-    }
-
-    /// The same with another jitter policy.
-    #[must_use]
-    pub fn with_jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
-        self
-    }
-
-    /// The same with another parallelism; by default, all threads of the rayon pool.
-    #[must_use]
-    pub fn with_par(mut self, par: Par) -> Self {
-        self.par = par;
-        self
-    }
-
-    /// The same, accepting kernels that are not guaranteed positive semi-definite. The factorisation
-    /// may then fail.
-    #[must_use]
-    pub fn allow_indefinite(mut self) -> Self {
-        self.allow_indefinite = true;
-        self
-    }
-
-    /// The kernel.
-    pub fn kernel(&self) -> &K {
-        &self.kernel
     }
 
     /// The likelihood.

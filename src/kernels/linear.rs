@@ -1,9 +1,10 @@
 //! The linear kernel.
 
+use super::variance::variance_kernel;
+use crate::Scalar;
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
-use crate::params::{Constraint, Parameter};
+use crate::params::Parameter;
 use crate::simd::{dot, elementwise};
-use crate::{Result, Scalar, kernel_ops, parameterized};
 
 /// The linear kernel: Bayesian linear regression without intercept.
 ///
@@ -41,34 +42,9 @@ pub struct Linear {
     variance: Parameter,
 }
 
-parameterized!(Linear as "linear", parameters: [variance]);
-kernel_ops!(Linear);
+variance_kernel!(Linear as "linear");
 
 impl Linear {
-    /// The kernel with a variance.
-    ///
-    /// # Panics
-    ///
-    /// If the variance is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(variance: f64) -> Self {
-        crate::error::literal(Self::try_new(variance))
-    }
-
-    /// The kernel with a variance.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the variance is not positive and finite.
-    pub fn try_new(variance: f64) -> Result<Self> {
-        Ok(Self { variance: Parameter::new("variance", variance, Constraint::Positive)? })
-    }
-
-    /// The variance σ².
-    pub fn variance(&self) -> f64 {
-        self.variance.value()
-    }
-
     fn scale<T: Scalar>(&self) -> T {
         T::from_f64(self.variance())
     }

@@ -8,6 +8,7 @@ mod radial;
 mod rational_quadratic;
 mod rbf;
 pub mod registry;
+mod variance;
 mod white;
 
 pub use constant::Constant;

@@ -1,9 +1,10 @@
 //! White noise.
 
+use super::variance::variance_kernel;
+use crate::Scalar;
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
-use crate::params::{Constraint, Parameter};
+use crate::params::Parameter;
 use crate::simd::sum;
-use crate::{Result, Scalar, kernel_ops, parameterized};
 
 /// White noise: independent from point to point.
 ///
@@ -46,34 +47,7 @@ pub struct White {
     variance: Parameter,
 }
 
-parameterized!(White as "white", parameters: [variance]);
-kernel_ops!(White);
-
-impl White {
-    /// The kernel with a variance.
-    ///
-    /// # Panics
-    ///
-    /// If the variance is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(variance: f64) -> Self {
-        crate::error::literal(Self::try_new(variance))
-    }
-
-    /// The kernel with a variance.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the variance is not positive and finite.
-    pub fn try_new(variance: f64) -> Result<Self> {
-        Ok(Self { variance: Parameter::new("variance", variance, Constraint::Positive)? })
-    }
-
-    /// The variance σ².
-    pub fn variance(&self) -> f64 {
-        self.variance.value()
-    }
-}
+variance_kernel!(White as "white");
 
 impl Expr for White {
     fn psd(&self) -> Psd {

@@ -1,0 +1,43 @@
+//! What all models can be told.
+
+/// The builder methods that every model has, for a struct with the fields `kernel`, `mean`,
+/// `jitter`, `par` and `allow_indefinite`.
+macro_rules! model_settings {
+    ($kernel:ty) => {
+        /// The same with a mean function.
+        #[must_use]
+        pub fn with_mean(mut self, mean: impl crate::mean::AnyMean + 'static) -> Self {
+            self.mean = crate::mean::DynMean::new(mean);
+            self
+        }
+
+        /// The same with another jitter policy.
+        #[must_use]
+        pub fn with_jitter(mut self, jitter: crate::linalg::Jitter) -> Self {
+            self.jitter = jitter;
+            self
+        }
+
+        /// The same with another parallelism; by default, all threads of the rayon pool.
+        #[must_use]
+        pub fn with_par(mut self, par: faer::Par) -> Self {
+            self.par = par;
+            self
+        }
+
+        /// The same, accepting kernels that are not guaranteed positive semi-definite. The
+        /// factorisation may then fail.
+        #[must_use]
+        pub fn allow_indefinite(mut self) -> Self {
+            self.allow_indefinite = true;
+            self
+        }
+
+        /// The kernel.
+        pub fn kernel(&self) -> &$kernel {
+            &self.kernel
+        }
+    };
+}
+
+pub(super) use model_settings;
