@@ -40,6 +40,27 @@ pub struct Prediction<T> {
 ///
 /// From [`ExactGp::condition`](super::ExactGp::condition) or
 /// [`Svgp::posterior`](super::Svgp::posterior).
+///
+/// # Examples
+///
+/// One observation y = 3 of a process of variance 1, with noise of variance 0.5: at the same place the
+/// mean is y/(1 + 0.5) and the variance 1 − 1/(1 + 0.5).
+///
+/// ```
+/// use mercer::gp::ExactGp;
+/// use mercer::prelude::*;
+///
+/// let x = mat![[2.0]];
+/// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.5)?;
+/// let posterior = gp.condition(x.as_ref(), &[3.0])?;
+///
+/// let latent = posterior.predict(x.as_ref())?;
+/// assert!((latent.mean[0] - 2.0f64).abs() < 1e-15);
+/// assert!((latent.variance[0] - 1.0f64 / 3.0).abs() < 1e-15);
+/// let seen = posterior.predict_observations(x.as_ref())?;
+/// assert!((seen.variance[0] - (1.0f64 / 3.0 + 0.5)).abs() < 1e-15);
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Posterior<'a, T: Scalar> {
     pub(super) kernel: &'a dyn Kernel<T>,
