@@ -83,7 +83,9 @@ pub fn gram_vjp<T: Scalar>(
     }
     let embedding = Embedding::new(kernel, Points::new(x).with_gradient(wanted.x));
     let job = Job { kernel, x: &embedding, z: &embedding, same_set: true };
-    let (mut theta, gradients) = job.run(lower_blocks(n), par, |block, out| symmetric_cotangent(cotangent, block, out));
+    let (mut theta, gradients) = job.run(lower_blocks(n), par, |block, out, scratch| {
+        symmetric_cotangent(cotangent, block, out, scratch);
+    });
     let x = gradients.and_then(|(mut x, z)| {
         x.merge(&z);
         finish(kernel, &embedding, x, &mut theta)
@@ -123,7 +125,7 @@ pub fn cross_vjp<T: Scalar>(
         let found = (cotangent.nrows(), cotangent.ncols());
         return Err(Error::shape("the cotangent", format!("{} x {}", shape.0, shape.1), found));
     }
-    rectangle_vjp(kernel, x, z, wanted, par, |block, out| copy_block(cotangent, block, out))
+    rectangle_vjp(kernel, x, z, wanted, par, |block, out, _| copy_block(cotangent, block, out))
 }
 
 /// Gradients of Σ W ∘ (K(X, Z) V), for a matrix W of cotangents in the shape of the product,
@@ -163,7 +165,7 @@ pub fn matmul_vjp<T: Scalar>(
         let expected = format!("{} x {}", x.nrows(), v.ncols());
         return Err(Error::shape("the cotangent", expected, (cotangent.nrows(), cotangent.ncols())));
     }
-    rectangle_vjp(kernel, x, z, wanted, par, |block, out| {
+    rectangle_vjp(kernel, x, z, wanted, par, |block, out, _| {
         let (rows, cols) = (block.rows.len(), block.cols.len());
         faer::linalg::matmul::matmul(
             faer::MatMut::from_column_major_slice_mut(out, rows, cols),
@@ -218,7 +220,7 @@ fn rectangle_vjp<T: Scalar>(
     z: MatRef<'_, T>,
     wanted: Wanted,
     par: Par,
-    cotangent: impl Fn(&Block, &mut [T]) + Sync,
+    cotangent: impl Fn(&Block, &mut [T], &mut Scratch<T>) + Sync,
 ) -> Result<Gradients<T>> {
     check_differentiable(kernel)?;
     check_points(kernel, "x", x.nrows(), x.ncols())?;
@@ -295,7 +297,7 @@ fn copy_block<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mut [T]) {
 }
 
 /// The cotangent of a block on or below the diagonal: of each entry, plus that of its mirror image.
-fn symmetric_cotangent<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mut [T]) {
+fn symmetric_cotangent<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mut [T], scratch: &mut Scratch<T>) {
     copy_block(matrix, block, out);
     let first = block.mirrored.max(block.rows.start);
     if first >= block.rows.end {
@@ -303,13 +305,15 @@ fn symmetric_cotangent<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mu
     }
     let (height, width) = (block.rows.end - first, block.cols.len());
     let image = Block { rows: block.cols.clone(), cols: first..block.rows.end, mirrored: usize::MAX };
-    let (mut above, mut mirrored) = (vec![T::from_f64(0.0); height * width], vec![T::from_f64(0.0); height * width]);
+    let (mut above, mut mirrored) = (scratch.take(height * width), scratch.take(height * width));
     copy_block(matrix, &image, &mut above);
     transpose(&above, width, 0, &mut mirrored);
     let skipped = first - block.rows.start;
     for (column, mirrored) in out.chunks_exact_mut(block.rows.len()).zip(mirrored.chunks_exact(height)) {
         add(&mut column[skipped..], mirrored);
     }
+    scratch.give(above);
+    scratch.give(mirrored);
 }
 
 struct Job<'a, T: Scalar> {
@@ -326,7 +330,7 @@ impl<T: Scalar> Job<'_, T> {
         &self,
         blocks: Vec<Block>,
         par: Par,
-        cotangent: impl Fn(&Block, &mut [T]) + Sync,
+        cotangent: impl Fn(&Block, &mut [T], &mut Scratch<T>) + Sync,
     ) -> (Vec<f64>, Option<BothGradients<T>>) {
         let parts = (blocks.len() / 32).clamp(1, PARTS);
         let part = |index: usize| {
@@ -352,7 +356,11 @@ impl<T: Scalar> Job<'_, T> {
         (theta, gradients)
     }
 
-    fn part(&self, blocks: &[Block], cotangent: &impl Fn(&Block, &mut [T])) -> (Vec<f64>, Option<BothGradients<T>>) {
+    fn part(
+        &self,
+        blocks: &[Block],
+        cotangent: &impl Fn(&Block, &mut [T], &mut Scratch<T>),
+    ) -> (Vec<f64>, Option<BothGradients<T>>) {
         let mut theta = vec![0.0; self.kernel.num_params()];
         let mut scratch = Scratch::with_gradients(self.x, self.z);
         let zero = T::from_f64(0.0);
@@ -362,7 +370,7 @@ impl<T: Scalar> Job<'_, T> {
             let pairs = Pairs::new(&self.x.features, &self.z.features, rows.clone(), cols.clone(), self.same_set);
             let (value, weights) = (&mut value[..pairs.len()], &mut weights[..pairs.len()]);
             scratch.begin_block();
-            cotangent(block, weights);
+            cotangent(block, weights, &mut scratch);
             if self.kernel.vjp_reads_value() {
                 self.kernel.tile(&pairs, value, &mut scratch);
             }
