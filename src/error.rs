@@ -39,6 +39,17 @@ pub enum Error {
         nearest: Vec<String>,
     },
 
+    /// A mistake in the text of an expression.
+    #[error("column {column}: {reason}, in `{text}`")]
+    Parse {
+        /// The whole text.
+        text: String,
+        /// Where the mistake is, in characters from 1.
+        column: usize,
+        /// What was expected and what was found, or why the value was refused.
+        reason: String,
+    },
+
     /// An array whose shape does not fit.
     #[error("{what} has shape {found:?}, but {expected} was expected")]
     Shape {
@@ -164,6 +175,11 @@ impl Error {
     /// An [`Error::Shape`].
     pub(crate) fn shape(what: &str, expected: impl Into<String>, found: (usize, usize)) -> Self {
         Self::Shape { what: what.to_owned(), expected: expected.into(), found }
+    }
+
+    /// An [`Error::Parse`], after so many characters.
+    pub(crate) fn parse(text: &str, start: usize, reason: String) -> Self {
+        Self::Parse { text: text.to_owned(), column: start + 1, reason }
     }
 
     /// An [`Error::Setting`].

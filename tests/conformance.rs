@@ -146,6 +146,13 @@ fn a_hundred_dimensions() {
 }
 
 #[test]
+fn text_is_read_back() {
+    for (name, kernel) in registry::all() {
+        obeyed(name, 0, expressions::reads_back(&kernel));
+    }
+}
+
+#[test]
 fn the_registry_is_complete() {
     let mut names = Vec::new();
     fn collect(expr: &dyn Expr, names: &mut Vec<String>) {
@@ -159,7 +166,7 @@ fn the_registry_is_complete() {
         include_str!("../src/warp/mod.rs").replace("mod select;", "mod on;").leak(),
     ];
     // Modules that other kernels are made with.
-    let helpers = ["radial", "variance", "registry", "parts", "circle", "warped"];
+    let helpers = ["radial", "variance", "registry", "parts", "transformed", "circle", "warped"];
     for line in sources.iter().flat_map(|source| source.lines()) {
         let module = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ").strip_prefix("mod ");
         let Some(module) = module.map(|module| module.trim_end_matches(';')) else { continue };

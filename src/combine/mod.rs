@@ -1,16 +1,24 @@
 //! Kernels made of kernels.
 
+mod exp;
+mod log;
 mod neg;
 mod parts;
+mod power;
 mod product;
 mod scaled;
 mod sum;
+mod transformed;
 
+pub use exp::{Exp, Exponential};
+pub use log::{Log, Logarithm};
 pub use neg::Neg;
 pub use parts::{KernelParts, Parts};
+pub use power::{Power, ToPower};
 pub use product::Product;
 pub use scaled::Scaled;
 pub use sum::Sum;
+pub use transformed::{Transform, Transformed};
 
 use crate::Scalar;
 use crate::kernel::{Kernel, Pairs, Scratch};

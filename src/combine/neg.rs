@@ -83,7 +83,7 @@ impl<K: Expr + Clone> Expr for Neg<K> {
     }
 
     fn precedence(&self) -> Precedence {
-        Precedence::Product
+        Precedence::Negation
     }
 }
 

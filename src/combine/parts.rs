@@ -2,10 +2,10 @@
 
 use std::fmt::Debug;
 
-use crate::Scalar;
 use crate::kernel::dynamic::DynKernel;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Points, split_theta};
+use crate::kernel::{Arguments, Expr, FeatureGradients, Features, Kernel, Points, split_theta};
 use crate::params::{Label, Visitor, VisitorMut};
+use crate::{Result, Scalar};
 
 /// The kernels that a [`Sum`](super::Sum) or a [`Product`](super::Product) is made of: a pair
 /// `(A, B)`, or a `Vec<DynKernel>`.
@@ -77,6 +77,15 @@ impl<T: Scalar> KernelParts<T> for Vec<DynKernel> {
     fn kernels(&self) -> impl ExactSizeIterator<Item = &dyn Kernel<T>> {
         self.iter().map(|part| part as &dyn Kernel<T>)
     }
+}
+
+/// The kernels in a call like `sum(a, b, …)`.
+pub(super) fn construct(arguments: &mut Arguments<'_>) -> Result<Vec<DynKernel>> {
+    let mut parts = Vec::new();
+    while let Some(part) = arguments.take_optional("kernel")? {
+        parts.push(part);
+    }
+    Ok(parts)
 }
 
 /// The features of every part, for the same points.

@@ -4,10 +4,12 @@ use std::fmt;
 
 use super::parts::{self, KernelParts, Parts, each_with_theta};
 use crate::kernel::dynamic::DynKernel;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::kernel::{
+    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, text,
+};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::multiply;
-use crate::{Scalar, kernel_ops};
+use crate::{Error, Result, Scalar, kernel_ops};
 
 /// The product of kernels: `Product<(A, B)>` is what `a * b` makes, `Product<Vec<DynKernel>>` is a
 /// flat product of any number, built at run time.
@@ -83,6 +85,12 @@ impl<P> Product<P> {
     }
 }
 
+impl Construct for Product<Vec<DynKernel>> {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        Self::flat(parts::construct(arguments)?).ok_or_else(|| Error::Empty { what: "the product".to_owned() })
+    }
+}
+
 impl<P: Parts> Parameterized for Product<P> {
     fn name(&self) -> &str {
         "product"
@@ -115,8 +123,12 @@ impl<P: Parts> Expr for Product<P> {
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, factor) in self.children().into_iter().enumerate() {
-            let (separator, binding) = if index == 0 { ("", Precedence::Product) } else { (" * ", Precedence::Call) };
+        let factors = self.children();
+        if let [only] = factors[..] {
+            return write!(f, "product({})", text(only));
+        }
+        for (index, factor) in factors.into_iter().enumerate() {
+            let (separator, binding) = if index == 0 { ("", Precedence::Product) } else { (" * ", Precedence::Power) };
             write!(f, "{separator}{}", Text::within(factor, binding))?;
         }
         Ok(())

@@ -112,7 +112,7 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} * {}", Number(self.factor()), Text::within(&self.kernel, Precedence::Call))
+        write!(f, "{} * {}", Number(self.factor()), Text::within(&self.kernel, Precedence::Power))
     }
 
     fn precedence(&self) -> Precedence {

@@ -4,10 +4,12 @@ use std::fmt;
 
 use super::parts::{self, KernelParts, Parts, each_with_theta};
 use crate::kernel::dynamic::DynKernel;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::kernel::{
+    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, text,
+};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
-use crate::{Scalar, kernel_ops};
+use crate::{Error, Result, Scalar, kernel_ops};
 
 /// The sum of kernels: `Sum<(A, B)>` is what `a + b` makes, `Sum<Vec<DynKernel>>` is a flat sum of
 /// any number, built at run time.
@@ -83,6 +85,12 @@ impl<P> Sum<P> {
     }
 }
 
+impl Construct for Sum<Vec<DynKernel>> {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        Self::flat(parts::construct(arguments)?).ok_or_else(|| Error::Empty { what: "the sum".to_owned() })
+    }
+}
+
 impl<P: Parts> Parameterized for Sum<P> {
     fn name(&self) -> &str {
         "sum"
@@ -115,15 +123,17 @@ impl<P: Parts> Expr for Sum<P> {
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, term) in self.children().into_iter().enumerate() {
-            if index == 0 {
-                write!(f, "{}", Text::within(term, Precedence::Sum))?;
-                continue;
-            }
-            let text = Text::within(term, Precedence::Product).to_string();
-            match text.strip_prefix('-') {
-                Some(positive) => write!(f, " - {positive}")?,
-                None => write!(f, " + {text}")?,
+        let terms = self.children();
+        // Without an operator to show that it is there, a sum of one is written as a call.
+        if let [only] = terms[..] {
+            return write!(f, "sum({})", text(only));
+        }
+        for (index, term) in terms.into_iter().enumerate() {
+            let inner = (index > 0 && term.name() == "neg").then(|| term.children());
+            match inner.as_deref() {
+                Some(&[inner]) => write!(f, " - {}", Text::within(inner, Precedence::Product))?,
+                _ if index == 0 => write!(f, "{}", Text::within(term, Precedence::Sum))?,
+                _ => write!(f, " + {}", Text::within(term, Precedence::Product))?,
             }
         }
         Ok(())

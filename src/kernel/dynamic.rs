@@ -146,6 +146,10 @@ impl Expr for DynKernel {
         self.0.check_dim(dim)
     }
 
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        self.0.settings()
+    }
+
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.write_text(f)
     }

@@ -24,7 +24,8 @@ pub use gram::gram_into;
 pub use psd::Psd;
 pub(crate) use text::List;
 pub(crate) use text::Number;
-pub use text::{Precedence, Text, text};
+pub(crate) use text::constructor;
+pub use text::{Argument, Arguments, Construct, Constructor, FromArgument, Precedence, Text, register, text};
 pub use tile::{Pairs, Scratch};
 pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 
@@ -66,8 +67,14 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         self.children().iter().try_for_each(|child| child.check_dim(dim))
     }
 
+    /// What the expression needs beside its parameters and children to be built again, as names and
+    /// texts: `("degree", "3")`.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// Writes the expression as text; [`text()`] and `Display` call it. The default writes
-    /// `name(parameter=value, …)`, which suits leaves.
+    /// `name(child, …, setting=…, parameter=value, …)`.
     ///
     /// # Errors
     ///

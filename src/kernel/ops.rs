@@ -1,7 +1,7 @@
 //! `+`, `-` and `*` on kernels, and kernels from kernels.
 
 use super::dynamic::{AnyKernel, DynKernel};
-use crate::combine::{Neg, Product, Scaled, Sum};
+use crate::combine::{Exp, Log, Neg, Power, Product, Scaled, Sum};
 use crate::kernels::Constant;
 use crate::warp::{Ard, Select, Warped};
 
@@ -64,6 +64,26 @@ pub trait Compose: AnyKernel + Sized + 'static {
     #[track_caller]
     fn scaled(self, factor: f64) -> Scaled<Self> {
         Scaled::new(factor, self)
+    }
+
+    /// The kernel to an integer power.
+    ///
+    /// # Panics
+    ///
+    /// If the degree is beyond 1000: see [`Power::try_new`].
+    #[track_caller]
+    fn pow(self, degree: u32) -> Power<Self> {
+        Power::new(self, degree)
+    }
+
+    /// The exponential of the kernel.
+    fn exp(self) -> Exp<Self> {
+        Exp::new(self)
+    }
+
+    /// The logarithm of the kernel; not a covariance in general.
+    fn log(self) -> Log<Self> {
+        Log::new(self)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
 use crate::params::{Constraint, Parameter};
 use crate::simd::sum;
-use crate::{Result, Scalar, kernel_ops, parameterized};
+use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
 /// The constant kernel: an unknown offset. What a number becomes in `k + 0.5`.
 ///
@@ -42,6 +42,7 @@ pub struct Constant {
 
 parameterized!(Constant as "constant", parameters: [value]);
 kernel_ops!(Constant);
+construct!(Constant: try_new(value: f64));
 
 impl Constant {
     /// The kernel with a value.

@@ -6,7 +6,7 @@ use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::warp::ard::{divide, divide_backward};
 use crate::warp::circle;
-use crate::{Result, Scalar, kernel_ops, parameterized};
+use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
 /// The periodic kernel: a squared exponential on the circle, in each dimension.
 ///
@@ -61,6 +61,7 @@ pub struct Periodic {
 
 parameterized!(Periodic as "periodic", parameters: [lengthscale, period]);
 kernel_ops!(Periodic);
+construct!(Periodic: try_new(lengthscale: OneOrEach, period: OneOrEach));
 
 impl Periodic {
     /// The kernel with one lengthscale and period, or one of them for each dimension.

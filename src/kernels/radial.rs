@@ -372,6 +372,7 @@ macro_rules! radial_kernel {
     ($type:ident as $name:literal, $profile:ident) => {
         crate::parameterized!($type as $name, parameters: [lengthscale]);
         crate::kernel_ops!($type);
+        crate::construct!($type: try_new(lengthscale: crate::params::OneOrEach));
 
         impl $type {
             /// The kernel with one lengthscale, or one for each dimension.

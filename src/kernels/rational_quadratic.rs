@@ -2,7 +2,7 @@
 
 use super::{Profile, Radial};
 use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
-use crate::{Result, Scalar, kernel_ops, parameterized};
+use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
 /// The rational quadratic kernel: a scale mixture of squared exponentials.
 ///
@@ -43,6 +43,7 @@ pub struct RationalQuadratic {
 
 parameterized!(RationalQuadratic as "rational_quadratic", parameters: [lengthscale, alpha]);
 kernel_ops!(RationalQuadratic);
+construct!(RationalQuadratic: try_new(lengthscale: OneOrEach, alpha: f64));
 
 impl RationalQuadratic {
     /// The kernel with one lengthscale, or one for each dimension, and a mixture parameter.

@@ -5,6 +5,7 @@ macro_rules! variance_kernel {
     ($type:ident as $name:literal) => {
         crate::parameterized!($type as $name, parameters: [variance]);
         crate::kernel_ops!($type);
+        crate::construct!($type: try_new(variance: f64));
 
         impl $type {
             /// The kernel with a variance.

@@ -17,7 +17,7 @@ mod per_dimension;
 pub use constraint::Constraint;
 pub use ext::{Entry, ParameterizedExt};
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
-pub(crate) use path::is_associative;
+pub(crate) use path::{is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};
 
 /// How a parent refers to a child in a path.

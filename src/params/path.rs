@@ -101,7 +101,7 @@ pub(super) fn walk_mut<P: Parameterized + ?Sized>(root: &mut P, see: &mut dyn Fn
 }
 
 /// The paths that are spelt most like the one asked for, at most three, best first.
-pub(super) fn nearest(path: &str, existing: &[String]) -> Vec<String> {
+pub(crate) fn nearest(path: &str, existing: &[String]) -> Vec<String> {
     let mut ranked: Vec<(f64, &String)> =
         existing.iter().map(|candidate| (strsim::jaro_winkler(path, candidate), candidate)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -101,3 +101,42 @@ pub fn parameters(kernel: &DynKernel) -> Result<(), Violation> {
 fn other_value(value: f64) -> f64 {
     if value == 0.0 { 0.25 } else { value * 1.25 }
 }
+
+/// The text is read back as the same expression: same text, same parameters in all bits, same
+/// properties. For kernels whose names are known to text: see [`register`](crate::kernel::register).
+///
+/// # Errors
+///
+/// The [`Violation`].
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = 0.1 * Rbf::new([0.5, 2.0]).on([0, 2]) - Linear::new(1.0 / 3.0);
+/// mercer::testkit::expressions::reads_back(&kernel.dynamic())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn reads_back(kernel: &DynKernel) -> Result<(), Violation> {
+    let law = Law { name: "text is read back", kernel };
+    let written = kernel.to_string();
+    let read: DynKernel = match written.parse() {
+        Ok(read) => read,
+        Err(error) => return law.broken("the text", error, "an expression"),
+    };
+    if read.to_string() != written {
+        return law.broken("the text", read, written);
+    }
+    let bits = |kernel: &DynKernel| {
+        kernel.parameters().into_iter().map(|entry| (entry.path, entry.value.to_bits())).collect::<Vec<_>>()
+    };
+    if bits(&read) != bits(kernel) {
+        return law.broken("the parameters", format!("{:?}", bits(&read)), format!("{:?}", bits(kernel)));
+    }
+    let properties = |kernel: &DynKernel| (kernel.psd(), kernel.stationary(), kernel.differentiable());
+    if properties(&read) != properties(kernel) {
+        return law.broken("the properties", format!("{:?}", properties(&read)), format!("{:?}", properties(kernel)));
+    }
+    Ok(())
+}

@@ -4,8 +4,8 @@ use std::fmt;
 
 use faer::Mat;
 
-use super::{Warp, WarpExpr};
-use crate::kernel::{FeatureGradients, List, Points, Psd};
+use super::{ConstructWarp, Warp, WarpExpr};
+use crate::kernel::{Arguments, FeatureGradients, List, Points, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result, Scalar};
 
@@ -79,6 +79,12 @@ impl Ard {
     /// The lengthscales, one for each dimension.
     pub fn lengthscales(&self) -> &[f64] {
         self.lengthscale.values()
+    }
+}
+
+impl ConstructWarp for Ard {
+    fn construct_warp(arguments: &mut Arguments<'_>) -> Result<Self> {
+        Self::try_new(arguments.take::<Vec<f64>>("lengthscale")?)
     }
 }
 

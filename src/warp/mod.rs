@@ -15,7 +15,7 @@ pub use warped::Warped;
 
 use std::fmt::{self, Debug};
 
-use crate::kernel::{FeatureGradients, Points, Psd};
+use crate::kernel::{Arguments, FeatureGradients, Points, Psd};
 use crate::params::Parameterized;
 use crate::{Result, Scalar};
 
@@ -51,6 +51,16 @@ pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
     ///
     /// Those of the formatter.
     fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+/// A warp that text can make, as [`Construct`](crate::kernel::Construct) says it of kernels.
+pub trait ConstructWarp: WarpExpr {
+    /// The warp that these arguments describe; the kernel has been taken already.
+    ///
+    /// # Errors
+    ///
+    /// Those of the arguments, and of the warp's checked constructor.
+    fn construct_warp(arguments: &mut Arguments<'_>) -> Result<Self>;
 }
 
 /// A map of points to points, at precision `T`.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Warp, WarpExpr};
-use crate::kernel::{FeatureGradients, Points, Psd};
+use super::{ConstructWarp, Warp, WarpExpr};
+use crate::kernel::{Arguments, FeatureGradients, Points, Psd};
 use crate::{Error, Result, Scalar};
 
 /// Some dimensions of the points, in the order given: the warp behind
@@ -66,6 +66,12 @@ impl Select {
     /// The dimensions, in order.
     pub fn dims(&self) -> &[usize] {
         &self.dims
+    }
+}
+
+impl ConstructWarp for Select {
+    fn construct_warp(arguments: &mut Arguments<'_>) -> Result<Self> {
+        Self::try_new(arguments.take::<Vec<usize>>("dims")?)
     }
 }
 

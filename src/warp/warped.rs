@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use super::{Warp, WarpExpr};
+use super::{ConstructWarp, Warp, WarpExpr};
 use crate::kernel::{
-    Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, split_theta, text,
+    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
+    split_theta, text,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
-use crate::{Error, Result, Scalar, kernel_ops};
+use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
 
 /// The kernel k(f(x), f(y)), for a warp f: what [`on`](crate::kernel::ops::Compose::on) and
 /// [`ard`](crate::kernel::ops::Compose::ard) make.
@@ -44,6 +45,13 @@ impl<W, K> Warped<W, K> {
     /// The kernel on what the map makes.
     pub fn kernel(&self) -> &K {
         &self.kernel
+    }
+}
+
+impl<W: ConstructWarp> Construct for Warped<W, DynKernel> {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        let kernel = arguments.take("kernel")?;
+        Ok(Self::new(W::construct_warp(arguments)?, kernel))
     }
 }
 

@@ -1,17 +1,30 @@
-//! Expressions as text.
+//! Expressions as text: printing here, reading in the files beside.
+
+mod arguments;
+mod build;
+mod names;
+mod syntax;
+
+pub use arguments::{Argument, Arguments, FromArgument};
+pub(crate) use names::constructor;
+pub use names::{Construct, Constructor, register};
 
 use std::fmt::{self, Write};
 
 use super::Expr;
-use crate::params::{Label, ParameterRef, Parameterized, Visitor};
+use crate::params::{Label, ParameterRef, Parameterized, Shape, Visitor};
 
 /// How tightly the text of an expression binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precedence {
     /// `a + b`, `a - b`
     Sum,
-    /// `a * b`, `2 * a`, `-a`
+    /// `-a`
+    Negation,
+    /// `a * b`, `2 * a`
     Product,
+    /// `a ^ 2`
+    Power,
     /// `rbf(lengthscale=1)`, `on(a, [0])`
     Call,
 }
@@ -58,24 +71,28 @@ pub fn text(expr: &dyn Expr) -> Text<'_> {
     Text::within(expr, Precedence::Sum)
 }
 
-struct Arguments<'f, 'g> {
+/// Writes items with commas between.
+struct Items<'f, 'g> {
     f: &'f mut fmt::Formatter<'g>,
     first: bool,
     result: fmt::Result,
 }
 
-impl Visitor for Arguments<'_, '_> {
-    fn parameter(&mut self, parameter: ParameterRef<'_>) {
-        if self.result.is_err() {
-            return;
-        }
+impl Items<'_, '_> {
+    fn write(&mut self, item: fmt::Arguments<'_>) {
         let separator = if std::mem::take(&mut self.first) { "" } else { ", " };
-        self.result = match parameter.values() {
-            &[value] if parameter.shape() == crate::params::Shape::Scalar => {
-                write!(self.f, "{separator}{}={}", parameter.name(), Number(value))
-            }
-            values => write!(self.f, "{separator}{}={}", parameter.name(), List(values)),
-        };
+        self.result = self.result.and_then(|()| write!(self.f, "{separator}{item}"));
+    }
+}
+
+impl Visitor for Items<'_, '_> {
+    fn parameter(&mut self, parameter: ParameterRef<'_>) {
+        let (name, values) = (parameter.name(), parameter.values());
+        match (values, parameter.shape()) {
+            (&[value], Shape::Scalar) => self.write(format_args!("{name}={}", Number(value))),
+            (values, Shape::Matrix(rows, _)) => self.write(format_args!("{name}={}", Rows { values, rows })),
+            (values, _) => self.write(format_args!("{name}={}", List(values))),
+        }
     }
 
     fn child(&mut self, _: Label, _: &dyn Parameterized) {}
@@ -104,12 +121,31 @@ impl fmt::Display for List<'_> {
     }
 }
 
-/// Writes `name(parameter=value, …)`.
+/// The rows of a matrix that is stored by columns.
+struct Rows<'a> {
+    values: &'a [f64],
+    rows: usize,
+}
+
+impl fmt::Display for Rows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('[')?;
+        for row in 0..self.rows {
+            let entries: Vec<f64> = self.values.iter().skip(row).step_by(self.rows).copied().collect();
+            write!(f, "{}{}", if row == 0 { "" } else { ", " }, List(&entries))?;
+        }
+        f.write_char(']')
+    }
+}
+
+/// Writes `name(child, …, setting=…, parameter=value, …)`.
 pub(super) fn write_call<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{}(", expr.name())?;
-    let mut arguments = Arguments { f, first: true, result: Ok(()) };
-    expr.visit(&mut arguments);
-    arguments.result?;
+    let mut items = Items { f, first: true, result: Ok(()) };
+    expr.children().into_iter().for_each(|child| items.write(format_args!("{}", text(child))));
+    expr.settings().iter().for_each(|(name, value)| items.write(format_args!("{name}={value}")));
+    expr.visit(&mut items);
+    items.result?;
     f.write_char(')')
 }
 

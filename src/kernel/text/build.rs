@@ -1,0 +1,265 @@
+//! From a syntax tree to a kernel.
+
+use std::str::FromStr;
+
+use super::arguments::{Argument, Arguments, FromArgument};
+use super::names::look_up;
+use super::syntax::{Kind, Node, read};
+use crate::combine::{Neg, Power, Product, Scaled, Sum};
+use crate::kernel::ops::Compose;
+use crate::kernels::Constant;
+use crate::{DynKernel, Error, Result};
+
+/// Reads what [`text`](super::text()) prints; every number comes back bit for bit.
+///
+/// # Errors
+///
+/// [`Error::Parse`], with the column and what was expected there.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let written = "0.5 * rbf(lengthscale=0.3) - periodic(lengthscale=1, period=2) * on(linear(variance=0.7), [1])";
+/// let kernel: DynKernel = written.parse()?;
+/// assert_eq!(kernel.to_string(), written);
+///
+/// let error = "rbf(lengthscale=1) + rfb(lengthscale=2)".parse::<DynKernel>().unwrap_err();
+/// assert!(error.to_string().contains("column 22: no kernel is named `rfb`; did you mean `rbf`"));
+/// # Ok::<(), mercer::Error>(())
+/// ```
+impl FromStr for DynKernel {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        kernel(text, &read(text)?)
+    }
+}
+
+/// The kernel that a node of a text describes.
+pub(super) fn kernel(text: &str, node: &Node) -> Result<DynKernel> {
+    match value(text, node)? {
+        Value::Kernel(kernel) => Ok(kernel),
+        Value::Number(number) => constant(text, node, number),
+    }
+}
+
+enum Value {
+    Number(f64),
+    Kernel(DynKernel),
+}
+
+fn value(text: &str, node: &Node) -> Result<Value> {
+    let kernel = match &node.kind {
+        Kind::Number(number) => return Ok(Value::Number(*number)),
+        Kind::Call(name, arguments) => call(text, node, name, arguments)?,
+        Kind::Negated(inner) => match value(text, inner)? {
+            Value::Number(number) => return Ok(Value::Number(-number)),
+            Value::Kernel(kernel) => Neg::new(kernel).dynamic(),
+        },
+        Kind::Sum(terms) => return sum(text, terms),
+        Kind::Product(factors) => return product(text, node, factors),
+        Kind::Power(base, exponent) => power(text, node, base, exponent)?,
+        Kind::Word(word) => {
+            let reason = match look_up(word) {
+                Ok(_) => format!("`{word}` is a kernel and needs its arguments: `{word}(…)`"),
+                Err(_) => format!("expected a kernel or a number, found the word `{word}`"),
+            };
+            return Err(Error::parse(text, node.start, reason));
+        }
+        Kind::List(_) => return Err(Error::parse(text, node.start, "expected a kernel, found a list".to_owned())),
+    };
+    Ok(Value::Kernel(kernel))
+}
+
+fn call(text: &str, node: &Node, name: &str, arguments: &[(Option<String>, Node)]) -> Result<DynKernel> {
+    let construct = look_up(name).map_err(|nearest| {
+        let hint = match nearest.first() {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "kernels of your own need `mercer::kernel::register`".to_owned(),
+        };
+        Error::parse(text, node.start, format!("no kernel is named `{name}`; {hint}"))
+    })?;
+    let mut arguments = Arguments::new(text, node.start, name, arguments);
+    let kernel = construct(&mut arguments).map_err(|error| located(text, node, error))?;
+    arguments.finish()?;
+    Ok(kernel)
+}
+
+/// An error with its place in the text, if it has none yet.
+fn located(text: &str, node: &Node, error: Error) -> Error {
+    match error {
+        Error::Parse { .. } => error,
+        other => Error::parse(text, node.start, other.to_string()),
+    }
+}
+
+fn constant(text: &str, node: &Node, number: f64) -> Result<DynKernel> {
+    Constant::try_new(number).map(Compose::dynamic).map_err(|error| located(text, node, error))
+}
+
+/// Numbers are added up until the first kernel; then each is a constant kernel.
+fn sum(text: &str, terms: &[(bool, Node)]) -> Result<Value> {
+    let mut number = 0.0;
+    let mut kernels = Vec::new();
+    for (position, (minus, term)) in terms.iter().enumerate() {
+        match value(text, term)? {
+            Value::Number(value) => {
+                let value = if *minus { -value } else { value };
+                if kernels.is_empty() {
+                    number += value;
+                } else {
+                    kernels.push(constant(text, term, value)?);
+                }
+            }
+            Value::Kernel(kernel) => {
+                if kernels.is_empty() && position > 0 {
+                    kernels.push(constant(text, &terms[0].1, number)?);
+                }
+                kernels.push(if *minus { Neg::new(kernel).dynamic() } else { kernel });
+            }
+        }
+    }
+    if kernels.is_empty() { Ok(Value::Number(number)) } else { Ok(Value::Kernel(Sum::of_terms(kernels).dynamic())) }
+}
+
+/// A number scales the product of what stands before it, or the factor after it: `2 * a * b` is
+/// `(2 * a) * b`, as in Rust.
+fn product(text: &str, node: &Node, factors: &[Node]) -> Result<Value> {
+    let scaled = |number: f64, kernel: DynKernel| {
+        Scaled::try_new(number, kernel).map(Compose::dynamic).map_err(|error| located(text, node, error))
+    };
+    let mut number = 1.0;
+    let mut kernels: Vec<DynKernel> = Vec::new();
+    for (position, factor) in factors.iter().enumerate() {
+        match value(text, factor)? {
+            Value::Number(value) if kernels.is_empty() => number *= value,
+            Value::Number(value) => {
+                let before =
+                    if kernels.len() == 1 { kernels.remove(0) } else { Product::of_factors(kernels).dynamic() };
+                kernels = vec![scaled(value, before)?];
+            }
+            Value::Kernel(kernel) if kernels.is_empty() && position > 0 => kernels.push(scaled(number, kernel)?),
+            Value::Kernel(kernel) => kernels.push(kernel),
+        }
+    }
+    match kernels.len() {
+        0 => Ok(Value::Number(number)),
+        1 => Ok(Value::Kernel(kernels.remove(0))),
+        _ => Ok(Value::Kernel(Product::of_factors(kernels).dynamic())),
+    }
+}
+
+fn power(text: &str, node: &Node, base: &Node, exponent: &Node) -> Result<DynKernel> {
+    let Value::Kernel(base) = value(text, base)? else {
+        let reason = "expected a kernel to the left of `^`, found a number; write its value".to_owned();
+        return Err(Error::parse(text, base.start, reason));
+    };
+    let degree = Argument { text, node: exponent };
+    let whole = u32::from_argument(degree)?;
+    let degree = whole.ok_or_else(|| degree.error("expected a whole number to the right of `^`"))?;
+    Power::try_new(base, degree).map(Compose::dynamic).map_err(|error| located(text, node, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[track_caller]
+    fn comes_back(written: &str) {
+        let kernel: DynKernel = written.parse().unwrap();
+        assert_eq!(kernel.to_string(), written);
+    }
+
+    #[test]
+    fn what_is_printed_is_read() {
+        for written in [
+            "rbf(lengthscale=0.7)",
+            "matern52(lengthscale=[0.3, 2])",
+            "-rbf(lengthscale=1)",
+            "-(2 * rbf(lengthscale=1))",
+            "-2 * rbf(lengthscale=1)",
+            "2 * (3 * rbf(lengthscale=1))",
+            "rbf(lengthscale=1) - 2 * rbf(lengthscale=2)",
+            "rbf(lengthscale=1) + -2 * rbf(lengthscale=2)",
+            "rbf(lengthscale=1) - -2 * rbf(lengthscale=2)",
+            "rbf(lengthscale=1) - (-rbf(lengthscale=2))",
+            "rbf(lengthscale=1) + (rbf(lengthscale=2) + rbf(lengthscale=3))",
+            "rbf(lengthscale=1) - (rbf(lengthscale=2) + rbf(lengthscale=3))",
+            "(rbf(lengthscale=1) + rbf(lengthscale=2)) * rbf(lengthscale=3)",
+            "(-rbf(lengthscale=1)) * rbf(lengthscale=3)",
+            "-(rbf(lengthscale=1) * rbf(lengthscale=3))",
+            "2 * rbf(lengthscale=1) * (3 * rbf(lengthscale=3))",
+            "rbf(lengthscale=1) * (rbf(lengthscale=2) * rbf(lengthscale=3))",
+            "(rbf(lengthscale=1) + constant(value=-0.5)) ^ 3",
+            "(2 * rbf(lengthscale=1)) ^ 2",
+            "2 * rbf(lengthscale=1) ^ 2",
+            "on(rbf(lengthscale=1) + white(variance=1e-300), [2, 0])",
+            "ard(linear(variance=0.1), [0.30000000000000004, 5e-324])",
+            "sum(rbf(lengthscale=1))",
+        ] {
+            comes_back(written);
+        }
+    }
+
+    #[test]
+    fn what_people_write_is_read() {
+        for (written, printed) in [
+            ("  2*rbf( 0.7 )  ", "2 * rbf(lengthscale=0.7)"),
+            ("rbf(0.7) * 2", "2 * rbf(lengthscale=0.7)"),
+            ("rbf(.5) + 0.1", "rbf(lengthscale=0.5) + constant(value=0.1)"),
+            ("0.1 + 2 - rbf(1)", "constant(value=2.1) - rbf(lengthscale=1)"),
+            ("2 * 3 * rbf(1e0)", "6 * rbf(lengthscale=1)"),
+            ("-3", "constant(value=-3)"),
+            ("2 * -rbf(1)", "2 * (-rbf(lengthscale=1))"),
+            ("-rbf(1) * rbf(2)", "-(rbf(lengthscale=1) * rbf(lengthscale=2))"),
+            ("periodic(period=[2, 3], lengthscale=1)", "periodic(lengthscale=1, period=[2, 3])"),
+            ("on(dims=[1], kernel=rbf(1))", "on(rbf(lengthscale=1), [1])"),
+        ] {
+            assert_eq!(written.parse::<DynKernel>().unwrap().to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_pointed_at() {
+        for (written, column, told) in [
+            ("", 1, "expected a kernel"),
+            ("rbf(lengthscale=1", 18, "expected `,` or `)`, found the end"),
+            ("rbf(lengthscale=1))", 19, "or the end, found `)`"),
+            ("rbf(lengthscale=)", 17, "expected a kernel, a number"),
+            ("rbf()", 1, "`rbf` needs a number, or a list"),
+            ("rbf(lenghtscale=1)", 17, "did you mean `lengthscale`"),
+            ("rbf(1, 2)", 8, "too many arguments"),
+            ("rbf(lengthscale=-1)", 1, "must be positive"),
+            ("rbf(lengthscale=rbf(1))", 17, "found `rbf(…)`"),
+            ("rbf(lengthscale=1e999)", 17, "too large"),
+            ("matern(1) * rfb(1)", 13, "no kernel is named `rfb`"),
+            ("rbf", 1, "needs its arguments"),
+            ("rbf(1) rbf(2)", 8, "found `r`"),
+            ("rbf(1) ^ 0.5", 10, "whole number"),
+            ("2 ^ 3", 1, "write its value"),
+            ("on(rbf(1), [0, 1.5])", 16, "whole number"),
+            ("on(rbf(1), [0, 0])", 1, "none twice"),
+            ("on(rbf(1), 0)", 12, "found the number 0"),
+            ("é + rfb(1)", 1, "the word `é`"),
+            ("rbf(1) + ärger(2)", 10, "no kernel is named"),
+        ] {
+            match written.parse::<DynKernel>() {
+                Err(crate::Error::Parse { column: found, reason, .. }) => {
+                    assert!(reason.contains(told), "{written}: {reason}");
+                    assert_eq!(found, column, "{written}: {reason}");
+                }
+                other => panic!("{written}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_not_overflowed() {
+        for text in ["(".repeat(100_000), "-".repeat(100_000), "[".repeat(100_000), "exp(".repeat(100_000)] {
+            let error = text.parse::<DynKernel>().unwrap_err();
+            assert!(error.to_string().contains("nested deeper"), "{error}");
+        }
+    }
+}

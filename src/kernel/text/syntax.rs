@@ -1,0 +1,270 @@
+//! From text to a syntax tree, every node of which knows its column.
+//!
+//! ```text
+//! sum     = term, { ("+" | "-"), term }
+//! term    = "-", term | factor, { "*", factor }
+//! factor  = "-", factor | operand, [ "^", operand ]
+//! operand = number | list | word | call | "(", sum, ")"
+//! call    = word, "(", [ argument, { ",", argument } ], ")"
+//! argument = [ word, "=" ], sum
+//! list    = "[", [ sum, { ",", sum } ], "]"
+//! ```
+//!
+//! A minus directly before a number belongs to the number: `-2 * k` scales by −2.
+
+use crate::{Error, Result};
+
+/// A piece of text with its meaning and the place where it begins.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// Characters before it.
+    pub(super) start: usize,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    Number(f64),
+    Word(String),
+    List(Vec<Node>),
+    Call(String, Vec<(Option<String>, Node)>),
+    /// At least two terms, each with whether it is subtracted.
+    Sum(Vec<(bool, Node)>),
+    /// At least two factors.
+    Product(Vec<Node>),
+    Negated(Box<Node>),
+    Power(Box<Node>, Box<Node>),
+}
+
+impl Kind {
+    /// What an error message calls it.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Number(value) => format!("the number {}", super::Number(*value)),
+            Self::Word(word) => format!("the word `{word}`"),
+            Self::List(_) => "a list".to_owned(),
+            Self::Call(name, _) => format!("`{name}(…)`"),
+            Self::Sum(_) => "a sum".to_owned(),
+            Self::Product(_) => "a product".to_owned(),
+            Self::Negated(_) => "a negated expression".to_owned(),
+            Self::Power(..) => "a power".to_owned(),
+        }
+    }
+}
+
+/// Deeper nesting than this is refused, so that no text can exhaust the stack.
+const DEEPEST: usize = 100;
+
+/// Reads a whole text.
+pub(super) fn read(text: &str) -> Result<Node> {
+    let mut reader = Reader { text, chars: text.chars().collect(), at: 0, depth: 0 };
+    let node = reader.sum()?;
+    reader.skip_blanks();
+    match reader.peek() {
+        None => Ok(node),
+        Some(_) => Err(reader.expected("`+`, `-`, `*`, `^` or the end")),
+    }
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    chars: Vec<char>,
+    at: usize,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.at).copied()
+    }
+
+    fn skip_blanks(&mut self) {
+        while self.peek().is_some_and(char::is_whitespace) {
+            self.at += 1;
+        }
+    }
+
+    /// Takes a symbol if it comes next.
+    fn take(&mut self, symbol: char) -> bool {
+        self.skip_blanks();
+        let found = self.peek() == Some(symbol);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn need(&mut self, symbol: char, or: &str) -> Result<()> {
+        if self.take(symbol) { Ok(()) } else { Err(self.expected(&format!("{or}`{symbol}`"))) }
+    }
+
+    fn expected(&self, what: &str) -> Error {
+        let found = self.peek().map_or("the end".to_owned(), |found| format!("`{found}`"));
+        Error::parse(self.text, self.at, format!("expected {what}, found {found}"))
+    }
+
+    /// Reads one level deeper.
+    fn nested<R>(&mut self, read: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        if self.depth == DEEPEST {
+            let reason = format!("nested deeper than {DEEPEST}; build such an expression in code");
+            return Err(Error::parse(self.text, self.at, reason));
+        }
+        self.depth += 1;
+        let result = read(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn sum(&mut self) -> Result<Node> {
+        self.skip_blanks();
+        let start = self.at;
+        let mut terms = vec![(false, self.term()?)];
+        loop {
+            let minus = if self.take('+') {
+                false
+            } else if self.take('-') {
+                true
+            } else {
+                break;
+            };
+            terms.push((minus, self.term()?));
+        }
+        match <[_; 1]>::try_from(terms) {
+            Ok([(_, term)]) => Ok(term),
+            Err(terms) => Ok(Node { start, kind: Kind::Sum(terms) }),
+        }
+    }
+
+    fn term(&mut self) -> Result<Node> {
+        self.skip_blanks();
+        let start = self.at;
+        if self.minus() {
+            let negated = self.nested(Self::term)?;
+            return Ok(Node { start, kind: Kind::Negated(Box::new(negated)) });
+        }
+        let mut factors = vec![self.factor()?];
+        while self.take('*') {
+            factors.push(self.factor()?);
+        }
+        match <[_; 1]>::try_from(factors) {
+            Ok([factor]) => Ok(factor),
+            Err(factors) => Ok(Node { start, kind: Kind::Product(factors) }),
+        }
+    }
+
+    /// Takes a minus that does not belong to a number.
+    fn minus(&mut self) -> bool {
+        self.skip_blanks();
+        let of_number = self.chars.get(self.at + 1).is_some_and(|next| next.is_ascii_digit() || *next == '.');
+        !of_number && self.take('-')
+    }
+
+    fn factor(&mut self) -> Result<Node> {
+        self.skip_blanks();
+        let start = self.at;
+        if self.minus() {
+            let negated = self.nested(Self::factor)?;
+            return Ok(Node { start, kind: Kind::Negated(Box::new(negated)) });
+        }
+        let base = self.operand()?;
+        if !self.take('^') {
+            return Ok(base);
+        }
+        let exponent = self.operand()?;
+        Ok(Node { start, kind: Kind::Power(Box::new(base), Box::new(exponent)) })
+    }
+
+    fn operand(&mut self) -> Result<Node> {
+        self.skip_blanks();
+        let start = self.at;
+        match self.peek() {
+            Some('(') => {
+                self.at += 1;
+                let inner = self.nested(Self::sum)?;
+                self.need(')', "`+`, `-`, `*`, `^` or ")?;
+                // A sum in parentheses stays a node of its own: regrouping would change its rounding.
+                Ok(inner)
+            }
+            Some('[') => {
+                self.at += 1;
+                let items = self.nested(|reader| reader.separated(']', Self::sum))?;
+                Ok(Node { start, kind: Kind::List(items) })
+            }
+            Some(first) if first.is_ascii_digit() || first == '.' || first == '-' => self.number(),
+            Some(first) if first.is_alphabetic() || first == '_' => {
+                let word = self.word();
+                if !self.take('(') {
+                    return Ok(Node { start, kind: Kind::Word(word) });
+                }
+                let arguments = self.nested(|reader| reader.separated(')', Self::argument))?;
+                Ok(Node { start, kind: Kind::Call(word, arguments) })
+            }
+            _ => Err(self.expected("a kernel, a number, `[` or `(`")),
+        }
+    }
+
+    fn argument(&mut self) -> Result<(Option<String>, Node)> {
+        self.skip_blanks();
+        let start = self.at;
+        if self.peek().is_some_and(|first| first.is_alphabetic() || first == '_') {
+            let word = self.word();
+            if self.take('=') {
+                return Ok((Some(word), self.sum()?));
+            }
+            self.at = start;
+        }
+        Ok((None, self.sum()?))
+    }
+
+    /// Items between commas, up to and with the closing symbol.
+    fn separated<I>(&mut self, close: char, item: impl Fn(&mut Self) -> Result<I>) -> Result<Vec<I>> {
+        let mut items = Vec::new();
+        if self.take(close) {
+            return Ok(items);
+        }
+        loop {
+            items.push(item(self)?);
+            if !self.take(',') {
+                self.need(close, "`,` or ")?;
+                return Ok(items);
+            }
+        }
+    }
+
+    fn word(&mut self) -> String {
+        let start = self.at;
+        while self.peek().is_some_and(|next| next.is_alphanumeric() || next == '_') {
+            self.at += 1;
+        }
+        self.chars[start..self.at].iter().collect()
+    }
+
+    fn number(&mut self) -> Result<Node> {
+        let start = self.at;
+        let sign = |at: usize| matches!(self.chars.get(at), Some('+' | '-'));
+        let mut end = start + usize::from(sign(start));
+        let digits = |mut end: usize| {
+            while self.chars.get(end).is_some_and(char::is_ascii_digit) {
+                end += 1;
+            }
+            end
+        };
+        end = digits(end);
+        if self.chars.get(end) == Some(&'.') {
+            end = digits(end + 1);
+        }
+        if matches!(self.chars.get(end), Some('e' | 'E')) {
+            let exponent = end + 1 + usize::from(sign(end + 1));
+            if digits(exponent) > exponent {
+                end = digits(exponent);
+            }
+        }
+        let written: String = self.chars[start..end].iter().collect();
+        match written.parse::<f64>() {
+            Ok(value) if value.is_finite() => {
+                self.at = end;
+                Ok(Node { start, kind: Kind::Number(value) })
+            }
+            Ok(_) => Err(Error::parse(self.text, start, format!("`{written}` is too large for a number"))),
+            Err(_) => Err(self.expected("a number")),
+        }
+    }
+}
