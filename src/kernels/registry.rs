@@ -121,7 +121,7 @@ registry! {
             Product::flat(vec![Rbf::new(0.7).dynamic()]).map_or_else(rbf, DynKernel::new),
         ];
         "power" => Power<DynKernel>: [
-            leaf(Linear::new(0.6)).pow(3),
+            leaf(Linear::new(0.6)).pow(2),
             (leaf(Rbf::new(0.7)) + leaf(Linear::new(0.6))).pow(2),
             leaf(Rbf::new(0.7)).pow(0),
         ];

@@ -234,7 +234,7 @@ mod tests {
             ("rbf(lengthscale=-1)", 1, "must be positive"),
             ("rbf(lengthscale=rbf(1))", 17, "found `rbf(…)`"),
             ("rbf(lengthscale=1e999)", 17, "too large"),
-            ("matern(1) * rfb(1)", 13, "no kernel is named `rfb`"),
+            ("matern32(1) * rfb(1)", 15, "no kernel is named `rfb`"),
             ("rbf", 1, "needs its arguments"),
             ("rbf(1) rbf(2)", 8, "found `r`"),
             ("rbf(1) ^ 0.5", 10, "whole number"),
