@@ -21,6 +21,7 @@
 //! | [`kernels`] | the leaves: squared exponential, Matérn, rational quadratic, periodic, linear, constant, white |
 //! | [`combine`] | sums, products, scaling, negation |
 //! | [`warp`] | maps of the inputs: active dimensions, one lengthscale a dimension, one's own |
+//! | [`mask`] | missing points |
 //! | [`params`] | values with constraints, found by path, frozen, packed for optimisers |
 //! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |
 //! | [`gp`] | models: [exact regression](gp::ExactGp), [sparse variational processes](gp::Svgp), their [posterior](gp::Posterior) |
@@ -127,6 +128,7 @@ pub mod kernel;
 pub mod kernels;
 pub mod likelihood;
 pub mod linalg;
+pub mod mask;
 pub mod mean;
 pub mod optim;
 pub mod params;

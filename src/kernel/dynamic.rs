@@ -142,6 +142,10 @@ impl Expr for DynKernel {
         self.0.differentiable()
     }
 
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        self.0.reads(dim)
+    }
+
     fn check_dim(&self, dim: usize) -> Result<()> {
         self.0.check_dim(dim)
     }

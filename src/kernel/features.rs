@@ -5,6 +5,7 @@ use std::sync::Arc;
 use faer::{Mat, MatRef};
 
 use crate::Scalar;
+use crate::mask::Present;
 
 /// A set of points, one a row, stored by columns; borrowed, or shared so that a clone never copies.
 ///
@@ -39,6 +40,11 @@ impl<'a, T: Scalar> Points<'a, T> {
         let contiguous = matrix.row_stride() == 1 && apart;
         let storage = if contiguous { Storage::Borrowed(matrix) } else { Storage::Shared(Arc::new(matrix.to_owned())) };
         Self { storage, needs_gradient: false }
+    }
+
+    /// So many points without coordinates: for kernels that read none.
+    pub(crate) fn without_coordinates(len: usize) -> Self {
+        Self::made(Mat::zeros(len, 0))
     }
 
     /// Points that a map has made.
@@ -133,22 +139,36 @@ pub struct Features<'a, T: Scalar> {
     points: Option<Points<'a, T>>,
     slot: usize,
     children: Vec<Features<'a, T>>,
+    /// Which points the children have features of, if not of all.
+    present: Option<Arc<Present>>,
 }
 
 impl<'a, T: Scalar> Features<'a, T> {
     /// The features of a leaf.
     pub fn leaf(points: Points<'a, T>) -> Self {
-        Self { points: Some(points), slot: usize::MAX, children: Vec::new() }
+        Self { points: Some(points), slot: usize::MAX, children: Vec::new(), present: None }
     }
 
     /// The features of a combinator: those of its children, in order.
     pub fn branch(children: Vec<Self>) -> Self {
-        Self { points: None, slot: usize::MAX, children }
+        Self { points: None, slot: usize::MAX, children, present: None }
     }
 
     /// The features of a map of the inputs: the points that it made, and what its child made of them.
     pub fn mapped(points: Points<'a, T>, child: Self) -> Self {
-        Self { points: Some(points), slot: usize::MAX, children: vec![child] }
+        Self { points: Some(points), slot: usize::MAX, children: vec![child], present: None }
+    }
+
+    /// The same features, where the children know only some of the points.
+    pub(crate) fn with_present(mut self, present: Arc<Present>) -> Self {
+        self.present = Some(present);
+        self
+    }
+
+    /// Which points the children have features of, if not of all.
+    #[inline]
+    pub(crate) fn present(&self) -> Option<&Present> {
+        self.present.as_deref()
     }
 
     /// The points at this node.

@@ -58,6 +58,20 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         false
     }
 
+    /// Which dimensions of points of this dimension the values depend on. The default is right for
+    /// leaves that read all, and for combinators that read what their children read.
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        let children = self.children();
+        if children.is_empty() {
+            return vec![true; dim];
+        }
+        let mut reads = vec![false; dim];
+        for child in children {
+            reads.iter_mut().zip(child.reads(dim)).for_each(|(any, read)| *any |= read);
+        }
+        reads
+    }
+
     /// Refuses points of a dimension that this kernel cannot read.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::dynamic::{AnyKernel, DynKernel};
 use crate::combine::{Exp, Log, Neg, Power, Product, Scaled, Sum};
 use crate::kernels::Constant;
+use crate::mask::{Masked, Missing};
 use crate::warp::{Ard, Select, Warped};
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
@@ -24,7 +25,7 @@ pub trait Compose: AnyKernel + Sized + 'static {
     ///
     /// # Panics
     ///
-    /// If there are no dimensions or one is named twice: see [`Select::try_new`].
+    /// If there are no dimensions: see [`Select::try_new`].
     #[track_caller]
     fn on(self, dims: impl Into<Vec<usize>>) -> Warped<Select, Self> {
         Warped::new(Select::new(dims), self)
@@ -39,6 +40,11 @@ pub trait Compose: AnyKernel + Sized + 'static {
     #[track_caller]
     fn ard(self, lengthscales: impl Into<Vec<f64>>) -> Warped<Ard, Self> {
         Warped::new(Ard::new(lengthscales), self)
+    }
+
+    /// The kernel on points of which some are missing: with a NaN in a dimension that it reads.
+    fn masked(self, missing: Missing) -> Masked<Self> {
+        Masked::new(self, missing)
     }
 
     /// The kernel in a box.

@@ -59,11 +59,30 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         self.len() == 0
     }
 
-    /// The same block, with the features of a child.
+    /// The same block, with the features of a child; where the child knows only some of the points,
+    /// the block of those.
     #[inline]
     #[track_caller]
     pub fn child(&self, index: usize) -> Pairs<'a, T> {
-        Pairs { x: self.x.child(index), y: self.y.child(index), ..self.clone() }
+        let within = |features: &Features<'_, T>, points: &Range<usize>| match features.present() {
+            None => points.clone(),
+            Some(present) => present.within(points.clone()),
+        };
+        Pairs {
+            x: self.x.child(index),
+            y: self.y.child(index),
+            rows: within(self.x, &self.rows),
+            cols: within(self.y, &self.cols),
+            same_set: self.same_set,
+        }
+    }
+
+    /// Whether the child knows the point of a row of the block, and that of a column.
+    pub(crate) fn present(&self) -> (impl Fn(usize) -> bool + '_, impl Fn(usize) -> bool + '_) {
+        fn has<T: Scalar>(features: &Features<'_, T>, point: usize) -> bool {
+            features.present().is_none_or(|present| present.has(point))
+        }
+        (|row| has(self.x, self.rows.start + row), |col| has(self.y, self.cols.start + col))
     }
 
     /// The dimension of the points at this node.
@@ -129,7 +148,7 @@ pub(super) fn diag_vjp_by_blocks<T: Scalar>(
         let pairs = Pairs::new(&embedding.features, &embedding.features, block.clone(), block.clone(), true);
         scratch.begin_block();
         tile_vjp(&pairs, &cotangent[block.clone()], &mut scratch);
-        scratch.pull_back(&embedding, &embedding, block.clone(), block);
+        scratch.pull_back(&embedding, &embedding);
     }
     if let Some((x, y)) = scratch.into_gradients() {
         gradients.merge(&x);
@@ -157,6 +176,9 @@ struct Shared<T> {
     squared_gradient: Kept<T>,
     inner_gradient: Kept<T>,
     wants_gradient: bool,
+    /// The points that the gradients of the present block belong to.
+    rows: Range<usize>,
+    cols: Range<usize>,
 }
 
 /// A buffer that outlives the block, with contents that do not.
@@ -184,6 +206,8 @@ impl<T: Scalar> Scratch<T> {
             squared_gradient: Kept::default(),
             inner_gradient: Kept::default(),
             wants_gradient: false,
+            rows: 0..0,
+            cols: 0..0,
         };
         Self { pool: Vec::new(), y_slots, shared: readers.into_iter().map(shared).collect(), gradients: None }
     }
@@ -266,7 +290,7 @@ impl<T: Scalar> Scratch<T> {
     pub fn add_squared_distance_gradient(&mut self, pairs: &Pairs<'_, T>, add: impl FnOnce(&mut [T])) {
         let key = self.key(pairs);
         if self.shared[key].wants_gradient {
-            add(self.shared[key].squared_gradient.zeroed(pairs.len()));
+            add(self.shared[key].of_block(pairs).squared_gradient.zeroed(pairs.len()));
         }
     }
 
@@ -275,7 +299,7 @@ impl<T: Scalar> Scratch<T> {
     pub fn add_inner_product_gradient(&mut self, pairs: &Pairs<'_, T>, add: impl FnOnce(&mut [T])) {
         let key = self.key(pairs);
         if self.shared[key].wants_gradient {
-            add(self.shared[key].inner_gradient.zeroed(pairs.len()));
+            add(self.shared[key].of_block(pairs).inner_gradient.zeroed(pairs.len()));
         }
     }
 
@@ -301,17 +325,12 @@ impl<T: Scalar> Scratch<T> {
     }
 
     /// Pulls the gradients in distances and inner products of the present block back to the features.
-    pub(crate) fn pull_back(
-        &mut self,
-        x: &Embedding<'_, T>,
-        y: &Embedding<'_, T>,
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) {
+    pub(crate) fn pull_back(&mut self, x: &Embedding<'_, T>, y: &Embedding<'_, T>) {
         let Some((mut x_gradients, mut y_gradients)) = self.gradients.take() else { return };
         for key in 0..self.shared.len() {
             let (i, j) = (key / self.y_slots, key % self.y_slots);
             let (x_points, y_points) = (&x.slots[i], &y.slots[j]);
+            let (rows, cols) = (self.shared[key].rows.clone(), self.shared[key].cols.clone());
             for term in [Term::SquaredDistance, Term::InnerProduct] {
                 let Some(gradient) = self.shared[key].take_gradient(term) else { continue };
                 if let Some(out) = x_gradients.slot_mut(i) {
@@ -393,6 +412,13 @@ enum Term {
 }
 
 impl<T: Scalar> Shared<T> {
+    /// Notes which points the gradients to come belong to: for a kernel on some of the points, not
+    /// those of the whole block.
+    fn of_block(&mut self, pairs: &Pairs<'_, T>) -> &mut Self {
+        (self.rows, self.cols) = (pairs.rows.clone(), pairs.cols.clone());
+        self
+    }
+
     fn gradient(&mut self, term: Term) -> &mut Kept<T> {
         match term {
             Term::SquaredDistance => &mut self.squared_gradient,

@@ -367,7 +367,7 @@ impl<T: Scalar> Job<'_, T> {
         let (mut value, mut weights) = (vec![zero; ROWS * COLS], vec![zero; ROWS * COLS]);
         for block in blocks {
             let (rows, cols) = (block.rows.clone(), block.cols.clone());
-            let pairs = Pairs::new(&self.x.features, &self.z.features, rows.clone(), cols.clone(), self.same_set);
+            let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, self.same_set);
             let (value, weights) = (&mut value[..pairs.len()], &mut weights[..pairs.len()]);
             scratch.begin_block();
             cotangent(block, weights, &mut scratch);
@@ -375,7 +375,7 @@ impl<T: Scalar> Job<'_, T> {
                 self.kernel.tile(&pairs, value, &mut scratch);
             }
             self.kernel.tile_vjp(&pairs, value, weights, &mut theta, &mut scratch);
-            scratch.pull_back(self.x, self.z, rows, cols);
+            scratch.pull_back(self.x, self.z);
         }
         (theta, scratch.into_gradients())
     }

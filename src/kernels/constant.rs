@@ -1,6 +1,6 @@
 //! The constant kernel.
 
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
 use crate::params::{Constraint, Parameter};
 use crate::simd::sum;
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
@@ -83,12 +83,20 @@ impl Expr for Constant {
     fn differentiable(&self) -> bool {
         true
     }
+
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        vec![false; dim]
+    }
 }
 
 impl<T: Scalar> Kernel<T> for Constant {
     #[inline]
     fn pairwise(&self, _: &[T], _: &[T]) -> T {
         T::from_f64(self.value())
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        Features::leaf(Points::without_coordinates(points.len()))
     }
 
     fn tile(&self, _: &Pairs<'_, T>, out: &mut [T], _: &mut Scratch<T>) {

@@ -9,6 +9,7 @@ use crate::combine::{Exp, Log, Power, Product, Sum};
 use crate::kernel::dynamic::{AnyKernel, DynKernel};
 use crate::kernel::ops::Compose;
 use crate::kernel::{Constructor, constructor};
+use crate::mask::{Masked, Missing};
 use crate::warp::{Ard, Select, Warped};
 
 /// Receives the examples in both forms, with the type of the unboxed one.
@@ -127,6 +128,11 @@ registry! {
         ];
         "exp" => Exp<DynKernel>: [leaf(Rbf::new(0.7)).exp()];
         "log" => Log<DynKernel>: [(leaf(Rbf::new(0.7)) + 0.5).log()];
+        "masked" => Masked<DynKernel>: [
+            (leaf(Rbf::new(0.7)) + leaf(White::new(0.3))).masked(Missing::Isolate),
+            leaf(Linear::new(0.7)).on([1]).masked(Missing::Propagate),
+            leaf(Linear::new(0.7)).masked(Missing::Zero),
+        ];
         "on" => Warped<Select, DynKernel>: [
             leaf(Rbf::new(0.7)).on([0]),
             leaf(Linear::new(0.7)).on([1, 0]),

@@ -2,7 +2,7 @@
 
 use super::variance::variance_kernel;
 use crate::Scalar;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
 use crate::params::Parameter;
 use crate::simd::sum;
 
@@ -61,12 +61,20 @@ impl Expr for White {
     fn differentiable(&self) -> bool {
         true
     }
+
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        vec![false; dim]
+    }
 }
 
 impl<T: Scalar> Kernel<T> for White {
     #[inline]
     fn pairwise(&self, _: &[T], _: &[T]) -> T {
         T::from_f64(0.0)
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        Features::leaf(Points::without_coordinates(points.len()))
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], _: &mut Scratch<T>) {

@@ -102,6 +102,10 @@ impl WarpExpr for Ard {
         if kernel.holds_in(self.lengthscales().len()) { Psd::Always } else { Psd::Never }
     }
 
+    fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
+        made.to_vec()
+    }
+
     fn is_linear(&self) -> bool {
         true
     }

@@ -35,6 +35,12 @@ pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
         if kernel == Psd::Always { Psd::Always } else { Psd::Never }
     }
 
+    /// Which dimensions of the points the warped kernel reads, if it reads these of what the warp makes.
+    /// The default takes it that every coordinate depends on all dimensions.
+    fn reads(&self, dim: usize, made: &[bool]) -> Vec<bool> {
+        vec![made.contains(&true); dim]
+    }
+
     /// Whether f(x) − f(y) depends on x − y alone.
     fn is_linear(&self) -> bool {
         false

@@ -6,7 +6,7 @@ use super::{ConstructWarp, Warp, WarpExpr};
 use crate::kernel::{Arguments, FeatureGradients, Points, Psd};
 use crate::{Error, Result, Scalar};
 
-/// Some dimensions of the points, in the order given: the warp behind
+/// Some dimensions of the points, in the order given and as often as given: the warp behind
 /// [`on`](crate::kernel::ops::Compose::on).
 ///
 /// # Definition
@@ -42,7 +42,7 @@ impl Select {
     ///
     /// # Panics
     ///
-    /// If there are none, or one is named twice; the checked form is [`try_new`](Self::try_new).
+    /// If there are none; the checked form is [`try_new`](Self::try_new).
     #[track_caller]
     pub fn new(dims: impl Into<Vec<usize>>) -> Self {
         crate::error::literal(Self::try_new(dims))
@@ -52,13 +52,11 @@ impl Select {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if there are none, or one is named twice.
+    /// [`Error::Empty`] if there are none.
     pub fn try_new(dims: impl Into<Vec<usize>>) -> Result<Self> {
         let dims: Vec<usize> = dims.into();
-        let repeated = dims.iter().enumerate().any(|(index, dim)| dims[..index].contains(dim));
-        if dims.is_empty() || repeated {
-            let found = format!("{dims:?}");
-            return Err(Error::setting("the list of dimensions", found, "must name at least one, and none twice"));
+        if dims.is_empty() {
+            return Err(Error::Empty { what: "the list of dimensions".to_owned() });
         }
         Ok(Self { dims })
     }
@@ -89,6 +87,14 @@ impl WarpExpr for Select {
 
     fn psd(&self, kernel: Psd) -> Psd {
         if kernel.holds_in(self.dims.len()) { Psd::Always } else { Psd::Never }
+    }
+
+    fn reads(&self, dim: usize, made: &[bool]) -> Vec<bool> {
+        let mut reads = vec![false; dim];
+        for (&selected, &read) in self.dims.iter().zip(made) {
+            reads[selected] |= read;
+        }
+        reads
     }
 
     fn is_linear(&self) -> bool {
@@ -139,11 +145,17 @@ impl<T: Scalar> Warp<T> for Select {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Wanted;
+    use crate::prelude::*;
 
     #[test]
-    fn refuses_lists_that_are_empty_or_repeat() {
+    fn a_dimension_counts_as_often_as_it_is_named() {
         assert!(Select::try_new([]).is_err());
-        assert!(Select::try_new([1, 0, 1]).is_err());
-        assert!(Select::try_new([1, 0]).is_ok());
+        let kernel = Linear::new(0.5).on([1, 0, 1]);
+        assert_eq!(kernel.eval(&[2.0, 3.0], &[5.0, 7.0]).unwrap(), 0.5 * (10.0 + 2.0 * 21.0));
+        let w = mat![[1.0]];
+        let (x, y) = (mat![[2.0, 3.0]], mat![[5.0, 7.0]]);
+        let gradients = kernel.cross_vjp(x.as_ref(), y.as_ref(), w.as_ref(), Wanted::ALL).unwrap();
+        assert_eq!(gradients.x.unwrap(), mat![[2.5, 7.0]]);
     }
 }

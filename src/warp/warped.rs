@@ -89,6 +89,11 @@ impl<W: WarpExpr, K: Expr + Clone> Expr for Warped<W, K> {
         self.warp.differentiable() && self.kernel.differentiable()
     }
 
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        let made = self.warp.output_dim(dim).unwrap_or(0);
+        self.warp.reads(dim, &self.kernel.reads(made))
+    }
+
     fn check_dim(&self, dim: usize) -> Result<()> {
         let made = self.warp.output_dim(dim).map_err(|error| match error {
             Error::Dimension { needs, found, .. } => Error::Dimension { kernel: text(self).to_string(), needs, found },

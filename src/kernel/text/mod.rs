@@ -37,6 +37,11 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// The text between brackets or commas.
+    pub(crate) fn whole(expr: &'a dyn Expr) -> Self {
+        Self::within(expr, Precedence::Sum)
+    }
+
     /// The text in a place where anything that binds less tightly than `at_least` needs parentheses.
     pub fn within(expr: &'a dyn Expr, at_least: Precedence) -> Self {
         Self { expr, at_least }
@@ -68,7 +73,7 @@ impl fmt::Display for Text<'_> {
 /// );
 /// ```
 pub fn text(expr: &dyn Expr) -> Text<'_> {
-    Text::within(expr, Precedence::Sum)
+    Text::whole(expr)
 }
 
 /// Writes items with commas between.

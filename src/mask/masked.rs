@@ -1,0 +1,316 @@
+//! A kernel on points of which some are missing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Present;
+use crate::kernel::{
+    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, Kernel, Pairs, Points, Psd,
+    Scratch, Text,
+};
+use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::{DynKernel, Result, Scalar, kernel_ops};
+
+/// What stands in the rows and columns of missing points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// NaN: what is not known stays unknown.
+    Propagate,
+    /// In K(X, X) a row and a column of the identity, so that the point is independent of all others
+    /// with variance 1 (a Cholesky factorisation gets a pivot of 1, a log-determinant gets 0); zero in
+    /// K(X, Z).
+    #[default]
+    Isolate,
+    /// Zero, on the diagonal too.
+    Zero,
+}
+
+impl Missing {
+    const NAMES: [(&'static str, Self); 3] =
+        [("propagate", Self::Propagate), ("isolate", Self::Isolate), ("zero", Self::Zero)];
+
+    /// The value where one of two points is missing.
+    fn value<T: Scalar>(self) -> T {
+        match self {
+            Self::Propagate => T::nan(),
+            Self::Isolate | Self::Zero => T::from_f64(0.0),
+        }
+    }
+
+    /// The value on the diagonal of a Gram matrix.
+    fn on_diagonal<T: Scalar>(self) -> T {
+        match self {
+            Self::Isolate => T::from_f64(1.0),
+            other => other.value(),
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|(_, policy)| policy == self).map_or("", |(name, _)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromArgument for Missing {
+    fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
+        let Some(word) = argument.word() else { return Ok(None) };
+        Ok(Self::NAMES.iter().find(|(name, _)| *name == word).map(|(_, policy)| *policy))
+    }
+
+    fn describe() -> String {
+        "`propagate`, `isolate` or `zero`".to_owned()
+    }
+}
+
+/// A kernel on points of which some are missing: what
+/// [`masked`](crate::kernel::ops::Compose::masked) makes.
+///
+/// # Definition
+///
+/// A point is missing if it has a NaN in a dimension that the inner kernel reads
+/// ([`Expr::reads`]). Between points that are there, k(x, y) = inner(x, y); what stands in the place of
+/// the others is a [`Missing`]. Their values are not computed, and gradients in their
+/// coordinates are zero.
+///
+/// # Properties
+///
+/// Positive semi-definite where the inner kernel is. White noise is only masked together with a
+/// kernel that reads the points: write `(k + White::new(0.1)).masked(…)`.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::mask::Missing;
+/// use mercer::prelude::*;
+///
+/// let kernel = (Rbf::new(1.0).on([0]) + White::new(0.5)).masked(Missing::Isolate);
+/// // The second dimension is not read.
+/// let x = mat![[0.0, f64::NAN], [f64::NAN, 1.0], [2.0, 1.0]];
+/// let gram = kernel.gram(x.as_ref())?;
+/// let k = (-2.0f64).exp();
+/// assert_eq!(gram, mat![[1.5, 0.0, k], [0.0, 1.0, 0.0], [k, 0.0, 1.5]]);
+/// assert_eq!(kernel.to_string(), "masked(on(rbf(lengthscale=1), [0]) + white(variance=0.5), isolate)");
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Masked<K> {
+    kernel: K,
+    missing: Missing,
+}
+
+kernel_ops!([K] Masked<K>);
+
+impl<K> Masked<K> {
+    /// The kernel, with a policy for points that are missing.
+    pub fn new(kernel: K, missing: Missing) -> Self {
+        Self { kernel, missing }
+    }
+
+    /// The kernel on points that are there.
+    pub fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
+    /// What stands in the place of the others.
+    pub fn missing(&self) -> Missing {
+        self.missing
+    }
+}
+
+impl Construct for Masked<DynKernel> {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        Ok(Self::new(arguments.take("kernel")?, arguments.take("missing")?))
+    }
+}
+
+impl<K: Parameterized> Parameterized for Masked<K> {
+    fn name(&self) -> &str {
+        "masked"
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        visitor.child(Label::Only, &self.kernel);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        visitor.child(Label::Only, &mut self.kernel);
+    }
+}
+
+impl<K: Expr + Clone> Expr for Masked<K> {
+    fn children(&self) -> Vec<&dyn Expr> {
+        vec![&self.kernel]
+    }
+
+    fn psd(&self) -> Psd {
+        self.kernel.psd()
+    }
+
+    fn stationary(&self) -> bool {
+        self.kernel.stationary()
+    }
+
+    fn differentiable(&self) -> bool {
+        self.kernel.differentiable()
+    }
+
+    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "masked({}, {})", Text::whole(&self.kernel), self.missing)
+    }
+}
+
+impl<K> Masked<K> {
+    /// Puts the values of the points that are there in their places.
+    fn scatter<T: Scalar>(&self, pairs: &Pairs<'_, T>, values: &[T], out: &mut [T]) {
+        let (x, y) = pairs.present();
+        let (rows, cols) = (pairs.nrows(), pairs.ncols());
+        out.fill(self.missing.value());
+        let mut values = values.iter();
+        for col in (0..cols).filter(|&col| y(col)) {
+            let column = &mut out[col * rows..(col + 1) * rows];
+            for (row, out) in column.iter_mut().enumerate() {
+                if x(row)
+                    && let Some(&value) = values.next()
+                {
+                    *out = value;
+                }
+            }
+        }
+        for entry in pairs.diagonal() {
+            if !x(entry % rows) {
+                out[entry] = self.missing.on_diagonal();
+            }
+        }
+    }
+
+    /// The entries of a tile that belong to points that are there.
+    fn gather<T: Scalar>(pairs: &Pairs<'_, T>, tile: &[T], out: &mut [T]) {
+        let (x, y) = pairs.present();
+        let rows = pairs.nrows();
+        let mut out = out.iter_mut();
+        for col in (0..pairs.ncols()).filter(|&col| y(col)) {
+            for row in (0..rows).filter(|&row| x(row)) {
+                if let Some(out) = out.next() {
+                    *out = tile[row + col * rows];
+                }
+            }
+        }
+    }
+}
+
+impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Masked<K> {
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let value = self.kernel.pairwise(x, y);
+        if !value.is_nan() {
+            return value;
+        }
+        let reads = self.kernel.reads(x.len());
+        let missing = reads.iter().zip(x.iter().zip(y)).any(|(&read, (x, y))| read && (x.is_nan() || y.is_nan()));
+        if missing { self.missing.value() } else { value }
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        let reads = self.kernel.reads(points.dim());
+        let read = reads.iter().enumerate().filter(|(_, read)| **read).map(|(dim, _)| dim);
+        match Present::of(points, read) {
+            None => Features::branch(vec![self.kernel.embed(points)]),
+            Some(present) => {
+                let there = present.compact(points);
+                let child = self.kernel.embed(&there);
+                Features::mapped(there, child).with_present(Arc::new(present))
+            }
+        }
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        let inner = pairs.child(0);
+        if inner.len() == pairs.len() {
+            self.kernel.tile(&inner, out, scratch);
+            return;
+        }
+        let mut values = scratch.take(inner.len());
+        if !inner.is_empty() {
+            self.kernel.tile(&inner, &mut values, scratch);
+        }
+        self.scatter(pairs, &values, out);
+        scratch.give(values);
+    }
+
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        let Some(present) = features.present() else {
+            self.kernel.tile_diag(features.child(0), out);
+            return;
+        };
+        let mut values = vec![T::from_f64(0.0); present.within(0..out.len()).len()];
+        self.kernel.tile_diag(features.child(0), &mut values);
+        out.fill(self.missing.on_diagonal());
+        for (point, value) in present.indices(0..out.len()).zip(values) {
+            out[point] = value;
+        }
+    }
+
+    fn tile_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        value: &[T],
+        cotangent: &[T],
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        let inner = pairs.child(0);
+        if inner.len() == pairs.len() {
+            self.kernel.tile_vjp(&inner, value, cotangent, theta, scratch);
+        } else if !inner.is_empty() {
+            let (mut few_values, mut few) = (scratch.take(inner.len()), scratch.take(inner.len()));
+            Self::gather(pairs, value, &mut few_values);
+            Self::gather(pairs, cotangent, &mut few);
+            self.kernel.tile_vjp(&inner, &few_values, &few, theta, scratch);
+            scratch.give(few_values);
+            scratch.give(few);
+        }
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        self.kernel.vjp_reads_value()
+    }
+
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        match features.present() {
+            None => self.kernel.tile_diag_vjp(features.child(0), cotangent, theta, gradients),
+            Some(present) => {
+                let few: Vec<T> = present.indices(0..cotangent.len()).map(|point| cotangent[point]).collect();
+                self.kernel.tile_diag_vjp(features.child(0), &few, theta, gradients);
+            }
+        }
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let Some(present) = features.present() else {
+            self.kernel.embed_vjp(points, features.child(0), gradients, theta);
+            return;
+        };
+        let there = features.points();
+        self.kernel.embed_vjp(there, features.child(0), gradients, theta);
+        let Some(in_there) = gradients.take(there) else { return };
+        let Some(in_points) = gradients.at_mut(points) else { return };
+        for (row, point) in present.indices(0..points.len()).enumerate() {
+            for dim in 0..points.dim() {
+                in_points[(point, dim)] += in_there[(row, dim)];
+            }
+        }
+    }
+}
