@@ -21,6 +21,7 @@
 //! | [`kernels`] | the leaves: squared exponential, Matérn, rational quadratic, periodic, linear, constant, white |
 //! | [`combine`] | sums, products, scaling, negation |
 //! | [`warp`] | maps of the inputs: active dimensions, one lengthscale a dimension, one's own |
+//! | [`batch`] | many kernels of one structure, on many sets of points |
 //! | [`mask`] | missing points |
 //! | [`params`] | values with constraints, found by path, frozen, packed for optimisers |
 //! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |
@@ -118,6 +119,7 @@
 //! # Ok::<(), mercer::Error>(())
 //! ```
 
+pub mod batch;
 pub mod combine;
 pub mod data;
 pub mod docs;

@@ -1,9 +1,12 @@
 //! `+`, `-` and `*` on kernels, and kernels from kernels.
 
 use super::dynamic::{AnyKernel, DynKernel};
+use crate::Result;
+use crate::batch::Batched;
 use crate::combine::{Exp, Log, Neg, Power, Product, Scaled, Sum};
 use crate::kernels::Constant;
 use crate::mask::{Masked, Missing};
+use crate::params::Parameterized;
 use crate::warp::{Ard, Select, Warped};
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
@@ -45,6 +48,18 @@ pub trait Compose: AnyKernel + Sized + 'static {
     /// The kernel on points of which some are missing: with a NaN in a dimension that it reads.
     fn masked(self, missing: Missing) -> Masked<Self> {
         Masked::new(self, missing)
+    }
+
+    /// So many copies of the kernel as one batch, all hyperparameters shared at first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if there are to be none.
+    fn batched(self, size: usize) -> Result<Batched<Self>>
+    where
+        Self: Parameterized + Clone,
+    {
+        Batched::new(self, size)
     }
 
     /// The kernel in a box.

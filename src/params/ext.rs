@@ -294,7 +294,7 @@ fn same_path(a: &str, b: &str) -> bool {
 }
 
 /// Whether `path` lies at or below the node or parameter that `prefix` names.
-fn is_below(path: &str, prefix: &str) -> bool {
+pub(crate) fn is_below(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 

@@ -15,6 +15,7 @@ mod path;
 mod per_dimension;
 
 pub use constraint::Constraint;
+pub(crate) use ext::is_below;
 pub use ext::{Entry, ParameterizedExt};
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
 pub(crate) use path::{is_associative, nearest};

@@ -74,8 +74,12 @@ impl<'t> Arguments<'t> {
         }
     }
 
-    /// Refuses arguments that nobody took.
-    pub(super) fn finish(self) -> Result<()> {
+    /// Refuses arguments that nobody took: to be called at the end for calls within an argument.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parse`], at the first of them.
+    pub fn finish(self) -> Result<()> {
         let Some((given, node)) = self.rest.first() else { return Ok(()) };
         let known: Vec<String> = self.taken.iter().map(|&name| name.to_owned()).collect();
         let takes = match &known[..] {
@@ -149,6 +153,19 @@ impl<'t> Argument<'t> {
     /// An error at the place of this argument.
     pub fn error(self, reason: impl Into<String>) -> Error {
         Error::parse(self.text, self.node.start, reason.into())
+    }
+}
+
+impl FromArgument for String {
+    fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
+        match &argument.node.kind {
+            Kind::Quoted(text) => Ok(Some(text.clone())),
+            _ => Ok(None),
+        }
+    }
+
+    fn describe() -> String {
+        "a text in quotation marks".to_owned()
     }
 }
 
@@ -231,7 +248,7 @@ impl FromArgument for Mat<f64> {
 impl FromArgument for DynKernel {
     fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
         match argument.node.kind {
-            Kind::List(_) => Ok(None),
+            Kind::List(_) | Kind::Quoted(_) => Ok(None),
             _ => kernel(argument.text, argument.node).map(Some),
         }
     }

@@ -37,6 +37,18 @@ impl FromStr for DynKernel {
     }
 }
 
+/// Reads a text as something else than a kernel.
+///
+/// # Errors
+///
+/// [`Error::Parse`], with the column and what was expected there.
+pub(crate) fn from_text<A: FromArgument>(text: &str) -> Result<A> {
+    let node = read(text)?;
+    let argument = Argument { text, node: &node };
+    A::from_argument(argument)?
+        .ok_or_else(|| argument.error(format!("expected {}, found {}", A::describe(), node.kind.describe())))
+}
+
 /// The kernel that a node of a text describes.
 pub(super) fn kernel(text: &str, node: &Node) -> Result<DynKernel> {
     match value(text, node)? {
@@ -68,7 +80,9 @@ fn value(text: &str, node: &Node) -> Result<Value> {
             };
             return Err(Error::parse(text, node.start, reason));
         }
-        Kind::List(_) => return Err(Error::parse(text, node.start, "expected a kernel, found a list".to_owned())),
+        other @ (Kind::List(_) | Kind::Quoted(_)) => {
+            return Err(Error::parse(text, node.start, format!("expected a kernel, found {}", other.describe())));
+        }
     };
     Ok(Value::Kernel(kernel))
 }

@@ -6,6 +6,7 @@ mod names;
 mod syntax;
 
 pub use arguments::{Argument, Arguments, FromArgument};
+pub(crate) use build::from_text;
 pub(crate) use names::constructor;
 pub use names::{Construct, Constructor, register};
 

@@ -4,7 +4,7 @@
 //! sum     = term, { ("+" | "-"), term }
 //! term    = "-", term | factor, { "*", factor }
 //! factor  = "-", factor | operand, [ "^", operand ]
-//! operand = number | list | word | call | "(", sum, ")"
+//! operand = number | quoted | list | word | call | "(", sum, ")"
 //! call    = word, "(", [ argument, { ",", argument } ], ")"
 //! argument = [ word, "=" ], sum
 //! list    = "[", [ sum, { ",", sum } ], "]"
@@ -26,6 +26,8 @@ pub(super) struct Node {
 pub(super) enum Kind {
     Number(f64),
     Word(String),
+    /// In quotation marks.
+    Quoted(String),
     List(Vec<Node>),
     Call(String, Vec<(Option<String>, Node)>),
     /// At least two terms, each with whether it is subtracted.
@@ -42,6 +44,7 @@ impl Kind {
         match self {
             Self::Number(value) => format!("the number {}", super::Number(*value)),
             Self::Word(word) => format!("the word `{word}`"),
+            Self::Quoted(text) => format!("\"{text}\""),
             Self::List(_) => "a list".to_owned(),
             Self::Call(name, _) => format!("`{name}(…)`"),
             Self::Sum(_) => "a sum".to_owned(),
@@ -187,6 +190,16 @@ impl Reader<'_> {
                 self.at += 1;
                 let items = self.nested(|reader| reader.separated(']', Self::sum))?;
                 Ok(Node { start, kind: Kind::List(items) })
+            }
+            Some('"') => {
+                let end = self.chars[start + 1..].iter().position(|&next| next == '"');
+                let Some(end) = end.map(|length| start + 1 + length) else {
+                    self.at = self.chars.len();
+                    return Err(self.expected("`\"`"));
+                };
+                self.at = end + 1;
+                let quoted = self.chars[start + 1..end].iter().collect();
+                Ok(Node { start, kind: Kind::Quoted(quoted) })
             }
             Some(first) if first.is_ascii_digit() || first == '.' || first == '-' => self.number(),
             Some(first) if first.is_alphabetic() || first == '_' => {
