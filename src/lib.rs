@@ -141,7 +141,7 @@ pub mod warp;
 pub use error::{Error, Result};
 pub use kernel::dynamic::DynKernel;
 pub use kernel::{Expr, Kernel, KernelExt};
-pub use scalar::Scalar;
+pub use scalar::{Dual, Real, Scalar};
 
 /// The examples of the README, compiled with the rest.
 #[cfg(doctest)]
