@@ -9,4 +9,4 @@ pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};
 pub use crate::kernels::{Constant, Linear, Matern12, Matern32, Matern52, Periodic, RationalQuadratic, Rbf, White};
 pub use crate::params::{Parameterized, ParameterizedExt};
 pub use crate::warp::{Ard, Select, Warped};
-pub use crate::{Error, Scalar};
+pub use crate::{Error, Real, Scalar};
