@@ -3,7 +3,7 @@
 use super::dynamic::{AnyKernel, DynKernel};
 use crate::combine::{Neg, Product, Scaled, Sum};
 use crate::kernels::Constant;
-use crate::warp::{Ard, Select, Warped};
+use crate::warp::{Ard, Select, WarpExpr, Warped};
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
 ///
@@ -39,6 +39,11 @@ pub trait Compose: AnyKernel + Sized + 'static {
     #[track_caller]
     fn ard(self, lengthscales: impl Into<Vec<f64>>) -> Warped<Ard, Self> {
         Warped::new(Ard::new(lengthscales), self)
+    }
+
+    /// The kernel k(f(x), f(y)), for any warp f: a [`Function`](crate::warp::Function) of one's own is one.
+    fn warp<W: WarpExpr>(self, warp: W) -> Warped<W, Self> {
+        Warped::new(warp, self)
     }
 
     /// The kernel in a box.

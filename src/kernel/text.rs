@@ -105,12 +105,21 @@ impl fmt::Display for List<'_> {
 }
 
 /// Writes `name(parameter=value, …)`.
-pub(super) fn write_call<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{}(", expr.name())?;
-    let mut arguments = Arguments { f, first: true, result: Ok(()) };
-    expr.visit(&mut arguments);
-    arguments.result?;
+pub(crate) fn write_call<P: Parameterized + ?Sized>(of: &P, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}(", of.name())?;
+    write_arguments(of, true, f)?;
     f.write_char(')')
+}
+
+/// Writes `parameter=value, …`, and a comma before it if these are not the first arguments.
+pub(crate) fn write_arguments<P: Parameterized + ?Sized>(
+    of: &P,
+    first: bool,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let mut arguments = Arguments { f, first, result: Ok(()) };
+    of.visit(&mut arguments);
+    arguments.result
 }
 
 #[cfg(test)]

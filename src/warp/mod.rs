@@ -2,14 +2,17 @@
 //!
 //! Active dimensions, one lengthscale a dimension, the circle embedding behind the periodic kernel,
 //! and maps of the user's own are the same mechanism: a [`Warp`] makes new points from points, once,
-//! and its vector-Jacobian product pulls gradients back. [`Warped`] joins a warp and a kernel.
+//! and its vector-Jacobian product pulls gradients back. [`Warped`] joins a warp and a kernel. A
+//! [`Function`] of one point at a time is a warp without any derivatives written by hand.
 
 pub(crate) mod ard;
 pub(crate) mod circle;
+mod function;
 mod select;
 mod warped;
 
 pub use ard::Ard;
+pub use function::Function;
 pub use select::Select;
 pub use warped::Warped;
 
