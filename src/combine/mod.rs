@@ -1,16 +1,19 @@
 //! Kernels made of kernels.
 
 mod neg;
+mod outer;
 mod parts;
 mod product;
 mod scaled;
 mod sum;
+mod vertical;
 
 pub use neg::Neg;
 pub use parts::{KernelParts, Parts};
 pub use product::Product;
 pub use scaled::Scaled;
 pub use sum::Sum;
+pub use vertical::Vertical;
 
 use crate::Scalar;
 use crate::kernel::{Kernel, Pairs, Scratch};

@@ -1,9 +1,9 @@
 //! `+`, `-` and `*` on kernels, and kernels from kernels.
 
 use super::dynamic::{AnyKernel, DynKernel};
-use crate::combine::{Neg, Product, Scaled, Sum};
+use crate::combine::{Neg, Product, Scaled, Sum, Vertical};
 use crate::kernels::Constant;
-use crate::warp::{Ard, Select, WarpExpr, Warped};
+use crate::warp::{Ard, Function, Select, WarpExpr, Warped};
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
 ///
@@ -41,9 +41,14 @@ pub trait Compose: AnyKernel + Sized + 'static {
         Warped::new(Ard::new(lengthscales), self)
     }
 
-    /// The kernel k(f(x), f(y)), for any warp f: a [`Function`](crate::warp::Function) of one's own is one.
+    /// The kernel k(f(x), f(y)), for any warp f: a [`Function`] of one's own is one.
     fn warp<W: WarpExpr>(self, warp: W) -> Warped<W, Self> {
         Warped::new(warp, self)
+    }
+
+    /// The kernel f(x) k(x, y) f(y), for a function with one output.
+    fn vertical<F: Function>(self, function: F) -> Vertical<F, Self> {
+        Vertical::new(function, self)
     }
 
     /// The kernel in a box.
