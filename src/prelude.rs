@@ -2,7 +2,7 @@
 
 pub use faer::{Mat, MatRef, Par, mat};
 
-pub use crate::combine::{Neg, Product, Scaled, Sum, Vertical};
+pub use crate::combine::{Neg, Normalized, Product, Scaled, Sum, Vertical};
 pub use crate::kernel::dynamic::DynKernel;
 pub use crate::kernel::ops::Compose;
 pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};

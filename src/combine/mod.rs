@@ -1,6 +1,7 @@
 //! Kernels made of kernels.
 
 mod neg;
+mod normalized;
 mod outer;
 mod parts;
 mod product;
@@ -9,6 +10,7 @@ mod sum;
 mod vertical;
 
 pub use neg::Neg;
+pub use normalized::Normalized;
 pub use parts::{KernelParts, Parts};
 pub use product::Product;
 pub use scaled::Scaled;

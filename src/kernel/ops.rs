@@ -1,7 +1,7 @@
 //! `+`, `-` and `*` on kernels, and kernels from kernels.
 
 use super::dynamic::{AnyKernel, DynKernel};
-use crate::combine::{Neg, Product, Scaled, Sum, Vertical};
+use crate::combine::{Neg, Normalized, Product, Scaled, Sum, Vertical};
 use crate::kernels::Constant;
 use crate::warp::{Ard, Function, Select, WarpExpr, Warped};
 
@@ -49,6 +49,11 @@ pub trait Compose: AnyKernel + Sized + 'static {
     /// The kernel f(x) k(x, y) f(y), for a function with one output.
     fn vertical<F: Function>(self, function: F) -> Vertical<F, Self> {
         Vertical::new(function, self)
+    }
+
+    /// The kernel k(x, y)/√(k(x, x) k(y, y)), scaled to a unit diagonal.
+    fn normalized(self) -> Normalized<Self> {
+        Normalized::new(self)
     }
 
     /// The kernel in a box.
