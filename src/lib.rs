@@ -19,7 +19,7 @@
 //! |---|---|
 //! | [`kernel`] | what a kernel is ([`Kernel`], [`Expr`]); Gram matrices, cross-covariances, diagonals, products and their gradients; operators; [`DynKernel`] |
 //! | [`kernels`] | the leaves: squared exponential, Matérn, rational quadratic, periodic, linear, constant, white |
-//! | [`combine`] | sums, products, scaling, negation |
+//! | [`combine`] | sums, products, scaling by numbers and by functions of the points, normalisation, negation |
 //! | [`warp`] | maps of the inputs: active dimensions, one lengthscale a dimension, one's own |
 //! | [`params`] | values with constraints, found by path, frozen, packed for optimisers |
 //! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |

@@ -4,9 +4,13 @@
 //! a test refuses modules of kernels and combinators that no example comes from.
 
 use super::{Constant, Linear, Matern12, Matern32, Matern52, Periodic, RationalQuadratic, Rbf, White};
+use crate::Real;
 use crate::combine::{Product, Sum};
 use crate::kernel::dynamic::{AnyKernel, DynKernel};
 use crate::kernel::ops::Compose;
+use crate::kernel::{Formula, Psd};
+use crate::params::{Constraint, Parameter};
+use crate::warp::Function;
 
 /// Receives the examples in both forms, with the type of the unboxed one.
 ///
@@ -82,6 +86,7 @@ fn leaves(visitor: &mut impl Visitor) {
     example!(visitor, "constant", leaf(Constant::new(0.8)));
     example!(visitor, "constant, negative", leaf(Constant::new(-0.8)));
     example!(visitor, "white", leaf(White::new(0.3)));
+    example!(visitor, "formula", leaf(Gibbs::new()));
 }
 
 fn combinators(visitor: &mut impl Visitor) {
@@ -104,6 +109,11 @@ fn combinators(visitor: &mut impl Visitor) {
     example!(visitor, "on, with a gap", leaf(Periodic::new([0.9, 1.1], 2.3)).on([0, 2]));
     example!(visitor, "ard", leaf(Matern32::new(0.9)).ard([0.5, 2.0]));
     example!(visitor, "ard, of a leaf with lengthscales", leaf(Rbf::new([0.9, 1.3])).ard([0.5, 2.0]));
+    example!(visitor, "normalized", (leaf(Linear::new(0.6)) + leaf(Rbf::new([0.9, 1.3]))).normalized());
+    example!(visitor, "normalized, with noise", (leaf(Linear::new(0.6)) + leaf(White::new(0.2)) + 0.5).normalized());
+    example!(visitor, "warp by a function", leaf(Matern52::new(0.9)).warp(Bend::new()));
+    example!(visitor, "vertical", leaf(Rbf::new(0.7)).vertical(Swell::new()));
+    example!(visitor, "vertical, with noise", (leaf(Linear::new(0.6)) + leaf(White::new(0.2))).vertical(Swell::new()));
 }
 
 fn nested(visitor: &mut impl Visitor) {
@@ -143,6 +153,89 @@ fn nested(visitor: &mut impl Visitor) {
     );
     example!(visitor, "noise in a product", (leaf(Rbf::new(0.7)) + leaf(White::new(0.2))) * leaf(Linear::new(0.6)));
     example!(visitor, "minus minus", leaf(Rbf::new(0.7)) - -(2.0 * (3.0 * leaf(Matern52::new(1.2)))));
+}
+
+/// A squared exponential whose lengthscale grows along the first dimension (Gibbs 1997): a kernel that is
+/// stated as a formula.
+#[derive(Clone, Debug)]
+struct Gibbs {
+    near: Parameter,
+    growth: Parameter,
+}
+
+crate::parameterized!(Gibbs as "gibbs", parameters: [near, growth]);
+crate::formula_kernel!(Gibbs);
+
+impl Gibbs {
+    fn new() -> Self {
+        Self { near: positive("near", 0.8), growth: positive("growth", 0.3) }
+    }
+}
+
+impl Formula for Gibbs {
+    fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R {
+        let squared = |point: &[R]| theta[0].powi(2) + (theta[1] * point[0]).powi(2);
+        let (lx2, ly2) = (squared(x), squared(y));
+        let r2: R = x.iter().zip(y).map(|(&x, &y)| (x - y) * (x - y)).sum();
+        let height = (lx2 * ly2).sqrt() * 2.0 / (lx2 + ly2);
+        height.powf(R::from_f64(0.5 * x.len() as f64)) * (-r2 / (lx2 + ly2)).exp()
+    }
+
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+}
+
+/// f(x) = (atan(x₁/a), …): a warp that is stated as a function.
+#[derive(Clone, Debug)]
+struct Bend {
+    scale: Parameter,
+}
+
+crate::parameterized!(Bend as "bend", parameters: [scale]);
+
+impl Bend {
+    fn new() -> Self {
+        Self { scale: positive("scale", 1.7) }
+    }
+}
+
+impl Function for Bend {
+    fn output_dim(&self, dim: usize) -> crate::Result<usize> {
+        Ok(dim)
+    }
+
+    fn apply<R: Real>(&self, theta: &[R], x: &[R], out: &mut [R]) {
+        out.iter_mut().zip(x).for_each(|(out, &x)| *out = (x / theta[0]).atan());
+    }
+}
+
+/// f(x) = a + tanh x₁: a factor that changes its sign for a < 1.
+#[derive(Clone, Debug)]
+struct Swell {
+    least: Parameter,
+}
+
+crate::parameterized!(Swell as "swell", parameters: [least]);
+
+impl Swell {
+    fn new() -> Self {
+        Self { least: positive("least", 0.6) }
+    }
+}
+
+impl Function for Swell {
+    fn output_dim(&self, _: usize) -> crate::Result<usize> {
+        Ok(1)
+    }
+
+    fn apply<R: Real>(&self, theta: &[R], x: &[R], out: &mut [R]) {
+        out[0] = theta[0] + x[0].tanh();
+    }
+}
+
+fn positive(name: &str, value: f64) -> Parameter {
+    crate::error::literal(Parameter::new(name, value, Constraint::Positive))
 }
 
 fn rbf() -> DynKernel {
