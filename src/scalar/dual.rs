@@ -22,9 +22,9 @@ use super::{Real, Scalar};
 /// use mercer::{Dual, Real};
 ///
 /// let (x, y) = (Dual::<f64, 2>::variable(3.0, 0), Dual::variable(4.0, 1));
-/// let norm = (x * x + y * y).sqrt();
-/// assert_eq!(norm.value, 5.0);
-/// assert_eq!(norm.partials, [0.6, 0.8]);
+/// let f = x * x * y + 1.0;
+/// assert_eq!(f.value, 37.0);
+/// assert_eq!(f.partials, [24.0, 9.0]);
 /// ```
 ///
 /// # References
