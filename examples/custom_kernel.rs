@@ -6,40 +6,35 @@ use std::error::Error;
 
 use mercer::gp::Svgp;
 use mercer::inducing::start::kmeans_plus_plus;
-use mercer::kernel::{FeatureGradients, Features, Pairs, Scratch};
+use mercer::kernel::Formula;
 use mercer::likelihood::Gaussian;
 use mercer::optim::{Adam, Train};
+use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
-use mercer::simd::dot;
 use rand::{RngExt, SeedableRng};
 
-// k(x, y) = exp(xᵀy): every monomial at once, not stationary. It has no hyperparameters of its own,
-// because the algebra gives it some: lengthscales by `ard`, a variance by `2.0 *`. Both products pull
-// back to the inputs: ∂k/∂(xᵀy) = k, and on the diagonal ∂ exp(xᵀx)/∂x = 2 k x.
-#[rustfmt::skip]
-mod exp_dot {
-    use super::*;
-    #[derive(Clone, Debug)] pub(super) struct ExpDot;
-    mercer::parameterized!(ExpDot as "exp_dot", parameters: []);
-    mercer::kernel_ops!(ExpDot);
-    impl Expr for ExpDot {
-        fn psd(&self) -> Psd { Psd::Always }
-        fn differentiable(&self) -> bool { true }
+/// The covariance of an infinitely wide neural network with error-function units (Williams 1998): not
+/// stationary. k(x, y) = asin(2 s(x, y)/√((1 + 2 s(x, x)) (1 + 2 s(y, y)))) with s(x, y) = b + w xᵀy, for
+/// prior variances b of the bias and w of the weights.
+#[derive(Clone, Debug)]
+struct ArcSine {
+    bias: Parameter,
+    weight: Parameter,
+}
+mercer::parameterized!(ArcSine as "arcsine", parameters: [bias, weight]);
+mercer::formula_kernel!(ArcSine);
+
+impl Formula for ArcSine {
+    fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R {
+        let s = |x: &[R], y: &[R]| theta[0] + theta[1] * x.iter().zip(y).map(|(&x, &y)| x * y).sum::<R>();
+        let norms = (s(x, x) * 2.0 + 1.0) * (s(y, y) * 2.0 + 1.0);
+        (s(x, y) * 2.0 / norms.sqrt()).max(R::from_f64(-1.0)).min(R::from_f64(1.0)).asin()
     }
-    impl<T: Scalar> Kernel<T> for ExpDot {
-        fn pairwise(&self, x: &[T], y: &[T]) -> T { num_traits::Float::exp(dot(x, y)) }
-        fn tile_vjp(&self, at: &Pairs<'_, T>, k: &[T], c: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
-            scratch.add_inner_product_gradient(at, |g| (0..g.len()).for_each(|i| g[i] += c[i] * k[i]));
-        }
-        fn tile_diag_vjp(&self, at: &Features<'_, T>, c: &[T], _: &mut [f64], gradients: &mut FeatureGradients<T>) {
-            let (x, mut k) = (at.points(), c.to_vec());
-            self.tile_diag(at, &mut k);
-            let Some(g) = gradients.at_mut(x) else { return };
-            (0..x.dim()).for_each(|d| (0..x.len()).for_each(|i| g[(i, d)] += (k[i] + k[i]) * c[i] * x.column(d)[i]));
-        }
+
+    fn psd(&self) -> Psd {
+        Psd::Always
     }
 }
-use exp_dot::ExpDot;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Growth along the first input, and a wave along the second that grows with it.
@@ -54,7 +49,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
 
     // The new kernel beside built-in ones: a sum, a product, lengthscales, active dimensions.
-    let kernel = 0.5 * ExpDot.ard([1.0, 1.0]) + ExpDot.on([0]) * Rbf::new(0.5).on([1]);
+    let network = ArcSine {
+        bias: Parameter::new("bias", 1.0, Constraint::Positive)?,
+        weight: Parameter::new("weight", 2.0, Constraint::Positive)?,
+    };
+    let kernel = 2.0 * network.clone().ard([1.0, 1.0]) + network.on([0]) * Rbf::new(0.5).on([1]);
     println!("{kernel}");
     let z = kmeans_plus_plus(x.as_ref(), 30, 10, &mut rng)?;
     let mut model = Svgp::new(kernel, z.as_ref())?.with_likelihood(Gaussian::new(0.1));

@@ -19,7 +19,7 @@
 //! |---|---|
 //! | [`kernel`] | what a kernel is ([`Kernel`], [`Expr`]); Gram matrices, cross-covariances, diagonals, products and their gradients; operators; [`DynKernel`] |
 //! | [`kernels`] | the leaves: squared exponential, Matérn, rational quadratic, periodic, linear, constant, white |
-//! | [`combine`] | sums, products, scaling, negation |
+//! | [`combine`] | sums, products, scaling by numbers and by functions of the points, normalisation, negation |
 //! | [`warp`] | maps of the inputs: active dimensions, one lengthscale a dimension, one's own |
 //! | [`batch`] | many kernels of one structure, on many sets of points |
 //! | [`mask`] | missing points |
@@ -145,7 +145,7 @@ pub mod warp;
 pub use error::{Error, Result};
 pub use kernel::dynamic::DynKernel;
 pub use kernel::{Expr, Kernel, KernelExt};
-pub use scalar::Scalar;
+pub use scalar::{Dual, Real, Scalar};
 
 /// The examples of the README, compiled with the rest.
 #[cfg(doctest)]

@@ -3,22 +3,27 @@
 mod exp;
 mod log;
 mod neg;
+mod normalized;
+mod outer;
 mod parts;
 mod power;
 mod product;
 mod scaled;
 mod sum;
 mod transformed;
+mod vertical;
 
 pub use exp::{Exp, Exponential};
 pub use log::{Log, Logarithm};
 pub use neg::Neg;
+pub use normalized::Normalized;
 pub use parts::{KernelParts, Parts};
 pub use power::{Power, ToPower};
 pub use product::Product;
 pub use scaled::Scaled;
 pub use sum::Sum;
 pub use transformed::{Transform, Transformed};
+pub use vertical::Vertical;
 
 use crate::Scalar;
 use crate::kernel::{Kernel, Pairs, Scratch};

@@ -9,23 +9,28 @@ mod diag;
 pub mod dynamic;
 mod ext;
 mod features;
+#[doc(hidden)]
+pub mod formula;
 mod gram;
 pub mod ops;
 mod psd;
 mod text;
 pub(crate) mod tile;
+pub(crate) mod variables;
 mod vjp;
 
 pub use cross::{cross_into, matmul_into};
 pub use diag::diag_into;
 pub use ext::KernelExt;
 pub use features::{FeatureGradients, Features, Points};
+pub use formula::Formula;
 pub use gram::gram_into;
 pub use psd::Psd;
-pub(crate) use text::List;
-pub(crate) use text::Number;
-pub use text::{Argument, Arguments, Construct, Constructor, FromArgument, Precedence, Text, register, text};
-pub(crate) use text::{constructor, from_text};
+pub use text::{
+    Argument, Arguments, Construct, Constructor, FromArgument, Precedence, Text, register, register_function, text,
+};
+pub(crate) use text::{List, Number, write_arguments, write_function};
+pub(crate) use text::{constructor, from_text, vertical};
 pub use tile::{Pairs, Scratch};
 pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 
@@ -111,7 +116,7 @@ dyn_clone::clone_trait_object!(Expr);
 /// fast, override [`tile`](Self::tile) (and [`embed`](Self::embed), where there is work that depends
 /// on one point alone); to be fitted, override the vector-Jacobian products and return `true` from
 /// [`Expr::differentiable`]. A kernel of r²/ℓ² alone gets all of it from
-/// [`Radial`](crate::kernels::Radial).
+/// [`Radial`](crate::kernels::Radial), and one that is stated as a [`Formula`] gets exact gradients.
 ///
 /// The methods of this trait are the inner interface, called by drivers and combinators with checked
 /// shapes. Users call [`KernelExt`]: `kernel.gram(x)`.

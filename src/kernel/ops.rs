@@ -3,11 +3,11 @@
 use super::dynamic::{AnyKernel, DynKernel};
 use crate::Result;
 use crate::batch::Batched;
-use crate::combine::{Exp, Log, Neg, Power, Product, Scaled, Sum};
+use crate::combine::{Exp, Log, Neg, Normalized, Power, Product, Scaled, Sum, Vertical};
 use crate::kernels::Constant;
 use crate::mask::{Masked, Missing};
 use crate::params::Parameterized;
-use crate::warp::{Ard, Select, Warped};
+use crate::warp::{Ard, Function, Select, WarpExpr, Warped};
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
 ///
@@ -60,6 +60,21 @@ pub trait Compose: AnyKernel + Sized + 'static {
         Self: Parameterized + Clone,
     {
         Batched::new(self, size)
+    }
+
+    /// The kernel k(f(x), f(y)), for any warp f: a [`Function`] of one's own is one.
+    fn warp<W: WarpExpr>(self, warp: W) -> Warped<W, Self> {
+        Warped::new(warp, self)
+    }
+
+    /// The kernel f(x) k(x, y) f(y), for a function with one output.
+    fn vertical<F: Function>(self, function: F) -> Vertical<F, Self> {
+        Vertical::new(function, self)
+    }
+
+    /// The kernel k(x, y)/√(k(x, x) k(y, y)), scaled to a unit diagonal.
+    fn normalized(self) -> Normalized<Self> {
+        Normalized::new(self)
     }
 
     /// The kernel in a box.

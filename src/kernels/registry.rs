@@ -5,10 +5,10 @@
 //! example comes from.
 
 use super::{Constant, Linear, Matern12, Matern32, Matern52, Periodic, RationalQuadratic, Rbf, White};
-use crate::combine::{Exp, Log, Power, Product, Sum};
+use crate::combine::{Exp, Log, Normalized, Power, Product, Sum};
 use crate::kernel::dynamic::{AnyKernel, DynKernel};
 use crate::kernel::ops::Compose;
-use crate::kernel::{Constructor, constructor};
+use crate::kernel::{Constructor, constructor, vertical};
 use crate::mask::{Masked, Missing};
 use crate::warp::{Ard, Select, Warped};
 
@@ -72,6 +72,7 @@ macro_rules! registry {
         pub(crate) const NAMES: &[(&str, Constructor)] = &[
             $(($leaf, constructor::<$leaf_type>),)+
             $(($node, constructor::<$node_type>),)+
+            ("vertical", vertical),
         ];
 
         fn leaves(visitor: &mut impl Visitor) {
@@ -128,6 +129,10 @@ registry! {
         ];
         "exp" => Exp<DynKernel>: [leaf(Rbf::new(0.7)).exp()];
         "log" => Log<DynKernel>: [(leaf(Rbf::new(0.7)) + 0.5).log()];
+        "normalized" => Normalized<DynKernel>: [
+            (leaf(Linear::new(0.6)) + leaf(Rbf::new([0.9, 1.3]))).normalized(),
+            (leaf(Linear::new(0.6)) + leaf(White::new(0.2)) + 0.5).normalized(),
+        ];
         "masked" => Masked<DynKernel>: [
             (leaf(Rbf::new(0.7)) + leaf(White::new(0.3))).masked(Missing::Isolate),
             leaf(Linear::new(0.7)).on([1]).masked(Missing::Propagate),

@@ -4,8 +4,8 @@ use std::fmt;
 
 use faer::Mat;
 
-use super::{ConstructWarp, Warp, WarpExpr};
-use crate::kernel::{Arguments, FeatureGradients, List, Points, Psd};
+use super::{Warp, WarpExpr};
+use crate::kernel::{Arguments, Construct, FeatureGradients, List, Points, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result, Scalar};
 
@@ -82,8 +82,8 @@ impl Ard {
     }
 }
 
-impl ConstructWarp for Ard {
-    fn construct_warp(arguments: &mut Arguments<'_>) -> Result<Self> {
+impl Construct for Ard {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
         Self::try_new(arguments.take::<Vec<f64>>("lengthscale")?)
     }
 }

@@ -2,20 +2,23 @@
 //!
 //! Active dimensions, one lengthscale a dimension, the circle embedding behind the periodic kernel,
 //! and maps of the user's own are the same mechanism: a [`Warp`] makes new points from points, once,
-//! and its vector-Jacobian product pulls gradients back. [`Warped`] joins a warp and a kernel.
+//! and its vector-Jacobian product pulls gradients back. [`Warped`] joins a warp and a kernel. A
+//! [`Function`] of one point at a time is a warp without any derivatives written by hand.
 
 pub(crate) mod ard;
 pub(crate) mod circle;
+mod function;
 mod select;
 mod warped;
 
 pub use ard::Ard;
+pub use function::Function;
 pub use select::Select;
 pub use warped::Warped;
 
 use std::fmt::{self, Debug};
 
-use crate::kernel::{Arguments, FeatureGradients, Points, Psd};
+use crate::kernel::{FeatureGradients, Points, Psd};
 use crate::params::Parameterized;
 use crate::{Result, Scalar};
 
@@ -57,16 +60,6 @@ pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
     ///
     /// Those of the formatter.
     fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result;
-}
-
-/// A warp that text can make, as [`Construct`](crate::kernel::Construct) says it of kernels.
-pub trait ConstructWarp: WarpExpr {
-    /// The warp that these arguments describe; the kernel has been taken already.
-    ///
-    /// # Errors
-    ///
-    /// Those of the arguments, and of the warp's checked constructor.
-    fn construct_warp(arguments: &mut Arguments<'_>) -> Result<Self>;
 }
 
 /// A map of points to points, at precision `T`.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{ConstructWarp, Warp, WarpExpr};
-use crate::kernel::{Arguments, FeatureGradients, Points, Psd};
+use super::{Warp, WarpExpr};
+use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::{Error, Result, Scalar};
 
 /// Some dimensions of the points, in the order given and as often as given: the warp behind
@@ -67,8 +67,8 @@ impl Select {
     }
 }
 
-impl ConstructWarp for Select {
-    fn construct_warp(arguments: &mut Arguments<'_>) -> Result<Self> {
+impl Construct for Select {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
         Self::try_new(arguments.take::<Vec<usize>>("dims")?)
     }
 }

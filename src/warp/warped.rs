@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{ConstructWarp, Warp, WarpExpr};
+use super::{Warp, WarpExpr};
+use crate::kernel::variables::with_buffer;
 use crate::kernel::{
     Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
     split_theta, text,
@@ -48,10 +49,10 @@ impl<W, K> Warped<W, K> {
     }
 }
 
-impl<W: ConstructWarp> Construct for Warped<W, DynKernel> {
+impl<W: Construct> Construct for Warped<W, DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
         let kernel = arguments.take("kernel")?;
-        Ok(Self::new(W::construct_warp(arguments)?, kernel))
+        Ok(Self::new(W::construct(arguments)?, kernel))
     }
 }
 
@@ -111,27 +112,17 @@ impl<W: WarpExpr, K: Expr + Clone> Expr for Warped<W, K> {
     }
 }
 
-/// Points of up to so many dimensions are warped without allocation in `pairwise`.
-const ON_STACK: usize = 16;
-
 impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         // A dimension that the warp refuses has been refused by `check_dim` before.
         let dim = self.warp.output_dim(x.len()).unwrap_or(0);
-        let zero = T::from_f64(0.0);
-        if dim <= ON_STACK {
-            let mut warped = [[zero; ON_STACK]; 2];
-            let [fx, fy] = &mut warped;
-            self.warp.point(x, &mut fx[..dim]);
-            self.warp.point(y, &mut fy[..dim]);
-            return self.kernel.pairwise(&fx[..dim], &fy[..dim]);
-        }
-        let mut warped = vec![zero; 2 * dim];
-        let (fx, fy) = warped.split_at_mut(dim);
-        self.warp.point(x, fx);
-        self.warp.point(y, fy);
-        self.kernel.pairwise(fx, fy)
+        with_buffer(2 * dim, T::from_f64(0.0), |warped| {
+            let (fx, fy) = warped.split_at_mut(dim);
+            self.warp.point(x, fx);
+            self.warp.point(y, fy);
+            self.kernel.pairwise(fx, fy)
+        })
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {

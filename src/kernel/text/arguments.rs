@@ -39,16 +39,19 @@ impl<'t> Arguments<'t> {
     pub fn take<A: FromArgument>(&mut self, name: &'static str) -> Result<A> {
         match self.take_optional(name)? {
             Some(value) => Ok(value),
-            None => {
-                // A name that is spelt almost like the missing one is the mistake to point at.
-                let near = |given: &str| !nearest(given, &[name.to_owned()]).is_empty();
-                if let Some((Some(given), node)) = self.rest.iter().find(|(given, _)| given.is_some_and(near)) {
-                    let reason = format!("`{}` has no argument `{given}`; did you mean `{name}`?", self.name);
-                    return Err(Error::parse(self.text, node.start, reason));
-                }
-                let reason = format!("`{}` needs {} as its argument `{name}`", self.name, A::describe());
-                Err(Error::parse(self.text, self.start, reason))
-            }
+            None => Err(self.missing(name, &A::describe())),
+        }
+    }
+
+    /// Takes an argument as it was written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parse`] if it is missing.
+    pub fn take_written(&mut self, name: &'static str) -> Result<Argument<'t>> {
+        match self.find(name) {
+            Some(node) => Ok(Argument { text: self.text, node }),
+            None => Err(self.missing(name, "something")),
         }
     }
 
@@ -58,12 +61,7 @@ impl<'t> Arguments<'t> {
     ///
     /// [`Error::Parse`] if it is something else than an `A`.
     pub fn take_optional<A: FromArgument>(&mut self, name: &'static str) -> Result<Option<A>> {
-        self.taken.push(name);
-        let position = self.rest.iter().position(|(given, _)| *given == Some(name));
-        let Some(position) = position.or_else(|| self.rest.iter().position(|(given, _)| given.is_none())) else {
-            return Ok(None);
-        };
-        let (_, node) = self.rest.remove(position);
+        let Some(node) = self.find(name) else { return Ok(None) };
         match A::from_argument(Argument { text: self.text, node })? {
             Some(value) => Ok(Some(value)),
             None => {
@@ -72,6 +70,23 @@ impl<'t> Arguments<'t> {
                 Err(Error::parse(self.text, node.start, reason))
             }
         }
+    }
+
+    fn find(&mut self, name: &'static str) -> Option<&'t Node> {
+        self.taken.push(name);
+        let named = self.rest.iter().position(|(given, _)| *given == Some(name));
+        let position = named.or_else(|| self.rest.iter().position(|(given, _)| given.is_none()))?;
+        Some(self.rest.remove(position).1)
+    }
+
+    fn missing(&self, name: &str, expected: &str) -> Error {
+        // A name that is spelt almost like the missing one is the mistake to point at.
+        let near = |given: &str| !nearest(given, &[name.to_owned()]).is_empty();
+        if let Some((Some(given), node)) = self.rest.iter().find(|(given, _)| given.is_some_and(near)) {
+            let reason = format!("`{}` has no argument `{given}`; did you mean `{name}`?", self.name);
+            return Error::parse(self.text, node.start, reason);
+        }
+        Error::parse(self.text, self.start, format!("`{}` needs {expected} as its argument `{name}`", self.name))
     }
 
     /// Refuses arguments that nobody took: to be called at the end for calls within an argument.
@@ -147,6 +162,14 @@ impl<'t> Argument<'t> {
         match &self.node.kind {
             Kind::Call(name, arguments) => Some((name, Arguments::new(self.text, self.node.start, name, arguments))),
             _ => None,
+        }
+    }
+
+    /// An error with the place of this argument, if it has none yet.
+    pub(super) fn locate(self, error: Error) -> Error {
+        match error {
+            Error::Parse { .. } => error,
+            other => self.error(other.to_string()),
         }
     }
 

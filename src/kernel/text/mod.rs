@@ -7,8 +7,8 @@ mod syntax;
 
 pub use arguments::{Argument, Arguments, FromArgument};
 pub(crate) use build::from_text;
-pub(crate) use names::constructor;
-pub use names::{Construct, Constructor, register};
+pub use names::{Construct, Constructor, register, register_function};
+pub(crate) use names::{constructor, vertical};
 
 use std::fmt::{self, Write};
 
@@ -153,6 +153,24 @@ pub(super) fn write_call<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>)
     expr.visit(&mut items);
     items.result?;
     f.write_char(')')
+}
+
+/// Writes `name(parameter=value, …)` for what is no expression: a function of the points.
+pub(crate) fn write_function<P: Parameterized + ?Sized>(of: &P, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}(", of.name())?;
+    write_arguments(of, true, f)?;
+    f.write_char(')')
+}
+
+/// Writes `parameter=value, …`, and a comma before it if these are not the first arguments.
+pub(crate) fn write_arguments<P: Parameterized + ?Sized>(
+    of: &P,
+    first: bool,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let mut items = Items { f, first, result: Ok(()) };
+    of.visit(&mut items);
+    items.result
 }
 
 #[cfg(test)]

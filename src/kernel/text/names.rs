@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use super::Arguments;
+use crate::combine::Vertical;
 use crate::kernel::dynamic::{AnyKernel, DynKernel};
 use crate::kernels::registry::NAMES;
 use crate::params::nearest;
+use crate::warp::{Function, Warped};
 use crate::{Error, Result};
 
-/// A kernel that text can make: the inverse of how it prints.
+/// A kernel, a warp or a function that text can make: the inverse of how it prints.
 ///
 /// # Examples
 ///
@@ -44,8 +46,8 @@ use crate::{Error, Result};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub trait Construct: Sized {
-    /// The kernel that these arguments describe. Take every argument that the kernel knows; what is
-    /// left over becomes an error.
+    /// What these arguments describe; of a warp, the kernel behind it has been taken already. Take every
+    /// argument that is known: what is left over becomes an error.
     ///
     /// # Errors
     ///
@@ -112,6 +114,12 @@ pub(crate) fn constructor<K: Construct + AnyKernel + 'static>(arguments: &mut Ar
 /// Names that were registered while the program runs.
 static REGISTERED: RwLock<BTreeMap<String, Constructor>> = RwLock::new(BTreeMap::new());
 
+/// Makes a kernel times a function of the points, from the kernel and the function's arguments.
+type VerticalConstructor = fn(DynKernel, &mut Arguments<'_>) -> Result<DynKernel>;
+
+/// Functions that were registered while the program runs, as factors of kernels.
+static FUNCTIONS: RwLock<BTreeMap<String, VerticalConstructor>> = RwLock::new(BTreeMap::new());
+
 /// Gives text a name for a kernel type, in the whole program. Registering the same type under the
 /// same name again does nothing.
 ///
@@ -124,22 +132,92 @@ static REGISTERED: RwLock<BTreeMap<String, Constructor>> = RwLock::new(BTreeMap:
 ///
 /// See [`Construct`].
 pub fn register<K: Construct + AnyKernel + 'static>(name: &str) -> Result<()> {
-    let starts_well = name.chars().next().is_some_and(|first| first.is_alphabetic() || first == '_');
-    if !starts_well || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
-        return Err(Error::setting("the name of a kernel", name, "must be one word of letters, digits and `_`"));
-    }
-    let new: Constructor = constructor::<K>;
     let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
     let known = built_in(name).or_else(|| registered.get(name).copied());
-    match known {
-        Some(known) if !std::ptr::fn_addr_eq(known, new) => {
-            Err(Error::setting("the name of a kernel", name, "stands for another kernel already"))
-        }
-        _ => {
-            registered.insert(name.to_owned(), new);
-            Ok(())
-        }
+    let new: Constructor = constructor::<K>;
+    check_name(name, known.is_some_and(|known| !std::ptr::fn_addr_eq(known, new)))?;
+    registered.insert(name.to_owned(), new);
+    Ok(())
+}
+
+/// Gives text a name for a function of the points, in the whole program: as a warp,
+/// `name(kernel, parameter=…)`, and as a factor, `vertical(kernel, name(parameter=…))`.
+///
+/// # Errors
+///
+/// As [`register`].
+///
+/// # Examples
+///
+/// ```
+/// use mercer::kernel::register_function;
+/// use mercer::params::{Constraint, Parameter};
+/// use mercer::prelude::*;
+/// use mercer::warp::Function;
+///
+/// /// f(x) = exp(a x₀)
+/// #[derive(Clone, Debug)]
+/// struct Growth {
+///     rate: Parameter,
+/// }
+/// mercer::parameterized!(Growth as "growth", parameters: [rate]);
+/// mercer::construct!(Growth: try_new(rate: f64));
+///
+/// impl Growth {
+///     fn try_new(rate: f64) -> mercer::Result<Self> {
+///         Ok(Self { rate: Parameter::new("rate", rate, Constraint::Real)? })
+///     }
+/// }
+/// impl Function for Growth {
+///     fn output_dim(&self, _: usize) -> mercer::Result<usize> {
+///         Ok(1)
+///     }
+///     fn apply<R: Real>(&self, theta: &[R], x: &[R], out: &mut [R]) {
+///         out[0] = (theta[0] * x[0]).exp();
+///     }
+/// }
+///
+/// register_function::<Growth>("growth")?;
+/// let kernel: DynKernel = "vertical(constant(value=1), growth(rate=0.5)) + growth(linear(variance=1), rate=2)".parse()?;
+/// assert!((kernel.eval(&[1.0], &[3.0])? - (2.0f64.exp() + 8.0f64.exp())).abs() < 1e-12);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub fn register_function<F: Function + Construct>(name: &str) -> Result<()> {
+    fn factor<F: Function + Construct>(kernel: DynKernel, arguments: &mut Arguments<'_>) -> Result<DynKernel> {
+        Ok(DynKernel::boxed(Vertical::new(F::construct(arguments)?, kernel)))
     }
+    register::<Warped<F, DynKernel>>(name)?;
+    FUNCTIONS.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), factor::<F>);
+    Ok(())
+}
+
+/// `vertical(kernel, function(…))`
+pub(crate) fn vertical(arguments: &mut Arguments<'_>) -> Result<DynKernel> {
+    let kernel = arguments.take("kernel")?;
+    let function = arguments.take_written("function")?;
+    let Some((name, mut of_function)) = function.call() else {
+        return Err(function.error("expected a function of the points, as in `growth(rate=0.5)`"));
+    };
+    let functions = FUNCTIONS.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(construct) = functions.get(name).copied() else {
+        return Err(function.error(format!("no function is named `{name}`; see `mercer::kernel::register_function`")));
+    };
+    drop(functions);
+    let kernel = construct(kernel, &mut of_function).map_err(|error| function.locate(error))?;
+    of_function.finish()?;
+    Ok(kernel)
+}
+
+/// Refuses names that are no words, or taken.
+fn check_name(name: &str, taken: bool) -> Result<()> {
+    let starts_well = name.chars().next().is_some_and(|first| first.is_alphabetic() || first == '_');
+    if !starts_well || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return Err(Error::setting("the name", name, "must be one word of letters, digits and `_`"));
+    }
+    if taken {
+        return Err(Error::setting("the name", name, "stands for something else already"));
+    }
+    Ok(())
 }
 
 fn built_in(name: &str) -> Option<Constructor> {

@@ -1,4 +1,10 @@
-//! The floating-point types that kernels are evaluated in.
+//! The floating-point types that kernels are evaluated in, and numbers with derivatives.
+
+pub(crate) mod dual;
+mod real;
+
+pub use dual::Dual;
+pub use real::Real;
 
 use std::fmt::{Debug, Display};
 
