@@ -10,15 +10,18 @@
 
 mod constraint;
 mod ext;
+mod horseshoe;
 mod parameter;
 mod path;
 mod per_dimension;
+mod prior;
 
 pub use constraint::Constraint;
 pub use ext::{Entry, ParameterizedExt};
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
 pub(crate) use path::is_associative;
 pub use per_dimension::{OneOrEach, PerDimension};
+pub use prior::Prior;
 
 /// How a parent refers to a child in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
