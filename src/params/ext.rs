@@ -1,7 +1,10 @@
 //! What can be done with anything that has parameters.
 
-use super::path::{nearest, walk, walk_mut};
-use super::{Constraint, Label, ParameterMut, ParameterRef, Parameterized, Visitor, VisitorMut};
+use rand::Rng;
+
+use super::path::walk;
+use super::select::{for_each, for_each_at, for_each_mut, positions, same_path, unknown};
+use super::{Constraint, Label, ParameterRef, Parameterized, Prior, Visitor, density};
 use crate::{Error, Result};
 
 /// One scalar in the list of parameters.
@@ -13,11 +16,13 @@ pub struct Entry {
     pub value: f64,
     /// The set that it lives in.
     pub constraint: Constraint,
+    /// Its prior, if it has one.
+    pub prior: Option<Prior>,
     /// Whether optimisers may change it.
     pub free: bool,
 }
 
-/// Reading, setting, freezing and packing parameters, for every [`Parameterized`] type.
+/// Reading, setting, freezing and packing parameters, and their priors, for every [`Parameterized`] type.
 ///
 /// # Examples
 ///
@@ -116,7 +121,8 @@ pub trait ParameterizedExt: Parameterized {
         walk(self, &mut |path, parameter| {
             for (element, (&value, &free)) in parameter.values.iter().zip(parameter.free).enumerate() {
                 let path = format!("{path}{}", parameter.shape.index(element));
-                entries.push(Entry { path, value, constraint: parameter.constraint, free });
+                let prior = parameter.prior(element);
+                entries.push(Entry { path, value, constraint: parameter.constraint, prior, free });
             }
         });
         entries
@@ -150,13 +156,7 @@ pub trait ParameterizedExt: Parameterized {
         if !entry.constraint.admits(value) {
             return Err(refusal(entry.clone(), value));
         }
-        let mut start = 0;
-        for_each_mut(self, &mut |parameter| {
-            if let Some(slot) = position.checked_sub(start).and_then(|element| parameter.values.get_mut(element)) {
-                *slot = value;
-            }
-            start += parameter.values.len();
-        });
+        for_each_at(self, &[position], &mut |parameter, element| parameter.values[element] = value);
         Ok(())
     }
 
@@ -176,6 +176,84 @@ pub trait ParameterizedExt: Parameterized {
     /// [`Error::UnknownPath`], with the nearest names.
     fn unfreeze(&mut self, path: &str) -> Result<()> {
         set_free(self, path, true)
+    }
+
+    /// Gives a prior to a parameter, to one element of it, or to everything below a node; it replaces
+    /// the one that was there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::params::Prior;
+    /// use mercer::prelude::*;
+    ///
+    /// let mut kernel = 2.0 * Rbf::new([0.7, 1.5]);
+    /// let prior = Prior::gamma(2.0, 1.0)?;
+    /// kernel.set_prior("scaled.rbf.lengthscale", prior)?;
+    ///
+    /// // p(x) = x exp(−x) for each of the two.
+    /// let expected = (0.7f64.ln() - 0.7) + (1.5f64.ln() - 1.5);
+    /// assert!((kernel.log_prior() - expected).abs() < 1e-14);
+    /// assert_eq!(kernel.log_prior_gradient(), [0.0, 1.0 / 0.7 - 1.0, 1.0 / 1.5 - 1.0]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn set_prior(&mut self, path: &str, prior: Prior) -> Result<()> {
+        set_prior(self, path, Some(prior))
+    }
+
+    /// Undoes [`set_prior`](Self::set_prior).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names.
+    fn clear_prior(&mut self, path: &str) -> Result<()> {
+        set_prior(self, path, None)
+    }
+
+    /// The sum of the log densities of the parameters that have a prior, frozen ones included.
+    ///
+    /// It is the density of the natural values: no Jacobian of the map to the real line is added, so
+    /// the maximum does not depend on the constraint.
+    fn log_prior(&self) -> f64 {
+        density::log_prior(self, &mut |_, _| {})
+    }
+
+    /// The gradient of [`log_prior`](Self::log_prior) in all natural parameters in visiting order.
+    fn log_prior_gradient(&self) -> Vec<f64> {
+        let mut gradient = vec![0.0; self.num_params()];
+        density::log_prior(self, &mut |position, derivative| gradient[position] = derivative);
+        gradient
+    }
+
+    /// Sets each free parameter that has a prior to a draw, in visiting order.
+    ///
+    /// A draw that the constraint refuses is drawn again, a thousand times at most: where the
+    /// support is wider than the constraint, draws come from the prior within the constraint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] if the constraint refuses all these draws. Nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::params::Prior;
+    /// use mercer::prelude::*;
+    /// use rand::SeedableRng;
+    ///
+    /// let mut kernel = 2.0 * Rbf::new(0.7);
+    /// kernel.set_prior("scaled.rbf.lengthscale", Prior::uniform(3.0, 4.0)?)?;
+    /// kernel.sample_priors(&mut rand_pcg::Pcg64::seed_from_u64(1))?;
+    /// assert_eq!(kernel.values()[0], 2.0);
+    /// assert!((3.0..=4.0).contains(&kernel.values()[1]));
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn sample_priors(&mut self, rng: &mut (impl Rng + ?Sized)) -> Result<()> {
+        density::sample_priors(self, rng)
     }
 
     /// The free parameters, mapped to the real line by their constraints.
@@ -262,57 +340,14 @@ fn check_len(what: &str, expected: usize, found: usize) -> Result<()> {
     Err(Error::shape(what, format!("{expected} value(s)"), (found, 1)))
 }
 
-fn for_each<P: Parameterized + ?Sized>(root: &P, see: &mut dyn FnMut(ParameterRef<'_>)) {
-    struct Each<'f>(&'f mut dyn FnMut(ParameterRef<'_>));
-    impl Visitor for Each<'_> {
-        fn parameter(&mut self, parameter: ParameterRef<'_>) {
-            (self.0)(parameter);
-        }
-        fn child(&mut self, _: Label, child: &dyn Parameterized) {
-            child.visit(self);
-        }
-    }
-    root.visit(&mut Each(see));
-}
-
-fn for_each_mut<P: Parameterized + ?Sized>(root: &mut P, see: &mut dyn FnMut(ParameterMut<'_>)) {
-    struct Each<'f>(&'f mut dyn FnMut(ParameterMut<'_>));
-    impl VisitorMut for Each<'_> {
-        fn parameter(&mut self, parameter: ParameterMut<'_>) {
-            (self.0)(parameter);
-        }
-        fn child(&mut self, _: Label, child: &mut dyn Parameterized) {
-            child.visit_mut(self);
-        }
-    }
-    root.visit_mut(&mut Each(see));
-}
-
-/// Paths are compared without spaces: `inputs[4,0]` is `inputs[4, 0]`.
-fn same_path(a: &str, b: &str) -> bool {
-    a.chars().filter(|c| *c != ' ').eq(b.chars().filter(|c| *c != ' '))
-}
-
-/// Whether `path` lies at or below the node or parameter that `prefix` names.
-fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
 fn set_free<P: Parameterized + ?Sized>(root: &mut P, path: &str, free: bool) -> Result<()> {
-    let mut found = false;
-    walk_mut(root, &mut |parameter_path, parameter| {
-        let whole = is_below(parameter_path, path);
-        for (element, slot) in parameter.free.iter_mut().enumerate() {
-            if whole || same_path(&format!("{parameter_path}{}", parameter.shape.index(element)), path) {
-                *slot = free;
-                found = true;
-            }
-        }
-    });
-    if found { Ok(()) } else { Err(unknown(path, &root.parameters())) }
+    let positions = positions(root, path)?;
+    for_each_at(root, &positions, &mut |parameter, element| parameter.free[element] = free);
+    Ok(())
 }
 
-fn unknown(path: &str, entries: &[Entry]) -> Error {
-    let existing: Vec<String> = entries.iter().map(|entry| entry.path.clone()).collect();
-    Error::UnknownPath { path: path.to_owned(), nearest: nearest(path, &existing) }
+fn set_prior<P: Parameterized + ?Sized>(root: &mut P, path: &str, prior: Option<Prior>) -> Result<()> {
+    let positions = positions(root, path)?;
+    for_each_at(root, &positions, &mut |parameter, element| parameter.change_note(element, |note| note.prior = prior));
+    Ok(())
 }

@@ -5,16 +5,21 @@
 //! freezing by path, flat packing and printing are all visits, in the blanket trait
 //! [`ParameterizedExt`].
 //!
+//! A parameter may have a [`Prior`], a density of its natural value.
+//!
 //! A path names a scalar: `sum[1].rbf.lengthscale`, or `ard.lengthscale[2]`. Sums of sums (and
 //! products of products) count as one: the parts of `(a + b) + c` are `sum[0]`, `sum[1]`, `sum[2]`.
 
 mod constraint;
+mod density;
 mod ext;
 mod horseshoe;
+mod note;
 mod parameter;
 mod path;
 mod per_dimension;
 mod prior;
+mod select;
 
 pub use constraint::Constraint;
 pub use ext::{Entry, ParameterizedExt};

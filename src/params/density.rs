@@ -1,0 +1,55 @@
+//! The priors of all parameters together.
+
+use rand::Rng;
+
+use super::select::{for_each, for_each_at};
+use super::{Parameterized, ParameterizedExt};
+use crate::{Error, Result};
+
+/// Draws from one prior after which a constraint is taken to refuse all that it gives.
+const DRAWS: usize = 1000;
+
+/// Σ log p over the parameters that have a prior. `see` gets position and derivative of each.
+pub(super) fn log_prior<P: Parameterized + ?Sized>(root: &P, see: &mut dyn FnMut(usize, f64)) -> f64 {
+    let (mut sum, mut position) = (0.0, 0);
+    for_each(root, &mut |parameter| {
+        for (element, note) in parameter.notes.iter().enumerate() {
+            if let Some(prior) = note.prior {
+                let value = parameter.values[element];
+                sum += prior.log_density(value);
+                see(position + element, prior.gradient(value));
+            }
+        }
+        position += parameter.values.len();
+    });
+    sum
+}
+
+/// Sets each free parameter that has a prior to a draw.
+pub(super) fn sample_priors<P: Parameterized + ?Sized>(root: &mut P, rng: &mut (impl Rng + ?Sized)) -> Result<()> {
+    let mut positions = Vec::new();
+    let mut draws = Vec::new();
+    for (position, entry) in root.parameters().into_iter().enumerate() {
+        let Some(prior) = entry.prior.filter(|_| entry.free) else { continue };
+        let mut draw = prior.sample(rng);
+        for _ in 1..DRAWS {
+            if entry.constraint.admits(draw) {
+                break;
+            }
+            draw = prior.sample(rng);
+        }
+        if !entry.constraint.admits(draw) {
+            let expected = format!("{}, which {DRAWS} draws from {prior} were not", entry.constraint);
+            return Err(Error::Parameter { path: entry.path, value: draw, expected });
+        }
+        positions.push(position);
+        draws.push(draw);
+    }
+    let mut draws = draws.into_iter();
+    for_each_at(root, &positions, &mut |parameter, element| {
+        if let Some(draw) = draws.next() {
+            parameter.values[element] = draw;
+        }
+    });
+    Ok(())
+}

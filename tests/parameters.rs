@@ -1,0 +1,116 @@
+//! What parameters carry beside their values: priors.
+
+use mercer::inducing::InducingPoints;
+use mercer::params::{Constraint, Parameter, Prior};
+use mercer::prelude::*;
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
+
+fn prior() -> Prior {
+    Prior::gamma(2.0, 3.0).unwrap()
+}
+
+fn kernel() -> DynKernel {
+    (2.0 * Rbf::new([0.7, 1.3]) + RationalQuadratic::new(0.4, 2.5)).dynamic()
+}
+
+fn priors(root: &impl Parameterized) -> Vec<bool> {
+    root.parameters().iter().map(|entry| entry.prior.is_some()).collect()
+}
+
+#[test]
+fn paths_of_priors_are_those_of_freezing() {
+    let mut kernel = kernel();
+    let mut frozen = kernel.clone();
+    for path in ["sum[0].scaled.rbf.lengthscale[1]", "sum[0].scaled.rbf.lengthscale", "sum[1]", "sum[0]", "sum"] {
+        kernel.set_prior(path, prior()).unwrap();
+        frozen.freeze(path).unwrap();
+        assert_eq!(priors(&kernel), frozen.parameters().iter().map(|entry| !entry.free).collect::<Vec<_>>(), "{path}");
+        kernel.clear_prior(path).unwrap();
+        frozen.unfreeze(path).unwrap();
+        assert_eq!(priors(&kernel), [false; 5], "{path}");
+    }
+    let error = kernel.set_prior("sum[0].scaled.rbf.lenghtscale", prior()).unwrap_err();
+    assert!(error.to_string().contains("did you mean `sum[0].scaled.rbf.lengthscale"), "{error}");
+    assert!(matches!(kernel.clear_prior("nothing"), Err(Error::UnknownPath { .. })));
+}
+
+#[test]
+fn priors_go_with_copies_boxes_and_parents() {
+    let mut kernel = kernel();
+    kernel.set_prior("sum[0].scaled.rbf.lengthscale[1]", prior()).unwrap();
+    let inside = kernel.clone() * Linear::new(1.0);
+    assert_eq!(inside.log_prior(), prior().log_density(1.3));
+    assert_eq!(inside.parameters()[2].prior, Some(prior()));
+    // Another array is as it was.
+    assert_ne!(kernel.parameters()[1].prior, kernel.parameters()[2].prior);
+}
+
+#[test]
+fn a_prior_replaces_the_one_before() {
+    let mut kernel = Rbf::new(0.5);
+    kernel.set_prior("rbf", prior()).unwrap();
+    kernel.set_prior("rbf.lengthscale", Prior::normal(0.5, 1.0).unwrap()).unwrap();
+    assert_eq!(kernel.log_prior(), -0.5 * (2.0 * std::f64::consts::PI).ln());
+}
+
+#[test]
+fn log_prior_is_the_sum_and_its_gradient_is_in_visiting_order() {
+    let mut kernel = kernel();
+    kernel.set_prior("sum[1].rational_quadratic.alpha", Prior::horseshoe(0.3).unwrap()).unwrap();
+    kernel.set_prior("sum[0].scaled", prior()).unwrap();
+    kernel.freeze("sum[0].scaled.factor").unwrap();
+    let values = kernel.values();
+    let gradient = kernel.log_prior_gradient();
+    for index in 0..values.len() {
+        let at = |step: f64| {
+            let mut moved = values.clone();
+            moved[index] += step;
+            kernel.with_params(&moved).unwrap().log_prior()
+        };
+        let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+        assert!((gradient[index] - difference).abs() < 1e-8, "{index}: {} {difference}", gradient[index]);
+    }
+    assert_eq!(gradient[3], 0.0);
+}
+
+#[test]
+fn draws_go_to_free_parameters_with_priors() {
+    let mut kernel = kernel();
+    kernel.set_prior("sum[0]", Prior::uniform(5.0, 6.0).unwrap()).unwrap();
+    kernel.freeze("sum[0].scaled.rbf.lengthscale[0]").unwrap();
+    let mut again = kernel.clone();
+    kernel.sample_priors(&mut Pcg64::seed_from_u64(3)).unwrap();
+    again.sample_priors(&mut Pcg64::seed_from_u64(3)).unwrap();
+    let values = kernel.values();
+    assert_eq!(again.values(), values);
+    assert!((5.0..=6.0).contains(&values[0]) && (5.0..=6.0).contains(&values[2]) && values[0] != values[2]);
+    assert_eq!([values[1], values[3], values[4]], [0.7, 0.4, 2.5]);
+}
+
+#[test]
+fn draws_that_the_constraint_refuses_are_drawn_again() {
+    // Half of these are negative, and would be refused.
+    let mut kernel = Rbf::new([1.0; 40]);
+    kernel.set_prior("rbf", Prior::normal(0.0, 1.0).unwrap()).unwrap();
+    kernel.sample_priors(&mut Pcg64::seed_from_u64(0)).unwrap();
+    assert!(kernel.values().iter().all(|value| *value > 0.0 && *value != 1.0));
+
+    kernel.set_prior("rbf.lengthscale[7]", Prior::uniform(-2.0, -1.0).unwrap()).unwrap();
+    let before = kernel.values();
+    let error = kernel.sample_priors(&mut Pcg64::seed_from_u64(0)).unwrap_err();
+    assert!(matches!(&error, Error::Parameter { path, .. } if path == "rbf.lengthscale[7]"), "{error}");
+    assert_eq!(kernel.values(), before);
+}
+
+#[test]
+fn views_take_priors_too() {
+    let mut value = Parameter::new("value", 1.0, Constraint::Real).unwrap();
+    value.view_mut("value").set_prior(0, Some(prior())).unwrap();
+    assert!(value.view_mut("value").set_prior(1, None).is_err());
+    assert_eq!((value.prior(), value.view("value").prior(0)), (Some(prior()), Some(prior())));
+
+    let mut points = InducingPoints::new(mat![[0.0, 1.0], [2.0, 3.0]].as_ref()).unwrap();
+    points.set_prior("inputs[1,0]", prior()).unwrap();
+    assert_eq!(priors(&points), [false, true, false, false]);
+}
