@@ -1,6 +1,11 @@
 //! What parameters carry beside their values: priors.
+#![allow(clippy::unwrap_used)]
 
+use std::ops::ControlFlow;
+
+use mercer::gp::{ExactGp, Svgp};
 use mercer::inducing::InducingPoints;
+use mercer::optim::{Adam, Batch, Lbfgs, Train};
 use mercer::params::{Constraint, Parameter, Prior};
 use mercer::prelude::*;
 use rand::SeedableRng;
@@ -113,4 +118,75 @@ fn views_take_priors_too() {
     let mut points = InducingPoints::new(mat![[0.0, 1.0], [2.0, 3.0]].as_ref()).unwrap();
     points.set_prior("inputs[1,0]", prior()).unwrap();
     assert_eq!(priors(&points), [false, true, false, false]);
+}
+
+fn data() -> (Mat<f64>, Vec<f64>) {
+    let x = Mat::from_fn(30, 1, |row, _| 0.2 * row as f64);
+    let y = (0..30).map(|row| (0.2 * row as f64).sin() + 0.1 * f64::from(row * 31 % 17 - 8)).collect();
+    (x, y)
+}
+
+#[test]
+fn an_exact_fit_ends_where_evidence_and_prior_balance() {
+    let (x, y) = data();
+    let mut model = ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.1).unwrap();
+    model.set_prior("kernel.scaled.rbf.lengthscale", Prior::log_normal(1.5, 0.05).unwrap()).unwrap();
+    model.set_prior("likelihood", Prior::gamma(3.0, 40.0).unwrap()).unwrap();
+    let minimum = model.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap();
+
+    let (evidence, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
+    assert!((minimum.value + evidence + model.log_prior()).abs() < 1e-9);
+    for ((gradient, prior), value) in gradient.iter().zip(model.log_prior_gradient()).zip(model.values()) {
+        assert!((gradient + prior).abs() * value < 1e-4, "{gradient} and {prior} at {value}");
+    }
+    // The prior has a say: the evidence alone would have it shorter.
+    assert!(gradient[1] < -1.0, "{}", gradient[1]);
+}
+
+#[test]
+fn each_step_of_training_counts_the_prior_once() {
+    let (x, y) = data();
+    let plain = Svgp::new(1.0 * Rbf::new(1.0), x.as_ref().subrows(0, 5)).unwrap();
+    let mut with_prior = plain.clone();
+    with_prior.set_prior("kernel.scaled.factor", prior()).unwrap();
+    for batch in [None, Some(6)] {
+        let first_loss = |model: &Svgp<_>| {
+            let train = Train { steps: 1, batch, ..Train::default() };
+            let history = model.clone().train(x.as_ref(), &y, &train, &mut Pcg64::seed_from_u64(4)).unwrap();
+            history.records[0].loss
+        };
+        let difference = first_loss(&plain) - first_loss(&with_prior);
+        assert!((difference - with_prior.log_prior()).abs() < 1e-10, "{difference}");
+    }
+    let fitted = |mut model: Svgp<_>| {
+        model.freeze("inducing").unwrap();
+        model.fit(x.as_ref(), &y, &Lbfgs { max_steps: 0, ..Lbfgs::default() }).unwrap().value
+    };
+    assert!((fitted(plain) - fitted(with_prior.clone()) - with_prior.log_prior()).abs() < 1e-10);
+}
+
+#[test]
+fn training_without_data_leads_to_the_mode() {
+    let mut kernel = Rbf::new(0.3);
+    kernel.set_prior("rbf", Prior::gamma(3.0, 4.0).unwrap()).unwrap();
+    let train = Train { steps: 600, batch: Some(2), adam: Adam { rate: 0.05, ..Adam::default() }, ..Train::default() };
+    let nothing = |_: &Rbf, _: Batch<'_>| Ok((0.0, vec![0.0]));
+    train.run(&mut kernel, 8, nothing, &mut Pcg64::seed_from_u64(0), |_| ControlFlow::Continue(())).unwrap();
+    assert!((kernel.lengthscale()[0] - 0.5).abs() < 1e-6, "{}", kernel.lengthscale()[0]);
+}
+
+#[test]
+fn a_start_outside_the_prior_is_named() {
+    let (x, y) = data();
+    let mut model = ExactGp::new(1.0 * Rbf::new(1.0));
+    model.set_prior("kernel.scaled.rbf", Prior::uniform(2.0, 3.0).unwrap()).unwrap();
+    let error = model.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "parameter `kernel.scaled.rbf.lengthscale` was given 1, but must be where its prior uniform(lower=2, upper=3) has a finite log density"
+    );
+    // From inside, no step leaves the support.
+    model.set("kernel.scaled.rbf.lengthscale", 2.9).unwrap();
+    model.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap();
+    assert!((2.0..=3.0).contains(&model.values()[1]));
 }

@@ -25,6 +25,31 @@ pub(super) fn log_prior<P: Parameterized + ?Sized>(root: &P, see: &mut dyn FnMut
     sum
 }
 
+/// The objective of a fit by maximum a posteriori: subtracts the log prior from a loss, and its
+/// gradient from that of the loss in all natural parameters.
+///
+/// # Errors
+///
+/// [`Error::Parameter`] for a value at which its prior has no finite log density.
+pub(crate) fn subtract_log_prior<P: Parameterized + ?Sized>(root: &P, loss: f64, natural: &mut [f64]) -> Result<f64> {
+    let log_prior = log_prior(root, &mut |position, derivative| {
+        if let Some(entry) = natural.get_mut(position) {
+            *entry -= derivative;
+        }
+    });
+    if log_prior.is_finite() {
+        return Ok(loss - log_prior);
+    }
+    for entry in root.parameters() {
+        if let Some(prior) = entry.prior.filter(|prior| !prior.log_density(entry.value).is_finite()) {
+            let expected = format!("where its prior {prior} has a finite log density");
+            return Err(Error::Parameter { path: entry.path, value: entry.value, expected });
+        }
+    }
+    // Each is finite, the sum is not.
+    Ok(loss - log_prior)
+}
+
 /// Sets each free parameter that has a prior to a draw.
 pub(super) fn sample_priors<P: Parameterized + ?Sized>(root: &mut P, rng: &mut (impl Rng + ?Sized)) -> Result<()> {
     let mut positions = Vec::new();

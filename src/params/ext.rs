@@ -181,6 +181,9 @@ pub trait ParameterizedExt: Parameterized {
     /// Gives a prior to a parameter, to one element of it, or to everything below a node; it replaces
     /// the one that was there.
     ///
+    /// [`optim::fit`](crate::optim::fit) and [`Train`](crate::optim::Train), and so all models, subtract
+    /// [`log_prior`](Self::log_prior) from the loss that they minimise.
+    ///
     /// # Errors
     ///
     /// [`Error::UnknownPath`], with the nearest names.

@@ -5,7 +5,8 @@
 //! freezing by path, flat packing and printing are all visits, in the blanket trait
 //! [`ParameterizedExt`].
 //!
-//! A parameter may have a [`Prior`], a density of its natural value.
+//! A parameter may have a [`Prior`], a density of its natural value: what fits a model by [`optim`](crate::optim)
+//! maximises the sum of its evidence, or of a bound, and of the log priors.
 //!
 //! A path names a scalar: `sum[1].rbf.lengthscale`, or `ard.lengthscale[2]`. Sums of sums (and
 //! products of products) count as one: the parts of `(a + b) + c` are `sum[0]`, `sum[1]`, `sum[2]`.
@@ -22,6 +23,7 @@ mod prior;
 mod select;
 
 pub use constraint::Constraint;
+pub(crate) use density::subtract_log_prior;
 pub use ext::{Entry, ParameterizedExt};
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
 pub(crate) use path::is_associative;
