@@ -7,7 +7,7 @@ use rand::Rng;
 use super::batch::Deck;
 use super::objective::penalised;
 use super::{Adam, Batch, Schedule};
-use crate::params::{Parameterized, ParameterizedExt};
+use crate::params::{Entry, Parameterized, ParameterizedExt};
 use crate::{Error, Result};
 
 /// Training with [`Adam`] on the free parameters, on the real line of their constraints.
@@ -255,9 +255,10 @@ fn evaluate<M: Parameterized>(
         return Ok((value, gradient));
     }
     // The free parameter is what the reader can look up.
-    let free = model.parameters().into_iter().filter(|entry| entry.free);
-    let named = free.zip(&gradient).find(|(_, g)| !g.is_finite());
-    let reason = named.map(|(entry, g)| format!("the gradient in `{}` is {g}", entry.path)).unwrap_or_default();
+    let is_packed = |(position, entry): &(usize, Entry)| entry.free && entry.tie.is_none_or(|first| first == *position);
+    let packed = model.parameters().into_iter().enumerate().filter(is_packed);
+    let named = packed.zip(&gradient).find(|(_, g)| !g.is_finite());
+    let reason = named.map(|((_, entry), g)| format!("the gradient in `{}` is {g}", entry.path)).unwrap_or_default();
     Err(Error::Optimisation { step, reason })
 }
 

@@ -3,9 +3,10 @@
 use rand::Rng;
 
 use super::path::walk;
-use super::select::{for_each, for_each_at, for_each_mut, positions, same_path, unknown};
-use super::{Constraint, Label, ParameterRef, Parameterized, Prior, Visitor, density};
-use crate::{Error, Result};
+use super::select::{check_len, for_each, for_each_at, for_each_mut, positions, refusal, same_path, unknown};
+use super::ties::{self, with_tied};
+use super::{Constraint, Label, ParameterRef, Parameterized, Prior, Visitor, density, packing};
+use crate::Result;
 
 /// One scalar in the list of parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +21,12 @@ pub struct Entry {
     pub prior: Option<Prior>,
     /// Whether optimisers may change it.
     pub free: bool,
+    /// If it is [tied](ParameterizedExt::tie), the position in the list of the first that it is tied to,
+    /// which may be its own.
+    pub tie: Option<usize>,
 }
 
-/// Reading, setting, freezing and packing parameters, and their priors, for every [`Parameterized`] type.
+/// Reading, setting, freezing, tying and packing parameters, and their priors, for every [`Parameterized`] type.
 ///
 /// # Examples
 ///
@@ -67,7 +71,8 @@ pub trait ParameterizedExt: Parameterized {
     /// # Errors
     ///
     /// [`Error::Shape`] for the wrong number of values; [`Error::Parameter`] for one that its
-    /// constraint refuses. Nothing is changed then.
+    /// constraint refuses; [`Error::Tie`] for two of tied parameters that differ. Nothing is changed
+    /// then.
     fn set_values(&mut self, values: &[f64]) -> Result<()> {
         check_len("the vector of parameters", self.num_params(), values.len())?;
         let mut rest = values.iter();
@@ -82,8 +87,9 @@ pub trait ParameterizedExt: Parameterized {
             }
         });
         if let Some((position, value)) = refused {
-            return Err(refusal(self.parameters().swap_remove(position), value));
+            return Err(refusal(self, position, value));
         }
+        ties::check_equal(self, values)?;
         let mut rest = values.iter();
         for_each_mut(self, &mut |parameter| {
             parameter.values.iter_mut().zip(&mut rest).for_each(|(slot, &value)| *slot = value);
@@ -122,9 +128,14 @@ pub trait ParameterizedExt: Parameterized {
             for (element, (&value, &free)) in parameter.values.iter().zip(parameter.free).enumerate() {
                 let path = format!("{path}{}", parameter.shape.index(element));
                 let prior = parameter.prior(element);
-                entries.push(Entry { path, value, constraint: parameter.constraint, prior, free });
+                entries.push(Entry { path, value, constraint: parameter.constraint, prior, free, tie: None });
             }
         });
+        for (position, first) in ties::firsts(self).into_iter().enumerate() {
+            let Some(first) = first else { continue };
+            let (prior, free) = (entries[first].prior, entries[first].free);
+            entries[position] = Entry { prior, free, tie: Some(first), ..entries[position].clone() };
+        }
         entries
     }
 
@@ -141,7 +152,7 @@ pub trait ParameterizedExt: Parameterized {
         }
     }
 
-    /// Sets the value at a path, in natural units.
+    /// Sets the value at a path, and at all that is tied to it, in natural units.
     ///
     /// # Errors
     ///
@@ -152,15 +163,16 @@ pub trait ParameterizedExt: Parameterized {
         let Some(position) = entries.iter().position(|entry| same_path(&entry.path, path)) else {
             return Err(unknown(path, &entries));
         };
-        let entry = &entries[position];
-        if !entry.constraint.admits(value) {
-            return Err(refusal(entry.clone(), value));
+        if !entries[position].constraint.admits(value) {
+            return Err(refusal(self, position, value));
         }
-        for_each_at(self, &[position], &mut |parameter, element| parameter.values[element] = value);
+        let positions = with_tied(self, vec![position]);
+        for_each_at(self, &positions, &mut |parameter, element| parameter.values[element] = value);
         Ok(())
     }
 
-    /// Keeps optimisers from a parameter, from one element of it, or from everything below a node.
+    /// Keeps optimisers from a parameter, from one element of it, or from everything below a node; and
+    /// from all that is tied to it.
     ///
     /// # Errors
     ///
@@ -178,8 +190,54 @@ pub trait ParameterizedExt: Parameterized {
         set_free(self, path, true)
     }
 
+    /// Makes several parameters one.
+    ///
+    /// Each path names a scalar, a whole parameter or everything below a node, all of one shape; the
+    /// scalars are tied one by one. They take value, freedom and prior of those of the first path. From
+    /// then on, [`set`](Self::set), [`freeze`](Self::freeze) and [`set_prior`](Self::set_prior) on one are
+    /// on all; in the vectors of [`unconstrained`](Self::unconstrained) parameters they have one entry,
+    /// and in [`values`](Self::values) still one each. Whatever was tied to one of them joins.
+    ///
+    /// Copies keep their ties, also to each other: if copies of a tied expression meet in one
+    /// expression, then what was tied in one is tied across all. Value, freedom and prior of the first
+    /// then hold for the optimiser; the other values change at the next
+    /// [`set_unconstrained`](Self::set_unconstrained) or [`set`](Self::set).
+    /// [`untie`](Self::untie) separates them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names; [`Error::Tie`] for parameters of different shapes
+    /// or constraints; [`Error::Setting`] for less than two paths. Nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let mut kernel = 2.0 * Rbf::new(0.7) + 3.0 * Matern32::new(1.5);
+    /// kernel.tie(&["sum[0].scaled.rbf.lengthscale", "sum[1].scaled.matern32.lengthscale"])?;
+    /// assert_eq!(kernel.values(), [2.0, 0.7, 3.0, 0.7]);
+    ///
+    /// kernel.set_unconstrained(&[0.0, -1.0, 0.0])?;
+    /// assert_eq!(kernel.values(), [1.0, (-1f64).exp(), 1.0, (-1f64).exp()]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn tie(&mut self, paths: &[&str]) -> Result<()> {
+        ties::tie(self, paths)
+    }
+
+    /// Takes a parameter, one element of it, or each one below a node out of its
+    /// [tie](Self::tie). Those that are left stay tied; values, freedom and priors stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names.
+    fn untie(&mut self, path: &str) -> Result<()> {
+        ties::untie(self, path)
+    }
+
     /// Gives a prior to a parameter, to one element of it, or to everything below a node; it replaces
-    /// the one that was there.
+    /// the one that was there. Parameters that are tied are one, with one prior, which counts once.
     ///
     /// [`optim::fit`](crate::optim::fit) and [`Train`](crate::optim::Train), and so all models, subtract
     /// [`log_prior`](Self::log_prior) from the loss that they minimise.
@@ -259,98 +317,43 @@ pub trait ParameterizedExt: Parameterized {
         density::sample_priors(self, rng)
     }
 
-    /// The free parameters, mapped to the real line by their constraints.
+    /// The free parameters, mapped to the real line by their constraints. Those that are tied are one,
+    /// in the place of the first.
     fn unconstrained(&self) -> Vec<f64> {
-        let mut packed = Vec::new();
-        for_each(self, &mut |parameter| {
-            for (&value, &free) in parameter.values.iter().zip(parameter.free) {
-                if free {
-                    packed.push(parameter.constraint.unconstrain(value));
-                }
-            }
-        });
-        packed
+        packing::unconstrained(self)
     }
 
-    /// Sets the free parameters from the real line.
+    /// Sets the free parameters from the real line, all those that are tied alike.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] for the wrong number of values; [`Error::Parameter`] for a NaN. Nothing is
     /// changed then.
     fn set_unconstrained(&mut self, packed: &[f64]) -> Result<()> {
-        let mut rest = packed.iter();
-        let mut refused = None;
-        let (mut position, mut free) = (0, 0);
-        for_each(self, &mut |parameter| {
-            for &is_free in parameter.free {
-                if is_free {
-                    free += 1;
-                    let value = rest.next().copied().unwrap_or_default();
-                    if refused.is_none() && !parameter.constraint.admits(parameter.constraint.constrain(value)) {
-                        refused = Some((position, value));
-                    }
-                }
-                position += 1;
-            }
-        });
-        check_len("the vector of free parameters", free, packed.len())?;
-        if let Some((position, value)) = refused {
-            return Err(refusal(self.parameters().swap_remove(position), value));
-        }
-        let mut rest = packed.iter();
-        for_each_mut(self, &mut |parameter| {
-            let constraint = parameter.constraint;
-            for (slot, _) in parameter.values.iter_mut().zip(&*parameter.free).filter(|(_, free)| **free) {
-                if let Some(&value) = rest.next() {
-                    *slot = constraint.constrain(value);
-                }
-            }
-        });
-        Ok(())
+        packing::set_unconstrained(self, packed)
     }
 
-    /// The gradient in the free unconstrained parameters, from that in all natural ones.
+    /// The gradient in the free unconstrained parameters, from that in all natural ones. It is summed
+    /// over those that are tied.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] for the wrong number of values.
     fn unconstrained_gradient(&self, natural: &[f64]) -> Result<Vec<f64>> {
-        check_len("the gradient", self.num_params(), natural.len())?;
-        let mut packed = Vec::new();
-        let mut rest = natural.iter();
-        for_each(self, &mut |parameter| {
-            for ((&value, &free), &gradient) in parameter.values.iter().zip(parameter.free).zip(&mut rest) {
-                if free {
-                    packed.push(gradient * parameter.constraint.slope(value));
-                }
-            }
-        });
-        Ok(packed)
+        packing::unconstrained_gradient(self, natural)
     }
 }
 
 impl<P: Parameterized + ?Sized> ParameterizedExt for P {}
 
-fn refusal(entry: Entry, value: f64) -> Error {
-    Error::Parameter { path: entry.path, value, expected: entry.constraint.to_string() }
-}
-
-fn check_len(what: &str, expected: usize, found: usize) -> Result<()> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(Error::shape(what, format!("{expected} value(s)"), (found, 1)))
-}
-
 fn set_free<P: Parameterized + ?Sized>(root: &mut P, path: &str, free: bool) -> Result<()> {
-    let positions = positions(root, path)?;
+    let positions = with_tied(root, positions(root, path)?);
     for_each_at(root, &positions, &mut |parameter, element| parameter.free[element] = free);
     Ok(())
 }
 
 fn set_prior<P: Parameterized + ?Sized>(root: &mut P, path: &str, prior: Option<Prior>) -> Result<()> {
-    let positions = positions(root, path)?;
+    let positions = with_tied(root, positions(root, path)?);
     for_each_at(root, &positions, &mut |parameter, element| parameter.change_note(element, |note| note.prior = prior));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Parameters: values with a constraint, found by path, packed into a vector for optimisers.
 //!
 //! Everything that is fitted is [`Parameterized`]: kernels, mean functions, likelihoods, models.
-//! One visitor gives each [`Parameter`] or [`ParameterArray`] in a fixed order; reading, setting and
-//! freezing by path, flat packing and printing are all visits, in the blanket trait
+//! One visitor gives each [`Parameter`] or [`ParameterArray`] in a fixed order; reading, setting,
+//! freezing and tying by path, flat packing and printing are all visits, in the blanket trait
 //! [`ParameterizedExt`].
 //!
 //! A parameter may have a [`Prior`], a density of its natural value: what fits a model by [`optim`](crate::optim)
@@ -16,11 +16,13 @@ mod density;
 mod ext;
 mod horseshoe;
 mod note;
+mod packing;
 mod parameter;
 mod path;
 mod per_dimension;
 mod prior;
 mod select;
+mod ties;
 
 pub use constraint::Constraint;
 pub(crate) use density::subtract_log_prior;

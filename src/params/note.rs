@@ -1,11 +1,13 @@
 //! What some elements of a parameter carry beside value and freedom.
 
 use super::Prior;
+use super::ties::Tie;
 
 /// What is attached to one element.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Note {
     pub(super) prior: Option<Prior>,
+    pub(super) tie: Option<Tie>,
 }
 
 /// The notes of a parameter, for change. Those of an array are none until the first is written, and

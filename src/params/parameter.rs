@@ -1,6 +1,7 @@
-//! A parameter's values, constraint, freedom and priors, and the views of them that visitors get.
+//! A parameter's values, constraint, freedom, priors and ties, and the views of them that visitors get.
 
 use super::note::{Note, NotesMut};
+use super::ties::Tie;
 use super::{Constraint, Prior};
 use crate::{Error, Result};
 
@@ -258,15 +259,18 @@ impl<'a> ParameterRef<'a> {
 
     /// The prior of an element, if it has one.
     pub fn prior(&self, element: usize) -> Option<Prior> {
-        self.note(element).prior
+        self.notes.get(element).and_then(|note| note.prior)
     }
 
-    pub(super) fn note(&self, element: usize) -> Note {
-        self.notes.get(element).copied().unwrap_or_default()
+    pub(super) fn tie(&self, element: usize) -> Option<Tie> {
+        self.notes.get(element).and_then(|note| note.tie)
     }
 }
 
 /// A parameter that a visit may change; values only within the constraint.
+///
+/// What is changed here is one element, and nothing that is
+/// [tied](super::ParameterizedExt::tie) to it.
 #[derive(Debug)]
 pub struct ParameterMut<'a> {
     pub(super) name: &'a str,
