@@ -3,10 +3,10 @@
 use rand::Rng;
 
 use super::path::walk;
-use super::select::{check_len, for_each, for_each_at, for_each_mut, positions, refusal, same_path, unknown};
+use super::select::{check_len, for_each, for_each_at, for_each_mut, positions, same_path, unknown};
 use super::ties::{self, with_tied};
-use super::{Constraint, Label, ParameterRef, Parameterized, Prior, Visitor, density, packing};
-use crate::Result;
+use super::{Constraint, Label, ParameterRef, Parameterized, Prior, Table, Visitor, density, packing};
+use crate::{Error, Result};
 
 /// One scalar in the list of parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,8 @@ pub struct Entry {
     pub tie: Option<usize>,
 }
 
-/// Reading, setting, freezing, tying and packing parameters, and their priors, for every [`Parameterized`] type.
+/// Reading, setting, freezing, tying and packing parameters, and their priors, for every
+/// [`Parameterized`] type.
 ///
 /// # Examples
 ///
@@ -137,6 +138,31 @@ pub trait ParameterizedExt: Parameterized {
             entries[position] = Entry { prior, free, tie: Some(first), ..entries[position].clone() };
         }
         entries
+    }
+
+    /// [`parameters`](Self::parameters) as a table to print.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::params::Prior;
+    /// use mercer::prelude::*;
+    ///
+    /// let mut kernel = 2.0 * Rbf::new(0.7) + Periodic::new(1.5, 12.0);
+    /// kernel.freeze("sum[1].periodic.period")?;
+    /// kernel.tie(&["sum[0].scaled.rbf.lengthscale", "sum[1].periodic.lengthscale"])?;
+    /// kernel.set_prior("sum[0].scaled.factor", Prior::log_normal(0.0, 1.0)?)?;
+    /// let expected = "\
+    /// path                           value  constraint           prior                            state   tie
+    /// sum[0].scaled.factor               2  positive and finite  log_normal(mean=0, deviation=1)  free
+    /// sum[0].scaled.rbf.lengthscale    0.7  positive and finite                                   free    1
+    /// sum[1].periodic.lengthscale      0.7  positive and finite                                   free    1
+    /// sum[1].periodic.period            12  positive and finite                                   frozen";
+    /// assert_eq!(kernel.table().to_string(), expected);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn table(&self) -> Table {
+        Table::new(self.parameters())
     }
 
     /// The value at a path, in natural units.
@@ -345,6 +371,12 @@ pub trait ParameterizedExt: Parameterized {
 }
 
 impl<P: Parameterized + ?Sized> ParameterizedExt for P {}
+
+/// Why a value is refused at a position.
+pub(super) fn refusal<P: Parameterized + ?Sized>(root: &P, position: usize, value: f64) -> Error {
+    let entry = root.parameters().swap_remove(position);
+    Error::Parameter { path: entry.path, value, expected: entry.constraint.to_string() }
+}
 
 fn set_free<P: Parameterized + ?Sized>(root: &mut P, path: &str, free: bool) -> Result<()> {
     let positions = with_tied(root, positions(root, path)?);

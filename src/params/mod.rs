@@ -22,6 +22,7 @@ mod path;
 mod per_dimension;
 mod prior;
 mod select;
+mod table;
 mod ties;
 
 pub use constraint::Constraint;
@@ -31,6 +32,7 @@ pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape
 pub(crate) use path::is_associative;
 pub use per_dimension::{OneOrEach, PerDimension};
 pub use prior::Prior;
+pub use table::Table;
 
 /// How a parent refers to a child in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

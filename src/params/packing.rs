@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::select::{check_len, for_each, for_each_mut, refusal};
+use super::ext::refusal;
+use super::select::{check_len, for_each, for_each_mut};
 use super::ties::Tie;
 use super::{ParameterRef, Parameterized, ParameterizedExt};
 use crate::Result;

@@ -81,12 +81,6 @@ pub(super) fn unknown(path: &str, entries: &[Entry]) -> Error {
     Error::UnknownPath { path: path.to_owned(), nearest: nearest(path, &existing) }
 }
 
-/// Why a value is refused at a position.
-pub(super) fn refusal<P: Parameterized + ?Sized>(root: &P, position: usize, value: f64) -> Error {
-    let entry = root.parameters().swap_remove(position);
-    Error::Parameter { path: entry.path, value, expected: entry.constraint.to_string() }
-}
-
 pub(super) fn check_len(what: &str, expected: usize, found: usize) -> Result<()> {
     if expected == found {
         return Ok(());
