@@ -30,6 +30,17 @@ pub enum Error {
         expected: String,
     },
 
+    /// Parameters that cannot be tied, or values that a tie forbids.
+    #[error("`{first}` and `{second}` {reason}")]
+    Tie {
+        /// The path of the first parameter.
+        first: String,
+        /// The path of the second parameter.
+        second: String,
+        /// What is wrong, as a clause: "cannot be tied: they do not have the same shape".
+        reason: String,
+    },
+
     /// A path that names no parameter.
     #[error("no parameter `{path}`{}", suggestion(nearest))]
     UnknownPath {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::shared::{Part, PartMut};
 use crate::kernel::{Argument, FromArgument, from_text};
-use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut, is_below};
+use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut, positions};
 use crate::{Error, Result};
 
 /// Kernels of one structure: what [`batched`](crate::kernel::ops::Compose::batched) makes. Each member
@@ -88,7 +88,7 @@ impl<K: Parameterized + Clone> Batched<K> {
         }
         let mut batch = Self { shared: vec![false; expected.len()], members };
         for path in shared {
-            let positions = batch.positions(path)?;
+            let positions = positions(&batch.members[0], path)?;
             for &position in &positions {
                 let value = |member: &K| member.values()[position];
                 let first = value(&batch.members[0]);
@@ -120,7 +120,7 @@ impl<K: Parameterized + Clone> Batched<K> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn per_batch(mut self, path: &str, values: &[f64]) -> Result<Self> {
-        let positions = self.positions(path)?;
+        let positions = positions(&self.members[0], path)?;
         let expected = positions.len() * self.members.len();
         if values.len() != expected {
             let expected =
@@ -143,16 +143,6 @@ impl<K: Parameterized + Clone> Batched<K> {
     /// As [`new`](Self::new).
     pub fn batched(self, size: usize) -> Result<Batched<Self>> {
         Batched::new(self, size)
-    }
-
-    /// The scalars of a member at or below a path.
-    fn positions(&self, path: &str) -> Result<Vec<usize>> {
-        let entries = self.members[0].parameters();
-        let positions: Vec<usize> = (0..entries.len()).filter(|&at| is_below(&entries[at].path, path)).collect();
-        if positions.is_empty() {
-            return self.members[0].get(path).map(|_| positions);
-        }
-        Ok(positions)
     }
 
     /// Marks the parameters that these scalars belong to, all elements alike.

@@ -136,7 +136,8 @@ impl<K: Expr + Clone> ExactGp<K> {
         Ok((tape.scalar(recorded.evidence)?, gather(&gradients, &tape, &recorded.parameters)?))
     }
 
-    /// Maximises the log evidence over the free parameters.
+    /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
+    /// with their [`log_prior`](crate::params::ParameterizedExt::log_prior).
     ///
     /// # Errors
     ///

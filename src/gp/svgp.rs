@@ -229,7 +229,9 @@ impl<K: Expr + Clone> Svgp<K> {
         Ok(result)
     }
 
-    /// Maximises the bound from all data over the free parameters.
+    /// Maximises the bound from all data over the free parameters; with
+    /// [priors](crate::params::Prior), its sum with their
+    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
     ///
     /// # Errors
     ///
@@ -243,7 +245,9 @@ impl<K: Expr + Clone> Svgp<K> {
         fit(self, minimizer, |model| negative(model.elbo_gradient_with(x, y, y.len(), &pool)?))
     }
 
-    /// Maximises the bound by stochastic gradients.
+    /// Maximises the bound by stochastic gradients; with [priors](crate::params::Prior), its sum with
+    /// their [`log_prior`](crate::params::ParameterizedExt::log_prior), of which each step takes the
+    /// whole.
     ///
     /// # Errors
     ///

@@ -1,18 +1,22 @@
 //! Minimising a loss over the free parameters of anything that has them.
 
+use super::objective::penalised;
 use super::{Minimizer, Minimum};
 use crate::Result;
 use crate::params::{Parameterized, ParameterizedExt};
 
-/// Minimises a loss over the free parameters of a model, on the real line of their constraints.
+/// Minimises a loss, less the log prior of the model's parameters, over the free parameters of a
+/// model, on the real line of their constraints.
 ///
 /// `loss` returns its value and its gradient in *all* natural parameters, in visiting order, frozen
 /// ones included; the gradient is converted here. The model ends with the best parameters seen, also
-/// if the minimiser fails half-way. [`Minimum::x`] is in unconstrained coordinates.
+/// if the minimiser fails half-way. [`Minimum::x`] is in unconstrained coordinates, and
+/// [`Minimum::value`] is the loss less [`log_prior`](ParameterizedExt::log_prior).
 ///
 /// # Errors
 ///
-/// Those of the minimiser: for [`Lbfgs`](super::Lbfgs), those of the loss at the starting point.
+/// Those of the minimiser: for [`Lbfgs`](super::Lbfgs), those of the loss at the starting point, and [`Error::Parameter`](crate::Error::Parameter) if a
+/// parameter starts where its prior has no finite log density.
 ///
 /// # Examples
 ///
@@ -41,8 +45,7 @@ pub fn fit<M: Parameterized + Clone>(
     let mut best: Option<(f64, Vec<f64>)> = None;
     let mut objective = |x: &[f64]| {
         trial.set_unconstrained(x)?;
-        let (value, natural) = loss(&trial)?;
-        let gradient = trial.unconstrained_gradient(&natural)?;
+        let (value, gradient) = penalised(&trial, loss(&trial)?)?;
         let sound = value.is_finite() && gradient.iter().all(|g| g.is_finite());
         if sound && best.as_ref().is_none_or(|(least, _)| value < *least) {
             best = Some((value, x.to_vec()));

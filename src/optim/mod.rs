@@ -2,7 +2,9 @@
 //!
 //! Optimisers work on plain slices of real numbers. [`fit`] and [`Train`] connect them to models:
 //! they pack the free parameters, mapped to the real line by their constraints, and convert
-//! gradients from natural units.
+//! gradients from natural units. They add the [priors](crate::params::Prior) of the parameters: what is
+//! minimised is the loss less [`log_prior`](crate::params::ParameterizedExt::log_prior), so a loss that is
+//! a negative log likelihood of all the data, or a bound on it, leads to the maximum a posteriori.
 //!
 //! | | gradient | step |
 //! |---|---|---|
@@ -15,6 +17,7 @@ mod fit;
 pub mod lbfgs;
 mod line_search;
 mod minimizer;
+mod objective;
 pub mod schedule;
 pub mod train;
 

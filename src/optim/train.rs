@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use rand::Rng;
 
 use super::batch::Deck;
+use super::objective::penalised;
 use super::{Adam, Batch, Schedule};
-use crate::params::{Parameterized, ParameterizedExt};
+use crate::params::{Entry, Parameterized, ParameterizedExt};
 use crate::{Error, Result};
 
 /// Training with [`Adam`] on the free parameters, on the real line of their constraints.
@@ -121,7 +122,7 @@ pub struct Progress {
     pub step: usize,
     /// The number of steps that training may take.
     pub steps: usize,
-    /// The loss before the step, of the step's batch.
+    /// The loss before the step, of the step's batch, less the log prior.
     pub loss: f64,
     /// The learning rate of the step.
     pub rate: f64,
@@ -153,14 +154,17 @@ impl Train {
     /// Trains a model on data of `n` rows.
     ///
     /// `loss` returns its value on a batch and its gradient in *all* natural parameters, in visiting
-    /// order, frozen ones included. `callback` is called after each step, and may stop the training.
+    /// order, frozen ones included. Each step subtracts the log prior of the parameters from it once, at
+    /// full weight: with priors, the loss has to be in the units of a negative log likelihood of all
+    /// `n` rows, as one is that scales its sum over a batch by [`Batch::scale`]. `callback` is called after each step, and may stop the training.
     /// The same generator in the same state gives the same bits.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] for settings outside their ranges, before anything is done: a batch of no
     /// rows or of more than `n`, for one. [`Error::Optimisation`] names the step at which a loss or a
-    /// gradient was not finite; errors of the loss pass through. The model then keeps the last
+    /// gradient was not finite; errors of the loss pass through, and [`Error::Parameter`] names a parameter at
+    /// whose value its prior has no finite log density. The model then keeps the last
     /// parameters at which the loss was sound.
     pub fn run<M: Parameterized>(
         &self,
@@ -246,14 +250,15 @@ fn evaluate<M: Parameterized>(
     if !value.is_finite() {
         return Err(Error::Optimisation { step, reason: format!("the loss is {value}") });
     }
-    let gradient = model.unconstrained_gradient(&natural)?;
+    let (value, gradient) = penalised(model, (value, natural))?;
     if gradient.iter().all(|g| g.is_finite()) {
         return Ok((value, gradient));
     }
     // The free parameter is what the reader can look up.
-    let free = model.parameters().into_iter().filter(|entry| entry.free);
-    let named = free.zip(&gradient).find(|(_, g)| !g.is_finite());
-    let reason = named.map(|(entry, g)| format!("the gradient in `{}` is {g}", entry.path)).unwrap_or_default();
+    let is_packed = |(position, entry): &(usize, Entry)| entry.free && entry.tie.is_none_or(|first| first == *position);
+    let packed = model.parameters().into_iter().enumerate().filter(is_packed);
+    let named = packed.zip(&gradient).find(|(_, g)| !g.is_finite());
+    let reason = named.map(|((_, entry), g)| format!("the gradient in `{}` is {g}", entry.path)).unwrap_or_default();
     Err(Error::Optimisation { step, reason })
 }
 

@@ -1,7 +1,11 @@
 //! What can be done with anything that has parameters.
 
-use super::path::{nearest, walk, walk_mut};
-use super::{Constraint, Label, ParameterMut, ParameterRef, Parameterized, Visitor, VisitorMut};
+use rand::Rng;
+
+use super::path::walk;
+use super::select::{check_len, for_each, for_each_at, for_each_mut, positions, same_path, unknown};
+use super::ties::{self, with_tied};
+use super::{Constraint, Label, ParameterRef, Parameterized, Prior, Table, Visitor, density, packing};
 use crate::{Error, Result};
 
 /// One scalar in the list of parameters.
@@ -13,11 +17,17 @@ pub struct Entry {
     pub value: f64,
     /// The set that it lives in.
     pub constraint: Constraint,
+    /// Its prior, if it has one.
+    pub prior: Option<Prior>,
     /// Whether optimisers may change it.
     pub free: bool,
+    /// If it is [tied](ParameterizedExt::tie), the position in the list of the first that it is tied to,
+    /// which may be its own.
+    pub tie: Option<usize>,
 }
 
-/// Reading, setting, freezing and packing parameters, for every [`Parameterized`] type.
+/// Reading, setting, freezing, tying and packing parameters, and their priors, for every
+/// [`Parameterized`] type.
 ///
 /// # Examples
 ///
@@ -62,7 +72,8 @@ pub trait ParameterizedExt: Parameterized {
     /// # Errors
     ///
     /// [`Error::Shape`] for the wrong number of values; [`Error::Parameter`] for one that its
-    /// constraint refuses. Nothing is changed then.
+    /// constraint refuses; [`Error::Tie`] for two of tied parameters that differ. Nothing is changed
+    /// then.
     fn set_values(&mut self, values: &[f64]) -> Result<()> {
         check_len("the vector of parameters", self.num_params(), values.len())?;
         let mut rest = values.iter();
@@ -77,8 +88,9 @@ pub trait ParameterizedExt: Parameterized {
             }
         });
         if let Some((position, value)) = refused {
-            return Err(refusal(self.parameters().swap_remove(position), value));
+            return Err(refusal(self, position, value));
         }
+        ties::check_equal(self, values)?;
         let mut rest = values.iter();
         for_each_mut(self, &mut |parameter| {
             parameter.values.iter_mut().zip(&mut rest).for_each(|(slot, &value)| *slot = value);
@@ -116,10 +128,41 @@ pub trait ParameterizedExt: Parameterized {
         walk(self, &mut |path, parameter| {
             for (element, (&value, &free)) in parameter.values.iter().zip(parameter.free).enumerate() {
                 let path = format!("{path}{}", parameter.shape.index(element));
-                entries.push(Entry { path, value, constraint: parameter.constraint, free });
+                let prior = parameter.prior(element);
+                entries.push(Entry { path, value, constraint: parameter.constraint, prior, free, tie: None });
             }
         });
+        for (position, first) in ties::firsts(self).into_iter().enumerate() {
+            let Some(first) = first else { continue };
+            let (prior, free) = (entries[first].prior, entries[first].free);
+            entries[position] = Entry { prior, free, tie: Some(first), ..entries[position].clone() };
+        }
         entries
+    }
+
+    /// [`parameters`](Self::parameters) as a table to print.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::params::Prior;
+    /// use mercer::prelude::*;
+    ///
+    /// let mut kernel = 2.0 * Rbf::new(0.7) + Periodic::new(1.5, 12.0);
+    /// kernel.freeze("sum[1].periodic.period")?;
+    /// kernel.tie(&["sum[0].scaled.rbf.lengthscale", "sum[1].periodic.lengthscale"])?;
+    /// kernel.set_prior("sum[0].scaled.factor", Prior::log_normal(0.0, 1.0)?)?;
+    /// let expected = "\
+    /// path                           value  constraint           prior                            state   tie
+    /// sum[0].scaled.factor               2  positive and finite  log_normal(mean=0, deviation=1)  free
+    /// sum[0].scaled.rbf.lengthscale    0.7  positive and finite                                   free    1
+    /// sum[1].periodic.lengthscale      0.7  positive and finite                                   free    1
+    /// sum[1].periodic.period            12  positive and finite                                   frozen";
+    /// assert_eq!(kernel.table().to_string(), expected);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn table(&self) -> Table {
+        Table::new(self.parameters())
     }
 
     /// The value at a path, in natural units.
@@ -135,7 +178,7 @@ pub trait ParameterizedExt: Parameterized {
         }
     }
 
-    /// Sets the value at a path, in natural units.
+    /// Sets the value at a path, and at all that is tied to it, in natural units.
     ///
     /// # Errors
     ///
@@ -146,21 +189,16 @@ pub trait ParameterizedExt: Parameterized {
         let Some(position) = entries.iter().position(|entry| same_path(&entry.path, path)) else {
             return Err(unknown(path, &entries));
         };
-        let entry = &entries[position];
-        if !entry.constraint.admits(value) {
-            return Err(refusal(entry.clone(), value));
+        if !entries[position].constraint.admits(value) {
+            return Err(refusal(self, position, value));
         }
-        let mut start = 0;
-        for_each_mut(self, &mut |parameter| {
-            if let Some(slot) = position.checked_sub(start).and_then(|element| parameter.values.get_mut(element)) {
-                *slot = value;
-            }
-            start += parameter.values.len();
-        });
+        let positions = with_tied(self, vec![position]);
+        for_each_at(self, &positions, &mut |parameter, element| parameter.values[element] = value);
         Ok(())
     }
 
-    /// Keeps optimisers from a parameter, from one element of it, or from everything below a node.
+    /// Keeps optimisers from a parameter, from one element of it, or from everything below a node; and
+    /// from all that is tied to it.
     ///
     /// # Errors
     ///
@@ -178,141 +216,176 @@ pub trait ParameterizedExt: Parameterized {
         set_free(self, path, true)
     }
 
-    /// The free parameters, mapped to the real line by their constraints.
-    fn unconstrained(&self) -> Vec<f64> {
-        let mut packed = Vec::new();
-        for_each(self, &mut |parameter| {
-            for (&value, &free) in parameter.values.iter().zip(parameter.free) {
-                if free {
-                    packed.push(parameter.constraint.unconstrain(value));
-                }
-            }
-        });
-        packed
+    /// Makes several parameters one.
+    ///
+    /// Each path names a scalar, a whole parameter or everything below a node, all of one shape; the
+    /// scalars are tied one by one. They take value, freedom and prior of those of the first path. From
+    /// then on, [`set`](Self::set), [`freeze`](Self::freeze) and [`set_prior`](Self::set_prior) on one are
+    /// on all; in the vectors of [`unconstrained`](Self::unconstrained) parameters they have one entry,
+    /// and in [`values`](Self::values) still one each. Whatever was tied to one of them joins.
+    ///
+    /// Copies keep their ties, also to each other: if copies of a tied expression meet in one
+    /// expression, then what was tied in one is tied across all. Value, freedom and prior of the first
+    /// then hold for the optimiser; the other values change at the next
+    /// [`set_unconstrained`](Self::set_unconstrained) or [`set`](Self::set).
+    /// [`untie`](Self::untie) separates them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names; [`Error::Tie`] for parameters of different shapes
+    /// or constraints; [`Error::Setting`] for less than two paths. Nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let mut kernel = 2.0 * Rbf::new(0.7) + 3.0 * Matern32::new(1.5);
+    /// kernel.tie(&["sum[0].scaled.rbf.lengthscale", "sum[1].scaled.matern32.lengthscale"])?;
+    /// assert_eq!(kernel.values(), [2.0, 0.7, 3.0, 0.7]);
+    ///
+    /// kernel.set_unconstrained(&[0.0, -1.0, 0.0])?;
+    /// assert_eq!(kernel.values(), [1.0, (-1f64).exp(), 1.0, (-1f64).exp()]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn tie(&mut self, paths: &[&str]) -> Result<()> {
+        ties::tie(self, paths)
     }
 
-    /// Sets the free parameters from the real line.
+    /// Takes a parameter, one element of it, or each one below a node out of its
+    /// [tie](Self::tie). Those that are left stay tied; values, freedom and priors stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names.
+    fn untie(&mut self, path: &str) -> Result<()> {
+        ties::untie(self, path)
+    }
+
+    /// Gives a prior to a parameter, to one element of it, or to everything below a node; it replaces
+    /// the one that was there. Parameters that are tied are one, with one prior, which counts once.
+    ///
+    /// [`optim::fit`](crate::optim::fit) and [`Train`](crate::optim::Train), and so all models, subtract
+    /// [`log_prior`](Self::log_prior) from the loss that they minimise.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::params::Prior;
+    /// use mercer::prelude::*;
+    ///
+    /// let mut kernel = 2.0 * Rbf::new([0.7, 1.5]);
+    /// let prior = Prior::gamma(2.0, 1.0)?;
+    /// kernel.set_prior("scaled.rbf.lengthscale", prior)?;
+    ///
+    /// // p(x) = x exp(−x) for each of the two.
+    /// let expected = (0.7f64.ln() - 0.7) + (1.5f64.ln() - 1.5);
+    /// assert!((kernel.log_prior() - expected).abs() < 1e-14);
+    /// assert_eq!(kernel.log_prior_gradient(), [0.0, 1.0 / 0.7 - 1.0, 1.0 / 1.5 - 1.0]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn set_prior(&mut self, path: &str, prior: Prior) -> Result<()> {
+        set_prior(self, path, Some(prior))
+    }
+
+    /// Undoes [`set_prior`](Self::set_prior).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownPath`], with the nearest names.
+    fn clear_prior(&mut self, path: &str) -> Result<()> {
+        set_prior(self, path, None)
+    }
+
+    /// The sum of the log densities of the parameters that have a prior, frozen ones included.
+    ///
+    /// It is the density of the natural values: no Jacobian of the map to the real line is added, so
+    /// the maximum does not depend on the constraint.
+    fn log_prior(&self) -> f64 {
+        density::log_prior(self, &mut |_, _| {})
+    }
+
+    /// The gradient of [`log_prior`](Self::log_prior) in all natural parameters in visiting order.
+    fn log_prior_gradient(&self) -> Vec<f64> {
+        let mut gradient = vec![0.0; self.num_params()];
+        density::log_prior(self, &mut |position, derivative| gradient[position] = derivative);
+        gradient
+    }
+
+    /// Sets each free parameter that has a prior to a draw, in visiting order.
+    ///
+    /// A draw that the constraint refuses is drawn again, a thousand times at most: where the
+    /// support is wider than the constraint, draws come from the prior within the constraint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] if the constraint refuses all these draws. Nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::params::Prior;
+    /// use mercer::prelude::*;
+    /// use rand::SeedableRng;
+    ///
+    /// let mut kernel = 2.0 * Rbf::new(0.7);
+    /// kernel.set_prior("scaled.rbf.lengthscale", Prior::uniform(3.0, 4.0)?)?;
+    /// kernel.sample_priors(&mut rand_pcg::Pcg64::seed_from_u64(1))?;
+    /// assert_eq!(kernel.values()[0], 2.0);
+    /// assert!((3.0..=4.0).contains(&kernel.values()[1]));
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn sample_priors(&mut self, rng: &mut (impl Rng + ?Sized)) -> Result<()> {
+        density::sample_priors(self, rng)
+    }
+
+    /// The free parameters, mapped to the real line by their constraints. Those that are tied are one,
+    /// in the place of the first.
+    fn unconstrained(&self) -> Vec<f64> {
+        packing::unconstrained(self)
+    }
+
+    /// Sets the free parameters from the real line, all those that are tied alike.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] for the wrong number of values; [`Error::Parameter`] for a NaN. Nothing is
     /// changed then.
     fn set_unconstrained(&mut self, packed: &[f64]) -> Result<()> {
-        let mut rest = packed.iter();
-        let mut refused = None;
-        let (mut position, mut free) = (0, 0);
-        for_each(self, &mut |parameter| {
-            for &is_free in parameter.free {
-                if is_free {
-                    free += 1;
-                    let value = rest.next().copied().unwrap_or_default();
-                    if refused.is_none() && !parameter.constraint.admits(parameter.constraint.constrain(value)) {
-                        refused = Some((position, value));
-                    }
-                }
-                position += 1;
-            }
-        });
-        check_len("the vector of free parameters", free, packed.len())?;
-        if let Some((position, value)) = refused {
-            return Err(refusal(self.parameters().swap_remove(position), value));
-        }
-        let mut rest = packed.iter();
-        for_each_mut(self, &mut |parameter| {
-            let constraint = parameter.constraint;
-            for (slot, _) in parameter.values.iter_mut().zip(&*parameter.free).filter(|(_, free)| **free) {
-                if let Some(&value) = rest.next() {
-                    *slot = constraint.constrain(value);
-                }
-            }
-        });
-        Ok(())
+        packing::set_unconstrained(self, packed)
     }
 
-    /// The gradient in the free unconstrained parameters, from that in all natural ones.
+    /// The gradient in the free unconstrained parameters, from that in all natural ones. It is summed
+    /// over those that are tied.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] for the wrong number of values.
     fn unconstrained_gradient(&self, natural: &[f64]) -> Result<Vec<f64>> {
-        check_len("the gradient", self.num_params(), natural.len())?;
-        let mut packed = Vec::new();
-        let mut rest = natural.iter();
-        for_each(self, &mut |parameter| {
-            for ((&value, &free), &gradient) in parameter.values.iter().zip(parameter.free).zip(&mut rest) {
-                if free {
-                    packed.push(gradient * parameter.constraint.slope(value));
-                }
-            }
-        });
-        Ok(packed)
+        packing::unconstrained_gradient(self, natural)
     }
 }
 
 impl<P: Parameterized + ?Sized> ParameterizedExt for P {}
 
-fn refusal(entry: Entry, value: f64) -> Error {
+/// Why a value is refused at a position.
+pub(super) fn refusal<P: Parameterized + ?Sized>(root: &P, position: usize, value: f64) -> Error {
+    let entry = root.parameters().swap_remove(position);
     Error::Parameter { path: entry.path, value, expected: entry.constraint.to_string() }
 }
 
-fn check_len(what: &str, expected: usize, found: usize) -> Result<()> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(Error::shape(what, format!("{expected} value(s)"), (found, 1)))
-}
-
-fn for_each<P: Parameterized + ?Sized>(root: &P, see: &mut dyn FnMut(ParameterRef<'_>)) {
-    struct Each<'f>(&'f mut dyn FnMut(ParameterRef<'_>));
-    impl Visitor for Each<'_> {
-        fn parameter(&mut self, parameter: ParameterRef<'_>) {
-            (self.0)(parameter);
-        }
-        fn child(&mut self, _: Label, child: &dyn Parameterized) {
-            child.visit(self);
-        }
-    }
-    root.visit(&mut Each(see));
-}
-
-fn for_each_mut<P: Parameterized + ?Sized>(root: &mut P, see: &mut dyn FnMut(ParameterMut<'_>)) {
-    struct Each<'f>(&'f mut dyn FnMut(ParameterMut<'_>));
-    impl VisitorMut for Each<'_> {
-        fn parameter(&mut self, parameter: ParameterMut<'_>) {
-            (self.0)(parameter);
-        }
-        fn child(&mut self, _: Label, child: &mut dyn Parameterized) {
-            child.visit_mut(self);
-        }
-    }
-    root.visit_mut(&mut Each(see));
-}
-
-/// Paths are compared without spaces: `inputs[4,0]` is `inputs[4, 0]`.
-fn same_path(a: &str, b: &str) -> bool {
-    a.chars().filter(|c| *c != ' ').eq(b.chars().filter(|c| *c != ' '))
-}
-
-/// Whether `path` lies at or below the node or parameter that `prefix` names.
-pub(crate) fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
 fn set_free<P: Parameterized + ?Sized>(root: &mut P, path: &str, free: bool) -> Result<()> {
-    let mut found = false;
-    walk_mut(root, &mut |parameter_path, parameter| {
-        let whole = is_below(parameter_path, path);
-        for (element, slot) in parameter.free.iter_mut().enumerate() {
-            if whole || same_path(&format!("{parameter_path}{}", parameter.shape.index(element)), path) {
-                *slot = free;
-                found = true;
-            }
-        }
-    });
-    if found { Ok(()) } else { Err(unknown(path, &root.parameters())) }
+    let positions = with_tied(root, positions(root, path)?);
+    for_each_at(root, &positions, &mut |parameter, element| parameter.free[element] = free);
+    Ok(())
 }
 
-fn unknown(path: &str, entries: &[Entry]) -> Error {
-    let existing: Vec<String> = entries.iter().map(|entry| entry.path.clone()).collect();
-    Error::UnknownPath { path: path.to_owned(), nearest: nearest(path, &existing) }
+fn set_prior<P: Parameterized + ?Sized>(root: &mut P, path: &str, prior: Option<Prior>) -> Result<()> {
+    let positions = with_tied(root, positions(root, path)?);
+    for_each_at(root, &positions, &mut |parameter, element| parameter.change_note(element, |note| note.prior = prior));
+    Ok(())
 }

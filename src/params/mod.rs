@@ -1,25 +1,39 @@
 //! Parameters: values with a constraint, found by path, packed into a vector for optimisers.
 //!
 //! Everything that is fitted is [`Parameterized`]: kernels, mean functions, likelihoods, models.
-//! One visitor gives each [`Parameter`] or [`ParameterArray`] in a fixed order; reading, setting and
-//! freezing by path, flat packing and printing are all visits, in the blanket trait
+//! One visitor gives each [`Parameter`] or [`ParameterArray`] in a fixed order; reading, setting,
+//! freezing and tying by path, flat packing and printing are all visits, in the blanket trait
 //! [`ParameterizedExt`].
+//!
+//! A parameter may have a [`Prior`], a density of its natural value: what fits a model by [`optim`](crate::optim)
+//! maximises the sum of its evidence, or of a bound, and of the log priors.
 //!
 //! A path names a scalar: `sum[1].rbf.lengthscale`, or `ard.lengthscale[2]`. Sums of sums (and
 //! products of products) count as one: the parts of `(a + b) + c` are `sum[0]`, `sum[1]`, `sum[2]`.
 
 mod constraint;
+mod density;
 mod ext;
+mod horseshoe;
+mod note;
+mod packing;
 mod parameter;
 mod path;
 mod per_dimension;
+mod prior;
+mod select;
+mod table;
+mod ties;
 
 pub use constraint::Constraint;
-pub(crate) use ext::is_below;
+pub(crate) use density::subtract_log_prior;
 pub use ext::{Entry, ParameterizedExt};
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
 pub(crate) use path::{is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};
+pub use prior::Prior;
+pub(crate) use select::positions;
+pub use table::Table;
 
 /// How a parent refers to a child in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
-//! A parameter's values, constraint and freedom, and the views of them that visitors get.
+//! A parameter's values, constraint, freedom, priors and ties, and the views of them that visitors get.
 
-use super::Constraint;
+use super::note::{Note, NotesMut};
+use super::ties::Tie;
+use super::{Constraint, Prior};
 use crate::{Error, Result};
 
 /// How the elements of a parameter are arranged and written in a path.
@@ -74,6 +76,7 @@ pub struct Parameter {
     value: f64,
     constraint: Constraint,
     free: bool,
+    note: Note,
 }
 
 impl Parameter {
@@ -84,7 +87,7 @@ impl Parameter {
     /// [`Error::Parameter`], under the name given, if the constraint refuses the value.
     pub fn new(name: &str, value: f64, constraint: Constraint) -> Result<Self> {
         check(name, constraint, value)?;
-        Ok(Self { value, constraint, free: true })
+        Ok(Self { value, constraint, free: true, note: Note::default() })
     }
 
     /// The value, in natural units.
@@ -107,6 +110,11 @@ impl Parameter {
         self.free
     }
 
+    /// The prior, if it has one.
+    pub fn prior(&self) -> Option<Prior> {
+        self.note.prior
+    }
+
     /// The view that a [`Visitor`](super::Visitor) gets, under the field's name.
     pub fn view<'a>(&'a self, name: &'a str) -> ParameterRef<'a> {
         ParameterRef {
@@ -115,6 +123,7 @@ impl Parameter {
             constraint: self.constraint,
             values: std::slice::from_ref(&self.value),
             free: std::slice::from_ref(&self.free),
+            notes: std::slice::from_ref(&self.note),
         }
     }
 
@@ -126,6 +135,7 @@ impl Parameter {
             constraint: self.constraint,
             values: std::slice::from_mut(&mut self.value),
             free: std::slice::from_mut(&mut self.free),
+            notes: NotesMut::One(&mut self.note),
         }
     }
 }
@@ -147,6 +157,8 @@ pub struct ParameterArray {
     shape: Shape,
     constraint: Constraint,
     free: Vec<bool>,
+    /// Empty if there are none.
+    notes: Vec<Note>,
 }
 
 impl ParameterArray {
@@ -164,7 +176,7 @@ impl ParameterArray {
             check(&format!("{name}{}", shape.index(element)), constraint, value)?;
         }
         let free = vec![true; values.len()];
-        Ok(Self { values, shape, constraint, free })
+        Ok(Self { values, shape, constraint, free, notes: Vec::new() })
     }
 
     /// The values, in natural units, in the order of the shape.
@@ -177,9 +189,21 @@ impl ParameterArray {
         self.shape
     }
 
+    /// The prior of an element, if it has one.
+    pub fn prior(&self, element: usize) -> Option<Prior> {
+        self.notes.get(element).and_then(|note| note.prior)
+    }
+
     /// The view that a [`Visitor`](super::Visitor) gets, under the field's name.
     pub fn view<'a>(&'a self, name: &'a str) -> ParameterRef<'a> {
-        ParameterRef { name, shape: self.shape, constraint: self.constraint, values: &self.values, free: &self.free }
+        ParameterRef {
+            name,
+            shape: self.shape,
+            constraint: self.constraint,
+            values: &self.values,
+            free: &self.free,
+            notes: &self.notes,
+        }
     }
 
     /// The view that a [`VisitorMut`](super::VisitorMut) gets, under the field's name.
@@ -190,6 +214,7 @@ impl ParameterArray {
             constraint: self.constraint,
             values: &mut self.values,
             free: &mut self.free,
+            notes: NotesMut::Each(&mut self.notes),
         }
     }
 }
@@ -202,6 +227,8 @@ pub struct ParameterRef<'a> {
     pub(super) constraint: Constraint,
     pub(super) values: &'a [f64],
     pub(super) free: &'a [bool],
+    /// One for each element, or none.
+    pub(super) notes: &'a [Note],
 }
 
 impl<'a> ParameterRef<'a> {
@@ -229,9 +256,21 @@ impl<'a> ParameterRef<'a> {
     pub fn free(&self) -> &'a [bool] {
         self.free
     }
+
+    /// The prior of an element, if it has one.
+    pub fn prior(&self, element: usize) -> Option<Prior> {
+        self.notes.get(element).and_then(|note| note.prior)
+    }
+
+    pub(super) fn tie(&self, element: usize) -> Option<Tie> {
+        self.notes.get(element).and_then(|note| note.tie)
+    }
 }
 
 /// A parameter that a visit may change; values only within the constraint.
+///
+/// What is changed here is one element, and nothing that is
+/// [tied](super::ParameterizedExt::tie) to it.
 #[derive(Debug)]
 pub struct ParameterMut<'a> {
     pub(super) name: &'a str,
@@ -239,6 +278,7 @@ pub struct ParameterMut<'a> {
     pub(super) constraint: Constraint,
     pub(super) values: &'a mut [f64],
     pub(super) free: &'a mut [bool],
+    pub(super) notes: NotesMut<'a>,
 }
 
 impl ParameterMut<'_> {
@@ -250,6 +290,7 @@ impl ParameterMut<'_> {
             constraint: self.constraint,
             values: self.values,
             free: self.free,
+            notes: self.notes.as_slice(),
         }
     }
 
@@ -281,6 +322,24 @@ impl ParameterMut<'_> {
         };
         *slot = free;
         Ok(())
+    }
+
+    /// Gives an element a prior, or takes it away.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] if there is no such element.
+    pub fn set_prior(&mut self, element: usize, prior: Option<Prior>) -> Result<()> {
+        let len = self.values.len();
+        if element >= len {
+            return Err(Error::rows(self.name, element..element + 1, len));
+        }
+        self.change_note(element, |note| note.prior = prior);
+        Ok(())
+    }
+
+    pub(super) fn change_note(&mut self, element: usize, change: impl FnOnce(&mut Note)) {
+        self.notes.change(element, self.values.len(), change);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Visits that know where they are.
 
-use super::{Label, ParameterMut, ParameterRef, Parameterized, Visitor, VisitorMut};
+use super::{Label, ParameterRef, Parameterized, Visitor};
 
 /// The path of a child, and the index from which the child numbers its own children.
 ///
@@ -62,28 +62,6 @@ impl Visitor for Walk<'_> {
     }
 }
 
-struct WalkMut<'f> {
-    place: Place,
-    parent: String,
-    see: &'f mut dyn FnMut(&str, ParameterMut<'_>),
-}
-
-impl VisitorMut for WalkMut<'_> {
-    fn parameter(&mut self, parameter: ParameterMut<'_>) {
-        (self.see)(&parameter_path(&self.place.path, parameter.name), parameter);
-    }
-
-    fn child(&mut self, label: Label, child: &mut dyn Parameterized) {
-        match self.place.child(&self.parent, label, child.name()) {
-            None => child.visit_mut(self),
-            Some(place) => {
-                let parent = child.name().to_owned();
-                child.visit_mut(&mut WalkMut { place, parent, see: self.see });
-            }
-        }
-    }
-}
-
 fn parameter_path(node: &str, parameter: &str) -> String {
     if node.is_empty() { parameter.to_owned() } else { format!("{node}.{parameter}") }
 }
@@ -92,12 +70,6 @@ fn parameter_path(node: &str, parameter: &str) -> String {
 pub(super) fn walk<P: Parameterized + ?Sized>(root: &P, see: &mut dyn FnMut(&str, ParameterRef<'_>)) {
     let name = root.name().to_owned();
     root.visit(&mut Walk { place: Place::root(&name), parent: name, see });
-}
-
-/// Like [`walk`], for change.
-pub(super) fn walk_mut<P: Parameterized + ?Sized>(root: &mut P, see: &mut dyn FnMut(&str, ParameterMut<'_>)) {
-    let name = root.name().to_owned();
-    root.visit_mut(&mut WalkMut { place: Place::root(&name), parent: name, see });
 }
 
 /// The paths that are spelt most like the one asked for, at most three, best first.

@@ -1,6 +1,6 @@
 //! One value for all dimensions of the input, or one for each.
 
-use super::{Constraint, Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
+use super::{Constraint, Parameter, ParameterArray, ParameterMut, ParameterRef, Prior, Shape};
 use crate::{Error, Result};
 
 /// Values for a [`PerDimension`] parameter: made from an `f64`, an array, a slice or a `Vec`.
@@ -91,6 +91,14 @@ impl PerDimension {
         match self {
             Self::One(parameter) => parameter.value(),
             Self::Each(array) => array.values()[dim],
+        }
+    }
+
+    /// The prior of the value for a dimension, if it has one.
+    pub fn prior(&self, dim: usize) -> Option<Prior> {
+        match self {
+            Self::One(parameter) => parameter.prior(),
+            Self::Each(array) => array.prior(dim),
         }
     }
 
