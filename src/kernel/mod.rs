@@ -14,6 +14,8 @@ pub mod formula;
 mod gram;
 pub mod ops;
 mod psd;
+#[cfg(feature = "serde")]
+mod serde;
 mod text;
 pub(crate) mod tile;
 pub(crate) mod variables;

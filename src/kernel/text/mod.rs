@@ -3,6 +3,7 @@
 mod arguments;
 mod build;
 mod names;
+mod prior;
 mod syntax;
 
 pub use arguments::{Argument, Arguments, FromArgument};

@@ -1,0 +1,121 @@
+//! Kernels in the formats of serde: their text, and what is known of their parameters.
+
+use std::collections::BTreeMap;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::params::{ParameterizedExt, Prior};
+use crate::{DynKernel, Result};
+
+/// What the text of an expression does not say is left out where there is none of it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    kernel: String,
+    /// Paths of parameters that optimisers may not change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    frozen: Vec<String>,
+    /// Priors by path, as text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    priors: BTreeMap<String, String>,
+    /// Groups of paths whose parameters are one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ties: Vec<Vec<String>>,
+}
+
+impl Document {
+    fn of(kernel: &DynKernel) -> Self {
+        let entries = kernel.parameters();
+        let frozen = entries.iter().filter(|entry| !entry.free).map(|entry| entry.path.clone()).collect();
+        let prior = |prior: Prior| prior.to_string();
+        let priors = entries.iter().filter_map(|entry| Some((entry.path.clone(), entry.prior.map(prior)?))).collect();
+        let mut ties: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for entry in &entries {
+            if let Some(first) = entry.tie {
+                ties.entry(first).or_default().push(entry.path.clone());
+            }
+        }
+        Self { kernel: kernel.to_string(), frozen, priors, ties: ties.into_values().collect() }
+    }
+
+    fn kernel(&self) -> Result<DynKernel> {
+        let mut kernel: DynKernel = self.kernel.parse()?;
+        for group in &self.ties {
+            let paths: Vec<&str> = group.iter().map(String::as_str).collect();
+            kernel.tie(&paths)?;
+        }
+        self.frozen.iter().try_for_each(|path| kernel.freeze(path))?;
+        self.priors.iter().try_for_each(|(path, prior)| kernel.set_prior(path, prior.parse()?))?;
+        Ok(kernel)
+    }
+}
+
+/// As a map with the text of the expression as `kernel`, and, where there are any, `frozen` (paths),
+/// `priors` (by path, as text) and `ties` (groups of paths).
+///
+/// # Examples
+///
+/// ```
+/// use mercer::params::Prior;
+/// use mercer::prelude::*;
+///
+/// let mut kernel = (0.5 * Rbf::new([0.3, 2.0]) + Linear::new(1.0 / 3.0)).dynamic();
+/// kernel.freeze("sum[0].scaled.factor")?;
+/// kernel.set_prior("sum[1].linear.variance", Prior::gamma(2.0, 1.0)?)?;
+///
+/// let json = serde_json::to_string(&kernel)?;
+/// assert_eq!(
+///     json,
+///     "{\"kernel\":\"0.5 * rbf(lengthscale=[0.3, 2]) + linear(variance=0.3333333333333333)\",\
+///      \"frozen\":[\"sum[0].scaled.factor\"],\
+///      \"priors\":{\"sum[1].linear.variance\":\"gamma(shape=2, rate=1)\"}}",
+/// );
+/// let read: DynKernel = serde_json::from_str(&json)?;
+/// assert_eq!(read.parameters(), kernel.parameters());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl Serialize for DynKernel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Document::of(self).serialize(serializer)
+    }
+}
+
+/// Reads what [`Serialize`] writes. Kernels of one's own need their names:
+/// [`register`](crate::kernel::register).
+impl<'de> Deserialize<'de> for DynKernel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Document::deserialize(deserializer)?.kernel().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[test]
+    fn everything_comes_back() {
+        let mut kernel = (2.0 * Rbf::new(0.7).on([0]) + Periodic::new([0.1, 0.2], 3.0) - 0.1 * Rbf::new(0.9)).dynamic();
+        kernel.tie(&["sum[0].scaled.on.rbf.lengthscale", "sum[2].neg.scaled.rbf.lengthscale"]).unwrap();
+        kernel.freeze("sum[1].periodic.lengthscale[1]").unwrap();
+        kernel.set_prior("sum[1].periodic.period", Prior::log_normal(0.1, 1.0 / 3.0).unwrap()).unwrap();
+        let read: DynKernel = serde_json::from_str(&serde_json::to_string(&kernel).unwrap()).unwrap();
+        assert_eq!(read.parameters(), kernel.parameters());
+        assert_eq!(read.to_string(), kernel.to_string());
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (json, told) in [
+            (r#"{"kernel":"rfb(lengthscale=1)"}"#, "did you mean `rbf`"),
+            (r#"{"kernel":"rbf(1)","frozen":["rbf.lenghtscale"]}"#, "did you mean `rbf.lengthscale`"),
+            (r#"{"kernel":"rbf(1)","priors":{"rbf.lengthscale":"gama(1, 2)"}}"#, "expected a prior"),
+            (r#"{"kernel":"rbf(1)","freezed":[]}"#, "unknown field `freezed`"),
+            (r#"{"frozen":[]}"#, "missing field `kernel`"),
+        ] {
+            let error = serde_json::from_str::<DynKernel>(json).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+}

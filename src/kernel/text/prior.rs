@@ -1,0 +1,54 @@
+//! Priors in text.
+
+use std::str::FromStr;
+
+use super::{Argument, FromArgument, from_text};
+use crate::params::Prior;
+use crate::{Error, Result};
+
+impl FromArgument for Prior {
+    fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
+        let Some((name, mut arguments)) = argument.call() else { return Ok(None) };
+        let prior = match name {
+            "log_normal" => Self::log_normal(arguments.take("mean")?, arguments.take("deviation")?),
+            "gamma" => Self::gamma(arguments.take("shape")?, arguments.take("rate")?),
+            "normal" => Self::normal(arguments.take("mean")?, arguments.take("deviation")?),
+            "uniform" => Self::uniform(arguments.take("lower")?, arguments.take("upper")?),
+            "horseshoe" => Self::horseshoe(arguments.take("scale")?),
+            "half_horseshoe" => Self::half_horseshoe(arguments.take("scale")?),
+            _ => return Ok(None),
+        };
+        arguments.finish()?;
+        prior.map(Some).map_err(|error| argument.error(error.to_string()))
+    }
+
+    fn describe() -> String {
+        "a prior: `log_normal(mean=, deviation=)`, `gamma(shape=, rate=)`, `normal(mean=, deviation=)`, \
+         `uniform(lower=, upper=)`, `horseshoe(scale=)` or `half_horseshoe(scale=)`"
+            .to_owned()
+    }
+}
+
+/// Reads what `Display` prints.
+///
+/// # Errors
+///
+/// [`Error::Parse`](crate::Error::Parse).
+///
+/// # Examples
+///
+/// ```
+/// use mercer::params::Prior;
+///
+/// let prior = Prior::gamma(2.0, 0.5)?;
+/// assert_eq!(prior.to_string().parse::<Prior>()?, prior);
+/// assert!("gamma(shape=-1, rate=1)".parse::<Prior>().is_err());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+impl FromStr for Prior {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        from_text(text)
+    }
+}
