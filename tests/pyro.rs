@@ -1,0 +1,93 @@
+//! Kernel values of `tests/data/pyro_kernels.json`, an independent library's, against ours.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use mercer::kernel::register_function;
+use mercer::prelude::*;
+use mercer::warp::Function;
+use serde_json::Value;
+
+/// g(x) = (tanh x₀, x₁ + 0.3 x₂, x₂²/4), the map of the stored values.
+#[derive(Clone, Debug)]
+struct Bent;
+mercer::parameterized!(Bent as "bent", parameters: []);
+mercer::construct!(Bent: try_new());
+
+impl Bent {
+    fn try_new() -> mercer::Result<Self> {
+        Ok(Self)
+    }
+}
+
+impl Function for Bent {
+    fn output_dim(&self, _: usize) -> mercer::Result<usize> {
+        Ok(3)
+    }
+
+    fn apply<R: Real>(&self, _: &[R], x: &[R], out: &mut [R]) {
+        out[0] = x[0].tanh();
+        out[1] = x[1] + x[2] * 0.3;
+        out[2] = x[2] * x[2] * 0.25;
+    }
+}
+
+/// Their expression as ours, and the relative tolerance.
+fn expressions(weights: &str, diagonal: &str) -> Vec<(&'static str, String, f64)> {
+    let rbf = "1.7 * rbf([0.7, 1.3, 2.1])";
+    let exact = 1e-12;
+    vec![
+        ("RBF", rbf.to_owned(), exact),
+        // The library adds 1e-12 to r² under the root, which shows at this size.
+        ("Matern52", "1.7 * matern52([0.7, 1.3, 2.1])".to_owned(), 1e-11),
+        ("RationalQuadratic", "1.7 * rational_quadratic([0.7, 1.3, 2.1], alpha=0.8)".to_owned(), exact),
+        ("Polynomial_deg3_bias0.6", "1.7 * polynomial(degree=3, scale=1, offset=0.6)".to_owned(), exact),
+        ("Periodic_p1.9", "1.7 * periodic([0.7, 1.3, 2.1], period=1.9)".to_owned(), exact),
+        ("WhiteNoise", "white(1.7)".to_owned(), exact),
+        ("Coregionalize", format!("low_rank_linear({weights}, {diagonal})"), exact),
+        ("RBF_dims02", "1.7 * on(rbf([0.7, 1.3]), [0, 2])".to_owned(), exact),
+        ("Sum(RBF,2.5)", format!("{rbf} + 2.5"), exact),
+        ("Product(RBF,0.3)", format!("{rbf} * 0.3"), exact),
+        ("Exponent(RBF)", format!("exp({rbf})"), exact),
+        ("Warping(RBF,i=g)", format!("bent({rbf})"), exact),
+        ("Warping(RBF,i=g,o=[1,2])", format!("1 + 2 * bent({rbf})"), exact),
+    ]
+}
+
+fn rows(value: &Value) -> Vec<Vec<f64>> {
+    let row = |row: &Value| row.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
+    value.as_array().unwrap().iter().map(row).collect()
+}
+
+fn matrix(value: &Value) -> Mat<f64> {
+    let rows = rows(value);
+    Mat::from_fn(rows.len(), rows[0].len(), |row, col| rows[row][col])
+}
+
+#[test]
+fn kernels() {
+    register_function::<Bent>("bent").unwrap();
+    let fixture: Value = serde_json::from_str(include_str!("data/pyro_kernels.json")).unwrap();
+    let (x, z) = (matrix(&fixture["X"]), matrix(&fixture["Z"]));
+    let expressions = expressions(&fixture["meta"]["W"].to_string(), &fixture["meta"]["D"].to_string());
+    assert_eq!(expressions.len(), fixture["kernels"].as_object().unwrap().len());
+    for (name, text, tolerance) in expressions {
+        let kernel: DynKernel = text.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let stored = &fixture["kernels"][name];
+        let compare = |what: &str, ours: &Mat<f64>| {
+            let theirs = matrix(&stored[what]);
+            for col in 0..theirs.ncols() {
+                for row in 0..theirs.nrows() {
+                    let (ours, theirs) = (ours[(row, col)], theirs[(row, col)]);
+                    let close = (ours - theirs).abs() <= tolerance * theirs.abs();
+                    assert!(close, "{name} as {text}, {what}[{row}, {col}]: {ours:e}, but {theirs:e} is stored");
+                }
+            }
+        };
+        compare("XX", &kernel.gram(x.as_ref()).unwrap());
+        compare("XZ", &kernel.cross(x.as_ref(), z.as_ref()).unwrap());
+        let diag: Vec<f64> = kernel.diag(x.as_ref()).unwrap();
+        for (ours, theirs) in diag.iter().zip(stored["diag"].as_array().unwrap()) {
+            assert!((ours - theirs.as_f64().unwrap()).abs() <= tolerance * ours.abs(), "{name}, diagonal");
+        }
+    }
+}
