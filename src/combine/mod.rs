@@ -14,6 +14,7 @@ pub use exp::{Exp, Exponential};
 pub use log::{Log, Logarithm};
 pub use neg::Neg;
 pub use parts::{KernelParts, Parts};
+pub(crate) use power::power;
 pub use power::{Power, ToPower};
 pub use product::Product;
 pub use scaled::Scaled;
