@@ -6,7 +6,10 @@ pub use crate::combine::{Neg, Normalized, Product, Scaled, Sum, Vertical};
 pub use crate::kernel::dynamic::DynKernel;
 pub use crate::kernel::ops::Compose;
 pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};
-pub use crate::kernels::{Constant, Linear, Matern12, Matern32, Matern52, Periodic, RationalQuadratic, Rbf, White};
+pub use crate::kernels::{
+    Affine, ArcCosine, Brownian, Constant, FractionalBrownian, Gibbs, Linear, Matern12, Matern32, Matern52,
+    NeuralNetwork, Periodic, Polynomial, RandomFourierFeatures, RationalQuadratic, Rbf, SphereHeat, Tanh, White, Zonal,
+};
 pub use crate::params::{Parameterized, ParameterizedExt};
 pub use crate::warp::{Ard, Select, Warped};
 pub use crate::{Error, Real, Scalar};

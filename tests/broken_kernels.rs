@@ -16,6 +16,7 @@ enum Mistake {
     DiagOff,
     Indefinite,
     NotStationary,
+    NotZonal,
     ThetaGradient,
     InputGradient,
     DiagGradient,
@@ -60,6 +61,10 @@ impl Expr for Flawed {
 
     fn stationary(&self) -> bool {
         self.has(Mistake::NotStationary)
+    }
+
+    fn zonal(&self) -> bool {
+        self.has(Mistake::NotZonal)
     }
 
     fn differentiable(&self) -> bool {
@@ -163,6 +168,7 @@ fn the_right_law_refuses_each_mistake() {
         (Mistake::DiagOff, "the diagonal is that of the Gram matrix"),
         (Mistake::Indefinite, "positive semi-definite"),
         (Mistake::NotStationary, "stationary"),
+        (Mistake::NotZonal, "zonal"),
         (Mistake::ThetaGradient, "the gradient of the Gram matrix"),
         (Mistake::InputGradient, "the gradient of the Gram matrix"),
         (Mistake::DiagGradient, "the gradient of the diagonal"),

@@ -81,7 +81,9 @@ fn random_expressions_print_parse_and_evaluate() {
         let gram: Mat<f64> = kernel.gram(x.as_ref()).unwrap_or_else(|error| panic!("{kernel}: {error}"));
         let read: DynKernel = kernel.to_string().parse().unwrap();
         let again: Mat<f64> = read.gram(x.as_ref()).unwrap();
-        let bits = |matrix: &Mat<f64>| matrix.col_iter().flat_map(|col| col.iter().map(|v| v.to_bits()).collect::<Vec<_>>()).collect::<Vec<_>>();
+        let bits = |matrix: &Mat<f64>| {
+            matrix.col_iter().flat_map(|col| col.iter().map(|v| v.to_bits()).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
         if bits(&gram) != bits(&again) {
             fail("other values after reading back".to_owned());
         }
@@ -99,11 +101,16 @@ fn random_expressions_print_parse_and_evaluate() {
             let largest_diagonal = (0..POINTS).map(|i| gram[(i, i)].abs()).fold(0.0, f64::max);
             let bound = POINTS as f64 * f64::EPSILON * largest_diagonal * operations(&kernel);
             if eigenvalues[0] < -bound {
-                fail(format!("claims to be positive semi-definite, but has the eigenvalue {:e} (bound {bound:e})", eigenvalues[0]));
+                fail(format!(
+                    "claims to be positive semi-definite, but has the eigenvalue {:e} (bound {bound:e})",
+                    eigenvalues[0]
+                ));
             }
         }
     }
-    println!("{count} expressions, {claimed} that claim to be positive semi-definite, {unbounded} with infinite values");
+    println!(
+        "{count} expressions, {claimed} that claim to be positive semi-definite, {unbounded} with infinite values"
+    );
     println!("{names:?}");
     assert!(claimed > count / 4 && unbounded < count / 10, "{claimed} and {unbounded} of {count}");
 }

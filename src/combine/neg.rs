@@ -74,6 +74,10 @@ impl<K: Expr + Clone> Expr for Neg<K> {
         self.kernel.stationary()
     }
 
+    fn zonal(&self) -> bool {
+        self.kernel.zonal()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

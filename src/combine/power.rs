@@ -73,7 +73,7 @@ impl<K> Power<K> {
 
 /// kⁿ by repeated squaring.
 #[inline(always)]
-fn power<T: Scalar>(k: T, mut degree: u32) -> T {
+pub(crate) fn power<T: Scalar>(k: T, mut degree: u32) -> T {
     let (mut power, mut square) = (T::from_f64(1.0), k);
     while degree > 0 {
         if degree & 1 == 1 {

@@ -107,6 +107,10 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
         self.kernel.stationary()
     }
 
+    fn zonal(&self) -> bool {
+        self.kernel.zonal()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

@@ -118,6 +118,10 @@ impl<P: Parts> Expr for Sum<P> {
         self.children().into_iter().all(Expr::stationary)
     }
 
+    fn zonal(&self) -> bool {
+        self.children().into_iter().all(Expr::zonal)
+    }
+
     fn differentiable(&self) -> bool {
         self.children().into_iter().all(Expr::differentiable)
     }

@@ -101,6 +101,10 @@ impl<H: Transform, K: Expr + Clone> Expr for Transformed<H, K> {
         self.kernel.stationary()
     }
 
+    fn zonal(&self) -> bool {
+        self.kernel.zonal()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

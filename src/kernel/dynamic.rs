@@ -138,6 +138,10 @@ impl Expr for DynKernel {
         self.0.stationary()
     }
 
+    fn zonal(&self) -> bool {
+        self.0.zonal()
+    }
+
     fn differentiable(&self) -> bool {
         self.0.differentiable()
     }

@@ -60,6 +60,12 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         false
     }
 
+    /// Whether k(x, y) depends on the angle between x and y alone: points of any length, rotated
+    /// together, have the same covariance.
+    fn zonal(&self) -> bool {
+        false
+    }
+
     /// Whether the vector-Jacobian products of [`Kernel`] are implemented: here and in all children.
     fn differentiable(&self) -> bool {
         false

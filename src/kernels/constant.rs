@@ -80,6 +80,10 @@ impl Expr for Constant {
         true
     }
 
+    fn zonal(&self) -> bool {
+        true
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

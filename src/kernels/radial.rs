@@ -197,7 +197,7 @@ fn inverse_square<T: Scalar>(lengthscale: f64) -> T {
 
 /// s where it is far below overflow, so that polynomials in √s stay finite; NaN for NaN.
 #[inline(always)]
-fn bounded<T: Scalar>(s: T) -> T {
+pub(super) fn bounded<T: Scalar>(s: T) -> T {
     let largest = <T as num_traits::Float>::max_value() * T::from_f64(1.0 / 16.0);
     if s > largest { largest } else { s }
 }
@@ -205,7 +205,7 @@ fn bounded<T: Scalar>(s: T) -> T {
 /// dL/dr² kept from overflow, also where a thousand leaves add theirs, so that it gives 0 at r = 0;
 /// NaN for NaN.
 #[inline(always)]
-fn slope_bounded<T: Scalar>(slope: T) -> T {
+pub(super) fn slope_bounded<T: Scalar>(slope: T) -> T {
     let largest = <T as num_traits::Float>::max_value() * T::from_f64(1.0 / 1024.0);
     let slope = if slope > largest { largest } else { slope };
     if slope < -largest { -largest } else { slope }

@@ -4,13 +4,14 @@
 //! is not in this list is not tested, and a test refuses modules of kernels and combinators that no
 //! example comes from.
 
-use super::{Constant, Linear, Matern12, Matern32, Matern52, Periodic, RationalQuadratic, Rbf, White};
-use crate::combine::{Exp, Log, Normalized, Power, Product, Sum};
+use super::*;
+use crate::Result;
+use crate::combine::*;
 use crate::kernel::dynamic::{AnyKernel, DynKernel};
 use crate::kernel::ops::Compose;
 use crate::kernel::{Constructor, constructor, vertical};
 use crate::mask::{Masked, Missing};
-use crate::warp::{Ard, Select, Warped};
+use crate::warp::*;
 
 /// Receives the examples in both forms, with the type of the unboxed one.
 ///
@@ -106,6 +107,30 @@ registry! {
         "linear" => Linear: [Linear::new(0.6)];
         "constant" => Constant: [Constant::new(0.8), Constant::new(-0.8)];
         "white" => White: [White::new(0.3)];
+        "affine" => Affine: [Affine::new(0.6, 0.4), Affine::new(0.6, -0.4)];
+        "polynomial" => Polynomial: [Polynomial::new(2, 0.2, 0.7), Polynomial::new(1, 0.2, 0.0)];
+        "tanh" => Tanh: [Tanh::new(0.3, -0.2)];
+        "arc_cosine" => ArcCosine: [
+            ArcCosine::new(0, 0.8),
+            ArcCosine::new(0, 0.8).with_bias(0.5),
+            ArcCosine::new(1, 0.4),
+            ArcCosine::new(1, 0.4).with_bias(0.5),
+            ArcCosine::new(2, 0.1).with_bias(0.4),
+        ];
+        "neural_network" => NeuralNetwork: [NeuralNetwork::new(1.3, 0.6)];
+        "zonal" => Zonal: [Zonal::new([0.3, 0.4, 0.1, 0.2]), Zonal::new([0.5, 0.0, -0.2])];
+        "sphere_heat" => SphereHeat: [SphereHeat::new(0.6)];
+        "gibbs" => Gibbs<DynLengthscale>: [
+            Gibbs::new(lengthscale(ConstantLengthscale::try_new(0.8))),
+            Gibbs::new(lengthscale(ExponentialLengthscale::try_new(-0.2, [0.3, -0.2]))),
+        ];
+        "random_fourier_features" => RandomFourierFeatures: [
+            RandomFourierFeatures::new(Spectrum::Rbf, 20, 2, 5, 0.9),
+            RandomFourierFeatures::new(Spectrum::Matern52, 20, 3, 6, [0.9, 1.3, 0.7]),
+        ];
+        "brownian" => Brownian: [Brownian::new(0.7)];
+        "fractional_brownian" => FractionalBrownian:
+            [FractionalBrownian::new(0.7, 0.8), FractionalBrownian::new(0.7, 0.4)];
     }
     combinators: {
         "sum" => Sum<Vec<DynKernel>>: [
@@ -156,6 +181,9 @@ registry! {
         leaf(Matern32::new(0.9)).on([1]).on([2, 0]),
         1.8 * leaf(Periodic::new(0.9, 2.3)) * leaf(Rbf::new(1.9)) + leaf(White::new(0.2)) - 0.5 * leaf(Linear::new(0.3)),
         (leaf(Rbf::new(0.7)) + leaf(White::new(0.2))) * leaf(Linear::new(0.6)),
+        leaf(ArcCosine::new(1, 0.4)) * leaf(Zonal::new([0.3, 0.4])) + leaf(Brownian::new(0.7)) + leaf(Rbf::new(0.7)),
+        (leaf(SphereHeat::new(0.6)) * leaf(Zonal::new([0.3, 0.4])) + 0.5).exp(),
+        leaf(Polynomial::new(2, 0.2, 0.4)).ard([0.5, 2.0]) + leaf(Rbf::new(0.7)) - leaf(Affine::new(0.6, 0.4)),
         leaf(Rbf::new(0.7)) - -(2.0 * (3.0 * leaf(Matern52::new(1.2)))),
     ]
 }
@@ -165,6 +193,10 @@ pub fn visit(visitor: &mut impl Visitor) {
     leaves(visitor);
     combinators(visitor);
     expressions(visitor);
+}
+
+fn lengthscale(function: Result<impl LengthscaleFunction + 'static>) -> DynLengthscale {
+    DynLengthscale::new(crate::error::literal(function))
 }
 
 fn rbf() -> DynKernel {

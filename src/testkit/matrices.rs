@@ -261,6 +261,49 @@ pub fn stationary<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checke
     Ok(())
 }
 
+/// Where the kernel claims to be zonal, a common rotation of all points, and a factor for the length of
+/// each, change K(X, X) by no more than rounding.
+///
+/// # Errors
+///
+/// The first [`Violation`].
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+/// use mercer::testkit::{matrices, points};
+///
+/// matrices::zonal::<f64>(&ArcCosine::new(0, 1.0), points(20, 2, 1).as_ref())?;
+/// # Ok::<(), mercer::testkit::Violation>(())
+/// ```
+pub fn zonal<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
+    let law = Law { name: "zonal", kernel };
+    if !kernel.zonal() {
+        return Ok(());
+    }
+    let mut moved = Mat::from_fn(x.nrows(), x.ncols(), |i, d| x[(i, d)] * T::from_f64(0.3 + (i % 5) as f64));
+    // Each dimension with the next, by the angle whose tangent is 3/4.
+    let (cos, sin) = (T::from_f64(0.8), T::from_f64(0.6));
+    for i in 0..x.nrows() {
+        for d in 1..x.ncols() {
+            let (a, b) = (moved[(i, d - 1)], moved[(i, d)]);
+            (moved[(i, d - 1)], moved[(i, d)]) = (cos * a - sin * b, sin * a + cos * b);
+        }
+    }
+    let moved = moved.as_ref();
+    let (here, there) = (gram(law, kernel, x)?, gram(law, kernel, moved)?);
+    let rounding = Rounding::new(law, kernel, moved, moved, T::epsilon().as_f64())?;
+    for j in 0..x.nrows() {
+        for i in 0..x.nrows() {
+            // The rotation rounds every coordinate by as much as the largest of its point.
+            let tolerance = rounding.at(&row(moved, i), &row(moved, j));
+            law.close(|| format!("K(X, X)[{i}, {j}]"), there[(i, j)].as_f64(), here[(i, j)].as_f64(), tolerance)?;
+        }
+    }
+    Ok(())
+}
+
 /// No value is infinite or NaN at finite points, and no gradient where the kernel has them: coincident
 /// points, points far from the origin and the longest and shortest lengthscales are where they hide.
 ///

@@ -121,6 +121,10 @@ impl<K: Expr + Clone> Expr for Probe<K> {
         self.kernel.stationary()
     }
 
+    fn zonal(&self) -> bool {
+        self.kernel.zonal()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

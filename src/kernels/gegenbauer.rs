@@ -1,0 +1,317 @@
+//! Gegenbauer series: the kernels that depend on the angle alone.
+//!
+//! In D dimensions, with λ = (D − 2)/2, every zonal covariance is Σₙ bₙ Gₙ(t) with t = cos θ, bₙ ≥ 0 and
+//! Gₙ = Cₙ^λ/Cₙ^λ(1) (Schoenberg 1942). The three-term recurrence, written for the differences and
+//! h = 1 − t,
+//!
+//! (n + 2λ) (Gₙ₊₁ − Gₙ) = n (Gₙ − Gₙ₋₁) − 2 (n + λ) h Gₙ,
+//!
+//! keeps all digits for close directions, of which h = |u − v|²/2 has all, and covers the
+//! circle (λ = 0), where Gₙ = cos nθ. The derivative is a multiple of the same polynomial for
+//! λ + 1: dGₙ/dt = n (n + 2λ)/(2λ + 1) Gₙ₋₁.
+
+use std::fmt::Debug;
+
+use super::arc_cosine::versine;
+use super::directions::Augmented;
+use super::radial::slope_bounded;
+use crate::kernel::{Expr, FeatureGradients, Features, Pairs, Points, Scratch, text};
+use crate::params::Parameterized;
+use crate::simd::sum::lane_sum;
+use crate::simd::{LANES, Pass, dispatch, elementwise, sum};
+use crate::{Error, Result, Scalar};
+
+/// A kernel that is a Gegenbauer series in each dimension; [`sphere_kernel!`] makes it a
+/// [`Kernel`](crate::Kernel).
+pub(super) trait Series: Parameterized + Clone + Debug + Send + Sync {
+    /// The coefficients b₀, b₁, …, of which there is at least one.
+    fn coefficients(&self, dim: usize) -> Vec<f64>;
+
+    /// Adds to the gradient in the parameters, from that in the coefficients.
+    fn add_gradient(&self, dim: usize, in_coefficients: &[f64], theta: &mut [f64]);
+}
+
+/// Makes a [`Series`] a kernel.
+macro_rules! sphere_kernel {
+    ($type:ty) => {
+        impl<T: $crate::Scalar> $crate::Kernel<T> for $type {
+            fn pairwise(&self, x: &[T], y: &[T]) -> T {
+                $crate::kernels::gegenbauer::pairwise(self, x, y)
+            }
+
+            fn embed<'a>(&self, points: &$crate::kernel::Points<'a, T>) -> $crate::kernel::Features<'a, T> {
+                $crate::kernels::gegenbauer::embed(points)
+            }
+
+            fn tile(
+                &self,
+                pairs: &$crate::kernel::Pairs<'_, T>,
+                out: &mut [T],
+                scratch: &mut $crate::kernel::Scratch<T>,
+            ) {
+                $crate::kernels::gegenbauer::tile(self, pairs, out, scratch);
+            }
+
+            fn tile_diag(&self, features: &$crate::kernel::Features<'_, T>, out: &mut [T]) {
+                $crate::kernels::gegenbauer::tile_diag(self, features, out);
+            }
+
+            fn tile_vjp(
+                &self,
+                pairs: &$crate::kernel::Pairs<'_, T>,
+                _: &[T],
+                cotangent: &[T],
+                theta: &mut [f64],
+                scratch: &mut $crate::kernel::Scratch<T>,
+            ) {
+                $crate::kernels::gegenbauer::tile_vjp(self, pairs, cotangent, theta, scratch);
+            }
+
+            fn vjp_reads_value(&self) -> bool {
+                false
+            }
+
+            fn tile_diag_vjp(
+                &self,
+                features: &$crate::kernel::Features<'_, T>,
+                cotangent: &[T],
+                theta: &mut [f64],
+                _: &mut $crate::kernel::FeatureGradients<T>,
+            ) {
+                $crate::kernels::gegenbauer::tile_diag_vjp(self, features, cotangent, theta);
+            }
+
+            fn embed_vjp(
+                &self,
+                points: &$crate::kernel::Points<'_, T>,
+                features: &$crate::kernel::Features<'_, T>,
+                gradients: &mut $crate::kernel::FeatureGradients<T>,
+                _: &mut [f64],
+            ) {
+                $crate::kernels::gegenbauer::embed_vjp(points, features, gradients);
+            }
+        }
+    };
+}
+
+pub(super) use sphere_kernel;
+
+/// Refuses points of one dimension, whose directions are two.
+pub(super) fn check_dim(kernel: &dyn Expr, dim: usize) -> Result<()> {
+    if dim >= 2 {
+        return Ok(());
+    }
+    let needs = "reads directions, which need at least 2 dimensions".to_owned();
+    Err(Error::Dimension { kernel: text(kernel).to_string(), needs, found: dim })
+}
+
+/// Gₙ for some pairs at once, from one n to the next.
+struct Recurrence<T> {
+    /// 2λ
+    twice: T,
+    h: [T; LANES],
+    value: [T; LANES],
+    /// Gₙ − Gₙ₋₁
+    difference: [T; LANES],
+}
+
+impl<T: Scalar> Recurrence<T> {
+    #[inline(always)]
+    fn new(twice: T, h: [T; LANES]) -> Self {
+        // 0 · h, not 0: NaN has to give NaN.
+        let zero = h.map(|h| h * T::from_f64(0.0));
+        Self { twice, h, value: zero.map(|zero| zero + T::from_f64(1.0)), difference: zero }
+    }
+
+    /// From Gₙ to Gₙ₊₁.
+    #[inline(always)]
+    fn step(&mut self, n: usize) {
+        let order = T::from_f64(n as f64);
+        let scale = order + self.twice;
+        // For n = 0 the limit is G₁ − G₀ = −h, also where λ = 0.
+        let (keep, turn) = if n == 0 { (order, T::from_f64(1.0)) } else { (order / scale, (order + scale) / scale) };
+        for lane in 0..LANES {
+            self.difference[lane] = keep * self.difference[lane] - turn * self.h[lane] * self.value[lane];
+            self.value[lane] += self.difference[lane];
+        }
+    }
+}
+
+/// The coefficients at a precision, with 2λ.
+struct Coefficients<T> {
+    of: Vec<T>,
+    twice: T,
+}
+
+impl<T: Scalar> Coefficients<T> {
+    fn new<K: Series>(kernel: &K, dim: usize) -> Self {
+        let of = kernel.coefficients(dim).into_iter().map(T::from_f64).collect();
+        Self { of, twice: T::from_f64(dim as f64 - 2.0) }
+    }
+
+    /// Σₙ bₙ Gₙ
+    #[inline(always)]
+    fn values(&self, h: [T; LANES]) -> [T; LANES] {
+        let mut recurrence = Recurrence::new(self.twice, h);
+        let mut sums = [T::from_f64(0.0); LANES];
+        for (n, &b) in self.of.iter().enumerate() {
+            for lane in 0..LANES {
+                sums[lane] += b * recurrence.value[lane];
+            }
+            recurrence.step(n);
+        }
+        sums
+    }
+}
+
+/// Calls `act` for every [`LANES`] pairs, the last of them filled up with zeros.
+#[inline(always)]
+fn by_lanes<T: Scalar>(chords: &mut [T], mut act: impl FnMut(usize, [T; LANES]) -> [T; LANES]) {
+    for (index, part) in chords.chunks_mut(LANES).enumerate() {
+        let mut h = [T::from_f64(0.0); LANES];
+        h.iter_mut().zip(&*part).for_each(|(h, &chord)| *h = versine(chord));
+        let result = act(index * LANES, h);
+        part.copy_from_slice(&result[..part.len()]);
+    }
+}
+
+struct Values<'a, T> {
+    coefficients: &'a Coefficients<T>,
+    /// |u − v|² on entry, k on return.
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> Pass for Values<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        by_lanes(self.out, |_, h| self.coefficients.values(h));
+    }
+}
+
+struct SlopePass<'a, T> {
+    coefficients: &'a Coefficients<T>,
+    /// |u − v|² on entry, cotangent · dk/d|u − v|² on return.
+    chords: &'a mut [T],
+    cotangent: &'a [T],
+    in_coefficients: &'a mut [T],
+}
+
+impl<T: Scalar> Pass for SlopePass<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Self { coefficients, chords, cotangent, in_coefficients } = self;
+        let (zero, two) = (T::from_f64(0.0), T::from_f64(2.0));
+        by_lanes(chords, |first, h| {
+            let mut weights = [zero; LANES];
+            weights.iter_mut().zip(&cotangent[first..]).for_each(|(weight, &c)| *weight = c);
+            let mut values = Recurrence::new(coefficients.twice, h);
+            let mut slopes = Recurrence::new(coefficients.twice + two, h);
+            let mut in_t = [zero; LANES];
+            for (n, (&b, sum)) in coefficients.of.iter().zip(in_coefficients.iter_mut()).enumerate() {
+                *sum += lane_sum(LANES, |lane| weights[lane] * values.value[lane]);
+                values.step(n);
+                if n > 0 {
+                    let order = T::from_f64(n as f64);
+                    let factor = b * order * (order + coefficients.twice) / (coefficients.twice + T::from_f64(1.0));
+                    for lane in 0..LANES {
+                        in_t[lane] += factor * slopes.value[lane];
+                    }
+                    slopes.step(n - 1);
+                }
+            }
+            // t = 1 − |u − v|²/2
+            std::array::from_fn(|lane| slope_bounded(T::from_f64(-0.5) * weights[lane] * in_t[lane]))
+        });
+    }
+}
+
+pub(super) fn pairwise<T: Scalar, K: Series>(kernel: &K, x: &[T], y: &[T]) -> T {
+    let (chord, _, _) = Augmented::PLAIN.chord(x, y);
+    Coefficients::new(kernel, x.len()).values([versine(chord); LANES])[0]
+}
+
+pub(super) fn embed<'a, T: Scalar>(points: &Points<'a, T>) -> Features<'a, T> {
+    let (_, directions) = Augmented::PLAIN.embed(points);
+    Features::leaf(directions)
+}
+
+pub(super) fn tile<T: Scalar, K: Series>(kernel: &K, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+    scratch.squared_distances(pairs, out);
+    dispatch(Values { coefficients: &Coefficients::new(kernel, pairs.dim()), out });
+}
+
+pub(super) fn tile_diag<T: Scalar, K: Series>(kernel: &K, features: &Features<'_, T>, out: &mut [T]) {
+    out.fill(T::from_f64(0.0));
+    let coefficients = Coefficients::new(kernel, features.points().dim());
+    dispatch(Values { coefficients: &coefficients, out });
+}
+
+pub(super) fn tile_vjp<T: Scalar, K: Series>(
+    kernel: &K,
+    pairs: &Pairs<'_, T>,
+    cotangent: &[T],
+    theta: &mut [f64],
+    scratch: &mut Scratch<T>,
+) {
+    let mut chords = scratch.take(pairs.len());
+    scratch.squared_distances(pairs, &mut chords);
+    let coefficients = Coefficients::new(kernel, pairs.dim());
+    let mut sums = scratch.take(coefficients.of.len());
+    sums.fill(T::from_f64(0.0));
+    let (cotangent, in_coefficients) = (&cotangent[..pairs.len()], &mut sums[..]);
+    dispatch(SlopePass { coefficients: &coefficients, chords: &mut chords, cotangent, in_coefficients });
+    let in_coefficients: Vec<f64> = sums.iter().map(|sum| sum.as_f64()).collect();
+    kernel.add_gradient(pairs.dim(), &in_coefficients, theta);
+    scratch.add_squared_distance_gradient(pairs, |gradient| elementwise::add(gradient, &chords));
+    scratch.give(chords);
+    scratch.give(sums);
+}
+
+/// On the diagonal, every Gₙ is 1, wherever the point is.
+pub(super) fn tile_diag_vjp<T: Scalar, K: Series>(
+    kernel: &K,
+    features: &Features<'_, T>,
+    cotangent: &[T],
+    theta: &mut [f64],
+) {
+    let dim = features.points().dim();
+    let len = kernel.coefficients(dim).len();
+    kernel.add_gradient(dim, &vec![sum(cotangent).as_f64(); len], theta);
+}
+
+pub(super) fn embed_vjp<T: Scalar>(
+    points: &Points<'_, T>,
+    features: &Features<'_, T>,
+    gradients: &mut FeatureGradients<T>,
+) {
+    let (lengths, _) = Augmented::PLAIN.embed(points);
+    Augmented::PLAIN.backward(points, &lengths, features.points(), gradients, &mut []);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first polynomials in three dimensions (Legendre) and in five (Gegenbauer, λ = 3/2), and
+    /// on the circle (Chebyshev).
+    #[test]
+    fn first_polynomials() {
+        let t = 0.3f64;
+        let closed = [
+            (0.0, 2.0 * t * t - 1.0, 4.0 * t * t * t - 3.0 * t),
+            (1.0, (3.0 * t * t - 1.0) / 2.0, (5.0 * t * t * t - 3.0 * t) / 2.0),
+            (3.0, (5.0 * t * t - 1.0) / 4.0, (7.0 * t * t * t - 3.0 * t) / 4.0),
+        ];
+        for (twice, second, third) in closed {
+            let mut recurrence = Recurrence::new(twice, [1.0 - t; LANES]);
+            for (n, expected) in [1.0, t, second, third].into_iter().enumerate() {
+                assert!((recurrence.value[5] - expected).abs() < 1e-15, "2λ = {twice}, n = {n}");
+                recurrence.step(n);
+            }
+        }
+    }
+}

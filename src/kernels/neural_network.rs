@@ -1,0 +1,166 @@
+//! The neural network (arcsine) kernel.
+
+use super::arc_cosine::versine;
+use super::{DotProduct, DotProfile, Reads, Slopes};
+use crate::kernel::Psd;
+use crate::params::{Constraint, Parameter};
+use crate::{Result, Scalar, construct, dot_product_kernel, kernel_ops, parameterized};
+
+/// The neural network kernel: the covariance of an infinitely wide layer of units erf(wᵀx̃) with
+/// Gaussian weights.
+///
+/// # Definition
+///
+/// k(x, y) = 2/π asin(2 x̃ᵀỹ / √((1 + 2 |x̃|²) (1 + 2 |ỹ|²))), where x̃ᵀỹ = w xᵀy + b and
+/// |x̃|² = w |x|² + b
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `weight_variance` | w | one over that of the inputs squared | positive |
+/// | `bias_variance` | b | none | positive |
+///
+/// # Properties
+///
+/// Not stationary: samples vary near the origin and flatten far from it. Infinitely differentiable,
+/// below 1 in size; positive semi-definite in any dimension.
+///
+/// The arcsine is taken as an arc tangent whose second argument does not cancel, so that values and
+/// gradients are exact also where the quotient is nearly 1.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = NeuralNetwork::new(2.0, 0.5);
+/// let expected = 2.0 / std::f64::consts::PI * (7.0 / (6.0f64 * 18.0).sqrt()).asin();
+/// // x̃ᵀỹ = 3.5, |x̃|² = 2.5, |ỹ|² = 8.5
+/// assert!((kernel.eval(&[1.0, 0.0], &[1.5, 1.75f64.sqrt()])? - expected).abs() < 1e-15);
+/// assert!(((3.0 * kernel).eval(&[1.0, 0.0], &[1.5, 1.75f64.sqrt()])? - 3.0 * expected).abs() < 1e-15);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// C. K. I. Williams (1998), "Computation with infinite neural networks", *Neural Computation* 10(5),
+/// 1203–1216;
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.29.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NeuralNetwork {
+    weight_variance: Parameter,
+    bias_variance: Parameter,
+}
+
+parameterized!(NeuralNetwork as "neural_network", parameters: [weight_variance, bias_variance]);
+kernel_ops!(NeuralNetwork);
+construct!(NeuralNetwork: try_new(weight_variance: f64, bias_variance: f64));
+dot_product_kernel!(NeuralNetwork);
+
+impl NeuralNetwork {
+    /// The kernel with a weight variance and a bias variance.
+    ///
+    /// # Panics
+    ///
+    /// If one is not positive and finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(weight_variance: f64, bias_variance: f64) -> Self {
+        crate::error::literal(Self::try_new(weight_variance, bias_variance))
+    }
+
+    /// The kernel with a weight variance and a bias variance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if one is not positive and finite.
+    pub fn try_new(weight_variance: f64, bias_variance: f64) -> Result<Self> {
+        Ok(Self {
+            weight_variance: Parameter::new("weight_variance", weight_variance, Constraint::Positive)?,
+            bias_variance: Parameter::new("bias_variance", bias_variance, Constraint::Positive)?,
+        })
+    }
+
+    /// The weight variance w.
+    pub fn weight_variance(&self) -> f64 {
+        self.weight_variance.value()
+    }
+
+    /// The bias variance b.
+    pub fn bias_variance(&self) -> f64 {
+        self.bias_variance.value()
+    }
+}
+
+impl DotProduct for NeuralNetwork {
+    type Profile<T: Scalar> = NeuralNetworkProfile;
+
+    fn profile<T: Scalar>(&self) -> NeuralNetworkProfile {
+        NeuralNetworkProfile
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::SquaredChord { weight: self.weight_variance(), bias: Some(self.bias_variance()) }
+    }
+
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+}
+
+/// The neural network kernel as a function of the squared chord and the lengths |x̃| and |ỹ|. Not
+/// vectorised: the arc tangent is the standard library's.
+#[derive(Clone, Copy, Debug)]
+pub struct NeuralNetworkProfile;
+
+/// With a = |x̃|, b = |ỹ| and h = 1 − cos θ: p = x̃ᵀỹ = a b (1 − h), and √D, where
+/// D = (1 + 2a²)(1 + 2b²) − 4p² = 1 + 2a² + 2b² + 4a²b² h (2 − h), a sum of positive terms.
+#[inline(always)]
+fn parts<T: Scalar>(h: T, a: T, b: T) -> (T, T) {
+    let (one, two) = (T::from_f64(1.0), T::from_f64(2.0));
+    let product = a * b;
+    let area = two * product * num_traits::Float::sqrt(h * (two - h));
+    (product * (one - h), num_traits::Float::sqrt(one + two * a * a + two * b * b + area * area))
+}
+
+impl<T: Scalar> DotProfile<T> for NeuralNetworkProfile {
+    #[inline(always)]
+    fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
+        let (product, root) = parts(versine(pair), x, y);
+        let two = T::from_f64(2.0);
+        two / T::PI() * num_traits::Float::atan2(two * product, root)
+    }
+
+    // dk/dp = 4/(π √D) at fixed lengths, and the length in the denominator takes 2a²/(1 + 2a²) of
+    // what p contributes to dk/da.
+    #[inline(always)]
+    fn slopes<const FMA: bool>(self, pair: T, x: T, y: T, _: T) -> Slopes<T> {
+        let h = versine(pair);
+        let (_, root) = parts(h, x, y);
+        let (one, two) = (T::from_f64(1.0), T::from_f64(2.0));
+        let slope = T::from_f64(4.0) / (T::PI() * root);
+        let in_length = |length: T, other: T| slope * other * (one - h) / (one + two * length * length);
+        Slopes {
+            pair: T::from_f64(-0.5) * slope * x * y,
+            x: in_length(x, y),
+            y: in_length(y, x),
+            theta: [T::from_f64(0.0); 3],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn far_points_keep_their_digits() {
+        // With q = 2|x̃|², k(x, x) = 2/π asin(q/(1 + q)) = 1 − 2/π acos(q/(1 + q)), and
+        // acos(1 − e) = √(2e) (1 + e/12 + …).
+        let (x, kernel) = ([1e6], NeuralNetwork::new(1.0, 1.0));
+        let q = 2.0 * (1e12 + 1.0);
+        let value: f64 = kernel.eval(&x, &x).unwrap();
+        let expected = 1.0 - 2.0 / std::f64::consts::PI * (2.0 / (1.0f64 + q)).sqrt();
+        assert!((value - expected).abs() < 3e-16);
+    }
+}

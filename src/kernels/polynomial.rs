@@ -1,0 +1,150 @@
+//! The polynomial kernel.
+
+use super::{DotProduct, DotProfile, Slopes, affine};
+use crate::combine::power;
+use crate::kernel::Psd;
+use crate::params::{Constraint, Parameter};
+use crate::{Error, Result, Scalar, construct, dot_product_kernel, kernel_ops, parameterized};
+
+/// The polynomial kernel: Bayesian regression on all monomials up to a degree.
+///
+/// # Definition
+///
+/// k(x, y) = (γ xᵀy + c)ⁿ
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `scale` | γ | one over that of the inputs squared | positive |
+/// | `offset` | c | none | positive if it starts positive, else any finite number |
+///
+/// The degree n is part of the expression, not a hyperparameter.
+///
+/// # Properties
+///
+/// Not stationary; samples are polynomials of degree n; positive semi-definite in any dimension if
+/// c ≥ 0. With c = 0 it has the monomials of degree n alone.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Polynomial::new(3, 0.5, 1.0);
+/// assert_eq!(kernel.eval(&[2.0], &[3.0])?, 64.0);
+/// assert_eq!(kernel.to_string(), "polynomial(degree=3, scale=0.5, offset=1)");
+/// assert_eq!((kernel + 1.0).eval(&[2.0], &[3.0])?, 65.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Polynomial {
+    degree: u32,
+    scale: Parameter,
+    offset: Parameter,
+}
+
+parameterized!(Polynomial as "polynomial", parameters: [scale, offset]);
+kernel_ops!(Polynomial);
+construct!(Polynomial: try_new(degree: u32, scale: f64, offset: f64));
+dot_product_kernel!(Polynomial);
+
+impl Polynomial {
+    /// The kernel of a degree, with a scale and an offset.
+    ///
+    /// # Panics
+    ///
+    /// If the degree is 0 or beyond 1000, the scale not positive and finite, or the offset not
+    /// finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(degree: u32, scale: f64, offset: f64) -> Self {
+        crate::error::literal(Self::try_new(degree, scale, offset))
+    }
+
+    /// The kernel of a degree, with a scale and an offset.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if the degree is 0 or beyond 1000; [`Error::Parameter`] if the scale is not
+    /// positive and finite, or the offset not finite.
+    pub fn try_new(degree: u32, scale: f64, offset: f64) -> Result<Self> {
+        if !(1..=1000).contains(&degree) {
+            return Err(Error::setting("the degree of a polynomial kernel", degree, "must be between 1 and 1000"));
+        }
+        let scale = Parameter::new("scale", scale, Constraint::Positive)?;
+        Ok(Self { degree, scale, offset: affine::offset(offset)? })
+    }
+
+    /// The degree n.
+    pub fn degree(&self) -> u32 {
+        self.degree
+    }
+
+    /// The scale γ.
+    pub fn scale(&self) -> f64 {
+        self.scale.value()
+    }
+
+    /// The offset c.
+    pub fn offset(&self) -> f64 {
+        self.offset.value()
+    }
+}
+
+impl DotProduct for Polynomial {
+    type Profile<T: Scalar> = PolynomialProfile<T>;
+
+    fn profile<T: Scalar>(&self) -> PolynomialProfile<T> {
+        let (scale, offset) = (T::from_f64(self.scale()), T::from_f64(self.offset()));
+        PolynomialProfile { degree: self.degree, scale, offset }
+    }
+
+    fn psd(&self) -> Psd {
+        if self.offset() >= 0.0 { Psd::Always } else { Psd::Never }
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![("degree", self.degree.to_string())]
+    }
+}
+
+/// The polynomial kernel as a function of xᵀy.
+#[derive(Clone, Copy, Debug)]
+pub struct PolynomialProfile<T> {
+    degree: u32,
+    scale: T,
+    offset: T,
+}
+
+impl<T: Scalar> DotProfile<T> for PolynomialProfile<T> {
+    #[inline(always)]
+    fn value<const FMA: bool>(self, pair: T, _: T, _: T) -> T {
+        power(self.scale.lane_mul_add::<FMA>(pair, self.offset), self.degree)
+    }
+
+    #[inline(always)]
+    fn slopes<const FMA: bool>(self, pair: T, _: T, _: T, _: T) -> Slopes<T> {
+        let zero = T::from_f64(0.0);
+        let base = self.scale.lane_mul_add::<FMA>(pair, self.offset);
+        let slope = T::from_f64(f64::from(self.degree)) * power(base, self.degree - 1);
+        Slopes { pair: slope * self.scale, x: zero, y: zero, theta: [slope * pair, slope, zero] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn is_a_power_of_the_affine_kernel() {
+        let x = mat![[1.0, 2.0], [-1.0, 0.5], [3.0, 0.0]];
+        let gram: Mat<f64> = Polynomial::new(5, 0.3, 0.2).gram(x.as_ref()).unwrap();
+        let power: Mat<f64> = Affine::new(0.3, 0.2).pow(5).gram(x.as_ref()).unwrap();
+        assert!((&gram - &power).norm_max() < 1e-14 * power.norm_max());
+        assert!(Polynomial::try_new(0, 1.0, 1.0).is_err());
+    }
+}

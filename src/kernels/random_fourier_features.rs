@@ -1,0 +1,384 @@
+//! Random Fourier features: a stationary kernel as an inner product of finitely many features.
+
+use std::fmt;
+
+use faer::Mat;
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+
+use super::radial;
+use crate::kernel::{
+    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, Kernel, Pairs, Points, Psd, Scratch,
+};
+use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::{Error, Result, Scalar, kernel_ops, parameterized};
+
+/// The distribution of frequencies, by the kernel whose spectrum it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spectrum {
+    /// Of [`Rbf`](super::Rbf): normal.
+    Rbf,
+    /// Of [`Matern12`](super::Matern12): Student's t with 1 degree of freedom.
+    Matern12,
+    /// Of [`Matern32`](super::Matern32): Student's t with 3 degrees of freedom.
+    Matern32,
+    /// Of [`Matern52`](super::Matern52): Student's t with 5 degrees of freedom.
+    Matern52,
+}
+
+/// The spectra by their words in text.
+const SPECTRA: [(&str, Spectrum); 4] = [
+    ("rbf", Spectrum::Rbf),
+    ("matern12", Spectrum::Matern12),
+    ("matern32", Spectrum::Matern32),
+    ("matern52", Spectrum::Matern52),
+];
+
+impl Spectrum {
+    /// The degrees of freedom of Student's t; none for the normal distribution.
+    fn degrees(self) -> Option<u32> {
+        match self {
+            Self::Rbf => None,
+            Self::Matern12 => Some(1),
+            Self::Matern32 => Some(3),
+            Self::Matern52 => Some(5),
+        }
+    }
+}
+
+impl fmt::Display for Spectrum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = SPECTRA.iter().find(|(_, spectrum)| spectrum == self).map_or("", |(word, _)| word);
+        f.write_str(word)
+    }
+}
+
+impl FromArgument for Spectrum {
+    fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
+        let found = |word: &str| SPECTRA.iter().find(|(known, _)| *known == word);
+        Ok(argument.word().and_then(found).map(|(_, spectrum)| *spectrum))
+    }
+
+    fn describe() -> String {
+        "a spectrum, `rbf`, `matern12`, `matern32` or `matern52`,".to_owned()
+    }
+}
+
+/// A stationary kernel through random Fourier features: its spectrum, sampled.
+///
+/// # Definition
+///
+/// k(x, y) = φ(x)ᵀφ(y) = 1/m Σⱼ cos(ωⱼᵀ(x/ℓ − y/ℓ)), with the 2m features
+/// φ(x) = (cos ωⱼᵀx/ℓ, sin ωⱼᵀx/ℓ)/√m and m frequencies ωⱼ drawn from the spectrum of a stationary
+/// kernel, to which k tends as 1/√m.
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+///
+/// The spectrum, the number m of frequencies, the dimension D of the points and the seed are part of
+/// the expression: text with the same four gives the same frequencies, bit for bit. They are drawn by
+/// PCG XSL 128/64 (`Pcg64`) and Marsaglia's polar method with the logarithm of the crate `libm`, none of
+/// which depends on the machine.
+///
+/// # Properties
+///
+/// Stationary; infinitely differentiable; positive semi-definite, of rank at most 2m; k(x, x) = 1.
+/// Features are computed once a point.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::kernels::{RandomFourierFeatures, Spectrum};
+/// use mercer::prelude::*;
+///
+/// let kernel = RandomFourierFeatures::new(Spectrum::Rbf, 2000, 2, 7, 0.8);
+/// let (x, y) = ([0.1, 0.4], [0.7, -0.2]);
+/// let exact: f64 = Rbf::new(0.8).eval(&x, &y)?;
+/// assert!((kernel.eval(&x, &y)? - exact).abs() < 3.0 / 2000f64.sqrt());
+///
+/// let written = (kernel.clone() + 1.0).to_string();
+/// assert!(written.starts_with("random_fourier_features(spectrum=rbf, features=2000, dim=2, seed=7, lengthscale=0.8)"));
+/// assert_eq!(written.parse::<DynKernel>()?.eval(&x, &y)?, kernel.eval(&x, &y)? + 1.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// A. Rahimi & B. Recht (2007), "Random features for large-scale kernel machines", *Advances in Neural
+/// Information Processing Systems* 20.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RandomFourierFeatures {
+    spectrum: Spectrum,
+    seed: u64,
+    lengthscale: PerDimension,
+    /// D × m, a frequency a column.
+    frequencies: Mat<f64>,
+}
+
+parameterized!(RandomFourierFeatures as "random_fourier_features", parameters: [lengthscale]);
+kernel_ops!(RandomFourierFeatures);
+
+/// One more than the largest seed: text holds whole numbers up to here exactly.
+const SEEDS: u64 = 1 << 52;
+
+/// Standard normal numbers, in pairs (Marsaglia & Bray 1964).
+struct Normal {
+    source: Pcg64,
+    spare: Option<f64>,
+}
+
+impl Normal {
+    /// Uniform between −1 and 1.
+    fn uniform(&mut self) -> f64 {
+        (self.source.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+
+    fn next(&mut self) -> f64 {
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
+        loop {
+            let (a, b) = (self.uniform(), self.uniform());
+            let square = a * a + b * b;
+            if square > 0.0 && square < 1.0 {
+                let factor = (-2.0 * libm::log(square) / square).sqrt();
+                self.spare = Some(b * factor);
+                return a * factor;
+            }
+        }
+    }
+}
+
+impl RandomFourierFeatures {
+    /// The kernel of a spectrum, with so many frequencies for points of a dimension, drawn from a
+    /// seed, and with one lengthscale or one for each dimension.
+    ///
+    /// # Panics
+    ///
+    /// If there is no frequency or dimension, the seed is 2⁵² or more, or a lengthscale is not
+    /// positive and finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(spectrum: Spectrum, features: usize, dim: usize, seed: u64, lengthscale: impl Into<OneOrEach>) -> Self {
+        crate::error::literal(Self::try_new(spectrum, features, dim, seed, lengthscale))
+    }
+
+    /// The kernel of a spectrum, with so many frequencies for points of a dimension, drawn from a
+    /// seed, and with one lengthscale or one for each dimension.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if there is no frequency or dimension, or the seed is 2⁵² or more;
+    /// [`Error::Parameter`] if a lengthscale is not positive and finite.
+    pub fn try_new(
+        spectrum: Spectrum,
+        features: usize,
+        dim: usize,
+        seed: u64,
+        lengthscale: impl Into<OneOrEach>,
+    ) -> Result<Self> {
+        if features == 0 || dim == 0 {
+            let found = format!("{features} for {dim} dimension(s)");
+            return Err(Error::setting("the number of Fourier features", found, "both must be at least 1"));
+        }
+        if seed >= SEEDS {
+            return Err(Error::setting(
+                "the seed of Fourier features",
+                seed,
+                "must be below 2⁵² so that text can hold it",
+            ));
+        }
+        let lengthscale = PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?;
+        let mut normal = Normal { source: Pcg64::seed_from_u64(seed), spare: None };
+        let mut frequencies = Mat::zeros(dim, features);
+        for frequency in frequencies.col_iter_mut() {
+            // Student's t is normal over the root of an independent mean of squared normals.
+            let scale = spectrum.degrees().map_or(1.0, |degrees| {
+                let chi: f64 = (0..degrees).map(|_| normal.next()).map(|z| z * z).sum();
+                (chi / f64::from(degrees)).sqrt()
+            });
+            frequency.iter_mut().for_each(|omega| *omega = normal.next() / scale);
+        }
+        Ok(Self { spectrum, seed, lengthscale, frequencies })
+    }
+
+    /// The spectrum.
+    pub fn spectrum(&self) -> Spectrum {
+        self.spectrum
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The frequencies for ℓ = 1, one a column.
+    pub fn frequencies(&self) -> faer::MatRef<'_, f64> {
+        self.frequencies.as_ref()
+    }
+
+    /// The lengthscale: one, or one for each dimension.
+    pub fn lengthscale(&self) -> &[f64] {
+        self.lengthscale.values()
+    }
+
+    /// ω_d/ℓ_d
+    fn frequency(&self, dim: usize, feature: usize) -> f64 {
+        self.frequencies[(dim, feature)] / self.lengthscale.at(dim)
+    }
+
+    fn height<T: Scalar>(&self) -> T {
+        T::from_f64(1.0 / (self.frequencies.ncols() as f64).sqrt())
+    }
+}
+
+impl Construct for RandomFourierFeatures {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        let (spectrum, features) = (arguments.take("spectrum")?, arguments.take("features")?);
+        let (dim, seed) = (arguments.take("dim")?, arguments.take::<usize>("seed")?);
+        Self::try_new(spectrum, features, dim, seed as u64, arguments.take::<OneOrEach>("lengthscale")?)
+    }
+}
+
+impl Expr for RandomFourierFeatures {
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+
+    fn stationary(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        let expected = self.frequencies.nrows();
+        if dim != expected {
+            let needs = format!("has frequencies in {expected} dimension(s)");
+            return Err(Error::Dimension { kernel: crate::kernel::text(self).to_string(), needs, found: dim });
+        }
+        radial::check_dim(self, "lengthscale", &self.lengthscale, dim)
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("spectrum", self.spectrum.to_string()),
+            ("features", self.frequencies.ncols().to_string()),
+            ("dim", self.frequencies.nrows().to_string()),
+            ("seed", self.seed.to_string()),
+        ]
+    }
+}
+
+impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
+    // The difference first, so that close points keep their digits far from the origin.
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let cosine = |feature: usize| {
+            let terms = x.iter().zip(y).enumerate();
+            let phase: T = terms.map(|(d, (&x, &y))| T::from_f64(self.frequency(d, feature)) * (x - y)).sum();
+            num_traits::Float::cos(phase)
+        };
+        let features = self.frequencies.ncols();
+        (0..features).map(cosine).sum::<T>() / T::from_f64(features as f64)
+    }
+
+    // The cosines of all frequencies, then the sines. Phases are summed in `f64`: far from the origin they are large,
+    // and a cosine is as wrong as its argument.
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        let (features, height) = (self.frequencies.ncols(), self.height::<T>());
+        let mut made = Mat::zeros(points.len(), 2 * features);
+        let mut phases = vec![0.0; points.len()];
+        for feature in 0..features {
+            phases.fill(0.0);
+            for dim in 0..points.dim() {
+                let frequency = self.frequency(dim, feature);
+                phases.iter_mut().zip(points.column(dim)).for_each(|(phase, x)| *phase += frequency * x.as_f64());
+            }
+            for (row, phase) in phases.iter().enumerate() {
+                let (sin, cos) = phase.sin_cos();
+                made[(row, feature)] = height * T::from_f64(cos);
+                made[(row, features + feature)] = height * T::from_f64(sin);
+            }
+        }
+        Features::leaf(Points::made(made).with_gradient(true))
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        scratch.inner_products(pairs, out);
+    }
+
+    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
+        out.fill(T::from_f64(1.0));
+    }
+
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
+        scratch.add_inner_product_gradient(pairs, |gradient| crate::simd::elementwise::add(gradient, cotangent));
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
+    // cos² + sin² = 1 whatever the phase.
+    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let made = features.points();
+        let Some(in_made) = gradients.take(made) else { return };
+        let count = self.frequencies.ncols();
+        let mut in_points = gradients.at_mut(points);
+        for feature in 0..count {
+            let (cos, sin) = (made.column(feature), made.column(count + feature));
+            let (in_cos, in_sin) = (in_made.col_as_slice(feature), in_made.col_as_slice(count + feature));
+            // d(cos, sin)/dphase = (−sin, cos)
+            let in_phase: Vec<T> =
+                (0..points.len()).map(|row| in_sin[row] * cos[row] - in_cos[row] * sin[row]).collect();
+            for dim in 0..points.dim() {
+                let frequency = self.frequency(dim, feature);
+                let terms = in_phase.iter().zip(points.column(dim)).map(|(g, x)| g.as_f64() * x.as_f64());
+                let in_frequency: f64 = terms.sum();
+                theta[if self.lengthscale.dim().is_some() { dim } else { 0 }] -=
+                    in_frequency * frequency / self.lengthscale.at(dim);
+                if let Some(in_points) = &mut in_points {
+                    let factor = T::from_f64(frequency);
+                    in_points.col_as_slice_mut(dim).iter_mut().zip(&in_phase).for_each(|(out, &g)| *out += factor * g);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    /// The mean over 4000 frequencies has a standard error below 1/√8000 for values of cos.
+    #[test]
+    fn tends_to_the_kernel_of_its_spectrum() {
+        let exact = [
+            Rbf::new([0.8, 1.5]).dynamic(),
+            Matern12::new([0.8, 1.5]).dynamic(),
+            Matern32::new([0.8, 1.5]).dynamic(),
+            Matern52::new([0.8, 1.5]).dynamic(),
+        ];
+        for ((_, spectrum), exact) in SPECTRA.into_iter().zip(exact) {
+            let kernel = RandomFourierFeatures::new(spectrum, 4000, 2, 3, [0.8, 1.5]);
+            for y in [[0.3, 0.1], [1.0, -1.0], [0.0, 2.0]] {
+                let (found, expected): (f64, f64) =
+                    (kernel.eval(&[0.0, 0.0], &y).unwrap(), exact.eval(&[0.0, 0.0], &y).unwrap());
+                assert!((found - expected).abs() < 4.0 / 8000f64.sqrt(), "{spectrum}: {found} {expected}");
+            }
+        }
+    }
+}

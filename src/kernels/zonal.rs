@@ -1,0 +1,129 @@
+//! The general covariance of directions.
+
+use super::gegenbauer::{self, Series, sphere_kernel};
+use crate::kernel::{Expr, Psd};
+use crate::params::{Constraint, ParameterArray, Shape};
+use crate::{Error, Result, construct, kernel_ops, parameterized};
+
+/// A finite Gegenbauer series in the cosine of the angle: by Schoenberg's theorem, every covariance of
+/// directions is one, or a limit of them.
+///
+/// # Definition
+///
+/// k(x, y) = Σₙ bₙ Cₙ^λ(cos θ)/Cₙ^λ(1), where θ is the angle between x and y in D ≥ 2 dimensions and
+/// λ = (D − 2)/2: cos nθ on the circle, Legendre polynomials on the sphere in three dimensions.
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `coefficients[n]` | bₙ | that of the outputs squared | positive if all start positive, else any finite number |
+///
+/// # Properties
+///
+/// Zonal, not stationary; k(x, x) = Σₙ bₙ. Positive semi-definite in any dimension from 2 if no
+/// coefficient is negative: the polynomials of each dimension are covariances in that dimension.
+/// Samples are spherical polynomials of degree at most n. The lengths of points are ignored; a zero vector counts
+/// as one in the direction of the first axis, with gradient 0.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Zonal::new([0.5, 0.2, 0.3]);
+/// // cos θ = 0.6 on the circle, and cos 2θ = −0.28.
+/// let value: f64 = kernel.eval(&[2.0, 0.0], &[3.0, 4.0])?;
+/// assert!((value - (0.5 + 0.2 * 0.6 - 0.3 * 0.28)).abs() < 1e-15);
+/// assert!(kernel.zonal() && (2.0 * kernel + 1.0).zonal());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// I. J. Schoenberg (1942), "Positive definite functions on spheres", *Duke Mathematical Journal*
+/// 9(1), 96–108.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zonal {
+    coefficients: ParameterArray,
+}
+
+parameterized!(Zonal as "zonal", parameters: [coefficients]);
+kernel_ops!(Zonal);
+construct!(Zonal: try_new(coefficients: Vec<f64>));
+sphere_kernel!(Zonal);
+
+impl Zonal {
+    /// The series with these coefficients, from that of the constant on.
+    ///
+    /// # Panics
+    ///
+    /// If there are none or one is not finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(coefficients: impl Into<Vec<f64>>) -> Self {
+        crate::error::literal(Self::try_new(coefficients))
+    }
+
+    /// The series with these coefficients, from that of the constant on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] if there are none; [`Error::Parameter`] if one is not finite.
+    pub fn try_new(coefficients: impl Into<Vec<f64>>) -> Result<Self> {
+        let values: Vec<f64> = coefficients.into();
+        if values.is_empty() {
+            return Err(Error::Empty { what: "the list of coefficients".to_owned() });
+        }
+        let positive = values.iter().all(|&value| value > 0.0);
+        let constraint = if positive { Constraint::Positive } else { Constraint::Real };
+        let shape = Shape::Vector(values.len());
+        Ok(Self { coefficients: ParameterArray::new("coefficients", values, shape, constraint)? })
+    }
+
+    /// The coefficients b₀, b₁, ….
+    pub fn coefficients(&self) -> &[f64] {
+        self.coefficients.values()
+    }
+}
+
+impl Expr for Zonal {
+    fn psd(&self) -> Psd {
+        if self.coefficients().iter().all(|&b| b >= 0.0) { Psd::Always } else { Psd::Never }
+    }
+
+    fn zonal(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        gegenbauer::check_dim(self, dim)
+    }
+}
+
+impl Series for Zonal {
+    fn coefficients(&self, _: usize) -> Vec<f64> {
+        self.coefficients().to_vec()
+    }
+
+    fn add_gradient(&self, _: usize, in_coefficients: &[f64], theta: &mut [f64]) {
+        theta.iter_mut().zip(in_coefficients).for_each(|(sum, &g)| *sum += g);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn first_order_is_the_cosine_in_any_dimension() {
+        let (x, y) = ([1.0, -2.0, 0.5, 3.0], [0.3, 1.0, -1.0, 0.2]);
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let value: f64 = Zonal::new([0.0, 1.0]).eval(&x, &y).unwrap();
+        assert!((value - dot(&x, &y) / (dot(&x, &x) * dot(&y, &y)).sqrt()).abs() < 1e-15);
+        assert_eq!(Zonal::new([0.5, -0.1]).psd(), Psd::Never);
+    }
+}
