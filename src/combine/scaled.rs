@@ -63,8 +63,7 @@ impl<K> Scaled<K> {
     ///
     /// [`Error::Parameter`] if the factor is not finite.
     pub fn try_new(factor: f64, kernel: K) -> Result<Self, Error> {
-        let constraint = if factor > 0.0 { Constraint::Positive } else { Constraint::Real };
-        Ok(Self { factor: Parameter::new("factor", factor, constraint)?, kernel })
+        Ok(Self { factor: Parameter::new("factor", factor, Constraint::by_sign(factor))?, kernel })
     }
 
     /// The factor.

@@ -1,36 +1,39 @@
-//! The linear kernel with an offset.
+//! The linear kernel about a point.
 
-use super::{DotProduct, DotProfile, Slopes};
-use crate::kernel::Psd;
-use crate::params::{Constraint, Parameter};
-use crate::{Result, Scalar, construct, dot_product_kernel, kernel_ops, parameterized};
+use faer::Mat;
 
-/// The affine kernel: Bayesian linear regression with intercept.
+use super::Linear;
+use super::radial::check_dim;
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::params::{Constraint, OneOrEach, Parameterized, PerDimension, Visitor, VisitorMut};
+use crate::{Result, Scalar, construct, kernel_ops};
+
+/// The affine kernel: Bayesian linear regression through a known height at a point c.
 ///
 /// # Definition
 ///
-/// k(x, y) = σ² xᵀy + c
+/// k(x, y) = σ² (x − c)ᵀ(y − c)
 ///
 /// # Hyperparameters
 ///
 /// | name | symbol | unit | constraint |
 /// |---|---|---|---|
 /// | `variance` | σ² | that of the outputs squared, over that of the inputs squared | positive |
-/// | `offset` | c | that of the outputs squared | positive if it starts positive, else any finite number |
+/// | `offset` | c | that of the inputs | any finite numbers; one, or one for each dimension |
 ///
 /// # Properties
 ///
-/// Not stationary; positive semi-definite in any dimension if c ≥ 0, of rank D + 1. The same as
-/// `Linear::new(variance) + offset`, in one node.
+/// Not stationary; positive semi-definite in any dimension, of rank D. All lines pass through 0 at c; for an
+/// intercept that is unknown too, add a constant: `Affine::new(1.0, 0.5) + 2.0`.
 ///
 /// # Examples
 ///
 /// ```
 /// use mercer::prelude::*;
 ///
-/// let kernel = Affine::new(0.5, 2.0);
-/// assert_eq!(kernel.eval(&[1.0, 2.0], &[3.0, 4.0])?, 7.5);
-/// assert_eq!((2.0 * kernel).eval(&[1.0, 2.0], &[3.0, 4.0])?, 15.0);
+/// let kernel = Affine::new(0.5, [1.0, -1.0]);
+/// assert_eq!(kernel.eval(&[2.0, 1.0], &[3.0, 4.0])?, 0.5 * (1.0 * 2.0 + 2.0 * 5.0));
+/// assert_eq!((kernel + 2.0).eval(&[2.0, 1.0], &[3.0, 4.0])?, 8.0);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
@@ -39,86 +42,139 @@ use crate::{Result, Scalar, construct, dot_product_kernel, kernel_ops, parameter
 /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Affine {
-    variance: Parameter,
-    offset: Parameter,
+    /// On the points less the offset.
+    linear: Linear,
+    offset: PerDimension,
 }
 
-parameterized!(Affine as "affine", parameters: [variance, offset]);
 kernel_ops!(Affine);
-construct!(Affine: try_new(variance: f64, offset: f64));
-dot_product_kernel!(Affine);
-
-/// An offset is positive if it starts positive.
-pub(super) fn offset(value: f64) -> Result<Parameter> {
-    let constraint = if value > 0.0 { Constraint::Positive } else { Constraint::Real };
-    Parameter::new("offset", value, constraint)
-}
+construct!(Affine: try_new(variance: f64, offset: OneOrEach));
 
 impl Affine {
-    /// The kernel with a variance and an offset.
+    /// The kernel with a variance and an offset, one for all dimensions or one for each.
     ///
     /// # Panics
     ///
-    /// If the variance is not positive and finite, or the offset not finite; the checked form is
+    /// If the variance is not positive and finite, or an offset not finite; the checked form is
     /// [`try_new`](Self::try_new).
     #[track_caller]
-    pub fn new(variance: f64, offset: f64) -> Self {
+    pub fn new(variance: f64, offset: impl Into<OneOrEach>) -> Self {
         crate::error::literal(Self::try_new(variance, offset))
     }
 
-    /// The kernel with a variance and an offset.
+    /// The kernel with a variance and an offset, one for all dimensions or one for each.
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the variance is not positive and finite, or
-    /// the offset not finite.
-    pub fn try_new(variance: f64, offset: f64) -> Result<Self> {
-        Ok(Self {
-            variance: Parameter::new("variance", variance, Constraint::Positive)?,
-            offset: self::offset(offset)?,
-        })
+    /// [`Error::Parameter`](crate::Error::Parameter) if the variance is not positive and finite, or an
+    /// offset not finite.
+    pub fn try_new(variance: f64, offset: impl Into<OneOrEach>) -> Result<Self> {
+        Ok(Self { linear: Linear::try_new(variance)?, offset: PerDimension::new("offset", offset, Constraint::Real)? })
     }
 
     /// The variance σ² of the slopes.
     pub fn variance(&self) -> f64 {
-        self.variance.value()
+        self.linear.variance()
     }
 
-    /// The offset c.
-    pub fn offset(&self) -> f64 {
-        self.offset.value()
+    /// The offset c: one, or one for each dimension.
+    pub fn offset(&self) -> &[f64] {
+        self.offset.values()
     }
 }
 
-impl DotProduct for Affine {
-    type Profile<T: Scalar> = AffineProfile<T>;
-
-    fn profile<T: Scalar>(&self) -> AffineProfile<T> {
-        AffineProfile { variance: T::from_f64(self.variance()), offset: T::from_f64(self.offset()) }
+impl Parameterized for Affine {
+    fn name(&self) -> &str {
+        "affine"
     }
 
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        self.linear.visit(visitor);
+        visitor.parameter(self.offset.view("offset"));
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        self.linear.visit_mut(visitor);
+        visitor.parameter(self.offset.view_mut("offset"));
+    }
+}
+
+impl Expr for Affine {
     fn psd(&self) -> Psd {
-        if self.offset() >= 0.0 { Psd::Always } else { Psd::Never }
+        Psd::Always
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        check_dim(self, "offset", &self.offset, dim)
     }
 }
 
-/// The affine kernel as a function of xᵀy.
-#[derive(Clone, Copy, Debug)]
-pub struct AffineProfile<T> {
-    variance: T,
-    offset: T,
-}
-
-impl<T: Scalar> DotProfile<T> for AffineProfile<T> {
-    #[inline(always)]
-    fn value<const FMA: bool>(self, pair: T, _: T, _: T) -> T {
-        self.variance.lane_mul_add::<FMA>(pair, self.offset)
+impl<T: Scalar> Kernel<T> for Affine {
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let term = |(dim, (&x, &y)): (usize, (&T, &T))| {
+            let offset = T::from_f64(self.offset.at(dim));
+            (x - offset) * (y - offset)
+        };
+        let product: T = x.iter().zip(y).enumerate().map(term).sum();
+        T::from_f64(self.variance()) * product
     }
 
-    #[inline(always)]
-    fn slopes<const FMA: bool>(self, pair: T, _: T, _: T, _: T) -> Slopes<T> {
-        let zero = T::from_f64(0.0);
-        Slopes { pair: self.variance, x: zero, y: zero, theta: [pair, T::from_f64(1.0), zero] }
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        let shifted = Mat::from_fn(points.len(), points.dim(), |row, dim| {
+            points.column(dim)[row] - T::from_f64(self.offset.at(dim))
+        });
+        Features::leaf(Points::made(shifted).with_gradient(true))
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        self.linear.tile(pairs, out, scratch);
+    }
+
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        self.linear.tile_diag(features, out);
+    }
+
+    fn tile_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        value: &[T],
+        cotangent: &[T],
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        self.linear.tile_vjp(pairs, value, cotangent, &mut theta[..1], scratch);
+    }
+
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        self.linear.tile_diag_vjp(features, cotangent, &mut theta[..1], gradients);
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let Some(in_shifted) = gradients.take(features.points()) else { return };
+        let in_offset = &mut theta[1..];
+        for (dim, column) in in_shifted.col_iter().enumerate() {
+            let which = dim.min(in_offset.len() - 1);
+            in_offset[which] -= column.iter().map(|g| g.as_f64()).sum::<f64>();
+        }
+        if let Some(in_points) = gradients.at_mut(points) {
+            *in_points += in_shifted;
+        }
     }
 }
 
@@ -127,11 +183,11 @@ mod tests {
     use crate::prelude::*;
 
     #[test]
-    fn is_the_sum_of_its_parts() {
+    fn is_linear_about_its_offset() {
         let x = mat![[1.0, 2.0], [-1.0, 0.5], [3.0, 0.0]];
-        let gram: Mat<f64> = Affine::new(0.7, -0.25).gram(x.as_ref()).unwrap();
-        let sum: Mat<f64> = (Linear::new(0.7) + -0.25).gram(x.as_ref()).unwrap();
-        assert!((&gram - &sum).norm_max() < 1e-15);
-        assert_eq!(Affine::new(0.7, -0.25).psd(), Psd::Never);
+        let shifted = mat![[0.5, 3.0], [-1.5, 1.5], [2.5, 1.0]];
+        let gram: Mat<f64> = Affine::new(0.7, [0.5, -1.0]).gram(x.as_ref()).unwrap();
+        let linear: Mat<f64> = Linear::new(0.7).gram(shifted.as_ref()).unwrap();
+        assert_eq!(gram, linear);
     }
 }

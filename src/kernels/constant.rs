@@ -61,8 +61,7 @@ impl Constant {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) if the value is not finite.
     pub fn try_new(value: f64) -> Result<Self> {
-        let constraint = if value > 0.0 { Constraint::Positive } else { Constraint::Real };
-        Ok(Self { value: Parameter::new("value", value, constraint)? })
+        Ok(Self { value: Parameter::new("value", value, Constraint::by_sign(value))? })
     }
 
     /// The value c.

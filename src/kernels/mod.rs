@@ -25,7 +25,7 @@ mod variance;
 mod white;
 mod zonal;
 
-pub use affine::{Affine, AffineProfile};
+pub use affine::Affine;
 pub use arc_cosine::{ArcCosine, ArcCosineProfile};
 pub use brownian::{Brownian, BrownianProfile, FractionalBrownian, FractionalBrownianProfile};
 pub use constant::Constant;

@@ -1,6 +1,6 @@
 //! The polynomial kernel.
 
-use super::{DotProduct, DotProfile, Slopes, affine};
+use super::{DotProduct, DotProfile, Slopes};
 use crate::combine::power;
 use crate::kernel::Psd;
 use crate::params::{Constraint, Parameter};
@@ -76,7 +76,7 @@ impl Polynomial {
             return Err(Error::setting("the degree of a polynomial kernel", degree, "must be between 1 and 1000"));
         }
         let scale = Parameter::new("scale", scale, Constraint::Positive)?;
-        Ok(Self { degree, scale, offset: affine::offset(offset)? })
+        Ok(Self { degree, scale, offset: Parameter::new("offset", offset, Constraint::by_sign(offset))? })
     }
 
     /// The degree n.

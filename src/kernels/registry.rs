@@ -107,7 +107,7 @@ registry! {
         "linear" => Linear: [Linear::new(0.6)];
         "constant" => Constant: [Constant::new(0.8), Constant::new(-0.8)];
         "white" => White: [White::new(0.3)];
-        "affine" => Affine: [Affine::new(0.6, 0.4), Affine::new(0.6, -0.4)];
+        "affine" => Affine: [Affine::new(0.6, 0.4), Affine::new(0.6, [0.3, -0.4])];
         "polynomial" => Polynomial: [Polynomial::new(2, 0.2, 0.7), Polynomial::new(1, 0.2, 0.0)];
         "tanh" => Tanh: [Tanh::new(0.3, -0.2)];
         "arc_cosine" => ArcCosine: [

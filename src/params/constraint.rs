@@ -41,6 +41,12 @@ const SMALLEST: f64 = 1e-150;
 const LARGEST: f64 = 1e150;
 
 impl Constraint {
+    /// Positive for a value that is; else any finite number. For coefficients that keep the kernel a
+    /// covariance where they are positive, and may be anything where it is none.
+    pub(crate) fn by_sign(value: f64) -> Self {
+        if value > 0.0 { Self::Positive } else { Self::Real }
+    }
+
     /// Whether the value is in the set.
     pub fn admits(self, value: f64) -> bool {
         match self {
