@@ -1,5 +1,6 @@
 //! The arc-cosine kernels.
 
+use super::dot_product::versines;
 use super::{DotProduct, DotProfile, Reads, Slopes};
 use crate::kernel::{Arguments, Construct, Psd};
 use crate::params::{Constraint, Parameter, Parameterized, Visitor, VisitorMut};
@@ -32,7 +33,8 @@ use crate::{Error, Result, Scalar, dot_product_kernel, kernel_ops};
 /// Brownian motion, those of order n are differentiable n times. Order 0 without a bias is zonal, and does not
 /// depend on w.
 ///
-/// Angles come from the difference of directions, so that they are exact for the closest points. Limits: at
+/// Angles come from the difference of directions, so that they are exact for the closest points and
+/// the most nearly opposite ones. Limits: at
 /// θ = 0, k = (|x̃| |ỹ|)ⁿ (1, 1 and 3 for the three orders) and dJₙ/d cos θ is π (n = 1) and 4π
 /// (n = 2); at θ = π, value and slope are 0 for n = 1 and 2. For n = 0, J₀ has a kink at 0 and π, where its slope
 /// is taken as 0. A zero vector x̃ has the direction of the first axis and the gradient 0.
@@ -180,20 +182,14 @@ pub struct ArcCosineProfile {
     order: u32,
 }
 
-/// 1 − cos θ, from the squared chord, which rounding may carry beyond 4.
+/// π − θ, sin θ and cos θ, from 1 − cos θ and 1 + cos θ: tan(θ/2) is the root of their quotient.
 #[inline(always)]
-pub(super) fn versine<T: Scalar>(chord: T) -> T {
+fn angle<T: Scalar>((less, more): (T, T)) -> (T, T, T) {
     let two = T::from_f64(2.0);
-    let h = T::from_f64(0.5) * chord;
-    if h > two { two } else { h }
-}
-
-/// π − θ, sin θ and cos θ, from h = 1 − cos θ: tan(θ/2) = √h/√(2 − h).
-#[inline(always)]
-fn angle<T: Scalar>(h: T) -> (T, T, T) {
-    let two = T::from_f64(2.0);
-    let half = num_traits::Float::atan2(num_traits::Float::sqrt(two - h), num_traits::Float::sqrt(h));
-    (two * half, num_traits::Float::sqrt(h * (two - h)), T::from_f64(1.0) - h)
+    // Below 0 by rounding alone.
+    let more = if more < T::from_f64(0.0) { T::from_f64(0.0) } else { more };
+    let half = num_traits::Float::atan2(num_traits::Float::sqrt(more), num_traits::Float::sqrt(less));
+    (two * half, num_traits::Float::sqrt(less * more), T::from_f64(1.0) - less)
 }
 
 impl ArcCosineProfile {
@@ -209,8 +205,8 @@ impl ArcCosineProfile {
 
     /// Jₙ/π
     #[inline(always)]
-    fn angular<T: Scalar>(self, h: T) -> T {
-        let (rest, sin, cos) = angle(h);
+    fn angular<T: Scalar>(self, versines: (T, T)) -> T {
+        let (rest, sin, cos) = angle(versines);
         let (two, three) = (T::from_f64(2.0), T::from_f64(3.0));
         let j = match self.order {
             0 => rest,
@@ -220,13 +216,14 @@ impl ArcCosineProfile {
         j / T::PI()
     }
 
-    /// dJₙ/dh/π: of dJₙ/dθ = (−1, −(π − θ) sin θ, −4 sin² θ − 4 (π − θ) sin θ cos θ), over dh/dθ = sin θ.
+    /// dJₙ/dh/π, for h = 1 − cos θ: of dJₙ/dθ = (−1, −(π − θ) sin θ, −4 sin² θ − 4 (π − θ) sin θ cos θ), over dh/dθ = sin θ.
     #[inline(always)]
-    fn angular_slope<T: Scalar>(self, h: T) -> T {
-        let (rest, sin, cos) = angle(h);
+    fn angular_slope<T: Scalar>(self, versines: (T, T)) -> T {
+        let (rest, sin, cos) = angle(versines);
         let (zero, one, four) = (T::from_f64(0.0), T::from_f64(1.0), T::from_f64(4.0));
         let slope = match self.order {
-            0 if sin == zero => zero,
+            // Closer to the kink at π than directions are known, the slope would be rounding.
+            0 if sin == zero || versines.1 < num_traits::Float::powi(<T as num_traits::Float>::epsilon(), 2) => zero,
             0 => -one / sin,
             1 => -rest,
             _ => -four * (sin + rest * cos),
@@ -238,21 +235,21 @@ impl ArcCosineProfile {
 impl<T: Scalar> DotProfile<T> for ArcCosineProfile {
     #[inline(always)]
     fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
-        self.angular(versine(pair)) * (self.power(x) * self.power(y))
+        self.angular(versines(pair)) * (self.power(x) * self.power(y))
     }
 
     #[inline(always)]
     fn slopes<const FMA: bool>(self, pair: T, x: T, y: T, _: T) -> Slopes<T> {
-        let h = versine(pair);
+        let versines = versines(pair);
         let (px, py) = (self.power(x), self.power(y));
-        let angular = self.angular(h);
+        let angular = self.angular(versines);
         let in_length = |length: T, other: T| match self.order {
             0 => T::from_f64(0.0),
             1 => angular * other,
             _ => angular * T::from_f64(2.0) * length * other,
         };
         Slopes {
-            pair: T::from_f64(0.5) * self.angular_slope(h) * (px * py),
+            pair: T::from_f64(0.5) * self.angular_slope(versines) * (px * py),
             x: in_length(x, py),
             y: in_length(y, px),
             theta: [T::from_f64(0.0); 3],
@@ -285,8 +282,10 @@ mod tests {
     }
 
     #[test]
-    fn order_0_keeps_its_digits_at_small_angles() {
+    fn order_0_keeps_its_digits_at_both_ends() {
         let value: f64 = ArcCosine::new(0, 1.0).eval(&[1.0, 0.0], &[1.0, 1e-9]).unwrap();
         assert!((1.0 - value - 1e-9 / PI).abs() < 2e-16);
+        let value: f64 = ArcCosine::new(0, 1.0).eval(&[1.0, 0.0], &[-1.0, 1e-9]).unwrap();
+        assert!((value - 1e-9 / PI).abs() < 1e-24);
     }
 }

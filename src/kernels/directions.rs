@@ -15,6 +15,20 @@ pub(crate) struct Augmented {
     pub(crate) bias: Option<f64>,
 }
 
+/// Whether directions are so nearly opposite, by |u − v|², that the rest of the angle to π has lost
+/// digits: below 1/3.
+#[inline]
+pub(super) fn is_opposite<T: Scalar>(chord: T) -> bool {
+    chord > T::from_f64(3.9)
+}
+
+/// −|u + v|²
+pub(super) fn opposite<T: Scalar>(coordinates: impl Iterator<Item = (T, T)>) -> T {
+    let sum: T = coordinates.map(|(u, v)| (u + v) * (u + v)).sum();
+    // Not −0, which would not be below 0.
+    -num_traits::Float::max(sum, num_traits::Float::min_positive_value())
+}
+
 impl Augmented {
     /// For directions of the points as they are.
     pub(crate) const PLAIN: Self = Self { weight: 1.0, bias: None };
@@ -50,14 +64,23 @@ impl Augmented {
     /// |u − v|² and the lengths, for two points.
     pub(crate) fn chord<T: Scalar>(self, x: &[T], y: &[T]) -> (T, T, T) {
         let (a, b) = (self.length(x.iter().copied()), self.length(y.iter().copied()));
-        let square = |difference: T| difference * difference;
-        let term = |(dim, (&x, &y)): (usize, (&T, &T))| square(self.direction(x, a, dim) - self.direction(y, b, dim));
-        let mut chord: T = x.iter().zip(y).enumerate().map(term).sum();
-        if self.bias.is_some() {
-            let constant = self.scales::<T>().1;
-            chord += square(constant / a - constant / b);
-        }
+        let chord = self.coordinates(x, a, y, b).map(|(u, v)| (u - v) * (u - v)).sum();
         (chord, a, b)
+    }
+
+    /// The pair's number of [`Reads::SquaredChord`](super::Reads::SquaredChord), and the lengths.
+    pub(super) fn signed_chord<T: Scalar>(self, x: &[T], y: &[T]) -> (T, T, T) {
+        let (chord, a, b) = self.chord(x, y);
+        let signed = if is_opposite(chord) { opposite(self.coordinates(x, a, y, b)) } else { chord };
+        (signed, a, b)
+    }
+
+    /// The coordinates of both directions, for two points of these lengths.
+    fn coordinates<'x, T: Scalar>(self, x: &'x [T], a: T, y: &'x [T], b: T) -> impl Iterator<Item = (T, T)> + 'x {
+        let pair = move |(d, (&x, &y)): (usize, (&T, &T))| (self.direction(x, a, d), self.direction(y, b, d));
+        let constant = self.scales::<T>().1;
+        let last = self.bias.map(|_| (constant / a, constant / b));
+        x.iter().zip(y).enumerate().map(pair).chain(last)
     }
 
     /// The lengths, as points of one dimension, and the directions.

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use faer::Mat;
 
-use super::directions::Augmented;
+use super::directions::{self, Augmented};
 use super::radial::slope_bounded;
 use crate::Scalar;
 use crate::kernel::{FeatureGradients, Features, Pairs, Points, Psd, Scratch};
@@ -26,7 +26,10 @@ pub enum Reads {
     SquaredDistance,
     /// |u − v|² = 2 (1 − cos ∠), for the directions u, v of x and y augmented by a constant
     /// coordinate, (√weight x, √bias); the feature of a point is the length of its augmented vector.
-    /// Good to the last digit for the smallest angles, where xᵀy/(|x| |y|) loses half of them.
+    /// Good to the last digit for the smallest angles, where xᵀy/(|x| |y|) loses half of them. Where u
+    /// and v are nearly opposite it is −|u + v|² instead, with the opposite sign to tell it, because
+    /// |u − v|² is nearly 4 there: 1 − cos ∠ and 1 + cos ∠ then come from [`versines`]. The slope is always
+    /// that in |u − v|².
     ///
     /// The first parameters of the kernel are the weight and, if there is one, the bias.
     SquaredChord {
@@ -259,7 +262,7 @@ pub fn pairwise<T: Scalar, K: DotProduct>(kernel: &K, x: &[T], y: &[T]) -> T {
             profile.value::<false>(squared, feature(x), feature(y))
         }
         Reads::SquaredChord { weight, bias } => {
-            let (chord, x, y) = Augmented { weight, bias }.chord(x, y);
+            let (chord, x, y) = Augmented { weight, bias }.signed_chord(x, y);
             profile.value::<false>(chord, x, y)
         }
     }
@@ -306,10 +309,27 @@ impl<T: Scalar, P: DotProfile<T>> Pass for Values<'_, T, P> {
     }
 }
 
+/// 1 − cos ∠ and 1 + cos ∠, from the pair's number of [`Reads::SquaredChord`].
+#[inline(always)]
+pub fn versines<T: Scalar>(pair: T) -> (T, T) {
+    let (half, two) = (T::from_f64(0.5), T::from_f64(2.0));
+    let part = half * num_traits::Float::abs(pair);
+    if pair < T::from_f64(0.0) { (two - part, part) } else { (part, two - part) }
+}
+
 fn fill_pairs<T: Scalar>(reads: Reads, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+    let points = pairs.child(0);
     match reads {
-        Reads::InnerProduct => scratch.inner_products(&pairs.child(0), out),
-        Reads::SquaredDistance | Reads::SquaredChord { .. } => scratch.squared_distances(&pairs.child(0), out),
+        Reads::InnerProduct => scratch.inner_products(&points, out),
+        Reads::SquaredDistance => scratch.squared_distances(&points, out),
+        Reads::SquaredChord { .. } => {
+            scratch.squared_distances(&points, out);
+            let rows = points.nrows();
+            for (entry, chord) in out.iter_mut().enumerate().filter(|(_, chord)| directions::is_opposite(**chord)) {
+                let coordinate = |d| (points.x_column(d)[entry % rows], points.y_column(d)[entry / rows]);
+                *chord = directions::opposite((0..points.dim()).map(coordinate));
+            }
+        }
     }
 }
 

@@ -12,7 +12,6 @@
 
 use std::fmt::Debug;
 
-use super::arc_cosine::versine;
 use super::directions::Augmented;
 use super::radial::slope_bounded;
 use crate::kernel::{Expr, FeatureGradients, Features, Pairs, Points, Scratch, text};
@@ -103,6 +102,13 @@ pub(super) fn check_dim(kernel: &dyn Expr, dim: usize) -> Result<()> {
     }
     let needs = "reads directions, which need at least 2 dimensions".to_owned();
     Err(Error::Dimension { kernel: text(kernel).to_string(), needs, found: dim })
+}
+
+/// 1 − cos θ, from the squared chord, which rounding may carry beyond 4.
+#[inline(always)]
+fn versine<T: Scalar>(chord: T) -> T {
+    let (half, two) = (T::from_f64(0.5), T::from_f64(2.0));
+    if half * chord > two { two } else { half * chord }
 }
 
 /// Gₙ for some pairs at once, from one n to the next.

@@ -29,7 +29,7 @@ pub use affine::Affine;
 pub use arc_cosine::{ArcCosine, ArcCosineProfile};
 pub use brownian::{Brownian, BrownianProfile, FractionalBrownian, FractionalBrownianProfile};
 pub use constant::Constant;
-pub use dot_product::{DotProduct, DotProfile, Reads, Slopes};
+pub use dot_product::{DotProduct, DotProfile, Reads, Slopes, versines};
 pub use gibbs::{ConstantLengthscale, DynLengthscale, ExponentialLengthscale, Gibbs, LengthscaleFunction};
 pub use linear::Linear;
 pub use matern::{Matern12, Matern32, Matern52};

@@ -1,6 +1,6 @@
 //! The neural network (arcsine) kernel.
 
-use super::arc_cosine::versine;
+use super::dot_product::versines;
 use super::{DotProduct, DotProfile, Reads, Slopes};
 use crate::kernel::Psd;
 use crate::params::{Constraint, Parameter};
@@ -116,17 +116,17 @@ pub struct NeuralNetworkProfile;
 /// With a = |x̃|, b = |ỹ| and h = 1 − cos θ: p = x̃ᵀỹ = a b (1 − h), and √D, where
 /// D = (1 + 2a²)(1 + 2b²) − 4p² = 1 + 2a² + 2b² + 4a²b² h (2 − h), a sum of positive terms.
 #[inline(always)]
-fn parts<T: Scalar>(h: T, a: T, b: T) -> (T, T) {
+fn parts<T: Scalar>((less, more): (T, T), a: T, b: T) -> (T, T) {
     let (one, two) = (T::from_f64(1.0), T::from_f64(2.0));
     let product = a * b;
-    let area = two * product * num_traits::Float::sqrt(h * (two - h));
-    (product * (one - h), num_traits::Float::sqrt(one + two * a * a + two * b * b + area * area))
+    let area = two * product * num_traits::Float::sqrt(less * num_traits::Float::max(more, T::from_f64(0.0)));
+    (product * (one - less), num_traits::Float::sqrt(one + two * a * a + two * b * b + area * area))
 }
 
 impl<T: Scalar> DotProfile<T> for NeuralNetworkProfile {
     #[inline(always)]
     fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
-        let (product, root) = parts(versine(pair), x, y);
+        let (product, root) = parts(versines(pair), x, y);
         let two = T::from_f64(2.0);
         two / T::PI() * num_traits::Float::atan2(two * product, root)
     }
@@ -135,11 +135,11 @@ impl<T: Scalar> DotProfile<T> for NeuralNetworkProfile {
     // what p contributes to dk/da.
     #[inline(always)]
     fn slopes<const FMA: bool>(self, pair: T, x: T, y: T, _: T) -> Slopes<T> {
-        let h = versine(pair);
-        let (_, root) = parts(h, x, y);
+        let both = versines(pair);
+        let (_, root) = parts(both, x, y);
         let (one, two) = (T::from_f64(1.0), T::from_f64(2.0));
         let slope = T::from_f64(4.0) / (T::PI() * root);
-        let in_length = |length: T, other: T| slope * other * (one - h) / (one + two * length * length);
+        let in_length = |length: T, other: T| slope * other * (one - both.0) / (one + two * length * length);
         Slopes {
             pair: T::from_f64(-0.5) * slope * x * y,
             x: in_length(x, y),

@@ -130,7 +130,7 @@ registry! {
         ];
         "brownian" => Brownian: [Brownian::new(0.7)];
         "fractional_brownian" => FractionalBrownian:
-            [FractionalBrownian::new(0.7, 0.8), FractionalBrownian::new(0.7, 0.4)];
+            [FractionalBrownian::new(0.7, 0.7), FractionalBrownian::new(0.7, 0.4)];
     }
     combinators: {
         "sum" => Sum<Vec<DynKernel>>: [
