@@ -16,6 +16,7 @@ enum Mistake {
     DiagOff,
     Indefinite,
     NotStationary,
+    NotIsotropic,
     ThetaGradient,
     InputGradient,
     DiagGradient,
@@ -62,6 +63,10 @@ impl Expr for Flawed {
         self.has(Mistake::NotStationary)
     }
 
+    fn isotropic(&self) -> bool {
+        self.has(Mistake::NotIsotropic)
+    }
+
     fn differentiable(&self) -> bool {
         true
     }
@@ -78,6 +83,8 @@ impl<T: Scalar> Kernel<T> for Flawed {
         match self.mistake {
             Mistake::Asymmetric => value + self.off::<T>(Mistake::Asymmetric) * (x[0] - y[0]),
             Mistake::Indefinite => value - T::from_f64(0.5),
+            // Inner products are the same in every rotation, until one axis counts for more.
+            Mistake::NotIsotropic => value + self.off::<T>(Mistake::NotIsotropic) * x[0] * y[0],
             Mistake::NanAtCoincidence if x == y && x[0] > T::from_f64(0.0) => T::from_f64(f64::NAN),
             Mistake::SinglePrecision if single => value + self.off::<T>(Mistake::SinglePrecision),
             _ => value,
@@ -113,6 +120,9 @@ impl<T: Scalar> Kernel<T> for Flawed {
             _ => self.off::<T>(Mistake::DiagOff) + self.off::<T>(Mistake::TileOff),
         };
         out.iter_mut().for_each(|value| *value += constant);
+        for (value, &x) in out.iter_mut().zip(features.points().column(0)) {
+            *value += self.off::<T>(Mistake::NotIsotropic) * x * x;
+        }
     }
 
     fn tile_vjp(
@@ -163,6 +173,7 @@ fn the_right_law_refuses_each_mistake() {
         (Mistake::DiagOff, "the diagonal is that of the Gram matrix"),
         (Mistake::Indefinite, "positive semi-definite"),
         (Mistake::NotStationary, "stationary"),
+        (Mistake::NotIsotropic, "isotropic"),
         (Mistake::ThetaGradient, "the gradient of the Gram matrix"),
         (Mistake::InputGradient, "the gradient of the Gram matrix"),
         (Mistake::DiagGradient, "the gradient of the diagonal"),

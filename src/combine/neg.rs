@@ -74,6 +74,10 @@ impl<K: Expr + Clone> Expr for Neg<K> {
         self.kernel.stationary()
     }
 
+    fn isotropic(&self) -> bool {
+        self.kernel.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

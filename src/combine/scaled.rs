@@ -107,6 +107,10 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
         self.kernel.stationary()
     }
 
+    fn isotropic(&self) -> bool {
+        self.kernel.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

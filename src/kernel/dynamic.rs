@@ -138,6 +138,10 @@ impl Expr for DynKernel {
         self.0.stationary()
     }
 
+    fn isotropic(&self) -> bool {
+        self.0.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         self.0.differentiable()
     }

@@ -80,6 +80,10 @@ impl Expr for Constant {
         true
     }
 
+    fn isotropic(&self) -> bool {
+        true
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

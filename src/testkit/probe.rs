@@ -121,6 +121,10 @@ impl<K: Expr + Clone> Expr for Probe<K> {
         self.kernel.stationary()
     }
 
+    fn isotropic(&self) -> bool {
+        self.kernel.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }
