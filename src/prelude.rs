@@ -6,7 +6,11 @@ pub use crate::combine::{Neg, Product, Scaled, Sum};
 pub use crate::kernel::dynamic::DynKernel;
 pub use crate::kernel::ops::Compose;
 pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};
-pub use crate::kernels::{Constant, Linear, Matern12, Matern32, Matern52, Periodic, RationalQuadratic, Rbf, White};
+pub use crate::kernels::{
+    Cauchy, Constant, Cosine, GammaExponential, Linear, LocallyPeriodic, Matern, Matern12, Matern32, Matern52,
+    Multiquadric, Periodic, PiecewisePolynomial, RadialCosine, RadialPeriodic, RationalQuadratic, Rbf, SpectralMixture,
+    White,
+};
 pub use crate::params::{Parameterized, ParameterizedExt};
 pub use crate::warp::{Ard, Select, Warped};
 pub use crate::{Error, Scalar};
