@@ -7,8 +7,10 @@ pub use crate::kernel::dynamic::DynKernel;
 pub use crate::kernel::ops::Compose;
 pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};
 pub use crate::kernels::{
-    Affine, ArcCosine, Brownian, Constant, FractionalBrownian, Gibbs, Linear, Matern12, Matern32, Matern52,
-    NeuralNetwork, Periodic, Polynomial, RandomFourierFeatures, RationalQuadratic, Rbf, SphereHeat, Tanh, White, Zonal,
+    Affine, ArcCosine, Brownian, Cauchy, Constant, Cosine, FractionalBrownian, GammaExponential, Gibbs, Linear,
+    LocallyPeriodic, Matern, Matern12, Matern32, Matern52, Multiquadric, NeuralNetwork, Periodic, PiecewisePolynomial,
+    Polynomial, RadialCosine, RadialPeriodic, RandomFourierFeatures, RationalQuadratic, Rbf, SpectralMixture,
+    SphereHeat, Tanh, White, Zonal,
 };
 pub use crate::params::{Parameterized, ParameterizedExt};
 pub use crate::warp::{Ard, Select, Warped};

@@ -17,6 +17,7 @@ enum Mistake {
     Indefinite,
     NotStationary,
     NotZonal,
+    NotIsotropic,
     ThetaGradient,
     InputGradient,
     DiagGradient,
@@ -67,6 +68,10 @@ impl Expr for Flawed {
         self.has(Mistake::NotZonal)
     }
 
+    fn isotropic(&self) -> bool {
+        self.has(Mistake::NotIsotropic)
+    }
+
     fn differentiable(&self) -> bool {
         true
     }
@@ -83,6 +88,8 @@ impl<T: Scalar> Kernel<T> for Flawed {
         match self.mistake {
             Mistake::Asymmetric => value + self.off::<T>(Mistake::Asymmetric) * (x[0] - y[0]),
             Mistake::Indefinite => value - T::from_f64(0.5),
+            // Inner products are the same in every rotation, until one axis counts for more.
+            Mistake::NotIsotropic => value + self.off::<T>(Mistake::NotIsotropic) * x[0] * y[0],
             Mistake::NanAtCoincidence if x == y && x[0] > T::from_f64(0.0) => T::from_f64(f64::NAN),
             Mistake::SinglePrecision if single => value + self.off::<T>(Mistake::SinglePrecision),
             _ => value,
@@ -118,6 +125,9 @@ impl<T: Scalar> Kernel<T> for Flawed {
             _ => self.off::<T>(Mistake::DiagOff) + self.off::<T>(Mistake::TileOff),
         };
         out.iter_mut().for_each(|value| *value += constant);
+        for (value, &x) in out.iter_mut().zip(features.points().column(0)) {
+            *value += self.off::<T>(Mistake::NotIsotropic) * x * x;
+        }
     }
 
     fn tile_vjp(
@@ -169,6 +179,7 @@ fn the_right_law_refuses_each_mistake() {
         (Mistake::Indefinite, "positive semi-definite"),
         (Mistake::NotStationary, "stationary"),
         (Mistake::NotZonal, "zonal"),
+        (Mistake::NotIsotropic, "isotropic"),
         (Mistake::ThetaGradient, "the gradient of the Gram matrix"),
         (Mistake::InputGradient, "the gradient of the Gram matrix"),
         (Mistake::DiagGradient, "the gradient of the diagonal"),

@@ -21,6 +21,11 @@ fn each(mut check: impl FnMut(&str, &DynKernel, usize)) {
     }
 }
 
+/// Two dimensions if the kernel reads them, else three or one.
+fn one_dim(kernel: &DynKernel) -> usize {
+    [2, 3].into_iter().find(|&dim| kernel.check_dim(dim).is_ok()).unwrap_or(1)
+}
+
 #[track_caller]
 fn obeyed<E: std::fmt::Display>(name: &str, dim: usize, result: Result<(), E>) {
     if let Err(violation) = result {
@@ -41,8 +46,9 @@ fn generic_and_boxed_forms_give_the_same_bits() {
             assert_eq!(mercer::kernel::text(&fixed).to_string(), boxed.to_string(), "{name}");
             let paths = |kernel: &dyn Expr| kernel.parameters().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
             assert_eq!(paths(&fixed), paths(&boxed), "{name}");
-            assert_eq!((fixed.psd(), fixed.stationary()), (boxed.psd(), boxed.stationary()), "{name}");
-            assert_eq!(fixed.zonal(), boxed.zonal(), "{name}");
+            let properties =
+                |kernel: &dyn Expr| (kernel.psd(), kernel.stationary(), kernel.isotropic(), kernel.zonal());
+            assert_eq!(properties(&fixed), properties(&boxed), "{name}");
             for dim in DIMS.into_iter().filter(|&dim| fixed.check_dim(dim).is_ok()) {
                 let (x, z) = (points::<f64>(67, dim, 1), points::<f64>(35, dim, 2));
                 obeyed(name, dim, bits::same_as::<f64>(&boxed, &fixed, x.as_ref(), z.as_ref()));
@@ -60,8 +66,7 @@ fn generic_and_boxed_forms_give_the_same_bits() {
 #[test]
 fn tile_boundaries() {
     for (name, kernel) in registry::all() {
-        // In two dimensions if it reads them, else in three.
-        let dim = if kernel.check_dim(2).is_ok() { 2 } else { 3 };
+        let dim = one_dim(&kernel);
         for (n, m) in [(1, 33), (2, 1), (31, 64), (32, 65), (33, 2), (63, 31), (64, 32), (65, 63), (100, 1), (200, 5)] {
             let (x, z) = (points::<f64>(n, dim, 1), points::<f64>(m, dim, 2));
             let (x, z) = (x.as_ref(), z.as_ref());
@@ -79,7 +84,7 @@ fn tile_boundaries() {
 #[test]
 fn entries_do_not_depend_on_where_a_tile_begins() {
     for (name, kernel) in registry::all() {
-        let dim = if kernel.check_dim(2).is_ok() { 2 } else { 3 };
+        let dim = one_dim(&kernel);
         let x = points::<f64>(101, dim, 1);
         let whole: Mat<f64> = kernel.cross(x.as_ref(), x.as_ref()).unwrap();
         let part: Mat<f64> = kernel.cross(x.as_ref().subrows(3, 98), x.as_ref().subrows(41, 60)).unwrap();
@@ -90,7 +95,7 @@ fn entries_do_not_depend_on_where_a_tile_begins() {
 #[test]
 fn large_matrices_do_not_depend_on_threads() {
     for (name, kernel) in registry::all() {
-        let dim = if kernel.check_dim(2).is_ok() { 2 } else { 3 };
+        let dim = one_dim(&kernel);
         let (x, z) = (points::<f64>(700, dim, 1), points::<f64>(400, dim, 2));
         obeyed(name, dim, bits::thread_independent::<f64>(&kernel, x.as_ref(), z.as_ref()));
     }

@@ -18,7 +18,7 @@ pub use log::{Log, Logarithm};
 pub use neg::Neg;
 pub use normalized::Normalized;
 pub use parts::{KernelParts, Parts};
-pub(crate) use power::power;
+
 pub use power::{Power, ToPower};
 pub use product::Product;
 pub use scaled::Scaled;

@@ -78,6 +78,10 @@ impl<K: Expr + Clone> Expr for Neg<K> {
         self.kernel.zonal()
     }
 
+    fn isotropic(&self) -> bool {
+        self.kernel.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

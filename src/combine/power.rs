@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Transform, Transformed};
 use crate::kernel::{Arguments, Construct, Precedence, Psd};
+use crate::simd::power;
 use crate::{DynKernel, Error, Result, Scalar};
 
 /// An integer power of a kernel: what `k.pow(3)` makes, and `k ^ 3` in text.
@@ -69,20 +70,6 @@ impl<K> Power<K> {
         }
         Ok(Self::of(ToPower { degree }, kernel))
     }
-}
-
-/// kⁿ by repeated squaring.
-#[inline(always)]
-pub(crate) fn power<T: Scalar>(k: T, mut degree: u32) -> T {
-    let (mut power, mut square) = (T::from_f64(1.0), k);
-    while degree > 0 {
-        if degree & 1 == 1 {
-            power *= square;
-        }
-        square *= square;
-        degree >>= 1;
-    }
-    power
 }
 
 impl Transform for ToPower {

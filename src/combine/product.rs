@@ -122,6 +122,10 @@ impl<P: Parts> Expr for Product<P> {
         self.children().into_iter().all(Expr::zonal)
     }
 
+    fn isotropic(&self) -> bool {
+        self.children().into_iter().all(Expr::isotropic)
+    }
+
     fn differentiable(&self) -> bool {
         self.children().into_iter().all(Expr::differentiable)
     }

@@ -110,6 +110,10 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
         self.kernel.zonal()
     }
 
+    fn isotropic(&self) -> bool {
+        self.kernel.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

@@ -105,6 +105,10 @@ impl<H: Transform, K: Expr + Clone> Expr for Transformed<H, K> {
         self.kernel.zonal()
     }
 
+    fn isotropic(&self) -> bool {
+        self.kernel.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

@@ -142,6 +142,10 @@ impl Expr for DynKernel {
         self.0.zonal()
     }
 
+    fn isotropic(&self) -> bool {
+        self.0.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         self.0.differentiable()
     }

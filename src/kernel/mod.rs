@@ -66,6 +66,11 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         false
     }
 
+    /// Whether k(x, y) depends on the Euclidean distance ‖x − y‖ alone.
+    fn isotropic(&self) -> bool {
+        false
+    }
+
     /// Whether the vector-Jacobian products of [`Kernel`] are implemented: here and in all children.
     fn differentiable(&self) -> bool {
         false

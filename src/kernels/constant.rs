@@ -83,6 +83,10 @@ impl Expr for Constant {
         true
     }
 
+    fn isotropic(&self) -> bool {
+        true
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

@@ -6,12 +6,12 @@ use faer::Mat;
 
 use super::dot_product::{self, DotProfile, Reads, Slopes};
 use super::radial::bounded;
-use crate::combine::power;
 use crate::kernel::{
     Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, Kernel, List, Number, Pairs,
     Points, Psd, Scratch,
 };
 use crate::params::{Constraint, Label, Parameter, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
+use crate::simd::power;
 use crate::{Error, Result, Scalar, kernel_ops, parameterized};
 
 /// A lengthscale as a function of the place, for [`Gibbs`].

@@ -1,9 +1,9 @@
 //! The polynomial kernel.
 
 use super::{DotProduct, DotProfile, Slopes};
-use crate::combine::power;
 use crate::kernel::Psd;
 use crate::params::{Constraint, Parameter};
+use crate::simd::power;
 use crate::{Error, Result, Scalar, construct, dot_product_kernel, kernel_ops, parameterized};
 
 /// The polynomial kernel: Bayesian regression on all monomials up to a degree.

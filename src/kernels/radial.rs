@@ -42,49 +42,54 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
 /// use mercer::params::{Constraint, PerDimension};
 /// use mercer::prelude::*;
 ///
-/// /// k = 1/(1 + s)
+/// /// k = 1/√(1 + s), the inverse multiquadric.
 /// #[derive(Clone, Debug)]
-/// struct Cauchy {
+/// struct InverseMultiquadric {
 ///     lengthscale: PerDimension,
 /// }
-/// mercer::parameterized!(Cauchy as "cauchy", parameters: [lengthscale]);
-/// mercer::kernel_ops!(Cauchy);
+/// mercer::parameterized!(InverseMultiquadric as "inverse_multiquadric", parameters: [lengthscale]);
+/// mercer::kernel_ops!(InverseMultiquadric);
 ///
 /// #[derive(Clone, Copy)]
-/// struct CauchyProfile;
+/// struct InverseRoot;
 ///
-/// impl<T: Scalar> Profile<T> for CauchyProfile {
+/// impl<T: Scalar> Profile<T> for InverseRoot {
 ///     #[inline(always)]
 ///     fn value<const FMA: bool>(self, s: T) -> T {
-///         T::from_f64(1.0) / (T::from_f64(1.0) + s)
+///         T::from_f64(1.0) / num_traits::Float::sqrt(T::from_f64(1.0) + s)
 ///     }
 ///
 ///     #[inline(always)]
 ///     fn slope<const FMA: bool>(self, _: T, value: T) -> T {
-///         -value * value
+///         T::from_f64(-0.5) * value * value * value
 ///     }
 /// }
 ///
-/// impl Radial for Cauchy {
-///     type Profile<T: Scalar> = CauchyProfile;
+/// impl Radial for InverseMultiquadric {
+///     type Profile<T: Scalar> = InverseRoot;
 ///     fn lengthscale(&self) -> &PerDimension {
 ///         &self.lengthscale
 ///     }
-///     fn profile<T: Scalar>(&self) -> CauchyProfile {
-///         CauchyProfile
+///     fn profile<T: Scalar>(&self) -> InverseRoot {
+///         InverseRoot
 ///     }
 /// }
 ///
-/// let kernel = Cauchy { lengthscale: PerDimension::new("lengthscale", 2.0, Constraint::Positive)? };
+/// let lengthscale = PerDimension::new("lengthscale", 2.0, Constraint::Positive)?;
+/// let kernel = InverseMultiquadric { lengthscale };
 /// let x = mat![[0.0], [2.0]];
-/// assert_eq!(kernel.gram(x.as_ref())?, mat![[1.0, 0.5], [0.5, 1.0]]);
+/// let half_root = std::f64::consts::FRAC_1_SQRT_2;
+/// assert!((kernel.gram(x.as_ref())? - mat![[1.0, half_root], [half_root, 1.0]]).norm_max() < 1e-15);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub trait Radial: Parameterized + Clone + Debug + Send + Sync {
     /// The profile at a precision.
     type Profile<T: Scalar>: Profile<T>;
 
-    /// The lengthscale: one, or one for each dimension.
+    /// The name of the parameter that distances are divided by.
+    const SCALE: &'static str = "lengthscale";
+
+    /// The lengthscale, or what else distances are divided by: one, or one for each dimension.
     fn lengthscale(&self) -> &PerDimension;
 
     /// The profile at the present hyperparameters.
@@ -95,6 +100,11 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync {
     /// dimension (Schoenberg 1938).
     fn psd(&self) -> Psd {
         Psd::Always
+    }
+
+    /// What the kernel needs beside its parameters to be built again: see [`Expr::settings`].
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 }
 
@@ -107,12 +117,20 @@ impl<K: Radial> Expr for K {
         true
     }
 
+    fn isotropic(&self) -> bool {
+        Radial::lengthscale(self).dim().is_none()
+    }
+
     fn differentiable(&self) -> bool {
         true
     }
 
     fn check_dim(&self, dim: usize) -> Result<()> {
-        check_dim(self, "lengthscale", Radial::lengthscale(self), dim)
+        check_dim(self, K::SCALE, Radial::lengthscale(self), dim)
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        Radial::settings(self)
     }
 }
 
@@ -130,18 +148,7 @@ pub(super) fn check_dim(kernel: &dyn Expr, name: &str, values: &PerDimension, di
 impl<T: Scalar, K: Radial> Kernel<T> for K {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
-        let squared = |(&x, &y): (&T, &T)| (x - y) * (x - y);
-        let s = match self.lengthscale() {
-            PerDimension::One(lengthscale) => {
-                let r2: T = x.iter().zip(y).map(squared).sum();
-                r2 * inverse_square::<T>(lengthscale.value())
-            }
-            PerDimension::Each(lengthscales) => {
-                let terms = x.iter().zip(y).zip(lengthscales.values());
-                terms.map(|((&x, &y), &l)| squared((&(x * T::from_f64(1.0 / l)), &(y * T::from_f64(1.0 / l))))).sum()
-            }
-        };
-        self.profile::<T>().value::<false>(bounded(s))
+        self.profile::<T>().value::<false>(bounded(scaled_distance(self.lengthscale(), x, y)))
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
@@ -189,9 +196,25 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
     }
 }
 
+/// s for two points.
+#[inline]
+pub(super) fn scaled_distance<T: Scalar>(lengthscale: &PerDimension, x: &[T], y: &[T]) -> T {
+    let squared = |(&x, &y): (&T, &T)| (x - y) * (x - y);
+    match lengthscale {
+        PerDimension::One(lengthscale) => {
+            let r2: T = x.iter().zip(y).map(squared).sum();
+            r2 * inverse_square::<T>(lengthscale.value())
+        }
+        PerDimension::Each(lengthscales) => {
+            let terms = x.iter().zip(y).zip(lengthscales.values());
+            terms.map(|((&x, &y), &l)| squared((&(x * T::from_f64(1.0 / l)), &(y * T::from_f64(1.0 / l))))).sum()
+        }
+    }
+}
+
 /// 1/ℓ², kept finite so that it gives 0 at r = 0 for the smallest lengthscales.
 #[inline]
-fn inverse_square<T: Scalar>(lengthscale: f64) -> T {
+pub(super) fn inverse_square<T: Scalar>(lengthscale: f64) -> T {
     num_traits::Float::min(T::from_f64(1.0 / (lengthscale * lengthscale)), num_traits::Float::max_value())
 }
 
@@ -232,7 +255,7 @@ pub(super) fn embed_vjp<T: Scalar>(
 }
 
 /// The factor from the squared distance of the features to s.
-fn feature_scale<T: Scalar>(lengthscale: &PerDimension) -> T {
+pub(super) fn feature_scale<T: Scalar>(lengthscale: &PerDimension) -> T {
     match lengthscale {
         PerDimension::One(lengthscale) => inverse_square(lengthscale.value()),
         PerDimension::Each(_) => T::from_f64(1.0),
@@ -286,7 +309,17 @@ pub(super) fn tile<T: Scalar, P: Profile<T>>(
     out: &mut [T],
     scratch: &mut Scratch<T>,
 ) {
-    let scale = feature_scale(lengthscale);
+    scaled_tile(profile, feature_scale(lengthscale), pairs, out, scratch);
+}
+
+/// The profile at `scale` times the squared distance of the features.
+pub(super) fn scaled_tile<T: Scalar, P: Profile<T>>(
+    profile: P,
+    scale: T,
+    pairs: &Pairs<'_, T>,
+    out: &mut [T],
+    scratch: &mut Scratch<T>,
+) {
     if pairs.dim() == 1 && !scratch.shares_squared_distances(pairs) {
         dispatch(OneDimension { profile, scale, x: pairs.x_column(0), y: pairs.y_column(0), out });
         return;
@@ -351,10 +384,8 @@ pub(super) fn tile_vjp<T: Scalar, P: Profile<T>>(
     theta: &mut [f64],
     scratch: &mut Scratch<T>,
 ) {
-    let mut squared = scratch.take(pairs.len());
-    scratch.squared_distances(pairs, &mut squared);
     let scale = feature_scale(lengthscale);
-    let (weighted, shape) = dispatch(SlopePass { profile, scale, squared: &mut squared, value, cotangent });
+    let (weighted, shape) = scaled_tile_vjp(profile, scale, pairs, value, cotangent, scratch);
     if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
         *first -= 2.0 / lengthscale.value() * weighted.as_f64();
     }
@@ -363,13 +394,30 @@ pub(super) fn tile_vjp<T: Scalar, P: Profile<T>>(
     {
         *last += shape.as_f64();
     }
-    scratch.add_squared_distance_gradient(pairs, |gradient| crate::simd::elementwise::add(gradient, &squared));
-    scratch.give(squared);
 }
 
-/// What radial kernels without a shape parameter share: parameters, operators, constructors.
+/// Adds the gradient of [`scaled_tile`] to that in the squared distances. Returns Σ cotangent · s · dk/ds
+/// and Σ cotangent · dk/da.
+pub(super) fn scaled_tile_vjp<T: Scalar, P: Profile<T>>(
+    profile: P,
+    scale: T,
+    pairs: &Pairs<'_, T>,
+    value: &[T],
+    cotangent: &[T],
+    scratch: &mut Scratch<T>,
+) -> (T, T) {
+    let mut squared = scratch.take(pairs.len());
+    scratch.squared_distances(pairs, &mut squared);
+    let sums = dispatch(SlopePass { profile, scale, squared: &mut squared, value, cotangent });
+    scratch.add_squared_distance_gradient(pairs, |gradient| crate::simd::elementwise::add(gradient, &squared));
+    scratch.give(squared);
+    sums
+}
+
+/// What radial kernels without a shape parameter share: parameters, operators, constructors. The last
+/// argument is where the kernel is positive semi-definite, if that is not everywhere.
 macro_rules! radial_kernel {
-    ($type:ident as $name:literal, $profile:ident) => {
+    ($type:ident as $name:literal, $profile:ident $(, $psd:expr)?) => {
         crate::parameterized!($type as $name, parameters: [lengthscale]);
         crate::kernel_ops!($type);
         crate::construct!($type: try_new(lengthscale: crate::params::OneOrEach));
@@ -419,6 +467,11 @@ macro_rules! radial_kernel {
             fn profile<T: crate::Scalar>(&self) -> $profile {
                 $profile
             }
+            $(
+                fn psd(&self) -> crate::kernel::Psd {
+                    $psd
+                }
+            )?
         }
     };
 }

@@ -4,6 +4,8 @@
 //! is not in this list is not tested, and a test refuses modules of kernels and combinators that no
 //! example comes from.
 
+use faer::mat;
+
 use super::*;
 use crate::Result;
 use crate::combine::*;
@@ -104,6 +106,33 @@ registry! {
             Periodic::new(0.9, [2.3, 3.1]),
             Periodic::new([0.9, 1.6], [2.3, 3.1]),
         ];
+        "matern" => Matern:
+            [Matern::new(1.1, 0.7), Matern::new(0.9, 1.5), Matern::new([1.1, 0.8], 3.3), Matern::new(0.8, 40.0)];
+        "cauchy" => Cauchy: [Cauchy::new(0.9), Cauchy::new([0.9, 1.7])];
+        "gamma_exponential" => GammaExponential: [
+            GammaExponential::new(0.9, 1.4),
+            GammaExponential::new([0.9, 1.7], 0.8),
+            GammaExponential::new(1.2, 1.6),
+        ];
+        "piecewise_polynomial" => PiecewisePolynomial: [
+            PiecewisePolynomial::new(2.1, 0, 3),
+            PiecewisePolynomial::new([2.1, 3.2], 1, 2),
+            PiecewisePolynomial::new(6.3, 2, 17),
+            PiecewisePolynomial::new(2.6, 3, 1),
+        ];
+        "locally_periodic" => LocallyPeriodic: [
+            LocallyPeriodic::new(0.9, 2.3, 1.9),
+            LocallyPeriodic::new([0.9, 1.6], 2.3, [1.9, 2.7]),
+            LocallyPeriodic::new(0.9, [2.3, 3.1], 1.9),
+        ];
+        "cosine" => Cosine: [Cosine::new(2.3), Cosine::new([2.3, 3.1])];
+        "spectral_mixture" => SpectralMixture: [
+            SpectralMixture::new([0.8], mat![[0.3]], mat![[0.02]]),
+            SpectralMixture::new([0.7, 0.4], mat![[0.3, 0.1], [0.05, -0.4]], mat![[0.02, 0.01], [0.05, 0.03]]),
+        ];
+        "radial_periodic" => RadialPeriodic: [RadialPeriodic::new(0.9, 2.3), RadialPeriodic::new(0.9, [2.3, 3.1])];
+        "radial_cosine" => RadialCosine: [RadialCosine::new(2.3), RadialCosine::new([2.3, 3.1])];
+        "multiquadric" => Multiquadric: [Multiquadric::new(1.4), Multiquadric::new([1.4, 2.2])];
         "linear" => Linear: [Linear::new(0.6)];
         "constant" => Constant: [Constant::new(0.8), Constant::new(-0.8)];
         "white" => White: [White::new(0.3)];

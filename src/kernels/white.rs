@@ -58,6 +58,10 @@ impl Expr for White {
         true
     }
 
+    fn isotropic(&self) -> bool {
+        true
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

@@ -11,10 +11,12 @@
 pub(crate) mod elementwise;
 pub mod exp;
 pub(crate) mod pairs;
+mod power;
 pub(crate) mod prefetch;
 pub(crate) mod sum;
 pub(crate) mod transpose;
 
+pub(crate) use power::power;
 pub use sum::{LANES, dot, sum};
 
 use pulp::{Simd, WithSimd};

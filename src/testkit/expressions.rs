@@ -134,7 +134,9 @@ pub fn reads_back(kernel: &DynKernel) -> Result<(), Violation> {
     if bits(&read) != bits(kernel) {
         return law.broken("the parameters", format!("{:?}", bits(&read)), format!("{:?}", bits(kernel)));
     }
-    let properties = |kernel: &DynKernel| (kernel.psd(), kernel.stationary(), kernel.zonal(), kernel.differentiable());
+    let properties = |kernel: &DynKernel| {
+        (kernel.psd(), kernel.stationary(), kernel.isotropic(), kernel.zonal(), kernel.differentiable())
+    };
     if properties(&read) != properties(kernel) {
         return law.broken("the properties", format!("{:?}", properties(&read)), format!("{:?}", properties(kernel)));
     }

@@ -3,6 +3,7 @@
 use faer::{Mat, MatRef, Par, Side};
 
 use super::rounding::{Rounding, row};
+use super::sample::Stream;
 use super::violation::{Law, Violation};
 use crate::kernel::{cross_into, diag_into, gram_into};
 use crate::{DynKernel, Kernel, Scalar};
@@ -302,6 +303,65 @@ pub fn zonal<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
         }
     }
     Ok(())
+}
+
+/// Where the kernel claims to be isotropic, turning all points by the same rotation changes K(X, X) by
+/// no more than rounding.
+///
+/// # Errors
+///
+/// The first [`Violation`].
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+/// use mercer::testkit::{matrices, points};
+///
+/// let x = points::<f64>(20, 3, 1);
+/// matrices::isotropic::<f64>(&(Matern32::new(1.0) + 0.5), x.as_ref())?;
+/// // Claims nothing, so nothing is asked of it.
+/// assert!(!Rbf::new([1.0, 2.0, 3.0]).isotropic());
+/// matrices::isotropic::<f64>(&Rbf::new([1.0, 2.0, 3.0]), x.as_ref())?;
+/// # Ok::<(), mercer::testkit::Violation>(())
+/// ```
+pub fn isotropic<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
+    let law = Law { name: "isotropic", kernel };
+    if !kernel.isotropic() {
+        return Ok(());
+    }
+    let here = gram(law, kernel, x)?;
+    for seed in 0..3 {
+        let turned = rotated(x, &mut Stream::new(23 + seed));
+        let turned = turned.as_ref();
+        let there = gram(law, kernel, turned)?;
+        // The rotation itself moves a coordinate by some D rounding errors of the largest one: as much
+        // again as the evaluation of the kernel does.
+        let dim = x.ncols() as f64;
+        let rounding = Rounding::new(law, kernel, turned, turned, T::epsilon().as_f64() * (1.0 + dim))?;
+        for j in 0..x.nrows() {
+            for i in 0..x.nrows() {
+                let tolerance = rounding.at(&row(turned, i), &row(turned, j));
+                law.close(|| format!("K(X, X)[{i}, {j}]"), there[(i, j)].as_f64(), here[(i, j)].as_f64(), tolerance)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The points, turned by a random product of reflections x − 2 v vᵀx/‖v‖², two for each dimension.
+fn rotated<T: Scalar>(x: MatRef<'_, T>, stream: &mut Stream) -> Mat<T> {
+    let dim = x.ncols();
+    let mut turned = Mat::from_fn(x.nrows(), dim, |i, d| x[(i, d)].as_f64());
+    for _ in 0..2 * dim {
+        let v: Vec<f64> = (0..dim).map(|_| stream.next()).collect();
+        let norm2: f64 = v.iter().map(|v| v * v).sum();
+        for i in 0..x.nrows() {
+            let along: f64 = (0..dim).map(|d| v[d] * turned[(i, d)]).sum();
+            (0..dim).for_each(|d| turned[(i, d)] -= 2.0 * v[d] * along / norm2);
+        }
+    }
+    Mat::from_fn(x.nrows(), dim, |i, d| T::from_f64(turned[(i, d)]))
 }
 
 /// No value is infinite or NaN at finite points, and no gradient where the kernel has them: coincident

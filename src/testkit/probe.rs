@@ -125,6 +125,10 @@ impl<K: Expr + Clone> Expr for Probe<K> {
         self.kernel.zonal()
     }
 
+    fn isotropic(&self) -> bool {
+        self.kernel.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
     }

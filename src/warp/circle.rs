@@ -17,11 +17,15 @@ fn angle<T: Scalar>(x: T, period: T) -> T {
 ///
 /// The squared distance of two such points is Σ_d 4 sin²(π Δ_d/p_d).
 pub(crate) fn embed<'a, T: Scalar>(points: &Points<'a, T>, period: &PerDimension) -> Points<'a, T> {
+    embed_by(points, |dim, x| angle(x, T::from_f64(period.at(dim))))
+}
+
+/// For each dimension, the columns cos and sin of an angle.
+pub(crate) fn embed_by<'a, T: Scalar>(points: &Points<'a, T>, angle: impl Fn(usize, T) -> T) -> Points<'a, T> {
     let mut made = Mat::zeros(points.len(), 2 * points.dim());
     for dim in 0..points.dim() {
-        let period = T::from_f64(period.at(dim));
         for (row, &x) in points.column(dim).iter().enumerate() {
-            let (sin, cos) = num_traits::Float::sin_cos(angle(x, period));
+            let (sin, cos) = num_traits::Float::sin_cos(angle(dim, x));
             made[(row, 2 * dim)] = cos;
             made[(row, 2 * dim + 1)] = sin;
         }
@@ -37,21 +41,50 @@ pub(crate) fn embed_backward<T: Scalar>(
     gradients: &mut FeatureGradients<T>,
     theta: &mut [f64],
 ) {
-    let Some(in_made) = gradients.take(made) else { return };
-    for dim in 0..points.dim() {
-        let (cos, sin) = (made.column(2 * dim), made.column(2 * dim + 1));
-        let (in_cos, in_sin) = (in_made.col_as_slice(2 * dim), in_made.col_as_slice(2 * dim + 1));
-        let p = period.at(dim);
-        let mut in_points = gradients.at_mut(points);
-        let mut in_period = 0.0;
-        for (row, &x) in points.column(dim).iter().enumerate() {
-            // d(cos, sin)/dangle = (-sin, cos); the angle is 2π x/p up to whole turns.
-            let in_angle = in_sin[row] * cos[row] - in_cos[row] * sin[row];
-            in_period -= in_angle.as_f64() * x.as_f64();
-            if let Some(in_points) = &mut in_points {
-                in_points[(row, dim)] += in_angle * T::from_f64(std::f64::consts::TAU / p);
-            }
-        }
-        theta[if period.dim().is_some() { dim } else { 0 }] += in_period * std::f64::consts::TAU / (p * p);
+    if let Some(in_made) = gradients.take(made) {
+        backward(points, made, &in_made, period, gradients, theta);
     }
+}
+
+/// As [`embed_backward`], given the gradient. Columns after those of the circle are not read.
+pub(crate) fn backward<T: Scalar>(
+    points: &Points<'_, T>,
+    made: &Points<'_, T>,
+    in_made: &Mat<T>,
+    period: &PerDimension,
+    gradients: &mut FeatureGradients<T>,
+    theta: &mut [f64],
+) {
+    for dim in 0..points.dim() {
+        // The angle is 2π x/p up to whole turns.
+        let p = period.at(dim);
+        let turns_by_x = backward_by(points, made, in_made, dim, 1.0 / p, gradients);
+        theta[if period.dim().is_some() { dim } else { 0 }] -= turns_by_x / p / p;
+    }
+}
+
+/// From the gradient in the circle of one dimension, whose angle is 2π `turns` x: adds to that in the
+/// points, and returns the derivative by `turns`.
+pub(crate) fn backward_by<T: Scalar>(
+    points: &Points<'_, T>,
+    made: &Points<'_, T>,
+    in_made: &Mat<T>,
+    dim: usize,
+    turns: f64,
+    gradients: &mut FeatureGradients<T>,
+) -> f64 {
+    let (cos, sin) = (made.column(2 * dim), made.column(2 * dim + 1));
+    let (in_cos, in_sin) = (in_made.col_as_slice(2 * dim), in_made.col_as_slice(2 * dim + 1));
+    let mut in_points = gradients.at_mut(points);
+    let by_x = T::from_f64(std::f64::consts::TAU * turns);
+    let mut in_turns = 0.0;
+    for (row, &x) in points.column(dim).iter().enumerate() {
+        // d(cos, sin)/dangle = (-sin, cos)
+        let in_angle = in_sin[row] * cos[row] - in_cos[row] * sin[row];
+        in_turns += in_angle.as_f64() * x.as_f64();
+        if let Some(in_points) = &mut in_points {
+            in_points[(row, dim)] += in_angle * by_x;
+        }
+    }
+    in_turns * std::f64::consts::TAU
 }

@@ -1,8 +1,8 @@
 //! The Matérn kernels of half-integer smoothness.
 
-use super::Profile;
-use super::radial::radial_kernel;
 use crate::Scalar;
+use crate::kernels::Profile;
+use crate::kernels::radial::radial_kernel;
 use crate::params::PerDimension;
 
 /// The Matérn kernel of smoothness ½: the exponential kernel, the Ornstein–Uhlenbeck covariance.

@@ -1,0 +1,183 @@
+//! The γ-exponential kernel.
+
+use super::{Profile, Radial};
+use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
+use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+
+/// The γ-exponential kernel, also called powered exponential: from the exponential kernel (γ = 1) to
+/// the squared exponential (γ = 2).
+///
+/// # Definition
+///
+/// k(x, y) = exp(−r^γ), with r² = Σ_d (x_d − y_d)²/ℓ_d²
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+/// | `gamma` | γ | none | above 0, at most 2 |
+///
+/// # Properties
+///
+/// Stationary, isotropic with one lengthscale; positive semi-definite in any dimension. Samples are
+/// continuous and, for γ < 2, differentiable nowhere; γ = 2 is the squared exponential with lengthscale
+/// ℓ/√2. At coincident points the gradients in the inputs and in γ are given as 0: the limit for γ > 1,
+/// and the middle of the kink for γ ≤ 1.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = GammaExponential::new(2.0, 1.5);
+/// assert!((kernel.eval(&[0.0], &[8.0])? - (-8.0f64).exp()).abs() < 1e-17);
+/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+/// assert!(GammaExponential::try_new(1.0, 2.1).is_err());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.18.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GammaExponential {
+    lengthscale: PerDimension,
+    gamma: Parameter,
+}
+
+parameterized!(GammaExponential as "gamma_exponential", parameters: [lengthscale, gamma]);
+kernel_ops!(GammaExponential);
+construct!(GammaExponential: try_new(lengthscale: OneOrEach, gamma: f64));
+
+impl GammaExponential {
+    /// The kernel with one lengthscale, or one for each dimension, and an exponent.
+    ///
+    /// # Panics
+    ///
+    /// If a lengthscale is not positive and finite, or γ not above 0 and at most 2; the checked form
+    /// is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(lengthscale: impl Into<OneOrEach>, gamma: f64) -> Self {
+        crate::error::literal(Self::try_new(lengthscale, gamma))
+    }
+
+    /// The kernel with one lengthscale, or one for each dimension, and an exponent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if a lengthscale is not positive and finite, or
+    /// γ not above 0 and at most 2.
+    pub fn try_new(lengthscale: impl Into<OneOrEach>, gamma: f64) -> Result<Self> {
+        // The bounds of an interval are excluded, and 2 is admitted here.
+        let up_to_2 = Constraint::Interval { lower: 0.0, upper: 2.0f64.next_up() };
+        Ok(Self {
+            lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
+            gamma: Parameter::new("gamma", gamma, up_to_2)?,
+        })
+    }
+
+    /// The lengthscale: one, or one for each dimension.
+    pub fn lengthscale(&self) -> &[f64] {
+        self.lengthscale.values()
+    }
+
+    /// The exponent γ.
+    pub fn gamma(&self) -> f64 {
+        self.gamma.value()
+    }
+
+    /// The kernel as a function of s = r² and γ: for those who keep hyperparameters apart.
+    pub fn value<T: Scalar>(s: T, gamma: f64) -> T {
+        GammaExponentialProfile::new(gamma).value::<false>(s)
+    }
+}
+
+impl Radial for GammaExponential {
+    type Profile<T: Scalar> = GammaExponentialProfile<T>;
+
+    fn lengthscale(&self) -> &PerDimension {
+        &self.lengthscale
+    }
+
+    fn profile<T: Scalar>(&self) -> GammaExponentialProfile<T> {
+        GammaExponentialProfile::new(self.gamma())
+    }
+}
+
+/// exp(−s^(γ/2))
+#[derive(Clone, Copy, Debug)]
+pub struct GammaExponentialProfile<T> {
+    half_gamma: T,
+    /// dk/ds at s = 0.
+    slope_at_0: T,
+}
+
+impl<T: Scalar> GammaExponentialProfile<T> {
+    fn new(gamma: f64) -> Self {
+        let slope_at_0 = if gamma == 2.0 { -1.0 } else { 0.0 };
+        Self { half_gamma: T::from_f64(0.5 * gamma), slope_at_0: T::from_f64(slope_at_0) }
+    }
+}
+
+impl<T: Scalar> Profile<T> for GammaExponentialProfile<T> {
+    #[inline(always)]
+    fn value<const FMA: bool>(self, s: T) -> T {
+        (-num_traits::Float::powf(s, self.half_gamma)).lane_exp::<FMA>()
+    }
+
+    // −γ/2 s^(γ/2 − 1) k has no limit at 0 for γ < 2; what it is multiplied by there, s or x − y, is 0.
+    #[inline(always)]
+    fn slope<const FMA: bool>(self, s: T, value: T) -> T {
+        let (power, largest) = (num_traits::Float::powf(s, self.half_gamma), <T as num_traits::Float>::max_value());
+        let slope = -self.half_gamma * (power / s) * value;
+        let slope = if slope < -largest { -largest } else { slope };
+        if s == T::from_f64(0.0) { self.slope_at_0 } else { slope }
+    }
+
+    // −½ ln s · s^(γ/2) k, which goes to 0 with s.
+    #[inline(always)]
+    fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
+        let zero = T::from_f64(0.0);
+        let power = num_traits::Float::powf(s, self.half_gamma);
+        let slope = T::from_f64(-0.5) * num_traits::Float::ln(s) * (power * value);
+        Some(if s == zero { zero } else { slope })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[test]
+    fn closed_form() {
+        let value: f64 = GammaExponential::new([0.5, 2.0], 1.3).eval(&[1.0, 1.0], &[2.0, 5.0]).unwrap();
+        assert!((value - (-(8.0f64.sqrt()).powf(1.3)).exp()).abs() < 1e-17);
+    }
+
+    #[test]
+    fn ends_are_the_exponential_and_the_squared_exponential() {
+        let (x, y) = ([0.3], [1.0]);
+        let at = |kernel: DynKernel| -> f64 { kernel.eval(&x, &y).unwrap() };
+        let exponential = at(GammaExponential::new(0.8, 1.0).dynamic());
+        assert!((exponential - at(Matern12::new(0.8).dynamic())).abs() < 2e-16);
+        let squared = at(GammaExponential::new(0.8, 2.0).dynamic());
+        assert!((squared - at(Rbf::new(0.8 / 2.0f64.sqrt()).dynamic())).abs() < 2e-16);
+    }
+
+    #[test]
+    fn slopes_at_coincident_points_are_finite() {
+        for gamma in [1e-3, 0.5, 1.0, 1.9, 2.0] {
+            let profile = GammaExponentialProfile::<f64>::new(gamma);
+            let expected = if gamma == 2.0 { -1.0 } else { 0.0 };
+            assert_eq!(profile.slope::<false>(0.0, 1.0), expected);
+            assert_eq!(profile.shape_slope::<false>(0.0, 1.0), Some(0.0));
+            for s in [f64::MIN_POSITIVE, 1e-300, 1e-9, 1.0, 1e300] {
+                let value = profile.value::<false>(s);
+                assert!(profile.slope::<false>(s, value).is_finite(), "{gamma} {s}");
+                assert!(profile.shape_slope::<false>(s, value).is_some_and(f64::is_finite), "{gamma} {s}");
+            }
+        }
+    }
+}

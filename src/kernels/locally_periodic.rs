@@ -1,0 +1,214 @@
+//! The locally periodic kernel.
+
+use faer::Mat;
+
+use super::radial;
+use super::rbf::RbfProfile;
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::simd::elementwise;
+use crate::warp::ard::{divide, divide_backward};
+use crate::warp::circle;
+use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+
+/// The locally periodic kernel: a periodic pattern that changes slowly.
+///
+/// # Definition
+///
+/// k(x, y) = exp(−2 Σ_d sin²(π (x_d − y_d)/p_d)/ℓ_d² − ½ Σ_d (x_d − y_d)²/λ_d²)
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | none (of the circle of radius 1) | positive; one, or one for each dimension |
+/// | `period` | p | that of the inputs | positive; one, or one for each dimension |
+/// | `decay` | λ | that of the inputs | positive; one, or one for each dimension |
+///
+/// # Properties
+///
+/// Stationary; infinitely differentiable samples; positive semi-definite in any dimension. It is
+/// `Periodic::new(ℓ, p) * Rbf::new(λ)` in one leaf: one exponential of one squared distance, between
+/// points on the circle with a coordinate more.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = LocallyPeriodic::new(0.8, 3.0, 20.0);
+/// let product = Periodic::new(0.8, 3.0) * Rbf::new(20.0);
+/// assert!((kernel.eval(&[1.0], &[5.5])? - product.eval(&[1.0], &[5.5])?).abs() < 1e-16);
+/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 5.4.3, eq. 5.16.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocallyPeriodic {
+    lengthscale: PerDimension,
+    period: PerDimension,
+    decay: PerDimension,
+}
+
+parameterized!(LocallyPeriodic as "locally_periodic", parameters: [lengthscale, period, decay]);
+kernel_ops!(LocallyPeriodic);
+construct!(LocallyPeriodic: try_new(lengthscale: OneOrEach, period: OneOrEach, decay: OneOrEach));
+
+impl LocallyPeriodic {
+    /// The kernel with one lengthscale, period and decay length, or one of them for each dimension.
+    ///
+    /// # Panics
+    ///
+    /// If a hyperparameter is not positive and finite; the checked form is
+    /// [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(lengthscale: impl Into<OneOrEach>, period: impl Into<OneOrEach>, decay: impl Into<OneOrEach>) -> Self {
+        crate::error::literal(Self::try_new(lengthscale, period, decay))
+    }
+
+    /// The kernel with one lengthscale, period and decay length, or one of them for each dimension.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if a hyperparameter is not positive and finite.
+    pub fn try_new(
+        lengthscale: impl Into<OneOrEach>,
+        period: impl Into<OneOrEach>,
+        decay: impl Into<OneOrEach>,
+    ) -> Result<Self> {
+        Ok(Self {
+            lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
+            period: PerDimension::new("period", period, Constraint::Positive)?,
+            decay: PerDimension::new("decay", decay, Constraint::Positive)?,
+        })
+    }
+
+    /// The lengthscale on the circle: one, or one for each dimension.
+    pub fn lengthscale(&self) -> &[f64] {
+        self.lengthscale.values()
+    }
+
+    /// The period: one, or one for each dimension.
+    pub fn period(&self) -> &[f64] {
+        self.period.values()
+    }
+
+    /// The length over which the pattern changes: one, or one for each dimension.
+    pub fn decay(&self) -> &[f64] {
+        self.decay.values()
+    }
+
+    /// What each of the 3 D columns of the features is divided by: cosines and sines, then coordinates.
+    fn scales(&self, dim: usize) -> Vec<f64> {
+        let on_circle = (0..2 * dim).map(|column| self.lengthscale.at(column / 2));
+        on_circle.chain((0..dim).map(|dim| self.decay.at(dim))).collect()
+    }
+}
+
+impl Expr for LocallyPeriodic {
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+
+    fn stationary(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        radial::check_dim(self, "lengthscale", &self.lengthscale, dim)?;
+        radial::check_dim(self, "period", &self.period, dim)?;
+        radial::check_dim(self, "decay", &self.decay, dim)
+    }
+}
+
+impl<T: Scalar> Kernel<T> for LocallyPeriodic {
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let term = |(dim, (&x, &y)): (usize, (&T, &T))| {
+            let of = |values: &PerDimension| T::from_f64(values.at(dim));
+            let p = of(&self.period);
+            // Remainders are exact, which the difference of two large numbers is not.
+            let sine = num_traits::Float::sin(T::PI() * ((x % p - y % p) / p)) / of(&self.lengthscale);
+            let moved = (x - y) / of(&self.decay);
+            T::from_f64(2.0) * sine * sine + T::from_f64(0.5) * moved * moved
+        };
+        let sum: T = x.iter().zip(y).enumerate().map(term).sum();
+        num_traits::Float::exp(-sum)
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        let (circle, dim) = (circle::embed(points, &self.period), points.dim());
+        let joined = Mat::from_fn(points.len(), 3 * dim, |row, col| match col.checked_sub(2 * dim) {
+            None => circle.matrix()[(row, col)],
+            Some(coordinate) => points.matrix()[(row, coordinate)],
+        });
+        let joined = Points::made(joined).with_gradient(true);
+        let divided = divide(&joined, &self.scales(dim));
+        Features::mapped(joined, Features::leaf(divided))
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        radial::scaled_tile(RbfProfile, T::from_f64(1.0), &pairs.child(0), out, scratch);
+    }
+
+    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
+        out.fill(T::from_f64(1.0));
+    }
+
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, value: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
+        radial::scaled_tile_vjp(RbfProfile, T::from_f64(1.0), &pairs.child(0), value, cotangent, scratch);
+    }
+
+    // k(x, x) = 1.
+    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let dim = points.dim();
+        let (in_lengthscale, rest) = theta.split_at_mut(self.lengthscale.values().len());
+        let (in_period, in_decay) = rest.split_at_mut(self.period.values().len());
+        let joined = features.points();
+        let mut in_scales = vec![0.0; 3 * dim];
+        divide_backward(joined, features.child(0).points(), &self.scales(dim), gradients, &mut in_scales);
+        let each = |values: &PerDimension, dim: usize| if values.dim().is_some() { dim } else { 0 };
+        for (column, in_scale) in in_scales.into_iter().enumerate() {
+            match column.checked_sub(2 * dim) {
+                None => in_lengthscale[each(&self.lengthscale, column / 2)] += in_scale,
+                Some(coordinate) => in_decay[each(&self.decay, coordinate)] += in_scale,
+            }
+        }
+        let Some(in_joined) = gradients.take(joined) else { return };
+        circle::backward(points, joined, &in_joined, &self.period, gradients, in_period);
+        if let Some(in_points) = gradients.at_mut(points) {
+            for coordinate in 0..dim {
+                let more = in_joined.col_as_slice(2 * dim + coordinate);
+                elementwise::add(in_points.col_as_slice_mut(coordinate), more);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn a_product_in_one_leaf() {
+        let leaf = LocallyPeriodic::new([0.5, 2.0], 3.0, [4.0, 1.5]);
+        let product = Periodic::new([0.5, 2.0], 3.0) * Rbf::new([4.0, 1.5]);
+        let x = mat![[0.2, 1.0], [1.0, -3.5], [-2.0, 0.4], [7.0, 2.2]];
+        let (leaf, product): (Mat<f64>, Mat<f64>) = (leaf.gram(x.as_ref()).unwrap(), product.gram(x.as_ref()).unwrap());
+        assert!((leaf - product).norm_max() < 1e-15);
+    }
+}

@@ -1,0 +1,454 @@
+//! The Matérn kernel of any smoothness.
+//!
+//! Its textbook form has a Bessel function, whose derivative in the order ν has no simple formula, and
+//! which is slow. But a Matérn kernel is a mixture of squared exponentials over their lengthscale:
+//!
+//! k(s) = ∫ exp(−s/(2w)) p(w) dw, p the gamma density of shape ν and rate ν (mean 1).
+//!
+//! With w = e^τ the integrand is smooth and falls off doubly exponentially on one side, exponentially on
+//! the other, for which the trapezoidal rule converges exponentially: the value, dk/ds and dk/dν are
+//! sums over the same nodes, whose places do not depend on s, and each tile is some passes of vectorised
+//! exponentials. The rule's weights add up to 1, so that a constant factor of p is not needed, and
+//! neither is the gamma function.
+
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernels::radial;
+use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
+use crate::simd::{Pass, dispatch, dot, elementwise, sum::lane_sum};
+use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+
+/// The Matérn kernel of any smoothness ν, which is a hyperparameter with a gradient like any other.
+///
+/// # Definition
+///
+/// k(x, y) = 2^(1−ν)/Γ(ν) z^ν K_ν(z), with z² = 2ν Σ_d (x_d − y_d)²/ℓ_d² and K_ν the modified Bessel
+/// function of the second kind
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+/// | `nu` | ν | none | positive; ν → ∞ is the squared exponential |
+///
+/// # Properties
+///
+/// Stationary, isotropic with one lengthscale; ⌈ν⌉ − 1 times differentiable samples; positive
+/// semi-definite in any dimension. At coincident points the gradient in ν is 0, and that in the inputs
+/// is given as 0 also for ν ≤ ½, where k has a kink.
+///
+/// For ν = ½, 3⁄2 and 5⁄2 it agrees with [`Matern12`](super::Matern12), [`Matern32`](super::Matern32)
+/// and [`Matern52`](super::Matern52) to 2 · 10⁻¹⁵, and they are faster by far: an entry takes some 30 to
+/// 200 exponentials here, the more the smaller ν and the closer the points, and `eval` of a single pair
+/// prepares as many again.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Matern::new(2.0, 1.5);
+/// let closed: f64 = Matern32::new(2.0).eval(&[0.0], &[3.0])?;
+/// assert!((kernel.eval(&[0.0], &[3.0])? - closed).abs() < 2e-15);
+/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.14; Trefethen &
+/// Weideman (2014), *The exponentially convergent trapezoidal rule*,
+/// [doi:10.1137/130932132](https://doi.org/10.1137/130932132).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matern {
+    lengthscale: PerDimension,
+    nu: Parameter,
+}
+
+parameterized!(Matern as "matern", parameters: [lengthscale, nu]);
+kernel_ops!(Matern);
+construct!(Matern: try_new(lengthscale: OneOrEach, nu: f64));
+
+impl Matern {
+    /// The kernel with one lengthscale, or one for each dimension, and a smoothness.
+    ///
+    /// # Panics
+    ///
+    /// If a hyperparameter is not positive and finite; the checked form is
+    /// [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(lengthscale: impl Into<OneOrEach>, nu: f64) -> Self {
+        crate::error::literal(Self::try_new(lengthscale, nu))
+    }
+
+    /// The kernel with one lengthscale, or one for each dimension, and a smoothness.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if a hyperparameter is not positive and finite.
+    pub fn try_new(lengthscale: impl Into<OneOrEach>, nu: f64) -> Result<Self> {
+        Ok(Self {
+            lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
+            nu: Parameter::new("nu", nu, Constraint::Positive)?,
+        })
+    }
+
+    /// The lengthscale: one, or one for each dimension.
+    pub fn lengthscale(&self) -> &[f64] {
+        self.lengthscale.values()
+    }
+
+    /// The smoothness ν.
+    pub fn nu(&self) -> f64 {
+        self.nu.value()
+    }
+
+    /// The kernel as a function of s = r²/ℓ² and ν: for those who keep hyperparameters apart.
+    pub fn value<T: Scalar>(s: T, nu: f64) -> T {
+        let mut out = [T::from_f64(0.0)];
+        let nodes = nodes::<T>(nu);
+        dispatch(Values { nodes: &nodes, s: &[radial::bounded(s)], out: &mut out });
+        out[0]
+    }
+
+    /// dk/ds at s = 0: −½ E[1/w] where the mean exists, else 0.
+    fn slope_at_0<T: Scalar>(&self) -> T {
+        let nu = self.nu();
+        let slope = if nu > 1.0 { -0.5 * nu / (nu - 1.0) } else { 0.0 };
+        T::from_f64(slope.max(<T as num_traits::Float>::min_value().as_f64()))
+    }
+}
+
+/// One squared exponential of the mixture, w = e^τ.
+#[derive(Clone, Copy, Debug)]
+struct Node<T> {
+    /// 1/(2w), the factor of −s in the exponent.
+    rate: T,
+    weight: T,
+    /// −weight · rate, for dk/ds.
+    weight_in_slope: T,
+    /// dweight/dν
+    weight_in_nu: T,
+}
+
+/// τ − (e^τ − 1), to full relative precision: ν times it is the logarithm of the density of τ, less its
+/// largest value.
+fn log_density(tau: f64) -> f64 {
+    if tau.abs() > 0.05 {
+        return tau - tau.exp_m1();
+    }
+    // −τ²/2! − τ³/3! − … to τ¹⁰, where terms are 10⁻¹⁶ of the first.
+    let term = |(sum, term): (f64, f64), n: u32| {
+        let term = term * tau / f64::from(n);
+        (sum - term, term)
+    };
+    (2..=10).fold((0.0, tau), term).0
+}
+
+/// Where, on the side of a sign, the density of τ has fallen by e^−`depth`; at most 1000.
+fn reach(nu: f64, depth: f64, sign: f64) -> f64 {
+    let (mut near, mut far) = (0.0f64, 1000.0f64);
+    // By the geometric mean where there is one: for the largest ν, the reach is as small as 1e-75.
+    for _ in 0..60 {
+        let middle = if near > 0.0 { (near * far).sqrt() } else { far * 1e-6 };
+        if nu * log_density(sign * middle) > -depth {
+            near = middle;
+        } else {
+            far = middle;
+        }
+    }
+    sign * far
+}
+
+/// The mixture at a smoothness, from the largest rate to the smallest.
+///
+/// With the step h = ¼/√(1 + ν/8), the error of the rule is below 4 · 10⁻¹⁶ in value and in dk/dν, as
+/// measured against 40 digits for ν from 0.1 to 50 and s from 10⁻⁸ to 40: ¼ for the analyticity of
+/// exp(−s e^−τ/2), which ends at an imaginary part of π/2, and 0.7/√ν for the Gaussian that the density
+/// of τ approaches.
+fn nodes<T: Scalar>(nu: f64) -> Vec<Node<T>> {
+    let step = 0.25 / (1.0 + nu / 8.0).sqrt();
+    let largest = <T as num_traits::Float>::max_value().as_f64();
+    // Below, weights are under 4e-18, or rates so large that they do nothing but at s = 0.
+    let lowest = reach(nu, 40.0, -1.0).max(1.0 - largest.ln());
+    let first = (lowest / step).ceil() as i64;
+    // Above, the weights matter to values of 1e-40, at large s.
+    let last = (reach(nu, 100.0, 1.0) / step).floor() as i64;
+    let at = |index: i64| {
+        let log_density = log_density(index as f64 * step);
+        (index as f64 * step, log_density, (nu * log_density).exp())
+    };
+
+    // The nodes below the first have log density τ + 1: their weights are a geometric series of ratio t,
+    // with Σ tⁱ = t/(1 − t) and Σ i tⁱ = t/(1 − t)².
+    let (_, log_first, weight_first) = at(first);
+    let (ratio, rest) = ((-nu * step).exp(), -(-nu * step).exp_m1());
+    let below = weight_first * ratio / rest;
+    let (mut total, mut log_total) = (below, below * (log_first - step / rest));
+    for index in first..=last {
+        let (_, log_density, weight) = at(index);
+        total += weight;
+        log_total += weight * log_density;
+    }
+    // dweight/dν = weight (g − E[g]), g the log density: what normalises the weights depends on ν too.
+    let mean = log_total / total;
+    let node = |index: i64| {
+        let (tau, log_density, weight) = at(index);
+        let (rate, weight) = (0.5 * (-tau).exp(), weight / total);
+        Node {
+            rate: T::from_f64(rate),
+            weight: T::from_f64(weight),
+            weight_in_slope: T::from_f64(-weight * rate),
+            weight_in_nu: T::from_f64(weight * (log_density - mean)),
+        }
+    };
+    (first..=last).map(node).collect()
+}
+
+/// The nodes that are not exactly 0 at every positive element of s, and at least one, to hand on a NaN.
+fn needed<'n, T: Scalar>(nodes: &'n [Node<T>], s: &[T]) -> &'n [Node<T>] {
+    let zero = T::from_f64(0.0);
+    let positive = s.iter().copied().filter(|&s| s > zero);
+    let nearest = positive.fold(<T as num_traits::Float>::infinity(), |a, b| if b < a { b } else { a });
+    // Beyond 746, exp is 0 in every type: leaving such terms out changes no bit.
+    let without = nodes.partition_point(|node| node.rate * nearest > T::from_f64(750.0));
+    &nodes[without.min(nodes.len().saturating_sub(1))..]
+}
+
+/// Σ weight · exp(−rate · s), exactly 1 at s = 0.
+struct Values<'a, T> {
+    nodes: &'a [Node<T>],
+    s: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> Pass for Values<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        self.out.fill(T::from_f64(0.0));
+        for node in needed(self.nodes, self.s) {
+            for (out, &s) in self.out.iter_mut().zip(self.s) {
+                *out = node.weight.lane_mul_add::<FMA>((-node.rate * s).lane_exp::<FMA>(), *out);
+            }
+        }
+        for (out, &s) in self.out.iter_mut().zip(self.s) {
+            *out = if s == T::from_f64(0.0) { T::from_f64(1.0) } else { *out };
+        }
+    }
+}
+
+/// dk/ds and dk/dν.
+struct Slopes<'a, T> {
+    nodes: &'a [Node<T>],
+    slope_at_0: T,
+    s: &'a [T],
+    in_s: &'a mut [T],
+    in_nu: &'a mut [T],
+}
+
+impl<T: Scalar> Pass for Slopes<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let zero = T::from_f64(0.0);
+        self.in_s.fill(zero);
+        self.in_nu.fill(zero);
+        for node in needed(self.nodes, self.s) {
+            for ((in_s, in_nu), &s) in self.in_s.iter_mut().zip(self.in_nu.iter_mut()).zip(self.s) {
+                let exponential = (-node.rate * s).lane_exp::<FMA>();
+                *in_s = node.weight_in_slope.lane_mul_add::<FMA>(exponential, *in_s);
+                *in_nu = node.weight_in_nu.lane_mul_add::<FMA>(exponential, *in_nu);
+            }
+        }
+        for ((in_s, in_nu), &s) in self.in_s.iter_mut().zip(self.in_nu.iter_mut()).zip(self.s) {
+            *in_s = if s == zero { self.slope_at_0 } else { radial::slope_bounded(*in_s) };
+            *in_nu = if s == zero { zero } else { *in_nu };
+        }
+    }
+}
+
+/// r² to s.
+struct Scaled<'a, T> {
+    squared: &'a mut [T],
+    scale: T,
+}
+
+impl<T: Scalar> Pass for Scaled<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for squared in self.squared {
+            *squared = radial::bounded(*squared * self.scale);
+        }
+    }
+}
+
+/// From dk/ds and s: cotangent · dk/dr² in place of the first, and Σ cotangent · s · dk/ds.
+struct ByDistance<'a, T> {
+    scale: T,
+    s: &'a [T],
+    in_s: &'a mut [T],
+    cotangent: &'a [T],
+}
+
+impl<T: Scalar> Pass for ByDistance<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> T {
+        let Self { scale, s, in_s, cotangent } = self;
+        let weighted = lane_sum(s.len(), |i| cotangent[i] * (in_s[i] * s[i]));
+        for (in_s, &cotangent) in in_s.iter_mut().zip(cotangent) {
+            *in_s = radial::slope_bounded(*in_s * cotangent * scale);
+        }
+        weighted
+    }
+}
+
+impl Expr for Matern {
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+
+    fn stationary(&self) -> bool {
+        true
+    }
+
+    fn isotropic(&self) -> bool {
+        self.lengthscale.dim().is_none()
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        radial::check_dim(self, "lengthscale", &self.lengthscale, dim)
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Matern {
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        Self::value(radial::scaled_distance(&self.lengthscale, x, y), self.nu())
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        radial::embed(&self.lengthscale, points)
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        let mut s = scratch.take(pairs.len());
+        scratch.squared_distances(pairs, &mut s);
+        dispatch(Scaled { squared: &mut s, scale: radial::feature_scale(&self.lengthscale) });
+        dispatch(Values { nodes: &nodes(self.nu()), s: &s, out });
+        scratch.give(s);
+    }
+
+    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
+        out.fill(T::from_f64(1.0));
+    }
+
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+        let scale = radial::feature_scale(&self.lengthscale);
+        let [mut s, mut in_s, mut in_nu] = [(); 3].map(|()| scratch.take(pairs.len()));
+        scratch.squared_distances(pairs, &mut s);
+        dispatch(Scaled { squared: &mut s, scale });
+        let slope_at_0 = self.slope_at_0();
+        dispatch(Slopes { nodes: &nodes(self.nu()), slope_at_0, s: &s, in_s: &mut in_s, in_nu: &mut in_nu });
+        let weighted = dispatch(ByDistance { scale, s: &s, in_s: &mut in_s, cotangent });
+        if let (PerDimension::One(lengthscale), Some(first)) = (&self.lengthscale, theta.first_mut()) {
+            *first -= 2.0 / lengthscale.value() * weighted.as_f64();
+        }
+        if let Some(last) = theta.last_mut() {
+            *last += dot(cotangent, &in_nu).as_f64();
+        }
+        scratch.add_squared_distance_gradient(pairs, |gradient| elementwise::add(gradient, &in_s));
+        [s, in_s, in_nu].into_iter().for_each(|buffer| scratch.give(buffer));
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
+    // k(x, x) = 1.
+    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        radial::embed_vjp(&self.lengthscale, points, features, gradients, theta);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    /// ν, s, k, dk/dν, dk/ds, from the Bessel function with 40 digits.
+    const REFERENCE: [[f64; 5]; 6] = [
+        [0.3, 0.04, 0.6954594106881253741, 0.891078244328957864, -2.16946856276307664],
+        [0.7, 0.5, 0.54833105850602500107, 0.226539050503884404, -0.38896761679836047],
+        [1.0, 2.0, 0.27973176363304485457, 0.0475716831899929795, -0.113893872749533436],
+        [3.3, 0.5, 0.72149234152618997189, 0.018134599822010241, -0.436752593126363071],
+        [12.0, 9.0, 0.015749101682619685702, -0.000347364574943104064, -0.00636730536409100935],
+        [0.1, 1e-8, 0.868057970658094454, 2.5382653011651341, -1319420.24941642044],
+    ];
+
+    #[test]
+    fn values_and_derivatives_are_those_of_the_bessel_function() {
+        for [nu, s, value, in_nu, in_s] in REFERENCE {
+            let close = |found: f64, expected: f64| (found - expected).abs() < 4e-15 * (1.0 + expected.abs());
+            assert!(close(Matern::value(s, nu), value), "value at {nu}, {s}");
+            let (mut found_s, mut found_nu) = ([0.0], [0.0]);
+            let nodes = nodes(nu);
+            let s = &[s];
+            dispatch(Slopes { nodes: &nodes, slope_at_0: 0.0, s, in_s: &mut found_s, in_nu: &mut found_nu });
+            assert!(close(found_nu[0], in_nu), "dk/dν at {nu}, {s:?}: {}", found_nu[0]);
+            assert!(close(found_s[0], in_s), "dk/ds at {nu}, {s:?}: {}", found_s[0]);
+        }
+    }
+
+    #[test]
+    fn half_integers_are_the_closed_forms() {
+        for s in [0.0, 1e-12, 1e-6, 0.01, 0.3, 1.0, 7.0, 60.0, 1e4] {
+            let known = [(0.5, Matern12::value(s)), (1.5, Matern32::value(s)), (2.5, Matern52::value(s))];
+            for (nu, expected) in known {
+                let found: f64 = Matern::value(s, nu);
+                assert!((found - expected).abs() < 2e-15, "ν = {nu}, s = {s}: {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_is_the_squared_exponential() {
+        for nu in [1e14, 1e20, 1e150] {
+            for s in [1e-3, 1.0, 5.0] {
+                let found: f64 = Matern::value(s, nu);
+                // The next term of the expansion is below s²/(8ν).
+                assert!((found - Rbf::value(s)).abs() < 4e-15 + s * s / nu, "ν = {nu}, s = {s}");
+            }
+        }
+    }
+
+    #[test]
+    fn finite_at_the_ends() {
+        for nu in [1e-150, 1e-3, 0.5, 1.0, 1.0f64.next_up(), 1e150] {
+            for s in [0.0, f64::MIN_POSITIVE, 1e-30, 1.0, 1e300] {
+                let value: f64 = Matern::value(s, nu);
+                assert!((0.0..=1.0 + 1e-15).contains(&value), "ν = {nu}, s = {s}: {value}");
+                let single: f32 = Matern::value(s as f32, nu);
+                assert!((0.0..=1.0 + 1e-6).contains(&single), "ν = {nu}, s = {s}: {single}");
+            }
+            assert!(Matern::value(f64::NAN, nu).is_nan());
+        }
+    }
+}

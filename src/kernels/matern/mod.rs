@@ -1,0 +1,7 @@
+//! The Matérn kernels.
+
+mod any;
+mod half_integer;
+
+pub use any::Matern;
+pub use half_integer::{Matern12, Matern32, Matern52};

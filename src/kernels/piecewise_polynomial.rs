@@ -1,0 +1,244 @@
+//! Piecewise polynomials with compact support.
+
+use super::{Profile, Radial};
+use crate::kernel::Psd;
+use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::simd::power;
+use crate::{Error, Result, Scalar, construct, kernel_ops, parameterized};
+
+/// Wendland's piecewise polynomials: covariances that are exactly 0 beyond one lengthscale.
+///
+/// # Definition
+///
+/// With r² = Σ_d (x_d − y_d)²/ℓ_d² and j = ⌊D/2⌋ + q + 1, k(x, y) = max(0, 1 − r)^(j+q) times
+///
+/// | q | |
+/// |---|---|
+/// | 0 | 1 |
+/// | 1 | (j + 1) r + 1 |
+/// | 2 | ((j² + 4j + 3) r² + (3j + 6) r + 3)/3 |
+/// | 3 | ((j³ + 9j² + 23j + 15) r³ + (6j² + 36j + 45) r² + (15j + 45) r + 15)/15 |
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+///
+/// `q` (0 to 3) and `dimension` (D, 1 to 100) are settings, not hyperparameters.
+///
+/// # Properties
+///
+/// Stationary, isotropic with one lengthscale; q times differentiable samples; positive semi-definite
+/// on inputs of at most D dimensions. For q = 0, which has a kink at coincident points, the gradient
+/// in the inputs is given as 0 there.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = PiecewisePolynomial::new(2.0, 1, 3);
+/// // D = 3 and q = 1: j = 3, and k = (1 - r)⁴ (4r + 1).
+/// assert_eq!(kernel.eval(&[0.0, 0.0, 0.0], &[0.0, 1.0, 0.0])?, 3.0 / 16.0);
+/// assert_eq!(kernel.eval(&[0.0, 0.0, 0.0], &[0.0, 2.5, 0.0])?, 0.0);
+/// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+/// assert_eq!(kernel.psd(), Psd::UpTo(3));
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.21; Wendland (1995),
+/// [doi:10.1007/BF02123482](https://doi.org/10.1007/BF02123482).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PiecewisePolynomial {
+    lengthscale: PerDimension,
+    q: u32,
+    dimension: u32,
+}
+
+parameterized!(PiecewisePolynomial as "piecewise_polynomial", parameters: [lengthscale]);
+kernel_ops!(PiecewisePolynomial);
+construct!(PiecewisePolynomial: try_new(lengthscale: OneOrEach, q: u32, dimension: u32));
+
+impl PiecewisePolynomial {
+    /// The kernel with one lengthscale, or one for each dimension, the smoothness q and the largest
+    /// dimension D in which it is to be positive semi-definite.
+    ///
+    /// # Panics
+    ///
+    /// As [`try_new`](Self::try_new) has errors.
+    #[track_caller]
+    pub fn new(lengthscale: impl Into<OneOrEach>, q: u32, dimension: u32) -> Self {
+        crate::error::literal(Self::try_new(lengthscale, q, dimension))
+    }
+
+    /// The kernel with one lengthscale, or one for each dimension, the smoothness q and the largest
+    /// dimension D in which it is to be positive semi-definite.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] if a lengthscale is not positive and finite; [`Error::Setting`] if q is
+    /// beyond 3, or D not between 1 and 100.
+    pub fn try_new(lengthscale: impl Into<OneOrEach>, q: u32, dimension: u32) -> Result<Self> {
+        if q > 3 {
+            return Err(Error::setting("`q` of a piecewise polynomial", q, "must be 0, 1, 2 or 3"));
+        }
+        if !(1..=100).contains(&dimension) {
+            let expected = "must be between 1 and 100";
+            return Err(Error::setting("the dimension of a piecewise polynomial", dimension, expected));
+        }
+        Ok(Self { lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?, q, dimension })
+    }
+
+    /// The lengthscale: one, or one for each dimension.
+    pub fn lengthscale(&self) -> &[f64] {
+        self.lengthscale.values()
+    }
+
+    /// The smoothness q.
+    pub fn q(&self) -> u32 {
+        self.q
+    }
+
+    /// The largest dimension in which the kernel is positive semi-definite.
+    pub fn dimension(&self) -> u32 {
+        self.dimension
+    }
+}
+
+impl Radial for PiecewisePolynomial {
+    type Profile<T: Scalar> = PiecewisePolynomialProfile<T>;
+
+    fn lengthscale(&self) -> &PerDimension {
+        &self.lengthscale
+    }
+
+    fn profile<T: Scalar>(&self) -> PiecewisePolynomialProfile<T> {
+        PiecewisePolynomialProfile::new(self.q, self.dimension)
+    }
+
+    fn psd(&self) -> Psd {
+        Psd::UpTo(self.dimension as usize)
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![("q", self.q.to_string()), ("dimension", self.dimension.to_string())]
+    }
+}
+
+/// max(0, 1 − r)^e times a polynomial in r, r = √s.
+#[derive(Clone, Copy, Debug)]
+pub struct PiecewisePolynomialProfile<T> {
+    exponent: u32,
+    coefficients: [T; 4],
+    /// The slope is max(0, 1 − r)^(e − 1) times this polynomial; for q = 0, over r.
+    slope_coefficients: [T; 3],
+    has_kink: bool,
+}
+
+impl<T: Scalar> PiecewisePolynomialProfile<T> {
+    // With P the polynomial and e = j + q, dk/dr = (1 − r)^(e−1) (−e P + (1 − r) P'). For q > 0 the
+    // bracket is −r times a positive polynomial, written out here; dk/ds = dk/dr/(2r).
+    fn new(q: u32, dimension: u32) -> Self {
+        let j = f64::from(dimension / 2 + q + 1);
+        let (coefficients, slope) = match q {
+            0 => ([1.0, 0.0, 0.0, 0.0], [-0.5 * j, 0.0, 0.0]),
+            1 => ([1.0, j + 1.0, 0.0, 0.0], [-0.5 * (j + 1.0) * (j + 2.0), 0.0, 0.0]),
+            2 => {
+                let factor = -(j + 3.0) * (j + 4.0) / 6.0;
+                ([1.0, j + 2.0, (j + 1.0) * (j + 3.0) / 3.0, 0.0], [factor, factor * (j + 1.0), 0.0])
+            }
+            _ => {
+                let cubic = (j + 1.0) * (j + 3.0) * (j + 5.0) / 15.0;
+                let square = (6.0 * j * j + 36.0 * j + 45.0) / 15.0;
+                let factor = -(j + 5.0) * (j + 6.0) / 30.0;
+                let slope = [3.0 * factor, 3.0 * (j + 2.0) * factor, (j + 1.0) * (j + 3.0) * factor];
+                ([1.0, j + 3.0, square, cubic], slope)
+            }
+        };
+        Self {
+            exponent: dimension / 2 + 2 * q + 1,
+            coefficients: coefficients.map(T::from_f64),
+            slope_coefficients: slope.map(T::from_f64),
+            has_kink: q == 0,
+        }
+    }
+
+    /// r, at most 1.
+    #[inline(always)]
+    fn root(s: T) -> T {
+        let (r, one) = (num_traits::Float::sqrt(s), T::from_f64(1.0));
+        if r > one { one } else { r }
+    }
+}
+
+impl<T: Scalar> Profile<T> for PiecewisePolynomialProfile<T> {
+    #[inline(always)]
+    fn value<const FMA: bool>(self, s: T) -> T {
+        let r = Self::root(s);
+        let [c0, c1, c2, c3] = self.coefficients;
+        let polynomial = c3.lane_mul_add::<FMA>(r, c2).lane_mul_add::<FMA>(r, c1).lane_mul_add::<FMA>(r, c0);
+        power(T::from_f64(1.0) - r, self.exponent) * polynomial
+    }
+
+    #[inline(always)]
+    fn slope<const FMA: bool>(self, s: T, _: T) -> T {
+        let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
+        let r = Self::root(s);
+        let [c0, c1, c2] = self.slope_coefficients;
+        let polynomial = c2.lane_mul_add::<FMA>(r, c1).lane_mul_add::<FMA>(r, c0);
+        let slope = power(one - r, self.exponent - 1) * polynomial;
+        // The kink at 0 counts as flat; outside the support, where the power of 0 may be 1, so it is.
+        let over_root = if s == zero { zero } else { slope / r };
+        let slope = if self.has_kink { over_root } else { slope };
+        if s >= one { zero } else { slope }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[test]
+    fn closed_forms() {
+        let r = 0.3f64;
+        for dimension in [1, 2, 3, 5] {
+            let j = f64::from(dimension / 2 + 1);
+            for q in 0..4 {
+                let j = j + f64::from(q);
+                let polynomial = match q {
+                    0 => 1.0,
+                    1 => (j + 1.0) * r + 1.0,
+                    2 => ((j * j + 4.0 * j + 3.0) * r * r + (3.0 * j + 6.0) * r + 3.0) / 3.0,
+                    _ => {
+                        let cubic = (j.powi(3) + 9.0 * j * j + 23.0 * j + 15.0) * r.powi(3);
+                        let square = (6.0 * j * j + 36.0 * j + 45.0) * r * r;
+                        (cubic + square + (15.0 * j + 45.0) * r + 15.0) / 15.0
+                    }
+                };
+                let expected = (1.0 - r).powf(j + f64::from(q)) * polynomial;
+                let kernel = PiecewisePolynomial::new(2.0, q, dimension);
+                let value: f64 = kernel.eval(&[0.0], &[0.6]).unwrap();
+                assert!((value - expected).abs() < 4e-16, "q = {q}, D = {dimension}");
+            }
+        }
+    }
+
+    #[test]
+    fn slopes_are_derivatives() {
+        for (q, dimension, s) in [(0, 1, 0.3), (1, 2, 0.3), (2, 3, 0.3), (3, 5, 0.3), (0, 1, 1.3), (3, 4, 1e300)] {
+            let profile = PiecewisePolynomialProfile::<f64>::new(q, dimension);
+            let expected = crate::testkit::directional_difference(1e-4, |by| profile.value::<false>(s + by));
+            assert!((profile.slope::<false>(s, 0.0) - expected).abs() < 1e-10, "q = {q}, D = {dimension}, s = {s}");
+        }
+    }
+
+    #[test]
+    fn refuses_settings_out_of_range() {
+        assert!(PiecewisePolynomial::try_new(1.0, 4, 1).is_err());
+        assert!(PiecewisePolynomial::try_new(1.0, 1, 0).is_err());
+    }
+}
