@@ -1,7 +1,9 @@
 //! Kernels made of kernels.
 
+mod block_diagonal;
 mod exp;
 mod log;
+mod multi_output;
 mod neg;
 mod parts;
 mod power;
@@ -10,8 +12,10 @@ mod scaled;
 mod sum;
 mod transformed;
 
+pub use block_diagonal::BlockDiagonal;
 pub use exp::{Exp, Exponential};
 pub use log::{Log, Logarithm};
+pub use multi_output::{icm, lcm};
 pub use neg::Neg;
 pub use parts::{KernelParts, Parts};
 pub use power::{Power, ToPower};

@@ -4,8 +4,13 @@
 //! is not in this list is not tested, and a test refuses modules of kernels and combinators that no
 //! example comes from.
 
-use super::{Constant, Linear, Matern12, Matern32, Matern52, Periodic, RationalQuadratic, Rbf, White};
-use crate::combine::{Exp, Log, Power, Product, Sum};
+use faer::mat;
+
+use super::{
+    Categorical, Constant, Coregionalization, GpConvolution, GraphHeat, GraphMatern, Laplacian, Linear, LowRankLinear,
+    Matern12, Matern32, Matern52, Periodic, RationalQuadratic, Rbf, White, WhiteByValue,
+};
+use crate::combine::{BlockDiagonal, Exp, Log, Power, Product, Sum, icm};
 use crate::kernel::dynamic::{AnyKernel, DynKernel};
 use crate::kernel::ops::Compose;
 use crate::kernel::{Constructor, constructor};
@@ -104,6 +109,22 @@ registry! {
         "linear" => Linear: [Linear::new(0.6)];
         "constant" => Constant: [Constant::new(0.8), Constant::new(-0.8)];
         "white" => White: [White::new(0.3)];
+        "white_by_value" => WhiteByValue: [WhiteByValue::new(0.3)];
+        "categorical" => Categorical: [
+            Categorical::new(3, 0.4),
+            Categorical::new(3, -0.3),
+            Categorical::new(2, 0.0),
+            Categorical::new(3, [0.4, 0.0, -0.2]),
+        ];
+        "coregionalization" => Coregionalization:
+            [Coregionalization::new(mat![[1.0, 0.2], [0.4, -0.8], [-0.3, 0.5]], [0.3, 0.8, 1.4])];
+        "graph_heat" => GraphHeat: [GraphHeat::new(path(), 0.9)];
+        "graph_matern" => GraphMatern: [GraphMatern::new(path(), 1.5, 0.9)];
+        "low_rank_linear" => LowRankLinear: [LowRankLinear::new(mat![[0.6], [-0.8]], [0.3, 0.4])];
+        "gp_convolution" => GpConvolution: [
+            GpConvolution::new([0.8, -1.1, 0.6], mat![[0.9], [1.3], [2.1]]),
+            GpConvolution::new([0.8, 1.1], mat![[0.9, 1.4], [2.1, 0.7]]),
+        ];
     }
     combinators: {
         "sum" => Sum<Vec<DynKernel>>: [
@@ -125,6 +146,11 @@ registry! {
             (leaf(Rbf::new(0.7)) + leaf(Linear::new(0.6))).pow(2),
             leaf(Rbf::new(0.7)).pow(0),
         ];
+        "block_diagonal" => BlockDiagonal<DynKernel>: [
+            BlockDiagonal::shared(leaf(Rbf::new(0.7)), 3),
+            BlockDiagonal::new(vec![leaf(Matern32::new(0.7)), leaf(Matern32::new([1.2, 0.6]))]),
+            BlockDiagonal::shared(leaf(Rbf::new(0.7)) * leaf(Linear::new(0.6)) + leaf(White::new(0.2)), 2).on([0, 2, 1]),
+        ];
         "exp" => Exp<DynKernel>: [leaf(Rbf::new(0.7)).exp()];
         "log" => Log<DynKernel>: [(leaf(Rbf::new(0.7)) + 0.5).log()];
         "on" => Warped<Select, DynKernel>: [
@@ -143,6 +169,8 @@ registry! {
         leaf(Rbf::new(0.9)).ard([0.5, 2.0]).on([0, 1]) + leaf(Linear::new(0.6)).on([0, 1]) + leaf(Rbf::new(1.4)),
         (leaf(Rbf::new(0.9)).on([1]) * leaf(Linear::new(0.6)).on([0]) + leaf(Matern52::new(1.4)).on([1])).ard([0.5, 2.0]),
         leaf(Matern32::new(0.9)).on([1]).on([2, 0]),
+        icm(leaf(Rbf::new(0.7)), 2, Coregionalization::new(mat![[1.0], [0.4], [-0.3]], [0.3, 0.8, 0.4])),
+        leaf(Matern52::new(0.7)).on([1]) * (leaf(Categorical::new(3, 0.3)).on([0]) + leaf(Constant::new(0.2))),
         1.8 * leaf(Periodic::new(0.9, 2.3)) * leaf(Rbf::new(1.9)) + leaf(White::new(0.2)) - 0.5 * leaf(Linear::new(0.3)),
         (leaf(Rbf::new(0.7)) + leaf(White::new(0.2))) * leaf(Linear::new(0.6)),
         leaf(Rbf::new(0.7)) - -(2.0 * (3.0 * leaf(Matern52::new(1.2)))),
@@ -154,6 +182,12 @@ pub fn visit(visitor: &mut impl Visitor) {
     leaves(visitor);
     combinators(visitor);
     expressions(visitor);
+}
+
+/// A path of four nodes, and one that stands alone.
+#[track_caller]
+fn path() -> Laplacian {
+    crate::error::literal(Laplacian::from_edges(5, &[(0, 1, 1.0), (1, 2, 0.4), (2, 3, 1.7)]))
 }
 
 fn rbf() -> DynKernel {

@@ -63,6 +63,11 @@ impl Select {
         Ok(Self { dims })
     }
 
+    /// The first dimensions, at least one.
+    pub(crate) fn first(count: usize) -> Self {
+        Self { dims: (0..count).collect() }
+    }
+
     /// The dimensions, in order.
     pub fn dims(&self) -> &[usize] {
         &self.dims
@@ -89,6 +94,10 @@ impl WarpExpr for Select {
 
     fn psd(&self, kernel: Psd) -> Psd {
         if kernel.holds_in(self.dims.len()) { Psd::Always } else { Psd::Never }
+    }
+
+    fn source(&self, column: usize) -> Option<usize> {
+        self.dims.get(column).copied()
     }
 
     fn is_linear(&self) -> bool {
