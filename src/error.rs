@@ -83,6 +83,34 @@ pub enum Error {
         found: usize,
     },
 
+    /// A coordinate that a kernel reads as an index, and that is none.
+    #[error(
+        "`{kernel}` reads {what}[{row}, {col}] as an index, but it is {value}; it must be a whole number, at least 0 and below {count}"
+    )]
+    Index {
+        /// The subexpression that reads it, as text.
+        kernel: String,
+        /// The points in question.
+        what: String,
+        /// The row of the first such point.
+        row: usize,
+        /// The column that holds indices.
+        col: usize,
+        /// The coordinate.
+        value: f64,
+        /// One more than the largest index.
+        count: usize,
+    },
+
+    /// A map of the inputs that does not leave an index as it is.
+    #[error("`{kernel}` maps the column that `{reader}` reads as an index; map the other columns alone, with `on`")]
+    WarpedIndex {
+        /// The map with its kernel, as text.
+        kernel: String,
+        /// The subexpression that reads the index, as text.
+        reader: String,
+    },
+
     /// A NaN or an infinity in data.
     #[error("{what}[{row}, {col}] is {value}; remove or mask the row, or impute it")]
     NonFinite {

@@ -2,15 +2,16 @@
 
 pub use faer::{Mat, MatRef, Par, mat};
 
-pub use crate::combine::{Neg, Normalized, Product, Scaled, Sum, Vertical};
+pub use crate::combine::{BlockDiagonal, Neg, Normalized, Product, Scaled, Sum, Vertical};
 pub use crate::kernel::dynamic::DynKernel;
 pub use crate::kernel::ops::Compose;
 pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};
 pub use crate::kernels::{
-    Affine, ArcCosine, Brownian, Cauchy, Constant, Cosine, FractionalBrownian, GammaExponential, Gibbs, Linear,
-    LocallyPeriodic, Matern, Matern12, Matern32, Matern52, Multiquadric, NeuralNetwork, Periodic, PiecewisePolynomial,
-    Polynomial, RadialCosine, RadialPeriodic, RandomFourierFeatures, RationalQuadratic, Rbf, SpectralMixture,
-    SphereHeat, Tanh, White, Zonal,
+    Affine, ArcCosine, Brownian, Categorical, Cauchy, Constant, Coregionalization, Cosine, FractionalBrownian,
+    GammaExponential, Gibbs, GpConvolution, GraphHeat, GraphMatern, Linear, LocallyPeriodic, LowRankLinear, Matern,
+    Matern12, Matern32, Matern52, Multiquadric, NeuralNetwork, Periodic, PiecewisePolynomial, Polynomial, RadialCosine,
+    RadialPeriodic, RandomFourierFeatures, RationalQuadratic, Rbf, SpectralMixture, SphereHeat, Tanh, White,
+    WhiteByValue, Zonal,
 };
 pub use crate::params::{Parameterized, ParameterizedExt};
 pub use crate::warp::{Ard, Select, Warped};

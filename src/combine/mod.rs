@@ -1,7 +1,9 @@
 //! Kernels made of kernels.
 
+mod block_diagonal;
 mod exp;
 mod log;
+mod multi_output;
 mod neg;
 mod normalized;
 mod outer;
@@ -13,8 +15,10 @@ mod sum;
 mod transformed;
 mod vertical;
 
+pub use block_diagonal::BlockDiagonal;
 pub use exp::{Exp, Exponential};
 pub use log::{Log, Logarithm};
+pub use multi_output::{icm, lcm};
 pub use neg::Neg;
 pub use normalized::Normalized;
 pub use parts::{KernelParts, Parts};

@@ -9,7 +9,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use super::features::{Embedding, Points};
 use super::gram::write;
 use super::tile::{COLS, Pairs, ROWS, Scratch};
-use super::{Kernel, check_points};
+use super::{Kernel, check_others, check_points};
 use crate::simd::prefetch::prefetch;
 use crate::{Error, Result, Scalar};
 
@@ -101,10 +101,8 @@ pub(super) fn embed_both<'a, T: Scalar>(
     x: MatRef<'a, T>,
     z: MatRef<'a, T>,
 ) -> Result<(Embedding<'a, T>, Embedding<'a, T>)> {
-    check_points(kernel, "x", x.nrows(), x.ncols())?;
-    if z.ncols() != x.ncols() {
-        return Err(Error::shape("z", format!("{} column(s), as x has", x.ncols()), (z.nrows(), z.ncols())));
-    }
+    check_points(kernel, "x", x)?;
+    check_others(kernel, z, x.ncols())?;
     Ok((Embedding::new(kernel, Points::new(x)), Embedding::new(kernel, Points::new(z))))
 }
 

@@ -25,7 +25,7 @@ use crate::{Error, Result, Scalar};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub fn diag_into<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, out: &mut [T]) -> Result<()> {
-    check_points(kernel, "x", x.nrows(), x.ncols())?;
+    check_points(kernel, "x", x)?;
     if out.len() != x.nrows() {
         return Err(Error::shape("the output", format!("{} element(s)", x.nrows()), (out.len(), 1)));
     }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use super::ops::Compose;
-use super::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch};
+use super::{Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch};
 use crate::combine::{Product, Sum};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Result, Scalar};
@@ -156,6 +156,10 @@ impl Expr for DynKernel {
 
     fn check_dim(&self, dim: usize) -> Result<()> {
         self.0.check_dim(dim)
+    }
+
+    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
+        self.0.index_columns(dim)
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {

@@ -39,7 +39,7 @@ const TASK: usize = 512;
 /// ```
 pub fn gram_into<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, out: MatMut<'_, T>, par: Par) -> Result<()> {
     let n = x.nrows();
-    check_points(kernel, "x", n, x.ncols())?;
+    check_points(kernel, "x", x)?;
     if (out.nrows(), out.ncols()) != (n, n) {
         return Err(Error::shape("the output", format!("{n} x {n}"), (out.nrows(), out.ncols())));
     }

@@ -12,6 +12,7 @@ mod features;
 #[doc(hidden)]
 pub mod formula;
 mod gram;
+pub(crate) mod index;
 pub mod ops;
 mod psd;
 #[cfg(feature = "serde")]
@@ -27,6 +28,7 @@ pub use ext::KernelExt;
 pub use features::{FeatureGradients, Features, Points};
 pub use formula::Formula;
 pub use gram::gram_into;
+pub use index::IndexColumn;
 pub use psd::Psd;
 pub use text::{
     Argument, Arguments, Construct, Constructor, FromArgument, Precedence, Text, register, register_function, text,
@@ -37,6 +39,9 @@ pub use tile::{Pairs, Scratch};
 pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 
 use std::fmt::{self, Debug};
+
+use faer::MatRef;
+use index::check_indices;
 
 use crate::params::{Parameterized, ParameterizedExt, is_associative};
 use crate::{Error, Result, Scalar};
@@ -97,6 +102,12 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
     /// [`Error::Dimension`], naming the subexpression and what it needs.
     fn check_dim(&self, dim: usize) -> Result<()> {
         self.children().iter().try_for_each(|child| child.check_dim(dim))
+    }
+
+    /// The columns of points of this dimension, one that [`check_dim`](Self::check_dim) accepts, that
+    /// hold an index. The default gives those of the children, which read the same points.
+    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
+        self.children().into_iter().flat_map(|child| child.index_columns(dim)).collect()
     }
 
     /// What the expression needs beside its parameters and children to be built again, as names and
@@ -250,12 +261,22 @@ pub trait Kernel<T: Scalar>: Expr {
 dyn_clone::clone_trait_object!(<T> Kernel<T> where T: Scalar);
 
 /// Refuses what the drivers refuse before they start: points without a dimension that the kernel
-/// reads.
-pub(crate) fn check_points<E: Expr + ?Sized>(kernel: &E, what: &str, rows: usize, dim: usize) -> Result<()> {
+/// reads, and points without an index where it reads one.
+pub(crate) fn check_points<T: Scalar, E: Expr + ?Sized>(kernel: &E, what: &str, points: MatRef<'_, T>) -> Result<()> {
+    let (rows, dim) = points.shape();
     if dim == 0 {
         return Err(Error::shape(what, "at least one column", (rows, dim)));
     }
-    kernel.check_dim(dim)
+    kernel.check_dim(dim)?;
+    check_indices(kernel, what, points)
+}
+
+/// Refuses a second set of points that does not go with the first, which has been checked.
+pub(crate) fn check_others<T: Scalar>(kernel: &dyn Kernel<T>, z: MatRef<'_, T>, dim: usize) -> Result<()> {
+    if z.ncols() != dim {
+        return Err(Error::shape("z", format!("{dim} column(s), as x has"), (z.nrows(), z.ncols())));
+    }
+    check_indices(kernel, "z", z)
 }
 
 /// Refuses kernels without vector-Jacobian products, by the path of the first node that has none.

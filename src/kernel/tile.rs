@@ -102,6 +102,11 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         &self.y.points().column(dim)[self.cols.clone()]
     }
 
+    /// All points of the first set, beyond those in the block's rows.
+    pub(crate) fn x_points(&self) -> &'a Points<'a, T> {
+        self.x.points()
+    }
+
     /// The entries of the block, as indices into a tile, that stand on the diagonal of the Gram
     /// matrix of a set with itself; none in a cross-covariance, even between equal points.
     pub fn diagonal(&self) -> impl Iterator<Item = usize> + use<T> {
@@ -322,6 +327,14 @@ impl<T: Scalar> Scratch<T> {
         }
         self.give(unread_rows);
         self.give(unread_cols);
+    }
+
+    /// Adds to the gradient in all points of the first set at this node: for features that are a table
+    /// in which any pair may look up any entry. Not called if nobody wants the gradient.
+    pub(crate) fn add_table_gradient(&mut self, pairs: &Pairs<'_, T>, add: impl FnOnce(&mut faer::Mat<T>)) {
+        if let Some(gradient) = self.gradients.as_mut().and_then(|(x, _)| x.slot_mut(pairs.x.slot())) {
+            add(gradient);
+        }
     }
 
     /// Pulls the gradients in distances and inner products of the present block back to the features.

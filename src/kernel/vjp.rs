@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::features::{Embedding, FeatureGradients, Points};
 use super::tile::{COLS, Pairs, ROWS, Scratch};
-use super::{Kernel, check_differentiable, check_points};
+use super::{Kernel, check_differentiable, check_others, check_points};
 use crate::params::ParameterizedExt;
 use crate::simd::elementwise::add;
 use crate::simd::transpose::transpose;
@@ -77,7 +77,7 @@ pub fn gram_vjp<T: Scalar>(
 ) -> Result<Gradients<T>> {
     let n = x.nrows();
     check_differentiable(kernel)?;
-    check_points(kernel, "x", n, x.ncols())?;
+    check_points(kernel, "x", x)?;
     if (cotangent.nrows(), cotangent.ncols()) != (n, n) {
         return Err(Error::shape("the cotangent", format!("{n} x {n}"), (cotangent.nrows(), cotangent.ncols())));
     }
@@ -202,7 +202,7 @@ pub fn diag_vjp<T: Scalar>(
     wanted: Wanted,
 ) -> Result<Gradients<T>> {
     check_differentiable(kernel)?;
-    check_points(kernel, "x", x.nrows(), x.ncols())?;
+    check_points(kernel, "x", x)?;
     if cotangent.len() != x.nrows() {
         return Err(Error::shape("the cotangent", format!("{} element(s)", x.nrows()), (cotangent.len(), 1)));
     }
@@ -223,10 +223,8 @@ fn rectangle_vjp<T: Scalar>(
     cotangent: impl Fn(&Block, &mut [T], &mut Scratch<T>) + Sync,
 ) -> Result<Gradients<T>> {
     check_differentiable(kernel)?;
-    check_points(kernel, "x", x.nrows(), x.ncols())?;
-    if z.ncols() != x.ncols() {
-        return Err(Error::shape("z", format!("{} column(s), as x has", x.ncols()), (z.nrows(), z.ncols())));
-    }
+    check_points(kernel, "x", x)?;
+    check_others(kernel, z, x.ncols())?;
     let x = Embedding::new(kernel, Points::new(x).with_gradient(wanted.x));
     let z = Embedding::new(kernel, Points::new(z).with_gradient(wanted.z));
     let job = Job { kernel, x: &x, z: &z, same_set: false };

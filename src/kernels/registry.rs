@@ -160,6 +160,22 @@ registry! {
         "brownian" => Brownian: [Brownian::new(0.7)];
         "fractional_brownian" => FractionalBrownian:
             [FractionalBrownian::new(0.7, 0.7), FractionalBrownian::new(0.7, 0.4)];
+        "white_by_value" => WhiteByValue: [WhiteByValue::new(0.3)];
+        "categorical" => Categorical: [
+            Categorical::new(3, 0.4),
+            Categorical::new(3, -0.3),
+            Categorical::new(2, 0.0),
+            Categorical::new(3, [0.4, 0.0, -0.2]),
+        ];
+        "coregionalization" => Coregionalization:
+            [Coregionalization::new(mat![[1.0, 0.2], [0.4, -0.8], [-0.3, 0.5]], [0.3, 0.8, 1.4])];
+        "graph_heat" => GraphHeat: [GraphHeat::new(path(), 0.9)];
+        "graph_matern" => GraphMatern: [GraphMatern::new(path(), 1.5, 0.9)];
+        "low_rank_linear" => LowRankLinear: [LowRankLinear::new(mat![[0.6], [-0.8]], [0.3, 0.4])];
+        "gp_convolution" => GpConvolution: [
+            GpConvolution::new([0.8, -1.1, 0.6], mat![[0.9], [1.3], [2.1]]),
+            GpConvolution::new([0.8, 1.1], mat![[0.9, 1.4], [2.1, 0.7]]),
+        ];
     }
     combinators: {
         "sum" => Sum<Vec<DynKernel>>: [
@@ -180,6 +196,11 @@ registry! {
             leaf(Linear::new(0.6)).pow(2),
             (leaf(Rbf::new(0.7)) + leaf(Linear::new(0.6))).pow(2),
             leaf(Rbf::new(0.7)).pow(0),
+        ];
+        "block_diagonal" => BlockDiagonal<DynKernel>: [
+            BlockDiagonal::shared(leaf(Rbf::new(0.7)), 3),
+            BlockDiagonal::new(vec![leaf(Matern32::new(0.7)), leaf(Matern32::new([1.2, 0.6]))]),
+            BlockDiagonal::shared(leaf(Rbf::new(0.7)) * leaf(Linear::new(0.6)) + leaf(White::new(0.2)), 2).on([0, 2, 1]),
         ];
         "exp" => Exp<DynKernel>: [leaf(Rbf::new(0.7)).exp()];
         "log" => Log<DynKernel>: [(leaf(Rbf::new(0.7)) + 0.5).log()];
@@ -208,6 +229,8 @@ registry! {
         leaf(Rbf::new(0.9)).ard([0.5, 2.0]).on([0, 1]) + leaf(Linear::new(0.6)).on([0, 1]) + leaf(Rbf::new(1.4)),
         (leaf(Rbf::new(0.9)).on([1]) * leaf(Linear::new(0.6)).on([0]) + leaf(Matern52::new(1.4)).on([1])).ard([0.5, 2.0]),
         leaf(Matern32::new(0.9)).on([1]).on([2, 0]),
+        icm(leaf(Rbf::new(0.7)), 2, Coregionalization::new(mat![[1.0], [0.4], [-0.3]], [0.3, 0.8, 0.4])),
+        leaf(Matern52::new(0.7)).on([1]) * (leaf(Categorical::new(3, 0.3)).on([0]) + leaf(Constant::new(0.2))),
         1.8 * leaf(Periodic::new(0.9, 2.3)) * leaf(Rbf::new(1.9)) + leaf(White::new(0.2)) - 0.5 * leaf(Linear::new(0.3)),
         (leaf(Rbf::new(0.7)) + leaf(White::new(0.2))) * leaf(Linear::new(0.6)),
         leaf(ArcCosine::new(1, 0.4)) * leaf(Zonal::new([0.3, 0.4])) + leaf(Brownian::new(0.7)) + leaf(Rbf::new(0.7)),
@@ -226,6 +249,12 @@ pub fn visit(visitor: &mut impl Visitor) {
 
 fn lengthscale(function: Result<impl LengthscaleFunction + 'static>) -> DynLengthscale {
     DynLengthscale::new(crate::error::literal(function))
+}
+
+/// A path of four nodes, and one that stands alone.
+#[track_caller]
+fn path() -> Laplacian {
+    crate::error::literal(Laplacian::from_edges(5, &[(0, 1, 1.0), (1, 2, 0.4), (2, 3, 1.7)]))
 }
 
 fn rbf() -> DynKernel {

@@ -2,7 +2,7 @@
 
 use faer::{Mat, MatRef, Par};
 
-use super::sample::Stream;
+use super::sample::{Stream, index_counts};
 use super::violation::{Law, Violation};
 use crate::kernel::{
     Gradients, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into, matmul_vjp,
@@ -139,6 +139,12 @@ impl<'k> Loss<'k> {
         self.law.close(place, found, expected, TOLERANCE * (1.0 + expected.abs()))
     }
 
+    /// The columns of the points that hold an index, in which there is no derivative.
+    fn indices(&self, at: &At) -> Vec<usize> {
+        let counts = index_counts(self.kernel, at.x.ncols());
+        (0..counts.len()).filter(|&col| counts[col].is_some()).collect()
+    }
+
     fn elementwise(&self, at: &At) -> Result<(), Violation> {
         let Gradients { theta, x, z } = self.law.evaluated(self.gradients(at))?;
         let parameters = self.kernel.parameters();
@@ -154,9 +160,10 @@ impl<'k> Loss<'k> {
             })?;
             self.agrees(|| parameter.path.clone(), found, expected)?;
         }
+        let indices = self.indices(at);
         for (name, gradient) in [("x", x), ("z", z)] {
             let Some(gradient) = gradient else { continue };
-            for col in 0..gradient.ncols() {
+            for col in (0..gradient.ncols()).filter(|col| !indices.contains(col)) {
                 for row in 0..gradient.nrows() {
                     let expected = self.derivative(STEP, |by| {
                         let mut moved = at.clone();
@@ -173,12 +180,16 @@ impl<'k> Loss<'k> {
 
     fn directional(&self, at: &At) -> Result<(), Violation> {
         let mut stream = Stream::new(17);
-        let along = At {
+        let mut along = At {
             // In proportion to the values, so that positive hyperparameters stay positive.
             theta: at.theta.iter().map(|value| stream.next() * value).collect(),
             x: stream.matrix(at.x.nrows(), at.x.ncols()),
             z: stream.matrix(at.z.nrows(), at.z.ncols()),
         };
+        for col in self.indices(at) {
+            along.x.col_mut(col).fill(0.0);
+            along.z.col_mut(col).fill(0.0);
+        }
         // Among thousands of pairs some are close: a short step keeps kinks out. The sum over as many
         // entries makes up for the digits that it costs.
         let step = 0.01 * STEP;

@@ -3,7 +3,7 @@
 use faer::{Mat, MatRef, Par, Side};
 
 use super::rounding::{Rounding, row};
-use super::sample::Stream;
+use super::sample::{Stream, moved_for};
 use super::violation::{Law, Violation};
 use crate::kernel::{cross_into, diag_into, gram_into};
 use crate::{DynKernel, Kernel, Scalar};
@@ -249,7 +249,7 @@ pub fn stationary<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checke
     if !kernel.stationary() {
         return Ok(());
     }
-    let moved = Mat::from_fn(x.nrows(), x.ncols(), |i, d| x[(i, d)] + T::from_f64(1.5 + d as f64));
+    let moved = moved_for(kernel, x, |dim| 1.5 + dim as f64);
     let moved = moved.as_ref();
     let (here, there) = (gram(law, kernel, x)?, gram(law, kernel, moved)?);
     let rounding = Rounding::new(law, kernel, moved, moved, T::epsilon().as_f64())?;

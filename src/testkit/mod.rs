@@ -32,7 +32,7 @@ mod violation;
 
 pub use gradients::{difference, directional_difference};
 pub use probe::{Calls, Probe, keeps_fast_paths};
-pub use sample::{points, with_coincident_points};
+pub use sample::{coincident_points_for, points, points_for, with_coincident_points};
 pub use violation::Violation;
 
 use crate::{DynKernel, Expr, Result};
@@ -61,7 +61,7 @@ pub fn conforms(kernel: &DynKernel, dim: usize) -> Result<(), Violation> {
     expressions::parameters(kernel)?;
 
     // More than a tile has rows, and no multiple of its columns.
-    let (x, z) = (points::<f64>(70, dim, 1), points::<f64>(41, dim, 2));
+    let (x, z) = (points_for::<f64>(kernel, 70, dim, 1), points_for::<f64>(kernel, 41, dim, 2));
     let (x, z) = (x.as_ref(), z.as_ref());
     matrices::symmetric(kernel, x, z)?;
     matrices::gram_is_cross(kernel, x)?;
@@ -74,19 +74,19 @@ pub fn conforms(kernel: &DynKernel, dim: usize) -> Result<(), Violation> {
     matrices::tile_is_pairwise(kernel, few_x, few_z)?;
     bits::thread_independent::<f64>(kernel, x, z)?;
 
-    let (x32, z32) = (points::<f32>(70, dim, 1), points::<f32>(41, dim, 2));
+    let (x32, z32) = (points_for::<f32>(kernel, 70, dim, 1), points_for::<f32>(kernel, 41, dim, 2));
     let (x32, z32) = (x32.as_ref(), z32.as_ref());
     matrices::symmetric(kernel, x32, z32)?;
     matrices::tile_is_pairwise(kernel, x32.subrows(0, 21), z32.subrows(0, 13))?;
     matrices::single_precision(kernel, x32.subrows(0, 21), z32.subrows(0, 13))?;
     bits::thread_independent::<f32>(kernel, x32, z32)?;
 
-    let coincident = with_coincident_points(points::<f64>(35, dim, 3), 0.0);
+    let coincident = coincident_points_for::<f64>(kernel, 35, dim, 3, 0.0);
     matrices::finite(kernel, coincident.as_ref(), z)?;
     matrices::positive_semidefinite(kernel, coincident.as_ref())?;
-    let far = with_coincident_points(points::<f64>(35, dim, 3), 1e8);
+    let far = coincident_points_for::<f64>(kernel, 35, dim, 3, 1e8);
     matrices::finite(kernel, far.as_ref(), far.as_ref())?;
-    let far = with_coincident_points(points::<f32>(35, dim, 3), 1e8);
+    let far = coincident_points_for::<f32>(kernel, 35, dim, 3, 1e8);
     matrices::finite(kernel, far.as_ref(), far.as_ref())?;
 
     if kernel.differentiable() {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::sample::{Stream, points};
+use super::sample::{Stream, points_for};
 use super::violation::{Law, Violation};
 use crate::kernel::Psd;
 use crate::kernel::{
-    FeatureGradients, Features, Pairs, Points, Precedence, Scratch, Wanted, cross_into, cross_vjp, diag_into, diag_vjp,
+    FeatureGradients, Features, IndexColumn, Pairs, Points, Precedence, Scratch, Wanted, cross_into, cross_vjp,
+    diag_into, diag_vjp,
 };
 use crate::kernels::{Matern32, Rbf};
 use crate::params::{Parameterized, Visitor, VisitorMut};
@@ -137,6 +138,10 @@ impl<K: Expr + Clone> Expr for Probe<K> {
         self.kernel.check_dim(dim)
     }
 
+    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
+        self.kernel.index_columns(dim)
+    }
+
     fn write_text(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.kernel.write_text(f)
     }
@@ -238,7 +243,7 @@ fn fast_paths<K: crate::kernel::dynamic::AnyKernel + Clone + 'static>(
 ) -> Result<(), Violation> {
     let kernel = combinator(DynKernel::new(probe.clone()));
     let law = Law { name: "keeps fast paths", kernel: &kernel };
-    let (x, z) = (points::<f64>(5, dim, 1), points::<f64>(4, dim, 2));
+    let (x, z) = (points_for::<f64>(&kernel, 5, dim, 1), points_for::<f64>(&kernel, 4, dim, 2));
     let (x, z) = (x.as_ref(), z.as_ref());
     let mut stream = Stream::new(3);
     let (w, along) = (stream.matrix::<f64>(5, 4), stream.matrix::<f64>(5, 1));

@@ -44,6 +44,13 @@ pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
         vec![made.contains(&true); dim]
     }
 
+    /// The column of the points that a column of the new points is a copy of, if it is one: so that a
+    /// kernel on the new points can read an index.
+    fn source(&self, column: usize) -> Option<usize> {
+        let _ = column;
+        None
+    }
+
     /// Whether f(x) − f(y) depends on x − y alone.
     fn is_linear(&self) -> bool {
         false

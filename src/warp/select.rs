@@ -61,6 +61,11 @@ impl Select {
         Ok(Self { dims })
     }
 
+    /// The first dimensions, at least one.
+    pub(crate) fn first(count: usize) -> Self {
+        Self { dims: (0..count).collect() }
+    }
+
     /// The dimensions, in order.
     pub fn dims(&self) -> &[usize] {
         &self.dims
@@ -95,6 +100,10 @@ impl WarpExpr for Select {
             reads[selected] |= read;
         }
         reads
+    }
+
+    fn source(&self, column: usize) -> Option<usize> {
+        self.dims.get(column).copied()
     }
 
     fn is_linear(&self) -> bool {

@@ -5,8 +5,8 @@ use std::fmt;
 use super::{Warp, WarpExpr};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
-    split_theta, text,
+    Arguments, Construct, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd,
+    Scratch, Text, split_theta, text,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
@@ -104,7 +104,22 @@ impl<W: WarpExpr, K: Expr + Clone> Expr for Warped<W, K> {
             let needs = "maps points to points without coordinates".to_owned();
             return Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim });
         }
-        self.kernel.check_dim(made)
+        self.kernel.check_dim(made)?;
+        let indices = self.kernel.index_columns(made);
+        match indices.iter().find(|index| self.warp.source(index.column()).is_none()) {
+            None => Ok(()),
+            Some(lost) => {
+                Err(Error::WarpedIndex { kernel: text(self).to_string(), reader: text(lost.kernel()).to_string() })
+            }
+        }
+    }
+
+    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
+        let indices = self.kernel.index_columns(self.warp.output_dim(dim).unwrap_or(0));
+        indices
+            .into_iter()
+            .filter_map(|index| self.warp.source(index.column()).map(|source| index.at(source)))
+            .collect()
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
