@@ -19,8 +19,8 @@
 //! |---|---|
 //! | [`kernel`] | what a kernel is ([`Kernel`], [`Expr`]); Gram matrices, cross-covariances, diagonals, products and their gradients; operators; [`DynKernel`] |
 //! | [`kernels`] | the leaves: squared exponential, Matérn, rational quadratic, periodic, linear, constant, white |
-//! | [`combine`] | sums, products, scaling, negation |
-//! | [`warp`] | maps of the inputs: active dimensions, one lengthscale a dimension, one's own |
+//! | [`combine`] | sums, products, scaling, negation, powers; change points, additive kernels |
+//! | [`warp`] | maps of the inputs: active dimensions, lengthscales, matrices, circles, logarithms, networks, random features, one's own |
 //! | [`params`] | values with constraints, found by path, frozen, packed for optimisers |
 //! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |
 //! | [`gp`] | models: [exact regression](gp::ExactGp), [sparse variational processes](gp::Svgp), their [posterior](gp::Posterior) |

@@ -2,7 +2,7 @@
 
 pub use faer::{Mat, MatRef, Par, mat};
 
-pub use crate::combine::{Neg, Product, Scaled, Sum};
+pub use crate::combine::{Additive, ChangePoint, ChangeWindow, Neg, Product, Scaled, Sum};
 pub use crate::kernel::dynamic::DynKernel;
 pub use crate::kernel::ops::Compose;
 pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};

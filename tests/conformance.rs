@@ -166,7 +166,21 @@ fn the_registry_is_complete() {
         include_str!("../src/warp/mod.rs").replace("mod select;", "mod on;").leak(),
     ];
     // Modules that other kernels are made with.
-    let helpers = ["radial", "variance", "registry", "parts", "transformed", "circle", "warped"];
+    let helpers = [
+        "radial",
+        "variance",
+        "registry",
+        "parts",
+        "transformed",
+        "gated",
+        "outer",
+        "elementary",
+        "warped",
+        "coordinate",
+        "dense",
+        "activation",
+        "layer",
+    ];
     for line in sources.iter().flat_map(|source| source.lines()) {
         let module = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ").strip_prefix("mod ");
         let Some(module) = module.map(|module| module.trim_end_matches(';')) else { continue };

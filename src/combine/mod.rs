@@ -1,8 +1,14 @@
 //! Kernels made of kernels.
 
+mod additive;
+mod change_point;
+mod change_window;
+mod elementary;
 mod exp;
+mod gated;
 mod log;
 mod neg;
+mod outer;
 mod parts;
 mod power;
 mod product;
@@ -10,7 +16,11 @@ mod scaled;
 mod sum;
 mod transformed;
 
+pub use additive::{Additive, Bases};
+pub use change_point::{ChangePoint, Step};
+pub use change_window::{ChangeWindow, Window};
 pub use exp::{Exp, Exponential};
+pub use gated::{Gate, Gated};
 pub use log::{Log, Logarithm};
 pub use neg::Neg;
 pub use parts::{KernelParts, Parts};

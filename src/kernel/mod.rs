@@ -24,8 +24,9 @@ pub use gram::gram_into;
 pub use psd::Psd;
 pub(crate) use text::List;
 pub(crate) use text::Number;
-pub(crate) use text::constructor;
+pub(crate) use text::Rows;
 pub use text::{Argument, Arguments, Construct, Constructor, FromArgument, Precedence, Text, register, text};
+pub(crate) use text::{constructor, write_warped};
 pub use tile::{Pairs, Scratch};
 pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 

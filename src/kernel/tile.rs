@@ -66,6 +66,11 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         Pairs { x: self.x.child(index), y: self.y.child(index), ..self.clone() }
     }
 
+    /// How many children the features of this node have.
+    pub(crate) fn children(&self) -> usize {
+        self.x.children().len()
+    }
+
     /// The dimension of the points at this node.
     pub fn dim(&self) -> usize {
         self.x.points().dim()

@@ -1,21 +1,40 @@
 //! Maps of the inputs: a kernel on k(f(x), f(y)).
 //!
-//! Active dimensions, one lengthscale a dimension, the circle embedding behind the periodic kernel,
-//! and maps of the user's own are the same mechanism: a [`Warp`] makes new points from points, once,
+//! Active dimensions, lengthscales, matrices, the circle embedding behind the periodic kernel, neural
+//! networks, and maps of the user's own are the same mechanism: a [`Warp`] makes new points from points, once,
 //! and its vector-Jacobian product pulls gradients back. [`Warped`] joins a warp and a kernel.
 
+mod activation;
 pub(crate) mod ard;
 pub(crate) mod circle;
+mod coordinate;
+mod dense;
+mod kumaraswamy;
+mod layer;
+mod linear_map;
+mod log_warp;
+mod mlp;
+mod random_features;
 mod select;
+mod stretch;
 mod warped;
 
+pub use activation::Activation;
 pub use ard::Ard;
+pub use circle::CircleEmbedding;
+pub use kumaraswamy::Kumaraswamy;
+pub use layer::Layer;
+pub use linear_map::LinearMap;
+pub use log_warp::LogWarp;
+pub use mlp::Mlp;
+pub use random_features::{RandomFeatures, Spectrum};
 pub use select::Select;
+pub use stretch::Stretch;
 pub use warped::Warped;
 
 use std::fmt::{self, Debug};
 
-use crate::kernel::{Arguments, FeatureGradients, Points, Psd};
+use crate::kernel::{Arguments, FeatureGradients, Points, Psd, write_warped};
 use crate::params::Parameterized;
 use crate::{Result, Scalar};
 
@@ -45,12 +64,20 @@ pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
         false
     }
 
-    /// Writes the warped kernel as text, given the kernel's own text.
+    /// What the warp needs beside its parameters to be built again, as names and texts.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Writes the warped kernel as text, given the kernel's own text. The default writes
+    /// `name(kernel, setting=…, parameter=value, …)`.
     ///
     /// # Errors
     ///
     /// Those of the formatter.
-    fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+    fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_warped(self, kernel, f)
+    }
 }
 
 /// A warp that text can make, as [`Construct`](crate::kernel::Construct) says it of kernels.

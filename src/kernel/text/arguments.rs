@@ -75,7 +75,7 @@ impl<'t> Arguments<'t> {
     }
 
     /// Refuses arguments that nobody took.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         let Some((given, node)) = self.rest.first() else { return Ok(()) };
         let known: Vec<String> = self.taken.iter().map(|&name| name.to_owned()).collect();
         let takes = match &known[..] {
