@@ -19,8 +19,8 @@
 //! |---|---|
 //! | [`kernel`] | what a kernel is ([`Kernel`], [`Expr`]); Gram matrices, cross-covariances, diagonals, products and their gradients; operators; [`DynKernel`] |
 //! | [`kernels`] | the leaves: squared exponential, Matérn, rational quadratic, periodic, linear, constant, white |
-//! | [`combine`] | sums, products, scaling by numbers and by functions of the points, normalisation, negation |
-//! | [`warp`] | maps of the inputs: active dimensions, one lengthscale a dimension, one's own |
+//! | [`combine`] | sums, products, scaling by numbers and by functions of the points, negation, powers; normalisation; change points, additive kernels; several outputs |
+//! | [`warp`] | maps of the inputs: active dimensions, lengthscales, matrices, circles, logarithms, networks, random features, one's own |
 //! | [`batch`] | many kernels of one structure, on many sets of points |
 //! | [`mask`] | missing points |
 //! | [`params`] | values with constraints, found by path, frozen, packed for optimisers |

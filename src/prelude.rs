@@ -2,7 +2,9 @@
 
 pub use faer::{Mat, MatRef, Par, mat};
 
-pub use crate::combine::{BlockDiagonal, Neg, Normalized, Product, Scaled, Sum, Vertical};
+pub use crate::combine::{
+    Additive, BlockDiagonal, ChangePoint, ChangeWindow, Neg, Normalized, Product, Scaled, Sum, Vertical,
+};
 pub use crate::kernel::dynamic::DynKernel;
 pub use crate::kernel::ops::Compose;
 pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};

@@ -5,11 +5,12 @@
 use mercer::kernel::{Wanted, cross_vjp, gram_vjp};
 use mercer::prelude::*;
 use mercer::testkit::{Probe, keeps_fast_paths, points};
+use mercer::warp::{Activation, Layer, Mlp, RandomFeatures};
 
 #[test]
 fn every_combinator_keeps_the_fast_paths_of_its_children() {
     type Combinator = fn(DynKernel) -> DynKernel;
-    let combinators: [(&str, Combinator); 14] = [
+    let combinators: [(&str, Combinator); 23] = [
         ("sum, left", |child| Sum::new(child, Rbf::new(0.9)).dynamic()),
         ("sum, right", |child| Sum::new(Rbf::new(0.9), child).dynamic()),
         ("sum, flat", |child| Rbf::new(0.9).dynamic() + child),
@@ -21,6 +22,20 @@ fn every_combinator_keeps_the_fast_paths_of_its_children() {
         ("difference", |child| 1.0 - child),
         ("on", |child| child.on([1, 0]).dynamic()),
         ("ard", |child| child.ard([1.0, 2.0]).dynamic()),
+        ("stretch", |child| child.stretch(1.5).dynamic()),
+        ("linear map", |child| child.linear_map(mat![[0.5, 0.2], [-0.3, 0.8]]).dynamic()),
+        ("circle", |child| child.on([0, 3]).circle(2.3).dynamic()),
+        ("log warp", |child| child.log_warp(3.0).dynamic()),
+        ("kumaraswamy", |child| child.kumaraswamy(1.3, 1.8).dynamic()),
+        ("mlp", |child| {
+            let layers = [Layer::new(mat![[0.5, 0.2], [-0.3, 0.8]], [0.1, 0.2])];
+            child.mlp(Mlp::new(layers, Activation::Tanh)).dynamic()
+        }),
+        ("random features", |child| {
+            child.random_features(RandomFeatures::new(mat![[0.5, 0.2], [-0.3, 0.8]], [0.1, 0.2])).dynamic()
+        }),
+        ("change point, both", |child| child.clone().change_point(child, 0.2, 0.5).dynamic()),
+        ("change window, inside", |child| Rbf::new(0.9).change_window(child, -0.5, 0.7, 0.5).dynamic()),
         ("box", |child| child),
         ("probe", |child| Probe::new(child).dynamic()),
         ("nested", |child| ((child + 1.0) * Rbf::new(0.9)).on([0, 1]).ard([1.0, 2.0]).dynamic() - 0.5),
@@ -28,6 +43,8 @@ fn every_combinator_keeps_the_fast_paths_of_its_children() {
     for (name, combinator) in combinators {
         keeps_fast_paths(2, combinator).unwrap_or_else(|violation| panic!("{name}: {violation}"));
     }
+    // Its child reads single dimensions.
+    keeps_fast_paths(1, |child| child.additive([0.7]).dynamic()).unwrap_or_else(|violation| panic!("{violation}"));
 }
 
 /// Evaluations of a probed kernel's tile in one block of a VJP.

@@ -1,7 +1,12 @@
 //! Kernels made of kernels.
 
+mod additive;
 mod block_diagonal;
+mod change_point;
+mod change_window;
+mod elementary;
 mod exp;
+mod gated;
 mod log;
 mod multi_output;
 mod neg;
@@ -15,14 +20,17 @@ mod sum;
 mod transformed;
 mod vertical;
 
+pub use additive::{Additive, Bases};
 pub use block_diagonal::BlockDiagonal;
+pub use change_point::{ChangePoint, Step};
+pub use change_window::{ChangeWindow, Window};
 pub use exp::{Exp, Exponential};
+pub use gated::{Gate, Gated};
 pub use log::{Log, Logarithm};
 pub use multi_output::{icm, lcm};
 pub use neg::Neg;
 pub use normalized::Normalized;
 pub use parts::{KernelParts, Parts};
-
 pub use power::{Power, ToPower};
 pub use product::Product;
 pub use scaled::Scaled;

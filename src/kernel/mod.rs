@@ -33,8 +33,9 @@ pub use psd::Psd;
 pub use text::{
     Argument, Arguments, Construct, Constructor, FromArgument, Precedence, Text, register, register_function, text,
 };
-pub(crate) use text::{List, Number, write_arguments, write_function};
-pub(crate) use text::{constructor, from_text, vertical};
+pub(crate) use text::{
+    List, Number, Rows, constructor, from_text, vertical, write_arguments, write_function, write_warped,
+};
 pub use tile::{Pairs, Scratch};
 pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 

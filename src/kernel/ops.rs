@@ -1,13 +1,20 @@
 //! `+`, `-` and `*` on kernels, and kernels from kernels.
 
+use faer::Mat;
+
 use super::dynamic::{AnyKernel, DynKernel};
 use crate::Result;
 use crate::batch::Batched;
-use crate::combine::{Exp, Log, Neg, Normalized, Power, Product, Scaled, Sum, Vertical};
+use crate::combine::{
+    Additive, ChangePoint, ChangeWindow, Exp, Log, Neg, Normalized, Power, Product, Scaled, Sum, Vertical,
+};
 use crate::kernels::Constant;
 use crate::mask::{Masked, Missing};
-use crate::params::Parameterized;
-use crate::warp::{Ard, Function, Select, WarpExpr, Warped};
+use crate::params::{OneOrEach, Parameterized};
+use crate::warp::{
+    Ard, CircleEmbedding, Function, Kumaraswamy, LinearMap, LogWarp, Mlp, RandomFeatures, Select, Stretch, WarpExpr,
+    Warped,
+};
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
 ///
@@ -24,13 +31,14 @@ use crate::warp::{Ard, Function, Select, WarpExpr, Warped};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub trait Compose: AnyKernel + Sized + 'static {
-    /// The kernel on some dimensions of the points, in the order given (active dims).
+    /// The kernel on some dimensions of the points, in the order given (active dims): `k.on([2, 0])`,
+    /// `k.on(0..3)`.
     ///
     /// # Panics
     ///
     /// If there are no dimensions: see [`Select::try_new`].
     #[track_caller]
-    fn on(self, dims: impl Into<Vec<usize>>) -> Warped<Select, Self> {
+    fn on(self, dims: impl IntoIterator<Item = usize>) -> Warped<Select, Self> {
         Warped::new(Select::new(dims), self)
     }
 
@@ -75,6 +83,99 @@ pub trait Compose: AnyKernel + Sized + 'static {
     /// The kernel k(x, y)/√(k(x, x) k(y, y)), scaled to a unit diagonal.
     fn normalized(self) -> Normalized<Self> {
         Normalized::new(self)
+    }
+
+    /// The kernel on points divided by one lengthscale. Works over any expression.
+    ///
+    /// # Panics
+    ///
+    /// If the lengthscale is not positive and finite: see [`Stretch::try_new`].
+    #[track_caller]
+    fn stretch(self, lengthscale: f64) -> Warped<Stretch, Self> {
+        Warped::new(Stretch::new(lengthscale), self)
+    }
+
+    /// The kernel on A x, for a matrix A.
+    ///
+    /// # Panics
+    ///
+    /// If the matrix is empty or has an entry that is not finite: see [`LinearMap::try_new`].
+    #[track_caller]
+    fn linear_map(self, matrix: Mat<f64>) -> Warped<LinearMap, Self> {
+        Warped::new(LinearMap::new(matrix), self)
+    }
+
+    /// The kernel made periodic, with one period or one for each dimension: on (cos φ, sin φ) for each
+    /// coordinate, φ = 2π x/p.
+    ///
+    /// # Panics
+    ///
+    /// If a period is not positive and finite: see [`CircleEmbedding::try_new`].
+    #[track_caller]
+    fn circle(self, period: impl Into<OneOrEach>) -> Warped<CircleEmbedding, Self> {
+        Warped::new(CircleEmbedding::new(period), self)
+    }
+
+    /// The kernel on log(1 + x/c), with one scale c or one for each dimension.
+    ///
+    /// # Panics
+    ///
+    /// If a scale is not positive and finite: see [`LogWarp::try_new`].
+    #[track_caller]
+    fn log_warp(self, scale: impl Into<OneOrEach>) -> Warped<LogWarp, Self> {
+        Warped::new(LogWarp::new(scale), self)
+    }
+
+    /// The kernel on 1 − (1 − xᵃ)ᵇ, for points in the unit cube.
+    ///
+    /// # Panics
+    ///
+    /// If an exponent is not positive and finite: see [`Kumaraswamy::try_new`].
+    #[track_caller]
+    fn kumaraswamy(self, a: impl Into<OneOrEach>, b: impl Into<OneOrEach>) -> Warped<Kumaraswamy, Self> {
+        Warped::new(Kumaraswamy::new(a, b), self)
+    }
+
+    /// The kernel on the outputs of a neural network: a deep kernel.
+    fn mlp(self, network: Mlp) -> Warped<Mlp, Self> {
+        Warped::new(network, self)
+    }
+
+    /// The kernel on random Fourier features.
+    fn random_features(self, features: RandomFeatures) -> Warped<RandomFeatures, Self> {
+        Warped::new(features, self)
+    }
+
+    /// This kernel before a change, another after it: see [`ChangePoint`].
+    ///
+    /// # Panics
+    ///
+    /// If the location is not finite, or the width not positive and finite: see
+    /// [`ChangePoint::try_new`].
+    #[track_caller]
+    fn change_point<B: AnyKernel>(self, after: B, location: f64, width: f64) -> ChangePoint<Self, B> {
+        ChangePoint::new(self, after, location, width)
+    }
+
+    /// This kernel outside of a window, another inside: see [`ChangeWindow`].
+    ///
+    /// # Panics
+    ///
+    /// If a place is not finite, or the width not positive and finite: see [`ChangeWindow::try_new`].
+    #[track_caller]
+    fn change_window<B: AnyKernel>(self, inside: B, start: f64, stop: f64, width: f64) -> ChangeWindow<Self, B> {
+        ChangeWindow::new(self, inside, start, stop, width)
+    }
+
+    /// Sums of products of this kernel over single dimensions, with a variance for each number of
+    /// factors: see [`Additive`].
+    ///
+    /// # Panics
+    ///
+    /// If there are no variances, or one is not positive and finite: see [`Additive::try_new`].
+    #[track_caller]
+    fn additive(self, variances: impl Into<Vec<f64>>) -> Additive<Self> {
+        Additive::new(self, variances)
     }
 
     /// The kernel in a box.

@@ -85,6 +85,11 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         (|row| has(self.x, self.rows.start + row), |col| has(self.y, self.cols.start + col))
     }
 
+    /// How many children the features of this node have.
+    pub(crate) fn children(&self) -> usize {
+        self.x.children().len()
+    }
+
     /// The dimension of the points at this node.
     pub fn dim(&self) -> usize {
         self.x.points().dim()

@@ -1,68 +1,13 @@
 //! Random Fourier features: a stationary kernel as an inner product of finitely many features.
 
-use std::fmt;
-
 use faer::Mat;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-use super::radial;
-use crate::kernel::{
-    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, Kernel, Pairs, Points, Psd, Scratch,
-};
+use super::{Spectrum, radial};
+use crate::kernel::{Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::{Error, Result, Scalar, kernel_ops, parameterized};
-
-/// The distribution of frequencies, by the kernel whose spectrum it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spectrum {
-    /// Of [`Rbf`](super::Rbf): normal.
-    Rbf,
-    /// Of [`Matern12`](super::Matern12): Student's t with 1 degree of freedom.
-    Matern12,
-    /// Of [`Matern32`](super::Matern32): Student's t with 3 degrees of freedom.
-    Matern32,
-    /// Of [`Matern52`](super::Matern52): Student's t with 5 degrees of freedom.
-    Matern52,
-}
-
-/// The spectra by their words in text.
-const SPECTRA: [(&str, Spectrum); 4] = [
-    ("rbf", Spectrum::Rbf),
-    ("matern12", Spectrum::Matern12),
-    ("matern32", Spectrum::Matern32),
-    ("matern52", Spectrum::Matern52),
-];
-
-impl Spectrum {
-    /// The degrees of freedom of Student's t; none for the normal distribution.
-    fn degrees(self) -> Option<u32> {
-        match self {
-            Self::Rbf => None,
-            Self::Matern12 => Some(1),
-            Self::Matern32 => Some(3),
-            Self::Matern52 => Some(5),
-        }
-    }
-}
-
-impl fmt::Display for Spectrum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = SPECTRA.iter().find(|(_, spectrum)| spectrum == self).map_or("", |(word, _)| word);
-        f.write_str(word)
-    }
-}
-
-impl FromArgument for Spectrum {
-    fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
-        let found = |word: &str| SPECTRA.iter().find(|(known, _)| *known == word);
-        Ok(argument.word().and_then(found).map(|(_, spectrum)| *spectrum))
-    }
-
-    fn describe() -> String {
-        "a spectrum, `rbf`, `matern12`, `matern32` or `matern52`,".to_owned()
-    }
-}
 
 /// A stationary kernel through random Fourier features: its spectrum, sampled.
 ///
@@ -124,34 +69,6 @@ kernel_ops!(RandomFourierFeatures);
 /// One more than the largest seed: text holds whole numbers up to here exactly.
 const SEEDS: u64 = 1 << 52;
 
-/// Standard normal numbers, in pairs (Marsaglia & Bray 1964).
-struct Normal {
-    source: Pcg64,
-    spare: Option<f64>,
-}
-
-impl Normal {
-    /// Uniform between −1 and 1.
-    fn uniform(&mut self) -> f64 {
-        (self.source.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    }
-
-    fn next(&mut self) -> f64 {
-        if let Some(spare) = self.spare.take() {
-            return spare;
-        }
-        loop {
-            let (a, b) = (self.uniform(), self.uniform());
-            let square = a * a + b * b;
-            if square > 0.0 && square < 1.0 {
-                let factor = (-2.0 * libm::log(square) / square).sqrt();
-                self.spare = Some(b * factor);
-                return a * factor;
-            }
-        }
-    }
-}
-
 impl RandomFourierFeatures {
     /// The kernel of a spectrum, with so many frequencies for points of a dimension, drawn from a
     /// seed, and with one lengthscale or one for each dimension.
@@ -191,16 +108,7 @@ impl RandomFourierFeatures {
             ));
         }
         let lengthscale = PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?;
-        let mut normal = Normal { source: Pcg64::seed_from_u64(seed), spare: None };
-        let mut frequencies = Mat::zeros(dim, features);
-        for frequency in frequencies.col_iter_mut() {
-            // Student's t is normal over the root of an independent mean of squared normals.
-            let scale = spectrum.degrees().map_or(1.0, |degrees| {
-                let chi: f64 = (0..degrees).map(|_| normal.next()).map(|z| z * z).sum();
-                (chi / f64::from(degrees)).sqrt()
-            });
-            frequency.iter_mut().for_each(|omega| *omega = normal.next() / scale);
-        }
+        let frequencies = spectrum.frequencies(dim, features, &mut Pcg64::seed_from_u64(seed));
         Ok(Self { spectrum, seed, lengthscale, frequencies })
     }
 

@@ -213,6 +213,17 @@ registry! {
             leaf(Linear::new(0.7)).on([1]).masked(Missing::Propagate),
             leaf(Linear::new(0.7)).masked(Missing::Zero),
         ];
+        "change_point" => ChangePoint<DynKernel, DynKernel>: [
+            leaf(Rbf::new(0.7)).change_point(leaf(Linear::new(0.6)), 0.3, 0.4),
+            (leaf(Rbf::new([0.7, 1.9])) + 0.2).change_point(leaf(White::new(0.3)), -0.3, 0.8).in_dimension(1),
+        ];
+        "change_window" => ChangeWindow<DynKernel, DynKernel>:
+            [leaf(Matern32::new(0.9)).change_window(leaf(Periodic::new(0.9, 2.3)), -0.8, 0.7, 0.4).in_dimension(1)];
+        "additive" => Additive<DynKernel>: [
+            leaf(Rbf::new(0.7)).additive([0.6]),
+            leaf(Matern52::new(1.1)).additive([0.6, 0.2]),
+            Additive::each([leaf(Rbf::new(0.7)), leaf(Rbf::new(1.9)), leaf(Rbf::new([1.1]))], [0.5, 0.3, 0.2]),
+        ];
         "on" => Warped<Select, DynKernel>: [
             leaf(Rbf::new(0.7)).on([0]),
             leaf(Linear::new(0.7)).on([1, 0]),
@@ -220,6 +231,24 @@ registry! {
         ];
         "ard" => Warped<Ard, DynKernel>:
             [leaf(Matern32::new(0.9)).ard([0.5, 2.0]), leaf(Rbf::new([0.9, 1.3])).ard([0.5, 2.0])];
+        "stretch" => Warped<Stretch, DynKernel>: [(leaf(Matern32::new(0.9)) * leaf(Linear::new(0.6))).stretch(1.6)];
+        "linear_map" => Warped<LinearMap, DynKernel>: [
+            leaf(Rbf::new(0.9)).linear_map(mat![[0.6, -0.3]]),
+            leaf(Matern52::new([0.9, 1.2])).linear_map(mat![[0.6, -0.3, 0.2], [0.1, 0.5, 0.4]]),
+        ];
+        "circle" => Warped<CircleEmbedding, DynKernel>:
+            [leaf(Matern32::new(0.9)).circle(2.3), (leaf(Rbf::new(0.7)) + leaf(Linear::new(0.6))).circle([2.3, 3.1])];
+        "log_warp" => Warped<LogWarp, DynKernel>: [leaf(Rbf::new(0.7)).log_warp(3.0), leaf(Linear::new(0.6)).log_warp([3.5, 4.0])];
+        "kumaraswamy" => Warped<Kumaraswamy, DynKernel>:
+            [leaf(Rbf::new(0.7)).kumaraswamy(1.3, 1.8), leaf(Linear::new(0.6)).kumaraswamy([1.3, 2.0], [1.8, 1.2])];
+        "mlp" => Warped<Mlp, DynKernel>: [
+            leaf(Rbf::new(0.9)).mlp(network(Activation::Tanh)),
+            (leaf(Matern52::new(1.2)) * 0.8 + 0.1).mlp(network(Activation::Sigmoid)),
+        ];
+        "random_features" => Warped<RandomFeatures, DynKernel>: [
+            leaf(Linear::new(0.6)).random_features(features()),
+            leaf(Rbf::new(0.8)).random_features(features()),
+        ];
     }
     expressions: [
         leaf(Rbf::new(0.7)) + leaf(Matern32::new(1.2)) + leaf(RationalQuadratic::new(0.8, 1.4)) + leaf(White::new(0.1)),
@@ -259,6 +288,17 @@ fn path() -> Laplacian {
 
 fn rbf() -> DynKernel {
     Rbf::new(0.7).dynamic()
+}
+
+/// A small network of two inputs and two outputs.
+fn network(activation: Activation) -> Mlp {
+    let first = Layer::new(mat![[0.8, -0.5], [0.2, 0.7], [-0.6, 0.3]], [0.1, -0.2, 0.0]);
+    Mlp::new([first, Layer::new(mat![[0.7, -0.4, 0.9], [0.3, 0.8, -0.2]], [0.0, 0.4])], activation)
+}
+
+/// Three features of points in two dimensions.
+fn features() -> RandomFeatures {
+    RandomFeatures::new(mat![[0.8, -0.5], [0.2, 0.7], [-1.1, 0.3]], [0.1, 2.2, 4.0])
 }
 
 /// Every example by name, boxed.

@@ -4,7 +4,7 @@ use faer::{MatMut, MatRef};
 
 use super::{Mean, MeanExpr};
 use crate::params::{Constraint, Parameter};
-use crate::{Result, Scalar, parameterized};
+use crate::{Result, Scalar, mean_ops, parameterized};
 
 /// The mean function m(x) = c.
 ///
@@ -29,6 +29,7 @@ pub struct ConstantMean {
 }
 
 parameterized!(ConstantMean as "constant", parameters: [value]);
+mean_ops!([] ConstantMean);
 
 impl ConstantMean {
     /// The function with a value.

@@ -37,6 +37,8 @@ pub struct LinearMean {
     intercept: Option<Parameter>,
 }
 
+crate::mean_ops!([] LinearMean);
+
 impl LinearMean {
     /// The function with these weights, one for each dimension, and no intercept.
     ///

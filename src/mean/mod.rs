@@ -1,13 +1,24 @@
-//! Mean functions: what a Gaussian process is before data, on average.
+//! Mean functions: what a Gaussian process is before data, on average. They are added, multiplied and
+//! scaled by `+` and `*`.
 
 mod constant;
 mod dynamic;
+mod function;
 mod linear;
+mod ops;
+mod product;
+mod scaled;
+mod sum;
 mod zero;
 
 pub use constant::ConstantMean;
 pub use dynamic::{AnyMean, DynMean};
+pub use function::FunctionMean;
 pub use linear::LinearMean;
+pub use ops::MeanOperand;
+pub use product::ProductMean;
+pub use scaled::ScaledMean;
+pub use sum::SumMean;
 pub use zero::Zero;
 
 use std::fmt::Debug;
@@ -102,6 +113,7 @@ dyn_clone::clone_trait_object!(<T: Scalar> Mean<T>);
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::params::Constraint;
     use crate::prelude::*;
 
     /// Both products against central differences of Σ cᵢ m(xᵢ), which is linear in each argument.
@@ -152,6 +164,40 @@ mod tests {
         check(&ConstantMean::new(0.7));
         check(&LinearMean::new([0.5, -2.0]));
         check(&LinearMean::new([0.5, -2.0]).with_intercept(0.3));
+
+        let linear = || LinearMean::new([0.5, -2.0]);
+        check(&(linear() + 0.7));
+        check(&(0.7 + linear() * 0.3));
+        check(&(-1.3 * linear()));
+        check(&(linear() * (linear() + ConstantMean::new(0.4)) + Zero));
+        check(&(DynMean::new(linear()) * 2.0 + linear() * DynMean::new(ConstantMean::new(0.4)) + wave()));
+        check(&(wave() * linear()));
+    }
+
+    /// m(x) = sin(a x₀) + b x₁³
+    fn wave() -> FunctionMean {
+        let mean = FunctionMean::new(
+            "wave",
+            |theta, x| (theta[0] * x[0]).sin() + theta[1] * x[1].powi(3),
+            |theta, x, in_theta, in_x| {
+                let cosine = (theta[0] * x[0]).cos();
+                in_theta.copy_from_slice(&[x[0] * cosine, x[1].powi(3)]);
+                in_x.copy_from_slice(&[theta[0] * cosine, 3.0 * theta[1] * x[1] * x[1]]);
+            },
+        );
+        let mean = mean.with_parameter("frequency", 1.3, Constraint::Positive).unwrap();
+        mean.with_parameter("cubic", -0.2, Constraint::Real).unwrap()
+    }
+
+    #[test]
+    fn parameters_of_sums_are_numbered_as_in_a_flat_sum() {
+        let paths = |mean: &dyn MeanExpr| mean.parameters().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
+        let expected =
+            ["sum[0].constant.value", "sum[1].linear.weights[0]", "sum[2].wave.frequency", "sum[2].wave.cubic"];
+        let (a, b, c) = (ConstantMean::new(1.0), LinearMean::new([2.0]), wave());
+        assert_eq!(paths(&(a.clone() + b.clone() + c.clone())), expected);
+        assert_eq!(paths(&(a.clone() + (b.clone() + c.clone()))), expected);
+        assert_eq!(paths(&(DynMean::new(a) + b + c)), expected);
     }
 
     #[test]

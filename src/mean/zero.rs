@@ -3,7 +3,7 @@
 use faer::{MatMut, MatRef};
 
 use super::{Mean, MeanExpr};
-use crate::{Result, Scalar, parameterized};
+use crate::{Result, Scalar, mean_ops, parameterized};
 
 /// The mean function m(x) = 0, without parameters: for standardised outputs.
 ///
@@ -21,6 +21,7 @@ use crate::{Result, Scalar, parameterized};
 pub struct Zero;
 
 parameterized!(Zero as "zero", parameters: []);
+mean_ops!([] Zero);
 
 impl MeanExpr for Zero {
     fn check_dim(&self, _: usize) -> Result<()> {

@@ -1,10 +1,132 @@
-//! The circle embedding behind the periodic kernel.
+//! The circle embedding: a warp of its own, and what is behind the periodic kernel.
 
 use faer::Mat;
 
-use crate::Scalar;
-use crate::kernel::{FeatureGradients, Points};
-use crate::params::PerDimension;
+use super::coordinate::check_dim;
+use super::{Warp, WarpExpr};
+use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
+use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::{Result, Scalar};
+
+/// Each coordinate laid on a circle: the warp behind
+/// [`circle`](crate::kernel::ops::Compose::circle). It makes any kernel periodic.
+///
+/// # Definition
+///
+/// f(x) = (cos φ₁, sin φ₁, …, cos φ_D, sin φ_D), φ_d = 2π x_d/p_d
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `period` | p | that of the inputs | positive; one, or one for each dimension |
+///
+/// # Properties
+///
+/// Twice as many dimensions as before; positive semi-definite where the kernel is in so many. Exact far
+/// from the origin: inputs are reduced by the period without rounding. The points of a dimension have
+/// the squared distance 4 sin²(π (x − y)/p), so that the squared exponential becomes the
+/// [periodic kernel](crate::kernels::Periodic). Kernels of the distance alone stay functions of
+/// x − y, others need not: the expression does not claim to be stationary.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Rbf::new(0.8).circle(3.0);
+/// let periodic = Periodic::new(0.8, 3.0);
+/// assert!((kernel.eval(&[1.0], &[1.5])? - periodic.eval(&[1.0], &[1.5])?).abs() < 1e-15);
+///
+/// // A periodic process that is less smooth.
+/// let rough = 0.5 * Matern32::new(0.8).circle(3.0);
+/// assert!((rough.eval(&[1.0], &[1.5])? - rough.eval(&[1.0], &[3e6 + 1.5])?).abs() < 1e-15);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// MacKay (1998), *Introduction to Gaussian processes*, section 5.2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CircleEmbedding {
+    period: PerDimension,
+}
+
+crate::parameterized!(CircleEmbedding as "circle", parameters: [period]);
+
+impl CircleEmbedding {
+    /// The circle with this period: one, or one for each dimension.
+    ///
+    /// # Panics
+    ///
+    /// If a period is not positive and finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(period: impl Into<OneOrEach>) -> Self {
+        crate::error::literal(Self::try_new(period))
+    }
+
+    /// The circle with this period: one, or one for each dimension.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if a period is not positive and finite.
+    pub fn try_new(period: impl Into<OneOrEach>) -> Result<Self> {
+        Ok(Self { period: PerDimension::new("period", period, Constraint::Positive)? })
+    }
+
+    /// The period: one, or one for each dimension.
+    pub fn period(&self) -> &[f64] {
+        self.period.values()
+    }
+}
+
+impl Construct for CircleEmbedding {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        Self::try_new(arguments.take::<OneOrEach>("period")?)
+    }
+}
+
+impl WarpExpr for CircleEmbedding {
+    fn output_dim(&self, dim: usize) -> Result<usize> {
+        check_dim("circle", "period", &self.period, dim).map(|()| 2 * dim)
+    }
+
+    fn psd(&self, kernel: Psd) -> Psd {
+        match (kernel, self.period.dim()) {
+            (Psd::UpTo(most), Some(dim)) if 2 * dim <= most => Psd::Always,
+            (Psd::UpTo(most), None) if most >= 2 => Psd::UpTo(most / 2),
+            (Psd::Always, _) => Psd::Always,
+            _ => Psd::Never,
+        }
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Scalar> Warp<T> for CircleEmbedding {
+    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
+        embed(points, &self.period)
+    }
+
+    fn point(&self, x: &[T], out: &mut [T]) {
+        for (dim, (out, &x)) in out.chunks_exact_mut(2).zip(x).enumerate() {
+            let (sin, cos) = num_traits::Float::sin_cos(angle(x, T::from_f64(self.period.at(dim))));
+            out.copy_from_slice(&[cos, sin]);
+        }
+    }
+
+    fn backward(
+        &self,
+        points: &Points<'_, T>,
+        made: &Points<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        embed_backward(points, made, &self.period, gradients, theta);
+    }
+}
 
 /// 2π times the part of x that the period leaves over, divided by the period. The remainder of
 /// floating-point numbers is exact, so that the angle is as good far from the origin as near it.
@@ -87,4 +209,19 @@ pub(crate) fn backward_by<T: Scalar>(
         }
     }
     in_turns * std::f64::consts::TAU
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guarantees_are_asked_for_twice_the_dimensions() {
+        let (one, each) = (CircleEmbedding::new(2.0), CircleEmbedding::new([2.0, 3.0]));
+        assert_eq!(
+            (one.psd(Psd::UpTo(3)), one.psd(Psd::UpTo(1)), one.psd(Psd::Always)),
+            (Psd::UpTo(1), Psd::Never, Psd::Always)
+        );
+        assert_eq!((each.psd(Psd::UpTo(4)), each.psd(Psd::UpTo(3))), (Psd::Always, Psd::Never));
+        assert!(each.output_dim(3).is_err());
+    }
 }

@@ -1,24 +1,43 @@
 //! Maps of the inputs: a kernel on k(f(x), f(y)).
 //!
-//! Active dimensions, one lengthscale a dimension, the circle embedding behind the periodic kernel,
-//! and maps of the user's own are the same mechanism: a [`Warp`] makes new points from points, once,
+//! Active dimensions, lengthscales, matrices, the circle embedding behind the periodic kernel, neural
+//! networks, and maps of the user's own are the same mechanism: a [`Warp`] makes new points from points, once,
 //! and its vector-Jacobian product pulls gradients back. [`Warped`] joins a warp and a kernel. A
 //! [`Function`] of one point at a time is a warp without any derivatives written by hand.
 
+mod activation;
 pub(crate) mod ard;
 pub(crate) mod circle;
+mod coordinate;
+mod dense;
 mod function;
+mod kumaraswamy;
+mod layer;
+mod linear_map;
+mod log_warp;
+mod mlp;
+mod random_features;
 mod select;
+mod stretch;
 mod warped;
 
+pub use activation::Activation;
 pub use ard::Ard;
+pub use circle::CircleEmbedding;
 pub use function::Function;
+pub use kumaraswamy::Kumaraswamy;
+pub use layer::Layer;
+pub use linear_map::LinearMap;
+pub use log_warp::LogWarp;
+pub use mlp::Mlp;
+pub use random_features::RandomFeatures;
 pub use select::Select;
+pub use stretch::Stretch;
 pub use warped::Warped;
 
 use std::fmt::{self, Debug};
 
-use crate::kernel::{FeatureGradients, Points, Psd};
+use crate::kernel::{FeatureGradients, Points, Psd, write_warped};
 use crate::params::Parameterized;
 use crate::{Result, Scalar};
 
@@ -61,12 +80,20 @@ pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
         false
     }
 
-    /// Writes the warped kernel as text, given the kernel's own text.
+    /// What the warp needs beside its parameters to be built again, as names and texts.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Writes the warped kernel as text, given the kernel's own text. The default writes
+    /// `name(kernel, setting=…, parameter=value, …)`.
     ///
     /// # Errors
     ///
     /// Those of the formatter.
-    fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+    fn write_text(&self, kernel: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_warped(self, kernel, f)
+    }
 }
 
 /// A map of points to points, at precision `T`.

@@ -22,6 +22,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// let kernel = Linear::new(1.0).on([2, 0]);
 /// assert_eq!(kernel.eval(&[1.0, f64::NAN, 3.0], &[5.0, 0.0, 7.0])?, 26.0);
+/// assert_eq!(Linear::new(1.0).on(1..3).to_string(), "on(linear(variance=1), [1, 2])");
 ///
 /// let error = kernel.eval(&[1.0], &[2.0]).unwrap_err();
 /// assert_eq!(
@@ -44,7 +45,7 @@ impl Select {
     ///
     /// If there are none; the checked form is [`try_new`](Self::try_new).
     #[track_caller]
-    pub fn new(dims: impl Into<Vec<usize>>) -> Self {
+    pub fn new(dims: impl IntoIterator<Item = usize>) -> Self {
         crate::error::literal(Self::try_new(dims))
     }
 
@@ -53,8 +54,8 @@ impl Select {
     /// # Errors
     ///
     /// [`Error::Empty`] if there are none.
-    pub fn try_new(dims: impl Into<Vec<usize>>) -> Result<Self> {
-        let dims: Vec<usize> = dims.into();
+    pub fn try_new(dims: impl IntoIterator<Item = usize>) -> Result<Self> {
+        let dims: Vec<usize> = dims.into_iter().collect();
         if dims.is_empty() {
             return Err(Error::Empty { what: "the list of dimensions".to_owned() });
         }
@@ -166,5 +167,7 @@ mod tests {
         let (x, y) = (mat![[2.0, 3.0]], mat![[5.0, 7.0]]);
         let gradients = kernel.cross_vjp(x.as_ref(), y.as_ref(), w.as_ref(), Wanted::ALL).unwrap();
         assert_eq!(gradients.x.unwrap(), mat![[2.5, 7.0]]);
+        assert!(Select::try_new(3..3).is_err());
+        assert_eq!(Select::new(0..3), Select::new(vec![0, 1, 2]));
     }
 }

@@ -15,6 +15,7 @@ use std::fmt::{self, Write};
 
 use super::Expr;
 use crate::params::{Label, ParameterRef, Parameterized, Shape, Visitor};
+use crate::warp::WarpExpr;
 
 /// How tightly the text of an expression binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,9 +130,9 @@ impl fmt::Display for List<'_> {
 }
 
 /// The rows of a matrix that is stored by columns.
-struct Rows<'a> {
-    values: &'a [f64],
-    rows: usize,
+pub(crate) struct Rows<'a> {
+    pub(crate) values: &'a [f64],
+    pub(crate) rows: usize,
 }
 
 impl fmt::Display for Rows<'_> {
@@ -172,6 +173,20 @@ pub(crate) fn write_arguments<P: Parameterized + ?Sized>(
     let mut items = Items { f, first, result: Ok(()) };
     of.visit(&mut items);
     items.result
+}
+
+/// Writes `name(kernel, setting=…, parameter=value, …)`, for a warp and the text of the kernel behind it.
+pub(crate) fn write_warped<W: WarpExpr + ?Sized>(
+    warp: &W,
+    kernel: &dyn fmt::Display,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    write!(f, "{}({kernel}", warp.name())?;
+    let mut items = Items { f, first: false, result: Ok(()) };
+    warp.settings().iter().for_each(|(name, value)| items.write(format_args!("{name}={value}")));
+    warp.visit(&mut items);
+    items.result?;
+    f.write_char(')')
 }
 
 #[cfg(test)]

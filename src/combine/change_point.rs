@@ -1,0 +1,179 @@
+//! A change from one kernel to another.
+
+use super::gated::{Gate, Gated, Sigmoid};
+use crate::kernel::{Arguments, Construct};
+use crate::params::{Constraint, Parameter};
+use crate::{DynKernel, Result};
+
+/// A change from one kernel to another, over some width around a location: what
+/// [`change_point`](crate::kernel::ops::Compose::change_point) makes.
+///
+/// # Definition
+///
+/// k(x, y) = (1 − s(x)) a(x, y) (1 − s(y)) + s(x) b(x, y) s(y), s(x) = 1/(1 + exp(−(x_d − c)/w))
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `location` | c | that of input dimension d | any finite number |
+/// | `width` | w | that of input dimension d | positive |
+///
+/// Then those of a and of b. The dimension d is part of the expression: the first, unless
+/// [`in_dimension`](Self::in_dimension) says another.
+///
+/// # Properties
+///
+/// Positive semi-definite where a and b are, as the covariance of (1 − s) f_a + s f_b; not stationary.
+/// The sigmoid is evaluated once for each point. It goes from 0.12 to 0.88 between c − 2 w and c + 2 w.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// // Smooth before 3, rough after.
+/// let kernel = Rbf::new(1.0).change_point(0.5 * Matern12::new(0.2), 3.0, 0.1);
+/// assert!((kernel.eval(&[0.0], &[1.0])? - (-0.5f64).exp()).abs() < 1e-8);
+/// assert!((kernel.eval(&[5.0], &[5.2])? - 0.5 * (-1.0f64).exp()).abs() < 1e-8);
+/// assert!(kernel.eval(&[0.0], &[6.0])?.abs() < 1e-8);
+/// assert_eq!(
+///     (kernel + 0.1).to_string(),
+///     "change_point(rbf(lengthscale=1), 0.5 * matern12(lengthscale=0.2), location=3, width=0.1) + constant(value=0.1)",
+/// );
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Lloyd, Duvenaud, Grosse, Tenenbaum & Ghahramani (2014), "Automatic construction and
+/// natural-language description of nonparametric regression models", AAAI, appendix A.
+pub type ChangePoint<A, B> = Gated<Step, A, B>;
+
+/// g(x) = 1/(1 + exp(−(x_d − c)/w))
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    location: Parameter,
+    width: Parameter,
+    dim: usize,
+}
+
+crate::parameterized!(Step as "change_point", parameters: [location, width]);
+
+impl Step {
+    /// Where s is ½.
+    pub fn location(&self) -> f64 {
+        self.location.value()
+    }
+
+    /// The width of the change.
+    pub fn width(&self) -> f64 {
+        self.width.value()
+    }
+
+    fn sigmoid(&self, x: f64) -> Sigmoid {
+        Sigmoid::at(x, self.location(), self.width())
+    }
+}
+
+impl Gate for Step {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn weights(&self, x: f64) -> [f64; 2] {
+        let sigmoid = self.sigmoid(x);
+        [sigmoid.complement(), sigmoid.value()]
+    }
+
+    fn slope(&self, x: f64, cotangent: f64, theta: &mut [f64]) -> f64 {
+        let sigmoid = self.sigmoid(x);
+        theta[0] -= cotangent * sigmoid.slope();
+        theta[1] += cotangent * sigmoid.in_width();
+        sigmoid.slope()
+    }
+}
+
+impl<A, B> ChangePoint<A, B> {
+    /// The change from `before` to `after`.
+    ///
+    /// # Panics
+    ///
+    /// If the location is not finite, or the width not positive and finite; the checked form is
+    /// [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(before: A, after: B, location: f64, width: f64) -> Self {
+        crate::error::literal(Self::try_new(before, after, location, width))
+    }
+
+    /// The change from `before` to `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if the location is not finite, or the width not
+    /// positive and finite.
+    pub fn try_new(before: A, after: B, location: f64, width: f64) -> Result<Self> {
+        let location = Parameter::new("location", location, Constraint::Real)?;
+        let width = Parameter::new("width", width, Constraint::Positive)?;
+        Ok(Self::of(Step { location, width, dim: 0 }, before, after))
+    }
+
+    /// The same change, along another dimension of the points than the first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Constant::new(1.0).change_point(Constant::new(9.0), 0.0, 0.1).in_dimension(1);
+    /// assert_eq!(kernel.eval(&[100.0, -100.0], &[100.0, -100.0])?, 1.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    #[must_use]
+    pub fn in_dimension(mut self, dim: usize) -> Self {
+        self.gate_mut().dim = dim;
+        self
+    }
+}
+
+impl Construct for ChangePoint<DynKernel, DynKernel> {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        let (before, after): (DynKernel, DynKernel) = (arguments.take("before")?, arguments.take("after")?);
+        let (location, width) = (arguments.take("location")?, arguments.take("width")?);
+        let dim = arguments.take_optional("dim")?.unwrap_or(0);
+        Ok(Self::try_new(before, after, location, width)?.in_dimension(dim))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn closed_form() {
+        let (a, b) = (Rbf::new(0.7), Linear::new(0.4));
+        let kernel = a.clone().change_point(b.clone(), 0.3, 0.5).in_dimension(1);
+        let (x, y) = ([0.2, -0.6], [1.1, 0.9]);
+        let s = |x: f64| 1.0 / (1.0 + (-(x - 0.3) / 0.5).exp());
+        let (sx, sy) = (s(x[1]), s(y[1]));
+        let [a, b]: [f64; 2] = [a.eval(&x, &y).unwrap(), b.eval(&x, &y).unwrap()];
+        let expected = (1.0 - sx) * a * (1.0 - sy) + sx * b * sy;
+        let value: f64 = kernel.eval(&x, &y).unwrap();
+        assert!((value - expected).abs() < 4e-16);
+    }
+
+    #[test]
+    fn both_tails_keep_their_digits() {
+        let kernel = Constant::new(1.0).change_point(Constant::new(1.0), 0.0, 1.0);
+        // At −40 the second weight is e⁻⁴⁰, and at +40 the first.
+        let across: f64 = kernel.eval(&[-40.0], &[40.0]).unwrap();
+        assert!((across / (2.0 * (-40.0f64).exp()) - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_dimension_that_is_not_there_is_named() {
+        let kernel = Rbf::new(1.0).change_point(Rbf::new(2.0), 0.0, 1.0).in_dimension(2);
+        let error = kernel.eval(&[1.0, 2.0], &[1.0, 2.0]).unwrap_err().to_string();
+        assert!(error.contains("dim=2") && error.contains("reads dimension 2"), "{error}");
+    }
+}

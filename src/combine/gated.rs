@@ -1,0 +1,265 @@
+//! Two kernels, each where a function of the points lets it through.
+
+use std::fmt::Debug;
+
+use faer::Mat;
+
+use super::outer::{outer_tile, outer_vjp};
+use super::parts::{KernelParts, Parts, each_with_theta};
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, split_theta, text};
+use crate::params::{Parameterized, Visitor, VisitorMut};
+use crate::simd::elementwise::add;
+use crate::{Error, Result, Scalar, kernel_ops};
+
+/// A function g of one coordinate with values between 0 and 1, which lets one kernel through where it
+/// is 1 and another where it is 0: a sigmoid, a window.
+///
+/// It is called once for each point, in `f64` at either precision of the data. Its parameters belong
+/// to the node that it makes, [`Gated`], under the name that it gives.
+pub trait Gate: Parameterized + Clone + Debug + Send + Sync {
+    /// The dimension of the points that it reads.
+    fn dim(&self) -> usize;
+
+    /// 1 − g(x) and g(x), each without cancellation.
+    fn weights(&self, x: f64) -> [f64; 2];
+
+    /// dg/dx; adds the cotangent times dg/dθ to `theta`.
+    fn slope(&self, x: f64, cotangent: f64, theta: &mut [f64]) -> f64;
+}
+
+/// The kernel (1 − g(x)) a(x, y) (1 − g(y)) + g(x) b(x, y) g(y), for a [`Gate`] g: a
+/// [`ChangePoint`](super::ChangePoint) or a [`ChangeWindow`](super::ChangeWindow).
+///
+/// For independent processes with the kernels a and b, it is the covariance of
+/// (1 − g(x)) f_a(x) + g(x) f_b(x): positive semi-definite where both are, and not stationary.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Constant::new(1.0).change_point(Constant::new(4.0), 0.0, 0.5);
+/// assert_eq!(kernel.eval(&[0.0], &[0.0])?, 0.25 * 1.0 + 0.25 * 4.0);
+/// assert_eq!(kernel.first().eval(&[0.0], &[0.0])?, 1.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Gated<G, A, B> {
+    gate: G,
+    parts: (A, B),
+}
+
+kernel_ops!([G, A, B] Gated<G, A, B>);
+
+impl<G, A, B> Gated<G, A, B> {
+    pub(super) fn of(gate: G, first: A, second: B) -> Self {
+        Self { gate, parts: (first, second) }
+    }
+
+    /// The function g.
+    pub fn gate(&self) -> &G {
+        &self.gate
+    }
+
+    pub(super) fn gate_mut(&mut self) -> &mut G {
+        &mut self.gate
+    }
+
+    /// The kernel where g is 0.
+    pub fn first(&self) -> &A {
+        &self.parts.0
+    }
+
+    /// The kernel where g is 1.
+    pub fn second(&self) -> &B {
+        &self.parts.1
+    }
+}
+
+impl<G: Gate, A: Expr + Clone, B: Expr + Clone> Parameterized for Gated<G, A, B> {
+    fn name(&self) -> &str {
+        self.gate.name()
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        self.gate.visit(visitor);
+        self.parts.visit(visitor);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        self.gate.visit_mut(visitor);
+        self.parts.visit_mut(visitor);
+    }
+}
+
+impl<G: Gate, A: Expr + Clone, B: Expr + Clone> Expr for Gated<G, A, B> {
+    fn children(&self) -> Vec<&dyn Expr> {
+        self.parts.exprs()
+    }
+
+    fn psd(&self) -> Psd {
+        self.first().psd().min(self.second().psd())
+    }
+
+    fn differentiable(&self) -> bool {
+        self.first().differentiable() && self.second().differentiable()
+    }
+
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        let read = self.gate.dim();
+        if read >= dim {
+            let needs = format!("reads dimension {read}");
+            return Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim });
+        }
+        self.first().check_dim(dim)?;
+        self.second().check_dim(dim)
+    }
+
+    // The first dimension is what is meant where none is named.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        match self.gate.dim() {
+            0 => Vec::new(),
+            dim => vec![("dim", dim.to_string())],
+        }
+    }
+}
+
+impl<T: Scalar, G: Gate, A: Kernel<T> + Clone, B: Kernel<T> + Clone> Kernel<T> for Gated<G, A, B> {
+    #[inline]
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        let dim = self.gate.dim();
+        let [first_x, second_x] = self.gate.weights(x[dim].as_f64()).map(T::from_f64);
+        let [first_y, second_y] = self.gate.weights(y[dim].as_f64()).map(T::from_f64);
+        let first = self.first().pairwise(x, y) * (first_x * first_y);
+        first + self.second().pairwise(x, y) * (second_x * second_y)
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        let mut weights = [Mat::zeros(points.len(), 1), Mat::zeros(points.len(), 1)];
+        for (row, &x) in points.column(self.gate.dim()).iter().enumerate() {
+            let of = self.gate.weights(x.as_f64());
+            weights.iter_mut().zip(of).for_each(|(weights, weight)| weights[(row, 0)] = T::from_f64(weight));
+        }
+        let weighted = |(weights, part): (Mat<T>, &dyn Kernel<T>)| {
+            Features::mapped(Points::made(weights).with_gradient(true), part.embed(points))
+        };
+        Features::branch(weights.into_iter().zip(self.parts.kernels()).map(weighted).collect())
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        let mut second = scratch.take(pairs.len());
+        outer_tile(self.first(), &pairs.child(0), out, scratch);
+        outer_tile(self.second(), &pairs.child(1), &mut second, scratch);
+        add(out, &second);
+        scratch.give(second);
+    }
+
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        let mut second = vec![T::from_f64(0.0); out.len()];
+        self.first().tile_diag(features.child(0).child(0), out);
+        self.second().tile_diag(features.child(1).child(0), &mut second);
+        multiply_squares(out, features.child(0).points());
+        multiply_squares(&mut second, features.child(1).points());
+        add(out, &second);
+    }
+
+    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+        let (_, in_parts) = split_theta(&self.gate, theta);
+        each_with_theta(&self.parts, in_parts, |index, part, theta| {
+            outer_vjp(part, &pairs.child(index), cotangent, theta, scratch);
+        });
+    }
+
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        let (_, in_parts) = split_theta(&self.gate, theta);
+        let mut value = vec![T::from_f64(0.0); cotangent.len()];
+        each_with_theta(&self.parts, in_parts, |index, part, theta| {
+            let (weights, child) = (features.child(index).points(), features.child(index).child(0));
+            if let Some(in_weights) = gradients.at_mut(weights) {
+                part.tile_diag(child, &mut value);
+                let terms = value.iter().zip(cotangent).zip(weights.column(0));
+                for (out, ((&value, &c), &weight)) in in_weights.col_as_slice_mut(0).iter_mut().zip(terms) {
+                    *out += T::from_f64(2.0) * c * value * weight;
+                }
+            }
+            value.copy_from_slice(cotangent);
+            multiply_squares(&mut value, weights);
+            part.tile_diag_vjp(child, &value, theta, gradients);
+        });
+    }
+
+    fn embed_vjp(
+        &self,
+        points: &Points<'_, T>,
+        features: &Features<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let (in_gate, in_parts) = split_theta(&self.gate, theta);
+        each_with_theta(&self.parts, in_parts, |index, part, theta| {
+            part.embed_vjp(points, features.child(index).child(0), gradients, theta);
+        });
+        let [first, second] = [0, 1].map(|index| gradients.take(features.child(index).points()));
+        let (Some(in_first), Some(in_second)) = (first, second) else { return };
+        let mut in_points = gradients.at_mut(points);
+        for (row, &x) in points.column(self.gate.dim()).iter().enumerate() {
+            let cotangent = in_second[(row, 0)].as_f64() - in_first[(row, 0)].as_f64();
+            let slope = self.gate.slope(x.as_f64(), cotangent, in_gate);
+            if let Some(in_points) = &mut in_points {
+                in_points[(row, self.gate.dim())] += T::from_f64(cotangent * slope);
+            }
+        }
+    }
+}
+
+/// out ∘= weight²
+fn multiply_squares<T: Scalar>(out: &mut [T], weights: &Points<'_, T>) {
+    for (out, &weight) in out.iter_mut().zip(weights.column(0)) {
+        *out *= weight * weight;
+    }
+}
+
+/// A logistic sigmoid, s(x) = 1/(1 + exp(−(x − location)/width)), at one point.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sigmoid {
+    /// (x − location)/width
+    argument: f64,
+    width: f64,
+}
+
+impl Sigmoid {
+    pub(super) fn at(x: f64, location: f64, width: f64) -> Self {
+        // Beyond ±1000, s and its derivatives have long come to 0 or 1; NaN stays.
+        Self { argument: ((x - location) / width).clamp(-1e3, 1e3), width }
+    }
+
+    /// s(x)
+    pub(super) fn value(self) -> f64 {
+        1.0 / (1.0 + (-self.argument).exp())
+    }
+
+    /// 1 − s(x), without cancellation.
+    pub(super) fn complement(self) -> f64 {
+        1.0 / (1.0 + self.argument.exp())
+    }
+
+    /// ds/dx, which is −ds/dlocation.
+    pub(super) fn slope(self) -> f64 {
+        self.value() * self.complement() / self.width
+    }
+
+    /// ds/dwidth
+    pub(super) fn in_width(self) -> f64 {
+        -self.argument * self.slope()
+    }
+}

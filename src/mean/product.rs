@@ -1,0 +1,104 @@
+//! The product of two mean functions.
+
+use faer::{MatMut, MatRef};
+
+use super::{Mean, MeanExpr};
+use crate::kernel::split_theta;
+use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::simd::elementwise::multiply;
+use crate::{Result, Scalar};
+
+/// The mean function m(x) = a(x) b(x): what `a * b` makes.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::mean::{LinearMean, Mean};
+/// use mercer::prelude::*;
+///
+/// let mean = LinearMean::new([0.5]) * (LinearMean::new([1.0]) + 1.0);
+/// let mut out = [0.0; 2];
+/// mean.mean_into(mat![[2.0], [4.0]].as_ref(), &mut out);
+/// assert_eq!(out, [3.0, 10.0]);
+/// assert_eq!(mean.get("product[0].linear.weights[0]")?, 0.5);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProductMean<A, B> {
+    left: A,
+    right: B,
+}
+
+crate::mean_ops!([A, B] ProductMean<A, B>);
+
+impl<A, B> ProductMean<A, B> {
+    /// The product of two functions.
+    pub fn new(left: A, right: B) -> Self {
+        Self { left, right }
+    }
+
+    /// The two functions.
+    pub fn parts(&self) -> (&A, &B) {
+        (&self.left, &self.right)
+    }
+
+    /// The cotangents of the two factors: that of the product times the other factor.
+    fn cotangents<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: &[T]) -> (Vec<T>, Vec<T>)
+    where
+        A: Mean<T>,
+        B: Mean<T>,
+    {
+        let zeros = || vec![T::from_f64(0.0); cotangent.len()];
+        let (mut of_left, mut of_right) = (zeros(), zeros());
+        self.right.mean_into(x, &mut of_left);
+        self.left.mean_into(x, &mut of_right);
+        multiply(&mut of_left, cotangent);
+        multiply(&mut of_right, cotangent);
+        (of_left, of_right)
+    }
+}
+
+impl<A: Parameterized, B: Parameterized> Parameterized for ProductMean<A, B> {
+    fn name(&self) -> &str {
+        "product"
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        visitor.child(Label::Index(0), &self.left);
+        visitor.child(Label::Index(1), &self.right);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        visitor.child(Label::Index(0), &mut self.left);
+        visitor.child(Label::Index(1), &mut self.right);
+    }
+}
+
+impl<A: MeanExpr + Clone, B: MeanExpr + Clone> MeanExpr for ProductMean<A, B> {
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        self.left.check_dim(dim)?;
+        self.right.check_dim(dim)
+    }
+}
+
+impl<T: Scalar, A: Mean<T> + Clone, B: Mean<T> + Clone> Mean<T> for ProductMean<A, B> {
+    fn mean_into(&self, x: MatRef<'_, T>, out: &mut [T]) {
+        let mut right = vec![T::from_f64(0.0); out.len()];
+        self.left.mean_into(x, out);
+        self.right.mean_into(x, &mut right);
+        multiply(out, &right);
+    }
+
+    fn vjp(&self, x: MatRef<'_, T>, cotangent: &[T], theta: &mut [f64]) {
+        let (of_left, of_right) = self.cotangents(x, cotangent);
+        let (in_left, in_right) = split_theta(&self.left, theta);
+        self.left.vjp(x, &of_left, in_left);
+        self.right.vjp(x, &of_right, in_right);
+    }
+
+    fn points_vjp(&self, x: MatRef<'_, T>, cotangent: &[T], mut gradient: MatMut<'_, T>) {
+        let (of_left, of_right) = self.cotangents(x, cotangent);
+        self.left.points_vjp(x, &of_left, gradient.as_mut());
+        self.right.points_vjp(x, &of_right, gradient);
+    }
+}

@@ -1,0 +1,88 @@
+//! The sum of two mean functions.
+
+use faer::{MatMut, MatRef};
+
+use super::{Mean, MeanExpr};
+use crate::kernel::split_theta;
+use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::simd::elementwise::add;
+use crate::{Result, Scalar};
+
+/// The mean function m(x) = a(x) + b(x): what `a + b` makes. The number in `a + 2.0` is a
+/// [`ConstantMean`](super::ConstantMean).
+///
+/// # Examples
+///
+/// ```
+/// use mercer::mean::{LinearMean, Mean};
+/// use mercer::prelude::*;
+///
+/// let mean = LinearMean::new([0.5]) + 10.0;
+/// let mut out = [0.0; 2];
+/// mean.mean_into(mat![[2.0], [4.0]].as_ref(), &mut out);
+/// assert_eq!(out, [11.0, 12.0]);
+/// assert_eq!(mean.get("sum[1].constant.value")?, 10.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct SumMean<A, B> {
+    left: A,
+    right: B,
+}
+
+crate::mean_ops!([A, B] SumMean<A, B>);
+
+impl<A, B> SumMean<A, B> {
+    /// The sum of two functions.
+    pub fn new(left: A, right: B) -> Self {
+        Self { left, right }
+    }
+
+    /// The two functions.
+    pub fn parts(&self) -> (&A, &B) {
+        (&self.left, &self.right)
+    }
+}
+
+impl<A: Parameterized, B: Parameterized> Parameterized for SumMean<A, B> {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        visitor.child(Label::Index(0), &self.left);
+        visitor.child(Label::Index(1), &self.right);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        visitor.child(Label::Index(0), &mut self.left);
+        visitor.child(Label::Index(1), &mut self.right);
+    }
+}
+
+impl<A: MeanExpr + Clone, B: MeanExpr + Clone> MeanExpr for SumMean<A, B> {
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        self.left.check_dim(dim)?;
+        self.right.check_dim(dim)
+    }
+}
+
+impl<T: Scalar, A: Mean<T> + Clone, B: Mean<T> + Clone> Mean<T> for SumMean<A, B> {
+    fn mean_into(&self, x: MatRef<'_, T>, out: &mut [T]) {
+        let mut right = vec![T::from_f64(0.0); out.len()];
+        self.left.mean_into(x, out);
+        self.right.mean_into(x, &mut right);
+        add(out, &right);
+    }
+
+    fn vjp(&self, x: MatRef<'_, T>, cotangent: &[T], theta: &mut [f64]) {
+        let (in_left, in_right) = split_theta(&self.left, theta);
+        self.left.vjp(x, cotangent, in_left);
+        self.right.vjp(x, cotangent, in_right);
+    }
+
+    fn points_vjp(&self, x: MatRef<'_, T>, cotangent: &[T], mut gradient: MatMut<'_, T>) {
+        self.left.points_vjp(x, cotangent, gradient.as_mut());
+        self.right.points_vjp(x, cotangent, gradient);
+    }
+}

@@ -1,0 +1,202 @@
+//! The distribution function of Kumaraswamy, as a map of the unit interval to itself.
+
+use super::coordinate::{check_dim, map, map_backward, map_point};
+use super::{Warp, WarpExpr};
+use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
+use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::{Result, Scalar};
+
+/// The unit interval mapped to itself, stretched in some places and pressed in others: the warp behind
+/// [`kumaraswamy`](crate::kernel::ops::Compose::kumaraswamy). For inputs that were scaled to [0, 1],
+/// when it is not known whether they count in logarithms, in powers, or as they are.
+///
+/// # Definition
+///
+/// f(x)_d = 1 − (1 − x_d^a)^b
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `a` | a | none | positive; one, or one for each dimension |
+/// | `b` | b | none | positive; one, or one for each dimension |
+///
+/// # Properties
+///
+/// The identity for a = b = 1, monotonous always; close to the distribution function of the beta
+/// distribution, without its special functions. Not stationary; positive semi-definite where the
+/// kernel is. Coordinates below 0 count as 0 and above 1 as 1, with the derivative 0. At the ends
+/// themselves, where df/dx may be infinite, it is taken 10⁻⁹ inside.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Linear::new(1.0).kumaraswamy(2.0, 1.0);
+/// assert!((kernel.eval(&[0.5], &[0.8])? - 0.25 * 0.64).abs() < 1e-15);
+/// assert_eq!(kernel.eval(&[1.0], &[7.0])?, 1.0);
+/// assert_eq!((kernel * 3.0).to_string(), "3 * kumaraswamy(linear(variance=1), a=2, b=1)");
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Kumaraswamy (1980), "A generalized probability density function for double-bounded random
+/// processes", Journal of Hydrology 46, 79–88,
+/// [doi:10.1016/0022-1694(80)90036-0](https://doi.org/10.1016/0022-1694(80)90036-0); Snoek, Swersky,
+/// Zemel & Adams (2014), "Input warping for Bayesian optimization of non-stationary functions", ICML,
+/// section 3, with the beta distribution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kumaraswamy {
+    a: PerDimension,
+    b: PerDimension,
+}
+
+crate::parameterized!(Kumaraswamy as "kumaraswamy", parameters: [a, b]);
+
+/// How far inside the interval the slope at an end is taken.
+const INSIDE: f64 = 1e-9;
+
+impl Kumaraswamy {
+    /// The map with these exponents, each one for all dimensions or one for each.
+    ///
+    /// # Panics
+    ///
+    /// If an exponent is not positive and finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(a: impl Into<OneOrEach>, b: impl Into<OneOrEach>) -> Self {
+        crate::error::literal(Self::try_new(a, b))
+    }
+
+    /// The map with these exponents, each one for all dimensions or one for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if an exponent is not positive and finite.
+    pub fn try_new(a: impl Into<OneOrEach>, b: impl Into<OneOrEach>) -> Result<Self> {
+        Ok(Self {
+            a: PerDimension::new("a", a, Constraint::Positive)?,
+            b: PerDimension::new("b", b, Constraint::Positive)?,
+        })
+    }
+
+    /// The inner exponent: one, or one for each dimension.
+    pub fn a(&self) -> &[f64] {
+        self.a.values()
+    }
+
+    /// The outer exponent: one, or one for each dimension.
+    pub fn b(&self) -> &[f64] {
+        self.b.values()
+    }
+
+    fn value(&self, dim: usize, x: f64) -> f64 {
+        let (_, log_rest) = logarithms(x.clamp(0.0, 1.0), self.a.at(dim));
+        -(self.b.at(dim) * log_rest).exp_m1()
+    }
+
+    /// df/dx, and df/da, df/db.
+    fn slopes(&self, dim: usize, x: f64) -> (f64, [f64; 2]) {
+        if x < 0.0 || x > 1.0 {
+            return (0.0, [0.0, 0.0]);
+        }
+        let (a, b) = (self.a.at(dim), self.b.at(dim));
+        let x = x.clamp(INSIDE, 1.0 - INSIDE);
+        let (log_power, log_rest) = logarithms(x, a);
+        // d(x^a)/da = x^a log x and d(x^a)/dx = a x^a/x, times df/d(x^a) = b (1 − x^a)^(b−1).
+        let outer = b * (log_power + (b - 1.0) * log_rest).exp();
+        (a * outer / x, [outer * x.ln(), -(b * log_rest).exp() * log_rest])
+    }
+}
+
+/// log x^a and log(1 − x^a), neither by cancellation.
+fn logarithms(x: f64, a: f64) -> (f64, f64) {
+    let log_power = a * x.ln();
+    // log(1 − e^u): by expm1 where e^u is near 1, by log1p where it is small.
+    let half = -std::f64::consts::LN_2;
+    let log_rest = if log_power > half { (-log_power.exp_m1()).ln() } else { (-log_power.exp()).ln_1p() };
+    (log_power, log_rest)
+}
+
+impl Construct for Kumaraswamy {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        let (a, b): (OneOrEach, OneOrEach) = (arguments.take("a")?, arguments.take("b")?);
+        Self::try_new(a, b)
+    }
+}
+
+impl WarpExpr for Kumaraswamy {
+    fn output_dim(&self, dim: usize) -> Result<usize> {
+        check_dim("kumaraswamy", "a", &self.a, dim)?;
+        check_dim("kumaraswamy", "b", &self.b, dim).map(|()| dim)
+    }
+
+    fn psd(&self, kernel: Psd) -> Psd {
+        kernel
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Scalar> Warp<T> for Kumaraswamy {
+    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
+        map(points, |dim, x| self.value(dim, x))
+    }
+
+    fn point(&self, x: &[T], out: &mut [T]) {
+        map_point(x, out, |dim, x| self.value(dim, x));
+    }
+
+    fn backward(
+        &self,
+        points: &Points<'_, T>,
+        made: &Points<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        map_backward(points, made, [&self.a, &self.b], gradients, theta, |dim, x| self.slopes(dim, x));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kumaraswamy;
+
+    #[test]
+    fn closed_form_and_slopes_inside() {
+        for (a, b) in [(1.0, 1.0), (0.4, 2.0), (3.0, 0.5), (0.7, 0.6)] {
+            let warp = Kumaraswamy::new(a, b);
+            for x in [1e-4, 0.2, 0.5, 0.9, 0.9999] {
+                let power = f64::powf(x, a);
+                assert!((warp.value(0, x) - (1.0 - (1.0 - power).powf(b))).abs() < 4e-15, "{a} {b} {x}");
+                let (in_x, [in_a, in_b]) = warp.slopes(0, x);
+                let rest = 1.0 - power;
+                let expected = [
+                    a * b * power / x * rest.powf(b - 1.0),
+                    b * rest.powf(b - 1.0) * power * x.ln(),
+                    -rest.powf(b) * rest.ln(),
+                ];
+                for (found, expected) in [in_x, in_a, in_b].into_iter().zip(expected) {
+                    assert!((found - expected).abs() < 1e-10 * (1.0 + expected.abs()), "{a} {b} {x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn finite_at_and_beyond_the_ends() {
+        for (a, b) in [(0.01, 0.01), (0.4, 2.0), (100.0, 100.0)] {
+            let warp = Kumaraswamy::new(a, b);
+            assert_eq!([-3.0, 0.0, 1.0, 1e300].map(|x| warp.value(0, x)), [0.0, 0.0, 1.0, 1.0]);
+            for x in [-3.0, 0.0, 1e-300, 1.0, f64::INFINITY] {
+                let (in_x, in_exponents) = warp.slopes(0, x);
+                assert!(in_x.is_finite() && in_exponents.iter().all(|slope| slope.is_finite()), "{a} {b} {x}");
+            }
+        }
+        assert!(Kumaraswamy::new(2.0, 3.0).value(0, f64::NAN).is_nan());
+        assert!(Kumaraswamy::new(2.0, 3.0).slopes(0, f64::NAN).0.is_nan());
+    }
+}

@@ -1,0 +1,165 @@
+//! A matrix applied to the points.
+
+use faer::Mat;
+
+use super::dense::Weights;
+use super::{Warp, WarpExpr};
+use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
+use crate::params::{Constraint, ParameterArray, Shape};
+use crate::{Error, Result, Scalar};
+
+/// A matrix applied to the points: the warp behind
+/// [`linear_map`](crate::kernel::ops::Compose::linear_map). A metric that is not along the axes, or a
+/// projection to fewer dimensions.
+///
+/// # Definition
+///
+/// f(x) = A x
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `matrix[q, d]` | A_qd | one over that of input dimension d | any finite number |
+///
+/// # Properties
+///
+/// Keeps stationarity; positive semi-definite where the kernel is in as many dimensions as A has rows.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = Rbf::new(1.0).linear_map(mat![[0.6, 0.8]]);
+/// assert!((kernel.eval(&[0.0, 0.0], &[3.0, 4.0])? - (-0.5 * 25.0f64).exp()).abs() < 1e-15);
+/// assert_eq!(kernel.eval(&[0.0, 0.0], &[-4.0, 3.0])?, 1.0);
+/// assert_eq!((2.0 * kernel).to_string(), "2 * linear_map(rbf(lengthscale=1), matrix=[[0.6, 0.8]])");
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 5.1: the factor
+/// analysis distance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearMap {
+    matrix: ParameterArray,
+    rows: usize,
+}
+
+crate::parameterized!(LinearMap as "linear_map", parameters: [matrix]);
+
+impl LinearMap {
+    /// The map by a matrix with a row for each dimension that it makes, and a column for each that it
+    /// reads.
+    ///
+    /// # Panics
+    ///
+    /// If the matrix is empty, or an entry not finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(matrix: Mat<f64>) -> Self {
+        crate::error::literal(Self::try_new(matrix))
+    }
+
+    /// The map by a matrix with a row for each dimension that it makes, and a column for each that it
+    /// reads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] if the matrix is empty; [`Error::Parameter`] if an entry is not finite.
+    pub fn try_new(matrix: Mat<f64>) -> Result<Self> {
+        Ok(Self { rows: matrix.nrows(), matrix: matrix_parameter("matrix", &matrix)? })
+    }
+
+    /// The entry in a row and a column.
+    pub fn entry(&self, row: usize, col: usize) -> f64 {
+        self.matrix.values()[row + col * self.rows]
+    }
+
+    fn weights(&self) -> Weights<'_> {
+        Weights { values: self.matrix.values(), rows: self.rows }
+    }
+}
+
+/// The entries of a matrix as free parameters.
+pub(super) fn matrix_parameter(name: &str, matrix: &Mat<f64>) -> Result<ParameterArray> {
+    let (rows, cols) = (matrix.nrows(), matrix.ncols());
+    if rows == 0 || cols == 0 {
+        return Err(Error::Empty { what: format!("the matrix `{name}`") });
+    }
+    let values = matrix.col_iter().flat_map(|col| col.iter().copied()).collect();
+    ParameterArray::new(name, values, Shape::Matrix(rows, cols), Constraint::Real)
+}
+
+impl Construct for LinearMap {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        Self::try_new(arguments.take("matrix")?)
+    }
+}
+
+impl WarpExpr for LinearMap {
+    fn output_dim(&self, dim: usize) -> Result<usize> {
+        self.weights().output_dim(dim, "linear_map(…)")
+    }
+
+    fn psd(&self, kernel: Psd) -> Psd {
+        if kernel.holds_in(self.rows) { Psd::Always } else { Psd::Never }
+    }
+
+    fn is_linear(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Scalar> Warp<T> for LinearMap {
+    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
+        Points::made(self.weights().apply(points.matrix())).with_gradient(true)
+    }
+
+    #[inline]
+    fn point(&self, x: &[T], out: &mut [T]) {
+        self.weights().apply_point(x, out);
+    }
+
+    fn backward(
+        &self,
+        points: &Points<'_, T>,
+        made: &Points<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let Some(in_made) = gradients.take(made) else { return };
+        self.weights().gradient(points.matrix(), in_made.as_ref(), theta);
+        if let Some(in_points) = gradients.at_mut(points) {
+            *in_points += self.weights().apply_transposed(in_made.as_ref());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[test]
+    fn a_diagonal_matrix_is_ard() {
+        let (x, y) = ([0.3, -1.2], [1.1, 0.4]);
+        let mapped: f64 = Matern32::new(1.0).linear_map(mat![[2.0, 0.0], [0.0, 0.5]]).eval(&x, &y).unwrap();
+        let expected: f64 = Matern32::new(1.0).ard([0.5, 2.0]).eval(&x, &y).unwrap();
+        assert_eq!(mapped, expected);
+    }
+
+    #[test]
+    fn points_of_another_dimension_are_refused() {
+        let kernel = Rbf::new(1.0).linear_map(mat![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+        let error = kernel.eval(&[1.0], &[1.0]).unwrap_err().to_string();
+        assert!(error.contains("2 column(s), one for each dimension"), "{error}");
+        assert!(LinearMap::try_new(Mat::zeros(0, 2)).is_err());
+        assert_eq!(kernel.warp().entry(2, 1), 6.0);
+    }
+}

@@ -1,0 +1,129 @@
+//! One lengthscale for all dimensions.
+
+use super::ard::{divide, divide_backward};
+use super::{Warp, WarpExpr};
+use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
+use crate::params::{Constraint, Parameter};
+use crate::{Result, Scalar};
+
+/// Points divided by one lengthscale: the warp behind
+/// [`stretch`](crate::kernel::ops::Compose::stretch).
+///
+/// # Definition
+///
+/// f(x) = x/ℓ
+///
+/// # Hyperparameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `lengthscale` | ℓ | that of the inputs | positive |
+///
+/// # Properties
+///
+/// Keeps stationarity and positive semi-definiteness. Gives a lengthscale to a whole expression, or to
+/// a kernel without one; beside another lengthscale, freeze one of the two.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let kernel = (Rbf::new(1.0) * Linear::new(1.0)).stretch(2.0);
+/// assert!((kernel.eval(&[2.0], &[4.0])? - (-0.5f64).exp() * 2.0).abs() < 1e-15);
+/// assert_eq!(kernel.get("stretch.lengthscale")?, 2.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stretch {
+    lengthscale: Parameter,
+}
+
+crate::parameterized!(Stretch as "stretch", parameters: [lengthscale]);
+
+impl Stretch {
+    /// Division by a lengthscale.
+    ///
+    /// # Panics
+    ///
+    /// If it is not positive and finite; the checked form is [`try_new`](Self::try_new).
+    #[track_caller]
+    pub fn new(lengthscale: f64) -> Self {
+        crate::error::literal(Self::try_new(lengthscale))
+    }
+
+    /// Division by a lengthscale.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`](crate::Error::Parameter) if it is not positive and finite.
+    pub fn try_new(lengthscale: f64) -> Result<Self> {
+        Ok(Self { lengthscale: Parameter::new("lengthscale", lengthscale, Constraint::Positive)? })
+    }
+
+    /// The lengthscale.
+    pub fn lengthscale(&self) -> f64 {
+        self.lengthscale.value()
+    }
+}
+
+impl Construct for Stretch {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        Self::try_new(arguments.take("lengthscale")?)
+    }
+}
+
+impl WarpExpr for Stretch {
+    fn output_dim(&self, dim: usize) -> Result<usize> {
+        Ok(dim)
+    }
+
+    fn psd(&self, kernel: Psd) -> Psd {
+        kernel
+    }
+
+    fn is_linear(&self) -> bool {
+        true
+    }
+
+    fn differentiable(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Scalar> Warp<T> for Stretch {
+    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
+        divide(points, &vec![self.lengthscale(); points.dim()])
+    }
+
+    #[inline]
+    fn point(&self, x: &[T], out: &mut [T]) {
+        let inverse = T::from_f64(1.0 / self.lengthscale());
+        out.iter_mut().zip(x).for_each(|(out, &x)| *out = x * inverse);
+    }
+
+    fn backward(
+        &self,
+        points: &Points<'_, T>,
+        made: &Points<'_, T>,
+        gradients: &mut FeatureGradients<T>,
+        theta: &mut [f64],
+    ) {
+        let mut in_each = vec![0.0; points.dim()];
+        divide_backward(points, made, &vec![self.lengthscale(); points.dim()], gradients, &mut in_each);
+        theta[0] += in_each.iter().sum::<f64>();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn a_stretched_kernel_has_the_lengthscale() {
+        let (x, y) = ([0.3, -1.2], [1.1, 0.4]);
+        let stretched: f64 = Matern32::new(1.0).stretch(0.7).eval(&x, &y).unwrap();
+        let expected: f64 = Matern32::new(0.7).eval(&x, &y).unwrap();
+        assert!((stretched - expected).abs() < 4e-16);
+    }
+}
