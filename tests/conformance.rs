@@ -7,7 +7,9 @@ use mercer::kernel::{Pairs, Scratch};
 use mercer::kernels::registry::{self, Visitor};
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
-use mercer::testkit::{bits, coincident_points_for, conforms, expressions, gradients, matrices, points, points_for};
+use mercer::testkit::{
+    bits, coincident_points_for, conforms, expressions, few_dims, gradients, matrices, points, points_for,
+};
 use proptest::prelude::*;
 
 const DIMS: [usize; 5] = [1, 2, 3, 8, 17];
@@ -19,11 +21,6 @@ fn each(mut check: impl FnMut(&str, &DynKernel, usize)) {
         assert!(!readable.is_empty(), "{name} reads points of none of the dimensions {DIMS:?}");
         readable.into_iter().for_each(|dim| check(name, &kernel, dim));
     }
-}
-
-/// Two dimensions if the kernel reads them, else as few as it does read.
-fn few_dims(kernel: &DynKernel) -> usize {
-    [2, 1, 3].into_iter().find(|&dim| kernel.check_dim(dim).is_ok()).unwrap_or(2)
 }
 
 #[track_caller]

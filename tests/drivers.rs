@@ -8,7 +8,7 @@ use mercer::kernel::{
 };
 use mercer::kernels::registry;
 use mercer::prelude::*;
-use mercer::testkit::points;
+use mercer::testkit::{few_dims, points, points_for};
 use mercer::warp::{Warp, WarpExpr};
 
 const ALL: Wanted = Wanted::ALL;
@@ -79,8 +79,8 @@ fn dimensions_that_a_kernel_cannot_read_are_errors() {
 #[test]
 fn empty_sets_give_empty_results() {
     for (name, kernel) in registry::all() {
-        let dim = if kernel.check_dim(2).is_ok() { 2 } else { 3 };
-        let (none, x) = (Mat::<f64>::zeros(0, dim), points::<f64>(5, dim, 1));
+        let dim = few_dims(&kernel);
+        let (none, x) = (Mat::<f64>::zeros(0, dim), points_for::<f64>(&kernel, 5, dim, 1));
         let (none, x) = (none.as_ref(), x.as_ref());
         for par in [Par::Seq, Par::rayon(0)] {
             gram_into(&kernel, none, Mat::zeros(0, 0).as_mut(), par).unwrap();
@@ -153,8 +153,8 @@ impl Layouts {
 #[test]
 fn any_memory_layout_gives_the_same_bits() {
     for (name, kernel) in registry::all() {
-        let dim = if kernel.check_dim(2).is_ok() { 2 } else { 3 };
-        let (x, z) = (points::<f64>(70, dim, 1), points::<f64>(41, dim, 2));
+        let dim = few_dims(&kernel);
+        let (x, z) = (points_for::<f64>(&kernel, 70, dim, 1), points_for::<f64>(&kernel, 41, dim, 2));
         let (v, w) = (points::<f64>(41, 3, 3), points::<f64>(70, 3, 4));
         let (square, rectangle) = (points::<f64>(70, 70, 5), points::<f64>(70, 41, 6));
         let layouts = [&x, &z, &v, &w, &square, &rectangle].map(|matrix| Layouts::of(matrix.as_ref()));

@@ -203,7 +203,7 @@ mod tests {
     fn at_the_bounds_the_matrix_is_singular() {
         let all = mat![[0.0], [1.0], [2.0]];
         for (correlation, within) in
-            [(-0.5, false), (-0.5f64.next_down(), false), (-0.49, true), (0.99, true), (1.0, false)]
+            [(-0.5, false), ((-0.5f64).next_down(), false), (-0.49, true), (0.99, true), (1.0, false)]
         {
             assert_eq!(Categorical::try_new(3, correlation).is_ok(), within, "{correlation}");
         }

@@ -32,7 +32,7 @@ mod violation;
 
 pub use gradients::{difference, directional_difference};
 pub use probe::{Calls, Probe, keeps_fast_paths};
-pub use sample::{coincident_points_for, points, points_for, with_coincident_points};
+pub use sample::{coincident_points_for, few_dims, points, points_for, with_coincident_points};
 pub use violation::Violation;
 
 use crate::{DynKernel, Expr, Result};

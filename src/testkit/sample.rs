@@ -72,6 +72,21 @@ pub fn points_for<T: Scalar>(kernel: &dyn Expr, len: usize, dim: usize, seed: u6
     points
 }
 
+/// A small dimension that the kernel reads: 2 if it can, else the smallest up to 8, else 2 after all.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+/// use mercer::testkit::few_dims;
+///
+/// assert_eq!(few_dims(&Rbf::new(1.0)), 2);
+/// assert_eq!(few_dims(&Rbf::new([1.0, 2.0, 3.0])), 3);
+/// ```
+pub fn few_dims(kernel: &dyn Expr) -> usize {
+    [2].into_iter().chain(1..=8).find(|&dim| kernel.check_dim(dim).is_ok()).unwrap_or(2)
+}
+
 /// As [`points_for`], moved by `offset` in every dimension without index, every third of them replaced by
 /// a copy of the one before.
 ///
