@@ -6,7 +6,7 @@
 
 use mercer::batch::{BatchMatrix, Batched, Inputs};
 use mercer::kernel::{Wanted, gram_vjp};
-use mercer::mean::{LinearMean, Mean, Zero};
+use mercer::mean::{ConstantMean, LinearMean, Mean, Zero};
 use mercer::params::Constraint;
 use mercer::prelude::*;
 use serde_json::Value;
@@ -69,7 +69,9 @@ fn written(value: &Value) -> String {
 /// | a distance other than the Euclidean | `metric_radial` |
 /// | engine `NaNDense` | `masked(…, propagate)`, of a sum with a kernel that reads all dimensions |
 /// | engine `MaskedNaN` | `masked(…, isolate)` |
-/// | `ICM`, `Convolution`, `BlockDiag` | `icm`, `gp_convolution`, `block_diagonal`, the output index in the last column |
+/// | `ICM` | a kernel of the inputs times `coregionalization` of the output, which is the last column |
+/// | `Convolution(variance, bandwidth)` | `gp_convolution(√variance, √(2 bandwidth))` |
+/// | `BlockDiag` | `block_diagonal` |
 fn expression(spec: &Value) -> String {
     let plain = unmasked(spec);
     match spec["engine"].as_str() {
@@ -107,9 +109,20 @@ fn unmasked(spec: &Value) -> String {
         "Log" => format!("log({})", inner()),
         "ActiveDims" => format!("on({}, {})", inner(), of("active_dims")),
         "ARD" => format!("ard({}, {})", inner(), of("length_scales")),
-        "ICM" => format!("icm({}, {}, {})", inner(), of("W"), of("kappa")),
-        "Convolution" => format!("gp_convolution({}, {})", of("variance"), of("bandwidth")),
-        "BlockDiag" => format!("block_diagonal({}, {})", inner(), spec["n_outputs"]),
+        "ICM" => {
+            let outputs = format!("coregionalization({}, {})", of("W"), of("kappa"));
+            format!("on({}, [0, 1, 2]) * on({outputs}, [3])", inner())
+        }
+        "Convolution" => {
+            let amplitudes: Vec<f64> = flat(&spec["params"]["variance"]).iter().map(|v| v.sqrt()).collect();
+            let rows = spec["params"]["bandwidth"].as_array().unwrap().iter();
+            let lengthscales: Vec<Vec<f64>> =
+                rows.map(|row| flat(row).iter().map(|width| (2.0 * width).sqrt()).collect()).collect();
+            format!("gp_convolution({amplitudes:?}, {lengthscales:?})")
+        }
+        "BlockDiag" => {
+            format!("block_diagonal({})", vec![inner(); spec["n_outputs"].as_u64().unwrap() as usize].join(", "))
+        }
         other => panic!("{other}"),
     }
 }
@@ -354,16 +367,16 @@ fn means() {
             let x = points(&fixture["inputs"][call["args"][0].as_str().unwrap()]);
             let evaluate = |mean: &dyn Mean<f64>| {
                 let mut out = vec![0.0; x.nrows()];
-                mean.values_into(x.as_ref(), &mut out);
+                mean.mean_into(x.as_ref(), &mut out);
                 out
             };
             let ours = match id {
                 "ZeroMean" => evaluate(&Zero),
-                "LinearMean scalar slope" => evaluate(&LinearMean::new([number(&params["slope"]); 3], 0.0)),
-                "AffineMean" => evaluate(&LinearMean::new(
-                    <[f64; 3]>::try_from(flat(&params["slope"])).unwrap(),
-                    number(&params["intercept"]),
-                )),
+                "LinearMean scalar slope" => evaluate(&LinearMean::new([number(&params["slope"]); 3])),
+                "AffineMean" => evaluate(
+                    &(LinearMean::new(flat(&params["slope"])) + ConstantMean::new(number(&params["intercept"]))),
+                ),
+                // Means of several outputs are lists of means there, which models of several outputs will need.
                 "BlockMean(Affine)" => continue,
                 other => panic!("{other}"),
             };

@@ -172,8 +172,8 @@ mod tests {
         let kernel = Coregionalization::new(mat![[1.0], [0.4]], [0.3, 0.8]);
         let (x, w) = (mat![[0.0], [1.0]], mat![[1.0, 2.0], [3.0, 4.0]]);
         let gradients = cross_vjp(&kernel, x.as_ref(), x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
-        assert_eq!(gradients.x.unwrap(), Mat::zeros(2, 1));
-        assert_eq!(gradients.z.unwrap(), Mat::zeros(2, 1));
+        assert_eq!(gradients.x.unwrap(), Mat::<f64>::zeros(2, 1));
+        assert_eq!(gradients.z.unwrap(), Mat::<f64>::zeros(2, 1));
         assert_eq!(gradients.theta, [2.0 + 5.0 * 0.4, 8.0 * 0.4 + 5.0, 1.0, 4.0]);
     }
 

@@ -22,7 +22,7 @@ pub enum Spectrum {
 }
 
 /// The spectra by their words in text.
-const SPECTRA: [(&str, Spectrum); 4] = [
+pub(super) const SPECTRA: [(&str, Spectrum); 4] = [
     ("rbf", Spectrum::Rbf),
     ("matern12", Spectrum::Matern12),
     ("matern32", Spectrum::Matern32),

@@ -160,6 +160,6 @@ mod tests {
         let error = kernel.eval(&[1.0], &[1.0]).unwrap_err().to_string();
         assert!(error.contains("2 column(s), one for each dimension"), "{error}");
         assert!(LinearMap::try_new(Mat::zeros(0, 2)).is_err());
-        assert_eq!(kernel.warp().entry(2, 1), 6.0);
+        assert_eq!(kernel.map().entry(2, 1), 6.0);
     }
 }

@@ -39,7 +39,7 @@ impl<W, K> Warped<W, K> {
     }
 
     /// The map of the inputs.
-    pub fn warp(&self) -> &W {
+    pub fn map(&self) -> &W {
         &self.warp
     }
 
