@@ -2,6 +2,7 @@
 
 mod exp;
 mod log;
+mod metric;
 mod neg;
 mod parts;
 mod power;
@@ -12,6 +13,7 @@ mod transformed;
 
 pub use exp::{Exp, Exponential};
 pub use log::{Log, Logarithm};
+pub use metric::{Metric, MetricRadial, Norm};
 pub use neg::Neg;
 pub use parts::{KernelParts, Parts};
 pub use power::{Power, ToPower};

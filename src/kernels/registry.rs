@@ -11,7 +11,7 @@ use super::{
     Multiquadric, Periodic, PiecewisePolynomial, RadialCosine, RadialPeriodic, RationalQuadratic, Rbf, SpectralMixture,
     White,
 };
-use crate::combine::{Exp, Log, Power, Product, Sum};
+use crate::combine::{Exp, Log, MetricRadial, Norm, Power, Product, Sum};
 use crate::kernel::dynamic::{AnyKernel, DynKernel};
 use crate::kernel::ops::Compose;
 use crate::kernel::{Constructor, constructor};
@@ -160,6 +160,11 @@ registry! {
         ];
         "exp" => Exp<DynKernel>: [leaf(Rbf::new(0.7)).exp()];
         "log" => Log<DynKernel>: [(leaf(Rbf::new(0.7)) + 0.5).log()];
+        "metric_radial" => MetricRadial<Norm, DynKernel>: [
+            MetricRadial::new(Norm::Manhattan, leaf(Matern12::new(1.3))),
+            MetricRadial::new(Norm::Euclidean, leaf(Rbf::new(0.7)) + leaf(White::new(0.2))),
+            MetricRadial::new(Norm::Minkowski { p: 3.0 }, leaf(RationalQuadratic::new(0.8, 1.4))),
+        ];
         "on" => Warped<Select, DynKernel>: [
             leaf(Rbf::new(0.7)).on([0]),
             leaf(Linear::new(0.7)).on([1, 0]),
