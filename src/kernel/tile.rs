@@ -121,12 +121,12 @@ impl<'a, T: Scalar> Pairs<'a, T> {
     }
 }
 
-/// Fills a tile by calling a function of two points for every pair.
-pub(super) fn tile_by_pairs<T: Scalar>(
+/// Fills a tile by calling a function of two points for every pair, in the order of the tile.
+pub(crate) fn tile_by_pairs<T: Scalar>(
     pairs: &Pairs<'_, T>,
     out: &mut [T],
     scratch: &mut Scratch<T>,
-    value: impl Fn(&[T], &[T]) -> T,
+    mut value: impl FnMut(&[T], &[T]) -> T,
 ) {
     let dim = pairs.dim();
     let (rows, cols) = (pairs.nrows(), pairs.ncols());

@@ -32,9 +32,10 @@ use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 /// use mercer::prelude::*;
 ///
 /// let kernel = Cosine::new(6.0);
-/// assert!((kernel.eval(&[1.0], &[2.0])? - 0.5).abs() < 1e-15);
-/// assert!((kernel.eval(&[1.0, 0.0], &[2.0, 3.0])? + 0.5).abs() < 1e-15);
-/// assert!((kernel.eval(&[1.0], &[6e12 + 2.0])? - 0.5).abs() < 1e-15);
+/// let close = |value: f64, expected: f64| (value - expected).abs() < 1e-15;
+/// assert!(close(kernel.eval(&[1.0], &[2.0])?, 0.5));
+/// assert!(close(kernel.eval(&[1.0, 0.0], &[2.0, 3.0])?, -0.5));
+/// assert!(close(kernel.eval(&[1.0], &[6e12 + 2.0])?, 0.5));
 /// assert_eq!((2.0 * kernel * Rbf::new(1.0)).eval(&[1.0], &[1.0])?, 2.0);
 /// # Ok::<(), mercer::Error>(())
 /// ```

@@ -38,7 +38,8 @@ use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 ///
 /// let kernel = LocallyPeriodic::new(0.8, 3.0, 20.0);
 /// let product = Periodic::new(0.8, 3.0) * Rbf::new(20.0);
-/// assert!((kernel.eval(&[1.0], &[5.5])? - product.eval(&[1.0], &[5.5])?).abs() < 1e-16);
+/// let (value, expected): (f64, f64) = (kernel.eval(&[1.0], &[5.5])?, product.eval(&[1.0], &[5.5])?);
+/// assert!((value - expected).abs() < 1e-15);
 /// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
 /// # Ok::<(), mercer::Error>(())
 /// ```

@@ -189,7 +189,8 @@ impl<T: Scalar> Profile<T> for RadialPeriodicProfile<T> {
 /// use mercer::prelude::*;
 ///
 /// let kernel = RadialCosine::new(30.0);
-/// assert!((kernel.eval(&[0.0, 0.0], &[3.0, 4.0])? - 0.5).abs() < 1e-15);
+/// let value: f64 = kernel.eval(&[0.0, 0.0], &[3.0, 4.0])?;
+/// assert!((value - 0.5).abs() < 1e-15);
 /// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
 /// assert_eq!(kernel.psd(), Psd::UpTo(1));
 /// # Ok::<(), mercer::Error>(())

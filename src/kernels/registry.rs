@@ -224,6 +224,11 @@ registry! {
             leaf(Matern52::new(1.1)).additive([0.6, 0.2]),
             Additive::each([leaf(Rbf::new(0.7)), leaf(Rbf::new(1.9)), leaf(Rbf::new([1.1]))], [0.5, 0.3, 0.2]),
         ];
+        "metric_radial" => MetricRadial<Norm, DynKernel>: [
+            MetricRadial::new(Norm::Manhattan, leaf(Matern12::new(1.3))),
+            MetricRadial::new(Norm::Euclidean, leaf(Rbf::new(0.7)) + leaf(White::new(0.2))),
+            MetricRadial::new(Norm::Minkowski { p: 3.0 }, leaf(RationalQuadratic::new(0.8, 1.4))),
+        ];
         "on" => Warped<Select, DynKernel>: [
             leaf(Rbf::new(0.7)).on([0]),
             leaf(Linear::new(0.7)).on([1, 0]),

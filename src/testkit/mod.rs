@@ -69,8 +69,8 @@ pub fn conforms(kernel: &DynKernel, dim: usize) -> Result<(), Violation> {
     matrices::positive_semidefinite(kernel, x)?;
     matrices::stationary(kernel, x)?;
     matrices::zonal(kernel, x)?;
-    matrices::isotropic(kernel, x)?;
     let (few_x, few_z) = (x.subrows(0, 21), z.subrows(0, 13));
+    matrices::isotropic(kernel, few_x)?;
     matrices::tile_is_pairwise(kernel, few_x, few_z)?;
     bits::thread_independent::<f64>(kernel, x, z)?;
 
