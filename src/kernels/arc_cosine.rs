@@ -46,8 +46,10 @@ use crate::{Error, Result, Scalar, dot_product_kernel, kernel_ops};
 ///
 /// let kernel = ArcCosine::new(1, 1.0);
 /// // At a right angle, J₁ = 1.
-/// assert!((kernel.eval(&[2.0, 0.0], &[0.0, 3.0])? - 6.0 / std::f64::consts::PI).abs() < 1e-15);
-/// assert!((kernel.clone().with_bias(0.5).eval(&[2.0], &[2.0])? - 4.5).abs() < 1e-14);
+/// let value: f64 = kernel.eval(&[2.0, 0.0], &[0.0, 3.0])?;
+/// assert!((value - 6.0 / std::f64::consts::PI).abs() < 1e-15);
+/// let value: f64 = kernel.clone().with_bias(0.5).eval(&[2.0], &[2.0])?;
+/// assert!((value - 4.5).abs() < 1e-14);
 /// assert_eq!((kernel + 1.0).to_string(), "arc_cosine(order=1, weight_variance=1) + constant(value=1)");
 /// # Ok::<(), mercer::Error>(())
 /// ```

@@ -161,9 +161,7 @@ impl<T: Scalar> Coefficients<T> {
         let mut recurrence = Recurrence::new(self.twice, h);
         let mut sums = [T::from_f64(0.0); LANES];
         for (n, &b) in self.of.iter().enumerate() {
-            for lane in 0..LANES {
-                sums[lane] += b * recurrence.value[lane];
-            }
+            sums.iter_mut().zip(&recurrence.value).for_each(|(sum, &value)| *sum += b * value);
             recurrence.step(n);
         }
         sums
@@ -223,9 +221,7 @@ impl<T: Scalar> Pass for SlopePass<'_, T> {
                 if n > 0 {
                     let order = T::from_f64(n as f64);
                     let factor = b * order * (order + coefficients.twice) / (coefficients.twice + T::from_f64(1.0));
-                    for lane in 0..LANES {
-                        in_t[lane] += factor * slopes.value[lane];
-                    }
+                    in_t.iter_mut().zip(&slopes.value).for_each(|(sum, &value)| *sum += factor * value);
                     slopes.step(n - 1);
                 }
             }

@@ -432,7 +432,7 @@ impl<T: Scalar, F: LengthscaleFunction + Clone> Kernel<T> for Gibbs<F> {
         Self::each_point(points, |row, x| {
             let g = in_lengths[(row, 0)].as_f64();
             let value = self.lengthscale.value(x);
-            if value < SMALLEST || value > LARGEST {
+            if !(SMALLEST..=LARGEST).contains(&value) {
                 return;
             }
             in_x.fill(0.0);
