@@ -40,7 +40,7 @@ use crate::{DynKernel, Error, Result};
 ///
 /// // With noise of its own for each output.
 /// let noisy = kernel + BlockDiagonal::new([0.1, 0.2, 0.3].map(White::new));
-/// let gram = noisy.gram(mat![[0.0, 0.0, 1.0]].as_ref())?;
+/// let gram: Mat<f64> = noisy.gram(mat![[0.0, 0.0, 1.0]].as_ref())?;
 /// assert!((gram[(0, 0)] - 0.65).abs() < 1e-15);
 /// # Ok::<(), mercer::Error>(())
 /// ```

@@ -192,7 +192,8 @@ impl GraphSpectrum for MaternSpectrum {
 /// assert!((kernel.eval(&[0.0], &[1.0])? - expected).abs() < 1e-15);
 ///
 /// let of_time_and_node = Rbf::new(1.0).on([0]) * kernel.on([1]);
-/// assert!((of_time_and_node.eval(&[0.3, 1.0], &[0.3, 1.0])? - 1.0).abs() < 1e-15);
+/// let value: f64 = of_time_and_node.eval(&[0.3, 1.0], &[0.3, 1.0])?;
+/// assert!((value - 1.0).abs() < 1e-15);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
@@ -262,7 +263,8 @@ impl Construct for GraphHeat {
 /// let (first, second) = (12.0f64.powf(-1.5), 14.0f64.powf(-1.5));
 /// let expected = (first - second) / (first + second);
 /// assert!((kernel.eval(&[0.0], &[1.0])? - expected).abs() < 1e-15);
-/// assert!(((2.0 * kernel).eval(&[0.0], &[0.0])? - 2.0).abs() < 1e-15);
+/// let value: f64 = (2.0 * kernel).eval(&[0.0], &[0.0])?;
+/// assert!((value - 2.0).abs() < 1e-15);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
