@@ -151,7 +151,7 @@ pub(super) fn write_call<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>)
 }
 
 /// Writes `name(kernel, setting=…, parameter=value, …)`, for a warp and the text of the kernel behind it.
-pub(crate) fn write_warped<W: WarpExpr + ?Sized>(
+pub(crate) fn write_warped<W: WarpExpr>(
     warp: &W,
     kernel: &dyn fmt::Display,
     f: &mut fmt::Formatter<'_>,
