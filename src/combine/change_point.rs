@@ -34,9 +34,10 @@ use crate::{DynKernel, Result};
 ///
 /// // Smooth before 3, rough after.
 /// let kernel = Rbf::new(1.0).change_point(0.5 * Matern12::new(0.2), 3.0, 0.1);
-/// assert!((kernel.eval(&[0.0], &[1.0])? - (-0.5f64).exp()).abs() < 1e-8);
-/// assert!((kernel.eval(&[5.0], &[5.2])? - 0.5 * (-1.0f64).exp()).abs() < 1e-8);
-/// assert!(kernel.eval(&[0.0], &[6.0])?.abs() < 1e-8);
+/// let value = |x: f64, y: f64| kernel.eval(&[x], &[y]);
+/// assert!((value(0.0, 1.0)? - (-0.5f64).exp()).abs() < 1e-8);
+/// assert!((value(5.0, 5.2)? - 0.5 * (-1.0f64).exp()).abs() < 1e-8);
+/// assert!(value(0.0, 6.0)?.abs() < 1e-8);
 /// assert_eq!(
 ///     (kernel + 0.1).to_string(),
 ///     "change_point(rbf(lengthscale=1), 0.5 * matern12(lengthscale=0.2), location=3, width=0.1) + constant(value=0.1)",

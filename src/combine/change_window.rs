@@ -142,7 +142,8 @@ impl<A, B> ChangeWindow<A, B> {
     /// use mercer::prelude::*;
     ///
     /// let kernel = Constant::new(1.0).change_window(Constant::new(9.0), 0.0, 2.0, 0.01).in_dimension(1);
-    /// assert!((kernel.eval(&[50.0, 1.0], &[50.0, 1.0])? - 9.0).abs() < 1e-12);
+    /// let variance: f64 = kernel.eval(&[50.0, 1.0], &[50.0, 1.0])?;
+    /// assert!((variance - 9.0).abs() < 1e-12);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     #[must_use]

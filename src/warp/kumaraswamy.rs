@@ -34,7 +34,8 @@ use crate::{Result, Scalar};
 /// use mercer::prelude::*;
 ///
 /// let kernel = Linear::new(1.0).kumaraswamy(2.0, 1.0);
-/// assert!((kernel.eval(&[0.5], &[0.8])? - 0.25 * 0.64).abs() < 1e-15);
+/// let value: f64 = kernel.eval(&[0.5], &[0.8])?;
+/// assert!((value - 0.25 * 0.64).abs() < 1e-15);
 /// assert_eq!(kernel.eval(&[1.0], &[7.0])?, 1.0);
 /// assert_eq!((kernel * 3.0).to_string(), "3 * kumaraswamy(linear(variance=1), a=2, b=1)");
 /// # Ok::<(), mercer::Error>(())
@@ -98,8 +99,11 @@ impl Kumaraswamy {
 
     /// df/dx, and df/da, df/db.
     fn slopes(&self, dim: usize, x: f64) -> (f64, [f64; 2]) {
-        if x < 0.0 || x > 1.0 {
-            return (0.0, [0.0, 0.0]);
+        let nearest = x.clamp(0.0, 1.0);
+        if nearest != x {
+            // 0 outside the interval, NaN for NaN.
+            let flat = 0.0 * nearest;
+            return (flat, [flat, flat]);
         }
         let (a, b) = (self.a.at(dim), self.b.at(dim));
         let x = x.clamp(INSIDE, 1.0 - INSIDE);

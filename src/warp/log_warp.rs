@@ -34,8 +34,9 @@ use crate::{Result, Scalar};
 ///
 /// let kernel = Rbf::new(1.0).log_warp(1.0);
 /// let ratio = (4.0f64 / 2.0).ln();
-/// assert!((kernel.eval(&[1.0], &[3.0])? - (-0.5 * ratio * ratio).exp()).abs() < 1e-15);
-/// assert!(kernel.eval(&[-2.0], &[3.0])?.is_nan());
+/// let value = |x: f64, y: f64| kernel.eval(&[x], &[y]);
+/// assert!((value(1.0, 3.0)? - (-0.5 * ratio * ratio).exp()).abs() < 1e-15);
+/// assert!(value(-2.0, 3.0)?.is_nan());
 /// assert_eq!((kernel + 0.5).to_string(), "log_warp(rbf(lengthscale=1), scale=1) + constant(value=0.5)");
 /// # Ok::<(), mercer::Error>(())
 /// ```

@@ -49,7 +49,8 @@ use crate::{Result, Scalar};
 /// kernel.freeze("stretch.random_features.frequencies")?;
 ///
 /// let (x, y) = ([0.3, -0.2], [0.8, 0.1]);
-/// assert!((kernel.eval(&x, &y)? - Rbf::new(0.7).eval(&x, &y)?).abs() < 0.05);
+/// let (value, exact): (f64, f64) = (kernel.eval(&x, &y)?, Rbf::new(0.7).eval(&x, &y)?);
+/// assert!((value - exact).abs() < 0.05);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///

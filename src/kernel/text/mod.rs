@@ -176,7 +176,7 @@ pub(crate) fn write_arguments<P: Parameterized + ?Sized>(
 }
 
 /// Writes `name(kernel, setting=…, parameter=value, …)`, for a warp and the text of the kernel behind it.
-pub(crate) fn write_warped<W: WarpExpr + ?Sized>(
+pub(crate) fn write_warped<W: WarpExpr>(
     warp: &W,
     kernel: &dyn fmt::Display,
     f: &mut fmt::Formatter<'_>,
