@@ -210,7 +210,7 @@ fn text_is_unambiguous() {
     assert_eq!(shown(&(a() - b() - c())), "a - b - c");
     assert_eq!(shown(&-(a() + b())), "-(a + b)");
     assert_eq!(shown(&-(a() * b())), "-(a * b)");
-    assert_eq!(shown(&(-a() * b())), "-a * b");
+    assert_eq!(shown(&(-a() * b())), "(-a) * b");
     assert_eq!(shown(&(a() * -b())), "a * (-b)");
     assert_eq!(shown(&(2.0 * (a() * b()))), "2 * (a * b)");
     assert_eq!(shown(&(2.0 * a() * b())), "2 * a * b");
@@ -218,13 +218,13 @@ fn text_is_unambiguous() {
     assert_eq!(shown(&(2.0 * (3.0 * a()))), "2 * (3 * a)");
     assert_eq!(shown(&(-2.0 * a())), "-2 * a");
     assert_eq!(shown(&-(2.0 * a())), "-(2 * a)");
-    assert_eq!(shown(&(a() - 2.0 * b())), "a - (2 * b)");
-    assert_eq!(shown(&(a() + -2.0 * b())), "a - 2 * b");
+    assert_eq!(shown(&(a() - 2.0 * b())), "a - 2 * b");
+    assert_eq!(shown(&(a() + -2.0 * b())), "a + -2 * b");
     assert_eq!(shown(&(2.0 * -a())), "2 * (-a)");
     assert_eq!(shown(&(a() * (b() + c()))), "a * (b + c)");
     assert_eq!(shown(&((a() + b()) * c())), "(a + b) * c");
     assert_eq!(shown(&(a() * (b() * c()))), "a * (b * c)");
-    assert_eq!(shown(&(a() - b() * c())), "a - (b * c)");
+    assert_eq!(shown(&(a() - b() * c())), "a - b * c");
     assert_eq!(shown(&(a() + b()).on([0]).ard([2.0])), "ard(on(a + b, [0]), [2])");
     assert_eq!(shown(&-(a().on([1, 0]))), "-on(a, [1, 0])");
 }

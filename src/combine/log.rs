@@ -21,7 +21,8 @@ use crate::{DynKernel, Result, Scalar};
 /// use mercer::prelude::*;
 ///
 /// let kernel = Rbf::new(1.0).log();
-/// assert!((kernel.eval(&[0.0], &[2.0])? + 2.0).abs() < 1e-15);
+/// let value: f64 = kernel.eval(&[0.0], &[2.0])?;
+/// assert!((value + 2.0).abs() < 1e-15);
 /// assert_eq!(kernel.psd(), Psd::Never);
 /// # Ok::<(), mercer::Error>(())
 /// ```
