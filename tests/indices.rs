@@ -1,6 +1,6 @@
 //! Columns that hold an index: what the drivers refuse, and how columns are traced through an expression.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use mercer::combine::icm;
 use mercer::kernel::{Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_into, matmul_vjp};
