@@ -6,7 +6,7 @@ use crate::simd::{Pass, dispatch};
 /// 1 where two coordinates are equal, `otherwise` where they differ, NaN where one is NaN.
 #[inline(always)]
 pub(super) fn factor<T: Scalar>(x: T, y: T, otherwise: T) -> T {
-    let differ = if (x - y).is_nan() { T::nan() } else { otherwise };
+    let differ = if x.is_nan() | y.is_nan() { T::nan() } else { otherwise };
     if x == y { T::from_f64(1.0) } else { differ }
 }
 
