@@ -73,7 +73,7 @@ fn dimensions_that_a_kernel_cannot_read_are_errors() {
     );
     assert!(message(&Rbf::new([1.0, 2.0]).on([1])).contains("have 1 dimension(s)"));
     assert!(message(&Rbf::new(1.0).ard([1.0, 2.0, 3.0]).dynamic()).contains("3 lengthscale(s)"));
-    assert!(Select::try_new([]).is_err() && Select::try_new([0, 0]).is_err());
+    assert!(Select::try_new([]).is_err());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use mercer::batch::{BatchMatrix, Batched, Inputs};
+use mercer::combine::{Metric, Norm};
 use mercer::kernel::{Wanted, gram_vjp};
 use mercer::mean::{ConstantMean, LinearMean, Mean, Zero};
 use mercer::params::Constraint;
@@ -66,7 +67,7 @@ fn written(value: &Value) -> String {
 /// | `Polynomial(degree, gamma, constant)` | `polynomial(degree, scale, offset)` |
 /// | `Sigmoid(alpha, constant)`: tanh(α xᵀy + c) | `tanh(scale, offset)` |
 /// | `ActiveDims`, `ARD` | `on`, `ard` |
-/// | a distance other than the Euclidean | `metric_radial` |
+/// | `SE` of a distance d in the place of r² | `metric_radial(matern12(2 ℓ²), d)` |
 /// | engine `NaNDense` | `masked(…, propagate)`, of a sum with a kernel that reads all dimensions |
 /// | engine `MaskedNaN` | `masked(…, isolate)` |
 /// | `ICM` | a kernel of the inputs times `coregionalization` of the output, which is the last column |
@@ -86,9 +87,11 @@ fn unmasked(spec: &Value) -> String {
     let of = |name: &str| written(&spec["params"][name]);
     let inner = || expression(&spec["inner"]);
     let both = || (expression(&spec["left"]), expression(&spec["right"]));
-    if let Some(distance) = spec["distance_function"].as_str().filter(|name| *name != "euclidean_distance") {
+    if let Some(distance) = spec["distance_function"].as_str() {
+        // The distance stands in the place of r²: exp(−d/2ℓ²).
+        let lengthscale = number(&spec["params"]["length_scale"]);
         let metric = distance.trim_end_matches("_distance");
-        return format!("metric_radial(profile=rbf, metric={metric}, lengthscale={})", of("length_scale"));
+        return format!("metric_radial(matern12({:e}), {metric})", 2.0 * lengthscale * lengthscale);
     }
     match spec["type"].as_str().unwrap() {
         "SE" => format!("rbf({})", of("length_scale")),
@@ -398,7 +401,7 @@ fn leaves(spec: &Value, place: &str) -> Vec<String> {
     match spec["type"].as_str().unwrap() {
         "Sum" | "Product" => [below("left"), below("right")].concat(),
         "ARD" => [own(&["_length_scales"]), below("inner")].concat(),
-        "Periodic" => own(&["_length_scale", "_period"]),
+        "Periodic" => own(&["_period", "_length_scale"]),
         "RationalQuadratic" => own(&["_length_scale", "_alpha"]),
         "WhiteNoise" => own(&["_noise"]),
         "Constant" => own(&["value"]),
@@ -471,6 +474,22 @@ fn gradients() {
             }
             assert!((ours - theirs).abs() <= 1e-9 * theirs.abs().max(1e-3), "{id}, x[{index}]: {ours:e}, {theirs:e}");
         }
+    }
+}
+
+/// The distances that kernels of ours are built on. The others of the fixture (cosine, Hamming, Jaccard,
+/// Canberra, Bray–Curtis, correlation, Mahalanobis, …) are a `Metric` of the user's, or no metric.
+#[test]
+fn distances() {
+    let fixture = fixture();
+    let (x, y) = (flat(&fixture["inputs"]["x1"]), flat(&fixture["inputs"]["x2"]));
+    for (name, norm) in [
+        ("euclidean_distance", Norm::Euclidean),
+        ("manhattan_distance", Norm::Manhattan),
+        ("chebyshev_distance", Norm::Chebyshev),
+        ("minkowski_distance(p=3)", Norm::minkowski(3.0).unwrap()),
+    ] {
+        compare(name, &[norm.distance(&x, &y)], &[number(&fixture["distances"]["values"][name])], 1e-12);
     }
 }
 

@@ -140,10 +140,10 @@ mod tests {
     use crate::prelude::*;
 
     #[test]
-    fn is_a_power_of_the_affine_kernel() {
+    fn is_a_power_of_the_linear_kernel_and_a_constant() {
         let x = mat![[1.0, 2.0], [-1.0, 0.5], [3.0, 0.0]];
         let gram: Mat<f64> = Polynomial::new(5, 0.3, 0.2).gram(x.as_ref()).unwrap();
-        let power: Mat<f64> = Affine::new(0.3, 0.2).pow(5).gram(x.as_ref()).unwrap();
+        let power: Mat<f64> = (Linear::new(0.3) + 0.2).pow(5).gram(x.as_ref()).unwrap();
         assert!((&gram - &power).norm_max() < 1e-14 * power.norm_max());
         assert!(Polynomial::try_new(0, 1.0, 1.0).is_err());
     }

@@ -225,7 +225,7 @@ registry! {
             Additive::each([leaf(Rbf::new(0.7)), leaf(Rbf::new(1.9)), leaf(Rbf::new([1.1]))], [0.5, 0.3, 0.2]),
         ];
         "metric_radial" => MetricRadial<Norm, DynKernel>: [
-            MetricRadial::new(Norm::Manhattan, leaf(Matern12::new(1.3))),
+            MetricRadial::new(Norm::Manhattan, leaf(Matern12::new(1.3))).on([0, 1]),
             MetricRadial::new(Norm::Euclidean, leaf(Rbf::new(0.7)) + leaf(White::new(0.2))),
             MetricRadial::new(Norm::Minkowski { p: 3.0 }, leaf(RationalQuadratic::new(0.8, 1.4))),
         ];

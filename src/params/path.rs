@@ -74,8 +74,12 @@ pub(super) fn walk<P: Parameterized + ?Sized>(root: &P, see: &mut dyn FnMut(&str
 
 /// The paths that are spelt most like the one asked for, at most three, best first.
 pub(crate) fn nearest(path: &str, existing: &[String]) -> Vec<String> {
-    let mut ranked: Vec<(f64, &String)> =
-        existing.iter().map(|candidate| (strsim::jaro_winkler(path, candidate), candidate)).collect();
+    // One slip of the finger in a short name leaves less likeness than the measure asks of long ones.
+    let likeness = |candidate: &String| {
+        let one_slip = strsim::osa_distance(path, candidate) <= 1;
+        strsim::jaro_winkler(path, candidate).max(if one_slip { 0.9 } else { 0.0 })
+    };
+    let mut ranked: Vec<(f64, &String)> = existing.iter().map(|candidate| (likeness(candidate), candidate)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
     ranked.into_iter().filter(|(likeness, _)| *likeness > 0.7).take(3).map(|(_, path)| path.clone()).collect()
 }
