@@ -14,23 +14,21 @@ use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 
 /// The covariance of an infinitely wide neural network with error-function units (Williams 1998): not
-/// stationary. k(x, y) = asin(2 s(x, y)/√((1 + 2 s(x, x)) (1 + 2 s(y, y)))) with s(x, y) = b + w xᵀy, for
-/// prior variances b of the bias and w of the weights.
+/// stationary. k(x, y) = asin(s(x, y)/√((1 + s(x, x)) (1 + s(y, y)))) with s(x, y) = 2 w (1 + xᵀy), for a prior
+/// variance w of the weights and of the bias.
 #[derive(Clone, Debug)]
 struct ArcSine {
-    bias: Parameter,
     weight: Parameter,
 }
-mercer::parameterized!(ArcSine as "arcsine", parameters: [bias, weight]);
+mercer::parameterized!(ArcSine as "arcsine", parameters: [weight]);
 mercer::formula_kernel!(ArcSine);
 
 impl Formula for ArcSine {
     fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R {
-        let s = |x: &[R], y: &[R]| theta[0] + theta[1] * x.iter().zip(y).map(|(&x, &y)| x * y).sum::<R>();
-        let norms = (s(x, x) * 2.0 + 1.0) * (s(y, y) * 2.0 + 1.0);
-        (s(x, y) * 2.0 / norms.sqrt()).max(R::from_f64(-1.0)).min(R::from_f64(1.0)).asin()
+        let s = |x: &[R], y: &[R]| theta[0] * 2.0 * (x.iter().zip(y).map(|(&x, &y)| x * y).sum::<R>() + 1.0);
+        let ratio = s(x, y) / ((s(x, x) + 1.0) * (s(y, y) + 1.0)).sqrt();
+        ratio.max(R::from_f64(-1.0)).min(R::from_f64(1.0)).asin()
     }
-
     fn psd(&self) -> Psd {
         Psd::Always
     }
@@ -49,10 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
 
     // The new kernel beside built-in ones: a sum, a product, lengthscales, active dimensions.
-    let network = ArcSine {
-        bias: Parameter::new("bias", 1.0, Constraint::Positive)?,
-        weight: Parameter::new("weight", 2.0, Constraint::Positive)?,
-    };
+    let network = ArcSine { weight: Parameter::new("weight", 2.0, Constraint::Positive)? };
     let kernel = 2.0 * network.clone().ard([1.0, 1.0]) + network.on([0]) * Rbf::new(0.5).on([1]);
     println!("{kernel}");
     let z = kmeans_plus_plus(x.as_ref(), 30, 10, &mut rng)?;

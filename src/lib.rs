@@ -18,12 +18,12 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`kernel`] | what a kernel is ([`Kernel`], [`Expr`]); Gram matrices, cross-covariances, diagonals, products and their gradients; operators; [`DynKernel`] |
-//! | [`kernels`] | the leaves: squared exponential, Matérn, rational quadratic, periodic, linear, constant, white |
+//! | [`kernels`] | the leaves: stationary, of inner products, on spheres, of indices, of several outputs |
 //! | [`combine`] | sums, products, scaling by numbers and by functions of the points, negation, powers; normalisation; change points, additive kernels; several outputs |
 //! | [`warp`] | maps of the inputs: active dimensions, lengthscales, matrices, circles, logarithms, networks, random features, one's own |
 //! | [`batch`] | many kernels of one structure, on many sets of points |
 //! | [`mask`] | missing points |
-//! | [`params`] | values with constraints, found by path, frozen, packed for optimisers |
+//! | [`params`] | values with constraints and priors, found by path, frozen, tied, packed for optimisers |
 //! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |
 //! | [`gp`] | models: [exact regression](gp::ExactGp), [sparse variational processes](gp::Svgp), their [posterior](gp::Posterior) |
 //! | [`optim`] | L-BFGS, Adam, schedules, the training loop |

@@ -9,23 +9,21 @@ use mercer::prelude::*;
 use mercer::testkit::{Probe, bits, conforms, keeps_fast_paths, matrices, points, with_coincident_points};
 use mercer::warp::Function;
 
-/// The covariance of an infinitely wide neural network with error-function units (Williams 1998), as in
-/// `examples/custom_kernel.rs`: not stationary.
+/// The kernel of `examples/custom_kernel.rs`: the covariance of an infinitely wide neural network with
+/// error-function units (Williams 1998), not stationary.
 #[derive(Clone, Debug)]
 struct ArcSine {
-    bias: Parameter,
     weight: Parameter,
 }
-mercer::parameterized!(ArcSine as "arcsine", parameters: [bias, weight]);
+mercer::parameterized!(ArcSine as "arcsine", parameters: [weight]);
 mercer::formula_kernel!(ArcSine);
 
 impl Formula for ArcSine {
     fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R {
-        let s = |x: &[R], y: &[R]| theta[0] + theta[1] * x.iter().zip(y).map(|(&x, &y)| x * y).sum::<R>();
-        let norms = (s(x, x) * 2.0 + 1.0) * (s(y, y) * 2.0 + 1.0);
-        (s(x, y) * 2.0 / norms.sqrt()).max(R::from_f64(-1.0)).min(R::from_f64(1.0)).asin()
+        let s = |x: &[R], y: &[R]| theta[0] * 2.0 * (x.iter().zip(y).map(|(&x, &y)| x * y).sum::<R>() + 1.0);
+        let ratio = s(x, y) / ((s(x, x) + 1.0) * (s(y, y) + 1.0)).sqrt();
+        ratio.max(R::from_f64(-1.0)).min(R::from_f64(1.0)).asin()
     }
-
     fn psd(&self) -> Psd {
         Psd::Always
     }
@@ -36,7 +34,7 @@ fn positive(name: &str, value: f64) -> Parameter {
 }
 
 fn arcsine() -> ArcSine {
-    ArcSine { bias: positive("bias", 0.7), weight: positive("weight", 0.4) }
+    ArcSine { weight: positive("weight", 0.4) }
 }
 
 /// More hyperparameters than one chunk of derivatives holds: a weight for each of so many cosines.
@@ -304,13 +302,12 @@ fn a_nan_gives_nan() {
 #[test]
 fn text_and_paths_name_the_function() {
     let kernel = (arcsine() + Rbf::new(0.5).warp(curve())).vertical(decay());
-    let expected = "vertical(arcsine(bias=0.7, weight=0.4) + curve(rbf(lengthscale=0.5), slope=0.6, frequency=1.3), \
+    let expected = "vertical(arcsine(weight=0.4) + curve(rbf(lengthscale=0.5), slope=0.6, frequency=1.3), \
                     decay(offset=1.4))";
     assert_eq!(kernel.to_string(), expected);
     let paths: Vec<String> = kernel.parameters().into_iter().map(|entry| entry.path).collect();
     let expected = [
         "vertical.offset",
-        "vertical.sum[0].arcsine.bias",
         "vertical.sum[0].arcsine.weight",
         "vertical.sum[1].curve.slope",
         "vertical.sum[1].curve.frequency",
