@@ -1,5 +1,8 @@
 //! Laws that every kernel must obey, for the tests of this crate and of kernels elsewhere.
 //!
+//! The laws come in tiers: a kernel as data ([`expressions`]), its values ([`matrices`], [`bits`]), its
+//! derivatives ([`gradients`]), and as a part of others ([`composition`], [`keeps_fast_paths`]).
+//!
 //! Each law is a function that takes a kernel and points and returns the first [`Violation`]. Some
 //! laws are about what the kernel claims: [`matrices::positive_semidefinite`] asks nothing of a kernel
 //! that promises nothing. [`conforms`] runs them all at points that have caught mistakes before.
@@ -22,6 +25,7 @@
 //! ```
 
 pub mod bits;
+pub mod composition;
 pub mod expressions;
 pub mod gradients;
 pub mod matrices;
@@ -73,6 +77,7 @@ pub fn conforms(kernel: &DynKernel, dim: usize) -> Result<(), Violation> {
     matrices::isotropic(kernel, few_x)?;
     matrices::tile_is_pairwise(kernel, few_x, few_z)?;
     bits::thread_independent::<f64>(kernel, x, z)?;
+    composition::operators(kernel, few_x, few_z)?;
 
     let (x32, z32) = (points_for::<f32>(kernel, 70, dim, 1), points_for::<f32>(kernel, 41, dim, 2));
     let (x32, z32) = (x32.as_ref(), z32.as_ref());
