@@ -10,10 +10,10 @@ pub use crate::kernel::ops::Compose;
 pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};
 pub use crate::kernels::{
     Affine, ArcCosine, Brownian, Categorical, Cauchy, Constant, Coregionalization, Cosine, FractionalBrownian,
-    GammaExponential, Gibbs, GpConvolution, GraphHeat, GraphMatern, Linear, LocallyPeriodic, LowRankLinear, Matern,
-    Matern12, Matern32, Matern52, Multiquadric, NeuralNetwork, Periodic, PiecewisePolynomial, Polynomial, RadialCosine,
-    RadialPeriodic, RandomFourierFeatures, RationalQuadratic, Rbf, SpectralMixture, SphereHeat, Tanh, White,
-    WhiteByValue, Zonal,
+    GammaExponential, Gibbs, GpConvolution, GraphHeat, GraphMatern, InverseMultiquadric, Linear, LocallyPeriodic,
+    LowRankLinear, Matern, Matern12, Matern32, Matern52, Multiquadric, NeuralNetwork, Periodic, PiecewisePolynomial,
+    Polynomial, RadialCosine, RadialPeriodic, RandomFourierFeatures, RationalQuadratic, Rbf, SpectralMixture,
+    SphereHeat, Tanh, White, WhiteByValue, Zonal,
 };
 pub use crate::params::{Parameterized, ParameterizedExt};
 pub use crate::warp::{Ard, Select, Warped};

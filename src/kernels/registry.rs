@@ -98,6 +98,8 @@ registry! {
         "matern12" => Matern12: [Matern12::new(1.3), Matern12::new([1.3, 0.6, 2.0])];
         "matern32" => Matern32: [Matern32::new(0.9), Matern32::new([0.9, 1.7])];
         "matern52" => Matern52: [Matern52::new(1.1), Matern52::new([1.1, 0.8])];
+        "inverse_multiquadric" => InverseMultiquadric:
+            [InverseMultiquadric::new(0.9), InverseMultiquadric::new([0.9, 1.7])];
         "rational_quadratic" => RationalQuadratic:
             [RationalQuadratic::new(0.8, 1.4), RationalQuadratic::new([0.8, 2.1], 0.6)];
         "periodic" => Periodic: [
