@@ -162,6 +162,18 @@ fn gradients_are_those_of_the_points_that_are_there() {
 }
 
 #[test]
+fn an_index_may_be_missing() {
+    let kernel = Rbf::new(1.0).on([0]) * Categorical::new(3, 0.2).on([1]);
+    let x = mat![[0.5, 2.0], [1.0, f64::NAN], [f64::NAN, 1.0], [0.5, 0.0]];
+    assert!(kernel.gram(x.as_ref()).is_err());
+    let gram: Mat<f64> = kernel.masked(Missing::Zero).gram(x.as_ref()).unwrap();
+    assert_eq!((gram[(0, 3)], gram[(1, 1)], gram[(2, 0)]), (0.2, 0.0, 0.0));
+    let wrong = mat![[0.5, 3.0]];
+    let kernel = Categorical::new(3, 0.2).on([1]).masked(Missing::Zero);
+    assert!(kernel.gram(wrong.as_ref()).unwrap_err().to_string().contains("below 3"));
+}
+
+#[test]
 fn masks_compose() {
     let (x, there) = with_gaps(100, 2, &[0, 1], 3);
     let few = rows(&x, &there);

@@ -32,12 +32,13 @@ pub struct IndexColumn<'k> {
     kernel: &'k dyn Expr,
     column: usize,
     count: usize,
+    may_be_missing: bool,
 }
 
 impl<'k> IndexColumn<'k> {
     /// A column that a kernel reads as an index below `count`.
     pub fn new(kernel: &'k dyn Expr, column: usize, count: usize) -> Self {
-        Self { kernel, column, count }
+        Self { kernel, column, count, may_be_missing: false }
     }
 
     /// The subexpression that reads it.
@@ -53,6 +54,12 @@ impl<'k> IndexColumn<'k> {
     /// One more than the largest index.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// The same where a NaN stands for a point that is missing.
+    #[must_use]
+    pub fn or_missing(self) -> Self {
+        Self { may_be_missing: true, ..self }
     }
 
     /// The same for points of which another column is read.
@@ -80,7 +87,9 @@ pub(crate) fn checked_index<T: Scalar>(coordinate: T) -> usize {
 /// Refuses points with anything but an index where the kernel reads one.
 pub(crate) fn check_indices<T: Scalar, E: Expr + ?Sized>(kernel: &E, what: &str, points: MatRef<'_, T>) -> Result<()> {
     for read in kernel.index_columns(points.ncols()) {
-        let refused = (0..points.nrows()).find(|&row| index(points[(row, read.column)], read.count).is_none());
+        let accepted =
+            |coordinate: T| index(coordinate, read.count).is_some() || (read.may_be_missing && coordinate.is_nan());
+        let refused = (0..points.nrows()).find(|&row| !accepted(points[(row, read.column)]));
         if let Some(row) = refused {
             return Err(Error::Index {
                 kernel: text(read.kernel).to_string(),

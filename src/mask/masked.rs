@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Present;
 use crate::kernel::{
-    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, Kernel, Pairs, Points, Psd,
-    Scratch, Text,
+    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, IndexColumn, Kernel, Pairs, Points,
+    Psd, Scratch, Text,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::{DynKernel, Result, Scalar, kernel_ops};
@@ -154,6 +154,10 @@ impl<K: Expr + Clone> Expr for Masked<K> {
 
     fn differentiable(&self) -> bool {
         self.kernel.differentiable()
+    }
+
+    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
+        self.kernel.index_columns(dim).into_iter().map(IndexColumn::or_missing).collect()
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
