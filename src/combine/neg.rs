@@ -70,21 +70,7 @@ impl<K: Expr + Clone> Expr for Neg<K> {
         Psd::Never
     }
 
-    fn stationary(&self) -> bool {
-        self.kernel.stationary()
-    }
-
-    fn zonal(&self) -> bool {
-        self.kernel.zonal()
-    }
-
-    fn isotropic(&self) -> bool {
-        self.kernel.isotropic()
-    }
-
-    fn differentiable(&self) -> bool {
-        self.kernel.differentiable()
-    }
+    inherit!(kernel: stationary, zonal, isotropic, differentiable);
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "-{}", Text::within(&self.kernel, Precedence::Call))

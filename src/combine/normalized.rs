@@ -110,13 +110,7 @@ impl<K: Expr + Clone> Expr for Normalized<K> {
         self.kernel.psd()
     }
 
-    fn stationary(&self) -> bool {
-        self.kernel.stationary()
-    }
-
-    fn differentiable(&self) -> bool {
-        self.kernel.differentiable()
-    }
+    inherit!(kernel: stationary, differentiable);
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "normalized({})", Text::within(&self.kernel, Precedence::Sum))

@@ -102,21 +102,7 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
         if self.factor() >= 0.0 { self.kernel.psd() } else { Psd::Never }
     }
 
-    fn stationary(&self) -> bool {
-        self.kernel.stationary()
-    }
-
-    fn zonal(&self) -> bool {
-        self.kernel.zonal()
-    }
-
-    fn isotropic(&self) -> bool {
-        self.kernel.isotropic()
-    }
-
-    fn differentiable(&self) -> bool {
-        self.kernel.differentiable()
-    }
+    inherit!(kernel: stationary, zonal, isotropic, differentiable);
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} * {}", Number(self.factor()), Text::within(&self.kernel, Precedence::Power))

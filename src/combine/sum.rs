@@ -114,21 +114,7 @@ impl<P: Parts> Expr for Sum<P> {
         self.children().into_iter().map(Expr::psd).min().unwrap_or(Psd::Always)
     }
 
-    fn stationary(&self) -> bool {
-        self.children().into_iter().all(Expr::stationary)
-    }
-
-    fn zonal(&self) -> bool {
-        self.children().into_iter().all(Expr::zonal)
-    }
-
-    fn isotropic(&self) -> bool {
-        self.children().into_iter().all(Expr::isotropic)
-    }
-
-    fn differentiable(&self) -> bool {
-        self.children().into_iter().all(Expr::differentiable)
-    }
+    inherit!(all: stationary, zonal, isotropic, differentiable);
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let terms = self.children();

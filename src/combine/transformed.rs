@@ -97,21 +97,7 @@ impl<H: Transform, K: Expr + Clone> Expr for Transformed<H, K> {
         self.transform.psd(self.kernel.psd())
     }
 
-    fn stationary(&self) -> bool {
-        self.kernel.stationary()
-    }
-
-    fn zonal(&self) -> bool {
-        self.kernel.zonal()
-    }
-
-    fn isotropic(&self) -> bool {
-        self.kernel.isotropic()
-    }
-
-    fn differentiable(&self) -> bool {
-        self.kernel.differentiable()
-    }
+    inherit!(kernel: stationary, zonal, isotropic, differentiable);
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let binding = if H::PRECEDENCE == Precedence::Call { Precedence::Sum } else { Precedence::Call };

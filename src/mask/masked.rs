@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Present;
+use crate::combine::inherit;
 use crate::kernel::{
     Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, IndexColumn, Kernel, Pairs, Points,
     Psd, Scratch, Text,
@@ -148,13 +149,7 @@ impl<K: Expr + Clone> Expr for Masked<K> {
         self.kernel.psd()
     }
 
-    fn stationary(&self) -> bool {
-        self.kernel.stationary()
-    }
-
-    fn differentiable(&self) -> bool {
-        self.kernel.differentiable()
-    }
+    inherit!(kernel: stationary, differentiable);
 
     fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
         self.kernel.index_columns(dim).into_iter().map(IndexColumn::or_missing).collect()

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::sample::{Stream, points_for};
 use super::violation::{Law, Violation};
+use crate::combine::inherit;
 use crate::kernel::Psd;
 use crate::kernel::{
     FeatureGradients, Features, IndexColumn, Pairs, Points, Precedence, Scratch, Wanted, cross_into, cross_vjp,
@@ -118,24 +119,18 @@ impl<K: Expr + Clone> Expr for Probe<K> {
         self.kernel.psd()
     }
 
-    fn stationary(&self) -> bool {
-        self.kernel.stationary()
-    }
-
-    fn zonal(&self) -> bool {
-        self.kernel.zonal()
-    }
-
-    fn isotropic(&self) -> bool {
-        self.kernel.isotropic()
-    }
-
-    fn differentiable(&self) -> bool {
-        self.kernel.differentiable()
-    }
+    inherit!(kernel: stationary, zonal, isotropic, differentiable);
 
     fn check_dim(&self, dim: usize) -> Evaluated<()> {
         self.kernel.check_dim(dim)
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        self.kernel.settings()
+    }
+
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        self.kernel.reads(dim)
     }
 
     fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
