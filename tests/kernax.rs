@@ -479,6 +479,27 @@ fn gradients() {
     }
 }
 
+/// Not compared: `Variance` and `ActiveDims`, which have no density on all frequencies (the library gives the
+/// variance, and the density in the active dimensions alone).
+#[test]
+fn spectral_densities() {
+    let fixture = fixture();
+    let mut compared = 0;
+    for case in fixture["spectral"].as_array().unwrap() {
+        let id = case["id"].as_str().unwrap();
+        let kernel: DynKernel = expression(&case["spec"]).parse().unwrap();
+        let frequencies = &fixture["inputs"]["omega"];
+        let ours: Option<Vec<f64>> =
+            frequencies.as_array().unwrap().iter().map(|omega| kernel.spectral_density(&flat(omega))).collect();
+        match ours {
+            Some(ours) => compare(id, &ours, &flat(&case["value"]), 1e-12),
+            None => assert!(id == "Variance" || id.starts_with("ActiveDims"), "{id}"),
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, 5);
+}
+
 /// The distances that kernels of ours are built on. The others of the fixture (cosine, Hamming, Jaccard,
 /// Canberra, Bray–Curtis, correlation, Mahalanobis, …) are a `Metric` of the user's, or no metric.
 #[test]

@@ -70,6 +70,10 @@ impl<K: Expr + Clone> Expr for Neg<K> {
         Psd::Never
     }
 
+    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
+        Some(-self.kernel.spectral_density(frequency)?)
+    }
+
     inherit!(kernel: stationary, zonal, isotropic, differentiable);
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

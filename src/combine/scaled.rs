@@ -102,6 +102,10 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
         if self.factor() >= 0.0 { self.kernel.psd() } else { Psd::Never }
     }
 
+    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
+        Some(self.factor() * self.kernel.spectral_density(frequency)?)
+    }
+
     inherit!(kernel: stationary, zonal, isotropic, differentiable);
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -114,6 +114,10 @@ impl<P: Parts> Expr for Sum<P> {
         self.children().into_iter().map(Expr::psd).min().unwrap_or(Psd::Always)
     }
 
+    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
+        self.children().into_iter().map(|term| term.spectral_density(frequency)).sum()
+    }
+
     inherit!(all: stationary, zonal, isotropic, differentiable);
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

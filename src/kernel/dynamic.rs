@@ -150,6 +150,10 @@ impl Expr for DynKernel {
         self.0.differentiable()
     }
 
+    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
+        self.0.spectral_density(frequency)
+    }
+
     fn reads(&self, dim: usize) -> Vec<bool> {
         self.0.reads(dim)
     }

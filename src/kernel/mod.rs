@@ -77,6 +77,25 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         false
     }
 
+    /// The spectral density S(ω) = ∫ k(r) exp(−i ωᵀr) dr of a stationary kernel k(x − y) at an angular
+    /// frequency ω of as many dimensions as the points, which [`check_dim`](Self::check_dim) accepts;
+    /// `None` if there is none or it is not known. k(r) = (2π)^(−D) ∫ S(ω) exp(i ωᵀr) dω (Bochner).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = 2.0 * Rbf::new(0.5);
+    /// let expected = 2.0 * (2.0 * std::f64::consts::PI).sqrt() * 0.5 * (-0.5f64 * 0.25 * 9.0).exp();
+    /// assert!((kernel.spectral_density(&[3.0]).unwrap() - expected).abs() < 1e-15);
+    /// assert!(Linear::new(1.0).spectral_density(&[3.0]).is_none());
+    /// ```
+    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
+        let _ = frequency;
+        None
+    }
+
     /// Whether the vector-Jacobian products of [`Kernel`] are implemented: here and in all children.
     fn differentiable(&self) -> bool {
         false

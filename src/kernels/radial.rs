@@ -28,6 +28,13 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
         let _ = (s, value);
         None
     }
+
+    /// The spectral density for lengthscale 1, given the dimension and ‖ω‖²; `None` if it is not known.
+    /// See [`Expr::spectral_density`].
+    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<f64> {
+        let _ = (dim, squared_frequency);
+        None
+    }
 }
 
 /// A kernel of the scaled distance alone. Implementing it makes a type a [`Kernel`] with vectorised
@@ -131,6 +138,14 @@ impl<K: Radial> Expr for K {
 
     fn settings(&self) -> Vec<(&'static str, String)> {
         Radial::settings(self)
+    }
+
+    // The transform of k(r/ℓ) is that of k at ℓω, times the volume Π ℓ_d.
+    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
+        let lengthscale = Radial::lengthscale(self);
+        let squared = frequency.iter().enumerate().map(|(dim, omega)| (lengthscale.at(dim) * omega).powi(2)).sum();
+        let volume: f64 = (0..frequency.len()).map(|dim| lengthscale.at(dim)).product();
+        Some(volume * self.profile::<f64>().spectral_density(frequency.len(), squared)?)
     }
 }
 

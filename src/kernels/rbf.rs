@@ -59,6 +59,10 @@ impl<T: Scalar> Profile<T> for RbfProfile {
     fn slope<const FMA: bool>(self, _: T, value: T) -> T {
         T::from_f64(-0.5) * value
     }
+
+    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<f64> {
+        Some((0.5 * dim as f64 * std::f64::consts::TAU.ln() - 0.5 * squared_frequency).exp())
+    }
 }
 
 #[cfg(test)]

@@ -129,6 +129,10 @@ impl<K: Expr + Clone> Expr for Probe<K> {
         self.kernel.settings()
     }
 
+    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
+        self.kernel.spectral_density(frequency)
+    }
+
     fn reads(&self, dim: usize) -> Vec<bool> {
         self.kernel.reads(dim)
     }
