@@ -81,8 +81,8 @@ impl RandomFeatures {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`] if there are no frequencies; [`Error::Shape`] if there is not a phase for each;
-    /// [`Error::Parameter`] if a number is not finite.
+    /// [`Error::Empty`](crate::Error::Empty) if there are no frequencies; [`Error::Shape`](crate::Error::Shape) if there is not a phase for each;
+    /// [`Error::Parameter`](crate::Error::Parameter) if a number is not finite.
     pub fn try_new(frequencies: Mat<f64>, phases: impl Into<Vec<f64>>) -> Result<Self> {
         let shape = Shape::Vector(frequencies.nrows());
         let phases = ParameterArray::new("phases", phases.into(), shape, Constraint::Real)?;
@@ -94,7 +94,7 @@ impl RandomFeatures {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`] for no features or no dimensions.
+    /// [`Error::Empty`](crate::Error::Empty) for no features or no dimensions.
     pub fn draw(dim: usize, count: usize, spectrum: Spectrum, rng: &mut (impl Rng + ?Sized)) -> Result<Self> {
         let frequencies = spectrum.frequencies(dim, count, rng);
         let phases: Vec<f64> = (0..count).map(|_| TAU * rng.random::<f64>()).collect();
