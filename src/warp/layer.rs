@@ -47,7 +47,8 @@ impl Layer {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`](crate::Error::Empty) if the matrix is empty; [`Error::Shape`](crate::Error::Shape) if the number of biases is not that of
+    /// [`Error::Empty`](crate::Error::Empty) if the matrix is empty; [`Error::Shape`](crate::Error::Shape) if the
+    /// number of biases is not that of
     /// its rows; [`Error::Parameter`](crate::Error::Parameter) if a number is not finite.
     pub fn try_new(weights: Mat<f64>, bias: impl Into<Vec<f64>>) -> Result<Self> {
         let bias = ParameterArray::new("bias", bias.into(), Shape::Vector(weights.nrows()), Constraint::Real)?;

@@ -81,7 +81,8 @@ impl RandomFeatures {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`](crate::Error::Empty) if there are no frequencies; [`Error::Shape`](crate::Error::Shape) if there is not a phase for each;
+    /// [`Error::Empty`](crate::Error::Empty) if there are no frequencies; [`Error::Shape`](crate::Error::Shape) if there
+    /// is not a phase for each;
     /// [`Error::Parameter`](crate::Error::Parameter) if a number is not finite.
     pub fn try_new(frequencies: Mat<f64>, phases: impl Into<Vec<f64>>) -> Result<Self> {
         let shape = Shape::Vector(frequencies.nrows());
