@@ -7,10 +7,9 @@ use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
-use super::gram::write;
 use super::tile::{COLS, Pairs, ROWS, Scratch};
+use super::write::Writer;
 use super::{Kernel, check_others, check_points};
-use crate::simd::prefetch::prefetch;
 use crate::{Error, Result, Scalar};
 
 /// Blocks with fewer entries than this are not worth a task of their own.
@@ -116,11 +115,13 @@ struct Job<'a, T: Scalar> {
 struct Workspace<T: Scalar> {
     scratch: Scratch<T>,
     tile: Vec<T>,
+    writer: Writer<T>,
 }
 
 impl<T: Scalar> Workspace<T> {
     fn new(job: &Job<'_, T>) -> Self {
-        Self { scratch: Scratch::new(job.x, job.z), tile: Vec::new() }
+        let writer = Writer::new(job.x.input.len(), job.z.input.len());
+        Self { scratch: Scratch::new(job.x, job.z), tile: Vec::new(), writer }
     }
 }
 
@@ -151,9 +152,9 @@ impl<T: Scalar> Job<'_, T> {
             for row in (0..rows.len()).step_by(step) {
                 let height = step.min(rows.len() - row);
                 let (first_row, first_col) = (rows.start + row, cols.start + col);
-                prefetch(out.rb().submatrix(row, col, height, width));
-                let tile = self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
-                write(tile, out.rb_mut().submatrix_mut(row, col, height, width));
+                workspace.writer.announce(out.rb().submatrix(row, col, height, width));
+                self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
+                workspace.writer.write(&workspace.tile[..height * width], out.rb_mut().submatrix_mut(row, col, height, width));
             }
         }
     }
@@ -174,20 +175,18 @@ impl<T: Scalar> Job<'_, T> {
             for col in (0..self.z.input.len()).step_by(COLS) {
                 let width = COLS.min(self.z.input.len() - col);
                 let first = rows.start + row;
-                let tile = self.evaluate(first..first + height, col..col + width, &mut workspace);
-                let tile = MatRef::from_column_major_slice(tile, height, width);
+                self.evaluate(first..first + height, col..col + width, &mut workspace);
+                let tile = MatRef::from_column_major_slice(&workspace.tile[..height * width], height, width);
                 matmul(sum.as_mut(), Accum::Add, tile, v.subrows(col, width), T::from_f64(1.0), Par::Seq);
             }
             out.rb_mut().subrows_mut(row, height).copy_from(&sum);
         }
     }
 
-    fn evaluate<'w>(&self, rows: Range<usize>, cols: Range<usize>, workspace: &'w mut Workspace<T>) -> &'w [T] {
+    fn evaluate(&self, rows: Range<usize>, cols: Range<usize>, workspace: &mut Workspace<T>) {
         let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, false);
         workspace.scratch.begin_block();
         workspace.tile.resize(pairs.len().max(workspace.tile.len()), T::from_f64(0.0));
-        let tile = &mut workspace.tile[..pairs.len()];
-        self.kernel.tile(&pairs, tile, &mut workspace.scratch);
-        tile
+        self.kernel.tile(&pairs, &mut workspace.tile[..pairs.len()], &mut workspace.scratch);
     }
 }

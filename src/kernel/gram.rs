@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use faer::prelude::{Reborrow, ReborrowMut};
-use faer::{ColMut, MatMut, MatRef, Par};
+use faer::{MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
 use super::tile::{COLS, Pairs, ROWS, Scratch};
+use super::write::Writer;
 use super::{Kernel, check_points};
-use crate::simd::prefetch::prefetch;
-use crate::simd::transpose::transpose_into_lines;
+use crate::simd::transpose::transpose;
 use crate::{Error, Result, Scalar};
 
 /// Blocks smaller than this are not worth a task of their own.
@@ -45,7 +45,7 @@ pub fn gram_into<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, out: MatMu
     }
     let embedding = Embedding::new(kernel, Points::new(x));
     let job = Job { kernel, embedding: &embedding, parallel: !matches!(par, Par::Seq) };
-    job.square(0..n, out, &mut Workspace::new(&embedding));
+    job.square(0..n, out, &mut job.workspace());
     Ok(())
 }
 
@@ -58,15 +58,21 @@ struct Job<'a, T: Scalar> {
 struct Workspace<T: Scalar> {
     scratch: Scratch<T>,
     tile: Vec<T>,
-}
-
-impl<T: Scalar> Workspace<T> {
-    fn new(embedding: &Embedding<'_, T>) -> Self {
-        Self { scratch: Scratch::new(embedding, embedding), tile: vec![T::from_f64(0.0); ROWS * COLS] }
-    }
+    mirrored: Vec<T>,
+    writer: Writer<T>,
 }
 
 impl<T: Scalar> Job<'_, T> {
+    fn workspace(&self) -> Workspace<T> {
+        let n = self.embedding.input.len();
+        Workspace {
+            scratch: Scratch::new(self.embedding, self.embedding),
+            tile: vec![T::from_f64(0.0); ROWS * COLS],
+            mirrored: Vec::new(),
+            writer: Writer::new(n, n),
+        }
+    }
+
     /// A block on the diagonal, by quadrants: recursion lets threads write to disjoint parts.
     fn square(&self, points: Range<usize>, mut out: MatMut<'_, T>, workspace: &mut Workspace<T>) {
         let n = points.len();
@@ -78,9 +84,9 @@ impl<T: Scalar> Job<'_, T> {
                 self.evaluate(rows, cols, workspace);
                 let (rows, width) = (n - first, last - first);
                 let tile = &mut workspace.tile[..rows * width];
-                symmetrize(tile, rows, width);
-                write(tile, out.rb_mut().submatrix_mut(first, first, rows, width));
-                write_mirrored(tile, rows, width, out.rb_mut().submatrix_mut(first, last, width, n - last));
+                symmetrize(tile, rows, width, &mut workspace.mirrored);
+                workspace.writer.write(tile, out.rb_mut().submatrix_mut(first, first, rows, width));
+                workspace.writer.write_mirrored(tile, rows, width, out.rb_mut().submatrix_mut(first, last, width, n - last));
             }
             return;
         }
@@ -98,10 +104,10 @@ impl<T: Scalar> Job<'_, T> {
                                 first.clone(),
                                 lower,
                                 upper,
-                                &mut Workspace::new(self.embedding),
+                                &mut self.workspace(),
                             )
                         },
-                        || self.square(last.clone(), bottom, &mut Workspace::new(self.embedding)),
+                        || self.square(last.clone(), bottom, &mut self.workspace()),
                     )
                 },
             );
@@ -135,7 +141,7 @@ impl<T: Scalar> Job<'_, T> {
             let ((rows_a, cols_a), (rows_b, cols_b)) = (order(first), order(last));
             rayon::join(
                 || self.rectangle(rows_a, cols_a, lower_parts.0, upper_parts.0, workspace),
-                || self.rectangle(rows_b, cols_b, lower_parts.1, upper_parts.1, &mut Workspace::new(self.embedding)),
+                || self.rectangle(rows_b, cols_b, lower_parts.1, upper_parts.1, &mut self.workspace()),
             );
             return;
         }
@@ -144,12 +150,12 @@ impl<T: Scalar> Job<'_, T> {
             for row in (0..rows.len()).step_by(ROWS) {
                 let height = ROWS.min(rows.len() - row);
                 let (first_row, first_col) = (rows.start + row, cols.start + col);
-                prefetch(lower.rb().submatrix(row, col, height, width));
-                prefetch(upper.rb().submatrix(col, row, width, height));
+                workspace.writer.announce(lower.rb().submatrix(row, col, height, width));
+                workspace.writer.announce(upper.rb().submatrix(col, row, width, height));
                 self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
                 let tile = &workspace.tile[..height * width];
-                write(tile, lower.rb_mut().submatrix_mut(row, col, height, width));
-                write_mirrored(tile, height, 0, upper.rb_mut().submatrix_mut(col, row, width, height));
+                workspace.writer.write(tile, lower.rb_mut().submatrix_mut(row, col, height, width));
+                workspace.writer.write_mirrored(tile, height, 0, upper.rb_mut().submatrix_mut(col, row, width, height));
             }
         }
     }
@@ -162,41 +168,12 @@ impl<T: Scalar> Job<'_, T> {
     }
 }
 
-/// Writes a tile into a block of the same shape.
-pub(super) fn write<T: Scalar>(tile: &[T], mut out: MatMut<'_, T>) {
-    let rows = out.nrows();
-    if tile.is_empty() {
-        return;
-    }
-    for (col, values) in tile.chunks_exact(rows).enumerate() {
-        let column = out.rb_mut().col_mut(col);
-        match column.try_as_col_major_mut() {
-            Some(column) => column.as_slice_mut().copy_from_slice(values),
-            None => values.iter().enumerate().for_each(|(row, &value)| out[(row, col)] = value),
-        }
-    }
-}
-
-/// Writes the transpose of a tile with so many rows, without the first `skip` of them.
-fn write_mirrored<T: Scalar>(tile: &[T], rows: usize, skip: usize, mut out: MatMut<'_, T>) {
-    if out.row_stride() == 1 {
-        let columns = out.col_iter_mut().filter_map(ColMut::try_as_col_major_mut).map(ColMut::as_slice_mut);
-        transpose_into_lines(tile, rows, skip, columns);
-        return;
-    }
-    for row in 0..out.ncols() {
-        for col in 0..out.nrows() {
-            out[(col, row)] = tile[skip + row + col * rows];
-        }
-    }
-}
-
 /// Makes the square at the top of a tile exactly symmetric, by its lower half: a kernel whose code
 /// rounds k(x, y) and k(y, x) differently still gets a symmetric matrix.
-fn symmetrize<T: Scalar>(tile: &mut [T], rows: usize, width: usize) {
-    for col in 0..width {
-        for row in col + 1..width {
-            tile[col + row * rows] = tile[row + col * rows];
-        }
+fn symmetrize<T: Scalar>(tile: &mut [T], rows: usize, width: usize, mirrored: &mut Vec<T>) {
+    mirrored.resize(tile.len(), T::from_f64(0.0));
+    transpose(tile, rows, 0, mirrored);
+    for (col, column) in tile.chunks_exact_mut(rows).enumerate() {
+        column[..col].copy_from_slice(&mirrored[col * width..][..col]);
     }
 }

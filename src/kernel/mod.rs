@@ -21,6 +21,7 @@ mod text;
 pub(crate) mod tile;
 pub(crate) mod variables;
 mod vjp;
+mod write;
 
 pub use cross::{cross_into, matmul_into};
 pub use diag::diag_into;

@@ -335,7 +335,8 @@ pub(super) fn scaled_tile<T: Scalar, P: Profile<T>>(
     out: &mut [T],
     scratch: &mut Scratch<T>,
 ) {
-    if pairs.dim() == 1 && !scratch.shares_squared_distances(pairs) {
+    // Columns that do not fill whole vectors would leave some profiles to scalar code in each of them.
+    if pairs.dim() == 1 && pairs.nrows().is_multiple_of(LANES) && !scratch.shares_squared_distances(pairs) {
         dispatch(OneDimension { profile, scale, x: pairs.x_column(0), y: pairs.y_column(0), out });
         return;
     }

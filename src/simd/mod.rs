@@ -13,6 +13,7 @@ pub mod exp;
 pub(crate) mod pairs;
 mod power;
 pub(crate) mod prefetch;
+pub(crate) mod stream;
 pub(crate) mod sum;
 pub(crate) mod transpose;
 

@@ -1,8 +1,8 @@
 //! Transposed copies of tiles.
 //!
-//! Whole blocks are transposed in registers, by the shuffles of AVX where the machine has them: the
-//! compiler does not find these on its own, and a transposition by single elements costs as much as
-//! an exponential. What is left over, and other machines, go by single elements.
+//! Whole blocks are transposed in registers, by the shuffles of AVX-512 or AVX where the machine has
+//! them: the compiler does not find these on its own, and a transposition by single elements costs as
+//! much as an exponential. What is left over, and other machines, go by single elements.
 
 use crate::Scalar;
 
@@ -58,16 +58,16 @@ impl Layout {
 
 #[cfg(target_arch = "x86_64")]
 mod avx {
-    use std::arch::x86_64::{__m256, __m256d};
+    use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
-    use pulp::x86::V3;
+    use pulp::x86::{V3, V4};
     use pulp::{NullaryFnOnce, cast};
 
     use super::Layout;
 
     /// A block of one vector register a side, transposed. Closures inside would not be inlined into
     /// code compiled for AVX, so there are none.
-    pub(super) trait Block<T, const SIDE: usize> {
+    pub(super) trait Block<T, const SIDE: usize>: Copy {
         fn transpose(self, lines: [[T; SIDE]; SIDE]) -> [[T; SIDE]; SIDE];
     }
 
@@ -121,17 +121,80 @@ mod avx {
         }
     }
 
-    struct Blocks<'a, 'o, T, const SIDE: usize> {
-        simd: V3,
-        layout: Layout,
-        tile: &'a [T],
-        out: &'a mut [&'o mut [T]],
+    /// The quarters of four registers as a matrix of four a side, transposed.
+    #[inline(always)]
+    fn transpose_quarters(simd: V4, [a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+        let avx = simd.avx512f;
+        let (ab_even, ab_odd) = (avx._mm512_shuffle_f32x4::<0x88>(a, b), avx._mm512_shuffle_f32x4::<0xdd>(a, b));
+        let (cd_even, cd_odd) = (avx._mm512_shuffle_f32x4::<0x88>(c, d), avx._mm512_shuffle_f32x4::<0xdd>(c, d));
+        [
+            avx._mm512_shuffle_f32x4::<0x88>(ab_even, cd_even),
+            avx._mm512_shuffle_f32x4::<0x88>(ab_odd, cd_odd),
+            avx._mm512_shuffle_f32x4::<0xdd>(ab_even, cd_even),
+            avx._mm512_shuffle_f32x4::<0xdd>(ab_odd, cd_odd),
+        ]
     }
 
-    impl<T: Copy + Default, const SIDE: usize> NullaryFnOnce for Blocks<'_, '_, T, SIDE>
-    where
-        V3: Block<T, SIDE>,
-    {
+    impl Block<f64, 8> for V4 {
+        #[inline(always)]
+        fn transpose(self, lines: [[f64; 8]; 8]) -> [[f64; 8]; 8] {
+            let avx = self.avx512f;
+            let [a, b, c, d, e, f, g, h]: [__m512d; 8] = cast(lines);
+            let even = [
+                avx._mm512_unpacklo_pd(a, b),
+                avx._mm512_unpacklo_pd(c, d),
+                avx._mm512_unpacklo_pd(e, f),
+                avx._mm512_unpacklo_pd(g, h),
+            ];
+            let odd = [
+                avx._mm512_unpackhi_pd(a, b),
+                avx._mm512_unpackhi_pd(c, d),
+                avx._mm512_unpackhi_pd(e, f),
+                avx._mm512_unpackhi_pd(g, h),
+            ];
+            let [l0, l2, l4, l6] = transpose_quarters(self, cast(even));
+            let [l1, l3, l5, l7] = transpose_quarters(self, cast(odd));
+            cast([l0, l1, l2, l3, l4, l5, l6, l7])
+        }
+    }
+
+    /// Of four lines: in each quarter, elements 0, 1, 2 and 3 of each.
+    #[inline(always)]
+    fn interleave(simd: V4, [a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+        let avx = simd.avx512f;
+        let low: [__m512d; 2] = cast([avx._mm512_unpacklo_ps(a, b), avx._mm512_unpacklo_ps(c, d)]);
+        let high: [__m512d; 2] = cast([avx._mm512_unpackhi_ps(a, b), avx._mm512_unpackhi_ps(c, d)]);
+        cast([
+            avx._mm512_unpacklo_pd(low[0], low[1]),
+            avx._mm512_unpackhi_pd(low[0], low[1]),
+            avx._mm512_unpacklo_pd(high[0], high[1]),
+            avx._mm512_unpackhi_pd(high[0], high[1]),
+        ])
+    }
+
+    impl Block<f32, 16> for V4 {
+        #[inline(always)]
+        fn transpose(self, lines: [[f32; 16]; 16]) -> [[f32; 16]; 16] {
+            let [a, b, c, d]: [[__m512; 4]; 4] = cast(lines);
+            let [a, b, c, d] =
+                [interleave(self, a), interleave(self, b), interleave(self, c), interleave(self, d)];
+            let [l0, l4, l8, l12] = transpose_quarters(self, [a[0], b[0], c[0], d[0]]);
+            let [l1, l5, l9, l13] = transpose_quarters(self, [a[1], b[1], c[1], d[1]]);
+            let [l2, l6, l10, l14] = transpose_quarters(self, [a[2], b[2], c[2], d[2]]);
+            let [l3, l7, l11, l15] = transpose_quarters(self, [a[3], b[3], c[3], d[3]]);
+            cast([l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15])
+        }
+    }
+
+    /// Transposes whole blocks, and returns how many lines and columns are done.
+    pub(super) struct Blocks<'a, 'o, S, T, const SIDE: usize> {
+        pub(super) simd: S,
+        pub(super) layout: Layout,
+        pub(super) tile: &'a [T],
+        pub(super) out: &'a mut [&'o mut [T]],
+    }
+
+    impl<S: Block<T, SIDE>, T: Copy + Default, const SIDE: usize> NullaryFnOnce for Blocks<'_, '_, S, T, SIDE> {
         type Output = (usize, usize);
 
         #[inline(always)]
@@ -158,39 +221,33 @@ mod avx {
             (groups.len() * SIDE, whole_cols)
         }
     }
-
-    pub(super) fn transpose_blocks<T: Copy + Default, const SIDE: usize>(
-        layout: Layout,
-        tile: &[T],
-        out: &mut [&mut [T]],
-    ) -> (usize, usize)
-    where
-        V3: Block<T, SIDE>,
-    {
-        match V3::try_new() {
-            Some(simd) => simd.vectorize(Blocks::<T, SIDE> { simd, layout, tile, out }),
-            None => (0, 0),
-        }
-    }
 }
 
-/// Transposes whole blocks and returns how many lines and columns are done.
+/// Transposes whole blocks and returns how many lines and columns are done: in blocks of the widest
+/// registers there are, or of the half of that if none of those fits.
 macro_rules! transpose_blocks {
-    ($name:ident, $type:ty, $side:literal) => {
+    ($name:ident, $type:ty, $half:literal, $whole:literal) => {
         pub(crate) fn $name(layout: Layout, tile: &[$type], out: &mut [&mut [$type]]) -> (usize, usize) {
             #[cfg(target_arch = "x86_64")]
-            return avx::transpose_blocks::<$type, $side>(layout, tile, out);
-            #[cfg(not(target_arch = "x86_64"))]
             {
-                let _ = (layout, tile, out);
-                (0, 0)
+                if layout.cols >= $whole
+                    && out.len() >= $whole
+                    && let Some(simd) = pulp::x86::V4::try_new()
+                {
+                    return simd.vectorize(avx::Blocks::<_, $type, $whole> { simd, layout, tile, out });
+                }
+                if let Some(simd) = pulp::x86::V3::try_new() {
+                    return simd.vectorize(avx::Blocks::<_, $type, $half> { simd, layout, tile, out });
+                }
             }
+            let _ = (layout, tile, out);
+            (0, 0)
         }
     };
 }
 
-transpose_blocks!(transpose_blocks_f32, f32, 8);
-transpose_blocks!(transpose_blocks_f64, f64, 4);
+transpose_blocks!(transpose_blocks_f32, f32, 8, 16);
+transpose_blocks!(transpose_blocks_f64, f64, 4, 8);
 
 #[cfg(test)]
 mod tests {
