@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target, Text};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::scale;
 use crate::{Scalar, kernel_ops};
@@ -98,6 +98,14 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Neg<K> {
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         self.kernel.tile(pairs, out, scratch);
         scale(out, T::from_f64(-1.0));
+    }
+
+    fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+        if target.scale_by(T::from_f64(-1.0)) {
+            self.kernel.write_block(pairs, target, scratch);
+        } else {
+            target.write_tile(pairs, scratch, |pairs, out, scratch| self.tile(pairs, out, scratch));
+        }
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {

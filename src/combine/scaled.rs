@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::kernel::{
+    Expr, FeatureGradients, Features, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
+};
 use crate::params::{Constraint, Label, Parameter, Parameterized, Visitor, VisitorMut};
 use crate::simd::{dot, elementwise::scale};
 use crate::{Error, Result, Scalar, kernel_ops};
@@ -130,6 +132,14 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Scaled<K> {
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         self.kernel.tile(pairs, out, scratch);
         scale(out, T::from_f64(self.factor()));
+    }
+
+    fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+        if target.scale_by(T::from_f64(self.factor())) {
+            self.kernel.write_block(pairs, target, scratch);
+        } else {
+            target.write_tile(pairs, scratch, |pairs, out, scratch| self.tile(pairs, out, scratch));
+        }
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
-use faer::prelude::{Reborrow, ReborrowMut};
+use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
@@ -152,9 +152,11 @@ impl<T: Scalar> Job<'_, T> {
             for row in (0..rows.len()).step_by(step) {
                 let height = step.min(rows.len() - row);
                 let (first_row, first_col) = (rows.start + row, cols.start + col);
-                workspace.writer.announce(out.rb().submatrix(row, col, height, width));
-                self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
-                workspace.writer.write(&workspace.tile[..height * width], out.rb_mut().submatrix_mut(row, col, height, width));
+                let mut target = workspace.writer.target(out.rb_mut().submatrix_mut(row, col, height, width));
+                let (rows, cols) = (first_row..first_row + height, first_col..first_col + width);
+                let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, false);
+                workspace.scratch.begin_block();
+                self.kernel.write_block(&pairs, &mut target, &mut workspace.scratch);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use super::ops::Compose;
-use super::{Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch};
+use super::{Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target};
 use crate::combine::{Product, Sum};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Result, Scalar};
@@ -191,6 +191,10 @@ impl<T: Scalar> Kernel<T> for DynKernel {
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         self.at::<T>().tile(pairs, out, scratch);
+    }
+
+    fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+        self.at::<T>().write_block(pairs, target, scratch);
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {

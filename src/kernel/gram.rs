@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-use faer::prelude::{Reborrow, ReborrowMut};
+use faer::prelude::ReborrowMut;
 use faer::{MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
 use super::tile::{COLS, Pairs, ROWS, Scratch};
-use super::write::Writer;
+use super::write::{Target, Writer};
 use super::{Kernel, check_points};
-use crate::simd::transpose::transpose;
 use crate::{Error, Result, Scalar};
 
 /// Blocks smaller than this are not worth a task of their own.
@@ -57,40 +56,24 @@ struct Job<'a, T: Scalar> {
 
 struct Workspace<T: Scalar> {
     scratch: Scratch<T>,
-    tile: Vec<T>,
-    mirrored: Vec<T>,
     writer: Writer<T>,
 }
 
 impl<T: Scalar> Job<'_, T> {
     fn workspace(&self) -> Workspace<T> {
         let n = self.embedding.input.len();
-        Workspace {
-            scratch: Scratch::new(self.embedding, self.embedding),
-            tile: vec![T::from_f64(0.0); ROWS * COLS],
-            mirrored: Vec::new(),
-            writer: Writer::new(n, n),
-        }
+        Workspace { scratch: Scratch::new(self.embedding, self.embedding), writer: Writer::new(n, n) }
     }
 
     /// A block on the diagonal, by quadrants: recursion lets threads write to disjoint parts.
-    fn square(&self, points: Range<usize>, mut out: MatMut<'_, T>, workspace: &mut Workspace<T>) {
+    fn square(&self, points: Range<usize>, out: MatMut<'_, T>, workspace: &mut Workspace<T>) {
         let n = points.len();
-        if n <= ROWS {
-            for first in (0..n).step_by(COLS) {
-                let last = n.min(first + COLS);
-                let rows = points.start + first..points.end;
-                let cols = points.start + first..points.start + last;
-                self.evaluate(rows, cols, workspace);
-                let (rows, width) = (n - first, last - first);
-                let tile = &mut workspace.tile[..rows * width];
-                symmetrize(tile, rows, width, &mut workspace.mirrored);
-                workspace.writer.write(tile, out.rb_mut().submatrix_mut(first, first, rows, width));
-                workspace.writer.write_mirrored(tile, rows, width, out.rb_mut().submatrix_mut(first, last, width, n - last));
-            }
+        if n <= COLS {
+            let target = workspace.writer.target(out).symmetric();
+            self.block(points.clone(), points, target, &mut workspace.scratch);
             return;
         }
-        let half = n.div_ceil(2).next_multiple_of(ROWS);
+        let half = n.div_ceil(2).next_multiple_of(if n > ROWS { ROWS } else { COLS });
         let (first, last) = (points.start..points.start + half, points.start + half..points.end);
         let (top, upper, lower, bottom) = out.split_at_mut(half, half);
         if self.parallel && n >= TASK {
@@ -98,15 +81,7 @@ impl<T: Scalar> Job<'_, T> {
                 || self.square(first.clone(), top, workspace),
                 || {
                     rayon::join(
-                        || {
-                            self.rectangle(
-                                last.clone(),
-                                first.clone(),
-                                lower,
-                                upper,
-                                &mut self.workspace(),
-                            )
-                        },
+                        || self.rectangle(last.clone(), first.clone(), lower, upper, &mut self.workspace()),
                         || self.square(last.clone(), bottom, &mut self.workspace()),
                     )
                 },
@@ -150,30 +125,19 @@ impl<T: Scalar> Job<'_, T> {
             for row in (0..rows.len()).step_by(ROWS) {
                 let height = ROWS.min(rows.len() - row);
                 let (first_row, first_col) = (rows.start + row, cols.start + col);
-                workspace.writer.announce(lower.rb().submatrix(row, col, height, width));
-                workspace.writer.announce(upper.rb().submatrix(col, row, width, height));
-                self.evaluate(first_row..first_row + height, first_col..first_col + width, workspace);
-                let tile = &workspace.tile[..height * width];
-                workspace.writer.write(tile, lower.rb_mut().submatrix_mut(row, col, height, width));
-                workspace.writer.write_mirrored(tile, height, 0, upper.rb_mut().submatrix_mut(col, row, width, height));
+                let target = workspace
+                    .writer
+                    .target(lower.rb_mut().submatrix_mut(row, col, height, width))
+                    .with_mirrored(upper.rb_mut().submatrix_mut(col, row, width, height));
+                let (rows, cols) = (first_row..first_row + height, first_col..first_col + width);
+                self.block(rows, cols, target, &mut workspace.scratch);
             }
         }
     }
 
-    fn evaluate(&self, rows: Range<usize>, cols: Range<usize>, workspace: &mut Workspace<T>) {
+    fn block(&self, rows: Range<usize>, cols: Range<usize>, mut target: Target<'_, T>, scratch: &mut Scratch<T>) {
         let features = &self.embedding.features;
-        let pairs = Pairs::new(features, features, rows, cols, true);
-        workspace.scratch.begin_block();
-        self.kernel.tile(&pairs, &mut workspace.tile[..pairs.len()], &mut workspace.scratch);
-    }
-}
-
-/// Makes the square at the top of a tile exactly symmetric, by its lower half: a kernel whose code
-/// rounds k(x, y) and k(y, x) differently still gets a symmetric matrix.
-fn symmetrize<T: Scalar>(tile: &mut [T], rows: usize, width: usize, mirrored: &mut Vec<T>) {
-    mirrored.resize(tile.len(), T::from_f64(0.0));
-    transpose(tile, rows, 0, mirrored);
-    for (col, column) in tile.chunks_exact_mut(rows).enumerate() {
-        column[..col].copy_from_slice(&mirrored[col * width..][..col]);
+        scratch.begin_block();
+        self.kernel.write_block(&Pairs::new(features, features, rows, cols, true), &mut target, scratch);
     }
 }

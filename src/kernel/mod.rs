@@ -39,6 +39,7 @@ pub(crate) use text::{
 };
 pub use tile::{Pairs, Scratch};
 pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
+pub use write::Target;
 
 use std::fmt::{self, Debug};
 
@@ -215,6 +216,14 @@ pub trait Kernel<T: Scalar>: Expr {
     /// `out[row + rows · col]`.
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         tile::tile_by_pairs(pairs, out, scratch, |x, y| self.pairwise(x, y));
+    }
+
+    /// Writes the kernel's values for a block of pairs into a matrix. The default goes through a
+    /// [`tile`](Self::tile); a leaf that can write straight into the matrix saves the copy, and a
+    /// combinator that changes no value, or only by a factor, hands on the target. The bits must be
+    /// those of the tile.
+    fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+        target.write_tile(pairs, scratch, |pairs, out, scratch| self.tile(pairs, out, scratch));
     }
 
     /// Fills `out` with k(x, x), as it stands on the diagonal of a Gram matrix.

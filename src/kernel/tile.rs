@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::features::{Embedding, FeatureGradients, Features, Points};
 use crate::Scalar;
 use crate::simd::elementwise::add;
+use crate::simd::fused::{OfSquaredDistance, Windows};
 use crate::simd::pairs::{
     Packed, inner_products, pull_back_inner_products, pull_back_squared_distances, squared_distances,
 };
@@ -282,9 +283,25 @@ impl<T: Scalar> Scratch<T> {
         }
     }
 
-    /// Whether the squared distances of these points are already there, or will be asked for again:
-    /// if neither, a leaf may fuse their computation into its own.
-    pub(crate) fn shares_squared_distances(&self, pairs: &Pairs<'_, T>) -> bool {
+    /// Writes a function of the squared distances of a leaf's points straight into a matrix, where this
+    /// machine can and nobody else will ask for the distances; says whether it did.
+    pub(crate) fn fused<F: OfSquaredDistance<T>>(
+        &mut self,
+        pairs: &Pairs<'_, T>,
+        function: F,
+        windows: &mut Windows<'_, T>,
+    ) -> bool {
+        if self.shares_squared_distances(pairs) {
+            return false;
+        }
+        let packed = self.pack(pairs);
+        let done = T::fused(function, &packed, windows);
+        self.give(packed.into_buffer());
+        done
+    }
+
+    /// Whether the squared distances of these points are already there, or will be asked for again.
+    fn shares_squared_distances(&self, pairs: &Pairs<'_, T>) -> bool {
         self.shared[self.key(pairs)].keep
     }
 
@@ -356,7 +373,7 @@ impl<T: Scalar> Scratch<T> {
                 }
                 if let Some(out) = y_gradients.slot_mut(j) {
                     let mut transposed = self.take(gradient.len());
-                    transpose(&gradient, rows.len(), 0, &mut transposed);
+                    transpose(&gradient, rows.len(), &mut transposed);
                     self.pull_back_rows(term, &transposed, (y_points, cols.clone()), (x_points, rows.clone()), out);
                     self.give(transposed);
                 }

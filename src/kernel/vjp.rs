@@ -305,7 +305,7 @@ fn symmetric_cotangent<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mu
     let image = Block { rows: block.cols.clone(), cols: first..block.rows.end, mirrored: usize::MAX };
     let (mut above, mut mirrored) = (scratch.take(height * width), scratch.take(height * width));
     copy_block(matrix, &image, &mut above);
-    transpose(&above, width, 0, &mut mirrored);
+    transpose(&above, width, &mut mirrored);
     let skipped = first - block.rows.start;
     for (column, mirrored) in out.chunks_exact_mut(block.rows.len()).zip(mirrored.chunks_exact(height)) {
         add(&mut column[skipped..], mirrored);

@@ -1,79 +1,40 @@
-//! How tiles get into a matrix.
+//! How the values of a block get into a matrix.
+
+use std::fmt::Debug;
 
 use faer::prelude::ReborrowMut;
 use faer::{ColMut, MatMut};
 
+use super::tile::{Pairs, Scratch};
 use crate::Scalar;
-use crate::simd::prefetch::prefetch;
+use crate::simd::elementwise::scale;
+use crate::simd::fused::{OfSquaredDistance, Windows};
 use crate::simd::stream;
 use crate::simd::transpose::{transpose, transpose_into_lines};
+use crate::simd::window::Window;
 
-/// Matrices of up to so many bytes stay in the second-level cache of present machines: asking for their
-/// lines beforehand costs more than it saves.
-const SMALL: usize = 2 << 20;
-
-/// Matrices of more bytes than this are written past the caches. Below, writing through them costs
-/// little more, and pays when the matrix is read.
+/// Matrices of more bytes than this are written past the caches: a few times the second-level cache of
+/// present machines. Below, writing through the caches costs little more, and pays when the matrix is
+/// read.
 const LARGE: usize = 4 << 20;
 
-/// Writes tiles into the blocks of one matrix, past the caches if it is large.
+/// Writes the blocks of one matrix, past the caches if it is large.
 #[derive(Clone, Debug)]
 pub(super) struct Writer<T> {
-    prefetches: bool,
     past_caches: bool,
-    /// Room for a transposed tile.
+    tile: Vec<T>,
     mirrored: Vec<T>,
 }
 
 impl<T: Scalar> Writer<T> {
+    /// A writer for a matrix of this shape.
     pub(super) fn new(rows: usize, cols: usize) -> Self {
-        let bytes = rows * cols * size_of::<T>();
-        Self { prefetches: bytes > SMALL && bytes <= LARGE, past_caches: bytes > LARGE, mirrored: Vec::new() }
+        Self { past_caches: rows * cols * size_of::<T>() > LARGE, tile: Vec::new(), mirrored: Vec::new() }
     }
 
-    /// Announces a block, so that its memory is on its way while the tile is computed.
-    pub(super) fn announce(&self, block: faer::MatRef<'_, T>) {
-        if self.prefetches {
-            prefetch(block);
-        }
-    }
-
-    /// Writes a tile into a block of the same shape.
-    pub(super) fn write(&self, tile: &[T], mut out: MatMut<'_, T>) {
-        let rows = out.nrows();
-        if tile.is_empty() {
-            return;
-        }
-        for (col, values) in tile.chunks_exact(rows).enumerate() {
-            let column = out.rb_mut().col_mut(col);
-            match column.try_as_col_major_mut() {
-                Some(column) if self.past_caches => stream::copy(values, column.as_slice_mut()),
-                Some(column) => column.as_slice_mut().copy_from_slice(values),
-                None => values.iter().enumerate().for_each(|(row, &value)| out[(row, col)] = value),
-            }
-        }
-    }
-
-    /// Writes the transpose of a tile with so many rows, without the first `skip` of them.
-    pub(super) fn write_mirrored(&mut self, tile: &[T], rows: usize, skip: usize, mut out: MatMut<'_, T>) {
-        if out.row_stride() != 1 {
-            for row in 0..out.ncols() {
-                for col in 0..out.nrows() {
-                    out[(col, row)] = tile[skip + row + col * rows];
-                }
-            }
-            return;
-        }
-        let (height, width) = (out.nrows(), out.ncols());
-        let columns = out.col_iter_mut().filter_map(ColMut::try_as_col_major_mut).map(ColMut::as_slice_mut);
-        if self.past_caches {
-            self.mirrored.resize(tile.len(), T::from_f64(0.0));
-            let mirrored = &mut self.mirrored[..width * height];
-            transpose(tile, rows, skip, mirrored);
-            mirrored.chunks_exact(height.max(1)).zip(columns).for_each(|(values, column)| stream::copy(values, column));
-        } else {
-            transpose_into_lines(tile, rows, skip, columns);
-        }
+    /// A block of the matrix.
+    pub(super) fn target<'a>(&'a mut self, block: MatMut<'a, T>) -> Target<'a, T> {
+        Target { factor: None, symmetric: false, block, mirrored: None, writer: self }
     }
 }
 
@@ -82,5 +43,125 @@ impl<T> Drop for Writer<T> {
         if self.past_caches {
             stream::fence();
         }
+    }
+}
+
+/// A block of a matrix that a kernel writes its values to, with their mirror image where it is a Gram
+/// matrix. See [`Kernel::write_block`](super::Kernel::write_block).
+#[derive(Debug)]
+pub struct Target<'a, T: Scalar> {
+    block: MatMut<'a, T>,
+    mirrored: Option<MatMut<'a, T>>,
+    symmetric: bool,
+    factor: Option<T>,
+    writer: &'a mut Writer<T>,
+}
+
+impl<'a, T: Scalar> Target<'a, T> {
+    /// The same block, to be made exactly symmetric: one on the diagonal of a Gram matrix.
+    pub(super) fn symmetric(self) -> Self {
+        Self { symmetric: true, ..self }
+    }
+
+    /// The same block, with its mirror image.
+    pub(super) fn with_mirrored(self, mirrored: MatMut<'a, T>) -> Self {
+        Self { mirrored: Some(mirrored), ..self }
+    }
+
+    /// Has the values multiplied by a number on their way; says whether it did, which it does not for a
+    /// second one, since numbers multiplied beforehand would round differently from tiles.
+    pub(crate) fn scale_by(&mut self, factor: T) -> bool {
+        let first = self.factor.is_none();
+        if first {
+            self.factor = Some(factor);
+        }
+        first
+    }
+
+    /// Writes the values that `tile` fills a tile with.
+    pub(crate) fn write_tile(
+        &mut self,
+        pairs: &Pairs<'_, T>,
+        scratch: &mut Scratch<T>,
+        tile: impl FnOnce(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
+    ) {
+        let Writer { past_caches, tile: values, mirrored } = &mut *self.writer;
+        let rows = pairs.nrows();
+        if pairs.is_empty() {
+            return;
+        }
+        values.resize(values.len().max(pairs.len()), T::from_f64(0.0));
+        let values = &mut values[..pairs.len()];
+        tile(pairs, values, scratch);
+        if let Some(factor) = self.factor {
+            scale(values, factor);
+        }
+        if self.symmetric || (self.mirrored.is_some() && *past_caches) {
+            mirrored.resize(mirrored.len().max(values.len()), T::from_f64(0.0));
+            transpose(values, rows, &mut mirrored[..values.len()]);
+        }
+        if self.symmetric {
+            symmetrize(values, rows, mirrored);
+        }
+        write_columns(values, rows, self.block.rb_mut(), *past_caches);
+        match &mut self.mirrored {
+            Some(block) if *past_caches => write_columns(mirrored, pairs.ncols(), block.rb_mut(), true),
+            Some(block) => write_transposed(values, rows, block.rb_mut()),
+            None => {}
+        }
+    }
+
+    /// Writes a function of the squared distances of a leaf's points, straight into the matrix where that
+    /// is possible; says whether it did. `function` is called with the factor.
+    pub(crate) fn write_of_squared_distance<F: OfSquaredDistance<T>>(
+        &mut self,
+        pairs: &Pairs<'_, T>,
+        scratch: &mut Scratch<T>,
+        function: impl FnOnce(T) -> F,
+    ) -> bool {
+        let Some(block) = Window::new(self.block.rb_mut()) else { return false };
+        let mirrored = match &mut self.mirrored {
+            None => None,
+            Some(mirrored) => match Window::new(mirrored.rb_mut()) {
+                None => return false,
+                window => window,
+            },
+        };
+        let mut windows = Windows { block, mirrored, past_caches: self.writer.past_caches };
+        scratch.fused(pairs, function(self.factor.unwrap_or(T::from_f64(1.0))), &mut windows)
+    }
+}
+
+/// Writes a tile into a block of the same shape.
+fn write_columns<T: Scalar>(tile: &[T], rows: usize, mut out: MatMut<'_, T>, past_caches: bool) {
+    for (col, values) in tile.chunks_exact(rows).enumerate().take(out.ncols()) {
+        let column = out.rb_mut().col_mut(col);
+        match column.try_as_col_major_mut() {
+            Some(column) if past_caches => stream::copy(values, column.as_slice_mut()),
+            Some(column) => column.as_slice_mut().copy_from_slice(values),
+            None => values.iter().enumerate().for_each(|(row, &value)| out[(row, col)] = value),
+        }
+    }
+}
+
+/// Writes the transpose of a tile.
+fn write_transposed<T: Scalar>(tile: &[T], rows: usize, mut out: MatMut<'_, T>) {
+    if out.row_stride() == 1 {
+        let columns = out.col_iter_mut().filter_map(ColMut::try_as_col_major_mut).map(ColMut::as_slice_mut);
+        transpose_into_lines(tile, rows, columns);
+        return;
+    }
+    for row in 0..out.ncols() {
+        for col in 0..out.nrows() {
+            out[(col, row)] = tile[row + col * rows];
+        }
+    }
+}
+
+/// Makes a square tile exactly symmetric, by its lower half, given its transpose: a kernel whose code
+/// rounds k(x, y) and k(y, x) differently still gets a symmetric matrix.
+fn symmetrize<T: Scalar>(tile: &mut [T], rows: usize, mirrored: &[T]) {
+    for (col, column) in tile.chunks_exact_mut(rows).enumerate() {
+        column[..col].copy_from_slice(&mirrored[col * rows..][..col]);
     }
 }

@@ -4,7 +4,7 @@ use faer::Mat;
 
 use super::radial;
 use super::rbf::RbfProfile;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::elementwise;
 use crate::warp::ard::{divide, divide_backward};
@@ -156,6 +156,10 @@ impl<T: Scalar> Kernel<T> for LocallyPeriodic {
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         radial::scaled_tile(RbfProfile, T::from_f64(1.0), &pairs.child(0), out, scratch);
+    }
+
+    fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+        radial::write_block(RbfProfile, T::from_f64(1.0), &pairs.child(0), target, scratch);
     }
 
     fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {

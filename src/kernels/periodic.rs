@@ -2,7 +2,7 @@
 
 use super::radial;
 use super::rbf::RbfProfile;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::warp::ard::{divide, divide_backward};
 use crate::warp::circle;
@@ -187,6 +187,11 @@ impl<T: Scalar> Kernel<T> for Periodic {
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         radial::tile(RbfProfile, &self.lengthscale, &self.on_circle(pairs), out, scratch);
+    }
+
+    fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+        let scale = radial::feature_scale(&self.lengthscale);
+        radial::write_block(RbfProfile, scale, &self.on_circle(pairs), target, scratch);
     }
 
     fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {

@@ -6,8 +6,10 @@
 
 use std::fmt::Debug;
 
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, text};
+use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target, text};
 use crate::params::{Parameterized, PerDimension};
+use crate::simd::fused::{OfSquaredDistance, Windows};
+use crate::simd::window::Window;
 use crate::simd::{LANES, Pass, dispatch, sum};
 use crate::warp::ard::{divide, divide_backward};
 use crate::{Error, Result, Scalar};
@@ -174,6 +176,10 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
         tile(self.profile::<T>(), self.lengthscale(), pairs, out, scratch);
     }
 
+    fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+        write_block(self.profile::<T>(), feature_scale(self.lengthscale()), pairs, target, scratch);
+    }
+
     fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
         out.fill(self.profile::<T>().value::<false>(T::from_f64(0.0)));
     }
@@ -294,26 +300,18 @@ impl<T: Scalar, P: Profile<T>> Pass for ProfilePass<'_, T, P> {
     }
 }
 
-/// For one dimension: distance and profile in one pass.
-struct OneDimension<'a, T, P> {
+/// The profile, its argument and its value each times a factor.
+#[derive(Clone, Copy)]
+struct ScaledProfile<T, P> {
     profile: P,
     scale: T,
-    x: &'a [T],
-    y: &'a [T],
-    out: &'a mut [T],
+    factor: T,
 }
 
-impl<T: Scalar, P: Profile<T>> Pass for OneDimension<'_, T, P> {
-    type Output = ();
-
+impl<T: Scalar, P: Profile<T>> OfSquaredDistance<T> for ScaledProfile<T, P> {
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        for (column, &y) in self.out.chunks_exact_mut(self.x.len()).zip(self.y) {
-            for (out, &x) in column.iter_mut().zip(self.x) {
-                let difference = x - y;
-                *out = self.profile.value::<FMA>(bounded(difference * difference * self.scale));
-            }
-        }
+    fn value<const FMA: bool>(self, squared: T) -> T {
+        self.profile.value::<FMA>(bounded(squared * self.scale)) * self.factor
     }
 }
 
@@ -335,13 +333,27 @@ pub(super) fn scaled_tile<T: Scalar, P: Profile<T>>(
     out: &mut [T],
     scratch: &mut Scratch<T>,
 ) {
-    // Columns that do not fill whole vectors would leave some profiles to scalar code in each of them.
-    if pairs.dim() == 1 && pairs.nrows().is_multiple_of(LANES) && !scratch.shares_squared_distances(pairs) {
-        dispatch(OneDimension { profile, scale, x: pairs.x_column(0), y: pairs.y_column(0), out });
+    let function = ScaledProfile { profile, scale, factor: T::from_f64(1.0) };
+    let block = Window::of_tile(out, pairs.nrows());
+    if scratch.fused(pairs, function, &mut Windows { block, mirrored: None, past_caches: false }) {
         return;
     }
     scratch.squared_distances(pairs, out);
     dispatch(ProfilePass { profile, scale, out });
+}
+
+/// Writes the profile at `scale` times the squared distance of the features into a matrix.
+pub(super) fn write_block<T: Scalar, P: Profile<T>>(
+    profile: P,
+    scale: T,
+    pairs: &Pairs<'_, T>,
+    target: &mut Target<'_, T>,
+    scratch: &mut Scratch<T>,
+) {
+    let function = |factor| ScaledProfile { profile, scale, factor };
+    if !target.write_of_squared_distance(pairs, scratch, function) {
+        target.write_tile(pairs, scratch, |pairs, out, scratch| scaled_tile(profile, scale, pairs, out, scratch));
+    }
 }
 
 /// One pass over a tile for all derivatives of a radial kernel.

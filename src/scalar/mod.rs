@@ -11,6 +11,8 @@ use std::fmt::{Debug, Display};
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::AnyKernel;
 use crate::mean::{AnyMean, Mean};
+use crate::simd::fused::{OfSquaredDistance, Windows};
+use crate::simd::pairs::Packed;
 use crate::simd::transpose::Layout;
 
 mod sealed {
@@ -70,6 +72,9 @@ pub trait Scalar:
     fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [&mut [Self]]) -> (usize, usize);
 
     #[doc(hidden)]
+    fn fused<F: OfSquaredDistance<Self>>(function: F, packed: &Packed<Self>, windows: &mut Windows<'_, Self>) -> bool;
+
+    #[doc(hidden)]
     fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self>;
 
     #[doc(hidden)]
@@ -77,7 +82,7 @@ pub trait Scalar:
 }
 
 macro_rules! scalar {
-    ($type:ty, $exp:path, $transpose:path) => {
+    ($type:ty, $exp:path, $transpose:path, $fused:path) => {
         impl Scalar for $type {
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
@@ -108,6 +113,14 @@ macro_rules! scalar {
                 $transpose(layout, tile, out)
             }
 
+            fn fused<F: OfSquaredDistance<Self>>(
+                function: F,
+                packed: &Packed<Self>,
+                windows: &mut Windows<'_, Self>,
+            ) -> bool {
+                $fused(function, packed, windows)
+            }
+
             fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self> {
                 kernel
             }
@@ -119,5 +132,5 @@ macro_rules! scalar {
     };
 }
 
-scalar!(f32, crate::simd::exp::exp_f32, crate::simd::transpose::transpose_blocks_f32);
-scalar!(f64, crate::simd::exp::exp_f64, crate::simd::transpose::transpose_blocks_f64);
+scalar!(f32, crate::simd::exp::exp_f32, crate::simd::transpose::transpose_blocks_f32, crate::simd::fused::fused_f32);
+scalar!(f64, crate::simd::exp::exp_f64, crate::simd::transpose::transpose_blocks_f64, crate::simd::fused::fused_f64);

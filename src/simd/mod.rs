@@ -10,12 +10,13 @@
 
 pub(crate) mod elementwise;
 pub mod exp;
+pub(crate) mod fused;
 pub(crate) mod pairs;
 mod power;
-pub(crate) mod prefetch;
 pub(crate) mod stream;
 pub(crate) mod sum;
 pub(crate) mod transpose;
+pub(crate) mod window;
 
 pub(crate) use power::power;
 pub use sum::{LANES, dot, sum};

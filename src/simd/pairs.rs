@@ -12,17 +12,17 @@ use crate::Scalar;
 const TOGETHER: usize = 4;
 
 /// The points of a block, copied into the order in which the loops read them: rows in groups of
-/// [`GROUP`] by dimension, the last group filled up with anything; columns by dimension.
+/// [`GROUP`] by dimension, columns by dimension; both filled up to whole groups with anything.
 #[derive(Debug)]
-pub(crate) struct Packed<T> {
+pub struct Packed<T> {
     buffer: Vec<T>,
-    rows: usize,
-    cols: usize,
-    dim: usize,
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) dim: usize,
 }
 
 /// Rows in a group: two vector registers of `f64` in AVX-512, one of `f32`.
-const GROUP: usize = 16;
+pub(super) const GROUP: usize = 16;
 
 impl<T: Scalar> Packed<T> {
     /// Packs the coordinates that `x(d)` and `y(d)` give, into a recycled buffer.
@@ -34,13 +34,14 @@ impl<T: Scalar> Packed<T> {
     ) -> Self {
         let (rows, cols) = if dim == 0 { (0, 0) } else { (x(0).len(), y(0).len()) };
         let groups = rows.div_ceil(GROUP);
-        buffer.resize(groups * GROUP * dim + cols * dim, T::from_f64(0.0));
+        let y_stride = cols.next_multiple_of(GROUP);
+        buffer.resize((groups * GROUP + y_stride) * dim, T::from_f64(0.0));
         let (packed_x, packed_y) = buffer.split_at_mut(groups * GROUP * dim);
         for d in 0..dim {
             for (index, part) in x(d).chunks(GROUP).enumerate() {
                 packed_x[(index * dim + d) * GROUP..][..part.len()].copy_from_slice(part);
             }
-            packed_y[d * cols..][..cols].copy_from_slice(y(d));
+            packed_y[d * y_stride..][..cols].copy_from_slice(y(d));
         }
         Self { buffer, rows, cols, dim }
     }
@@ -49,8 +50,15 @@ impl<T: Scalar> Packed<T> {
         self.buffer
     }
 
+    /// How far apart the columns' coordinates in two dimensions are.
     #[inline(always)]
-    fn split(&self) -> (&[T], &[T]) {
+    pub(super) fn y_stride(&self) -> usize {
+        self.cols.next_multiple_of(GROUP)
+    }
+
+    /// The coordinates of the rows, and those of the columns.
+    #[inline(always)]
+    pub(super) fn split(&self) -> (&[T], &[T]) {
         self.buffer.split_at(self.rows.div_ceil(GROUP) * GROUP * self.dim)
     }
 }
@@ -84,11 +92,11 @@ impl Term for ProductTerm {
 fn columns<O: Term, T: Scalar, const N: usize, const FMA: bool>(
     x: &[[T; GROUP]],
     y: &[T],
-    cols: usize,
+    y_stride: usize,
     col: usize,
 ) -> [[T; GROUP]; N] {
     let mut sums = [[T::from_f64(0.0); GROUP]; N];
-    for (x, y) in x.iter().zip(y.chunks_exact(cols)) {
+    for (x, y) in x.iter().zip(y.chunks_exact(y_stride)) {
         let y = &y[col..col + N];
         for n in 0..N {
             let y = y[n];
@@ -104,20 +112,20 @@ fn columns<O: Term, T: Scalar, const N: usize, const FMA: bool>(
 fn fill<O: Term, T: Scalar, const FMA: bool>(packed: &Packed<T>, out: &mut [T]) {
     let (x, y) = packed.split();
     let (x, _) = x.as_chunks::<GROUP>();
-    let (rows, cols, dim) = (packed.rows, packed.cols, packed.dim);
+    let (rows, cols, dim, y_stride) = (packed.rows, packed.cols, packed.dim, packed.y_stride());
     for (index, x) in x.chunks_exact(dim).enumerate() {
         let first = index * GROUP;
         let valid = GROUP.min(rows - first);
         let mut col = 0;
         while col + TOGETHER <= cols {
-            let sums = columns::<O, T, TOGETHER, FMA>(x, y, cols, col);
+            let sums = columns::<O, T, TOGETHER, FMA>(x, y, y_stride, col);
             for (n, sums) in sums.iter().enumerate() {
                 store(sums, &mut out[(col + n) * rows + first..], valid);
             }
             col += TOGETHER;
         }
         while col < cols {
-            let [sums] = columns::<O, T, 1, FMA>(x, y, cols, col);
+            let [sums] = columns::<O, T, 1, FMA>(x, y, y_stride, col);
             store(&sums, &mut out[col * rows + first..], valid);
             col += 1;
         }
@@ -205,7 +213,7 @@ impl<O: Derivative, T: Scalar> PullBack<'_, O, T> {
     ) -> [[T; GROUP]; N] {
         let (rows, cols) = (self.packed.rows, self.packed.cols);
         let mut sums = [[T::from_f64(0.0); GROUP]; N];
-        let y: [&[T]; N] = std::array::from_fn(|n| &y[(dim + n) * cols..][..cols]);
+        let y: [&[T]; N] = std::array::from_fn(|n| &y[(dim + n) * self.packed.y_stride()..][..cols]);
         let x = &x[dim..dim + N];
         for col in 0..cols {
             let mut gradient = [T::from_f64(0.0); GROUP];

@@ -7,7 +7,7 @@
 use crate::Scalar;
 
 /// Bytes of a cache line: what a store past the caches must fill as a whole to be fast.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// Copies values to memory past the caches, where the machine can: whole lines of `out`, and by
 /// ordinary stores what stands before the first and after the last.

@@ -9,24 +9,19 @@ use crate::Scalar;
 /// Lines that are written at a time: as many as a tile has rows.
 const LINES: usize = 64;
 
-/// Writes the transpose of a tile with so many rows, without the first `skip` of them, into `out`:
-/// `out[col + cols · row] = tile[skip + row + rows · col]`.
-pub(crate) fn transpose<T: Scalar>(tile: &[T], rows: usize, skip: usize, out: &mut [T]) {
+/// Writes the transpose of a tile with so many rows into `out`:
+/// `out[col + cols · row] = tile[row + rows · col]`.
+pub(crate) fn transpose<T: Scalar>(tile: &[T], rows: usize, out: &mut [T]) {
     if !out.is_empty() {
         let cols = tile.len() / rows;
-        transpose_into_lines(tile, rows, skip, out.chunks_exact_mut(cols));
+        transpose_into_lines(tile, rows, out.chunks_exact_mut(cols));
     }
 }
 
 /// The same, each row of the tile into a line of its own. Lines are as long as the tile has columns.
-pub(crate) fn transpose_into_lines<'o, T: Scalar>(
-    tile: &[T],
-    rows: usize,
-    skip: usize,
-    mut out: impl Iterator<Item = &'o mut [T]>,
-) {
+pub(crate) fn transpose_into_lines<'o, T: Scalar>(tile: &[T], rows: usize, mut out: impl Iterator<Item = &'o mut [T]>) {
     let cols = tile.len() / rows.max(1);
-    for first in (skip..rows).step_by(LINES) {
+    for first in (0..rows).step_by(LINES) {
         let lines = LINES.min(rows - first);
         let mut group: [&mut [T]; LINES] =
             std::array::from_fn(|line| if line < lines { out.next().unwrap_or_default() } else { &mut [] });
@@ -57,6 +52,9 @@ impl Layout {
 }
 
 #[cfg(target_arch = "x86_64")]
+pub(super) use avx::Block;
+
+#[cfg(target_arch = "x86_64")]
 mod avx {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
@@ -67,11 +65,24 @@ mod avx {
 
     /// A block of one vector register a side, transposed. Closures inside would not be inlined into
     /// code compiled for AVX, so there are none.
-    pub(super) trait Block<T, const SIDE: usize>: Copy {
+    pub(in crate::simd) trait Block<T, const SIDE: usize>: Copy {
         fn transpose(self, lines: [[T; SIDE]; SIDE]) -> [[T; SIDE]; SIDE];
+
+        /// Writes a line past the caches. Its place must be a multiple of its size.
+        fn stream(self, line: [T; SIDE], out: &mut [T; SIDE]);
     }
 
     impl Block<f64, 4> for V3 {
+        #[inline(always)]
+        fn stream(self, line: [f64; 4], out: &mut [f64; 4]) {
+            assert!(out.as_ptr().addr().is_multiple_of(size_of_val(out)));
+            // SAFETY: `out` is borrowed mutably, has the size of a register, and is aligned to it.
+            #[allow(unsafe_code)]
+            unsafe {
+                self.avx._mm256_stream_pd(out.as_mut_ptr().cast(), cast(line));
+            }
+        }
+
         #[inline(always)]
         fn transpose(self, lines: [[f64; 4]; 4]) -> [[f64; 4]; 4] {
             let avx = self.avx;
@@ -102,6 +113,16 @@ mod avx {
     }
 
     impl Block<f32, 8> for V3 {
+        #[inline(always)]
+        fn stream(self, line: [f32; 8], out: &mut [f32; 8]) {
+            assert!(out.as_ptr().addr().is_multiple_of(size_of_val(out)));
+            // SAFETY: `out` is borrowed mutably, has the size of a register, and is aligned to it.
+            #[allow(unsafe_code)]
+            unsafe {
+                self.avx._mm256_stream_ps(out.as_mut_ptr().cast(), cast(line));
+            }
+        }
+
         #[inline(always)]
         fn transpose(self, lines: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
             let avx = self.avx;
@@ -136,6 +157,16 @@ mod avx {
     }
 
     impl Block<f64, 8> for V4 {
+        #[inline(always)]
+        fn stream(self, line: [f64; 8], out: &mut [f64; 8]) {
+            assert!(out.as_ptr().addr().is_multiple_of(size_of_val(out)));
+            // SAFETY: `out` is borrowed mutably, has the size of a register, and is aligned to it.
+            #[allow(unsafe_code)]
+            unsafe {
+                self.avx512f._mm512_stream_pd(out.as_mut_ptr().cast(), cast(line));
+            }
+        }
+
         #[inline(always)]
         fn transpose(self, lines: [[f64; 8]; 8]) -> [[f64; 8]; 8] {
             let avx = self.avx512f;
@@ -174,10 +205,19 @@ mod avx {
 
     impl Block<f32, 16> for V4 {
         #[inline(always)]
+        fn stream(self, line: [f32; 16], out: &mut [f32; 16]) {
+            assert!(out.as_ptr().addr().is_multiple_of(size_of_val(out)));
+            // SAFETY: `out` is borrowed mutably, has the size of a register, and is aligned to it.
+            #[allow(unsafe_code)]
+            unsafe {
+                self.avx512f._mm512_stream_ps(out.as_mut_ptr().cast(), cast(line));
+            }
+        }
+
+        #[inline(always)]
         fn transpose(self, lines: [[f32; 16]; 16]) -> [[f32; 16]; 16] {
             let [a, b, c, d]: [[__m512; 4]; 4] = cast(lines);
-            let [a, b, c, d] =
-                [interleave(self, a), interleave(self, b), interleave(self, c), interleave(self, d)];
+            let [a, b, c, d] = [interleave(self, a), interleave(self, b), interleave(self, c), interleave(self, d)];
             let [l0, l4, l8, l12] = transpose_quarters(self, [a[0], b[0], c[0], d[0]]);
             let [l1, l5, l9, l13] = transpose_quarters(self, [a[1], b[1], c[1], d[1]]);
             let [l2, l6, l10, l14] = transpose_quarters(self, [a[2], b[2], c[2], d[2]]);
@@ -254,14 +294,13 @@ mod tests {
     use super::*;
 
     fn check<T: Scalar>() {
-        for (rows, cols, skip) in [(1, 1, 0), (8, 8, 0), (64, 32, 0), (64, 32, 32), (37, 19, 5), (9, 16, 8), (16, 9, 0)]
-        {
+        for (rows, cols) in [(1, 1), (8, 8), (64, 32), (33, 32), (37, 19), (9, 16), (16, 9), (100, 40)] {
             let tile: Vec<T> = (0..rows * cols).map(|entry| T::from_f64(entry as f64)).collect();
-            let mut out = vec![T::from_f64(-1.0); (rows - skip) * cols];
-            transpose(&tile, rows, skip, &mut out);
-            for row in skip..rows {
+            let mut out = vec![T::from_f64(-1.0); rows * cols];
+            transpose(&tile, rows, &mut out);
+            for row in 0..rows {
                 for col in 0..cols {
-                    assert_eq!(out[col + cols * (row - skip)], tile[row + rows * col]);
+                    assert_eq!(out[col + cols * row], tile[row + rows * col]);
                 }
             }
         }

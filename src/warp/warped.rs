@@ -6,7 +6,7 @@ use super::{Warp, WarpExpr};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
     Arguments, Construct, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd,
-    Scratch, Text, split_theta, text,
+    Scratch, Target, Text, split_theta, text,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
@@ -148,6 +148,10 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         self.kernel.tile(&pairs.child(0), out, scratch);
+    }
+
+    fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+        self.kernel.write_block(&pairs.child(0), target, scratch);
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {

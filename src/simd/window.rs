@@ -1,0 +1,59 @@
+//! A block of a matrix that is stored by columns, to be written by parts of columns.
+
+use std::marker::PhantomData;
+
+use faer::MatMut;
+
+use super::stream::LINE;
+
+/// A block of a matrix whose columns are contiguous.
+#[derive(Debug)]
+pub(crate) struct Window<'a, T> {
+    start: *mut T,
+    col_stride: usize,
+    rows: usize,
+    cols: usize,
+    matrix: PhantomData<&'a mut T>,
+}
+
+impl<'a, T> Window<'a, T> {
+    /// The whole of a matrix; `None` if its columns are not contiguous.
+    pub(crate) fn new(matrix: MatMut<'a, T>) -> Option<Self> {
+        let (rows, cols) = matrix.shape();
+        let col_stride = usize::try_from(matrix.col_stride()).ok().filter(|&stride| stride >= rows || cols <= 1)?;
+        (matrix.row_stride() == 1 || rows <= 1).then(|| Self {
+            start: matrix.as_ptr_mut(),
+            col_stride,
+            rows,
+            cols,
+            matrix: PhantomData,
+        })
+    }
+
+    /// A tile with so many rows.
+    pub(crate) fn of_tile(tile: &'a mut [T], rows: usize) -> Self {
+        let cols = tile.len() / rows.max(1);
+        Self { start: tile.as_mut_ptr(), col_stride: rows, rows, cols, matrix: PhantomData }
+    }
+
+    /// Whether every column begins with a cache line.
+    pub(crate) fn is_aligned(&self) -> bool {
+        self.start.addr().is_multiple_of(LINE) && (self.col_stride * size_of::<T>()).is_multiple_of(LINE)
+    }
+
+    /// A part of a column.
+    ///
+    /// # Panics
+    ///
+    /// If it is not within the window: a mistake in the loops of this module.
+    #[inline(always)]
+    pub(crate) fn part(&mut self, col: usize, row: usize, len: usize) -> &mut [T] {
+        assert!(col < self.cols && row + len <= self.rows);
+        // SAFETY: `start` and the strides are those of a matrix, or a tile, that is borrowed mutably for
+        // `'a`, and the part is within its shape.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::slice::from_raw_parts_mut(self.start.add(col * self.col_stride + row), len)
+        }
+    }
+}
