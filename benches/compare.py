@@ -7,8 +7,9 @@ environment that there is; what has none is left out, and the report says so.
 
     benches/compare.py PEERS --jax PYTHON --torch PYTHON --gpflow PYTHON --kernax PYTHON --only w1,c > report.md
 
-Order: rounds of ours and C in turn, ours, the others, ours again; then two threads, ours and C in turn. Figures are medians
-over the runs of one program, of medians over repetitions. Everything of one thread is pinned to core 0.
+Order: rounds of ours and C in turn; ours, the others, ours again; rounds of ours with one and with two threads and C with two.
+Ratios are of figures from one of these three phases: medians over its runs, of medians over repetitions. Everything of one
+thread is pinned to core 0.
 """
 import argparse
 import json
@@ -60,6 +61,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3, help="how often ours and C take turns (default %(default)s)")
     parser.add_argument("--limit", type=int, default=900, help="seconds for one program (default %(default)s)")
     parser.add_argument("--out", type=Path, help="collects the JSON lines here (default: a new temporary file)")
+    parser.add_argument("--report", action="store_true", help="measures nothing: prints the tables of what is in the file of --out")
     parser.add_argument("--cc", default="gcc", help="the C compiler (default %(default)s)")
     parser.add_argument("--ours", type=Path, help="our program, built (default: cargo builds it)")
     return parser.parse_args()
@@ -75,10 +77,11 @@ class Session:
     def __init__(self, options, scratch):
         self.options, self.scratch = options, scratch
         self.out = options.out or Path(tempfile.mkstemp(prefix="compare-", suffix=".jsonl")[1])
-        self.rows, self.skipped = [], []
+        # Ratios are only formed of figures of one phase: beside C ("c"), beside the others ("peers"), with threads ("threads").
+        self.rows, self.skipped, self.phase, self.load = [], [], None, os.getloadavg()
 
     def keep(self, row, run):
-        row["run"] = run
+        row.update(run=run, phase=self.phase)
         self.rows.append(row)
         with self.out.open("a") as out:
             out.write(json.dumps(row) + "\n")
@@ -224,11 +227,11 @@ def ratio(a, b):
     return f"{a[0] / b[0]:.2f} ({a[1] / b[1]:.2f})"
 
 
-def against_c(figures, threads, wanted):
+def against_c(figures, wanted):
     rows = []
-    for work, dtype in figures.works(wanted, threads):
-        ours = figures.of(work, dtype, threads, OURS)
-        c = figures.best(work, dtype, threads, lambda impl: impl.startswith(C) and "fresh" not in impl)
+    for work, dtype in figures.works(wanted):
+        ours = figures.of(work, dtype, 1, OURS)
+        c = figures.best(work, dtype, 1, lambda impl: impl.startswith(C) and "fresh" not in impl)
         if ours and c:
             rows.append([work, dtype, times(ours), times(c[0]), c[1], ratio(ours, c[0])])
     return rows
@@ -293,13 +296,27 @@ def measure(session, options, only):
     parts = [part for part in FILTERS if part in only]
     program = options.ours.resolve() if options.ours else build_ours()
     filters = options.filter or [name for part in parts for name in FILTERS[part]]
-    beside_c = options.filter or [name for part in BESIDE_C if part in only for name in BESIDE_C[part]]
-    c = build_c(session) if "c" in only and beside_c else []
+    chosen = [part for part in BESIDE_C if part in only] or list(BESIDE_C)
+    beside_c = options.filter or [name for part in chosen for name in BESIDE_C[part]]
+    c = build_c(session) if "c" in only else []
 
+    session.phase = "c"
     for turn in range(options.rounds if c else 0):
         session.ours(program, beside_c, 1, f"ours, turn {turn + 1}")
         session.c(c, 1, f"C, turn {turn + 1}")
-    session.ours(program, filters, 1, "ours, before the others")
+    session.phase = "peers"
+    if parts:
+        session.ours(program, filters, 1, "ours, before the others")
+        others(session, options, only)
+        session.ours(program, filters, 1, "ours, after the others")
+    session.phase = "threads"
+    for turn in range(options.rounds if "2" in only else 0):
+        session.ours(program, beside_c, 1, f"ours with one thread, turn {turn + 1}")
+        session.ours(program, beside_c, 2, f"ours with two threads, turn {turn + 1}")
+        session.c(c, 2, f"C with two threads, turn {turn + 1}")
+
+
+def others(session, options, only):
     impls = options.impls.split(",") if options.impls else None
     for part, environment, modules, name, rest in PEERS:
         if part not in only or (impls and rest[0] not in impls):
@@ -315,25 +332,20 @@ def measure(session, options, only):
             session.skip("kernax", why)
         else:
             session.notebook(options.kernax)
-    session.ours(program, filters, 1, "ours, after the others")
-    if "2" in only and beside_c:
-        for turn in range(options.rounds):
-            session.ours(program, beside_c, 2, f"ours with two threads, turn {turn + 1}")
-            session.c(c, 2, f"C with two threads, turn {turn + 1}")
 
 
 def report(session, options, only):
     head(session, options)
-    figures = Table(session.rows)
+    beside_c, figures, threads = (Table(row for row in session.rows if row["phase"] == phase) for phase in ["c", "peers", "threads"])
     wanted = lambda work: not options.filter or any(name in work for name in options.filter)
     header = ["work", "", "ours", "C", "C's better variant", "ours / C"]
-    table("Beside C, one thread", header, against_c(figures, 1, wanted))
+    table("Beside C, one thread", header, against_c(beside_c, wanted))
     header = ["work", "", "ours", "ours, fresh memory", "fastest other", "its time", "its time / ours"]
     for part, title in TITLES.items():
         of_part = lambda work: wanted(work) and any(work.startswith(name) for name in FILTERS[part])
         table(f"{title}, one thread", header, against_peers(figures, of_part))
     table("Dispatch", ["work", "type known", "boxed / known", "boxed at every node / known", "known / by hand"], of_dispatch(figures))
-    table("Two threads", ["work", "", "one thread", "two threads", "gain", "ours / C with two"], of_threads(figures, wanted))
+    table("Two threads", ["work", "", "one thread", "two threads", "gain", "ours / C with two"], of_threads(threads, wanted))
     if session.skipped:
         print("\n## Left out\n")
         for line in dict.fromkeys(session.skipped):
@@ -350,14 +362,18 @@ def main():
             setattr(options, environment, os.path.abspath(python))
     if options.out:
         options.out = options.out.resolve()
+    if options.report and not options.out:
+        sys.exit("--report needs --out")
     only = set(options.only.split(","))
     unknown = only - set(FILTERS) - {"c", "2"}
     if unknown:
         sys.exit(f"unknown part(s): {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as scratch:
         session = Session(options, Path(scratch))
-        session.load = os.getloadavg()
-        measure(session, options, only)
+        if options.report:
+            session.rows = [json.loads(line) for line in options.out.read_text().splitlines()]
+        else:
+            measure(session, options, only)
         report(session, options, only)
 
 
