@@ -1,5 +1,5 @@
 //! Every leaf of the registry, and a kernel that is not part of the library, on every task that it can do: to
-//! compare implementations of kernels. `cargo bench --bench kernel_zoo`, or `… -- f64/gram/` for one task.
+//! compare implementations of kernels. `cargo bench --bench kernel_zoo`, or `… -- gram/f64` for one task.
 //!
 //! For a kernel of your own, copy [`of_my_own`]: a call of `zoo` is all it takes.
 #![allow(clippy::unwrap_used)]
