@@ -248,15 +248,19 @@ def against_peers(figures, wanted):
     return rows
 
 
-def of_dispatch(figures):
-    rows = []
+def of_dispatch(figures, rows):
+    """Our program times the forms of one expression in turn, and says what the others are of the first."""
+    ratios = defaultdict(list)
+    for row in rows:
+        ratios[row["work"]].append(row.get("of_first"))
+    out = []
     for work, dtype in figures.works(lambda work: work.startswith(("dispatch_static_", "pairwise_static_"))):
-        static = figures.of(work, dtype, 1, OURS)
-        other = lambda form: figures.of(work.replace("_static_", f"_{form}_", 1), dtype, 1, OURS)
-        boxed, nodes, by_hand = other("boxed"), other("boxed_nodes"), other("by_hand")
-        if boxed and nodes and by_hand:
-            rows.append([work.replace("_static", "", 1), time(static[0]), ratio(boxed, static), ratio(nodes, static), ratio(static, by_hand)])
-    return rows
+        forms = [ratios[work.replace("_static_", f"_{form}_", 1)] for form in ["boxed", "boxed_nodes", "by_hand"]]
+        if all(form and None not in form for form in forms):
+            boxed, nodes, by_hand = map(statistics.median, forms)
+            name = work.replace("_static", "", 1)
+            out.append([name, time(figures.of(work, dtype, 1, OURS)[0]), f"{boxed:.3f}", f"{nodes:.3f}", f"{1 / by_hand:.3f}"])
+    return out
 
 
 def of_threads(figures, wanted):
@@ -344,7 +348,7 @@ def report(session, options, only):
     for part, title in TITLES.items():
         of_part = lambda work: wanted(work) and any(work.startswith(name) for name in FILTERS[part])
         table(f"{title}, one thread", header, against_peers(figures, of_part))
-    table("Dispatch", ["work", "type known", "boxed / known", "boxed at every node / known", "known / by hand"], of_dispatch(figures))
+    table("Dispatch", ["work", "type known", "boxed / known", "boxed at every node / known", "known / by hand"], of_dispatch(figures, session.rows))
     table("Two threads", ["work", "", "one thread", "two threads", "gain", "ours / C with two"], of_threads(threads, wanted))
     if session.skipped:
         print("\n## Left out\n")

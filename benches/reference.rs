@@ -71,7 +71,8 @@ impl Options {
         }
     }
 
-    /// Rows whose ratios matter: sample by sample in turn, so that what disturbs one disturbs all.
+    /// Rows whose ratios matter: sample by sample in turn, so that what disturbs one disturbs all. `of_first` is the
+    /// time of each over that of the first.
     fn in_turn<T>(&self, mut rows: Vec<(String, &str, Work<'_>)>) {
         if self.list {
             rows.iter().for_each(|(name, implementation, _)| println!("{name} {implementation}"));
@@ -88,12 +89,15 @@ impl Options {
                 samples.push(start.elapsed().as_secs_f64() / (repeat * work.calls) as f64);
             }
         }
-        for ((name, implementation, _), mut samples) in rows.into_iter().zip(samples) {
-            samples.sort_by(f64::total_cmp);
-            let (least, median, reps) = (samples[0], samples[samples.len() / 2], samples.len());
-            let (dtype, threads) = (std::any::type_name::<T>(), self.threads);
+        let (dtype, threads, reps) = (std::any::type_name::<T>(), self.threads, samples[0].len());
+        let first = samples[0].clone();
+        for ((name, implementation, _), samples) in rows.iter().zip(&mut samples) {
+            // By pairs of samples from the same moment: a quotient of medians moves with the neighbours.
+            let mut ratios: Vec<f64> = samples.iter().zip(&first).map(|(sample, first)| sample / first).collect();
+            let (median, of_first) = (median(samples), median(&mut ratios));
+            let least = samples[0];
             println!(
-                r#"{{"work":"{name}","impl":"{implementation}","dtype":"{dtype}","threads":{threads},"min_s":{least:.6e},"median_s":{median:.6e},"reps":{reps}}}"#
+                r#"{{"work":"{name}","impl":"{implementation}","dtype":"{dtype}","threads":{threads},"min_s":{least:.6e},"median_s":{median:.6e},"reps":{reps},"of_first":{of_first:.4}}}"#
             );
         }
     }
@@ -110,6 +114,12 @@ impl Options {
         }
         (SAMPLE.as_secs_f64() / (start.elapsed().as_secs_f64() / runs as f64)).ceil() as usize
     }
+}
+
+/// Sorts the numbers.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
 }
 
 /// W1: Gram matrices and cross-covariances, each into one buffer.
