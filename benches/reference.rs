@@ -1,84 +1,265 @@
-//! Times the work of the reference programs (Gram matrices, batches, K·v) in their output format: one JSON line each.
+//! The work of the programs that the library is compared with, one JSON line each, in the form that they print:
+//! Gram matrices and cross-covariances (W1), values and gradients (W2), batches (W3), K·v (W4), the rows of the
+//! Kernax notebook, and what dispatch costs.
 //!
-//! `cargo bench --bench reference`, pinned to one core for one thread: `taskset -c 0 …`. Compare only
-//! figures of the same session.
+//! `taskset -c 0 cargo bench --bench reference -- W1_gram_rbf_n W4` for two kinds of rows on one thread;
+//! `compare.py`, beside this file, runs it in turn with the other programs. Compare only figures of one session.
 #![allow(clippy::unwrap_used)]
 
-use std::hint::black_box;
-use std::time::Instant;
+mod common;
 
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use common::forms;
+use common::notebook::Data;
+use common::{OF_GRADIENTS, OF_VALUES, Work, evenly, kernels, lengthscale, points, sets, uniform, with_threads};
+use faer::Conj;
+use faer::linalg::matmul::dot::inner_prod;
 use mercer::kernel::{Wanted, gram_into, gram_vjp};
 use mercer::prelude::*;
+use mercer::testkit::Task;
 
-fn report<T: Scalar>(work: &str, mut run: impl FnMut()) {
-    for _ in 0..2 {
-        run();
-    }
-    let mut times: Vec<f64> = (0..9)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    let dtype = if size_of::<T>() == 4 { "f32" } else { "f64" };
-    println!(
-        "{{\"work\":\"{work}\",\"impl\":\"mercer\",\"dtype\":\"{dtype}\",\"threads\":1,\"min_s\":{:.6e},\"median_s\":{:.6e},\"reps\":9}}",
-        times[0], times[4]
-    );
+/// A sample lasts at least this long: a clock reads tens of nanoseconds.
+const SAMPLE: Duration = Duration::from_millis(1);
+const WARM_UP: Duration = Duration::from_millis(30);
+/// Samples of a row: at least and at most, and for how long.
+const SAMPLES: (usize, usize, Duration) = (15, 60, Duration::from_millis(300));
+const OURS: &str = "mercer";
+
+/// Times the rows whose names contain one of the filters, or all.
+#[derive(Parser)]
+struct Options {
+    /// Parts of names, as in W1_gram_rbf_n2000.
+    filters: Vec<String>,
+    /// Threads: one, or as many as the library may use.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Only rows of this precision: f32 or f64.
+    #[arg(long)]
+    dtype: Option<String>,
+    /// Prints the names alone.
+    #[arg(long)]
+    list: bool,
+    /// Runs every row once: to see that it works.
+    #[arg(long)]
+    test: bool,
+    /// What cargo passes to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
-fn points<T: Scalar>(n: usize, d: usize) -> Mat<T> {
-    let mut state = 1u64;
-    Mat::from_fn(n, d, |_, _| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        T::from_f64(4.0 * (state >> 11) as f64 / (1u64 << 53) as f64 - 2.0)
+impl Options {
+    fn par(&self) -> Par {
+        if self.threads == 1 { Par::Seq } else { Par::rayon(0) }
+    }
+
+    fn wants<T>(&self, name: &str) -> bool {
+        self.dtype.as_deref().is_none_or(|dtype| dtype == std::any::type_name::<T>())
+            && (self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter.as_str())))
+    }
+
+    /// One row, built only if it is wanted.
+    fn row<'a, T>(&self, name: &str, build: impl FnOnce() -> Work<'a>) {
+        self.row_of::<T>(name, OURS, build);
+    }
+
+    fn row_of<'a, T>(&self, name: &str, implementation: &str, build: impl FnOnce() -> Work<'a>) {
+        if self.wants::<T>(name) {
+            let work = if self.list { Work::new(|| ()) } else { build() };
+            self.in_turn::<T>(vec![(name.to_owned(), implementation, work)]);
+        }
+    }
+
+    /// Rows whose ratios matter: sample by sample in turn, so that what disturbs one disturbs all. `of_first` is the
+    /// time of each over that of the first.
+    fn in_turn<T>(&self, mut rows: Vec<(String, &str, Work<'_>)>) {
+        if self.list {
+            rows.iter().for_each(|(name, implementation, _)| println!("{name} {implementation}"));
+            return;
+        }
+        let (fewest, most, budget) = if self.test { (1, 1, Duration::ZERO) } else { SAMPLES };
+        let repeat: Vec<usize> = rows.iter_mut().map(|(_, _, work)| self.warm_up(work)).collect();
+        let mut samples = vec![Vec::new(); rows.len()];
+        let several = rows.len() > 1 && !self.test;
+        let start = Instant::now();
+        while samples[0].len() < fewest || (samples[0].len() < most && start.elapsed() < budget * rows.len() as u32) {
+            // There and back, so that none is always after the same other.
+            let backwards = samples[0].len() % 2 == 1;
+            for at in 0..rows.len() {
+                let at = if backwards { rows.len() - 1 - at } else { at };
+                let (work, repeat) = (&mut rows[at].2, repeat[at]);
+                if several {
+                    // What ran before leaves its own data in the caches.
+                    work.run();
+                }
+                let start = Instant::now();
+                (0..repeat).for_each(|_| work.run());
+                samples[at].push(start.elapsed().as_secs_f64() / (repeat * work.calls) as f64);
+            }
+        }
+        let (dtype, threads, reps) = (std::any::type_name::<T>(), self.threads, samples[0].len());
+        let first = samples[0].clone();
+        for ((name, implementation, _), samples) in rows.iter().zip(&mut samples) {
+            // By pairs of samples from the same moment: a quotient of medians moves with the neighbours.
+            let mut ratios: Vec<f64> = samples.iter().zip(&first).map(|(sample, first)| sample / first).collect();
+            let (median, of_first) = (median(samples), median(&mut ratios));
+            let least = samples[0];
+            println!(
+                r#"{{"work":"{name}","impl":"{implementation}","dtype":"{dtype}","threads":{threads},"min_s":{least:.6e},"median_s":{median:.6e},"reps":{reps},"of_first":{of_first:.4}}}"#
+            );
+        }
+    }
+
+    /// Runs the work until caches and clock have settled; how often a sample has to.
+    fn warm_up(&self, work: &mut Work<'_>) -> usize {
+        if self.test {
+            return 1;
+        }
+        let (start, mut runs) = (Instant::now(), 0);
+        while runs < 2 || start.elapsed() < WARM_UP {
+            work.run();
+            runs += 1;
+        }
+        (SAMPLE.as_secs_f64() / (start.elapsed().as_secs_f64() / runs as f64)).ceil() as usize
+    }
+}
+
+/// Sorts the numbers.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// W1: Gram matrices and cross-covariances, each into one buffer.
+fn matrices<T: Scalar>(options: &Options) {
+    for n in [100, 500, 2000, 4000, 8000] {
+        for dim in if n == 8000 { &[4][..] } else { &[1, 4, 16] } {
+            let (x, z) = (points::<T>(n, *dim), uniform::<T>(n, *dim, -2.0..2.0, 2));
+            let (x, z) = (x.as_ref(), z.as_ref());
+            for (name, kernel) in &kernels::<T>(*dim, &OF_VALUES) {
+                for task in [Task::Gram, Task::Cross] {
+                    let row = format!("W1_{}_{name}_n{n}_D{dim}", task.name());
+                    options.row::<T>(&row, || Work::task(task, &**kernel, x, z, options.par()));
+                }
+                if n >= 2000 {
+                    // Beside those that return a new matrix at each call, as most libraries do.
+                    let row = format!("W1_gram_{name}_n{n}_D{dim}");
+                    options.row_of::<T>(&row, "mercer_fresh_out", || fresh_gram(&**kernel, x, options.par()));
+                }
+            }
+        }
+    }
+}
+
+fn fresh_gram<'a, T: Scalar>(kernel: &'a dyn Kernel<T>, x: MatRef<'a, T>, par: Par) -> Work<'a> {
+    Work::new(move || {
+        let mut out = Mat::zeros(x.nrows(), x.nrows());
+        gram_into(kernel, black_box(x), out.as_mut(), par).unwrap();
+        black_box(out);
     })
 }
 
-fn gram_and_gradient<T: Scalar>() {
-    for n in [100, 500, 2000, 4000] {
-        for d in [1, 4, 16] {
-            let x = points::<T>(n, d);
-            let w = points::<T>(n, n);
-            let lengthscale = 0.8 * (d as f64).sqrt();
-            let (rbf, matern52) = (Rbf::new(lengthscale), Matern52::new(lengthscale));
-            let composite = 0.5 * Rbf::new(lengthscale)
-                + Matern32::new(lengthscale) * Linear::new(0.7)
-                + Periodic::new(1.2, 1.5) * Rbf::new(lengthscale);
-            let kernels: [(&str, &dyn Kernel<T>); 4] = [
-                ("rbf", &rbf),
-                ("matern52", &matern52),
-                ("rbf_dyn", &rbf.clone().dynamic()),
-                ("composite", &composite),
-            ];
-            let mut out = Mat::<T>::zeros(n, n);
-            for (name, kernel) in kernels {
-                report::<T>(&format!("W1_gram_{name}_n{n}_D{d}"), || {
-                    gram_into(kernel, x.as_ref(), out.as_mut(), Par::Seq).unwrap();
-                    black_box(&out);
-                });
-                if n == 2000 {
-                    report::<T>(&format!("W2_{name}_hyp_n{n}_D{d}"), || {
-                        black_box(gram_vjp(kernel, x.as_ref(), w.as_ref(), Wanted::PARAMETERS, Par::Seq).unwrap());
-                    });
-                }
-            }
-            if n == 2000 {
-                let ard = Rbf::new(vec![lengthscale; d]);
-                report::<T>(&format!("W1_gram_rbf_ard_n{n}_D{d}"), || {
-                    gram_into(&ard, x.as_ref(), out.as_mut(), Par::Seq).unwrap();
-                });
-                report::<T>(&format!("W2_rbf_ard_hyp_n{n}_D{d}"), || {
-                    black_box(gram_vjp(&ard, x.as_ref(), w.as_ref(), Wanted::PARAMETERS, Par::Seq).unwrap());
+/// W2: Σ W ∘ K(X, X) and its gradient, in the hyperparameters or in the points (and, with those, the
+/// hyperparameters too).
+fn gradients<T: Scalar>(options: &Options) {
+    let n = 2000;
+    for dim in [4, 1, 16] {
+        let (x, weights) = (points::<T>(n, dim), uniform::<T>(n, n, -1.0..1.0, 2));
+        let (x, weights) = (x.as_ref(), weights.as_ref());
+        let tail = if dim == 4 { String::new() } else { format!("_D{dim}") };
+        for (name, kernel) in &kernels::<T>(dim, &OF_GRADIENTS) {
+            for (inputs, wanted) in [("hyp", Wanted::PARAMETERS), ("x", Wanted::ALL)] {
+                let row = format!("W2_{name}_{inputs}{tail}");
+                options.row::<T>(&row, || value_and_gradient(&**kernel, x, weights, wanted, options.par()));
+                // What a model needs that has the matrix already.
+                options.row_of::<T>(&row, "mercer_gradient_alone", || {
+                    Work::new(|| {
+                        black_box(gram_vjp(&**kernel, black_box(x), weights, wanted, options.par()).unwrap());
+                    })
                 });
             }
         }
     }
 }
 
+fn value_and_gradient<'a, T: Scalar>(
+    kernel: &'a dyn Kernel<T>,
+    x: MatRef<'a, T>,
+    weights: MatRef<'a, T>,
+    wanted: Wanted,
+    par: Par,
+) -> Work<'a> {
+    let mut gram = Mat::zeros(x.nrows(), x.nrows());
+    Work::new(move || {
+        gram_into(kernel, black_box(x), gram.as_mut(), par).unwrap();
+        let columns = gram.col_iter().zip(weights.col_iter());
+        let value: T = columns.map(|(k, w)| inner_prod(w.transpose(), Conj::No, k, Conj::No)).sum();
+        black_box((value, gram_vjp(kernel, x, weights, wanted, par).unwrap()));
+    })
+}
+
+/// W3: Gram matrices of 250 sets of 100 points.
+fn batches<T: Scalar>(options: &Options) {
+    let (members, n) = (250, 100);
+    for dim in [1, 4] {
+        let points: Vec<Mat<T>> = (0..members as u64).map(|member| uniform(n, dim, 0.0..10.0, member)).collect();
+        let lengthscales = evenly(0.3, 1.5, members);
+        let shared = || Rbf::new(lengthscales[7]).batched(members).unwrap();
+        let distinct = || shared().per_batch("rbf.lengthscale", &lengthscales).unwrap();
+        options.row::<T>(&format!("W3_rbf_shared_D{dim}"), || Work::batch(shared(), sets(&points)));
+        options.row::<T>(&format!("W3_rbf_distinct_D{dim}"), || Work::batch(distinct(), sets(&points)));
+    }
+}
+
+/// W4: K(X, X) v without storing K.
+fn products<T: Scalar>(options: &Options) {
+    let (n, dim) = (20_000, 4);
+    let x = points::<T>(n, dim);
+    let kernel = Rbf::new(lengthscale(dim));
+    let x = x.as_ref();
+    options.row::<T>(&format!("W4_matvec_rbf_n{n}"), || Work::task(Task::Matmul, &kernel, x, x, options.par()));
+}
+
+fn notebook(options: &Options) {
+    let data = Data::new();
+    for row in data.rows(options.par()) {
+        options.row::<f64>(&row.name, row.build);
+    }
+}
+
+/// One expression in several forms, in turn.
+fn dispatch(options: &Options) {
+    for dim in forms::DIMS {
+        let points = forms::Points::new(dim);
+        for forms in forms::all(&points) {
+            let (task, expression, n) = (forms.task, forms.expression, forms::N);
+            let name = |form| match task {
+                "pairwise" => format!("pairwise_{form}_{expression}_D{dim}"),
+                _ => format!("dispatch_{form}_{task}_{expression}_n{n}_D{dim}"),
+            };
+            let rows = forms.works.into_iter().map(|(form, work)| (name(form), OURS, work));
+            let rows: Vec<_> = rows.filter(|(name, ..)| options.wants::<f64>(name)).collect();
+            if !rows.is_empty() {
+                options.in_turn::<f64>(rows);
+            }
+        }
+    }
+}
+
 fn main() {
-    gram_and_gradient::<f64>();
-    gram_and_gradient::<f32>();
+    let options = Options::parse();
+    with_threads(options.threads, || {
+        matrices::<f64>(&options);
+        matrices::<f32>(&options);
+        gradients::<f64>(&options);
+        gradients::<f32>(&options);
+        batches::<f64>(&options);
+        batches::<f32>(&options);
+        products::<f64>(&options);
+        products::<f32>(&options);
+        notebook(&options);
+        dispatch(&options);
+    });
 }

@@ -7,6 +7,8 @@
 //! laws are about what the kernel claims: [`matrices::positive_semidefinite`] asks nothing of a kernel
 //! that promises nothing. [`conforms`] runs them all at points that have caught mistakes before.
 //!
+//! A [`Workload`] is a piece of work to time a kernel on.
+//!
 //! Behind the cargo feature `testkit`, for `[dev-dependencies]`.
 //!
 //! # Examples
@@ -33,11 +35,13 @@ mod probe;
 mod rounding;
 mod sample;
 mod violation;
+mod workload;
 
 pub use gradients::{difference, directional_difference};
 pub use probe::{Calls, Probe, keeps_fast_paths};
 pub use sample::{coincident_points_for, few_dims, points, points_for, with_coincident_points};
 pub use violation::Violation;
+pub use workload::{Task, Workload};
 
 use crate::{DynKernel, Expr, Result};
 
