@@ -8,7 +8,7 @@ use crate::kernel::{
     Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, text,
 };
 use crate::params::{Parameterized, Visitor, VisitorMut};
-use crate::simd::elementwise::multiply;
+use crate::simd::elementwise::{multiply, product};
 use crate::{Error, Result, Scalar, kernel_ops};
 
 /// The product of kernels: `Product<(A, B)>` is what `a * b` makes, `Product<Vec<DynKernel>>` is a
@@ -184,8 +184,7 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
             .collect();
         let mut others = scratch.take(pairs.len());
         each_with_theta(&self.parts, theta, |index, factor, theta| {
-            others.copy_from_slice(cotangent);
-            multiply_others(&mut others, &values, index);
+            multiply_others(&mut others, cotangent, &values, index);
             factor.tile_vjp(&pairs.child(index), &values[index], &others, theta, scratch);
         });
         values.into_iter().chain([others]).for_each(|buffer| scratch.give(buffer));
@@ -214,7 +213,7 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
             .collect();
         each_with_theta(&self.parts, theta, |index, factor, theta| {
             let mut others = cotangent.to_vec();
-            multiply_others(&mut others, &values, index);
+            multiply_others(&mut others, cotangent, &values, index);
             factor.tile_diag_vjp(features.child(index), &others, theta, gradients);
         });
     }
@@ -230,11 +229,12 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
     }
 }
 
-/// Multiplies by all values but one.
-fn multiply_others<T: Scalar>(out: &mut [T], values: &[Vec<T>], except: usize) {
-    for (index, value) in values.iter().enumerate() {
-        if index != except {
-            multiply(out, value);
-        }
+/// The cotangent times all values but one.
+fn multiply_others<T: Scalar>(out: &mut [T], cotangent: &[T], values: &[Vec<T>], except: usize) {
+    let mut others = values.iter().enumerate().filter(|(index, _)| *index != except).map(|(_, value)| value);
+    match others.next() {
+        None => out.copy_from_slice(cotangent),
+        Some(first) => product(out, cotangent, first),
     }
+    others.for_each(|value| multiply(out, value));
 }

@@ -6,7 +6,8 @@ use crate::kernel::{
     Expr, FeatureGradients, Features, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
 };
 use crate::params::{Constraint, Label, Parameter, Parameterized, Visitor, VisitorMut};
-use crate::simd::{dot, elementwise::scale};
+use crate::simd::dot;
+use crate::simd::elementwise::{self, scale};
 use crate::{Error, Result, Scalar, kernel_ops};
 
 /// A kernel times a number: what `2.0 * k` and `k * 2.0` make. For a kernel with unit diagonal, the
@@ -154,8 +155,7 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Scaled<K> {
         self.kernel.tile(pairs, &mut value, scratch);
         *in_factor += dot(cotangent, &value).as_f64();
         let mut scaled = scratch.take(pairs.len());
-        scaled.copy_from_slice(cotangent);
-        scale(&mut scaled, T::from_f64(self.factor()));
+        elementwise::scaled(&mut scaled, cotangent, T::from_f64(self.factor()));
         self.kernel.tile_vjp(pairs, &value, &scaled, in_kernel, scratch);
         scratch.give(value);
         scratch.give(scaled);

@@ -176,12 +176,17 @@ pub struct Scratch<T: Scalar> {
     y_slots: usize,
     shared: Vec<Shared<T>>,
     gradients: Option<(FeatureGradients<T>, FeatureGradients<T>)>,
+    /// The slopes that leaves have computed with their values in the present block.
+    slopes: Vec<(Place, Vec<T>)>,
 }
+
+/// A leaf and the block that it was evaluated on.
+type Place = (usize, usize, Range<usize>, Range<usize>);
 
 /// What is known of one pair of slots in the present block.
 #[derive(Debug)]
 struct Shared<T> {
-    /// Whether more than one reader will ask for the squared distances.
+    /// Whether more than one reader may ask for the squared distances.
     keep: bool,
     squared: Kept<T>,
     squared_gradient: Kept<T>,
@@ -220,7 +225,7 @@ impl<T: Scalar> Scratch<T> {
             rows: 0..0,
             cols: 0..0,
         };
-        Self { pool: Vec::new(), y_slots, shared: readers.into_iter().map(shared).collect(), gradients: None }
+        Self { pool: Vec::new(), y_slots, shared: readers.into_iter().map(shared).collect(), gradients: None, slopes: Vec::new() }
     }
 
     /// Scratch for values and gradients.
@@ -254,6 +259,31 @@ impl<T: Scalar> Scratch<T> {
             shared.squared_gradient.valid = false;
             shared.inner_gradient.valid = false;
         }
+        while let Some((_, slope)) = self.slopes.pop() {
+            self.pool.push(slope);
+        }
+    }
+
+    /// Whether gradients are wanted: leaves then compute their slopes with their values.
+    pub(crate) fn keeps_slopes(&self) -> bool {
+        self.gradients.is_some()
+    }
+
+    /// Keeps the slopes of a leaf for its VJP in the same block.
+    pub(crate) fn keep_slope(&mut self, leaf: usize, pairs: &Pairs<'_, T>, slope: Vec<T>) {
+        let place = self.place(leaf, pairs);
+        self.slopes.push((place, slope));
+    }
+
+    /// The slopes of a leaf, if it has been evaluated in this block.
+    pub(crate) fn take_slope(&mut self, leaf: usize, pairs: &Pairs<'_, T>) -> Option<Vec<T>> {
+        let place = self.place(leaf, pairs);
+        let found = self.slopes.iter().position(|(known, _)| *known == place)?;
+        Some(self.slopes.swap_remove(found).1)
+    }
+
+    fn place(&self, leaf: usize, pairs: &Pairs<'_, T>) -> Place {
+        (leaf, self.key(pairs), pairs.rows.clone(), pairs.cols.clone())
     }
 
     fn key(&self, pairs: &Pairs<'_, T>) -> usize {
@@ -267,20 +297,36 @@ impl<T: Scalar> Scratch<T> {
 
     /// Fills `out` with the squared Euclidean distances of a leaf's points: Σ_d (x_d − y_d)².
     pub fn squared_distances(&mut self, pairs: &Pairs<'_, T>, out: &mut [T]) {
+        self.with_squared_distances(pairs, |squared| out.copy_from_slice(squared));
+    }
+
+    /// Shows the squared Euclidean distances of a leaf's points.
+    pub(crate) fn with_squared_distances<R>(&mut self, pairs: &Pairs<'_, T>, see: impl FnOnce(&[T]) -> R) -> R {
         let key = self.key(pairs);
-        if self.shared[key].squared.valid {
-            out.copy_from_slice(&self.shared[key].squared.buffer);
-            return;
-        }
-        let packed = self.pack(pairs);
-        squared_distances(&packed, out);
-        self.give(packed.into_buffer());
-        if self.shared[key].keep {
+        if !self.shared[key].squared.valid {
+            let packed = self.pack(pairs);
             let kept = &mut self.shared[key].squared;
-            kept.buffer.clear();
-            kept.buffer.extend_from_slice(out);
+            kept.buffer.resize(pairs.len(), T::from_f64(0.0));
             kept.valid = true;
+            squared_distances(&packed, &mut kept.buffer);
+            self.give(packed.into_buffer());
         }
+        see(&self.shared[key].squared.buffer)
+    }
+
+    /// Shows the squared distances of a leaf's points, and the gradient in them, to add to: empty if
+    /// nobody wants it.
+    pub(crate) fn with_squared_distance_gradient<R>(
+        &mut self,
+        pairs: &Pairs<'_, T>,
+        see: impl FnOnce(&[T], &mut [T]) -> R,
+    ) -> R {
+        self.with_squared_distances(pairs, |_| ());
+        let key = self.key(pairs);
+        let shared = self.shared[key].of_block(pairs);
+        let Shared { squared, squared_gradient, wants_gradient, .. } = shared;
+        let gradient = if *wants_gradient { squared_gradient.zeroed(pairs.len()) } else { &mut [] };
+        see(&squared.buffer, gradient)
     }
 
     /// Writes a function of the squared distances of a leaf's points straight into a matrix, where this

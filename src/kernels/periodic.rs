@@ -198,6 +198,10 @@ impl<T: Scalar> Kernel<T> for Periodic {
         out.fill(T::from_f64(1.0));
     }
 
+    fn vjp_reads_value(&self) -> bool {
+        false
+    }
+
     fn tile_vjp(
         &self,
         pairs: &Pairs<'_, T>,

@@ -25,6 +25,12 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
     /// dk/ds, given s and k(s); finite everywhere, with its limit or 0 where it has none at s = 0.
     fn slope<const FMA: bool>(self, s: T, value: T) -> T;
 
+    /// k(s) and dk/ds, where the two have work in common.
+    fn value_and_slope<const FMA: bool>(self, s: T) -> (T, T) {
+        let value = self.value::<FMA>(s);
+        (value, self.slope::<FMA>(s, value))
+    }
+
     /// dk/da, given s and k(s), for the one shape parameter a that a family may have.
     fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
         let _ = (s, value);
@@ -195,6 +201,10 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
         tile_vjp(self.profile::<T>(), self.lengthscale(), pairs, value, cotangent, theta, scratch);
     }
 
+    fn vjp_reads_value(&self) -> bool {
+        has_shape(self.profile::<T>())
+    }
+
     // k(x, x) = k(s = 0) depends on no lengthscale; a shape parameter may set the height.
     fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
         let profile = self.profile::<T>();
@@ -283,9 +293,14 @@ pub(super) fn feature_scale<T: Scalar>(lengthscale: &PerDimension) -> T {
     }
 }
 
+fn has_shape<T: Scalar, P: Profile<T>>(profile: P) -> bool {
+    profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some()
+}
+
 struct ProfilePass<'a, T, P> {
     profile: P,
     scale: T,
+    squared: &'a [T],
     out: &'a mut [T],
 }
 
@@ -294,8 +309,28 @@ impl<T: Scalar, P: Profile<T>> Pass for ProfilePass<'_, T, P> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        for out in self.out {
-            *out = self.profile.value::<FMA>(bounded(*out * self.scale));
+        for (out, &squared) in self.out.iter_mut().zip(self.squared) {
+            *out = self.profile.value::<FMA>(bounded(squared * self.scale));
+        }
+    }
+}
+
+/// Value and slope in one pass, where both will be wanted.
+struct ValueAndSlope<'a, T, P> {
+    profile: P,
+    scale: T,
+    squared: &'a [T],
+    value: &'a mut [T],
+    slope: &'a mut [T],
+}
+
+impl<T: Scalar, P: Profile<T>> Pass for ValueAndSlope<'_, T, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for ((value, slope), &squared) in self.value.iter_mut().zip(self.slope).zip(self.squared) {
+            (*value, *slope) = self.profile.value_and_slope::<FMA>(bounded(squared * self.scale));
         }
     }
 }
@@ -322,7 +357,21 @@ pub(super) fn tile<T: Scalar, P: Profile<T>>(
     out: &mut [T],
     scratch: &mut Scratch<T>,
 ) {
-    scaled_tile(profile, feature_scale(lengthscale), pairs, out, scratch);
+    let scale = feature_scale(lengthscale);
+    if !scratch.keeps_slopes() || has_shape(profile) {
+        scaled_tile(profile, scale, pairs, out, scratch);
+        return;
+    }
+    let mut slope = scratch.take(pairs.len());
+    scratch.with_squared_distances(pairs, |squared| {
+        dispatch(ValueAndSlope { profile, scale, squared, value: out, slope: &mut slope });
+    });
+    scratch.keep_slope(leaf(lengthscale), pairs, slope);
+}
+
+/// Tells leaves apart by where they are in memory.
+fn leaf(lengthscale: &PerDimension) -> usize {
+    std::ptr::from_ref(lengthscale).addr()
 }
 
 /// The profile at `scale` times the squared distance of the features.
@@ -338,8 +387,7 @@ pub(super) fn scaled_tile<T: Scalar, P: Profile<T>>(
     if scratch.fused(pairs, function, &mut Windows { block, mirrored: None, past_caches: false }) {
         return;
     }
-    scratch.squared_distances(pairs, out);
-    dispatch(ProfilePass { profile, scale, out });
+    scratch.with_squared_distances(pairs, |squared| dispatch(ProfilePass { profile, scale, squared, out }));
 }
 
 /// Writes the profile at `scale` times the squared distance of the features into a matrix.
@@ -356,50 +404,91 @@ pub(super) fn write_block<T: Scalar, P: Profile<T>>(
     }
 }
 
-/// One pass over a tile for all derivatives of a radial kernel.
-struct SlopePass<'a, T, P> {
-    profile: P,
-    scale: T,
-    /// r² on entry; cotangent · dk/dr² on return.
-    squared: &'a mut [T],
-    value: &'a [T],
-    cotangent: &'a [T],
+/// Where a pass over a tile takes dk/ds from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// From s.
+    Nothing,
+    /// From k(s), in the tile of what is known.
+    Value,
+    /// It is what is known.
+    Slope,
 }
 
-impl<T: Scalar, P: Profile<T>> Pass for SlopePass<'_, T, P> {
-    /// Σ cotangent · s · dk/ds, and Σ cotangent · dk/da.
-    type Output = (T, T);
+/// One pass over a tile for all derivatives of a radial kernel.
+struct SlopePass<'a, T, P, const KNOWN: u8> {
+    profile: P,
+    scale: T,
+    squared: &'a [T],
+    known: &'a [T],
+    cotangent: &'a [T],
+    /// dL/dr², to add to; empty if nobody wants it.
+    gradient: &'a mut [T],
+}
+
+impl<T: Scalar, P: Profile<T>, const KNOWN: u8> SlopePass<'_, T, P, KNOWN> {
+    const NOTHING: bool = KNOWN == Known::Nothing as u8;
+    const VALUE: bool = KNOWN == Known::Value as u8;
+
+    /// s, cotangent · dk/ds, and cotangent · dk/da.
+    #[inline(always)]
+    fn one<const FMA: bool>(profile: P, scale: T, squared: T, known: T, cotangent: T) -> (T, T, T) {
+        let s = bounded(squared * scale);
+        let slope = if Self::NOTHING {
+            profile.value_and_slope::<FMA>(s).1
+        } else if Self::VALUE {
+            profile.slope::<FMA>(s, known)
+        } else {
+            known
+        };
+        let in_shape = if Self::VALUE { profile.shape_slope::<FMA>(s, known) } else { None };
+        (s, cotangent * slope, cotangent * in_shape.unwrap_or(T::from_f64(0.0)))
+    }
 
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> (T, T) {
-        let Self { profile, scale, squared, value, cotangent } = self;
+    fn sums<const FMA: bool, const WANTED: bool>(self) -> (T, T) {
+        let Self { profile, scale, squared, known, cotangent, gradient } = self;
         let zero = T::from_f64(0.0);
         let (mut weighted, mut shape) = ([zero; LANES], [zero; LANES]);
-        let mut one = |lane: usize, squared: &mut T, value: T, cotangent: T| {
-            let s = bounded(*squared * scale);
-            let slope = cotangent * profile.slope::<FMA>(s, value);
-            weighted[lane] += slope * s;
-            if let Some(in_shape) = profile.shape_slope::<FMA>(s, value) {
-                shape[lane] += cotangent * in_shape;
-            }
-            *squared = slope_bounded(slope * scale);
-        };
         let len = squared.len();
-        let (squared, squared_rest) = squared.as_chunks_mut::<LANES>();
-        let (value, value_rest) = value[..len].as_chunks::<LANES>();
+        let (squared, squared_rest) = squared.as_chunks::<LANES>();
+        let (known, known_rest) = known[..len].as_chunks::<LANES>();
         let (cotangent, cotangent_rest) = cotangent[..len].as_chunks::<LANES>();
-        for ((squared, value), cotangent) in squared.iter_mut().zip(value).zip(cotangent) {
+        let (gradient, gradient_rest) = gradient.as_chunks_mut::<LANES>();
+        for (chunk, ((squared, known), cotangent)) in squared.iter().zip(known).zip(cotangent).enumerate() {
             for lane in 0..LANES {
-                one(lane, &mut squared[lane], value[lane], cotangent[lane]);
+                let (s, slope, in_shape) =
+                    Self::one::<FMA>(profile, scale, squared[lane], known[lane], cotangent[lane]);
+                weighted[lane] += slope * s;
+                shape[lane] += in_shape;
+                if WANTED {
+                    gradient[chunk][lane] += slope_bounded(slope * scale);
+                }
             }
         }
-        for (lane, squared) in squared_rest.iter_mut().enumerate() {
-            one(lane, squared, value_rest[lane], cotangent_rest[lane]);
+        for (lane, &squared) in squared_rest.iter().enumerate() {
+            let (s, slope, in_shape) =
+                Self::one::<FMA>(profile, scale, squared, known_rest[lane], cotangent_rest[lane]);
+            weighted[lane] += slope * s;
+            shape[lane] += in_shape;
+            if WANTED {
+                gradient_rest[lane] += slope_bounded(slope * scale);
+            }
         }
         (
             crate::simd::sum::lane_sum(LANES, |lane| weighted[lane]),
             crate::simd::sum::lane_sum(LANES, |lane| shape[lane]),
         )
+    }
+}
+
+impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Pass for SlopePass<'_, T, P, KNOWN> {
+    /// Σ cotangent · s · dk/ds, and Σ cotangent · dk/da.
+    type Output = (T, T);
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> (T, T) {
+        if self.gradient.is_empty() { self.sums::<FMA, false>() } else { self.sums::<FMA, true>() }
     }
 }
 
@@ -413,19 +502,26 @@ pub(super) fn tile_vjp<T: Scalar, P: Profile<T>>(
     scratch: &mut Scratch<T>,
 ) {
     let scale = feature_scale(lengthscale);
-    let (weighted, shape) = scaled_tile_vjp(profile, scale, pairs, value, cotangent, scratch);
+    let (weighted, shape) = if has_shape(profile) {
+        slopes::<_, _, { Known::Value as u8 }>(profile, scale, pairs, value, cotangent, scratch)
+    } else if let Some(slope) = scratch.take_slope(leaf(lengthscale), pairs) {
+        let sums = slopes::<_, _, { Known::Slope as u8 }>(profile, scale, pairs, &slope, cotangent, scratch);
+        scratch.give(slope);
+        sums
+    } else {
+        slopes::<_, _, { Known::Nothing as u8 }>(profile, scale, pairs, cotangent, cotangent, scratch)
+    };
     if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
         *first -= 2.0 / lengthscale.value() * weighted.as_f64();
     }
-    if profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some()
+    if has_shape(profile)
         && let Some(last) = theta.last_mut()
     {
         *last += shape.as_f64();
     }
 }
 
-/// Adds the gradient of [`scaled_tile`] to that in the squared distances. Returns Σ cotangent · s · dk/ds
-/// and Σ cotangent · dk/da.
+/// Adds the gradient of [`scaled_tile`], whose value is given, to that in the squared distances.
 pub(super) fn scaled_tile_vjp<T: Scalar, P: Profile<T>>(
     profile: P,
     scale: T,
@@ -433,13 +529,23 @@ pub(super) fn scaled_tile_vjp<T: Scalar, P: Profile<T>>(
     value: &[T],
     cotangent: &[T],
     scratch: &mut Scratch<T>,
+) {
+    slopes::<_, _, { Known::Value as u8 }>(profile, scale, pairs, value, cotangent, scratch);
+}
+
+/// Adds to the gradient in the squared distances. Returns Σ cotangent · s · dk/ds and
+/// Σ cotangent · dk/da.
+fn slopes<T: Scalar, P: Profile<T>, const KNOWN: u8>(
+    profile: P,
+    scale: T,
+    pairs: &Pairs<'_, T>,
+    known: &[T],
+    cotangent: &[T],
+    scratch: &mut Scratch<T>,
 ) -> (T, T) {
-    let mut squared = scratch.take(pairs.len());
-    scratch.squared_distances(pairs, &mut squared);
-    let sums = dispatch(SlopePass { profile, scale, squared: &mut squared, value, cotangent });
-    scratch.add_squared_distance_gradient(pairs, |gradient| crate::simd::elementwise::add(gradient, &squared));
-    scratch.give(squared);
-    sums
+    scratch.with_squared_distance_gradient(pairs, |squared, gradient| {
+        dispatch(SlopePass::<_, _, KNOWN> { profile, scale, squared, known, cotangent, gradient })
+    })
 }
 
 /// What radial kernels without a shape parameter share: parameters, operators, constructors. The last

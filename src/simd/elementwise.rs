@@ -38,6 +38,36 @@ pub(crate) fn add_scaled<T: Scalar>(out: &mut [T], by: &[T], factor: T) {
     dispatch(Update { out, by, update });
 }
 
+struct Map<'a, T, F> {
+    out: &'a mut [T],
+    a: &'a [T],
+    b: &'a [T],
+    map: F,
+}
+
+impl<T: Scalar, F: Fn(T, T) -> T> Pass for Map<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for ((out, &a), &b) in self.out.iter_mut().zip(self.a).zip(self.b) {
+            *out = (self.map)(a, b);
+        }
+    }
+}
+
+/// out = a ∘ b
+pub(crate) fn product<T: Scalar>(out: &mut [T], a: &[T], b: &[T]) {
+    let map = |a: T, b: T| a * b;
+    dispatch(Map { out, a, b, map });
+}
+
+/// out = factor · a
+pub(crate) fn scaled<T: Scalar>(out: &mut [T], a: &[T], factor: T) {
+    let map = move |a: T, _: T| factor * a;
+    dispatch(Map { out, a, b: a, map });
+}
+
 struct Scale<'a, T> {
     out: &'a mut [T],
     factor: T,

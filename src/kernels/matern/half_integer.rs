@@ -115,6 +115,13 @@ impl<T: Scalar> Profile<T> for Matern32Profile {
         (T::from_f64(1.0) + q) * (-q).lane_exp::<FMA>()
     }
 
+    #[inline(always)]
+    fn value_and_slope<const FMA: bool>(self, s: T) -> (T, T) {
+        let q = num_traits::Float::sqrt(T::from_f64(3.0) * s);
+        let decay = (-q).lane_exp::<FMA>();
+        ((T::from_f64(1.0) + q) * decay, T::from_f64(-1.5) * decay)
+    }
+
     // −3/2 exp(−q)
     #[inline(always)]
     fn slope<const FMA: bool>(self, s: T, value: T) -> T {
@@ -176,6 +183,16 @@ impl<T: Scalar> Profile<T> for Matern52Profile {
         let five_s = T::from_f64(5.0) * s;
         let q = num_traits::Float::sqrt(five_s);
         five_s.lane_mul_add::<FMA>(T::from_f64(1.0 / 3.0), one + q) * (-q).lane_exp::<FMA>()
+    }
+
+    #[inline(always)]
+    fn value_and_slope<const FMA: bool>(self, s: T) -> (T, T) {
+        let one = T::from_f64(1.0);
+        let five_s = T::from_f64(5.0) * s;
+        let q = num_traits::Float::sqrt(five_s);
+        let decay = (-q).lane_exp::<FMA>();
+        let value = five_s.lane_mul_add::<FMA>(T::from_f64(1.0 / 3.0), one + q) * decay;
+        (value, T::from_f64(-5.0 / 6.0) * ((one + q) * decay))
     }
 
     // −5/6 (1 + q) exp(−q)
