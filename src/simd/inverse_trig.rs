@@ -9,10 +9,11 @@
 //!
 //! | function | checked on | largest error |
 //! |---|---|---|
-//! | [`atan2_f32`] | 10<sup>8</sup> random pairs: of [-1, 1], and with ratios of every magnitude | 0.659 ulp |
+//! | [`atan2_f32`] | 10<sup>8</sup> random pairs: of [-1, 1], and with ratios of every magnitude | 0.703 ulp |
 //! | [`atan2_f64`] | 10<sup>7</sup> random pairs of [-1, 1], as many with ratios of every magnitude | 0.635 ulp |
 //!
-//! Subnormal results are as exact as subnormal numbers are.
+//! In `f32` it is 0.659 ulp for results above 10<sup>-36</sup>; below, remainders are subnormal. Subnormal results are as
+//! exact as subnormal numbers are.
 //!
 //! # Edges
 //!
@@ -136,7 +137,7 @@ atan2!(
 atan2!(
     /// The angle of the point (`x`, `y`), from −π to π.
     ///
-    /// The largest error measured is 0.659 ulp. See the [module](self) for measurements and edges.
+    /// The largest error measured is 0.703 ulp. See the [module](self) for measurements and edges.
     ///
     /// Call it in a loop under [`dispatch`](super::dispatch), where it is vectorised; outside,
     /// `f32::atan2` is faster.
@@ -195,7 +196,7 @@ mod tests {
             let (y, x) = (y as f32, x as f32);
             let exact = f64::from(y).atan2(f64::from(x));
             if exact.abs() > 1.1754945e-38 {
-                assert_f32(y, atan2_f32(y, x), exact, 0.7);
+                assert_f32(y, atan2_f32(y, x), exact, 0.75);
             }
         }
     }

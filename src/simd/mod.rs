@@ -24,7 +24,7 @@
 //! | x<sup>y</sup>: [`pow`](mod@pow) | 0.501 | 1.357 | x not negative |
 //! | sin x: [`trig`] | 0.775 | 0.785 | up to 2<sup>15</sup>, 2<sup>32</sup>; slices of any size |
 //! | cos x: [`trig`] | 0.781 | 0.780 | the same |
-//! | atan2(y, x): [`inverse_trig`] | 0.659 | 0.635 | |
+//! | atan2(y, x): [`inverse_trig`] | 0.703 | 0.635 | |
 //!
 //! Results below the smallest normal number are flushed to zero by e<sup>x</sup> and x<sup>y</sup>; arguments and other
 //! results may be subnormal.
