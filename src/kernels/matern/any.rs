@@ -11,8 +11,8 @@
 //! exponentials. The rule's weights add up to 1, so that a constant factor of p is not needed, and
 //! neither is the gamma function.
 //!
-//! That takes 30 to 200 exponentials an entry. Tiles take two, by polynomials through values of that rule, which are made
-//! once for an octave of s and a value of ν: see [`table`](super::table).
+//! That takes 30 to 200 exponentials an entry. Tiles take as long as some 12, by polynomials through values of that
+//! rule, which are made once for an octave of s and a value of ν: see `table`.
 
 use std::cell::LazyCell;
 
@@ -44,9 +44,10 @@ use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 /// is given as 0 also for ν ≤ ½, where k has a kink.
 ///
 /// For ν = ½, 3⁄2 and 5⁄2 it agrees with [`Matern12`](super::Matern12), [`Matern32`](super::Matern32)
-/// and [`Matern52`](super::Matern52) to 2 · 10⁻¹⁵, and they are faster by far: an entry takes some 30 to
-/// 200 exponentials here, the more the smaller ν and the closer the points, and `eval` of a single pair
-/// prepares as many again.
+/// and [`Matern52`](super::Matern52) to 2 · 10⁻¹⁵, and they are faster: an entry takes as long
+/// here as some 12 exponentials. For each new ν a kernel first prepares, where its pairs are, the functions that entries
+/// are read from: 96 values of 30 to 200 exponentials for each octave of s, which are kept until ν changes. `eval` of
+/// a single pair takes that many exponentials.
 ///
 /// # Examples
 ///
@@ -178,9 +179,10 @@ impl<T: Scalar> Pass for TabulatedValues<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
+        self.table.each::<T, FMA>(self.s, [&mut *self.out]);
         for (out, &s) in self.out.iter_mut().zip(self.s) {
-            let [value] = self.table.at::<FMA>(s.as_f64());
-            *out = if s == T::from_f64(0.0) { T::from_f64(1.0) } else { T::from_f64(value) };
+            let value = if s == T::from_f64(0.0) { T::from_f64(1.0) } else { *out };
+            *out = if s.is_nan() { s } else { value };
         }
     }
 }
@@ -200,11 +202,11 @@ impl<T: Scalar> Pass for TabulatedSlopes<'_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let zero = T::from_f64(0.0);
+        self.table.each::<T, FMA>(self.s, [&mut *self.in_s, &mut *self.in_nu]);
         for ((in_s, in_nu), &s) in self.in_s.iter_mut().zip(self.in_nu.iter_mut()).zip(self.s) {
-            let [by_s, by_nu] = self.table.at::<FMA>(s.as_f64());
-            let slope = radial::slope_bounded(T::from_f64(by_s / s.as_f64()));
-            *in_s = if s == zero { self.slope_at_0 } else { slope };
-            *in_nu = if s == zero { zero } else { T::from_f64(by_nu) };
+            let slope = if s == zero { self.slope_at_0 } else { radial::slope_bounded(*in_s / s) };
+            let by_nu = if s == zero { zero } else { *in_nu };
+            (*in_s, *in_nu) = if s.is_nan() { (s, s) } else { (slope, by_nu) };
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::simd::{LANES, Pass, dispatch};
 
 /// Coefficients of a polynomial.
 const TERMS: usize = 12;
+/// Elements that are looked up together.
+const BLOCK: usize = 64;
 /// Pieces of an octave, by the first bits of the fraction.
 const PIECES: usize = 8;
 /// Fraction bits of `f64` that are left to the place within a piece.
@@ -53,26 +55,34 @@ impl<const N: usize> Table<N> {
         self.first..self.first + (self.pieces.len() / PIECES) as i32
     }
 
-    /// The functions at s, which is covered: the results are undefined at 0.
+    /// Hands on the functions at every element of s that is covered, by its place; what they are at others, and at 0,
+    /// is undefined.
     #[inline(always)]
-    pub(super) fn at<const FMA: bool>(&self, s: f64) -> [f64; N] {
-        let bits = s.to_bits();
+    pub(super) fn each<T: Scalar, const FMA: bool>(&self, s: &[T], mut out: [&mut [T]; N]) {
         let first = ((self.first + 1023) as u64) << (52 - WITHIN);
-        let index = (bits >> WITHIN).wrapping_sub(first) as usize;
-        let piece = &self.pieces[index.min(self.pieces.len() - 1)];
-        let fraction = f64::from_bits((bits << (52 - WITHIN)) & 0x000F_FFFF_FFFF_FFFF | 1023 << 52);
-        let t = fraction.lane_mul_add::<FMA>(2.0, -3.0);
-        let factor = (-decay::<FMA>(s, self.nu)).lane_exp::<FMA>();
-        let mut values = [0.0; N];
-        for (value, c) in values.iter_mut().zip(piece) {
-            let square = t * t;
-            let mut sum = c[TERMS - 1].lane_mul_add::<FMA>(t, c[TERMS - 2]);
-            for pair in (0..TERMS / 2 - 1).rev() {
-                sum = sum.lane_mul_add::<FMA>(square, c[2 * pair + 1].lane_mul_add::<FMA>(t, c[2 * pair]));
+        let (mut indices, mut places, mut factors) = ([0u64; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
+        for (block, s) in s.chunks(BLOCK).enumerate() {
+            let lanes = indices.iter_mut().zip(&mut places).zip(&mut factors);
+            for (((index, place), factor), s) in lanes.zip(s) {
+                let bits = s.as_f64().to_bits();
+                *index = (bits >> WITHIN).wrapping_sub(first);
+                let fraction = f64::from_bits((bits << (52 - WITHIN)) & 0x000F_FFFF_FFFF_FFFF | 1023 << 52);
+                *place = fraction.lane_mul_add::<FMA>(2.0, -3.0);
+                *factor = (-decay::<FMA>(s.as_f64(), self.nu)).lane_exp::<FMA>();
             }
-            *value = factor * sum;
+            // By itself, because the coefficients are all over the table.
+            for row in 0..s.len() {
+                let Some(piece) = self.pieces.get(indices[row] as usize) else { continue };
+                let (t, square) = (places[row], places[row] * places[row]);
+                for (out, c) in out.iter_mut().zip(piece) {
+                    let mut sum = c[TERMS - 1].lane_mul_add::<FMA>(t, c[TERMS - 2]);
+                    for pair in (0..TERMS / 2 - 1).rev() {
+                        sum = sum.lane_mul_add::<FMA>(square, c[2 * pair + 1].lane_mul_add::<FMA>(t, c[2 * pair]));
+                    }
+                    out[block * BLOCK + row] = T::from_f64(factors[row] * sum);
+                }
+            }
         }
-        values
     }
 }
 
