@@ -1,6 +1,6 @@
 //! A change from one kernel to another.
 
-use super::gated::{Gate, Gated, Sigmoid};
+use super::gated::{Gate, GateCurve, Gated, Sigmoid};
 use crate::kernel::{Arguments, Construct};
 use crate::params::{Constraint, Parameter};
 use crate::{DynKernel, Result};
@@ -71,27 +71,39 @@ impl Step {
     pub fn width(&self) -> f64 {
         self.width.value()
     }
+}
 
-    fn sigmoid(&self, x: f64) -> Sigmoid {
-        Sigmoid::at(x, self.location(), self.width())
+/// The sigmoid of a [`Step`] at its present parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct StepCurve {
+    location: f64,
+    width: f64,
+}
+
+impl GateCurve for StepCurve {
+    #[inline(always)]
+    fn weights<const FMA: bool>(self, x: f64) -> [f64; 2] {
+        let sigmoid = Sigmoid::at(x, self.location, self.width);
+        [sigmoid.complement::<FMA>(), sigmoid.value::<FMA>()]
+    }
+
+    #[inline(always)]
+    fn slopes<const FMA: bool>(self, x: f64) -> (f64, [f64; 3]) {
+        let sigmoid = Sigmoid::at(x, self.location, self.width);
+        let slope = sigmoid.slope::<FMA>();
+        (slope, [-slope, sigmoid.in_width::<FMA>(), 0.0])
     }
 }
 
 impl Gate for Step {
+    type Curve = StepCurve;
+
     fn dim(&self) -> usize {
         self.dim
     }
 
-    fn weights(&self, x: f64) -> [f64; 2] {
-        let sigmoid = self.sigmoid(x);
-        [sigmoid.complement(), sigmoid.value()]
-    }
-
-    fn slope(&self, x: f64, cotangent: f64, theta: &mut [f64]) -> f64 {
-        let sigmoid = self.sigmoid(x);
-        theta[0] -= cotangent * sigmoid.slope();
-        theta[1] += cotangent * sigmoid.in_width();
-        sigmoid.slope()
+    fn curve(&self) -> StepCurve {
+        StepCurve { location: self.location(), width: self.width() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A change to another kernel and back.
 
-use super::gated::{Gate, Gated, Sigmoid};
+use super::gated::{Gate, GateCurve, Gated, Sigmoid};
 use crate::kernel::{Arguments, Construct};
 use crate::params::{Constraint, Parameter};
 use crate::{DynKernel, Result};
@@ -78,31 +78,52 @@ impl Window {
     pub fn width(&self) -> f64 {
         self.width.value()
     }
+}
 
+/// The function of a [`Window`] at its present parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowCurve {
+    start: f64,
+    stop: f64,
+    width: f64,
+}
+
+impl WindowCurve {
     /// The sigmoids at the beginning and at the end, both rising: g = s₁ (1 − s₂).
-    fn sigmoids(&self, x: f64) -> [Sigmoid; 2] {
-        [self.start(), self.stop()].map(|location| Sigmoid::at(x, location, self.width()))
+    #[inline(always)]
+    fn sigmoids(self, x: f64) -> [Sigmoid; 2] {
+        [Sigmoid::at(x, self.start, self.width), Sigmoid::at(x, self.stop, self.width)]
+    }
+}
+
+impl GateCurve for WindowCurve {
+    #[inline(always)]
+    fn weights<const FMA: bool>(self, x: f64) -> [f64; 2] {
+        let [start, stop] = self.sigmoids(x);
+        let (after_start, after_stop) = (start.value::<FMA>(), stop.value::<FMA>());
+        // 1 − s₁ (1 − s₂) = (1 − s₁) + s₁ s₂
+        [start.complement::<FMA>() + after_start * after_stop, after_start * stop.complement::<FMA>()]
+    }
+
+    #[inline(always)]
+    fn slopes<const FMA: bool>(self, x: f64) -> (f64, [f64; 3]) {
+        let [start, stop] = self.sigmoids(x);
+        let (after_start, before_stop) = (start.value::<FMA>(), stop.complement::<FMA>());
+        let (at_start, at_stop) = (start.slope::<FMA>() * before_stop, after_start * stop.slope::<FMA>());
+        let in_width = start.in_width::<FMA>() * before_stop - after_start * stop.in_width::<FMA>();
+        (at_start - at_stop, [-at_start, at_stop, in_width])
     }
 }
 
 impl Gate for Window {
+    type Curve = WindowCurve;
+
     fn dim(&self) -> usize {
         self.dim
     }
 
-    fn weights(&self, x: f64) -> [f64; 2] {
-        let [start, stop] = self.sigmoids(x);
-        // 1 − s₁ (1 − s₂) = (1 − s₁) + s₁ s₂
-        [start.complement() + start.value() * stop.value(), start.value() * stop.complement()]
-    }
-
-    fn slope(&self, x: f64, cotangent: f64, theta: &mut [f64]) -> f64 {
-        let [start, stop] = self.sigmoids(x);
-        let (at_start, at_stop) = (start.slope() * stop.complement(), start.value() * stop.slope());
-        theta[0] -= cotangent * at_start;
-        theta[1] += cotangent * at_stop;
-        theta[2] += cotangent * (start.in_width() * stop.complement() - start.value() * stop.in_width());
-        at_start - at_stop
+    fn curve(&self) -> WindowCurve {
+        WindowCurve { start: self.start(), stop: self.stop(), width: self.width() }
     }
 }
 

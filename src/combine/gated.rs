@@ -9,22 +9,99 @@ use super::parts::{KernelParts, Parts, each_with_theta};
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, split_theta, text};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
+use crate::simd::sum::lane_sum;
+use crate::simd::{Pass, dispatch};
 use crate::{Error, Result, Scalar, kernel_ops};
 
 /// A function g of one coordinate with values between 0 and 1, which lets one kernel through where it
 /// is 1 and another where it is 0: a sigmoid, a window.
 ///
-/// It is called once for each point, in `f64` at either precision of the data. Its parameters belong
-/// to the node that it makes, [`Gated`], under the name that it gives.
+/// Its parameters, three at most, belong to the node that it makes, [`Gated`], under the name that it gives.
 pub trait Gate: Parameterized + Clone + Debug + Send + Sync {
+    /// The function at the present parameters.
+    type Curve: GateCurve;
+
     /// The dimension of the points that it reads.
     fn dim(&self) -> usize;
 
-    /// 1 − g(x) and g(x), each without cancellation.
-    fn weights(&self, x: f64) -> [f64; 2];
+    /// The function at the present parameters.
+    fn curve(&self) -> Self::Curve;
+}
 
-    /// dg/dx; adds the cotangent times dg/dθ to `theta`.
-    fn slope(&self, x: f64, cotangent: f64, theta: &mut [f64]) -> f64;
+/// The function of a [`Gate`], in `f64` at either precision of the data.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::combine::{Gate, GateCurve};
+/// use mercer::prelude::*;
+///
+/// let kernel = Constant::new(1.0).change_point(Constant::new(4.0), 0.0, 0.5);
+/// let curve = kernel.gate().curve();
+/// assert_eq!(curve.weights::<false>(0.0), [0.5, 0.5]);
+/// // The slope of the sigmoid in the middle is 1/(4 width).
+/// assert_eq!(curve.slopes::<false>(0.0), (0.5, [-0.5, 0.0, 0.0]));
+/// ```
+///
+/// It is called once for each point, in vectorised loops: mark the functions `#[inline(always)]`, and let them be free of
+/// branches.
+pub trait GateCurve: Copy + Send + Sync {
+    /// 1 − g(x) and g(x), each without cancellation.
+    fn weights<const FMA: bool>(self, x: f64) -> [f64; 2];
+
+    /// dg/dx, and dg/dθ for the parameters in visiting order, followed by zeros.
+    fn slopes<const FMA: bool>(self, x: f64) -> (f64, [f64; 3]);
+}
+
+/// Both weights of each point.
+struct Weights<'a, T, C> {
+    curve: C,
+    x: &'a [T],
+    first: &'a mut [T],
+    second: &'a mut [T],
+}
+
+impl<T: Scalar, C: GateCurve> Pass for Weights<'_, T, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for ((x, first), second) in self.x.iter().zip(self.first).zip(self.second) {
+            let [a, b] = self.curve.weights::<FMA>(x.as_f64());
+            (*first, *second) = (T::from_f64(a), T::from_f64(b));
+        }
+    }
+}
+
+/// From the gradients in both weights, those in the coordinate and in the parameters.
+struct Backward<'a, T, C> {
+    curve: C,
+    x: &'a [T],
+    in_first: &'a [T],
+    in_second: &'a [T],
+    in_x: &'a mut [T],
+    /// In each parameter, what each point adds.
+    in_parameters: [&'a mut [f64]; 3],
+}
+
+impl<T: Scalar, C: GateCurve> Pass for Backward<'_, T, C> {
+    type Output = [f64; 3];
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> [f64; 3] {
+        let len = self.x.len();
+        let (in_first, in_second, in_x) = (&self.in_first[..len], &self.in_second[..len], &mut self.in_x[..len]);
+        let in_parameters = self.in_parameters.map(|terms| &mut terms[..len]);
+        for row in 0..len {
+            let cotangent = in_second[row].as_f64() - in_first[row].as_f64();
+            let (slope, slopes) = self.curve.slopes::<FMA>(self.x[row].as_f64());
+            in_x[row] = T::from_f64(cotangent * slope);
+            for parameter in 0..3 {
+                in_parameters[parameter][row] = cotangent * slopes[parameter];
+            }
+        }
+        in_parameters.map(|terms| lane_sum(len, |row| terms[row]))
+    }
 }
 
 /// The kernel (1 − g(x)) a(x, y) (1 − g(y)) + g(x) b(x, y) g(y), for a [`Gate`] g: a
@@ -128,18 +205,17 @@ impl<T: Scalar, G: Gate, A: Kernel<T> + Clone, B: Kernel<T> + Clone> Kernel<T> f
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let dim = self.gate.dim();
-        let [first_x, second_x] = self.gate.weights(x[dim].as_f64()).map(T::from_f64);
-        let [first_y, second_y] = self.gate.weights(y[dim].as_f64()).map(T::from_f64);
+        let curve = self.gate.curve();
+        let [first_x, second_x] = curve.weights::<false>(x[dim].as_f64()).map(T::from_f64);
+        let [first_y, second_y] = curve.weights::<false>(y[dim].as_f64()).map(T::from_f64);
         let first = self.first().pairwise(x, y) * (first_x * first_y);
         first + self.second().pairwise(x, y) * (second_x * second_y)
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
         let mut weights = [Mat::zeros(points.len(), 1), Mat::zeros(points.len(), 1)];
-        for (row, &x) in points.column(self.gate.dim()).iter().enumerate() {
-            let of = self.gate.weights(x.as_f64());
-            weights.iter_mut().zip(of).for_each(|(weights, weight)| weights[(row, 0)] = T::from_f64(weight));
-        }
+        let [first, second] = weights.each_mut().map(|weights| weights.col_as_slice_mut(0));
+        dispatch(Weights { curve: self.gate.curve(), x: points.column(self.gate.dim()), first, second });
         let weighted = |(weights, part): (Mat<T>, &dyn Kernel<T>)| {
             Features::mapped(Points::made(weights).with_gradient(true), part.embed(points))
         };
@@ -211,13 +287,15 @@ impl<T: Scalar, G: Gate, A: Kernel<T> + Clone, B: Kernel<T> + Clone> Kernel<T> f
         });
         let [first, second] = [0, 1].map(|index| gradients.take(features.child(index).points()));
         let (Some(in_first), Some(in_second)) = (first, second) else { return };
-        let mut in_points = gradients.at_mut(points);
-        for (row, &x) in points.column(self.gate.dim()).iter().enumerate() {
-            let cotangent = in_second[(row, 0)].as_f64() - in_first[(row, 0)].as_f64();
-            let slope = self.gate.slope(x.as_f64(), cotangent, in_gate);
-            if let Some(in_points) = &mut in_points {
-                in_points[(row, self.gate.dim())] += T::from_f64(cotangent * slope);
-            }
+        let (curve, x) = (self.gate.curve(), points.column(self.gate.dim()));
+        let (in_first, in_second) = (in_first.col_as_slice(0), in_second.col_as_slice(0));
+        let mut in_x = vec![T::from_f64(0.0); points.len()];
+        let mut terms = [(); 3].map(|()| vec![0.0; points.len()]);
+        let in_parameters = terms.each_mut().map(Vec::as_mut_slice);
+        let sums = dispatch(Backward { curve, x, in_first, in_second, in_x: &mut in_x, in_parameters });
+        in_gate.iter_mut().zip(sums).for_each(|(slot, sum)| *slot += sum);
+        if let Some(in_points) = gradients.at_mut(points) {
+            add(in_points.col_as_slice_mut(self.gate.dim()), &in_x);
         }
     }
 }
@@ -238,28 +316,33 @@ pub(super) struct Sigmoid {
 }
 
 impl Sigmoid {
+    #[inline(always)]
     pub(super) fn at(x: f64, location: f64, width: f64) -> Self {
         // Beyond ±1000, s and its derivatives have long come to 0 or 1; NaN stays.
         Self { argument: ((x - location) / width).clamp(-1e3, 1e3), width }
     }
 
     /// s(x)
-    pub(super) fn value(self) -> f64 {
-        1.0 / (1.0 + (-self.argument).exp())
+    #[inline(always)]
+    pub(super) fn value<const FMA: bool>(self) -> f64 {
+        1.0 / (1.0 + (-self.argument).lane_exp::<FMA>())
     }
 
     /// 1 − s(x), without cancellation.
-    pub(super) fn complement(self) -> f64 {
-        1.0 / (1.0 + self.argument.exp())
+    #[inline(always)]
+    pub(super) fn complement<const FMA: bool>(self) -> f64 {
+        1.0 / (1.0 + self.argument.lane_exp::<FMA>())
     }
 
     /// ds/dx, which is −ds/dlocation.
-    pub(super) fn slope(self) -> f64 {
-        self.value() * self.complement() / self.width
+    #[inline(always)]
+    pub(super) fn slope<const FMA: bool>(self) -> f64 {
+        self.value::<FMA>() * self.complement::<FMA>() / self.width
     }
 
     /// ds/dwidth
-    pub(super) fn in_width(self) -> f64 {
-        -self.argument * self.slope()
+    #[inline(always)]
+    pub(super) fn in_width<const FMA: bool>(self) -> f64 {
+        -self.argument * self.slope::<FMA>()
     }
 }

@@ -44,7 +44,7 @@ impl Transform for Logarithm {
 
     #[inline(always)]
     fn value<T: Scalar, const FMA: bool>(&self, k: T) -> T {
-        num_traits::Float::ln(k)
+        k.lane_ln::<FMA>()
     }
 
     #[inline(always)]

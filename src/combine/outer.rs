@@ -28,7 +28,7 @@ impl<T: Scalar> Pass for Multiply<'_, T> {
 
 /// tile ∘= u vᵀ, by columns. The factors are multiplied first: their product is the same for both
 /// orders of the two points.
-fn multiply_outer<T: Scalar>(tile: &mut [T], u: &[T], v: &[T]) {
+pub(crate) fn multiply_outer<T: Scalar>(tile: &mut [T], u: &[T], v: &[T]) {
     dispatch(Multiply { tile, u, v });
 }
 
@@ -58,7 +58,7 @@ impl<T: Scalar> Pass for Factors<'_, T> {
 }
 
 /// For `weighted`, the cotangent of K ∘ u vᵀ times K: adds to the gradients in u and in v.
-fn factor_gradients<T: Scalar>(weighted: &[T], u: &[T], v: &[T], in_u: &mut [T], in_v: &mut [T]) {
+pub(crate) fn factor_gradients<T: Scalar>(weighted: &[T], u: &[T], v: &[T], in_u: &mut [T], in_v: &mut [T]) {
     dispatch(Factors { weighted, u, v, in_u, in_v });
 }
 

@@ -6,6 +6,7 @@ use faer::{Mat, MatRef};
 
 use crate::Scalar;
 use crate::mask::Present;
+use crate::simd::sum::dot_in_f64;
 
 /// A set of points, one a row, stored by columns; borrowed, or shared so that a clone never copies.
 ///
@@ -24,6 +25,8 @@ use crate::mask::Present;
 pub struct Points<'a, T: Scalar> {
     storage: Storage<'a, T>,
     needs_gradient: bool,
+    /// Whether, of the gradient, only its moments are wanted.
+    moments_only: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ impl<'a, T: Scalar> Points<'a, T> {
         let apart = matrix.ncols() <= 1 || matrix.col_stride() >= matrix.nrows() as isize;
         let contiguous = matrix.row_stride() == 1 && apart;
         let storage = if contiguous { Storage::Borrowed(matrix) } else { Storage::Shared(Arc::new(matrix.to_owned())) };
-        Self { storage, needs_gradient: false }
+        Self { storage, needs_gradient: false, moments_only: false }
     }
 
     /// So many points without coordinates: for kernels that read none.
@@ -49,13 +52,21 @@ impl<'a, T: Scalar> Points<'a, T> {
 
     /// Points that a map has made.
     pub fn made(matrix: Mat<T>) -> Self {
-        Self { storage: Storage::Shared(Arc::new(matrix)), needs_gradient: false }
+        Self { storage: Storage::Shared(Arc::new(matrix)), needs_gradient: false, moments_only: false }
     }
 
     /// The same points, marked by whether anybody wants their gradient.
     #[must_use]
     pub fn with_gradient(mut self, needed: bool) -> Self {
         self.needs_gradient = needed;
+        self
+    }
+
+    /// The same points, of whose gradient G only Σᵢ xᵢ_d Gᵢ_d is wanted, for each dimension d: what a
+    /// lengthscale of dimension d needs. It costs less than G, which stays right for those who ask for it.
+    #[must_use]
+    pub(crate) fn with_moments(mut self) -> Self {
+        (self.needs_gradient, self.moments_only) = (true, true);
         self
     }
 
@@ -106,7 +117,7 @@ impl<'a, T: Scalar> Points<'a, T> {
         let in_sequence = columns.windows(2).all(|pair| pair[1] == pair[0] + 1);
         if let (Storage::Borrowed(matrix), true, Some(&first)) = (&self.storage, in_sequence, columns.first()) {
             let storage = Storage::Borrowed(matrix.subcols(first, columns.len()));
-            return Self { storage, needs_gradient };
+            return Self { storage, needs_gradient, moments_only: false };
         }
         let matrix = self.matrix();
         Self::made(Mat::from_fn(matrix.nrows(), columns.len(), |row, col| matrix[(row, columns[col])]))
@@ -256,9 +267,12 @@ impl<'a, T: Scalar> Embedding<'a, T> {
 
     /// Room for the gradients of the slots that need one.
     pub(crate) fn gradients(&self) -> FeatureGradients<T> {
-        let room = |points: &Points<'a, T>| points.needs_gradient().then(|| Mat::zeros(points.len(), points.dim()));
-        let by_slot = self.slots.iter().map(|points| (points.memory(), room(points))).collect();
-        FeatureGradients { by_slot }
+        let room = |points: &Points<'a, T>| Gradient {
+            memory: points.memory(),
+            whole: (points.needs_gradient && !points.moments_only).then(|| Mat::zeros(points.len(), points.dim())),
+            moments: points.moments_only.then(|| vec![0.0; points.dim()]),
+        };
+        FeatureGradients { by_slot: self.slots.iter().map(room).collect() }
     }
 }
 
@@ -266,14 +280,30 @@ impl<'a, T: Scalar> Embedding<'a, T> {
 /// are stored in.
 #[derive(Clone, Debug)]
 pub struct FeatureGradients<T: Scalar> {
-    by_slot: Vec<(Memory, Option<Mat<T>>)>,
+    by_slot: Vec<Gradient<T>>,
+}
+
+#[derive(Clone, Debug)]
+struct Gradient<T: Scalar> {
+    memory: Memory,
+    /// The gradient; where only moments are wanted, that part of it whose moments are not taken yet.
+    whole: Option<Mat<T>>,
+    moments: Option<Vec<f64>>,
+}
+
+impl<T: Scalar> Gradient<T> {
+    fn whole_mut(&mut self) -> Option<&mut Mat<T>> {
+        if self.whole.is_none() && self.moments.is_some() {
+            self.whole = Some(Mat::zeros(self.memory.shape.0, self.memory.shape.1));
+        }
+        self.whole.as_mut()
+    }
 }
 
 impl<T: Scalar> FeatureGradients<T> {
     /// The gradient in these points, one row a point, to add to; `None` if nobody wants it.
     pub fn at_mut(&mut self, points: &Points<'_, T>) -> Option<&mut Mat<T>> {
-        let memory = points.memory();
-        self.by_slot.iter_mut().find(|(known, _)| *known == memory).and_then(|(_, gradient)| gradient.as_mut())
+        self.of(points)?.whole_mut()
     }
 
     /// Takes the gradient in these points out, leaving zero: for the map that made them.
@@ -283,14 +313,44 @@ impl<T: Scalar> FeatureGradients<T> {
         Some(std::mem::replace(gradient, zero))
     }
 
+    /// Σᵢ xᵢ_d Gᵢ_d for the gradient G in these points and each dimension d; `None` if nobody wants it.
+    pub(crate) fn moments(&mut self, points: &Points<'_, T>) -> Option<Vec<f64>> {
+        let gradient = self.of(points)?;
+        if gradient.whole.is_none() && gradient.moments.is_none() {
+            return None;
+        }
+        let mut moments = gradient.moments.clone().unwrap_or_else(|| vec![0.0; points.dim()]);
+        if let Some(whole) = &gradient.whole {
+            for (dim, moment) in moments.iter_mut().enumerate() {
+                *moment += dot_in_f64(whole.col_as_slice(dim), points.column(dim));
+            }
+        }
+        Some(moments)
+    }
+
+    fn of(&mut self, points: &Points<'_, T>) -> Option<&mut Gradient<T>> {
+        let memory = points.memory();
+        self.by_slot.iter_mut().find(|gradient| gradient.memory == memory)
+    }
+
     pub(crate) fn slot_mut(&mut self, slot: usize) -> Option<&mut Mat<T>> {
-        self.by_slot.get_mut(slot).and_then(|(_, gradient)| gradient.as_mut())
+        self.by_slot.get_mut(slot)?.whole_mut()
+    }
+
+    /// Where to add moments, if they are all that is wanted of a slot's gradient.
+    pub(super) fn moments_mut(&mut self, slot: usize) -> Option<&mut Vec<f64>> {
+        self.by_slot.get_mut(slot)?.moments.as_mut()
     }
 
     /// Adds the gradients of another part of the same matrix.
     pub(crate) fn merge(&mut self, other: &Self) {
-        for ((_, mine), (_, theirs)) in self.by_slot.iter_mut().zip(&other.by_slot) {
-            if let (Some(mine), Some(theirs)) = (mine, theirs) {
+        for (mine, theirs) in self.by_slot.iter_mut().zip(&other.by_slot) {
+            if let (Some(mine), Some(theirs)) = (&mut mine.moments, &theirs.moments) {
+                mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+            }
+            if let Some(theirs) = &theirs.whole
+                && let Some(mine) = mine.whole_mut()
+            {
                 *mine += theirs;
             }
         }

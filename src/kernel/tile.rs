@@ -7,7 +7,8 @@ use crate::Scalar;
 use crate::simd::elementwise::add;
 use crate::simd::fused::{OfSquaredDistance, Windows};
 use crate::simd::pairs::{
-    Packed, inner_products, pull_back_inner_products, pull_back_squared_distances, squared_distances,
+    Packed, inner_products, moments_of_inner_products, moments_of_squared_distances, pull_back_inner_products,
+    pull_back_squared_distances, squared_distances,
 };
 use crate::simd::transpose::transpose;
 
@@ -225,7 +226,13 @@ impl<T: Scalar> Scratch<T> {
             rows: 0..0,
             cols: 0..0,
         };
-        Self { pool: Vec::new(), y_slots, shared: readers.into_iter().map(shared).collect(), gradients: None, slopes: Vec::new() }
+        Self {
+            pool: Vec::new(),
+            y_slots,
+            shared: readers.into_iter().map(shared).collect(),
+            gradients: None,
+            slopes: Vec::new(),
+        }
     }
 
     /// Scratch for values and gradients.
@@ -414,6 +421,18 @@ impl<T: Scalar> Scratch<T> {
             let (rows, cols) = (self.shared[key].rows.clone(), self.shared[key].cols.clone());
             for term in [Term::SquaredDistance, Term::InnerProduct] {
                 let Some(gradient) = self.shared[key].take_gradient(term) else { continue };
+                if let (Some(moments), Some(_)) = (x_gradients.moments_mut(i), y_gradients.moments_mut(j)) {
+                    // The moments of both sets come in one sum, and both go to the same parameters.
+                    let buffer = self.pool.pop().unwrap_or_default();
+                    let packed = pack(buffer, x_points, rows.clone(), y_points, cols.clone());
+                    match term {
+                        Term::SquaredDistance => moments_of_squared_distances(&packed, &gradient, moments),
+                        Term::InnerProduct => moments_of_inner_products(&packed, &gradient, moments),
+                    }
+                    self.give(packed.into_buffer());
+                    self.shared[key].give_gradient(term, gradient);
+                    continue;
+                }
                 if let Some(out) = x_gradients.slot_mut(i) {
                     self.pull_back_rows(term, &gradient, (x_points, rows.clone()), (y_points, cols.clone()), out);
                 }

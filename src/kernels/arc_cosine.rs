@@ -186,11 +186,11 @@ pub struct ArcCosineProfile {
 
 /// π − θ, sin θ and cos θ, from 1 − cos θ and 1 + cos θ: tan(θ/2) is the root of their quotient.
 #[inline(always)]
-fn angle<T: Scalar>((less, more): (T, T)) -> (T, T, T) {
+fn angle<T: Scalar, const FMA: bool>((less, more): (T, T)) -> (T, T, T) {
     let two = T::from_f64(2.0);
     // Below 0 by rounding alone.
     let more = if more < T::from_f64(0.0) { T::from_f64(0.0) } else { more };
-    let half = num_traits::Float::atan2(num_traits::Float::sqrt(more), num_traits::Float::sqrt(less));
+    let half = num_traits::Float::sqrt(more).lane_atan2::<FMA>(num_traits::Float::sqrt(less));
     (two * half, num_traits::Float::sqrt(less * more), T::from_f64(1.0) - less)
 }
 
@@ -207,8 +207,8 @@ impl ArcCosineProfile {
 
     /// Jₙ/π
     #[inline(always)]
-    fn angular<T: Scalar>(self, versines: (T, T)) -> T {
-        let (rest, sin, cos) = angle(versines);
+    fn angular<T: Scalar, const FMA: bool>(self, versines: (T, T)) -> T {
+        let (rest, sin, cos) = angle::<T, FMA>(versines);
         let (two, three) = (T::from_f64(2.0), T::from_f64(3.0));
         let j = match self.order {
             0 => rest,
@@ -220,8 +220,8 @@ impl ArcCosineProfile {
 
     /// dJₙ/dh/π, for h = 1 − cos θ: of dJₙ/dθ = (−1, −(π − θ) sin θ, −4 sin² θ − 4 (π − θ) sin θ cos θ), over dh/dθ = sin θ.
     #[inline(always)]
-    fn angular_slope<T: Scalar>(self, versines: (T, T)) -> T {
-        let (rest, sin, cos) = angle(versines);
+    fn angular_slope<T: Scalar, const FMA: bool>(self, versines: (T, T)) -> T {
+        let (rest, sin, cos) = angle::<T, FMA>(versines);
         let (zero, one, four) = (T::from_f64(0.0), T::from_f64(1.0), T::from_f64(4.0));
         let slope = match self.order {
             // Closer to the kink at π than directions are known, the slope would be rounding.
@@ -237,21 +237,21 @@ impl ArcCosineProfile {
 impl<T: Scalar> DotProfile<T> for ArcCosineProfile {
     #[inline(always)]
     fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
-        self.angular(versines(pair)) * (self.power(x) * self.power(y))
+        self.angular::<T, FMA>(versines(pair)) * (self.power(x) * self.power(y))
     }
 
     #[inline(always)]
     fn slopes<const FMA: bool>(self, pair: T, x: T, y: T, _: T) -> Slopes<T> {
         let versines = versines(pair);
         let (px, py) = (self.power(x), self.power(y));
-        let angular = self.angular(versines);
+        let angular = self.angular::<T, FMA>(versines);
         let in_length = |length: T, other: T| match self.order {
             0 => T::from_f64(0.0),
             1 => angular * other,
             _ => angular * T::from_f64(2.0) * length * other,
         };
         Slopes {
-            pair: T::from_f64(0.5) * self.angular_slope(versines) * (px * py),
+            pair: T::from_f64(0.5) * self.angular_slope::<T, FMA>(versines) * (px * py),
             x: in_length(x, py),
             y: in_length(y, px),
             theta: [T::from_f64(0.0); 3],

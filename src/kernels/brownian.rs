@@ -220,13 +220,18 @@ impl<T: Scalar> DotProfile<T> for FractionalBrownianProfile<T> {
 
     #[inline(always)]
     fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
-        T::from_f64(0.5) * self.variance * (x + y - self.point(pair))
+        T::from_f64(0.5) * self.variance * (x + y - pair.lane_pow::<FMA>(self.hurst))
     }
 
     #[inline(always)]
     fn slopes<const FMA: bool>(self, pair: T, _: T, _: T, value: T) -> Slopes<T> {
         let half = T::from_f64(0.5) * self.variance;
-        let (in_power, [_, in_hurst, zero]) = self.point_slopes(pair, self.point(pair));
+        let zero = T::from_f64(0.0);
+        // Gradients need no more digits of the power than the logarithm gives.
+        let log = pair.lane_ln::<FMA>();
+        let power = (self.hurst * log).lane_exp::<FMA>();
+        let in_power = unless_zero(pair, self.hurst * power / pair);
+        let in_hurst = unless_zero(pair, power * log);
         Slopes { pair: -half * in_power, x: half, y: half, theta: [value / self.variance, -half * in_hurst, zero] }
     }
 }

@@ -120,16 +120,24 @@ impl<T: Scalar> GammaExponentialProfile<T> {
     }
 }
 
+impl<T: Scalar> GammaExponentialProfile<T> {
+    /// s^(γ/2) by the logarithm, which derivatives share: it has the digits that they need.
+    #[inline(always)]
+    fn power<const FMA: bool>(self, s: T) -> T {
+        (self.half_gamma * s.lane_ln::<FMA>()).lane_exp::<FMA>()
+    }
+}
+
 impl<T: Scalar> Profile<T> for GammaExponentialProfile<T> {
     #[inline(always)]
     fn value<const FMA: bool>(self, s: T) -> T {
-        (-num_traits::Float::powf(s, self.half_gamma)).lane_exp::<FMA>()
+        (-s.lane_pow::<FMA>(self.half_gamma)).lane_exp::<FMA>()
     }
 
     // −γ/2 s^(γ/2 − 1) k has no limit at 0 for γ < 2; what it is multiplied by there, s or x − y, is 0.
     #[inline(always)]
     fn slope<const FMA: bool>(self, s: T, value: T) -> T {
-        let (power, largest) = (num_traits::Float::powf(s, self.half_gamma), <T as num_traits::Float>::max_value());
+        let (power, largest) = (self.power::<FMA>(s), <T as num_traits::Float>::max_value());
         let slope = -self.half_gamma * (power / s) * value;
         let slope = if slope < -largest { -largest } else { slope };
         if s == T::from_f64(0.0) { self.slope_at_0 } else { slope }
@@ -139,8 +147,7 @@ impl<T: Scalar> Profile<T> for GammaExponentialProfile<T> {
     #[inline(always)]
     fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
         let zero = T::from_f64(0.0);
-        let power = num_traits::Float::powf(s, self.half_gamma);
-        let slope = T::from_f64(-0.5) * num_traits::Float::ln(s) * (power * value);
+        let slope = T::from_f64(-0.5) * s.lane_ln::<FMA>() * (self.power::<FMA>(s) * value);
         Some(if s == zero { zero } else { slope })
     }
 }

@@ -11,7 +11,7 @@ use crate::kernel::{
     Points, Psd, Scratch,
 };
 use crate::params::{Constraint, Label, Parameter, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
-use crate::simd::power;
+use crate::simd::{Pass, dispatch, elementwise};
 use crate::{Error, Result, Scalar, kernel_ops, parameterized};
 
 /// A lengthscale as a function of the place, for [`Gibbs`].
@@ -51,6 +51,28 @@ pub trait LengthscaleFunction: Parameterized + dyn_clone::DynClone + Debug + Sen
 
     /// Fills in dℓ/dx and dℓ/dθ, for the parameters in visiting order. Both are 0 on entry.
     fn gradient(&self, x: &[f64], in_x: &mut [f64], in_theta: &mut [f64]);
+
+    /// ℓ at many points, given by the columns of their coordinates: one for each dimension, all as long as
+    /// `out`. The default asks for [`value`](Self::value) at each.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::kernels::{ExponentialLengthscale, LengthscaleFunction};
+    ///
+    /// let lengthscale = ExponentialLengthscale::try_new(0.5, [0.25, -1.0])?;
+    /// let mut values = [0.0; 2];
+    /// lengthscale.values(&[&[2.0, 0.0], &[1.0, 0.5]], &mut values);
+    /// assert_eq!(values, [1.0, 1.0]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn values(&self, columns: &[&[f64]], out: &mut [f64]) {
+        let mut point = vec![0.0; columns.len()];
+        for (row, out) in out.iter_mut().enumerate() {
+            point.iter_mut().zip(columns).for_each(|(x, column)| *x = column[row]);
+            *out = self.value(&point);
+        }
+    }
 
     /// How many dimensions the points must have, if that matters.
     fn dim(&self) -> Option<usize> {
@@ -143,10 +165,31 @@ impl ExponentialLengthscale {
     }
 }
 
+struct Exponentials<'a>(&'a mut [f64]);
+
+impl Pass for Exponentials<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for value in self.0 {
+            *value = value.lane_exp::<FMA>();
+        }
+    }
+}
+
 impl LengthscaleFunction for ExponentialLengthscale {
     fn value(&self, x: &[f64]) -> f64 {
         let linear: f64 = x.iter().zip(self.slope.values()).map(|(x, b)| x * b).sum();
         (self.offset.value() + linear).exp()
+    }
+
+    fn values(&self, columns: &[&[f64]], out: &mut [f64]) {
+        out.fill(self.offset.value());
+        for (column, &slope) in columns.iter().zip(self.slope.values()) {
+            elementwise::add_scaled(out, column, slope);
+        }
+        dispatch(Exponentials(out));
     }
 
     fn gradient(&self, x: &[f64], in_x: &mut [f64], in_theta: &mut [f64]) {
@@ -193,6 +236,10 @@ impl LengthscaleFunction for DynLengthscale {
 
     fn gradient(&self, x: &[f64], in_x: &mut [f64], in_theta: &mut [f64]) {
         self.0.gradient(x, in_x, in_theta);
+    }
+
+    fn values(&self, columns: &[&[f64]], out: &mut [f64]) {
+        self.0.values(columns, out);
     }
 
     fn dim(&self) -> Option<usize> {
@@ -348,9 +395,10 @@ impl<T: Scalar> DotProfile<T> for GibbsProfile {
     #[inline(always)]
     fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
         // 2xy/(x² + y²) = 2/(x/y + y/x), where no square overflows; 1 exactly for x = y.
+        // Its power D/2 is in the exponential: in many dimensions it is as small as that.
         let ratio = T::from_f64(2.0) / (x / y + y / x);
-        let height = power(num_traits::Float::sqrt(ratio), self.dim);
-        height * (-bounded(pair / (x * x + y * y))).lane_exp::<FMA>()
+        let half_dim = T::from_f64(0.5 * f64::from(self.dim));
+        (half_dim * ratio.lane_ln::<FMA>() - bounded(pair / (x * x + y * y))).lane_exp::<FMA>()
     }
 
     // With S = x² + y², log k = D/2 log(2xy/S) − r²/S, so that dk/dx = k (D/2 (1/x − 2x/S) + 2x r²/S²).
@@ -397,8 +445,12 @@ impl<T: Scalar, F: LengthscaleFunction + Clone> Kernel<T> for Gibbs<F> {
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        let mut lengths = Mat::zeros(points.len(), 1);
-        Self::each_point(points, |row, x| lengths[(row, 0)] = T::from_f64(self.bounded_value(x)));
+        let column = |dim| points.column(dim).iter().map(|x| x.as_f64()).collect();
+        let columns: Vec<Vec<f64>> = (0..points.dim()).map(column).collect();
+        let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+        let mut values = vec![0.0; points.len()];
+        self.lengthscale.values(&columns, &mut values);
+        let lengths = Mat::from_fn(points.len(), 1, |row, _| T::from_f64(values[row].clamp(SMALLEST, LARGEST)));
         Features::mapped(Points::made(lengths).with_gradient(true), Features::leaf(points.clone()))
     }
 

@@ -3,10 +3,12 @@
 use faer::{Mat, MatRef};
 use std::f64::consts::TAU;
 
+use crate::combine::outer::{factor_gradients, multiply_outer};
 use crate::kernel::index::{checked_index, index};
 use crate::kernel::{Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, text};
 use crate::params::{Constraint, ParameterArray, Shape};
-use crate::simd::{Pass, dispatch};
+use crate::simd::sum::lane_sum;
+use crate::simd::{LANES, Pass, dispatch, elementwise};
 use crate::{Error, Result, Scalar};
 
 /// The convolution of a process with one Gaussian smoothing kernel for each output: outputs that share
@@ -289,26 +291,42 @@ impl<T: Scalar> Pass for InDimension<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let (half, two) = (T::from_f64(0.5), T::from_f64(2.0));
         let columns = self.weights.chunks_exact(self.x.len()).zip(self.y.iter().zip(self.y_scale));
         for ((weights, (&y, &y_scale)), in_col) in columns.zip(self.in_cols) {
-            let rows = self.x.iter().zip(self.x_scale).zip(weights);
-            for (((&x, &x_scale), &weight), in_row) in rows.zip(self.in_rows.iter_mut()) {
-                let (u, width, _) = joint(x - y, x_scale, y_scale);
+            let mut in_column = [T::from_f64(0.0); LANES];
+            let parts = self.x.chunks(LANES).zip(self.x_scale.chunks(LANES)).zip(weights.chunks(LANES));
+            for (((x, x_scale), weights), in_rows) in parts.zip(self.in_rows.chunks_mut(LANES)) {
+                let rows = x.iter().zip(x_scale).zip(weights).zip(in_rows).zip(&mut in_column);
                 if self.in_scales {
-                    // d ln k/d ln ℓ_x = ½ (ℓ_y² − ℓ_x²)/(ℓ_x² + ℓ_y²) + 2 u² ℓ_x²/(ℓ_x² + ℓ_y²)
-                    let (in_x, in_y) = (x_scale / width, y_scale / width);
-                    let (in_x, in_y) = (in_x * in_x, in_y * in_y);
-                    *in_row += weight * half * (in_y - in_x) + two * (weight * u) * u * in_x;
-                    *in_col += weight * half * (in_x - in_y) + two * (weight * u) * u * in_y;
+                    for ((((&x, &x_scale), &weight), in_row), in_lane) in rows {
+                        let (by_x, by_y) = by_scales(x - y, x_scale, y_scale, weight);
+                        *in_row += by_x;
+                        *in_lane += by_y;
+                    }
                 } else {
-                    let amount = two * (weight * u) / width;
-                    *in_row -= amount;
-                    *in_col += amount;
+                    for ((((&x, &x_scale), &weight), in_row), in_lane) in rows {
+                        let (u, width, _) = joint(x - y, x_scale, y_scale);
+                        let amount = T::from_f64(2.0) * (weight * u) / width;
+                        *in_row -= amount;
+                        *in_lane += amount;
+                    }
                 }
             }
+            *in_col += lane_sum(LANES, |lane| in_column[lane]);
         }
     }
+}
+
+/// Weighted derivatives of a pair in the logarithms of both lengthscales.
+#[inline(always)]
+fn by_scales<T: Scalar>(difference: T, x_scale: T, y_scale: T, weight: T) -> (T, T) {
+    let (half, two) = (T::from_f64(0.5), T::from_f64(2.0));
+    let (u, width, _) = joint(difference, x_scale, y_scale);
+    // d ln k/d ln ℓ_x = ½ (ℓ_y² − ℓ_x²)/(ℓ_x² + ℓ_y²) + 2 u² ℓ_x²/(ℓ_x² + ℓ_y²)
+    let (in_x, in_y) = (x_scale / width, y_scale / width);
+    let (in_x, in_y) = (in_x * in_x, in_y * in_y);
+    let by_x = weight * half * (in_y - in_x) + two * (weight * u) * u * in_x;
+    (by_x, weight * half * (in_x - in_y) + two * (weight * u) * u * in_y)
 }
 
 impl Expr for GpConvolution {
@@ -367,9 +385,7 @@ impl<T: Scalar> Kernel<T> for GpConvolution {
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         self.correlations(&pairs.child(0), out, scratch);
         let amplitudes = pairs.child(1);
-        for (column, &b) in out.chunks_exact_mut(pairs.nrows()).zip(amplitudes.y_column(0)) {
-            column.iter_mut().zip(amplitudes.x_column(0)).for_each(|(out, &a)| *out = a * b * *out);
-        }
+        multiply_outer(out, amplitudes.x_column(0), amplitudes.y_column(0));
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
@@ -382,22 +398,15 @@ impl<T: Scalar> Kernel<T> for GpConvolution {
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
-        let (made, amplitudes, rows) = (pairs.child(0), pairs.child(1), pairs.nrows());
+        let (made, amplitudes) = (pairs.child(0), pairs.child(1));
         let mut weights = scratch.take(pairs.len());
         self.correlations(&made, &mut weights, scratch);
-        weights.iter_mut().zip(cotangent).for_each(|(weight, &c)| *weight *= c);
+        elementwise::multiply(&mut weights, cotangent);
         let (a, b) = (amplitudes.x_column(0), amplitudes.y_column(0));
         scratch.add_point_gradient(&amplitudes, |_, in_rows, in_cols| {
-            for ((column, &b), in_col) in weights.chunks_exact(rows).zip(b).zip(in_cols) {
-                for ((&weight, &a), in_row) in column.iter().zip(a).zip(in_rows.iter_mut()) {
-                    *in_row += weight * b;
-                    *in_col += weight * a;
-                }
-            }
+            factor_gradients(&weights, a, b, in_rows, in_cols);
         });
-        for (column, &b) in weights.chunks_exact_mut(rows).zip(b) {
-            column.iter_mut().zip(a).for_each(|(weight, &a)| *weight *= a * b);
-        }
+        multiply_outer(&mut weights, a, b);
         let dims = made.dim() / 2;
         scratch.add_point_gradient(&made, |col, in_rows, in_cols| {
             let (in_scales, dim) = (col >= dims, col % dims);

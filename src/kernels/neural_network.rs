@@ -128,7 +128,7 @@ impl<T: Scalar> DotProfile<T> for NeuralNetworkProfile {
     fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
         let (product, root) = parts(versines(pair), x, y);
         let two = T::from_f64(2.0);
-        two / T::PI() * num_traits::Float::atan2(two * product, root)
+        two / T::PI() * (two * product).lane_atan2::<FMA>(root)
     }
 
     // dk/dp = 4/(π √D) at fixed lengths, and the length in the denominator takes 2a²/(1 + 2a²) of

@@ -114,9 +114,9 @@ fn turns<T: Scalar>(s: T) -> (T, T) {
 
 /// sin(2π√s)/√s, with its limit at 0.
 #[inline(always)]
-fn sine_over_root<T: Scalar>(s: T) -> T {
+fn sine_over_root<T: Scalar, const FMA: bool>(s: T) -> T {
     let (root, part) = turns(s);
-    let ratio = num_traits::Float::sin(T::TAU() * part) / root;
+    let ratio = (T::TAU() * part).lane_sin::<FMA>() / root;
     if s == T::from_f64(0.0) { T::TAU() } else { ratio }
 }
 
@@ -131,8 +131,8 @@ pub struct RadialPeriodicProfile<T> {
 impl<T: Scalar> RadialPeriodicProfile<T> {
     /// sin²(π√s)/ℓ²
     #[inline(always)]
-    fn scaled(self, s: T) -> T {
-        let sine = num_traits::Float::sin(T::PI() * turns(s).1);
+    fn scaled<const FMA: bool>(self, s: T) -> T {
+        let sine = (T::PI() * turns(s).1).lane_sin::<FMA>();
         sine * sine * self.inverse_square
     }
 }
@@ -148,19 +148,19 @@ fn finite<T: Scalar>(value: T) -> T {
 impl<T: Scalar> Profile<T> for RadialPeriodicProfile<T> {
     #[inline(always)]
     fn value<const FMA: bool>(self, s: T) -> T {
-        (T::from_f64(-2.0) * self.scaled(s)).lane_exp::<FMA>()
+        (T::from_f64(-2.0) * self.scaled::<FMA>(s)).lane_exp::<FMA>()
     }
 
     // dk/d√s = −2π sin(2π√s)/ℓ² k, and d√s/ds = 1/(2√s).
     #[inline(always)]
     fn slope<const FMA: bool>(self, s: T, value: T) -> T {
-        finite(-T::PI() * sine_over_root(s) * (self.inverse_square * value))
+        finite(-T::PI() * sine_over_root::<T, FMA>(s) * (self.inverse_square * value))
     }
 
     // 4 sin²(π√s)/ℓ³ k
     #[inline(always)]
     fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
-        Some(finite(T::from_f64(4.0) * (self.scaled(s) * value) * self.inverse))
+        Some(finite(T::from_f64(4.0) * (self.scaled::<FMA>(s) * value) * self.inverse))
     }
 }
 
@@ -254,12 +254,12 @@ pub struct RadialCosineProfile;
 impl<T: Scalar> Profile<T> for RadialCosineProfile {
     #[inline(always)]
     fn value<const FMA: bool>(self, s: T) -> T {
-        num_traits::Float::cos(T::TAU() * turns(s).1)
+        (T::TAU() * turns(s).1).lane_cos::<FMA>()
     }
 
     #[inline(always)]
     fn slope<const FMA: bool>(self, s: T, _: T) -> T {
-        -T::PI() * sine_over_root(s)
+        -T::PI() * sine_over_root::<T, FMA>(s)
     }
 }
 

@@ -7,6 +7,10 @@ use rand_pcg::Pcg64;
 use super::{Spectrum, radial};
 use crate::kernel::{Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
 use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::simd::sum::dot_in_f64;
+use crate::simd::trig::sin_cos_each;
+use crate::simd::{Pass, dispatch, elementwise};
+use crate::warp::circle::in_angle;
 use crate::{Error, Result, Scalar, kernel_ops, parameterized};
 
 /// A stationary kernel through random Fourier features: its spectrum, sampled.
@@ -182,6 +186,57 @@ impl Expr for RandomFourierFeatures {
     }
 }
 
+/// phases += frequency · x
+struct AddPhase<'a, T> {
+    frequency: f64,
+    x: &'a [T],
+    phases: &'a mut [f64],
+}
+
+impl<T: Scalar> Pass for AddPhase<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for (phase, x) in self.phases.iter_mut().zip(self.x) {
+            *phase += self.frequency * x.as_f64();
+        }
+    }
+}
+
+/// Replaces phases by their sines.
+struct SinesAndCosines<'a> {
+    phases: &'a mut [f64],
+    cosines: &'a mut [f64],
+}
+
+impl Pass for SinesAndCosines<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        sin_cos_each::<f64, FMA>(self.phases, self.cosines);
+    }
+}
+
+/// out = height · values
+struct Scaled<'a, T> {
+    values: &'a [f64],
+    height: T,
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> Pass for Scaled<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for (out, &value) in self.out.iter_mut().zip(self.values) {
+            *out = self.height * T::from_f64(value);
+        }
+    }
+}
+
 impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
     // The difference first, so that close points keep their digits far from the origin.
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
@@ -199,18 +254,19 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
         let (features, height) = (self.frequencies.ncols(), self.height::<T>());
         let mut made = Mat::zeros(points.len(), 2 * features);
-        let mut phases = vec![0.0; points.len()];
+        let (mut phases, mut cosines) = (vec![0.0; points.len()], vec![0.0; points.len()]);
         for feature in 0..features {
             phases.fill(0.0);
             for dim in 0..points.dim() {
-                let frequency = self.frequency(dim, feature);
-                phases.iter_mut().zip(points.column(dim)).for_each(|(phase, x)| *phase += frequency * x.as_f64());
+                dispatch(AddPhase {
+                    frequency: self.frequency(dim, feature),
+                    x: points.column(dim),
+                    phases: &mut phases,
+                });
             }
-            for (row, phase) in phases.iter().enumerate() {
-                let (sin, cos) = phase.sin_cos();
-                made[(row, feature)] = height * T::from_f64(cos);
-                made[(row, features + feature)] = height * T::from_f64(sin);
-            }
+            dispatch(SinesAndCosines { phases: &mut phases, cosines: &mut cosines });
+            dispatch(Scaled { values: &cosines, height, out: made.col_as_slice_mut(feature) });
+            dispatch(Scaled { values: &phases, height, out: made.col_as_slice_mut(features + feature) });
         }
         Features::leaf(Points::made(made).with_gradient(true))
     }
@@ -224,7 +280,7 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
-        scratch.add_inner_product_gradient(pairs, |gradient| crate::simd::elementwise::add(gradient, cotangent));
+        scratch.add_inner_product_gradient(pairs, |gradient| elementwise::add(gradient, cotangent));
     }
 
     fn vjp_reads_value(&self) -> bool {
@@ -248,18 +304,14 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
         for feature in 0..count {
             let (cos, sin) = (made.column(feature), made.column(count + feature));
             let (in_cos, in_sin) = (in_made.col_as_slice(feature), in_made.col_as_slice(count + feature));
-            // d(cos, sin)/dphase = (−sin, cos)
-            let in_phase: Vec<T> =
-                (0..points.len()).map(|row| in_sin[row] * cos[row] - in_cos[row] * sin[row]).collect();
+            let in_phase = in_angle([cos, sin], [in_cos, in_sin]);
             for dim in 0..points.dim() {
                 let frequency = self.frequency(dim, feature);
-                let terms = in_phase.iter().zip(points.column(dim)).map(|(g, x)| g.as_f64() * x.as_f64());
-                let in_frequency: f64 = terms.sum();
+                let in_frequency = dot_in_f64(&in_phase, points.column(dim));
                 theta[if self.lengthscale.dim().is_some() { dim } else { 0 }] -=
                     in_frequency * frequency / self.lengthscale.at(dim);
                 if let Some(in_points) = &mut in_points {
-                    let factor = T::from_f64(frequency);
-                    in_points.col_as_slice_mut(dim).iter_mut().zip(&in_phase).for_each(|(out, &g)| *out += factor * g);
+                    elementwise::add_scaled(in_points.col_as_slice_mut(dim), &in_phase, T::from_f64(frequency));
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::rbf::RbfProfile;
 use super::{cosine, radial};
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, text};
 use crate::params::{Constraint, ParameterArray, Shape};
-use crate::simd::{dot, elementwise, sum};
+use crate::simd::{Pass, dispatch, dot, elementwise, sum};
 use crate::warp::ard::{divide, divide_backward};
 use crate::warp::circle;
 use crate::{Error, Result, Scalar, construct, kernel_ops, parameterized};
@@ -135,11 +135,27 @@ impl SpectralMixture {
 
 /// 2π times what whole turns leave over of f x. What the product lost to rounding is added to its
 /// fraction, so that the angle is as good far from the origin as near it.
-#[inline]
+#[inline(always)]
 fn angle<T: Scalar>(x: T, frequency: T) -> T {
     let product = frequency * x;
     let lost = num_traits::Float::mul_add(frequency, x, -product);
     T::TAU() * (num_traits::Float::fract(product) + lost)
+}
+
+struct Angles<'a, T> {
+    frequency: T,
+    values: &'a mut [T],
+}
+
+impl<T: Scalar> Pass for Angles<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for value in self.values {
+            *value = angle(*value, self.frequency);
+        }
+    }
 }
 
 impl Expr for SpectralMixture {
@@ -188,7 +204,9 @@ impl<T: Scalar> Kernel<T> for SpectralMixture {
         let mut children = Vec::with_capacity(2 * self.components());
         for q in 0..self.components() {
             children.push(Features::leaf(divide(points, &self.lengthscales(q))));
-            let on_circle = circle::embed_by(points, |dim, x| angle(x, T::from_f64(self.mean(q, dim))));
+            let on_circle = circle::embed_by(points, |dim, values| {
+                dispatch(Angles { frequency: T::from_f64(self.mean(q, dim)), values })
+            });
             children.push(Features::leaf(on_circle));
         }
         Features::branch(children)

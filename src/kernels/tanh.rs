@@ -104,7 +104,7 @@ pub struct TanhProfile<T> {
 impl<T: Scalar> DotProfile<T> for TanhProfile<T> {
     #[inline(always)]
     fn value<const FMA: bool>(self, pair: T, _: T, _: T) -> T {
-        num_traits::Float::tanh(self.scale.lane_mul_add::<FMA>(pair, self.offset))
+        self.scale.lane_mul_add::<FMA>(pair, self.offset).lane_tanh::<FMA>()
     }
 
     #[inline(always)]

@@ -11,9 +11,10 @@ use std::fmt::{Debug, Display};
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::AnyKernel;
 use crate::mean::{AnyMean, Mean};
-use crate::simd::fused::{OfSquaredDistance, Windows};
+use crate::simd::fused::{OfSquaredDistance, Windows, fused_f32, fused_f64};
 use crate::simd::pairs::Packed;
-use crate::simd::transpose::Layout;
+use crate::simd::transpose::{Layout, transpose_blocks_f32, transpose_blocks_f64};
+use crate::simd::{exp, expm1, inverse_trig, log, pow, tanh, trig};
 
 mod sealed {
     pub trait Sealed {}
@@ -62,11 +63,122 @@ pub trait Scalar:
     /// `self · a + b`, with one rounding if `FMA` holds and two if not.
     fn lane_mul_add<const FMA: bool>(self, a: Self, b: Self) -> Self;
 
-    /// The exponential: at most 1.1 units in the last place off, `exp(0) = 1` exactly, NaN for NaN.
+    /// The exponential: at most 1.2 units in the last place off, `exp(0) = 1` exactly, NaN for NaN.
     fn lane_exp<const FMA: bool>(self) -> Self;
 
-    /// log(1 + x). Not vectorised: the standard library's function.
+    /// eˣ − 1: at most 1.2 units in the last place off, also near 0. See [`crate::simd::expm1`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Scalar;
+    ///
+    /// assert_eq!(1e-20f64.lane_exp_m1::<false>(), 1e-20);
+    /// ```
+    fn lane_exp_m1<const FMA: bool>(self) -> Self;
+
+    /// The natural logarithm: at most 1.2 units in the last place off, NaN for negative numbers. See
+    /// [`crate::simd::log`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Scalar;
+    ///
+    /// assert_eq!(2f32.lane_ln::<false>(), std::f32::consts::LN_2);
+    /// ```
+    fn lane_ln<const FMA: bool>(self) -> Self;
+
+    /// log(1 + x): at most 1.2 units in the last place off, also near 0. See [`crate::simd::log`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Scalar;
+    ///
+    /// assert_eq!(1e-20f64.lane_ln_1p::<false>(), 1e-20);
+    /// ```
     fn lane_ln_1p<const FMA: bool>(self) -> Self;
+
+    /// The hyperbolic tangent: at most 1.2 units in the last place off. See [`crate::simd::tanh`](mod@crate::simd::tanh).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Scalar;
+    ///
+    /// assert_eq!((-30f64).lane_tanh::<false>(), -1.0);
+    /// ```
+    fn lane_tanh<const FMA: bool>(self) -> Self;
+
+    /// The power with exponent `exponent` of a number that is not negative: at most 1.4 units in the last
+    /// place off. What it gives for negative numbers is not specified. See [`crate::simd::pow`](mod@crate::simd::pow).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Scalar;
+    ///
+    /// assert_eq!(4f64.lane_pow::<false>(0.5), 2.0);
+    /// ```
+    fn lane_pow<const FMA: bool>(self, exponent: Self) -> Self;
+
+    /// The angle of the point (`x`, `self`), from −π to π: at most 1.2 units in the last place off. See
+    /// [`crate::simd::inverse_trig`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Scalar;
+    ///
+    /// assert_eq!(1f64.lane_atan2::<false>(1.0), std::f64::consts::FRAC_PI_4);
+    /// ```
+    fn lane_atan2<const FMA: bool>(self, x: Self) -> Self;
+
+    /// The largest angle of [`lane_sin_cos`](Self::lane_sin_cos): 2¹⁵ for `f32`, 2³² for `f64`.
+    const LARGEST_LANE_ANGLE: Self;
+
+    /// The sine and the cosine: each at most 1.2 units in the last place off for angles up to
+    /// [`LARGEST_LANE_ANGLE`](Self::LARGEST_LANE_ANGLE) in size. Where `FMA` holds, a larger angle gives NaN:
+    /// [`crate::simd::trig`] has functions of slices that take all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Scalar;
+    ///
+    /// let (sin, cos) = 0.5f64.lane_sin_cos::<false>();
+    /// assert!((sin * sin + cos * cos - 1.0).abs() < 3e-16);
+    /// ```
+    fn lane_sin_cos<const FMA: bool>(self) -> (Self, Self);
+
+    /// The sine of [`lane_sin_cos`](Self::lane_sin_cos).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Scalar;
+    ///
+    /// assert_eq!(0f64.lane_sin::<false>(), 0.0);
+    /// ```
+    #[inline(always)]
+    fn lane_sin<const FMA: bool>(self) -> Self {
+        self.lane_sin_cos::<FMA>().0
+    }
+
+    /// The cosine of [`lane_sin_cos`](Self::lane_sin_cos).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Scalar;
+    ///
+    /// assert_eq!(0f64.lane_cos::<false>(), 1.0);
+    /// ```
+    #[inline(always)]
+    fn lane_cos<const FMA: bool>(self) -> Self {
+        self.lane_sin_cos::<FMA>().1
+    }
 
     #[doc(hidden)]
     fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [&mut [Self]]) -> (usize, usize);
@@ -82,7 +194,8 @@ pub trait Scalar:
 }
 
 macro_rules! scalar {
-    ($type:ty, $exp:path, $transpose:path, $fused:path) => {
+    ($type:ty, $transpose:path, $fused:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
+     $atan2:path, $sin_cos:path) => {
         impl Scalar for $type {
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
@@ -105,8 +218,40 @@ macro_rules! scalar {
             }
 
             #[inline(always)]
+            fn lane_exp_m1<const FMA: bool>(self) -> Self {
+                if FMA { $exp_m1(self) } else { <$type>::exp_m1(self) }
+            }
+
+            #[inline(always)]
+            fn lane_ln<const FMA: bool>(self) -> Self {
+                if FMA { $ln(self) } else { <$type>::ln(self) }
+            }
+
+            #[inline(always)]
             fn lane_ln_1p<const FMA: bool>(self) -> Self {
-                <$type>::ln_1p(self)
+                if FMA { $ln_1p(self) } else { <$type>::ln_1p(self) }
+            }
+
+            #[inline(always)]
+            fn lane_tanh<const FMA: bool>(self) -> Self {
+                if FMA { $tanh(self) } else { <$type>::tanh(self) }
+            }
+
+            #[inline(always)]
+            fn lane_pow<const FMA: bool>(self, exponent: Self) -> Self {
+                if FMA { $pow(self, exponent) } else { <$type>::powf(self, exponent) }
+            }
+
+            #[inline(always)]
+            fn lane_atan2<const FMA: bool>(self, x: Self) -> Self {
+                if FMA { $atan2(self, x) } else { <$type>::atan2(self, x) }
+            }
+
+            const LARGEST_LANE_ANGLE: Self = $largest_angle;
+
+            #[inline(always)]
+            fn lane_sin_cos<const FMA: bool>(self) -> (Self, Self) {
+                if FMA { $sin_cos(self) } else { <$type>::sin_cos(self) }
             }
 
             fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [&mut [Self]]) -> (usize, usize) {
@@ -132,5 +277,31 @@ macro_rules! scalar {
     };
 }
 
-scalar!(f32, crate::simd::exp::exp_f32, crate::simd::transpose::transpose_blocks_f32, crate::simd::fused::fused_f32);
-scalar!(f64, crate::simd::exp::exp_f64, crate::simd::transpose::transpose_blocks_f64, crate::simd::fused::fused_f64);
+scalar!(
+    f32,
+    transpose_blocks_f32,
+    fused_f32,
+    trig::LARGEST_F32,
+    exp::exp_f32,
+    expm1::exp_m1_f32,
+    log::ln_f32,
+    log::ln_1p_f32,
+    tanh::tanh_f32,
+    pow::pow_f32,
+    inverse_trig::atan2_f32,
+    trig::sin_cos_f32
+);
+scalar!(
+    f64,
+    transpose_blocks_f64,
+    fused_f64,
+    trig::LARGEST_F64,
+    exp::exp_f64,
+    expm1::exp_m1_f64,
+    log::ln_f64,
+    log::ln_1p_f64,
+    tanh::tanh_f64,
+    pow::pow_f64,
+    inverse_trig::atan2_f64,
+    trig::sin_cos_f64
+);

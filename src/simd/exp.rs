@@ -65,13 +65,13 @@
 // only outside the limits, where the selects at the end replace it.
 
 /// 1.5 * 2^52, the middle of the range where neighbouring `f64` are 1 apart.
-const ROUND_F64: f64 = 6_755_399_441_055_744.0;
+pub(super) const ROUND_F64: f64 = 6_755_399_441_055_744.0;
 /// ln 2 less the `f64` nearest to it.
-const LN_2_REST_F64: f64 = 2.3190468138462996e-17;
+pub(super) const LN_2_REST_F64: f64 = 2.3190468138462996e-17;
 /// Last argument with a finite exponential.
-const HIGHEST_F64: f64 = 709.782712893384;
+pub(super) const HIGHEST_F64: f64 = 709.782712893384;
 /// First argument whose exponential is a normal number.
-const LOWEST_F64: f64 = -708.3964185322641;
+pub(super) const LOWEST_F64: f64 = -708.3964185322641;
 /// c2 to c11; largest relative error of the polynomial 3.68e-18 = 2^-57.9.
 const POLYNOMIAL_F64: [f64; 10] = [
     0.5000000000000011,
@@ -87,11 +87,11 @@ const POLYNOMIAL_F64: [f64; 10] = [
 ];
 
 /// 1.5 * 2^23, the middle of the range where neighbouring `f32` are 1 apart.
-const ROUND_F32: f32 = 12_582_912.0;
+pub(super) const ROUND_F32: f32 = 12_582_912.0;
 /// ln 2 less the `f32` nearest to it.
-const LN_2_REST_F32: f32 = -1.9046542e-9;
+pub(super) const LN_2_REST_F32: f32 = -1.9046542e-9;
 /// Last argument with a finite exponential.
-const HIGHEST_F32: f32 = 88.72283;
+pub(super) const HIGHEST_F32: f32 = 88.72283;
 /// First argument whose exponential is a normal number.
 const LOWEST_F32: f32 = -87.33654;
 /// c2 to c6; largest relative error of the polynomial 3.14e-9 = 2^-28.2.

@@ -171,6 +171,8 @@ trait Derivative {
     /// gradient · dterm/dx, added to what has been summed so far. Squared differences leave their
     /// factor of 2 to the end.
     fn add<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T;
+    /// gradient · ½(x · dterm/dx + y · dterm/dy), added to what has been summed so far.
+    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T;
     /// The factor left to the end.
     const FACTOR: f64;
 }
@@ -179,6 +181,12 @@ impl Derivative for SquaredDifference {
     #[inline(always)]
     fn add<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T {
         gradient.lane_mul_add::<FMA>(x - y, sum)
+    }
+
+    #[inline(always)]
+    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T {
+        let difference = x - y;
+        (gradient * difference).lane_mul_add::<FMA>(difference, sum)
     }
 
     const FACTOR: f64 = 2.0;
@@ -190,7 +198,50 @@ impl Derivative for ProductTerm {
         gradient.lane_mul_add::<FMA>(y, sum)
     }
 
+    #[inline(always)]
+    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T {
+        (gradient * x).lane_mul_add::<FMA>(y, sum)
+    }
+
     const FACTOR: f64 = 1.0;
+}
+
+/// Columns whose coordinates are laid out together for the loops below.
+const STRIP: usize = 32;
+
+/// Calls `each` for every column of a tile, with the gradients in one group of rows and the column's
+/// coordinates in `N` dimensions from `dim` on.
+#[inline(always)]
+fn for_columns<T: Scalar, const N: usize>(
+    packed: &Packed<T>,
+    gradient: &[T],
+    dim: usize,
+    first: usize,
+    mut each: impl FnMut(&[T; GROUP], &[T; N]),
+) {
+    let (_, y) = packed.split();
+    let (rows, cols, y_stride) = (packed.rows, packed.cols, packed.y_stride());
+    let valid = GROUP.min(rows - first);
+    for (strip, columns) in gradient.chunks(rows * STRIP).enumerate() {
+        let width = STRIP.min(cols - strip * STRIP);
+        let mut coordinates = [[T::from_f64(0.0); N]; STRIP];
+        for n in 0..N {
+            let y = &y[(dim + n) * y_stride + strip * STRIP..][..width];
+            for (coordinates, &y) in coordinates.iter_mut().zip(y) {
+                coordinates[n] = y;
+            }
+        }
+        for (column, y) in columns.chunks_exact(rows).zip(&coordinates) {
+            match column[first..].first_chunk::<GROUP>() {
+                Some(whole) => each(whole, y),
+                None => {
+                    let mut part = [T::from_f64(0.0); GROUP];
+                    part[..valid].copy_from_slice(&column[first..]);
+                    each(&part, y);
+                }
+            }
+        }
+    }
 }
 
 struct PullBack<'a, O, T> {
@@ -203,33 +254,22 @@ struct PullBack<'a, O, T> {
 impl<O: Derivative, T: Scalar> PullBack<'_, O, T> {
     /// The gradients in `N` coordinates, from `dim` on, of one group of rows.
     #[inline(always)]
-    fn coordinates<const N: usize, const FMA: bool>(
-        &self,
-        x: &[[T; GROUP]],
-        y: &[T],
-        dim: usize,
-        first: usize,
-        valid: usize,
-    ) -> [[T; GROUP]; N] {
-        let (rows, cols) = (self.packed.rows, self.packed.cols);
+    fn coordinates<const N: usize, const FMA: bool>(&mut self, x: &[[T; GROUP]; N], dim: usize, first: usize) {
         let mut sums = [[T::from_f64(0.0); GROUP]; N];
-        let y: [&[T]; N] = std::array::from_fn(|n| &y[(dim + n) * self.packed.y_stride()..][..cols]);
-        let x = &x[dim..dim + N];
-        for col in 0..cols {
-            let mut gradient = [T::from_f64(0.0); GROUP];
-            let source = &self.gradient[col * rows + first..];
-            match source.first_chunk::<GROUP>() {
-                Some(whole) if valid == GROUP => gradient = *whole,
-                _ => gradient[..valid].copy_from_slice(&source[..valid]),
-            }
+        for_columns::<T, N>(self.packed, self.gradient, dim, first, |gradient, y| {
             for n in 0..N {
-                let y = y[n][col];
                 for r in 0..GROUP {
-                    sums[n][r] = O::add::<T, FMA>(gradient[r], x[n][r], y, sums[n][r]);
+                    sums[n][r] = O::add::<T, FMA>(gradient[r], x[n][r], y[n], sums[n][r]);
                 }
             }
+        });
+        let rows = self.packed.rows;
+        let factor = T::from_f64(O::FACTOR);
+        for (n, sums) in sums.iter().enumerate() {
+            for (out, &sum) in self.out[(dim + n) * rows..][..rows][first..].iter_mut().zip(sums) {
+                *out = factor * sum;
+            }
         }
-        sums
     }
 }
 
@@ -237,29 +277,63 @@ impl<O: Derivative, T: Scalar> Pass for PullBack<'_, O, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let (x, y) = self.packed.split();
+    fn run<const FMA: bool>(mut self) {
+        let dims = self.packed.dim;
+        let (x, _) = self.packed.split();
         let (x, _) = x.as_chunks::<GROUP>();
-        let (rows, dims) = (self.packed.rows, self.packed.dim);
-        let factor = T::from_f64(O::FACTOR);
-        let finish = |sums: &[T; GROUP], out: &mut [T]| {
-            out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = factor * sum);
-        };
         for (index, x) in x.chunks_exact(dims).enumerate() {
-            let first = index * GROUP;
-            let valid = GROUP.min(rows - first);
-            let mut dim = 0;
-            while dim + TOGETHER <= dims {
-                let sums = self.coordinates::<TOGETHER, FMA>(x, y, dim, first, valid);
-                for (n, sums) in sums.iter().enumerate() {
-                    finish(sums, &mut self.out[(dim + n) * rows + first..][..valid]);
-                }
-                dim += TOGETHER;
+            let (blocks, rest) = x.as_chunks::<TOGETHER>();
+            for (block, x) in blocks.iter().enumerate() {
+                self.coordinates::<TOGETHER, FMA>(x, block * TOGETHER, index * GROUP);
             }
-            while dim < dims {
-                let [sums] = self.coordinates::<1, FMA>(x, y, dim, first, valid);
-                finish(&sums, &mut self.out[dim * rows + first..][..valid]);
-                dim += 1;
+            for (d, &x) in rest.iter().enumerate() {
+                self.coordinates::<1, FMA>(&[x], blocks.len() * TOGETHER + d, index * GROUP);
+            }
+        }
+    }
+}
+
+struct Moments<'a, O, T> {
+    packed: &'a Packed<T>,
+    gradient: &'a [T],
+    out: &'a mut [f64],
+    term: std::marker::PhantomData<O>,
+}
+
+impl<O: Derivative, T: Scalar> Moments<'_, O, T> {
+    #[inline(always)]
+    fn coordinates<const N: usize, const FMA: bool>(&mut self, x: &[[T; GROUP]; N], dim: usize, first: usize) {
+        let mut sums = [[T::from_f64(0.0); GROUP]; N];
+        for_columns::<T, N>(self.packed, self.gradient, dim, first, |gradient, y| {
+            for n in 0..N {
+                for r in 0..GROUP {
+                    sums[n][r] = O::add_moment::<T, FMA>(gradient[r], x[n][r], y[n], sums[n][r]);
+                }
+            }
+        });
+        // Rows that only fill up the last group have no gradient, but may hold anything, also NaN.
+        let valid = GROUP.min(self.packed.rows - first);
+        for (n, sums) in sums.iter().enumerate() {
+            self.out[dim + n] += 2.0 * sums[..valid].iter().map(|sum| sum.as_f64()).sum::<f64>();
+        }
+    }
+}
+
+impl<O: Derivative, T: Scalar> Pass for Moments<'_, O, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) {
+        let dims = self.packed.dim;
+        let (x, _) = self.packed.split();
+        let (x, _) = x.as_chunks::<GROUP>();
+        for (index, x) in x.chunks_exact(dims).enumerate() {
+            let (blocks, rest) = x.as_chunks::<TOGETHER>();
+            for (block, x) in blocks.iter().enumerate() {
+                self.coordinates::<TOGETHER, FMA>(x, block * TOGETHER, index * GROUP);
+            }
+            for (d, &x) in rest.iter().enumerate() {
+                self.coordinates::<1, FMA>(&[x], blocks.len() * TOGETHER + d, index * GROUP);
             }
         }
     }
@@ -273,4 +347,15 @@ pub(crate) fn pull_back_squared_distances<T: Scalar>(packed: &Packed<T>, gradien
 /// The gradients in the rows' coordinates, `out[row + rows · dim]`, from that in inner products.
 pub(crate) fn pull_back_inner_products<T: Scalar>(packed: &Packed<T>, gradient: &[T], out: &mut [T]) {
     dispatch(PullBack::<ProductTerm, T> { packed, gradient, out, term: std::marker::PhantomData });
+}
+
+/// Σ over both points of coordinate · gradient in the coordinate, for each dimension, added to `out`: from
+/// the gradient in squared distances.
+pub(crate) fn moments_of_squared_distances<T: Scalar>(packed: &Packed<T>, gradient: &[T], out: &mut [f64]) {
+    dispatch(Moments::<SquaredDifference, T> { packed, gradient, out, term: std::marker::PhantomData });
+}
+
+/// The same, from the gradient in inner products.
+pub(crate) fn moments_of_inner_products<T: Scalar>(packed: &Packed<T>, gradient: &[T], out: &mut [f64]) {
+    dispatch(Moments::<ProductTerm, T> { packed, gradient, out, term: std::marker::PhantomData });
 }

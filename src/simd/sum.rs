@@ -44,6 +44,24 @@ impl<T: Scalar> Pass for Dot<'_, T> {
     }
 }
 
+struct DotInF64<'a, T>(&'a [T], &'a [T]);
+
+impl<T: Scalar> Pass for DotInF64<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> f64 {
+        let len = self.0.len().min(self.1.len());
+        let (a, b) = (&self.0[..len], &self.1[..len]);
+        lane_sum(len, |i| a[i].as_f64() * b[i].as_f64())
+    }
+}
+
+/// The inner product of two slices (of their common length) in `f64`, in a fixed order of additions.
+pub(crate) fn dot_in_f64<T: Scalar>(a: &[T], b: &[T]) -> f64 {
+    dispatch(DotInF64(a, b))
+}
+
 struct Total<'a, T>(&'a [T]);
 
 impl<T: Scalar> Pass for Total<'_, T> {

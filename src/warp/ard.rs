@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use faer::Mat;
-
 use super::{Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, List, Points, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
+use crate::simd::elementwise;
 use crate::{Error, Result, Scalar};
 
 /// Points divided by one lengthscale for each dimension (automatic relevance determination): the warp
@@ -144,10 +143,12 @@ impl<T: Scalar> Warp<T> for Ard {
 
 /// The points divided by one lengthscale for each dimension.
 pub(crate) fn divide<'a, T: Scalar>(points: &Points<'a, T>, lengthscales: &[f64]) -> Points<'a, T> {
-    let inverse: Vec<T> = lengthscales.iter().map(|l| T::from_f64(1.0 / l)).collect();
-    let matrix = points.matrix();
-    Points::made(Mat::from_fn(points.len(), points.dim(), |row, col| matrix[(row, col)] * inverse[col]))
-        .with_gradient(true)
+    let mut made = points.matrix().to_owned();
+    for (dim, lengthscale) in lengthscales.iter().enumerate().take(points.dim()) {
+        elementwise::scale(made.col_as_slice_mut(dim), T::from_f64(1.0 / lengthscale));
+    }
+    let made = Points::made(made);
+    if points.needs_gradient() { made.with_gradient(true) } else { made.with_moments() }
 }
 
 /// From the gradient G in f = x/ℓ: adds G/ℓ to that in x, and −Σᵢ Gᵢ fᵢ/ℓ to that in ℓ.
@@ -158,15 +159,18 @@ pub(crate) fn divide_backward<T: Scalar>(
     gradients: &mut FeatureGradients<T>,
     theta: &mut [f64],
 ) {
-    let Some(in_made) = gradients.take(made) else { return };
-    for (dim, &lengthscale) in lengthscales.iter().enumerate() {
-        let terms = in_made.col_as_slice(dim).iter().zip(made.column(dim));
-        theta[dim] -= terms.map(|(&g, &f)| g.as_f64() * f.as_f64()).sum::<f64>() / lengthscale;
-        if let Some(in_points) = gradients.at_mut(points) {
-            let inverse = T::from_f64(1.0 / lengthscale);
-            for (out, &g) in in_points.col_as_slice_mut(dim).iter_mut().zip(in_made.col_as_slice(dim)) {
-                *out += g * inverse;
-            }
+    if let Some(moments) = gradients.moments(made) {
+        for ((sum, moment), lengthscale) in theta.iter_mut().zip(moments).zip(lengthscales) {
+            *sum -= moment / lengthscale;
         }
+    }
+    if !points.needs_gradient() {
+        return;
+    }
+    let Some(in_made) = gradients.take(made) else { return };
+    let Some(in_points) = gradients.at_mut(points) else { return };
+    for (dim, &lengthscale) in lengthscales.iter().enumerate() {
+        let inverse = T::from_f64(1.0 / lengthscale);
+        elementwise::add_scaled(in_points.col_as_slice_mut(dim), in_made.col_as_slice(dim), inverse);
     }
 }

@@ -6,6 +6,10 @@ use super::coordinate::check_dim;
 use super::{Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::simd::remainder::remainder_each;
+use crate::simd::sum::dot_in_f64;
+use crate::simd::trig::sin_cos_each;
+use crate::simd::{Pass, dispatch, elementwise};
 use crate::{Result, Scalar};
 
 /// Each coordinate laid on a circle: the warp behind
@@ -140,20 +144,86 @@ fn angle<T: Scalar>(x: T, period: T) -> T {
 ///
 /// The squared distance of two such points is Σ_d 4 sin²(π Δ_d/p_d).
 pub(crate) fn embed<'a, T: Scalar>(points: &Points<'a, T>, period: &PerDimension) -> Points<'a, T> {
-    embed_by(points, |dim, x| angle(x, T::from_f64(period.at(dim))))
+    embed_by(points, |dim, values| dispatch(Angles { period: T::from_f64(period.at(dim)), values }))
 }
 
-/// For each dimension, the columns cos and sin of an angle.
-pub(crate) fn embed_by<'a, T: Scalar>(points: &Points<'a, T>, angle: impl Fn(usize, T) -> T) -> Points<'a, T> {
+/// For each dimension, the columns cos and sin of an angle. `angles` replaces the coordinates of a dimension by
+/// their angles.
+pub(crate) fn embed_by<'a, T: Scalar>(points: &Points<'a, T>, angles: impl Fn(usize, &mut [T])) -> Points<'a, T> {
     let mut made = Mat::zeros(points.len(), 2 * points.dim());
+    let mut cosines = vec![T::from_f64(0.0); points.len()];
     for dim in 0..points.dim() {
-        for (row, &x) in points.column(dim).iter().enumerate() {
-            let (sin, cos) = num_traits::Float::sin_cos(angle(dim, x));
-            made[(row, 2 * dim)] = cos;
-            made[(row, 2 * dim + 1)] = sin;
-        }
+        let sines = made.col_as_slice_mut(2 * dim + 1);
+        sines.copy_from_slice(points.column(dim));
+        angles(dim, sines);
+        dispatch(SinesAndCosines { angles: sines, cosines: &mut cosines });
+        made.col_as_slice_mut(2 * dim).copy_from_slice(&cosines);
     }
     Points::made(made).with_gradient(true)
+}
+
+/// The angles of coordinates: see [`angle`].
+struct Angles<'a, T> {
+    period: T,
+    values: &'a mut [T],
+}
+
+impl<T: Scalar> Pass for Angles<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        remainder_each::<T, FMA>(self.values, self.period);
+        for value in self.values {
+            *value = T::TAU() * (*value / self.period);
+        }
+    }
+}
+
+/// Replaces angles by their sines.
+struct SinesAndCosines<'a, T> {
+    angles: &'a mut [T],
+    cosines: &'a mut [T],
+}
+
+impl<T: Scalar> Pass for SinesAndCosines<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        sin_cos_each::<T, FMA>(self.angles, self.cosines);
+    }
+}
+
+/// What the gradients in the cosine and the sine of an angle give for the angle.
+struct InAngle<'a, T> {
+    cos: &'a [T],
+    sin: &'a [T],
+    in_cos: &'a [T],
+    in_sin: &'a [T],
+    in_angle: &'a mut [T],
+}
+
+impl<T: Scalar> Pass for InAngle<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let given = self.in_cos.iter().zip(self.in_sin);
+        // d(cos, sin)/dangle = (−sin, cos)
+        for (out, ((&cos, &sin), (&in_cos, &in_sin))) in
+            self.in_angle.iter_mut().zip(self.cos.iter().zip(self.sin).zip(given))
+        {
+            *out = in_sin * cos - in_cos * sin;
+        }
+    }
+}
+
+/// The gradient in an angle from those in its cosine and its sine.
+pub(crate) fn in_angle<T: Scalar>([cos, sin]: [&[T]; 2], [in_cos, in_sin]: [&[T]; 2]) -> Vec<T> {
+    let mut made = vec![T::from_f64(0.0); cos.len()];
+    dispatch(InAngle { cos, sin, in_cos, in_sin, in_angle: &mut made });
+    made
 }
 
 /// From the gradient in the points on the circle: adds to that in the points and in the period.
@@ -196,20 +266,13 @@ pub(crate) fn backward_by<T: Scalar>(
     turns: f64,
     gradients: &mut FeatureGradients<T>,
 ) -> f64 {
-    let (cos, sin) = (made.column(2 * dim), made.column(2 * dim + 1));
-    let (in_cos, in_sin) = (in_made.col_as_slice(2 * dim), in_made.col_as_slice(2 * dim + 1));
-    let mut in_points = gradients.at_mut(points);
-    let by_x = T::from_f64(std::f64::consts::TAU * turns);
-    let mut in_turns = 0.0;
-    for (row, &x) in points.column(dim).iter().enumerate() {
-        // d(cos, sin)/dangle = (-sin, cos)
-        let in_angle = in_sin[row] * cos[row] - in_cos[row] * sin[row];
-        in_turns += in_angle.as_f64() * x.as_f64();
-        if let Some(in_points) = &mut in_points {
-            in_points[(row, dim)] += in_angle * by_x;
-        }
+    let wave = [made.column(2 * dim), made.column(2 * dim + 1)];
+    let in_angle = in_angle(wave, [in_made.col_as_slice(2 * dim), in_made.col_as_slice(2 * dim + 1)]);
+    if let Some(in_points) = gradients.at_mut(points) {
+        let by_x = T::from_f64(std::f64::consts::TAU * turns);
+        elementwise::add_scaled(in_points.col_as_slice_mut(dim), &in_angle, by_x);
     }
-    in_turns * std::f64::consts::TAU
+    std::f64::consts::TAU * dot_in_f64(&in_angle, points.column(dim))
 }
 #[cfg(test)]
 mod tests {

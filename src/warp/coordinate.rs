@@ -5,42 +5,105 @@ use faer::Mat;
 
 use crate::kernel::{FeatureGradients, Points};
 use crate::params::PerDimension;
+use crate::simd::sum::lane_sum;
+use crate::simd::{Pass, dispatch, elementwise};
 use crate::{Error, Result, Scalar};
 
-/// The points that a function of the dimension and the coordinate makes.
-pub(super) fn map<'a, T: Scalar>(points: &Points<'a, T>, value: impl Fn(usize, f64) -> f64) -> Points<'a, T> {
-    let matrix = points.matrix();
-    let of = |row, dim| T::from_f64(value(dim, matrix[(row, dim)].as_f64()));
-    Points::made(Mat::from_fn(points.len(), points.dim(), of)).with_gradient(true)
+/// A map of one coordinate with its N parameters, to be called in vectorised loops: free of branches.
+pub(super) trait Coordinate<const N: usize>: Copy {
+    fn value<const FMA: bool>(self, x: f64) -> f64;
+
+    /// The derivatives in the coordinate and in each parameter.
+    fn slopes<const FMA: bool>(self, x: f64) -> (f64, [f64; N]);
 }
 
-/// The point that a function of the dimension and the coordinate makes of one point.
-pub(super) fn map_point<T: Scalar>(x: &[T], out: &mut [T], value: impl Fn(usize, f64) -> f64) {
-    for (dim, (out, &x)) in out.iter_mut().zip(x).enumerate() {
-        *out = T::from_f64(value(dim, x.as_f64()));
+struct Forward<'a, T, M, const N: usize> {
+    map: M,
+    x: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Scalar, M: Coordinate<N>, const N: usize> Pass for Forward<'_, T, M, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for (out, x) in self.out.iter_mut().zip(self.x) {
+            *out = T::from_f64(self.map.value::<FMA>(x.as_f64()));
+        }
     }
 }
 
-/// From the gradient in what was made: adds to that in the points and in the parameters, given the
-/// function's derivatives in the coordinate and in each parameter.
-pub(super) fn map_backward<T: Scalar, const N: usize>(
+/// The points that a map for each dimension makes.
+pub(super) fn map<'a, T: Scalar, M: Coordinate<N>, const N: usize>(
+    points: &Points<'a, T>,
+    of: impl Fn(usize) -> M,
+) -> Points<'a, T> {
+    let mut made = Mat::zeros(points.len(), points.dim());
+    for dim in 0..points.dim() {
+        dispatch(Forward::<T, M, N> { map: of(dim), x: points.column(dim), out: made.col_as_slice_mut(dim) });
+    }
+    Points::made(made).with_gradient(true)
+}
+
+/// The point that a map for each dimension makes of one point.
+pub(super) fn map_point<T: Scalar, M: Coordinate<N>, const N: usize>(x: &[T], out: &mut [T], of: impl Fn(usize) -> M) {
+    for (dim, (out, &x)) in out.iter_mut().zip(x).enumerate() {
+        *out = T::from_f64(of(dim).value::<false>(x.as_f64()));
+    }
+}
+
+struct Backward<'a, T, M, const N: usize> {
+    map: M,
+    x: &'a [T],
+    /// Gradient in what was made.
+    cotangent: &'a [T],
+    /// Gradient in the coordinate.
+    in_x: &'a mut [T],
+    /// In each parameter, what each point adds.
+    in_parameters: [&'a mut [f64]; N],
+}
+
+impl<T: Scalar, M: Coordinate<N>, const N: usize> Pass for Backward<'_, T, M, N> {
+    type Output = [f64; N];
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> [f64; N] {
+        let Self { map, x, cotangent, in_x, in_parameters } = self;
+        let len = x.len();
+        let (cotangent, in_x) = (&cotangent[..len], &mut in_x[..len]);
+        let in_parameters = in_parameters.map(|terms| &mut terms[..len]);
+        for row in 0..len {
+            let c = cotangent[row].as_f64();
+            let (slope, slopes) = map.slopes::<FMA>(x[row].as_f64());
+            in_x[row] = T::from_f64(c * slope);
+            for parameter in 0..N {
+                in_parameters[parameter][row] = c * slopes[parameter];
+            }
+        }
+        in_parameters.map(|terms| lane_sum(len, |row| terms[row]))
+    }
+}
+
+/// From the gradient in what was made: adds to that in the points and in the parameters.
+pub(super) fn map_backward<T: Scalar, M: Coordinate<N>, const N: usize>(
     points: &Points<'_, T>,
     made: &Points<'_, T>,
     parameters: [&PerDimension; N],
     gradients: &mut FeatureGradients<T>,
     theta: &mut [f64],
-    slopes: impl Fn(usize, f64) -> (f64, [f64; N]),
+    of: impl Fn(usize) -> M,
 ) {
     let Some(in_made) = gradients.take(made) else { return };
+    let mut in_x = vec![T::from_f64(0.0); points.len()];
+    let mut terms = [(); N].map(|()| vec![0.0; points.len()]);
     let mut in_points = gradients.at_mut(points);
     for dim in 0..points.dim() {
-        let mut sums = [0.0; N];
-        for (row, (&x, &cotangent)) in points.column(dim).iter().zip(in_made.col_as_slice(dim)).enumerate() {
-            let (slope, in_parameters) = slopes(dim, x.as_f64());
-            sums.iter_mut().zip(in_parameters).for_each(|(sum, slope)| *sum += cotangent.as_f64() * slope);
-            if let Some(in_points) = &mut in_points {
-                in_points[(row, dim)] += T::from_f64(cotangent.as_f64() * slope);
-            }
+        let (x, cotangent) = (points.column(dim), in_made.col_as_slice(dim));
+        let in_parameters = terms.each_mut().map(Vec::as_mut_slice);
+        let sums = dispatch(Backward { map: of(dim), x, cotangent, in_x: &mut in_x, in_parameters });
+        if let Some(in_points) = &mut in_points {
+            elementwise::add(in_points.col_as_slice_mut(dim), &in_x);
         }
         let mut first = 0;
         for (parameter, sum) in parameters.iter().zip(sums) {

@@ -1,6 +1,6 @@
 //! The distribution function of Kumaraswamy, as a map of the unit interval to itself.
 
-use super::coordinate::{check_dim, map, map_backward, map_point};
+use super::coordinate::{Coordinate, check_dim, map, map_backward, map_point};
 use super::{Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::params::{Constraint, OneOrEach, PerDimension};
@@ -92,35 +92,52 @@ impl Kumaraswamy {
         self.b.values()
     }
 
-    fn value(&self, dim: usize, x: f64) -> f64 {
-        let (_, log_rest) = logarithms(x.clamp(0.0, 1.0), self.a.at(dim));
-        -(self.b.at(dim) * log_rest).exp_m1()
-    }
-
-    /// df/dx, and df/da, df/db.
-    fn slopes(&self, dim: usize, x: f64) -> (f64, [f64; 2]) {
-        let nearest = x.clamp(0.0, 1.0);
-        if nearest != x {
-            // 0 outside the interval, NaN for NaN.
-            let flat = 0.0 * nearest;
-            return (flat, [flat, flat]);
-        }
-        let (a, b) = (self.a.at(dim), self.b.at(dim));
-        let x = x.clamp(INSIDE, 1.0 - INSIDE);
-        let (log_power, log_rest) = logarithms(x, a);
-        // d(x^a)/da = x^a log x and d(x^a)/dx = a x^a/x, times df/d(x^a) = b (1 − x^a)^(b−1).
-        let outer = b * (log_power + (b - 1.0) * log_rest).exp();
-        (a * outer / x, [outer * x.ln(), -(b * log_rest).exp() * log_rest])
+    fn at(&self, dim: usize) -> Distribution {
+        Distribution { a: self.a.at(dim), b: self.b.at(dim) }
     }
 }
 
-/// log x^a and log(1 − x^a), neither by cancellation.
-fn logarithms(x: f64, a: f64) -> (f64, f64) {
-    let log_power = a * x.ln();
-    // log(1 − e^u): by expm1 where e^u is near 1, by log1p where it is small.
-    let half = -std::f64::consts::LN_2;
-    let log_rest = if log_power > half { (-log_power.exp_m1()).ln() } else { (-log_power.exp()).ln_1p() };
-    (log_power, log_rest)
+/// The map of one dimension.
+#[derive(Clone, Copy)]
+struct Distribution {
+    a: f64,
+    b: f64,
+}
+
+impl Distribution {
+    /// a log x, and log(1 − x^a).
+    #[inline(always)]
+    fn logarithms<const FMA: bool>(self, x: f64) -> (f64, f64) {
+        let log_power = self.a * x.lane_ln::<FMA>();
+        // log(1 − e^u): by expm1 where e^u is near 1, by log1p where it is small.
+        let near = (-log_power.lane_exp_m1::<FMA>()).lane_ln::<FMA>();
+        let far = (-log_power.lane_exp::<FMA>()).lane_ln_1p::<FMA>();
+        (log_power, if log_power > -std::f64::consts::LN_2 { near } else { far })
+    }
+}
+
+impl Coordinate<2> for Distribution {
+    #[inline(always)]
+    fn value<const FMA: bool>(self, x: f64) -> f64 {
+        let (_, log_rest) = self.logarithms::<FMA>(x.clamp(0.0, 1.0));
+        -(self.b * log_rest).lane_exp_m1::<FMA>()
+    }
+
+    /// df/dx, and df/da, df/db.
+    #[inline(always)]
+    fn slopes<const FMA: bool>(self, x: f64) -> (f64, [f64; 2]) {
+        let (a, b) = (self.a, self.b);
+        let nearest = x.clamp(0.0, 1.0);
+        // 0 outside the interval, NaN for NaN.
+        let (outside, flat) = (nearest != x, 0.0 * nearest);
+        let x = x.clamp(INSIDE, 1.0 - INSIDE);
+        let (log_power, log_rest) = self.logarithms::<FMA>(x);
+        // d(x^a)/da = x^a log x and d(x^a)/dx = a x^a/x, times df/d(x^a) = b (1 − x^a)^(b−1).
+        let outer = b * (log_power + (b - 1.0) * log_rest).lane_exp::<FMA>();
+        let in_b = -(b * log_rest).lane_exp::<FMA>() * log_rest;
+        let (in_x, in_a) = (a * outer / x, outer * (log_power / a));
+        (if outside { flat } else { in_x }, [if outside { flat } else { in_a }, if outside { flat } else { in_b }])
+    }
 }
 
 impl Construct for Kumaraswamy {
@@ -147,11 +164,11 @@ impl WarpExpr for Kumaraswamy {
 
 impl<T: Scalar> Warp<T> for Kumaraswamy {
     fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
-        map(points, |dim, x| self.value(dim, x))
+        map(points, |dim| self.at(dim))
     }
 
     fn point(&self, x: &[T], out: &mut [T]) {
-        map_point(x, out, |dim, x| self.value(dim, x));
+        map_point(x, out, |dim| self.at(dim));
     }
 
     fn backward(
@@ -161,13 +178,13 @@ impl<T: Scalar> Warp<T> for Kumaraswamy {
         gradients: &mut FeatureGradients<T>,
         theta: &mut [f64],
     ) {
-        map_backward(points, made, [&self.a, &self.b], gradients, theta, |dim, x| self.slopes(dim, x));
+        map_backward(points, made, [&self.a, &self.b], gradients, theta, |dim| self.at(dim));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Kumaraswamy;
+    use super::{Coordinate, Kumaraswamy};
 
     #[test]
     fn closed_form_and_slopes_inside() {
@@ -175,8 +192,8 @@ mod tests {
             let warp = Kumaraswamy::new(a, b);
             for x in [1e-4, 0.2, 0.5, 0.9, 0.9999] {
                 let power = f64::powf(x, a);
-                assert!((warp.value(0, x) - (1.0 - (1.0 - power).powf(b))).abs() < 4e-15, "{a} {b} {x}");
-                let (in_x, [in_a, in_b]) = warp.slopes(0, x);
+                assert!((warp.at(0).value::<false>(x) - (1.0 - (1.0 - power).powf(b))).abs() < 4e-15, "{a} {b} {x}");
+                let (in_x, [in_a, in_b]) = warp.at(0).slopes::<false>(x);
                 let rest = 1.0 - power;
                 let expected = [
                     a * b * power / x * rest.powf(b - 1.0),
@@ -194,13 +211,13 @@ mod tests {
     fn finite_at_and_beyond_the_ends() {
         for (a, b) in [(0.01, 0.01), (0.4, 2.0), (100.0, 100.0)] {
             let warp = Kumaraswamy::new(a, b);
-            assert_eq!([-3.0, 0.0, 1.0, 1e300].map(|x| warp.value(0, x)), [0.0, 0.0, 1.0, 1.0]);
+            assert_eq!([-3.0, 0.0, 1.0, 1e300].map(|x| warp.at(0).value::<false>(x)), [0.0, 0.0, 1.0, 1.0]);
             for x in [-3.0, 0.0, 1e-300, 1.0, f64::INFINITY] {
-                let (in_x, in_exponents) = warp.slopes(0, x);
+                let (in_x, in_exponents) = warp.at(0).slopes::<false>(x);
                 assert!(in_x.is_finite() && in_exponents.iter().all(|slope| slope.is_finite()), "{a} {b} {x}");
             }
         }
-        assert!(Kumaraswamy::new(2.0, 3.0).value(0, f64::NAN).is_nan());
-        assert!(Kumaraswamy::new(2.0, 3.0).slopes(0, f64::NAN).0.is_nan());
+        assert!(Kumaraswamy::new(2.0, 3.0).at(0).value::<false>(f64::NAN).is_nan());
+        assert!(Kumaraswamy::new(2.0, 3.0).at(0).slopes::<false>(f64::NAN).0.is_nan());
     }
 }

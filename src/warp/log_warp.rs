@@ -1,6 +1,6 @@
 //! The logarithm of the points.
 
-use super::coordinate::{check_dim, map, map_backward, map_point};
+use super::coordinate::{Coordinate, check_dim, map, map_backward, map_point};
 use super::{Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::params::{Constraint, OneOrEach, PerDimension};
@@ -78,17 +78,32 @@ impl LogWarp {
         self.scale.values()
     }
 
-    fn value(&self, dim: usize, x: f64) -> f64 {
+    fn at(&self, dim: usize) -> Logarithm {
         let scale = self.scale.at(dim);
-        let ratio = x / scale;
-        if ratio == f64::INFINITY { x.ln() - scale.ln() } else { ratio.ln_1p() }
+        Logarithm { scale, log_scale: scale.ln() }
+    }
+}
+
+/// The map of one dimension.
+#[derive(Clone, Copy)]
+struct Logarithm {
+    scale: f64,
+    log_scale: f64,
+}
+
+impl Coordinate<1> for Logarithm {
+    #[inline(always)]
+    fn value<const FMA: bool>(self, x: f64) -> f64 {
+        let ratio = x / self.scale;
+        let (value, far) = (ratio.lane_ln_1p::<FMA>(), x.lane_ln::<FMA>() - self.log_scale);
+        if ratio == f64::INFINITY { far } else { value }
     }
 
     /// df/dx and df/dc.
-    fn slopes(&self, dim: usize, x: f64) -> (f64, [f64; 1]) {
-        let scale = self.scale.at(dim);
-        let slope = if scale + x < 0.0 { f64::NAN } else { 1.0 / (scale + x) };
-        (slope, [-x / scale * slope])
+    #[inline(always)]
+    fn slopes<const FMA: bool>(self, x: f64) -> (f64, [f64; 1]) {
+        let slope = if self.scale + x < 0.0 { f64::NAN } else { 1.0 / (self.scale + x) };
+        (slope, [-x / self.scale * slope])
     }
 }
 
@@ -114,11 +129,11 @@ impl WarpExpr for LogWarp {
 
 impl<T: Scalar> Warp<T> for LogWarp {
     fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
-        map(points, |dim, x| self.value(dim, x))
+        map(points, |dim| self.at(dim))
     }
 
     fn point(&self, x: &[T], out: &mut [T]) {
-        map_point(x, out, |dim, x| self.value(dim, x));
+        map_point(x, out, |dim| self.at(dim));
     }
 
     fn backward(
@@ -128,7 +143,7 @@ impl<T: Scalar> Warp<T> for LogWarp {
         gradients: &mut FeatureGradients<T>,
         theta: &mut [f64],
     ) {
-        map_backward(points, made, [&self.scale], gradients, theta, |dim, x| self.slopes(dim, x));
+        map_backward(points, made, [&self.scale], gradients, theta, |dim| self.at(dim));
     }
 }
 
@@ -136,12 +151,13 @@ impl<T: Scalar> Warp<T> for LogWarp {
 mod tests {
     use crate::prelude::*;
     use crate::warp::LogWarp;
+    use crate::warp::coordinate::Coordinate;
 
     #[test]
     fn small_and_large_inputs_keep_their_digits() {
         let warp = LogWarp::new(1.0);
-        assert_eq!(warp.value(0, 1e-20), 1e-20);
-        assert!((LogWarp::new(1e-300).value(0, 1e100) - 400.0 * 10.0f64.ln()).abs() < 1e-12);
+        assert_eq!(warp.at(0).value::<false>(1e-20), 1e-20);
+        assert!((LogWarp::new(1e-300).at(0).value::<false>(1e100) - 400.0 * 10.0f64.ln()).abs() < 1e-12);
     }
 
     #[test]

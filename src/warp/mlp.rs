@@ -8,6 +8,7 @@ use rand::{Rng, RngExt};
 use super::{Activation, Layer, Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::simd::elementwise;
 use crate::{Error, Result, Scalar};
 
 /// A neural network of full layers (multilayer perceptron) in front of a kernel: the warp behind
@@ -144,7 +145,9 @@ impl Mlp {
     }
 
     fn activated<T: Scalar>(&self, made: &Mat<T>) -> Mat<T> {
-        Mat::from_fn(made.nrows(), made.ncols(), |row, col| self.activation.value(made[(row, col)]))
+        let mut activated = made.clone();
+        self.activation.apply(&mut activated);
+        activated
     }
 }
 
@@ -248,10 +251,12 @@ impl<T: Scalar> Warp<T> for Mlp {
             layer.gradient(input, &cotangent, &mut theta[start..end]);
             end = start;
             if let Some((_, made)) = below {
-                let in_activated = layer.apply_transposed(&cotangent);
-                cotangent = Mat::from_fn(made.nrows(), made.ncols(), |row, col| {
-                    in_activated[(row, col)] * self.activation.slope(made[(row, col)])
-                });
+                let mut slopes = made.clone();
+                self.activation.apply_slope(&mut slopes);
+                cotangent = layer.apply_transposed(&cotangent);
+                for column in 0..slopes.ncols() {
+                    elementwise::multiply(cotangent.col_as_slice_mut(column), slopes.col_as_slice(column));
+                }
             } else if let Some(in_points) = gradients.at_mut(points) {
                 *in_points += layer.apply_transposed(&cotangent);
             }

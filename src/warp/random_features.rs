@@ -11,6 +11,8 @@ use super::{Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::kernels::Spectrum;
 use crate::params::{Constraint, ParameterArray, Shape};
+use crate::simd::trig::{cos_each, sin_each};
+use crate::simd::{Pass, dispatch};
 use crate::{Result, Scalar};
 
 /// Random Fourier features: the warp behind
@@ -125,6 +127,43 @@ impl RandomFeatures {
     }
 }
 
+/// Replaces angles by their cosines times a factor.
+struct Cosines<'a, T> {
+    angles: &'a mut [T],
+    amplitude: T,
+}
+
+impl<T: Scalar> Pass for Cosines<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        cos_each::<T, FMA>(self.angles);
+        for value in self.angles {
+            *value *= self.amplitude;
+        }
+    }
+}
+
+/// Replaces angles by the gradient in them.
+struct InAngles<'a, T> {
+    angles: &'a mut [T],
+    amplitude: T,
+    in_made: &'a [T],
+}
+
+impl<T: Scalar> Pass for InAngles<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        sin_each::<T, FMA>(self.angles);
+        for (value, &in_made) in self.angles.iter_mut().zip(self.in_made) {
+            *value = -self.amplitude * *value * in_made;
+        }
+    }
+}
+
 impl Construct for RandomFeatures {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
         let (frequencies, phases): (Mat<f64>, Vec<f64>) = (arguments.take("frequencies")?, arguments.take("phases")?);
@@ -148,9 +187,11 @@ impl WarpExpr for RandomFeatures {
 
 impl<T: Scalar> Warp<T> for RandomFeatures {
     fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
-        let (angles, amplitude) = (self.angles(points.matrix()), self.amplitude::<T>());
-        let of = |row, col| amplitude * num_traits::Float::cos(angles[(row, col)]);
-        Points::made(Mat::from_fn(angles.nrows(), angles.ncols(), of)).with_gradient(true)
+        let (mut made, amplitude) = (self.angles(points.matrix()), self.amplitude::<T>());
+        for feature in 0..self.count() {
+            dispatch(Cosines { angles: made.col_as_slice_mut(feature), amplitude });
+        }
+        Points::made(made).with_gradient(true)
     }
 
     fn point(&self, x: &[T], out: &mut [T]) {
@@ -168,9 +209,11 @@ impl<T: Scalar> Warp<T> for RandomFeatures {
         theta: &mut [f64],
     ) {
         let Some(in_made) = gradients.take(made) else { return };
-        let (angles, amplitude) = (self.angles(points.matrix()), self.amplitude::<T>());
-        let of = |row, col| -amplitude * num_traits::Float::sin(angles[(row, col)]) * in_made[(row, col)];
-        let in_angles = Mat::from_fn(angles.nrows(), angles.ncols(), of);
+        let (mut in_angles, amplitude) = (self.angles(points.matrix()), self.amplitude::<T>());
+        for feature in 0..self.count() {
+            let (angles, in_made) = (in_angles.col_as_slice_mut(feature), in_made.col_as_slice(feature));
+            dispatch(InAngles { angles, amplitude, in_made });
+        }
         let (in_frequencies, in_phases) = theta.split_at_mut(self.frequencies.values().len());
         self.weights().gradient(points.matrix(), in_angles.as_ref(), in_frequencies);
         for (feature, slot) in in_phases.iter_mut().enumerate() {

@@ -2,6 +2,7 @@
 
 mod any;
 mod half_integer;
+mod table;
 
 pub use any::Matern;
 pub use half_integer::{Matern12, Matern32, Matern52};
