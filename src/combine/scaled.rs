@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::kernel::{
-    Expr, FeatureGradients, Features, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
+    Cotangent, Expr, FeatureGradients, Features, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
 };
 use crate::params::{Constraint, Label, Parameter, Parameterized, Visitor, VisitorMut};
 use crate::simd::dot;
@@ -159,6 +159,23 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Scaled<K> {
         self.kernel.tile_vjp(pairs, &value, &scaled, in_kernel, scratch);
         scratch.give(value);
         scratch.give(scaled);
+    }
+
+    fn block_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        cotangent: &mut Cotangent<'_, T>,
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        if !cotangent.scale_by(T::from_f64(self.factor())) {
+            cotangent.by_tile(self, pairs, theta, scratch);
+            return;
+        }
+        if let Some((in_factor, in_kernel)) = theta.split_first_mut() {
+            self.kernel.block_vjp(pairs, cotangent, in_kernel, scratch);
+            *in_factor += cotangent.value_sum();
+        }
     }
 
     fn vjp_reads_value(&self) -> bool {

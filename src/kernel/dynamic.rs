@@ -4,7 +4,9 @@ use std::any::Any;
 use std::fmt;
 
 use super::ops::Compose;
-use super::{Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target};
+use super::{
+    Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target,
+};
 use crate::combine::{Product, Sum};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Result, Scalar};
@@ -210,6 +212,16 @@ impl<T: Scalar> Kernel<T> for DynKernel {
         scratch: &mut Scratch<T>,
     ) {
         self.at::<T>().tile_vjp(pairs, value, cotangent, theta, scratch);
+    }
+
+    fn block_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        cotangent: &mut Cotangent<'_, T>,
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        self.at::<T>().block_vjp(pairs, cotangent, theta, scratch);
     }
 
     fn vjp_reads_value(&self) -> bool {

@@ -38,7 +38,7 @@ pub(crate) use text::{
     List, Number, Rows, constructor, from_text, vertical, write_arguments, write_function, write_warped,
 };
 pub use tile::{Pairs, Scratch};
-pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
+pub use vjp::{Cotangent, Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 pub use write::Target;
 
 use std::fmt::{self, Debug};
@@ -249,6 +249,19 @@ pub trait Kernel<T: Scalar>: Expr {
         scratch: &mut Scratch<T>,
     ) {
         let _ = (pairs, value, cotangent, theta, scratch);
+    }
+
+    /// The same as [`tile_vjp`](Self::tile_vjp), for the cotangents of a block where they are. The default
+    /// goes through a tile; a leaf that can read them straight from the matrix saves the copy, and a
+    /// combinator that changes no value, or only by a factor, hands them on.
+    fn block_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        cotangent: &mut Cotangent<'_, T>,
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        cotangent.by_tile(self, pairs, theta, scratch);
     }
 
     /// Whether [`tile_vjp`](Self::tile_vjp) reads its `value`. Combinators whose derivative does not

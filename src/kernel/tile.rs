@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::features::{Embedding, FeatureGradients, Features, Points};
 use crate::Scalar;
 use crate::simd::elementwise::add;
-use crate::simd::fused::{OfSquaredDistance, Windows};
+use crate::simd::fused::{GradientInSquaredDistance, OfSquaredDistance, Weights, Windows};
 use crate::simd::pairs::{
     Packed, inner_products, moments_of_inner_products, moments_of_squared_distances, pull_back_inner_products,
     pull_back_squared_distances, squared_distances,
@@ -351,6 +351,25 @@ impl<T: Scalar> Scratch<T> {
         let done = T::fused(function, &packed, windows);
         self.give(packed.into_buffer());
         done
+    }
+
+    /// The gradient of a function of the squared distances of a leaf's points, straight from the cotangents
+    /// of a block that no other leaf is part of: returns what it sums, and keeps that in the distances, if
+    /// it is wanted. `None` if this machine cannot.
+    pub(crate) fn fused_gradient<F: GradientInSquaredDistance<T>>(
+        &mut self,
+        pairs: &Pairs<'_, T>,
+        function: F,
+        weights: &Weights<'_, T>,
+        next: Option<&Weights<'_, T>>,
+    ) -> Option<[T; 2]> {
+        let packed = self.pack(pairs);
+        let key = self.key(pairs);
+        let shared = self.shared[key].of_block(pairs);
+        let gradient = shared.wants_gradient.then(|| shared.squared_gradient.zeroed(pairs.len()));
+        let sums = T::fused_gradient(function, &packed, weights, next, gradient);
+        self.give(packed.into_buffer());
+        sums
     }
 
     /// Whether the squared distances of these points are already there, or will be asked for again.

@@ -9,8 +9,10 @@ use super::features::{Embedding, FeatureGradients, Points};
 use super::tile::{COLS, Pairs, ROWS, Scratch};
 use super::{Kernel, check_differentiable, check_others, check_points};
 use crate::params::ParameterizedExt;
-use crate::simd::elementwise::add;
-use crate::simd::transpose::transpose;
+use crate::simd::dot;
+use crate::simd::elementwise::scale;
+use crate::simd::fused::{GradientInSquaredDistance, Weights};
+use crate::simd::window::View;
 use crate::{Error, Result, Scalar};
 
 /// Which inputs a gradient is wanted in, besides the hyperparameters.
@@ -83,9 +85,7 @@ pub fn gram_vjp<T: Scalar>(
     }
     let embedding = Embedding::new(kernel, Points::new(x).with_gradient(wanted.x));
     let job = Job { kernel, x: &embedding, z: &embedding, same_set: true };
-    let (mut theta, gradients) = job.run(lower_blocks(n), par, |block, out, scratch| {
-        symmetric_cotangent(cotangent, block, out, scratch);
-    });
+    let (mut theta, gradients) = job.run(lower_blocks(n), par, |block| Source::of_matrix(cotangent, block));
     let x = gradients.and_then(|(mut x, z)| {
         x.merge(&z);
         finish(kernel, &embedding, x, &mut theta)
@@ -125,7 +125,7 @@ pub fn cross_vjp<T: Scalar>(
         let found = (cotangent.nrows(), cotangent.ncols());
         return Err(Error::shape("the cotangent", format!("{} x {}", shape.0, shape.1), found));
     }
-    rectangle_vjp(kernel, x, z, wanted, par, |block, out, _| copy_block(cotangent, block, out))
+    rectangle_vjp(kernel, x, z, wanted, par, |block| Source::of_matrix(cotangent, block))
 }
 
 /// Gradients of Σ W ∘ (K(X, Z) V), for a matrix W of cotangents in the shape of the product,
@@ -165,16 +165,9 @@ pub fn matmul_vjp<T: Scalar>(
         let expected = format!("{} x {}", x.nrows(), v.ncols());
         return Err(Error::shape("the cotangent", expected, (cotangent.nrows(), cotangent.ncols())));
     }
-    rectangle_vjp(kernel, x, z, wanted, par, |block, out, _| {
-        let (rows, cols) = (block.rows.len(), block.cols.len());
-        faer::linalg::matmul::matmul(
-            faer::MatMut::from_column_major_slice_mut(out, rows, cols),
-            faer::Accum::Replace,
-            cotangent.subrows(block.rows.start, rows),
-            v.subrows(block.cols.start, cols).transpose(),
-            T::from_f64(1.0),
-            Par::Seq,
-        );
+    rectangle_vjp(kernel, x, z, wanted, par, |block| Source::Product {
+        left: cotangent.subrows(block.rows.start, block.rows.len()),
+        right: v.subrows(block.cols.start, block.cols.len()),
     })
 }
 
@@ -214,13 +207,13 @@ pub fn diag_vjp<T: Scalar>(
     Ok(Gradients { theta, x, z: None })
 }
 
-fn rectangle_vjp<T: Scalar>(
+fn rectangle_vjp<'w, T: Scalar>(
     kernel: &dyn Kernel<T>,
     x: MatRef<'_, T>,
     z: MatRef<'_, T>,
     wanted: Wanted,
     par: Par,
-    cotangent: impl Fn(&Block, &mut [T], &mut Scratch<T>) + Sync,
+    cotangent: impl Fn(&Block) -> Source<'w, T> + Sync,
 ) -> Result<Gradients<T>> {
     check_differentiable(kernel)?;
     check_points(kernel, "x", x)?;
@@ -246,13 +239,13 @@ fn finish<T: Scalar>(
     gradients.take(&embedding.input)
 }
 
-/// A block of the matrix. Below `mirrored`, each entry stands for itself and its mirror image.
+/// A block of the matrix.
 #[derive(Clone, Debug)]
 struct Block {
     rows: Range<usize>,
     cols: Range<usize>,
-    /// First row whose entries also stand for those above the diagonal.
-    mirrored: usize,
+    /// Whether each entry also stands for its mirror image.
+    mirrored: bool,
 }
 
 fn all_blocks(n: usize, m: usize) -> Vec<Block> {
@@ -262,56 +255,149 @@ fn all_blocks(n: usize, m: usize) -> Vec<Block> {
             (0..m).step_by(COLS).map(move |col| Block {
                 rows: row..n.min(row + ROWS),
                 cols: col..m.min(col + COLS),
-                mirrored: usize::MAX,
+                mirrored: false,
             })
         })
         .collect()
 }
 
-/// The blocks on and below the diagonal of an n × n matrix.
+/// The blocks on and below the diagonal of an n × n matrix; those on it are squares.
 fn lower_blocks(n: usize) -> Vec<Block> {
-    let starts = (0..n).step_by(ROWS);
-    starts
-        .flat_map(|row| {
-            let end = n.min(row + ROWS);
-            (0..end).step_by(COLS).map(move |col| Block {
-                rows: row.max(col)..end,
-                cols: col..n.min(col + COLS),
-                mirrored: col + COLS,
-            })
-        })
-        .collect()
+    let mut blocks = Vec::new();
+    for row in (0..n).step_by(ROWS) {
+        let end = n.min(row + ROWS);
+        for col in (0..end).step_by(COLS) {
+            let cols = col..n.min(col + COLS);
+            if col >= row {
+                blocks.push(Block { rows: cols.clone(), cols: cols.clone(), mirrored: false });
+            }
+            let rows = if col >= row { cols.end..end } else { row..end };
+            if !rows.is_empty() {
+                blocks.push(Block { rows, cols, mirrored: true });
+            }
+        }
+    }
+    blocks
 }
 
-/// Copies a block of a matrix into a tile.
-fn copy_block<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mut [T]) {
-    for (col, column) in block.cols.clone().zip(out.chunks_exact_mut(block.rows.len())) {
-        let source = matrix.col(col).subrows(block.rows.start, block.rows.len());
-        match source.try_as_col_major() {
-            Some(source) => column.copy_from_slice(source.as_slice()),
-            None => column.iter_mut().enumerate().for_each(|(row, value)| *value = source[row]),
+/// Where the cotangents of a block come from.
+#[derive(Clone, Copy, Debug)]
+enum Source<'a, T: Scalar> {
+    /// A block of a matrix, and its mirror image, if that is to be added.
+    Matrix { block: MatRef<'a, T>, mirrored: Option<MatRef<'a, T>> },
+    /// The product of the first with the second transposed.
+    Product { left: MatRef<'a, T>, right: MatRef<'a, T> },
+}
+
+impl<'a, T: Scalar> Source<'a, T> {
+    fn of_matrix(matrix: MatRef<'a, T>, Block { rows, cols, mirrored }: &Block) -> Self {
+        let part =
+            |rows: &Range<usize>, cols: &Range<usize>| matrix.submatrix(rows.start, cols.start, rows.len(), cols.len());
+        Self::Matrix { block: part(rows, cols), mirrored: mirrored.then(|| part(cols, rows)) }
+    }
+
+    /// The same, to be read in registers, if it is stored by contiguous columns.
+    fn weights(&self) -> Option<Weights<'a, T>> {
+        let Self::Matrix { block, mirrored } = self else { return None };
+        let block = View::new(*block)?;
+        match mirrored {
+            None => Some(Weights { block, mirrored: None }),
+            Some(mirrored) => Some(Weights { block, mirrored: Some(View::new(*mirrored)?) }),
+        }
+    }
+
+    fn fill(&self, rows: usize, out: &mut [T]) {
+        match *self {
+            Self::Product { left, right } => faer::linalg::matmul::matmul(
+                faer::MatMut::from_column_major_slice_mut(out, rows, right.nrows()),
+                faer::Accum::Replace,
+                left,
+                right.transpose(),
+                T::from_f64(1.0),
+                Par::Seq,
+            ),
+            Self::Matrix { block, mirrored } => {
+                if self.weights().is_some_and(|weights| T::read_weights(&weights, rows, out)) {
+                    return;
+                }
+                for (col, column) in out.chunks_exact_mut(rows).enumerate() {
+                    for (row, value) in column.iter_mut().enumerate() {
+                        *value = block[(row, col)];
+                        if let Some(mirrored) = mirrored {
+                            *value += mirrored[(col, row)];
+                        }
+                    }
+                }
+            }
         }
     }
 }
 
-/// The cotangent of a block on or below the diagonal: of each entry, plus that of its mirror image.
-fn symmetric_cotangent<T: Scalar>(matrix: MatRef<'_, T>, block: &Block, out: &mut [T], scratch: &mut Scratch<T>) {
-    copy_block(matrix, block, out);
-    let first = block.mirrored.max(block.rows.start);
-    if first >= block.rows.end {
-        return;
+/// The cotangents of a block: see [`Kernel::block_vjp`].
+#[derive(Debug)]
+pub struct Cotangent<'a, T: Scalar> {
+    source: Source<'a, T>,
+    /// Where those of the next block are.
+    next: Option<Source<'a, T>>,
+    factor: Option<T>,
+    /// Σ cotangent · value, before the factor.
+    value_sum: f64,
+}
+
+impl<T: Scalar> Cotangent<'_, T> {
+    /// Has the cotangents multiplied by a number, and Σ cotangent · value summed for the gradient in that
+    /// number; says whether it will, which it does not for a second one.
+    pub(crate) fn scale_by(&mut self, factor: T) -> bool {
+        let first = self.factor.is_none();
+        if first {
+            self.factor = Some(factor);
+        }
+        first
     }
-    let (height, width) = (block.rows.end - first, block.cols.len());
-    let image = Block { rows: block.cols.clone(), cols: first..block.rows.end, mirrored: usize::MAX };
-    let (mut above, mut mirrored) = (scratch.take(height * width), scratch.take(height * width));
-    copy_block(matrix, &image, &mut above);
-    transpose(&above, width, &mut mirrored);
-    let skipped = first - block.rows.start;
-    for (column, mirrored) in out.chunks_exact_mut(block.rows.len()).zip(mirrored.chunks_exact(height)) {
-        add(&mut column[skipped..], mirrored);
+
+    /// Σ cotangent · value, of cotangents as they were before they were scaled.
+    pub(crate) fn value_sum(&self) -> f64 {
+        self.value_sum
     }
-    scratch.give(above);
-    scratch.give(mirrored);
+
+    /// Goes through a tile of cotangents.
+    pub(crate) fn by_tile<K: Kernel<T> + ?Sized>(
+        &mut self,
+        kernel: &K,
+        pairs: &Pairs<'_, T>,
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        let (mut value, mut weights) = (scratch.take(pairs.len()), scratch.take(pairs.len()));
+        self.source.fill(pairs.nrows(), &mut weights);
+        if self.factor.is_some() || kernel.vjp_reads_value() {
+            kernel.tile(pairs, &mut value, scratch);
+        }
+        if let Some(factor) = self.factor {
+            self.value_sum += dot(&weights, &value).as_f64();
+            scale(&mut weights, factor);
+        }
+        kernel.tile_vjp(pairs, &value, &weights, theta, scratch);
+        scratch.give(value);
+        scratch.give(weights);
+    }
+
+    /// Goes through the gradient of a function of a leaf's squared distances, straight from the cotangents,
+    /// where that is possible. `function` is called with the factor; the two sums of its gradient are of
+    /// what the leaf wants, which are returned, and of cotangent · value, before the factor.
+    pub(crate) fn by_squared_distance<F: GradientInSquaredDistance<T>>(
+        &mut self,
+        pairs: &Pairs<'_, T>,
+        scratch: &mut Scratch<T>,
+        function: impl FnOnce(T) -> F,
+    ) -> Option<T> {
+        let weights = self.source.weights()?;
+        let next = self.next.and_then(|next| next.weights());
+        let function = function(self.factor.unwrap_or(T::from_f64(1.0)));
+        let [sum, value_sum] = scratch.fused_gradient(pairs, function, &weights, next.as_ref())?;
+        self.value_sum += value_sum.as_f64();
+        Some(sum)
+    }
 }
 
 struct Job<'a, T: Scalar> {
@@ -324,11 +410,11 @@ struct Job<'a, T: Scalar> {
 type BothGradients<T> = (FeatureGradients<T>, FeatureGradients<T>);
 
 impl<T: Scalar> Job<'_, T> {
-    fn run(
+    fn run<'w>(
         &self,
         blocks: Vec<Block>,
         par: Par,
-        cotangent: impl Fn(&Block, &mut [T], &mut Scratch<T>) + Sync,
+        cotangent: impl Fn(&Block) -> Source<'w, T> + Sync,
     ) -> (Vec<f64>, Option<BothGradients<T>>) {
         let parts = (blocks.len() / 32).clamp(1, PARTS);
         let part = |index: usize| {
@@ -354,25 +440,24 @@ impl<T: Scalar> Job<'_, T> {
         (theta, gradients)
     }
 
-    fn part(
+    fn part<'w>(
         &self,
         blocks: &[Block],
-        cotangent: &impl Fn(&Block, &mut [T], &mut Scratch<T>),
+        cotangent: &impl Fn(&Block) -> Source<'w, T>,
     ) -> (Vec<f64>, Option<BothGradients<T>>) {
         let mut theta = vec![0.0; self.kernel.num_params()];
         let mut scratch = Scratch::with_gradients(self.x, self.z);
-        let zero = T::from_f64(0.0);
-        let (mut value, mut weights) = (vec![zero; ROWS * COLS], vec![zero; ROWS * COLS]);
-        for block in blocks {
+        for (index, block) in blocks.iter().enumerate() {
             let (rows, cols) = (block.rows.clone(), block.cols.clone());
             let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, self.same_set);
-            let (value, weights) = (&mut value[..pairs.len()], &mut weights[..pairs.len()]);
             scratch.begin_block();
-            cotangent(block, weights, &mut scratch);
-            if self.kernel.vjp_reads_value() {
-                self.kernel.tile(&pairs, value, &mut scratch);
-            }
-            self.kernel.tile_vjp(&pairs, value, weights, &mut theta, &mut scratch);
+            let mut cotangent = Cotangent {
+                source: cotangent(block),
+                next: blocks.get(index + 1).map(cotangent),
+                factor: None,
+                value_sum: 0.0,
+            };
+            self.kernel.block_vjp(&pairs, &mut cotangent, &mut theta, &mut scratch);
             scratch.pull_back(self.x, self.z);
         }
         (theta, scratch.into_gradients())

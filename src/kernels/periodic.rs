@@ -2,7 +2,7 @@
 
 use super::radial;
 use super::rbf::RbfProfile;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target};
+use crate::kernel::{Cotangent, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::warp::ard::{divide, divide_backward};
 use crate::warp::circle;
@@ -196,6 +196,18 @@ impl<T: Scalar> Kernel<T> for Periodic {
 
     fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
         out.fill(T::from_f64(1.0));
+    }
+
+    fn block_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        cotangent: &mut Cotangent<'_, T>,
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        if !radial::block_vjp(RbfProfile, &self.lengthscale, &self.on_circle(pairs), cotangent, theta, scratch) {
+            cotangent.by_tile(self, pairs, theta, scratch);
+        }
     }
 
     fn vjp_reads_value(&self) -> bool {

@@ -6,9 +6,9 @@
 
 use std::fmt::Debug;
 
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target, text};
+use crate::kernel::{Cotangent, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target, text};
 use crate::params::{Parameterized, PerDimension};
-use crate::simd::fused::{OfSquaredDistance, Windows};
+use crate::simd::fused::{GradientInSquaredDistance, OfSquaredDistance, Windows};
 use crate::simd::window::Window;
 use crate::simd::{LANES, Pass, dispatch, sum};
 use crate::warp::ard::{divide, divide_backward};
@@ -199,6 +199,18 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
         scratch: &mut Scratch<T>,
     ) {
         tile_vjp(self.profile::<T>(), self.lengthscale(), pairs, value, cotangent, theta, scratch);
+    }
+
+    fn block_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        cotangent: &mut Cotangent<'_, T>,
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        if !block_vjp(self.profile::<T>(), self.lengthscale(), pairs, cotangent, theta, scratch) {
+            cotangent.by_tile(self, pairs, theta, scratch);
+        }
     }
 
     fn vjp_reads_value(&self) -> bool {
@@ -511,13 +523,55 @@ pub(super) fn tile_vjp<T: Scalar, P: Profile<T>>(
     } else {
         slopes::<_, _, { Known::Nothing as u8 }>(profile, scale, pairs, cotangent, cotangent, scratch)
     };
-    if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
-        *first -= 2.0 / lengthscale.value() * weighted.as_f64();
-    }
+    add_in_lengthscale(lengthscale, weighted, theta);
     if has_shape(profile)
         && let Some(last) = theta.last_mut()
     {
         *last += shape.as_f64();
+    }
+}
+
+/// The gradient of [`ScaledProfile`].
+#[derive(Clone, Copy)]
+struct ScaledSlope<T, P> {
+    profile: P,
+    scale: T,
+    factor: T,
+}
+
+impl<T: Scalar, P: Profile<T>> GradientInSquaredDistance<T> for ScaledSlope<T, P> {
+    #[inline(always)]
+    fn weigh<const FMA: bool>(self, squared: T, cotangent: T) -> (T, [T; 2]) {
+        let s = bounded(squared * self.scale);
+        let (value, slope) = self.profile.value_and_slope::<FMA>(s);
+        let weighted = cotangent * self.factor * slope;
+        (slope_bounded(weighted * self.scale), [weighted * s, cotangent * value])
+    }
+}
+
+/// The VJP of a block straight from its cotangents; says whether that is possible.
+pub(super) fn block_vjp<T: Scalar, P: Profile<T>>(
+    profile: P,
+    lengthscale: &PerDimension,
+    pairs: &Pairs<'_, T>,
+    cotangent: &mut Cotangent<'_, T>,
+    theta: &mut [f64],
+    scratch: &mut Scratch<T>,
+) -> bool {
+    if has_shape(profile) {
+        return false;
+    }
+    let function = |factor| ScaledSlope { profile, scale: feature_scale(lengthscale), factor };
+    let Some(weighted) = cotangent.by_squared_distance(pairs, scratch, function) else { return false };
+    add_in_lengthscale(lengthscale, weighted, theta);
+    true
+}
+
+/// Adds the gradient in one lengthscale, given Σ cotangent · s · dk/ds; that in several comes from the
+/// features.
+fn add_in_lengthscale<T: Scalar>(lengthscale: &PerDimension, weighted: T, theta: &mut [f64]) {
+    if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
+        *first -= 2.0 / lengthscale.value() * weighted.as_f64();
     }
 }
 

@@ -11,7 +11,7 @@ use std::fmt::{Debug, Display};
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::AnyKernel;
 use crate::mean::{AnyMean, Mean};
-use crate::simd::fused::{OfSquaredDistance, Windows, fused_f32, fused_f64};
+use crate::simd::fused::{self, GradientInSquaredDistance, OfSquaredDistance, Weights, Windows};
 use crate::simd::pairs::Packed;
 use crate::simd::transpose::{Layout, transpose_blocks_f32, transpose_blocks_f64};
 use crate::simd::{exp, expm1, inverse_trig, log, pow, tanh, trig};
@@ -187,6 +187,18 @@ pub trait Scalar:
     fn fused<F: OfSquaredDistance<Self>>(function: F, packed: &Packed<Self>, windows: &mut Windows<'_, Self>) -> bool;
 
     #[doc(hidden)]
+    fn fused_gradient<F: GradientInSquaredDistance<Self>>(
+        function: F,
+        packed: &Packed<Self>,
+        weights: &Weights<'_, Self>,
+        next: Option<&Weights<'_, Self>>,
+        gradient: Option<&mut [Self]>,
+    ) -> Option<[Self; 2]>;
+
+    #[doc(hidden)]
+    fn read_weights(weights: &Weights<'_, Self>, rows: usize, out: &mut [Self]) -> bool;
+
+    #[doc(hidden)]
     fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self>;
 
     #[doc(hidden)]
@@ -194,7 +206,7 @@ pub trait Scalar:
 }
 
 macro_rules! scalar {
-    ($type:ty, $transpose:path, $fused:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
+    ($type:ty, $transpose:path, $fused:path, $gradient:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
      $atan2:path, $sin_cos:path) => {
         impl Scalar for $type {
             #[inline(always)]
@@ -266,6 +278,20 @@ macro_rules! scalar {
                 $fused(function, packed, windows)
             }
 
+            fn fused_gradient<F: GradientInSquaredDistance<Self>>(
+                function: F,
+                packed: &Packed<Self>,
+                weights: &Weights<'_, Self>,
+                next: Option<&Weights<'_, Self>>,
+                gradient: Option<&mut [Self]>,
+            ) -> Option<[Self; 2]> {
+                $gradient(function, packed, weights, next, gradient)
+            }
+
+            fn read_weights(weights: &Weights<'_, Self>, rows: usize, out: &mut [Self]) -> bool {
+                $read(weights, rows, out)
+            }
+
             fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self> {
                 kernel
             }
@@ -280,7 +306,9 @@ macro_rules! scalar {
 scalar!(
     f32,
     transpose_blocks_f32,
-    fused_f32,
+    fused::fused_f32,
+    fused::fused_gradient_f32,
+    fused::read_f32,
     trig::LARGEST_F32,
     exp::exp_f32,
     expm1::exp_m1_f32,
@@ -294,7 +322,9 @@ scalar!(
 scalar!(
     f64,
     transpose_blocks_f64,
-    fused_f64,
+    fused::fused_f64,
+    fused::fused_gradient_f64,
+    fused::read_f64,
     trig::LARGEST_F64,
     exp::exp_f64,
     expm1::exp_m1_f64,

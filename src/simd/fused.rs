@@ -1,4 +1,5 @@
-//! Functions of squared distances, written straight into a matrix and its mirror image.
+//! Functions of squared distances, written straight into a matrix and its mirror image, and their
+//! gradients, with cotangents read straight from there.
 //!
 //! Distance, function, transposition and both stores of a small block stay in registers. What this
 //! saves beside the copy is waiting: a store to memory that is not in the first-level cache takes as
@@ -11,14 +12,31 @@ use pulp::NullaryFnOnce;
 use super::pairs::GROUP;
 use super::pairs::Packed;
 #[cfg(target_arch = "x86_64")]
+use super::sum::lane_sum;
+#[cfg(target_arch = "x86_64")]
 use super::transpose::Block;
-use super::window::Window;
+use super::window::{View, Window};
 use crate::Scalar;
 
 /// A function of the squared distance of two points.
 pub trait OfSquaredDistance<T: Scalar>: Copy {
     /// Its value. Called in vectorised loops: free of branches, and `#[inline(always)]`.
     fn value<const FMA: bool>(self, squared: T) -> T;
+}
+
+/// The gradient of a function of the squared distance of two points.
+pub trait GradientInSquaredDistance<T: Scalar>: Copy {
+    /// Of a value with a cotangent: cotangent · slope, and two numbers to be summed over all pairs. All are
+    /// zero if the cotangent is. Called in vectorised loops: free of branches, and `#[inline(always)]`.
+    fn weigh<const FMA: bool>(self, squared: T, cotangent: T) -> (T, [T; 2]);
+}
+
+/// Where the cotangents of a block are.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a, T> {
+    pub(crate) block: View<'a, T>,
+    /// Those of the mirror image, to be added.
+    pub(crate) mirrored: Option<View<'a, T>>,
 }
 
 /// Where the values of a block go.
@@ -113,21 +131,166 @@ fn write<S: Block<T, SIDE>, T: Scalar, const SIDE: usize>(
     (col, width): (usize, usize),
     past_caches: bool,
 ) {
-    for (c, values) in block.iter().enumerate().take(width) {
-        let out = window.part(col + c, row, height);
-        match out.first_chunk_mut::<SIDE>() {
-            Some(out) if past_caches => simd.stream(*values, out),
-            Some(out) => *out = *values,
-            None => out.copy_from_slice(&values[..height]),
+    // Whole lines apart from the others: their constant length makes them single registers.
+    if height == SIDE {
+        for (c, values) in block.iter().enumerate().take(width) {
+            let out = window.line::<SIDE>(col + c, row);
+            if past_caches {
+                simd.stream(*values, out);
+            } else {
+                *out = *values;
+            }
+        }
+    } else {
+        for (c, values) in block.iter().enumerate().take(width) {
+            window.part(col + c, row, height).copy_from_slice(&values[..height]);
         }
     }
 }
 
-/// Writes the values of a function into a block and its mirror image, where this machine has
-/// registers to do so; says whether it did. The functions that [`Scalar`] selects are made here.
+/// A block of cotangents, given as first row and height, first column and width; zero beyond.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn read<S: Block<T, SIDE>, T: Scalar, const SIDE: usize>(
+    simd: S,
+    weights: &Weights<'_, T>,
+    (row, height): (usize, usize),
+    (col, width): (usize, usize),
+) -> [[T; SIDE]; SIDE] {
+    let mut block = read_lines(&weights.block, (row, height), (col, width));
+    if let Some(mirrored) = &weights.mirrored {
+        let image = simd.transpose(read_lines(mirrored, (col, width), (row, height)));
+        for (out, image) in block.as_flattened_mut().iter_mut().zip(image.as_flattened()) {
+            *out += *image;
+        }
+    }
+    block
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn read_lines<T: Scalar, const SIDE: usize>(
+    view: &View<'_, T>,
+    (row, height): (usize, usize),
+    (col, width): (usize, usize),
+) -> [[T; SIDE]; SIDE] {
+    let mut block = [[T::from_f64(0.0); SIDE]; SIDE];
+    if height == SIDE {
+        for (c, line) in block.iter_mut().enumerate().take(width) {
+            *line = *view.line::<SIDE>(col + c, row);
+        }
+    } else {
+        for (c, line) in block.iter_mut().enumerate().take(width) {
+            line[..height].copy_from_slice(view.part(col + c, row, height));
+        }
+    }
+    block
+}
+
+#[cfg(target_arch = "x86_64")]
+struct FusedGradient<'a, 'w, S, T, F, const SIDE: usize, const TOGETHER: usize> {
+    simd: S,
+    function: F,
+    packed: &'a Packed<T>,
+    weights: &'a Weights<'w, T>,
+    /// The cotangents of the block that will come next: their memory is asked for meanwhile.
+    next: Option<&'a Weights<'w, T>>,
+    /// cotangent · slope of every pair, if it is wanted.
+    gradient: Option<Window<'a, T>>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl<S, T: Scalar, F: GradientInSquaredDistance<T>, const SIDE: usize, const TOGETHER: usize> NullaryFnOnce
+    for FusedGradient<'_, '_, S, T, F, SIDE, TOGETHER>
+where
+    S: Block<T, SIDE>,
+{
+    type Output = [T; 2];
+
+    #[inline(always)]
+    fn call(mut self) -> [T; 2] {
+        let (x, y) = self.packed.split();
+        let (rows, cols, dim, y_stride) = (self.packed.rows, self.packed.cols, self.packed.dim, self.packed.y_stride());
+        let zero = T::from_f64(0.0);
+        let mut sums = [[zero; SIDE]; 2];
+        for row in (0..rows).step_by(SIDE) {
+            let height = SIDE.min(rows - row);
+            let x = &x[row / GROUP * GROUP * dim + row % GROUP..];
+            for col in (0..cols).step_by(SIDE) {
+                let width = SIDE.min(cols - col);
+                if let Some(next) = self.next {
+                    next.block.prefetch::<SIDE>(row, col);
+                    if let Some(mirrored) = &next.mirrored {
+                        mirrored.prefetch::<SIDE>(col, row);
+                    }
+                }
+                let cotangent = read(self.simd, self.weights, (row, height), (col, width));
+                let mut squared = [[zero; SIDE]; SIDE];
+                let (parts, _) = squared.as_chunks_mut::<TOGETHER>();
+                for (part, squared) in parts.iter_mut().enumerate() {
+                    *squared = squared_distances(x, &y[col + part * TOGETHER..], dim, y_stride);
+                }
+                let mut terms = [[[zero; SIDE]; SIDE]; 2];
+                let [first, second] = &mut terms;
+                for (((squared, &cotangent), first), second) in squared
+                    .as_flattened_mut()
+                    .iter_mut()
+                    .zip(cotangent.as_flattened())
+                    .zip(first.as_flattened_mut())
+                    .zip(second.as_flattened_mut())
+                {
+                    let (gradient, [a, b]) = self.function.weigh::<true>(*squared, cotangent);
+                    (*squared, *first, *second) = (gradient, a, b);
+                }
+                for (sums, terms) in sums.iter_mut().zip(&terms) {
+                    for line in terms {
+                        for lane in 0..SIDE {
+                            sums[lane] += line[lane];
+                        }
+                    }
+                }
+                if let Some(gradient) = &mut self.gradient {
+                    write(self.simd, &squared, gradient, (row, height), (col, width), false);
+                }
+            }
+        }
+        let [a, b] = sums;
+        [lane_sum(SIDE, |lane| a[lane]), lane_sum(SIDE, |lane| b[lane])]
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+struct Read<'a, 'w, S, T, const SIDE: usize> {
+    simd: S,
+    weights: &'a Weights<'w, T>,
+    rows: usize,
+    cols: usize,
+    out: Window<'a, T>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl<S: Block<T, SIDE>, T: Scalar, const SIDE: usize> NullaryFnOnce for Read<'_, '_, S, T, SIDE> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(mut self) {
+        for row in (0..self.rows).step_by(SIDE) {
+            let height = SIDE.min(self.rows - row);
+            for col in (0..self.cols).step_by(SIDE) {
+                let width = SIDE.min(self.cols - col);
+                let block = read(self.simd, self.weights, (row, height), (col, width));
+                write(self.simd, &block, &mut self.out, (row, height), (col, width), false);
+            }
+        }
+    }
+}
+
+/// The functions that [`Scalar`] selects, where this machine has the registers for them; each says whether
+/// it did its work.
 macro_rules! fused {
-    ($name:ident, $type:ty, $half:literal, $whole:literal, $together:literal) => {
-        pub(crate) fn $name<F: OfSquaredDistance<$type>>(
+    ($value:ident, $gradient:ident, $read:ident, $type:ty, $half:literal, $whole:literal, $together:literal) => {
+        /// Writes the values of a function into a block and its mirror image.
+        pub(crate) fn $value<F: OfSquaredDistance<$type>>(
             function: F,
             packed: &Packed<$type>,
             windows: &mut Windows<'_, $type>,
@@ -148,8 +311,65 @@ macro_rules! fused {
             let _ = (function, packed, windows);
             false
         }
+
+        /// Fills a tile with the gradients of a function, if there is one, and returns what is summed.
+        pub(crate) fn $gradient<F: GradientInSquaredDistance<$type>>(
+            function: F,
+            packed: &Packed<$type>,
+            weights: &Weights<'_, $type>,
+            next: Option<&Weights<'_, $type>>,
+            gradient: Option<&mut [$type]>,
+        ) -> Option<[$type; 2]> {
+            #[cfg(target_arch = "x86_64")]
+            {
+                let gradient = gradient.map(|tile| Window::of_tile(tile, packed.rows));
+                if let Some(simd) = pulp::x86::V4::try_new() {
+                    return Some(simd.vectorize(FusedGradient::<_, $type, F, $whole, $together> {
+                        simd,
+                        function,
+                        packed,
+                        weights,
+                        next,
+                        gradient,
+                    }));
+                }
+                if let Some(simd) = pulp::x86::V3::try_new() {
+                    return Some(simd.vectorize(FusedGradient::<_, $type, F, $half, 4> {
+                        simd,
+                        function,
+                        packed,
+                        weights,
+                        next,
+                        gradient,
+                    }));
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = (function, packed, weights, next, gradient);
+            None
+        }
+
+        /// Fills a tile with so many rows with the cotangents of a block.
+        pub(crate) fn $read(weights: &Weights<'_, $type>, rows: usize, out: &mut [$type]) -> bool {
+            #[cfg(target_arch = "x86_64")]
+            {
+                let cols = out.len() / rows.max(1);
+                if let Some(simd) = pulp::x86::V4::try_new() {
+                    let out = Window::of_tile(out, rows);
+                    simd.vectorize(Read::<_, $type, $whole> { simd, weights, rows, cols, out });
+                    return true;
+                }
+                if let Some(simd) = pulp::x86::V3::try_new() {
+                    let out = Window::of_tile(out, rows);
+                    simd.vectorize(Read::<_, $type, $half> { simd, weights, rows, cols, out });
+                    return true;
+                }
+            }
+            let _ = (weights, rows, out);
+            false
+        }
     };
 }
 
-fused!(fused_f32, f32, 8, 16, 4);
-fused!(fused_f64, f64, 4, 8, 8);
+fused!(fused_f32, fused_gradient_f32, read_f32, f32, 8, 16, 4);
+fused!(fused_f64, fused_gradient_f64, read_f64, f64, 4, 8, 8);

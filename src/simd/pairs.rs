@@ -4,6 +4,7 @@
 //! close points far from the origin. Blocks of rows by four columns are held in registers, so that
 //! each coordinate is loaded once for several pairs.
 
+use super::sum::lane_sum;
 use super::{Pass, dispatch};
 use crate::Scalar;
 
@@ -12,7 +13,7 @@ use crate::Scalar;
 const TOGETHER: usize = 4;
 
 /// The points of a block, copied into the order in which the loops read them: rows in groups of
-/// [`GROUP`] by dimension, columns by dimension; both filled up to whole groups with anything.
+/// [`GROUP`] by dimension, columns by dimension; both filled up to whole groups with zeros.
 #[derive(Debug)]
 pub struct Packed<T> {
     buffer: Vec<T>,
@@ -39,9 +40,13 @@ impl<T: Scalar> Packed<T> {
         let (packed_x, packed_y) = buffer.split_at_mut(groups * GROUP * dim);
         for d in 0..dim {
             for (index, part) in x(d).chunks(GROUP).enumerate() {
-                packed_x[(index * dim + d) * GROUP..][..part.len()].copy_from_slice(part);
+                let group = &mut packed_x[(index * dim + d) * GROUP..][..GROUP];
+                group[..part.len()].copy_from_slice(part);
+                group[part.len()..].fill(T::from_f64(0.0));
             }
-            packed_y[d * y_stride..][..cols].copy_from_slice(y(d));
+            let packed = &mut packed_y[d * y_stride..][..y_stride];
+            packed[..cols].copy_from_slice(y(d));
+            packed[cols..].fill(T::from_f64(0.0));
         }
         Self { buffer, rows, cols, dim }
     }
@@ -206,41 +211,51 @@ impl Derivative for ProductTerm {
     const FACTOR: f64 = 1.0;
 }
 
-/// Columns whose coordinates are laid out together for the loops below.
-const STRIP: usize = 32;
-
-/// Calls `each` for every column of a tile, with the gradients in one group of rows and the column's
-/// coordinates in `N` dimensions from `dim` on.
+/// Sums over the columns of a tile, for one group of rows, whose coordinates in one dimension are given:
+/// of the gradients in the rows' coordinates, or of their moments. One dimension at a time: the compiler
+/// keeps these sums in whole registers, and those of several not.
 #[inline(always)]
-fn for_columns<T: Scalar, const N: usize>(
+fn column_sums<O: Derivative, T: Scalar, const MOMENTS: bool, const FMA: bool>(
     packed: &Packed<T>,
     gradient: &[T],
+    x: &[T; GROUP],
     dim: usize,
     first: usize,
-    mut each: impl FnMut(&[T; GROUP], &[T; N]),
-) {
+) -> [T; GROUP] {
     let (_, y) = packed.split();
-    let (rows, cols, y_stride) = (packed.rows, packed.cols, packed.y_stride());
-    let valid = GROUP.min(rows - first);
-    for (strip, columns) in gradient.chunks(rows * STRIP).enumerate() {
-        let width = STRIP.min(cols - strip * STRIP);
-        let mut coordinates = [[T::from_f64(0.0); N]; STRIP];
-        for n in 0..N {
-            let y = &y[(dim + n) * y_stride + strip * STRIP..][..width];
-            for (coordinates, &y) in coordinates.iter_mut().zip(y) {
-                coordinates[n] = y;
+    let rows = packed.rows;
+    let columns = gradient.chunks_exact(rows).zip(&y[dim * packed.y_stride()..][..packed.cols]);
+    let mut sums = [T::from_f64(0.0); GROUP];
+    // Two loops, so that the usual one has no branch.
+    if rows - first >= GROUP {
+        for (column, &y) in columns {
+            if let Some(gradient) = column[first..].first_chunk::<GROUP>() {
+                add_column::<O, T, MOMENTS, FMA>(gradient, x, y, &mut sums);
             }
         }
-        for (column, y) in columns.chunks_exact(rows).zip(&coordinates) {
-            match column[first..].first_chunk::<GROUP>() {
-                Some(whole) => each(whole, y),
-                None => {
-                    let mut part = [T::from_f64(0.0); GROUP];
-                    part[..valid].copy_from_slice(&column[first..]);
-                    each(&part, y);
-                }
-            }
+    } else {
+        for (column, &y) in columns {
+            let mut gradient = [T::from_f64(0.0); GROUP];
+            gradient[..rows - first].copy_from_slice(&column[first..]);
+            add_column::<O, T, MOMENTS, FMA>(&gradient, x, y, &mut sums);
         }
+    }
+    sums
+}
+
+#[inline(always)]
+fn add_column<O: Derivative, T: Scalar, const MOMENTS: bool, const FMA: bool>(
+    gradient: &[T; GROUP],
+    x: &[T; GROUP],
+    y: T,
+    sums: &mut [T; GROUP],
+) {
+    for r in 0..GROUP {
+        sums[r] = if MOMENTS {
+            O::add_moment::<T, FMA>(gradient[r], x[r], y, sums[r])
+        } else {
+            O::add::<T, FMA>(gradient[r], x[r], y, sums[r])
+        };
     }
 }
 
@@ -251,43 +266,22 @@ struct PullBack<'a, O, T> {
     term: std::marker::PhantomData<O>,
 }
 
-impl<O: Derivative, T: Scalar> PullBack<'_, O, T> {
-    /// The gradients in `N` coordinates, from `dim` on, of one group of rows.
-    #[inline(always)]
-    fn coordinates<const N: usize, const FMA: bool>(&mut self, x: &[[T; GROUP]; N], dim: usize, first: usize) {
-        let mut sums = [[T::from_f64(0.0); GROUP]; N];
-        for_columns::<T, N>(self.packed, self.gradient, dim, first, |gradient, y| {
-            for n in 0..N {
-                for r in 0..GROUP {
-                    sums[n][r] = O::add::<T, FMA>(gradient[r], x[n][r], y[n], sums[n][r]);
-                }
-            }
-        });
-        let rows = self.packed.rows;
-        let factor = T::from_f64(O::FACTOR);
-        for (n, sums) in sums.iter().enumerate() {
-            for (out, &sum) in self.out[(dim + n) * rows..][..rows][first..].iter_mut().zip(sums) {
-                *out = factor * sum;
-            }
-        }
-    }
-}
-
 impl<O: Derivative, T: Scalar> Pass for PullBack<'_, O, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) {
-        let dims = self.packed.dim;
+    fn run<const FMA: bool>(self) {
+        let rows = self.packed.rows;
+        let factor = T::from_f64(O::FACTOR);
         let (x, _) = self.packed.split();
         let (x, _) = x.as_chunks::<GROUP>();
-        for (index, x) in x.chunks_exact(dims).enumerate() {
-            let (blocks, rest) = x.as_chunks::<TOGETHER>();
-            for (block, x) in blocks.iter().enumerate() {
-                self.coordinates::<TOGETHER, FMA>(x, block * TOGETHER, index * GROUP);
-            }
-            for (d, &x) in rest.iter().enumerate() {
-                self.coordinates::<1, FMA>(&[x], blocks.len() * TOGETHER + d, index * GROUP);
+        for (index, x) in x.chunks_exact(self.packed.dim).enumerate() {
+            let first = index * GROUP;
+            for (dim, x) in x.iter().enumerate() {
+                let sums = column_sums::<O, T, false, FMA>(self.packed, self.gradient, x, dim, first);
+                for (out, &sum) in self.out[dim * rows..][..rows][first..].iter_mut().zip(&sums) {
+                    *out = factor * sum;
+                }
             }
         }
     }
@@ -300,40 +294,18 @@ struct Moments<'a, O, T> {
     term: std::marker::PhantomData<O>,
 }
 
-impl<O: Derivative, T: Scalar> Moments<'_, O, T> {
-    #[inline(always)]
-    fn coordinates<const N: usize, const FMA: bool>(&mut self, x: &[[T; GROUP]; N], dim: usize, first: usize) {
-        let mut sums = [[T::from_f64(0.0); GROUP]; N];
-        for_columns::<T, N>(self.packed, self.gradient, dim, first, |gradient, y| {
-            for n in 0..N {
-                for r in 0..GROUP {
-                    sums[n][r] = O::add_moment::<T, FMA>(gradient[r], x[n][r], y[n], sums[n][r]);
-                }
-            }
-        });
-        // Rows that only fill up the last group have no gradient, but may hold anything, also NaN.
-        let valid = GROUP.min(self.packed.rows - first);
-        for (n, sums) in sums.iter().enumerate() {
-            self.out[dim + n] += 2.0 * sums[..valid].iter().map(|sum| sum.as_f64()).sum::<f64>();
-        }
-    }
-}
-
 impl<O: Derivative, T: Scalar> Pass for Moments<'_, O, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) {
-        let dims = self.packed.dim;
+    fn run<const FMA: bool>(self) {
         let (x, _) = self.packed.split();
         let (x, _) = x.as_chunks::<GROUP>();
-        for (index, x) in x.chunks_exact(dims).enumerate() {
-            let (blocks, rest) = x.as_chunks::<TOGETHER>();
-            for (block, x) in blocks.iter().enumerate() {
-                self.coordinates::<TOGETHER, FMA>(x, block * TOGETHER, index * GROUP);
-            }
-            for (d, &x) in rest.iter().enumerate() {
-                self.coordinates::<1, FMA>(&[x], blocks.len() * TOGETHER + d, index * GROUP);
+        for (index, x) in x.chunks_exact(self.packed.dim).enumerate() {
+            for (dim, x) in x.iter().enumerate() {
+                let first = index * GROUP;
+                let sums = column_sums::<O, T, true, FMA>(self.packed, self.gradient, x, dim, first);
+                self.out[dim] += 2.0 * lane_sum(GROUP, |lane| sums[lane]).as_f64();
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use faer::MatMut;
+use faer::{MatMut, MatRef};
 
 use super::stream::LINE;
 
@@ -55,5 +55,96 @@ impl<'a, T> Window<'a, T> {
         unsafe {
             std::slice::from_raw_parts_mut(self.start.add(col * self.col_stride + row), len)
         }
+    }
+
+    /// A part of a column of a length that is known to the compiler.
+    ///
+    /// # Panics
+    ///
+    /// As [`part`](Self::part).
+    #[inline(always)]
+    pub(crate) fn line<const LEN: usize>(&mut self, col: usize, row: usize) -> &mut [T; LEN] {
+        assert!(col < self.cols && row + LEN <= self.rows);
+        // SAFETY: as in `part`.
+        #[allow(unsafe_code)]
+        unsafe {
+            &mut *self.start.add(col * self.col_stride + row).cast()
+        }
+    }
+}
+
+/// A block of a matrix whose columns are contiguous, to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a, T> {
+    start: *const T,
+    col_stride: usize,
+    rows: usize,
+    cols: usize,
+    matrix: PhantomData<&'a T>,
+}
+
+impl<'a, T> View<'a, T> {
+    /// The whole of a matrix; `None` if its columns are not contiguous.
+    pub(crate) fn new(matrix: MatRef<'a, T>) -> Option<Self> {
+        let (rows, cols) = matrix.shape();
+        let col_stride = usize::try_from(matrix.col_stride()).ok()?;
+        (matrix.row_stride() == 1 || rows <= 1).then(|| Self {
+            start: matrix.as_ptr(),
+            col_stride,
+            rows,
+            cols,
+            matrix: PhantomData,
+        })
+    }
+
+    /// A part of a column.
+    ///
+    /// # Panics
+    ///
+    /// If it is not within the view: a mistake in the loops of this module.
+    #[inline(always)]
+    pub(crate) fn part(&self, col: usize, row: usize, len: usize) -> &'a [T] {
+        assert!(col < self.cols && row + len <= self.rows);
+        // SAFETY: `start` and the stride are those of a matrix that is borrowed for `'a`, and the part is
+        // within its shape.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::slice::from_raw_parts(self.start.add(col * self.col_stride + row), len)
+        }
+    }
+
+    /// A part of a column of a length that is known to the compiler.
+    ///
+    /// # Panics
+    ///
+    /// As [`part`](Self::part).
+    #[inline(always)]
+    pub(crate) fn line<const LEN: usize>(&self, col: usize, row: usize) -> &'a [T; LEN] {
+        assert!(col < self.cols && row + LEN <= self.rows);
+        // SAFETY: as in `part`.
+        #[allow(unsafe_code)]
+        unsafe {
+            &*self.start.add(col * self.col_stride + row).cast()
+        }
+    }
+
+    /// Asks for the cache lines of a square, as far as it is within the view. A hint: it does nothing where
+    /// there is no such instruction.
+    #[inline(always)]
+    pub(crate) fn prefetch<const SIDE: usize>(&self, row: usize, col: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if row < self.rows {
+            for col in col..self.cols.min(col + SIDE) {
+                // SAFETY: a prefetch never faults and has no effect on memory; the address is that of an
+                // element of the matrix.
+                #[allow(unsafe_code)]
+                unsafe {
+                    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                    _mm_prefetch::<_MM_HINT_T0>(self.start.add(col * self.col_stride + row).cast());
+                }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (row, col);
     }
 }

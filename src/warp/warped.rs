@@ -5,8 +5,8 @@ use std::fmt;
 use super::{Warp, WarpExpr};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd,
-    Scratch, Target, Text, split_theta, text,
+    Arguments, Construct, Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence,
+    Psd, Scratch, Target, Text, split_theta, text,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
@@ -168,6 +168,17 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
     ) {
         let (_, in_kernel) = split_theta(&self.warp, theta);
         self.kernel.tile_vjp(&pairs.child(0), value, cotangent, in_kernel, scratch);
+    }
+
+    fn block_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        cotangent: &mut Cotangent<'_, T>,
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        let (_, in_kernel) = split_theta(&self.warp, theta);
+        self.kernel.block_vjp(&pairs.child(0), cotangent, in_kernel, scratch);
     }
 
     fn vjp_reads_value(&self) -> bool {
