@@ -213,22 +213,26 @@ where
         let (rows, cols, dim, y_stride) = (self.packed.rows, self.packed.cols, self.packed.dim, self.packed.y_stride());
         let zero = T::from_f64(0.0);
         let mut sums = [[zero; SIDE]; 2];
+        let (mut part, parts) = (0, rows.div_ceil(SIDE) * cols.div_ceil(SIDE));
         for row in (0..rows).step_by(SIDE) {
             let height = SIDE.min(rows - row);
             let x = &x[row / GROUP * GROUP * dim + row % GROUP..];
             for col in (0..cols).step_by(SIDE) {
                 let width = SIDE.min(cols - col);
+                // Column by column, since each stands on a page of its own; a part with every block, since
+                // the memory keeps pace with the computation then.
                 if let Some(next) = self.next {
-                    next.block.prefetch::<SIDE>(row, col);
+                    next.block.prefetch(part, parts);
                     if let Some(mirrored) = &next.mirrored {
-                        mirrored.prefetch::<SIDE>(col, row);
+                        mirrored.prefetch(part, parts);
                     }
                 }
+                part += 1;
                 let cotangent = read(self.simd, self.weights, (row, height), (col, width));
                 let mut squared = [[zero; SIDE]; SIDE];
-                let (parts, _) = squared.as_chunks_mut::<TOGETHER>();
-                for (part, squared) in parts.iter_mut().enumerate() {
-                    *squared = squared_distances(x, &y[col + part * TOGETHER..], dim, y_stride);
+                let (blocks, _) = squared.as_chunks_mut::<TOGETHER>();
+                for (index, squared) in blocks.iter_mut().enumerate() {
+                    *squared = squared_distances(x, &y[col + index * TOGETHER..], dim, y_stride);
                 }
                 let mut terms = [[[zero; SIDE]; SIDE]; 2];
                 let [first, second] = &mut terms;

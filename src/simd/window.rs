@@ -128,13 +128,13 @@ impl<'a, T> View<'a, T> {
         }
     }
 
-    /// Asks for the cache lines of a square, as far as it is within the view. A hint: it does nothing where
-    /// there is no such instruction.
+    /// Asks for the cache lines of one of `parts` parts of the columns. A hint: it does nothing where there
+    /// is no such instruction.
     #[inline(always)]
-    pub(crate) fn prefetch<const SIDE: usize>(&self, row: usize, col: usize) {
+    pub(crate) fn prefetch(&self, part: usize, parts: usize) {
         #[cfg(target_arch = "x86_64")]
-        if row < self.rows {
-            for col in col..self.cols.min(col + SIDE) {
+        for col in self.cols * part / parts..self.cols * (part + 1) / parts {
+            for row in (0..self.rows).step_by(LINE / size_of::<T>()) {
                 // SAFETY: a prefetch never faults and has no effect on memory; the address is that of an
                 // element of the matrix.
                 #[allow(unsafe_code)]
@@ -145,6 +145,6 @@ impl<'a, T> View<'a, T> {
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = (row, col);
+        let _ = (part, parts);
     }
 }
