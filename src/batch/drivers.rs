@@ -5,8 +5,14 @@ use rayon::prelude::*;
 
 use super::member::{Evaluated, Job};
 use super::{BatchMatrix, Batched, InputGradients, Inputs, Member};
-use crate::kernel::{Gradients, Wanted, cross_into, cross_vjp, diag_into, gram_into, gram_vjp};
+use crate::kernel::{
+    Gradients, Wanted, Workspace, cross_into, cross_into_with, cross_vjp, diag_into, gram_into, gram_into_with,
+    gram_vjp,
+};
 use crate::{Error, Result, Scalar};
+
+/// Matrices with fewer rows than this are one task each.
+const PARALLEL: usize = 512;
 
 /// Gradients of a loss through the kernels of a batch.
 #[derive(Clone, Debug)]
@@ -32,6 +38,62 @@ impl<M> Batched<M> {
         M: Member<T>,
     {
         self.evaluate(&x.into(), None)
+    }
+
+    /// Writes the Gram matrices into `out`: see [`gram`](Self::gram).
+    ///
+    /// # Errors
+    ///
+    /// As [`gram`](Self::gram), and [`Error::Shape`] if `out` does not have the shape of the result, which
+    /// `BatchMatrix::zeros` makes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::batch::BatchMatrix;
+    /// use mercer::prelude::*;
+    ///
+    /// let batch = Linear::new(1.0).batched(2)?.per_batch("linear.variance", &[1.0, 10.0])?;
+    /// let mut out = BatchMatrix::zeros(&[2], 1, 1);
+    /// batch.gram_into(mat![[3.0]].as_ref(), &mut out)?;
+    /// assert_eq!(out.as_slice(), [9.0, 90.0]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn gram_into<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, out: &mut BatchMatrix<T>) -> Result<()>
+    where
+        M: Member<T>,
+    {
+        self.evaluate_into(&x.into(), None, out)
+    }
+
+    /// Writes the cross-covariances into `out`: see [`cross`](Self::cross).
+    ///
+    /// # Errors
+    ///
+    /// As [`cross`](Self::cross), and [`Error::Shape`] if `out` does not have the shape of the result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::batch::BatchMatrix;
+    /// use mercer::prelude::*;
+    ///
+    /// let batch = Linear::new(1.0).batched(2)?.per_batch("linear.variance", &[1.0, 10.0])?;
+    /// let mut out = BatchMatrix::zeros(&[2], 1, 1);
+    /// batch.cross_into(mat![[3.0]].as_ref(), mat![[2.0]].as_ref(), &mut out)?;
+    /// assert_eq!(out.as_slice(), [6.0, 60.0]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn cross_into<'a, T: Scalar>(
+        &self,
+        x: impl Into<Inputs<'a, T>>,
+        z: impl Into<Inputs<'a, T>>,
+        out: &mut BatchMatrix<T>,
+    ) -> Result<()>
+    where
+        M: Member<T>,
+    {
+        self.evaluate_into(&x.into(), Some(&z.into()), out)
     }
 
     /// The cross-covariances K_b(X_b, Z_b): B × N × M.
@@ -137,14 +199,27 @@ impl<M> Batched<M> {
         let jobs = self.all_jobs(x, z)?;
         let (rows, cols) = shape(&jobs[0]);
         let mut out = BatchMatrix::zeros(&Evaluated::<T>::sizes(self), rows, cols);
-        fill(&jobs, &mut out, |job, out| {
-            let out = MatMut::from_column_major_slice_mut(out, rows, cols);
-            match job.z {
-                None => gram_into(job.kernel, job.x, out, Par::rayon(0)),
-                Some(z) => cross_into(job.kernel, job.x, z, out, Par::rayon(0)),
-            }
-        })?;
+        fill_matrices(&jobs, &mut out)?;
         Ok(out)
+    }
+
+    fn evaluate_into<T: Scalar>(
+        &self,
+        x: &Inputs<'_, T>,
+        z: Option<&Inputs<'_, T>>,
+        out: &mut BatchMatrix<T>,
+    ) -> Result<()>
+    where
+        M: Member<T>,
+    {
+        let jobs = self.all_jobs(x, z)?;
+        let (rows, cols) = shape(&jobs[0]);
+        let expected: Vec<usize> = Evaluated::<T>::sizes(self).into_iter().chain([rows, cols]).collect();
+        if out.shape() != expected {
+            let expected = format!("{expected:?} (found {:?})", out.shape());
+            return Err(Error::shape("the output", expected, (out.nrows(), out.ncols())));
+        }
+        fill_matrices(&jobs, out)
     }
 
     fn differentiate<T: Scalar>(
@@ -211,6 +286,25 @@ impl<M> Batched<M> {
 
 fn shape<T: Scalar>(job: &Job<'_, T>) -> (usize, usize) {
     (job.x.nrows(), job.z.unwrap_or(job.x).nrows())
+}
+
+/// Evaluates the matrices of all jobs, each thread in a workspace of its own.
+fn fill_matrices<T: Scalar>(jobs: &[Job<'_, T>], out: &mut BatchMatrix<T>) -> Result<()> {
+    let (rows, cols) = (out.nrows(), out.ncols());
+    let size = (rows * cols).max(1);
+    jobs.par_iter().zip(out.data_mut().par_chunks_mut(size)).try_for_each_init(
+        Workspace::new,
+        |workspace, (job, out)| {
+            let out = MatMut::from_column_major_slice_mut(out, rows, cols);
+            match job.z {
+                // Matrices that are worth several threads are few.
+                None if rows >= PARALLEL => gram_into(job.kernel, job.x, out, Par::rayon(0)),
+                Some(z) if rows >= PARALLEL => cross_into(job.kernel, job.x, z, out, Par::rayon(0)),
+                None => gram_into_with(job.kernel, job.x, out, workspace),
+                Some(z) => cross_into_with(job.kernel, job.x, z, out, workspace),
+            }
+        },
+    )
 }
 
 /// Runs every evaluation on its part of the output.

@@ -7,8 +7,8 @@ use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
-use super::tile::{COLS, Pairs, ROWS, Scratch};
-use super::write::Writer;
+use super::tile::{COLS, Pairs, ROWS};
+use super::workspace::Workspace;
 use super::{Kernel, check_others, check_points};
 use crate::{Error, Result, Scalar};
 
@@ -40,13 +40,55 @@ pub fn cross_into<T: Scalar>(
     out: MatMut<'_, T>,
     par: Par,
 ) -> Result<()> {
+    cross(kernel, x, z, out, !matches!(par, Par::Seq), &mut Workspace::new())
+}
+
+/// Writes K(X, Z) into `out` on this thread, in the memory of a workspace: see
+/// [`gram_into_with`](super::gram_into_with). The bits are those of [`cross_into`].
+///
+/// # Errors
+///
+/// As [`cross_into`].
+///
+/// # Examples
+///
+/// ```
+/// use mercer::kernel::{Workspace, cross_into_with};
+/// use mercer::prelude::*;
+///
+/// let (x, z) = (mat![[1.0], [2.0]], mat![[1.0], [3.0]]);
+/// let (mut workspace, mut out) = (Workspace::new(), Mat::zeros(2, 2));
+/// cross_into_with(&Linear::new(1.0), x.as_ref(), z.as_ref(), out.as_mut(), &mut workspace)?;
+/// assert_eq!(out, mat![[1.0, 3.0], [2.0, 6.0]]);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub fn cross_into_with<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    z: MatRef<'_, T>,
+    out: MatMut<'_, T>,
+    workspace: &mut Workspace<T>,
+) -> Result<()> {
+    cross(kernel, x, z, out, false, workspace)
+}
+
+fn cross<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    z: MatRef<'_, T>,
+    out: MatMut<'_, T>,
+    parallel: bool,
+    workspace: &mut Workspace<T>,
+) -> Result<()> {
     let (x, z) = embed_both(kernel, x, z)?;
     let shape = (x.input.len(), z.input.len());
     if (out.nrows(), out.ncols()) != shape {
         return Err(Error::shape("the output", format!("{} x {}", shape.0, shape.1), (out.nrows(), out.ncols())));
     }
-    let job = Job { kernel, x: &x, z: &z, parallel: !matches!(par, Par::Seq) };
-    job.rectangle(0..shape.0, 0..shape.1, out, &mut Workspace::new(&job));
+    let job = Job { kernel, x: &x, z: &z, parallel };
+    workspace.reset(&x, &z);
+    job.rectangle(0..shape.0, 0..shape.1, out, workspace);
+    workspace.writer.finish();
     Ok(())
 }
 
@@ -112,19 +154,6 @@ struct Job<'a, T: Scalar> {
     parallel: bool,
 }
 
-struct Workspace<T: Scalar> {
-    scratch: Scratch<T>,
-    tile: Vec<T>,
-    writer: Writer<T>,
-}
-
-impl<T: Scalar> Workspace<T> {
-    fn new(job: &Job<'_, T>) -> Self {
-        let writer = Writer::new(job.x.input.len(), job.z.input.len());
-        Self { scratch: Scratch::new(job.x, job.z), tile: Vec::new(), writer }
-    }
-}
-
 /// Rows of a tile with so many columns: the usual number of entries, also where columns are few.
 fn tile_rows(cols: usize) -> usize {
     if cols >= COLS { ROWS } else { (ROWS * COLS / cols.max(1)).next_multiple_of(ROWS) }
@@ -142,7 +171,12 @@ impl<T: Scalar> Job<'_, T> {
             let ((rows_a, cols_a), (rows_b, cols_b)) = (order(first), order(last));
             rayon::join(
                 || self.rectangle(rows_a, cols_a, a, workspace),
-                || self.rectangle(rows_b, cols_b, b, &mut Workspace::new(self)),
+                || {
+                    let mut own = Workspace::new();
+                    own.reset(self.x, self.z);
+                    self.rectangle(rows_b, cols_b, b, &mut own);
+                    own.writer.finish();
+                },
             );
             return;
         }
@@ -170,7 +204,8 @@ impl<T: Scalar> Job<'_, T> {
             rayon::join(|| self.product(rows.start..middle, v, a), || self.product(middle..rows.end, v, b));
             return;
         }
-        let mut workspace = Workspace::new(self);
+        let mut workspace = Workspace::new();
+        workspace.reset(self.x, self.z);
         for row in (0..rows.len()).step_by(ROWS) {
             let height = ROWS.min(rows.len() - row);
             let mut sum = Mat::<T>::zeros(height, v.ncols());

@@ -231,23 +231,37 @@ impl<'a, T: Scalar> Features<'a, T> {
 pub(crate) struct Embedding<'a, T: Scalar> {
     pub(crate) input: Points<'a, T>,
     pub(crate) features: Features<'a, T>,
-    /// The distinct pieces of memory.
-    pub(crate) slots: Vec<Points<'a, T>>,
+    /// The distinct pieces of memory beside the input.
+    others: Vec<Points<'a, T>>,
 }
 
 impl<'a, T: Scalar> Embedding<'a, T> {
     /// Embeds points. Slot 0 is always the input itself, whether a leaf reads it or not.
     pub(crate) fn new(kernel: &dyn super::Kernel<T>, input: Points<'a, T>) -> Self {
         let mut features = kernel.embed(&input);
-        let mut slots = vec![input.clone()];
+        let mut others: Vec<Points<'a, T>> = Vec::new();
         features.each_mut(&mut |points, slot| {
-            let found = slots.iter().position(|known| known.memory() == points.memory());
-            *slot = found.unwrap_or(slots.len());
+            if points.is_same_memory(&input) {
+                *slot = 0;
+                return;
+            }
+            let found = others.iter().position(|known| known.is_same_memory(points));
+            *slot = 1 + found.unwrap_or(others.len());
             if found.is_none() {
-                slots.push(points.clone());
+                others.push(points.clone());
             }
         });
-        Self { input, features, slots }
+        Self { input, features, others }
+    }
+
+    /// The number of slots.
+    pub(super) fn slots(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// The points of a slot: the input, or what the kernel made of it.
+    pub(super) fn slot(&self, slot: usize) -> &Points<'a, T> {
+        if slot == 0 { &self.input } else { &self.others[slot - 1] }
     }
 
     /// The embedding that these features, or the part of a tree that they are, came from; `None`
@@ -261,8 +275,9 @@ impl<'a, T: Scalar> Embedding<'a, T> {
             }
         });
         let input = found.iter().flatten().next()?.clone();
-        let slots = found.into_iter().map(|points| points.unwrap_or_else(|| input.clone().with_gradient(false)));
-        Some(Self { slots: slots.collect(), input, features })
+        let mut slots = found.into_iter().map(|points| points.unwrap_or_else(|| input.clone().with_gradient(false)));
+        let first = slots.next()?;
+        Some(Self { others: slots.collect(), input: first, features })
     }
 
     /// Room for the gradients of the slots that need one.
@@ -272,7 +287,7 @@ impl<'a, T: Scalar> Embedding<'a, T> {
             whole: (points.needs_gradient && !points.moments_only).then(|| Mat::zeros(points.len(), points.dim())),
             moments: points.moments_only.then(|| vec![0.0; points.dim()]),
         };
-        FeatureGradients { by_slot: self.slots.iter().map(room).collect() }
+        FeatureGradients { by_slot: (0..self.slots()).map(|slot| room(self.slot(slot))).collect() }
     }
 }
 

@@ -7,7 +7,8 @@ use faer::{MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
 use super::tile::{COLS, Pairs, ROWS, Scratch};
-use super::write::{Target, Writer};
+use super::workspace::Workspace;
+use super::write::Target;
 use super::{Kernel, check_points};
 use crate::{Error, Result, Scalar};
 
@@ -37,14 +38,57 @@ const TASK: usize = 512;
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub fn gram_into<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, out: MatMut<'_, T>, par: Par) -> Result<()> {
+    gram(kernel, x, out, !matches!(par, Par::Seq), &mut Workspace::new())
+}
+
+/// Writes K(X, X) into `out` on this thread, in the memory of a workspace: the second call with it allocates
+/// nothing but what the kernel embeds the points in, which for leaves on the points themselves is nothing.
+/// The bits are those of [`gram_into`].
+///
+/// # Errors
+///
+/// As [`gram_into`].
+///
+/// # Examples
+///
+/// ```
+/// use mercer::kernel::{Workspace, gram_into_with};
+/// use mercer::prelude::*;
+///
+/// let (mut workspace, mut out) = (Workspace::new(), Mat::zeros(3, 3));
+/// let x = mat![[0.0], [1.0], [3.0]];
+/// for lengthscale in [0.5, 1.0, 2.0] {
+///     gram_into_with(&Rbf::new(lengthscale), x.as_ref(), out.as_mut(), &mut workspace)?;
+///     assert_eq!(out, Rbf::new(lengthscale).gram(x.as_ref())?);
+/// }
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub fn gram_into_with<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    out: MatMut<'_, T>,
+    workspace: &mut Workspace<T>,
+) -> Result<()> {
+    gram(kernel, x, out, false, workspace)
+}
+
+fn gram<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    out: MatMut<'_, T>,
+    parallel: bool,
+    workspace: &mut Workspace<T>,
+) -> Result<()> {
     let n = x.nrows();
     check_points(kernel, "x", x)?;
     if (out.nrows(), out.ncols()) != (n, n) {
         return Err(Error::shape("the output", format!("{n} x {n}"), (out.nrows(), out.ncols())));
     }
     let embedding = Embedding::new(kernel, Points::new(x));
-    let job = Job { kernel, embedding: &embedding, parallel: !matches!(par, Par::Seq) };
-    job.square(0..n, out, &mut job.workspace());
+    let job = Job { kernel, embedding: &embedding, parallel };
+    workspace.reset(&embedding, &embedding);
+    job.square(0..n, out, workspace);
+    workspace.writer.finish();
     Ok(())
 }
 
@@ -54,15 +98,13 @@ struct Job<'a, T: Scalar> {
     parallel: bool,
 }
 
-struct Workspace<T: Scalar> {
-    scratch: Scratch<T>,
-    writer: Writer<T>,
-}
-
 impl<T: Scalar> Job<'_, T> {
-    fn workspace(&self) -> Workspace<T> {
-        let n = self.embedding.input.len();
-        Workspace { scratch: Scratch::new(self.embedding, self.embedding), writer: Writer::new(n, n) }
+    /// Runs a part of the job on another thread, in a workspace of its own.
+    fn apart(&self, run: impl FnOnce(&mut Workspace<T>)) {
+        let mut workspace = Workspace::new();
+        workspace.reset(self.embedding, self.embedding);
+        run(&mut workspace);
+        workspace.writer.finish();
     }
 
     /// A block on the diagonal, by quadrants: recursion lets threads write to disjoint parts.
@@ -81,8 +123,8 @@ impl<T: Scalar> Job<'_, T> {
                 || self.square(first.clone(), top, workspace),
                 || {
                     rayon::join(
-                        || self.rectangle(last.clone(), first.clone(), lower, upper, &mut self.workspace()),
-                        || self.square(last.clone(), bottom, &mut self.workspace()),
+                        || self.apart(|own| self.rectangle(last.clone(), first.clone(), lower, upper, own)),
+                        || self.apart(|own| self.square(last.clone(), bottom, own)),
                     )
                 },
             );
@@ -116,7 +158,7 @@ impl<T: Scalar> Job<'_, T> {
             let ((rows_a, cols_a), (rows_b, cols_b)) = (order(first), order(last));
             rayon::join(
                 || self.rectangle(rows_a, cols_a, lower_parts.0, upper_parts.0, workspace),
-                || self.rectangle(rows_b, cols_b, lower_parts.1, upper_parts.1, &mut self.workspace()),
+                || self.apart(|own| self.rectangle(rows_b, cols_b, lower_parts.1, upper_parts.1, own)),
             );
             return;
         }

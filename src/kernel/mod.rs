@@ -21,14 +21,15 @@ mod text;
 pub(crate) mod tile;
 pub(crate) mod variables;
 mod vjp;
+mod workspace;
 mod write;
 
-pub use cross::{cross_into, matmul_into};
+pub use cross::{cross_into, cross_into_with, matmul_into};
 pub use diag::diag_into;
 pub use ext::KernelExt;
 pub use features::{FeatureGradients, Features, Points};
 pub use formula::Formula;
-pub use gram::gram_into;
+pub use gram::{gram_into, gram_into_with};
 pub use index::IndexColumn;
 pub use psd::Psd;
 pub use text::{
@@ -39,6 +40,7 @@ pub(crate) use text::{
 };
 pub use tile::{Pairs, Scratch};
 pub use vjp::{Cotangent, Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
+pub use workspace::Workspace;
 pub use write::Target;
 
 use std::fmt::{self, Debug};

@@ -79,6 +79,12 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         }
     }
 
+    /// Some columns of the block.
+    pub(crate) fn columns(&self, columns: Range<usize>) -> Self {
+        let cols = self.cols.start + columns.start..self.cols.start + columns.end;
+        Self { cols, ..self.clone() }
+    }
+
     /// Whether the child knows the point of a row of the block, and that of a column.
     pub(crate) fn present(&self) -> (impl Fn(usize) -> bool + '_, impl Fn(usize) -> bool + '_) {
         fn has<T: Scalar>(features: &Features<'_, T>, point: usize) -> bool {
@@ -187,6 +193,7 @@ type Place = (usize, usize, Range<usize>, Range<usize>);
 /// What is known of one pair of slots in the present block.
 #[derive(Debug)]
 struct Shared<T> {
+    readers: usize,
     /// Whether more than one reader may ask for the squared distances.
     keep: bool,
     squared: Kept<T>,
@@ -196,6 +203,27 @@ struct Shared<T> {
     /// The points that the gradients of the present block belong to.
     rows: Range<usize>,
     cols: Range<usize>,
+}
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self {
+            readers: 0,
+            keep: false,
+            squared: Kept::default(),
+            squared_gradient: Kept::default(),
+            inner_gradient: Kept::default(),
+            wants_gradient: false,
+            rows: 0..0,
+            cols: 0..0,
+        }
+    }
+}
+
+impl<T: Scalar> Default for Scratch<T> {
+    fn default() -> Self {
+        Self { pool: Vec::new(), y_slots: 0, shared: Vec::new(), gradients: None, slopes: Vec::new() }
+    }
 }
 
 /// A buffer that outlives the block, with contents that do not.
@@ -214,24 +242,23 @@ impl<T> Default for Kept<T> {
 impl<T: Scalar> Scratch<T> {
     /// Scratch for values alone.
     pub(crate) fn new(x: &Embedding<'_, T>, y: &Embedding<'_, T>) -> Self {
-        let y_slots = y.slots.len();
-        let mut readers = vec![0usize; x.slots.len() * y_slots];
-        count_readers(&x.features, &y.features, y_slots, &mut readers);
-        let shared = |readers: usize| Shared {
-            keep: readers > 1,
-            squared: Kept::default(),
-            squared_gradient: Kept::default(),
-            inner_gradient: Kept::default(),
-            wants_gradient: false,
-            rows: 0..0,
-            cols: 0..0,
-        };
-        Self {
-            pool: Vec::new(),
-            y_slots,
-            shared: readers.into_iter().map(shared).collect(),
-            gradients: None,
-            slopes: Vec::new(),
+        let mut scratch = Self::default();
+        scratch.reset(x, y);
+        scratch
+    }
+
+    /// Scratch for the values of other points, or of another kernel; buffers are kept.
+    pub(crate) fn reset(&mut self, x: &Embedding<'_, T>, y: &Embedding<'_, T>) {
+        self.begin_block();
+        self.gradients = None;
+        self.y_slots = y.slots();
+        self.shared.resize_with(x.slots() * y.slots(), Shared::default);
+        for shared in &mut self.shared {
+            (shared.readers, shared.wants_gradient) = (0, false);
+        }
+        count_readers(&x.features, &y.features, self.y_slots, &mut self.shared);
+        for shared in &mut self.shared {
+            shared.keep = shared.readers > 1;
         }
     }
 
@@ -239,8 +266,8 @@ impl<T: Scalar> Scratch<T> {
     pub(crate) fn with_gradients(x: &Embedding<'_, T>, y: &Embedding<'_, T>) -> Self {
         let mut scratch = Self::new(x, y);
         for (key, shared) in scratch.shared.iter_mut().enumerate() {
-            let (i, j) = (key / y.slots.len(), key % y.slots.len());
-            shared.wants_gradient = x.slots[i].needs_gradient() || y.slots[j].needs_gradient();
+            let (i, j) = (key / y.slots(), key % y.slots());
+            shared.wants_gradient = x.slot(i).needs_gradient() || y.slot(j).needs_gradient();
             shared.keep = true;
         }
         scratch.gradients = Some((x.gradients(), y.gradients()));
@@ -436,7 +463,7 @@ impl<T: Scalar> Scratch<T> {
         let Some((mut x_gradients, mut y_gradients)) = self.gradients.take() else { return };
         for key in 0..self.shared.len() {
             let (i, j) = (key / self.y_slots, key % self.y_slots);
-            let (x_points, y_points) = (&x.slots[i], &y.slots[j]);
+            let (x_points, y_points) = (x.slot(i), y.slot(j));
             let (rows, cols) = (self.shared[key].rows.clone(), self.shared[key].cols.clone());
             for term in [Term::SquaredDistance, Term::InnerProduct] {
                 let Some(gradient) = self.shared[key].take_gradient(term) else { continue };
@@ -556,13 +583,13 @@ impl<T: Scalar> Shared<T> {
     }
 }
 
-fn count_readers<T: Scalar>(x: &Features<'_, T>, y: &Features<'_, T>, y_slots: usize, readers: &mut [usize]) {
+fn count_readers<T: Scalar>(x: &Features<'_, T>, y: &Features<'_, T>, y_slots: usize, shared: &mut [Shared<T>]) {
     if x.children().is_empty()
-        && let Some(count) = readers.get_mut(x.slot().wrapping_mul(y_slots).wrapping_add(y.slot()))
+        && let Some(shared) = shared.get_mut(x.slot().wrapping_mul(y_slots).wrapping_add(y.slot()))
     {
-        *count += 1;
+        shared.readers += 1;
     }
     for (x, y) in x.children().iter().zip(y.children()) {
-        count_readers(x, y, y_slots, readers);
+        count_readers(x, y, y_slots, shared);
     }
 }

@@ -1,6 +1,7 @@
 //! How the values of a block get into a matrix.
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 use faer::prelude::ReborrowMut;
 use faer::{ColMut, MatMut};
@@ -18,8 +19,11 @@ use crate::simd::window::Window;
 /// read.
 const LARGE: usize = 4 << 20;
 
+/// Bytes of a tile: some of them, and the points, stay in a first-level cache.
+const TILE: usize = 8 << 10;
+
 /// Writes the blocks of one matrix, past the caches if it is large.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Writer<T> {
     past_caches: bool,
     tile: Vec<T>,
@@ -29,20 +33,26 @@ pub(super) struct Writer<T> {
 impl<T: Scalar> Writer<T> {
     /// A writer for a matrix of this shape.
     pub(super) fn new(rows: usize, cols: usize) -> Self {
-        Self { past_caches: rows * cols * size_of::<T>() > LARGE, tile: Vec::new(), mirrored: Vec::new() }
+        let mut writer = Self::default();
+        writer.reset(rows, cols);
+        writer
+    }
+
+    /// A writer for a matrix of another shape; buffers are kept.
+    pub(super) fn reset(&mut self, rows: usize, cols: usize) {
+        self.past_caches = rows * cols * size_of::<T>() > LARGE;
+    }
+
+    /// Makes what was written visible to other threads.
+    pub(super) fn finish(&mut self) {
+        if std::mem::take(&mut self.past_caches) {
+            stream::fence();
+        }
     }
 
     /// A block of the matrix.
     pub(super) fn target<'a>(&'a mut self, block: MatMut<'a, T>) -> Target<'a, T> {
         Target { factor: None, symmetric: false, block, mirrored: None, writer: self }
-    }
-}
-
-impl<T> Drop for Writer<T> {
-    fn drop(&mut self) {
-        if self.past_caches {
-            stream::fence();
-        }
     }
 }
 
@@ -78,18 +88,37 @@ impl<'a, T: Scalar> Target<'a, T> {
         first
     }
 
-    /// Writes the values that `tile` fills a tile with.
+    /// Writes the values that `tile` fills tiles with.
     pub(crate) fn write_tile(
         &mut self,
         pairs: &Pairs<'_, T>,
         scratch: &mut Scratch<T>,
-        tile: impl FnOnce(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
+        mut tile: impl FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
     ) {
-        let Writer { past_caches, tile: values, mirrored } = &mut *self.writer;
-        let rows = pairs.nrows();
         if pairs.is_empty() {
             return;
         }
+        let cols = pairs.ncols();
+        let width = if self.symmetric { cols } else { (TILE / size_of::<T>() / pairs.nrows()).max(1) };
+        for first in (0..cols).step_by(width) {
+            let columns = first..cols.min(first + width);
+            if first > 0 {
+                scratch.begin_block();
+            }
+            self.write_columns(&pairs.columns(columns.clone()), columns, scratch, &mut tile);
+        }
+    }
+
+    /// Writes some columns of the block.
+    fn write_columns(
+        &mut self,
+        pairs: &Pairs<'_, T>,
+        columns: Range<usize>,
+        scratch: &mut Scratch<T>,
+        tile: &mut impl FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
+    ) {
+        let Writer { past_caches, tile: values, mirrored } = &mut *self.writer;
+        let rows = pairs.nrows();
         values.resize(values.len().max(pairs.len()), T::from_f64(0.0));
         let values = &mut values[..pairs.len()];
         tile(pairs, values, scratch);
@@ -100,13 +129,15 @@ impl<'a, T: Scalar> Target<'a, T> {
             mirrored.resize(mirrored.len().max(values.len()), T::from_f64(0.0));
             transpose(values, rows, &mut mirrored[..values.len()]);
         }
+        let mirrored = &mirrored[..values.len().min(mirrored.len())];
         if self.symmetric {
             symmetrize(values, rows, mirrored);
         }
-        write_columns(values, rows, self.block.rb_mut(), *past_caches);
-        match &mut self.mirrored {
-            Some(block) if *past_caches => write_columns(mirrored, pairs.ncols(), block.rb_mut(), true),
-            Some(block) => write_transposed(values, rows, block.rb_mut()),
+        write_columns(values, rows, self.block.rb_mut().subcols_mut(columns.start, columns.len()), *past_caches);
+        let block = self.mirrored.as_mut().map(|block| block.rb_mut().subrows_mut(columns.start, columns.len()));
+        match block {
+            Some(block) if *past_caches => write_columns(mirrored, columns.len(), block, true),
+            Some(block) => write_transposed(values, rows, block),
             None => {}
         }
     }

@@ -212,7 +212,8 @@ where
         let (x, y) = self.packed.split();
         let (rows, cols, dim, y_stride) = (self.packed.rows, self.packed.cols, self.packed.dim, self.packed.y_stride());
         let zero = T::from_f64(0.0);
-        let mut sums = [[zero; SIDE]; 2];
+        // In lanes that do not depend on the width of the registers.
+        let mut sums = [[zero; GROUP]; 2];
         let (mut part, parts) = (0, rows.div_ceil(SIDE) * cols.div_ceil(SIDE));
         for row in (0..rows).step_by(SIDE) {
             let height = SIDE.min(rows - row);
@@ -247,9 +248,11 @@ where
                     (*squared, *first, *second) = (gradient, a, b);
                 }
                 for (sums, terms) in sums.iter_mut().zip(&terms) {
-                    for line in terms {
-                        for lane in 0..SIDE {
-                            sums[lane] += line[lane];
+                    if let Some(sums) = sums[row % GROUP..].first_chunk_mut::<SIDE>() {
+                        for line in terms {
+                            for lane in 0..SIDE {
+                                sums[lane] += line[lane];
+                            }
                         }
                     }
                 }
@@ -259,7 +262,7 @@ where
             }
         }
         let [a, b] = sums;
-        [lane_sum(SIDE, |lane| a[lane]), lane_sum(SIDE, |lane| b[lane])]
+        [lane_sum(GROUP, |lane| a[lane]), lane_sum(GROUP, |lane| b[lane])]
     }
 }
 
@@ -301,11 +304,11 @@ macro_rules! fused {
         ) -> bool {
             #[cfg(target_arch = "x86_64")]
             {
-                if let Some(simd) = pulp::x86::V4::try_new() {
+                if let Some(simd) = crate::simd::level::v4() {
                     simd.vectorize(Fused::<_, $type, F, $whole, $together> { simd, function, packed, windows });
                     return true;
                 }
-                if let Some(simd) = pulp::x86::V3::try_new()
+                if let Some(simd) = crate::simd::level::v3()
                     && !windows.past_caches
                 {
                     simd.vectorize(Fused::<_, $type, F, $half, 4> { simd, function, packed, windows });
@@ -327,7 +330,7 @@ macro_rules! fused {
             #[cfg(target_arch = "x86_64")]
             {
                 let gradient = gradient.map(|tile| Window::of_tile(tile, packed.rows));
-                if let Some(simd) = pulp::x86::V4::try_new() {
+                if let Some(simd) = crate::simd::level::v4() {
                     return Some(simd.vectorize(FusedGradient::<_, $type, F, $whole, $together> {
                         simd,
                         function,
@@ -337,7 +340,7 @@ macro_rules! fused {
                         gradient,
                     }));
                 }
-                if let Some(simd) = pulp::x86::V3::try_new() {
+                if let Some(simd) = crate::simd::level::v3() {
                     return Some(simd.vectorize(FusedGradient::<_, $type, F, $half, 4> {
                         simd,
                         function,
@@ -358,12 +361,12 @@ macro_rules! fused {
             #[cfg(target_arch = "x86_64")]
             {
                 let cols = out.len() / rows.max(1);
-                if let Some(simd) = pulp::x86::V4::try_new() {
+                if let Some(simd) = crate::simd::level::v4() {
                     let out = Window::of_tile(out, rows);
                     simd.vectorize(Read::<_, $type, $whole> { simd, weights, rows, cols, out });
                     return true;
                 }
-                if let Some(simd) = pulp::x86::V3::try_new() {
+                if let Some(simd) = crate::simd::level::v3() {
                     let out = Window::of_tile(out, rows);
                     simd.vectorize(Read::<_, $type, $half> { simd, weights, rows, cols, out });
                     return true;

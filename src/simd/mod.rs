@@ -34,6 +34,7 @@ pub mod exp;
 pub mod expm1;
 pub(crate) mod fused;
 pub mod inverse_trig;
+mod level;
 pub mod log;
 pub(crate) mod pairs;
 pub mod pow;
@@ -48,6 +49,7 @@ pub(crate) mod transpose;
 pub mod trig;
 pub(crate) mod window;
 
+pub use level::{Level, restrict};
 pub(crate) use power::power;
 pub use sum::{LANES, dot, sum};
 
@@ -104,5 +106,20 @@ impl<P: Pass> WithSimd for Dispatched<P> {
 /// ```
 #[inline]
 pub fn dispatch<P: Pass>(pass: P) -> P::Output {
-    pulp::Arch::new().dispatch(Dispatched(pass))
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(simd) = level::v4() {
+            return Simd::vectorize(simd, Dispatched(pass));
+        }
+        match level::v3() {
+            Some(simd) => Simd::vectorize(simd, Dispatched(pass)),
+            None => Dispatched(pass).with_simd(pulp::Scalar),
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    if level::allows(Level::Avx2) {
+        pulp::Arch::new().dispatch(Dispatched(pass))
+    } else {
+        Dispatched(pass).with_simd(pulp::Scalar)
+    }
 }

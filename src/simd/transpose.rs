@@ -272,11 +272,11 @@ macro_rules! transpose_blocks {
             {
                 if layout.cols >= $whole
                     && out.len() >= $whole
-                    && let Some(simd) = pulp::x86::V4::try_new()
+                    && let Some(simd) = crate::simd::level::v4()
                 {
                     return simd.vectorize(avx::Blocks::<_, $type, $whole> { simd, layout, tile, out });
                 }
-                if let Some(simd) = pulp::x86::V3::try_new() {
+                if let Some(simd) = crate::simd::level::v3() {
                     return simd.vectorize(avx::Blocks::<_, $type, $half> { simd, layout, tile, out });
                 }
             }

@@ -1,0 +1,78 @@
+//! What the drivers allocate, counted: nothing at the second call with a workspace, for leaves on the
+//! points themselves; for the others a number that does not grow with the number of points; and a Gram
+//! matrix into the caller's memory takes little memory beside it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use mercer::kernel::{Workspace, cross_into_with, gram_into, gram_into_with};
+use mercer::prelude::*;
+use mercer::testkit::points;
+
+struct Counting;
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: hands everything on to the system's allocator.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, Relaxed);
+        PEAK.fetch_max(BYTES.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn calls(run: impl FnOnce()) -> usize {
+    let before = CALLS.load(Relaxed);
+    run();
+    CALLS.load(Relaxed) - before
+}
+
+/// Allocations of a second Gram matrix and a second cross-covariance of n points.
+fn second<T: Scalar>(kernel: &dyn Kernel<T>, n: usize) -> (usize, usize) {
+    let (x, z) = (points::<T>(n, 3, 1), points::<T>(n / 2, 3, 2));
+    let (mut gram, mut cross) = (Mat::zeros(n, n), Mat::zeros(n, n / 2));
+    let (mut of_gram, mut of_cross) = (Workspace::new(), Workspace::new());
+    let mut counts = (0, 0);
+    for _ in 0..2 {
+        let (x, z) = (x.as_ref(), z.as_ref());
+        counts.0 = calls(|| gram_into_with(kernel, x, gram.as_mut(), &mut of_gram).unwrap_or_default());
+        counts.1 = calls(|| cross_into_with(kernel, x, z, cross.as_mut(), &mut of_cross).unwrap_or_default());
+    }
+    assert!(gram[(n - 1, 0)] > T::from_f64(0.0) && cross[(n - 1, 0)] > T::from_f64(0.0));
+    counts
+}
+
+/// One test, since the counters are one for the whole program.
+#[test]
+fn drivers_allocate_little() {
+    for n in [5, 70, 300] {
+        assert_eq!(second::<f64>(&Rbf::new(2.0), n), (0, 0));
+        assert_eq!(second::<f32>(&(1.5 * Matern52::new(2.0)), n), (0, 0));
+        assert_eq!(second::<f64>(&RationalQuadratic::new(2.0, 1.0).dynamic(), n), (0, 0));
+    }
+    let composite = 0.5 * Rbf::new(2.0) + Matern32::new(2.0) + Periodic::new(1.2, 1.5) * Rbf::new(2.0);
+    assert_eq!(second::<f64>(&composite, 70), second::<f64>(&composite, 700));
+
+    let n = 1500;
+    let x = points::<f64>(n, 4, 1);
+    let mut out = Mat::zeros(n, n);
+    let before = BYTES.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    assert!(gram_into(&composite, x.as_ref(), out.as_mut(), Par::rayon(0)).is_ok());
+    let beside = PEAK.load(Relaxed) - before;
+    assert!(beside < 8 << 20, "{beside} bytes beside the output");
+}
