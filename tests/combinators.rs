@@ -58,14 +58,16 @@ fn evaluations(probe: &Probe<Rbf>, kernel: &dyn Kernel<f64>) -> usize {
 }
 
 #[test]
-fn leaves_run_once_in_the_gradient_of_a_sum_and_twice_below_a_product() {
+fn leaves_run_at_most_once_in_a_gradient() {
+    // A radial leaf whose value nobody reads is differentiated without it; below a product its slopes come
+    // with its value.
     let (a, b, c) = (Probe::new(Rbf::new(1.0)), Probe::new(Rbf::new(2.0)), Probe::new(Rbf::new(3.0)));
     let sum = a.clone() + b.clone();
-    assert_eq!((evaluations(&a, &sum), evaluations(&b, &sum)), (1, 1));
+    assert_eq!((evaluations(&a, &sum), evaluations(&b, &sum)), (0, 0));
     let boxed = a.clone().dynamic() + b.clone();
-    assert_eq!((evaluations(&a, &boxed), evaluations(&b, &boxed)), (1, 1));
+    assert_eq!((evaluations(&a, &boxed), evaluations(&b, &boxed)), (0, 0));
     let product = sum * c.clone();
-    assert_eq!((evaluations(&a, &product), evaluations(&b, &product), evaluations(&c, &product)), (2, 2, 1));
+    assert_eq!((evaluations(&a, &product), evaluations(&b, &product), evaluations(&c, &product)), (1, 1, 1));
     let scaled = 2.0 * a.clone();
     assert_eq!(evaluations(&a, &scaled), 1);
     let flat = a.clone().dynamic() * b.clone() * c.clone();

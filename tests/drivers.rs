@@ -253,7 +253,8 @@ fn unwanted_gradients_are_not_given() {
     let all = cross_vjp(&kernel, x.as_ref(), z.as_ref(), w.as_ref(), ALL, Par::Seq).unwrap();
     for wanted in [Wanted { x: true, z: false }, Wanted { x: false, z: true }, Wanted::PARAMETERS] {
         let some = cross_vjp(&kernel, x.as_ref(), z.as_ref(), w.as_ref(), wanted, Par::Seq).unwrap();
-        assert_eq!(some.theta, all.theta);
+        // Without gradients in the points, those in lengthscales are summed in another order.
+        assert!(some.theta.iter().zip(&all.theta).all(|(some, all)| (some - all).abs() <= 1e-14 * all.abs()));
         assert_eq!(some.x, if wanted.x { all.x.clone() } else { None });
         assert_eq!(some.z, if wanted.z { all.z.clone() } else { None });
     }

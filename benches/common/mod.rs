@@ -120,10 +120,8 @@ impl<'a> Work<'a> {
     /// The Gram matrices of a batch.
     pub(crate) fn batch<T: Scalar, M: Member<T> + 'a>(kernel: Batched<M>, x: impl Into<Inputs<'a, T>>) -> Self {
         let x = x.into();
-        // With fresh memory at every run, as long as a batch cannot write where it is told.
-        Self::new(move || {
-            black_box(kernel.gram(black_box(x.clone())).unwrap());
-        })
+        let mut out = kernel.gram(x.clone()).unwrap();
+        Self::new(move || kernel.gram_into(black_box(x.clone()), &mut out).unwrap())
     }
 
     pub(crate) fn run(&mut self) {

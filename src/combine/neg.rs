@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target, Text};
+use crate::kernel::{
+    Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
+};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::scale;
-use crate::{Scalar, kernel_ops};
+use crate::{Result, Scalar, kernel_ops};
 
 /// A kernel with the opposite sign: what `-k` makes, and the second term of `a - b`.
 ///
@@ -75,6 +77,15 @@ impl<K: Expr + Clone> Expr for Neg<K> {
     }
 
     inherit!(kernel: stationary, zonal, isotropic, differentiable);
+
+    // The default would do, but for the list of children that it allocates at every matrix.
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        self.kernel.check_dim(dim)
+    }
+
+    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
+        self.kernel.index_columns(dim)
+    }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "-{}", Text::within(&self.kernel, Precedence::Call))

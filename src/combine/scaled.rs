@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::kernel::{
-    Cotangent, Expr, FeatureGradients, Features, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
+    Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch,
+    Target, Text,
 };
 use crate::params::{Constraint, Label, Parameter, Parameterized, Visitor, VisitorMut};
 use crate::simd::dot;
@@ -110,6 +111,15 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
     }
 
     inherit!(kernel: stationary, zonal, isotropic, differentiable);
+
+    // The default would do, but for the list of children that it allocates at every matrix.
+    fn check_dim(&self, dim: usize) -> Result<()> {
+        self.kernel.check_dim(dim)
+    }
+
+    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
+        self.kernel.index_columns(dim)
+    }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} * {}", Number(self.factor()), Text::within(&self.kernel, Precedence::Power))

@@ -79,12 +79,6 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         }
     }
 
-    /// Some columns of the block.
-    pub(crate) fn columns(&self, columns: Range<usize>) -> Self {
-        let cols = self.cols.start + columns.start..self.cols.start + columns.end;
-        Self { cols, ..self.clone() }
-    }
-
     /// Whether the child knows the point of a row of the block, and that of a column.
     pub(crate) fn present(&self) -> (impl Fn(usize) -> bool + '_, impl Fn(usize) -> bool + '_) {
         fn has<T: Scalar>(features: &Features<'_, T>, point: usize) -> bool {

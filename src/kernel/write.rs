@@ -1,7 +1,6 @@
 //! How the values of a block get into a matrix.
 
 use std::fmt::Debug;
-use std::ops::Range;
 
 use faer::prelude::ReborrowMut;
 use faer::{ColMut, MatMut};
@@ -19,9 +18,6 @@ use crate::simd::window::Window;
 /// read.
 const LARGE: usize = 4 << 20;
 
-/// Bytes of a tile: some of them, and the points, stay in a first-level cache.
-const TILE: usize = 8 << 10;
-
 /// Writes the blocks of one matrix, past the caches if it is large.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer<T> {
@@ -31,14 +27,7 @@ pub(super) struct Writer<T> {
 }
 
 impl<T: Scalar> Writer<T> {
-    /// A writer for a matrix of this shape.
-    pub(super) fn new(rows: usize, cols: usize) -> Self {
-        let mut writer = Self::default();
-        writer.reset(rows, cols);
-        writer
-    }
-
-    /// A writer for a matrix of another shape; buffers are kept.
+    /// Makes ready for a matrix of this shape; buffers are kept.
     pub(super) fn reset(&mut self, rows: usize, cols: usize) {
         self.past_caches = rows * cols * size_of::<T>() > LARGE;
     }
@@ -88,35 +77,16 @@ impl<'a, T: Scalar> Target<'a, T> {
         first
     }
 
-    /// Writes the values that `tile` fills tiles with.
+    /// Writes the values that `tile` fills a tile with.
     pub(crate) fn write_tile(
         &mut self,
         pairs: &Pairs<'_, T>,
         scratch: &mut Scratch<T>,
-        mut tile: impl FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
+        tile: impl FnOnce(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
     ) {
         if pairs.is_empty() {
             return;
         }
-        let cols = pairs.ncols();
-        let width = if self.symmetric { cols } else { (TILE / size_of::<T>() / pairs.nrows()).max(1) };
-        for first in (0..cols).step_by(width) {
-            let columns = first..cols.min(first + width);
-            if first > 0 {
-                scratch.begin_block();
-            }
-            self.write_columns(&pairs.columns(columns.clone()), columns, scratch, &mut tile);
-        }
-    }
-
-    /// Writes some columns of the block.
-    fn write_columns(
-        &mut self,
-        pairs: &Pairs<'_, T>,
-        columns: Range<usize>,
-        scratch: &mut Scratch<T>,
-        tile: &mut impl FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
-    ) {
         let Writer { past_caches, tile: values, mirrored } = &mut *self.writer;
         let rows = pairs.nrows();
         values.resize(values.len().max(pairs.len()), T::from_f64(0.0));
@@ -133,10 +103,9 @@ impl<'a, T: Scalar> Target<'a, T> {
         if self.symmetric {
             symmetrize(values, rows, mirrored);
         }
-        write_columns(values, rows, self.block.rb_mut().subcols_mut(columns.start, columns.len()), *past_caches);
-        let block = self.mirrored.as_mut().map(|block| block.rb_mut().subrows_mut(columns.start, columns.len()));
-        match block {
-            Some(block) if *past_caches => write_columns(mirrored, columns.len(), block, true),
+        write_columns(values, rows, self.block.rb_mut(), *past_caches);
+        match self.mirrored.as_mut().map(MatMut::rb_mut) {
+            Some(block) if *past_caches => write_columns(mirrored, pairs.ncols(), block, true),
             Some(block) => write_transposed(values, rows, block),
             None => {}
         }
