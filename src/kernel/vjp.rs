@@ -85,7 +85,7 @@ pub fn gram_vjp<T: Scalar>(
     }
     let embedding = Embedding::new(kernel, Points::new(x).with_gradient(wanted.x));
     let job = Job { kernel, x: &embedding, z: &embedding, same_set: true };
-    let (mut theta, gradients) = job.run(lower_blocks(n), par, |block| Source::of_matrix(cotangent, block));
+    let (mut theta, gradients) = job.run(&lower_blocks(n), par, |block| Source::of_matrix(cotangent, block));
     let x = gradients.and_then(|(mut x, z)| {
         x.merge(&z);
         finish(kernel, &embedding, x, &mut theta)
@@ -221,7 +221,7 @@ fn rectangle_vjp<'w, T: Scalar>(
     let x = Embedding::new(kernel, Points::new(x).with_gradient(wanted.x));
     let z = Embedding::new(kernel, Points::new(z).with_gradient(wanted.z));
     let job = Job { kernel, x: &x, z: &z, same_set: false };
-    let (mut theta, gradients) = job.run(all_blocks(x.input.len(), z.input.len()), par, cotangent);
+    let (mut theta, gradients) = job.run(&Blocks::Rectangle { n: x.input.len(), m: z.input.len() }, par, cotangent);
     let Some((in_x, in_z)) = gradients else { return Ok(Gradients { theta, x: None, z: None }) };
     let in_x = finish(kernel, &x, in_x, &mut theta);
     let in_z = finish(kernel, &z, in_z, &mut theta);
@@ -248,21 +248,40 @@ struct Block {
     mirrored: bool,
 }
 
-fn all_blocks(n: usize, m: usize) -> Vec<Block> {
-    let starts = (0..n).step_by(ROWS);
-    starts
-        .flat_map(|row| {
-            (0..m).step_by(COLS).map(move |col| Block {
-                rows: row..n.min(row + ROWS),
-                cols: col..m.min(col + COLS),
-                mirrored: false,
-            })
-        })
-        .collect()
+/// The blocks of a matrix, in order.
+#[derive(Debug)]
+enum Blocks {
+    /// All of an n × m matrix, by rows of blocks. Not as a list: a product without its matrix may have more
+    /// blocks than its operands have entries.
+    Rectangle {
+        n: usize,
+        m: usize,
+    },
+    List(Vec<Block>),
+}
+
+impl Blocks {
+    fn len(&self) -> usize {
+        match self {
+            Self::Rectangle { n, m } => n.div_ceil(ROWS) * m.div_ceil(COLS),
+            Self::List(blocks) => blocks.len(),
+        }
+    }
+
+    fn get(&self, index: usize) -> Option<Block> {
+        match self {
+            Self::Rectangle { n, m } => (index < self.len()).then(|| {
+                let across = m.div_ceil(COLS);
+                let (row, col) = (index / across * ROWS, index % across * COLS);
+                Block { rows: row..(row + ROWS).min(*n), cols: col..(col + COLS).min(*m), mirrored: false }
+            }),
+            Self::List(blocks) => blocks.get(index).cloned(),
+        }
+    }
 }
 
 /// The blocks on and below the diagonal of an n × n matrix; those on it are squares.
-fn lower_blocks(n: usize) -> Vec<Block> {
+fn lower_blocks(n: usize) -> Blocks {
     let mut blocks = Vec::new();
     for row in (0..n).step_by(ROWS) {
         let end = n.min(row + ROWS);
@@ -277,7 +296,7 @@ fn lower_blocks(n: usize) -> Vec<Block> {
             }
         }
     }
-    blocks
+    Blocks::List(blocks)
 }
 
 /// Where the cotangents of a block come from.
@@ -412,14 +431,13 @@ type BothGradients<T> = (FeatureGradients<T>, FeatureGradients<T>);
 impl<T: Scalar> Job<'_, T> {
     fn run<'w>(
         &self,
-        blocks: Vec<Block>,
+        blocks: &Blocks,
         par: Par,
         cotangent: impl Fn(&Block) -> Source<'w, T> + Sync,
     ) -> (Vec<f64>, Option<BothGradients<T>>) {
         let parts = (blocks.len() / 32).clamp(1, PARTS);
         let part = |index: usize| {
-            let part = &blocks[blocks.len() * index / parts..blocks.len() * (index + 1) / parts];
-            self.part(part, &cotangent)
+            self.part(blocks, blocks.len() * index / parts..blocks.len() * (index + 1) / parts, &cotangent)
         };
         let results: Vec<_> = match par {
             Par::Seq => (0..parts).map(part).collect(),
@@ -442,18 +460,20 @@ impl<T: Scalar> Job<'_, T> {
 
     fn part<'w>(
         &self,
-        blocks: &[Block],
+        blocks: &Blocks,
+        part: Range<usize>,
         cotangent: &impl Fn(&Block) -> Source<'w, T>,
     ) -> (Vec<f64>, Option<BothGradients<T>>) {
         let mut theta = vec![0.0; self.kernel.num_params()];
         let mut scratch = Scratch::with_gradients(self.x, self.z);
-        for (index, block) in blocks.iter().enumerate() {
+        for index in part.clone() {
+            let Some(block) = blocks.get(index) else { break };
             let (rows, cols) = (block.rows.clone(), block.cols.clone());
             let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, self.same_set);
             scratch.begin_block();
             let mut cotangent = Cotangent {
-                source: cotangent(block),
-                next: blocks.get(index + 1).map(cotangent),
+                source: cotangent(&block),
+                next: blocks.get(index + 1).filter(|_| index + 1 < part.end).map(|next| cotangent(&next)),
                 factor: None,
                 value_sum: 0.0,
             };

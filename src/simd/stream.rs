@@ -107,7 +107,7 @@ mod tests {
         for offset in 0..17 {
             for len in [0, 1, 7, 16, 31, 64, 100] {
                 let values: Vec<T> = (0..len).map(|i| T::from_f64(i as f64)).collect();
-                let mut out = vec![T::from_f64(-1.0); 200];
+                let mut out = [T::from_f64(-1.0); 200];
                 copy(&values, &mut out[offset..offset + len]);
                 fence();
                 assert_eq!(out[offset..offset + len], values[..]);
