@@ -29,7 +29,7 @@
 //! | [`optim`] | L-BFGS, Adam, schedules, the training loop |
 //! | [`tape`] | reverse-mode differentiation of matrix formulas, for models of one's own |
 //! | [`linalg`] | Cholesky factorisation with one jitter policy; operators |
-//! | [`simd`] | loops under run-time dispatch; the exponential |
+//! | [`simd`] | loops under run-time dispatch; elementary functions for them |
 //! | [`data`] | checks, standardisation, splits, scores |
 //! | [`docs`] | design, notation, references |
 //!
