@@ -6,7 +6,8 @@ use faer::prelude::ReborrowMut;
 use faer::{MatMut, MatRef, Par};
 
 use super::features::{Embedding, Points};
-use super::tile::{COLS, Pairs, ROWS, Scratch};
+use super::scratch::Scratch;
+use super::tile::{COLS, Pairs, ROWS};
 use super::workspace::Workspace;
 use super::write::Target;
 use super::{Kernel, check_points};

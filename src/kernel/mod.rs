@@ -15,6 +15,7 @@ mod gram;
 pub(crate) mod index;
 pub mod ops;
 mod psd;
+mod scratch;
 #[cfg(feature = "serde")]
 mod serde;
 mod text;
@@ -32,13 +33,14 @@ pub use formula::Formula;
 pub use gram::{gram_into, gram_into_with};
 pub use index::IndexColumn;
 pub use psd::Psd;
+pub use scratch::Scratch;
 pub use text::{
     Argument, Arguments, Construct, Constructor, FromArgument, Precedence, Text, register, register_function, text,
 };
 pub(crate) use text::{
     List, Number, Rows, constructor, from_text, vertical, write_arguments, write_function, write_warped,
 };
-pub use tile::{Pairs, Scratch};
+pub use tile::Pairs;
 pub use vjp::{Cotangent, Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 pub use workspace::Workspace;
 pub use write::Target;

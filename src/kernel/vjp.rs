@@ -6,7 +6,8 @@ use faer::{Mat, MatRef, Par};
 use rayon::prelude::*;
 
 use super::features::{Embedding, FeatureGradients, Points};
-use super::tile::{COLS, Pairs, ROWS, Scratch};
+use super::scratch::Scratch;
+use super::tile::{COLS, Pairs, ROWS};
 use super::{Kernel, check_differentiable, check_others, check_points};
 use crate::params::ParameterizedExt;
 use crate::simd::dot;
@@ -352,7 +353,8 @@ impl<'a, T: Scalar> Source<'a, T> {
     }
 }
 
-/// The cotangents of a block: see [`Kernel::block_vjp`].
+/// The cotangents of a block: see [`Kernel::block_vjp`], and the example of [`Target`](super::Target), which hands
+/// them on.
 #[derive(Debug)]
 pub struct Cotangent<'a, T: Scalar> {
     source: Source<'a, T>,

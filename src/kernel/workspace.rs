@@ -1,7 +1,7 @@
 //! Memory that the drivers work in.
 
 use super::features::Embedding;
-use super::tile::Scratch;
+use super::scratch::Scratch;
 use super::write::Writer;
 use crate::Scalar;
 

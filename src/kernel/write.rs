@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use faer::prelude::ReborrowMut;
 use faer::{ColMut, MatMut};
 
-use super::tile::{Pairs, Scratch};
+use super::Kernel;
+use super::scratch::Scratch;
+use super::tile::Pairs;
 use crate::Scalar;
 use crate::simd::elementwise::scale;
 use crate::simd::fused::{OfSquaredDistance, Windows};
@@ -46,7 +48,70 @@ impl<T: Scalar> Writer<T> {
 }
 
 /// A block of a matrix that a kernel writes its values to, with their mirror image where it is a Gram
-/// matrix. See [`Kernel::write_block`](super::Kernel::write_block).
+/// matrix. See [`Kernel::write_block`](super::Kernel::write_block), and hand it on to the only child of a combinator
+/// that changes no value.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::kernel::{Cotangent, Expr, Features, Kernel, Pairs, Points, Scratch, Target, Wanted};
+/// use mercer::params::{Parameterized, Visitor, VisitorMut};
+/// use mercer::prelude::*;
+///
+/// /// A squared exponential by another name, as fast as it is.
+/// #[derive(Clone, Debug)]
+/// struct Renamed(Rbf);
+///
+/// impl Parameterized for Renamed {
+///     fn name(&self) -> &str {
+///         "renamed"
+///     }
+///     fn visit(&self, visitor: &mut dyn Visitor) {
+///         self.0.visit(visitor);
+///     }
+///     fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+///         self.0.visit_mut(visitor);
+///     }
+/// }
+///
+/// impl Expr for Renamed {
+///     fn differentiable(&self) -> bool {
+///         true
+///     }
+/// }
+///
+/// impl<T: Scalar> Kernel<T> for Renamed {
+///     fn pairwise(&self, x: &[T], y: &[T]) -> T {
+///         self.0.pairwise(x, y)
+///     }
+///     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+///         self.0.tile(pairs, out, scratch);
+///     }
+///     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+///         self.0.write_block(pairs, target, scratch);
+///     }
+///     fn block_vjp(
+///         &self,
+///         pairs: &Pairs<'_, T>,
+///         cotangent: &mut Cotangent<'_, T>,
+///         theta: &mut [f64],
+///         scratch: &mut Scratch<T>,
+///     ) {
+///         self.0.block_vjp(pairs, cotangent, theta, scratch);
+///     }
+/// }
+///
+/// let (plain, renamed) = (Rbf::new(0.7), Renamed(Rbf::new(0.7)));
+/// let x = mat![[0.0], [0.4], [1.5]];
+/// assert_eq!(renamed.gram(x.as_ref())?, plain.gram(x.as_ref())?);
+/// let w = mat![[1.0, 2.0, 0.0], [0.5, 1.0, 3.0], [0.0, 1.0, 1.0]];
+/// let gradient = |kernel: &dyn Kernel<f64>| {
+///     mercer::kernel::gram_vjp(kernel, x.as_ref(), w.as_ref(), Wanted::PARAMETERS, Par::Seq)
+/// };
+/// assert_eq!(gradient(&renamed)?.theta, gradient(&plain)?.theta);
+/// assert!(gradient(&plain)?.theta[0] > 0.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Target<'a, T: Scalar> {
     block: MatMut<'a, T>,
@@ -67,14 +132,22 @@ impl<'a, T: Scalar> Target<'a, T> {
         Self { mirrored: Some(mirrored), ..self }
     }
 
-    /// Has the values multiplied by a number on their way; says whether it did, which it does not for a
-    /// second one, since numbers multiplied beforehand would round differently from tiles.
-    pub(crate) fn scale_by(&mut self, factor: T) -> bool {
-        let first = self.factor.is_none();
-        if first {
-            self.factor = Some(factor);
+    /// Writes the values of a kernel times a number: on their way, but for a second number, since numbers
+    /// multiplied beforehand would round differently from the tiles that `tile` fills.
+    pub(crate) fn write_scaled(
+        &mut self,
+        factor: f64,
+        kernel: &dyn Kernel<T>,
+        pairs: &Pairs<'_, T>,
+        scratch: &mut Scratch<T>,
+        tile: impl FnOnce(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
+    ) {
+        if self.factor.is_none() {
+            self.factor = Some(T::from_f64(factor));
+            kernel.write_block(pairs, self, scratch);
+        } else {
+            self.write_tile(pairs, scratch, tile);
         }
-        first
     }
 
     /// Writes the values that `tile` fills a tile with.
