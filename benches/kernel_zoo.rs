@@ -5,11 +5,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+/// The example of a kernel of one's own.
+#[allow(dead_code)]
+#[path = "../examples/custom_kernel.rs"]
+mod custom_kernel;
 
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use mercer::kernel::Formula;
+use custom_kernel::ArcSine;
 use mercer::kernels::registry;
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
@@ -27,24 +31,6 @@ fn zoo<T: Scalar>(c: &mut Criterion, name: &str, kernel: &dyn Kernel<T>) {
         group.throughput(Throughput::Elements(work.values() as u64));
         group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(|| work.run().unwrap()));
         group.finish();
-    }
-}
-
-/// The covariance of an infinitely wide neural network with error-function units, from its formula alone.
-#[derive(Clone, Debug)]
-struct ArcSine {
-    weight: Parameter,
-}
-mercer::parameterized!(ArcSine as "arcsine", parameters: [weight]);
-mercer::formula_kernel!(ArcSine);
-
-impl Formula for ArcSine {
-    fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R {
-        let s = |x: &[R], y: &[R]| theta[0] * 2.0 * (x.iter().zip(y).map(|(&x, &y)| x * y).sum::<R>() + 1.0);
-        (s(x, y) / ((s(x, x) + 1.0) * (s(y, y) + 1.0)).sqrt()).asin()
-    }
-    fn psd(&self) -> Psd {
-        Psd::Always
     }
 }
 

@@ -17,8 +17,8 @@ use rand::{RngExt, SeedableRng};
 /// stationary. k(x, y) = asin(s(x, y)/√((1 + s(x, x)) (1 + s(y, y)))) with s(x, y) = 2 w (1 + xᵀy), for a prior
 /// variance w of the weights and of the bias.
 #[derive(Clone, Debug)]
-struct ArcSine {
-    weight: Parameter,
+pub(crate) struct ArcSine {
+    pub(crate) weight: Parameter,
 }
 mercer::parameterized!(ArcSine as "arcsine", parameters: [weight]);
 mercer::formula_kernel!(ArcSine);

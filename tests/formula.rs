@@ -2,32 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+/// The example of a kernel of one's own.
+#[allow(dead_code)]
+#[path = "../examples/custom_kernel.rs"]
+mod custom_kernel;
+
+use custom_kernel::ArcSine;
 use mercer::gp::Svgp;
 use mercer::kernel::{Formula, Wanted, cross_vjp, diag_vjp, gram_vjp};
 use mercer::params::{Constraint, Parameter, ParameterArray, Shape};
 use mercer::prelude::*;
 use mercer::testkit::{Probe, bits, conforms, keeps_fast_paths, matrices, points, with_coincident_points};
 use mercer::warp::Function;
-
-/// The kernel of `examples/custom_kernel.rs`: the covariance of an infinitely wide neural network with
-/// error-function units (Williams 1998), not stationary.
-#[derive(Clone, Debug)]
-struct ArcSine {
-    weight: Parameter,
-}
-mercer::parameterized!(ArcSine as "arcsine", parameters: [weight]);
-mercer::formula_kernel!(ArcSine);
-
-impl Formula for ArcSine {
-    fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R {
-        let s = |x: &[R], y: &[R]| theta[0] * 2.0 * (x.iter().zip(y).map(|(&x, &y)| x * y).sum::<R>() + 1.0);
-        let ratio = s(x, y) / ((s(x, x) + 1.0) * (s(y, y) + 1.0)).sqrt();
-        ratio.max(R::from_f64(-1.0)).min(R::from_f64(1.0)).asin()
-    }
-    fn psd(&self) -> Psd {
-        Psd::Always
-    }
-}
 
 fn positive(name: &str, value: f64) -> Parameter {
     Parameter::new(name, value, Constraint::Positive).unwrap()

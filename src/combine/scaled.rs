@@ -146,11 +146,9 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Scaled<K> {
     }
 
     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
-        if target.scale_by(T::from_f64(self.factor())) {
-            self.kernel.write_block(pairs, target, scratch);
-        } else {
-            target.write_tile(pairs, scratch, |pairs, out, scratch| self.tile(pairs, out, scratch));
-        }
+        target.write_scaled(self.factor(), &self.kernel, pairs, scratch, |pairs, out, scratch| {
+            self.tile(pairs, out, scratch)
+        });
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {

@@ -308,9 +308,7 @@ macro_rules! fused {
                     simd.vectorize(Fused::<_, $type, F, $whole, $together> { simd, function, packed, windows });
                     return true;
                 }
-                if let Some(simd) = crate::simd::level::v3()
-                    && !windows.past_caches
-                {
+                if let Some(simd) = crate::simd::level::v3() {
                     simd.vectorize(Fused::<_, $type, F, $half, 4> { simd, function, packed, windows });
                     return true;
                 }

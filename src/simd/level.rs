@@ -5,7 +5,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// A level of instruction sets, from the least.
 ///
 /// Values have the same bits at [`Avx2`](Self::Avx2) and [`Avx512`](Self::Avx512); at
-/// [`Baseline`](Self::Baseline), without fused multiply-add, they differ by rounding.
+/// [`Baseline`](Self::Baseline), without fused multiply-add, they differ by rounding. See [`restrict`].
+///
+/// # Examples
+///
+/// ```
+/// use mercer::simd::Level;
+///
+/// assert!(Level::Baseline < Level::Avx2 && Level::Avx2 < Level::Avx512);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {

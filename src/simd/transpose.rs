@@ -68,21 +68,18 @@ mod avx {
     pub(in crate::simd) trait Block<T, const SIDE: usize>: Copy {
         fn transpose(self, lines: [[T; SIDE]; SIDE]) -> [[T; SIDE]; SIDE];
 
-        /// Writes a line past the caches. Its place must be a multiple of its size.
-        fn stream(self, line: [T; SIDE], out: &mut [T; SIDE]);
+        /// Writes a line past the caches where a register is a whole cache line, which its place must begin
+        /// with; elsewhere through them.
+        #[inline(always)]
+        fn stream(self, line: [T; SIDE], out: &mut [T; SIDE])
+        where
+            T: Copy,
+        {
+            *out = line;
+        }
     }
 
     impl Block<f64, 4> for V3 {
-        #[inline(always)]
-        fn stream(self, line: [f64; 4], out: &mut [f64; 4]) {
-            assert!(out.as_ptr().addr().is_multiple_of(size_of_val(out)));
-            // SAFETY: `out` is borrowed mutably, has the size of a register, and is aligned to it.
-            #[allow(unsafe_code)]
-            unsafe {
-                self.avx._mm256_stream_pd(out.as_mut_ptr().cast(), cast(line));
-            }
-        }
-
         #[inline(always)]
         fn transpose(self, lines: [[f64; 4]; 4]) -> [[f64; 4]; 4] {
             let avx = self.avx;
@@ -113,16 +110,6 @@ mod avx {
     }
 
     impl Block<f32, 8> for V3 {
-        #[inline(always)]
-        fn stream(self, line: [f32; 8], out: &mut [f32; 8]) {
-            assert!(out.as_ptr().addr().is_multiple_of(size_of_val(out)));
-            // SAFETY: `out` is borrowed mutably, has the size of a register, and is aligned to it.
-            #[allow(unsafe_code)]
-            unsafe {
-                self.avx._mm256_stream_ps(out.as_mut_ptr().cast(), cast(line));
-            }
-        }
-
         #[inline(always)]
         fn transpose(self, lines: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
             let avx = self.avx;

@@ -2,6 +2,7 @@
 
 mod any;
 mod half_integer;
+mod mixture;
 mod table;
 
 pub use any::Matern;
