@@ -143,7 +143,7 @@ pub(super) fn backward<T: Scalar>(weights: &[T], z: &[T], cotangent: &[T], in_z:
         adjoint: vec![zero; orders + 1],
     });
     for (out, sum) in in_weights.iter_mut().zip(sums) {
-        *out += lane_sum(LANES, |lane| sum[lane]).as_f64();
+        *out += lane_sum([&sum], |[sum]| sum).as_f64();
     }
 }
 

@@ -100,7 +100,7 @@ impl<T: Scalar, C: GateCurve> Pass for Backward<'_, T, C> {
                 in_parameters[parameter][row] = cotangent * slopes[parameter];
             }
         }
-        in_parameters.map(|terms| lane_sum(len, |row| terms[row]))
+        in_parameters.map(|terms| lane_sum([terms], |[term]| term))
     }
 }
 

@@ -51,8 +51,7 @@ impl<T: Scalar> Pass for Factors<'_, T> {
             for (in_u, &weighted) in self.in_u.iter_mut().zip(column) {
                 *in_u += weighted * v;
             }
-            let u = &self.u[..column.len()];
-            *in_v += lane_sum(column.len(), |row| column[row] * u[row]);
+            *in_v += lane_sum([column, self.u], |[weighted, u]| weighted * u);
         }
     }
 }

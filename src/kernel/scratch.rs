@@ -6,12 +6,13 @@ use super::features::{Embedding, FeatureGradients, Features, Points};
 use super::tile::Pairs;
 use crate::Scalar;
 use crate::simd::elementwise::add;
-use crate::simd::fused::{GradientInSquaredDistance, OfSquaredDistance, Weights, Windows};
+use crate::simd::fused::{GradientInSquaredDistance, OfSquaredDistance, Sink, Weights, Windows};
 use crate::simd::pairs::{
-    Packed, inner_products, moments_of_inner_products, moments_of_squared_distances, pull_back_inner_products,
-    pull_back_squared_distances, squared_distances,
+    GROUP, Packed, add_lanes, inner_products, moments_of_inner_products, moments_of_squared_distances,
+    pull_back_inner_products, pull_back_squared_distances, squared_distances,
 };
 use crate::simd::transpose::transpose;
+use crate::simd::window::Window;
 
 /// What leaves share while a block is evaluated: buffers, squared distances and inner products that
 /// are computed once however many leaves ask, and the gradients that flow back through them.
@@ -178,10 +179,7 @@ impl<T: Scalar> Scratch<T> {
         let key = self.key(pairs);
         if !self.shared[key].squared.valid {
             let packed = self.pack(pairs);
-            let kept = &mut self.shared[key].squared;
-            kept.buffer.resize(pairs.len(), T::from_f64(0.0));
-            kept.valid = true;
-            squared_distances(&packed, &mut kept.buffer);
+            squared_distances(&packed, self.shared[key].squared.unfilled(pairs.len()));
             self.give(packed.into_buffer());
         }
         see(&self.shared[key].squared.buffer)
@@ -220,8 +218,8 @@ impl<T: Scalar> Scratch<T> {
     }
 
     /// The gradient of a function of the squared distances of a leaf's points, straight from the cotangents
-    /// of a block that no other leaf is part of: returns what it sums, and keeps that in the distances, if
-    /// it is wanted. `None` if this machine cannot.
+    /// of a block that no other leaf is part of: returns what it sums, and keeps that in the distances, or
+    /// its moments, if they are wanted. `None` if this machine cannot.
     pub(crate) fn fused_gradient<F: GradientInSquaredDistance<T>>(
         &mut self,
         pairs: &Pairs<'_, T>,
@@ -230,10 +228,23 @@ impl<T: Scalar> Scratch<T> {
         next: Option<&Weights<'_, T>>,
     ) -> Option<[T; 2]> {
         let packed = self.pack(pairs);
-        let key = self.key(pairs);
-        let shared = self.shared[key].of_block(pairs);
-        let gradient = shared.wants_gradient.then(|| shared.squared_gradient.zeroed(pairs.len()));
-        let sums = T::fused_gradient(function, &packed, weights, next, gradient);
+        let (key, slots) = (self.key(pairs), (pairs.x.slot(), pairs.y.slot()));
+        let mut lanes = self.take(pairs.dim() * GROUP);
+        let sums = if let Some(moments) = self.gradients.as_mut().and_then(|(x, y)| moments_mut(x, y, slots)) {
+            lanes.fill(T::from_f64(0.0));
+            let (lanes, _) = lanes.as_chunks_mut();
+            let sums = T::fused_gradient(function, &packed, weights, next, Sink::Moments(lanes));
+            add_lanes(moments, lanes);
+            sums
+        } else {
+            let shared = self.shared[key].of_block(pairs);
+            let sink = match shared.wants_gradient {
+                true => Sink::Tile(Window::of_tile(shared.squared_gradient.unfilled(pairs.len()), pairs.nrows())),
+                false => Sink::Nowhere,
+            };
+            T::fused_gradient(function, &packed, weights, next, sink)
+        };
+        self.give(lanes);
         self.give(packed.into_buffer());
         sums
     }
@@ -306,8 +317,7 @@ impl<T: Scalar> Scratch<T> {
             let (rows, cols) = (self.shared[key].rows.clone(), self.shared[key].cols.clone());
             for term in [Term::SquaredDistance, Term::InnerProduct] {
                 let Some(gradient) = self.shared[key].take_gradient(term) else { continue };
-                if let (Some(moments), Some(_)) = (x_gradients.moments_mut(i), y_gradients.moments_mut(j)) {
-                    // The moments of both sets come in one sum, and both go to the same parameters.
+                if let Some(moments) = moments_mut(&mut x_gradients, &mut y_gradients, (i, j)) {
                     let buffer = self.pool.pop().unwrap_or_default();
                     let packed = pack(buffer, x_points, rows.clone(), y_points, cols.clone());
                     match term {
@@ -367,6 +377,17 @@ impl<T: Scalar> Scratch<T> {
     }
 }
 
+/// Where to add the moments of two sets, if they are all that is wanted of both gradients. They come in one
+/// sum, and both go to the same parameters.
+fn moments_mut<'g, T: Scalar>(
+    x: &'g mut FeatureGradients<T>,
+    y: &mut FeatureGradients<T>,
+    (i, j): (usize, usize),
+) -> Option<&'g mut [f64]> {
+    y.moments_mut(j)?;
+    x.moments_mut(i).map(Vec::as_mut_slice)
+}
+
 fn pack<T: Scalar>(
     buffer: Vec<T>,
     x: &Points<'_, T>,
@@ -378,6 +399,13 @@ fn pack<T: Scalar>(
 }
 
 impl<T: Scalar> Kept<T> {
+    /// The buffer, with unspecified contents, to be filled.
+    fn unfilled(&mut self, len: usize) -> &mut [T] {
+        self.buffer.resize(len, T::from_f64(0.0));
+        self.valid = true;
+        &mut self.buffer
+    }
+
     /// The buffer, zero at the first use in a block.
     fn zeroed(&mut self, len: usize) -> &mut [T] {
         if !self.valid {

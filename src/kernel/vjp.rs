@@ -391,6 +391,10 @@ impl<T: Scalar> Cotangent<'_, T> {
     ) {
         let (mut value, mut weights) = (scratch.take(pairs.len()), scratch.take(pairs.len()));
         self.source.fill(pairs.nrows(), &mut weights);
+        // Those of the next block come from memory while this one is worked on.
+        if let Some(next) = self.next.and_then(|next| next.weights()) {
+            next.prefetch();
+        }
         if self.factor.is_some() || kernel.vjp_reads_value() {
             kernel.tile(pairs, &mut value, scratch);
         }

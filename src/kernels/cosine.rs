@@ -203,7 +203,7 @@ impl<T: Scalar> Pass for AddDifferences<'_, T> {
             for ((in_row, &weight), &x) in self.in_rows.iter_mut().zip(weight).zip(self.x) {
                 *in_row += weight * (y - x);
             }
-            *in_col += lane_sum(rows, |row| weight[row] * (self.x[row] - y));
+            *in_col += lane_sum([weight, self.x], |[weight, x]| weight * (x - y));
         }
     }
 }

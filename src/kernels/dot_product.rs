@@ -408,9 +408,9 @@ impl<T: Scalar, P: DotProfile<T>> Pass for SlopePass<'_, T, P> {
             for (lane, pair) in pair_rest.iter_mut().enumerate() {
                 one(lane, pair, value_rest[lane], cotangent_rest[lane], x_rest[lane], &mut in_x_rest[lane]);
             }
-            *in_y = lane_sum(LANES, |lane| in_column[lane]);
+            *in_y = lane_sum([&in_column], |[sum]| sum);
         }
-        theta.map(|sums| lane_sum(LANES, |lane| sums[lane]))
+        theta.map(|sums| lane_sum([&sums], |[sum]| sum))
     }
 }
 

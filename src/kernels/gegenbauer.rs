@@ -216,7 +216,7 @@ impl<T: Scalar> Pass for SlopePass<'_, T> {
             let mut slopes = Recurrence::new(coefficients.twice + two, h);
             let mut in_t = [zero; LANES];
             for (n, (&b, sum)) in coefficients.of.iter().zip(in_coefficients.iter_mut()).enumerate() {
-                *sum += lane_sum(LANES, |lane| weights[lane] * values.value[lane]);
+                *sum += lane_sum([&weights, &values.value], |[weight, value]| weight * value);
                 values.step(n);
                 if n > 0 {
                     let order = T::from_f64(n as f64);

@@ -312,7 +312,7 @@ impl<T: Scalar> Pass for InDimension<'_, T> {
                     }
                 }
             }
-            *in_col += lane_sum(LANES, |lane| in_column[lane]);
+            *in_col += lane_sum([&in_column], |[sum]| sum);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::fmt::{Debug, Display};
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::AnyKernel;
 use crate::mean::{AnyMean, Mean};
-use crate::simd::fused::{self, GradientInSquaredDistance, OfSquaredDistance, Weights, Windows};
+use crate::simd::fused::{self, GradientInSquaredDistance, OfSquaredDistance, Sink, Weights, Windows};
 use crate::simd::pairs::Packed;
 use crate::simd::transpose::{Layout, transpose_blocks_f32, transpose_blocks_f64};
 use crate::simd::{exp, expm1, inverse_trig, log, pow, tanh, trig};
@@ -192,7 +192,7 @@ pub trait Scalar:
         packed: &Packed<Self>,
         weights: &Weights<'_, Self>,
         next: Option<&Weights<'_, Self>>,
-        gradient: Option<&mut [Self]>,
+        sink: Sink<'_, Self>,
     ) -> Option<[Self; 2]>;
 
     #[doc(hidden)]
@@ -283,9 +283,9 @@ macro_rules! scalar {
                 packed: &Packed<Self>,
                 weights: &Weights<'_, Self>,
                 next: Option<&Weights<'_, Self>>,
-                gradient: Option<&mut [Self]>,
+                sink: Sink<'_, Self>,
             ) -> Option<[Self; 2]> {
-                $gradient(function, packed, weights, next, gradient)
+                $gradient(function, packed, weights, next, sink)
             }
 
             fn read_weights(weights: &Weights<'_, Self>, rows: usize, out: &mut [Self]) -> bool {

@@ -8,9 +8,7 @@
 #[cfg(target_arch = "x86_64")]
 use pulp::NullaryFnOnce;
 
-#[cfg(target_arch = "x86_64")]
-use super::pairs::GROUP;
-use super::pairs::Packed;
+use super::pairs::{GROUP, Packed};
 #[cfg(target_arch = "x86_64")]
 use super::sum::lane_sum;
 #[cfg(target_arch = "x86_64")]
@@ -37,6 +35,32 @@ pub struct Weights<'a, T> {
     pub(crate) block: View<'a, T>,
     /// Those of the mirror image, to be added.
     pub(crate) mirrored: Option<View<'a, T>>,
+}
+
+impl<T> Weights<'_, T> {
+    /// Asks for their memory.
+    pub(crate) fn prefetch(&self) {
+        self.prefetch_part(0, 1);
+    }
+
+    #[inline(always)]
+    fn prefetch_part(&self, part: usize, parts: usize) {
+        self.block.prefetch(part, parts);
+        if let Some(mirrored) = &self.mirrored {
+            mirrored.prefetch(part, parts);
+        }
+    }
+}
+
+/// Where the gradients of all pairs go, cotangent · slope.
+#[derive(Debug)]
+pub enum Sink<'a, T> {
+    /// Nobody wants them.
+    Nowhere,
+    /// A tile of the block's shape.
+    Tile(Window<'a, T>),
+    /// Σ gradient · (x_d − y_d)² for each dimension d, to be added to lane by lane.
+    Moments(&'a mut [[T; GROUP]]),
 }
 
 /// Where the values of a block go.
@@ -195,8 +219,7 @@ struct FusedGradient<'a, 'w, S, T, F, const SIDE: usize, const TOGETHER: usize> 
     weights: &'a Weights<'w, T>,
     /// The cotangents of the block that will come next: their memory is asked for meanwhile.
     next: Option<&'a Weights<'w, T>>,
-    /// cotangent · slope of every pair, if it is wanted.
-    gradient: Option<Window<'a, T>>,
+    sink: Sink<'a, T>,
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -223,46 +246,75 @@ where
                 // Column by column, since each stands on a page of its own; a part with every block, since
                 // the memory keeps pace with the computation then.
                 if let Some(next) = self.next {
-                    next.block.prefetch(part, parts);
-                    if let Some(mirrored) = &next.mirrored {
-                        mirrored.prefetch(part, parts);
-                    }
+                    next.prefetch_part(part, parts);
                 }
                 part += 1;
                 let cotangent = read(self.simd, self.weights, (row, height), (col, width));
-                let mut squared = [[zero; SIDE]; SIDE];
-                let (blocks, _) = squared.as_chunks_mut::<TOGETHER>();
+                let mut block = [[zero; SIDE]; SIDE];
+                let (blocks, _) = block.as_chunks_mut::<TOGETHER>();
                 for (index, squared) in blocks.iter_mut().enumerate() {
                     *squared = squared_distances(x, &y[col + index * TOGETHER..], dim, y_stride);
                 }
-                let mut terms = [[[zero; SIDE]; SIDE]; 2];
-                let [first, second] = &mut terms;
-                for (((squared, &cotangent), first), second) in squared
-                    .as_flattened_mut()
-                    .iter_mut()
-                    .zip(cotangent.as_flattened())
-                    .zip(first.as_flattened_mut())
-                    .zip(second.as_flattened_mut())
-                {
-                    let (gradient, [a, b]) = self.function.weigh::<true>(*squared, cotangent);
-                    (*squared, *first, *second) = (gradient, a, b);
-                }
-                for (sums, terms) in sums.iter_mut().zip(&terms) {
-                    if let Some(sums) = sums[row % GROUP..].first_chunk_mut::<SIDE>() {
-                        for line in terms {
-                            for lane in 0..SIDE {
-                                sums[lane] += line[lane];
-                            }
-                        }
+                let [first, second] = &mut sums;
+                let (Some(first), Some(second)) =
+                    (first[row % GROUP..].first_chunk_mut::<SIDE>(), second[row % GROUP..].first_chunk_mut::<SIDE>())
+                else {
+                    continue;
+                };
+                let (mut a, mut b) = (*first, *second);
+                for (line, cotangent) in block.iter_mut().zip(&cotangent) {
+                    for lane in 0..SIDE {
+                        let (gradient, terms) = self.function.weigh::<true>(line[lane], cotangent[lane]);
+                        line[lane] = gradient;
+                        a[lane] += terms[0];
+                        b[lane] += terms[1];
                     }
                 }
-                if let Some(gradient) = &mut self.gradient {
-                    write(self.simd, &squared, gradient, (row, height), (col, width), false);
+                (*first, *second) = (a, b);
+                match &mut self.sink {
+                    Sink::Nowhere => {}
+                    Sink::Tile(out) => {
+                        write(self.simd, &block, out, (row, height), (col, width), false);
+                    }
+                    Sink::Moments(moments) => {
+                        add_moments(&block, x, &y[col..], (dim, y_stride), row % GROUP, moments);
+                    }
                 }
             }
         }
         let [a, b] = sums;
-        [lane_sum(GROUP, |lane| a[lane]), lane_sum(GROUP, |lane| b[lane])]
+        [lane_sum([&a], |[sum]| sum), lane_sum([&b], |[sum]| sum)]
+    }
+}
+
+/// Adds gradient · (x − y)² of a block to the sums of each dimension, in the lanes of its rows.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn add_moments<T: Scalar, const SIDE: usize>(
+    gradient: &[[T; SIDE]; SIDE],
+    x: &[T],
+    y: &[T],
+    (dim, y_stride): (usize, usize),
+    lane: usize,
+    moments: &mut [[T; GROUP]],
+) {
+    for (d, sums) in moments.iter_mut().enumerate().take(dim) {
+        let (Some(x), Some(y), Some(sums)) = (
+            x[d * GROUP..].first_chunk::<SIDE>(),
+            y[d * y_stride..].first_chunk::<SIDE>(),
+            sums[lane..].first_chunk_mut::<SIDE>(),
+        ) else {
+            return;
+        };
+        // By value, which the compiler keeps in a register; through the reference it would store every sum.
+        let (x, mut total) = (*x, *sums);
+        for c in 0..SIDE {
+            for r in 0..SIDE {
+                let difference = x[r] - y[c];
+                total[r] = (gradient[c][r] * difference).lane_mul_add::<true>(difference, total[r]);
+            }
+        }
+        *sums = total;
     }
 }
 
@@ -317,17 +369,16 @@ macro_rules! fused {
             false
         }
 
-        /// Fills a tile with the gradients of a function, if there is one, and returns what is summed.
+        /// Hands the gradients of a function to a sink, and returns what is summed.
         pub(crate) fn $gradient<F: GradientInSquaredDistance<$type>>(
             function: F,
             packed: &Packed<$type>,
             weights: &Weights<'_, $type>,
             next: Option<&Weights<'_, $type>>,
-            gradient: Option<&mut [$type]>,
+            sink: Sink<'_, $type>,
         ) -> Option<[$type; 2]> {
             #[cfg(target_arch = "x86_64")]
             {
-                let gradient = gradient.map(|tile| Window::of_tile(tile, packed.rows));
                 if let Some(simd) = crate::simd::level::v4() {
                     return Some(simd.vectorize(FusedGradient::<_, $type, F, $whole, $together> {
                         simd,
@@ -335,7 +386,7 @@ macro_rules! fused {
                         packed,
                         weights,
                         next,
-                        gradient,
+                        sink,
                     }));
                 }
                 if let Some(simd) = crate::simd::level::v3() {
@@ -345,12 +396,12 @@ macro_rules! fused {
                         packed,
                         weights,
                         next,
-                        gradient,
+                        sink,
                     }));
                 }
             }
             #[cfg(not(target_arch = "x86_64"))]
-            let _ = (function, packed, weights, next, gradient);
+            let _ = (function, packed, weights, next, sink);
             None
         }
 

@@ -23,7 +23,7 @@ pub struct Packed<T> {
 }
 
 /// Rows in a group: two vector registers of `f64` in AVX-512, one of `f32`.
-pub(super) const GROUP: usize = 16;
+pub(crate) const GROUP: usize = 16;
 
 impl<T: Scalar> Packed<T> {
     /// Packs the coordinates that `x(d)` and `y(d)` give, into a recycled buffer.
@@ -302,12 +302,22 @@ impl<O: Derivative, T: Scalar> Pass for Moments<'_, O, T> {
         let (x, _) = self.packed.split();
         let (x, _) = x.as_chunks::<GROUP>();
         for (index, x) in x.chunks_exact(self.packed.dim).enumerate() {
-            for (dim, x) in x.iter().enumerate() {
+            for (moment, (dim, x)) in self.out.iter_mut().zip(x.iter().enumerate()) {
                 let first = index * GROUP;
-                let sums = column_sums::<O, T, true, FMA>(self.packed, self.gradient, x, dim, first);
-                self.out[dim] += 2.0 * lane_sum(GROUP, |lane| sums[lane]).as_f64();
+                add_lanes(
+                    std::slice::from_mut(moment),
+                    &[column_sums::<O, T, true, FMA>(self.packed, self.gradient, x, dim, first)],
+                );
             }
         }
+    }
+}
+
+/// Adds the moments of each dimension, summed in lanes. Those of both points of a pair are equal.
+#[inline(always)]
+pub(crate) fn add_lanes<T: Scalar>(moments: &mut [f64], lanes: &[[T; GROUP]]) {
+    for (moment, lanes) in moments.iter_mut().zip(lanes) {
+        *moment += 2.0 * lane_sum([lanes], |[sum]| sum).as_f64();
     }
 }
 

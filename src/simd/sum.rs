@@ -6,20 +6,21 @@ use crate::Scalar;
 /// How many partial sums a reduction keeps, whatever the machine's vector width.
 pub const LANES: usize = 16;
 
-/// The sum of the terms `term(i)`, `i` below `len`, in [`LANES`] interleaved partial sums.
+/// The sum of the terms of slices (of their common length), in [`LANES`] interleaved partial sums.
 #[inline(always)]
-pub(crate) fn lane_sum<T: Scalar>(len: usize, term: impl Fn(usize) -> T) -> T {
-    let mut partial = [T::from_f64(0.0); LANES];
-    let whole = len / LANES * LANES;
-    let mut start = 0;
-    while start < whole {
-        for (lane, partial) in partial.iter_mut().enumerate() {
-            *partial += term(start + lane);
+pub(crate) fn lane_sum<T: Copy, S: Scalar, const N: usize>(slices: [&[T]; N], term: impl Fn([T; N]) -> S) -> S {
+    let len = slices.iter().map(|slice| slice.len()).min().unwrap_or(0);
+    // Whole arrays: with bounds to check in between, the compiler would add one number at a time.
+    let parts = slices.map(|slice| slice[..len].as_chunks::<LANES>());
+    let mut partial = [S::from_f64(0.0); LANES];
+    for index in 0..len / LANES {
+        let whole = parts.map(|(whole, _)| whole[index]);
+        for lane in 0..LANES {
+            partial[lane] += term(std::array::from_fn(|n| whole[n][lane]));
         }
-        start += LANES;
     }
-    for (lane, partial) in partial.iter_mut().enumerate().take(len - whole) {
-        *partial += term(whole + lane);
+    for lane in 0..len % LANES {
+        partial[lane] += term(parts.map(|(_, rest)| rest[lane]));
     }
     let mut width = LANES / 2;
     while width > 0 {
@@ -38,9 +39,7 @@ impl<T: Scalar> Pass for Dot<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        let len = self.0.len().min(self.1.len());
-        let (a, b) = (&self.0[..len], &self.1[..len]);
-        lane_sum(len, |i| a[i] * b[i])
+        lane_sum([self.0, self.1], |[a, b]| a * b)
     }
 }
 
@@ -51,9 +50,7 @@ impl<T: Scalar> Pass for DotInF64<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) -> f64 {
-        let len = self.0.len().min(self.1.len());
-        let (a, b) = (&self.0[..len], &self.1[..len]);
-        lane_sum(len, |i| a[i].as_f64() * b[i].as_f64())
+        lane_sum([self.0, self.1], |[a, b]| a.as_f64() * b.as_f64())
     }
 }
 
@@ -69,8 +66,7 @@ impl<T: Scalar> Pass for Total<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        let values = self.0;
-        lane_sum(values.len(), |i| values[i])
+        lane_sum([self.0], |[value]| value)
     }
 }
 

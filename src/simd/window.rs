@@ -8,7 +8,7 @@ use super::stream::LINE;
 
 /// A block of a matrix whose columns are contiguous.
 #[derive(Debug)]
-pub(crate) struct Window<'a, T> {
+pub struct Window<'a, T> {
     start: *mut T,
     col_stride: usize,
     rows: usize,

@@ -81,7 +81,7 @@ impl<T: Scalar, M: Coordinate<N>, const N: usize> Pass for Backward<'_, T, M, N>
                 in_parameters[parameter][row] = c * slopes[parameter];
             }
         }
-        in_parameters.map(|terms| lane_sum(len, |row| terms[row]))
+        in_parameters.map(|terms| lane_sum([terms], |[term]| term))
     }
 }
 

@@ -232,7 +232,7 @@ impl<T: Scalar> Pass for ByDistance<'_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
         let Self { scale, s, in_s, cotangent } = self;
-        let weighted = lane_sum(s.len(), |i| cotangent[i] * (in_s[i] * s[i]));
+        let weighted = lane_sum([cotangent, in_s, s], |[cotangent, slope, s]| cotangent * (slope * s));
         for (in_s, &cotangent) in in_s.iter_mut().zip(cotangent) {
             *in_s = radial::slope_bounded(*in_s * cotangent * scale);
         }

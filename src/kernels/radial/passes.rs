@@ -7,7 +7,7 @@ use crate::params::PerDimension;
 use crate::simd::fused::{GradientInSquaredDistance, OfSquaredDistance, Windows};
 use crate::simd::sum::lane_sum;
 use crate::simd::window::Window;
-use crate::simd::{LANES, Pass, dispatch};
+use crate::simd::{Pass, dispatch};
 
 pub(super) fn has_shape<T: Scalar, P: Profile<T>>(profile: P) -> bool {
     profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some()
@@ -131,6 +131,10 @@ enum Known {
     Slope,
 }
 
+/// Entries whose sums are kept apart: so many that the compiler makes a loop over vectors of them. Fewer it
+/// unrolls, and does not find the vectors again.
+const TOGETHER: usize = 64;
+
 /// One pass over a tile for all derivatives of a radial kernel.
 struct SlopePass<'a, T, P, const KNOWN: u8> {
     profile: P,
@@ -160,39 +164,6 @@ impl<T: Scalar, P: Profile<T>, const KNOWN: u8> SlopePass<'_, T, P, KNOWN> {
         let in_shape = if Self::VALUE { profile.shape_slope::<FMA>(s, known) } else { None };
         (s, cotangent * slope, cotangent * in_shape.unwrap_or(T::from_f64(0.0)))
     }
-
-    #[inline(always)]
-    fn sums<const FMA: bool, const WANTED: bool>(self) -> (T, T) {
-        let Self { profile, scale, squared, known, cotangent, gradient } = self;
-        let zero = T::from_f64(0.0);
-        let (mut weighted, mut shape) = ([zero; LANES], [zero; LANES]);
-        let len = squared.len();
-        let (squared, squared_rest) = squared.as_chunks::<LANES>();
-        let (known, known_rest) = known[..len].as_chunks::<LANES>();
-        let (cotangent, cotangent_rest) = cotangent[..len].as_chunks::<LANES>();
-        let (gradient, gradient_rest) = gradient.as_chunks_mut::<LANES>();
-        for (chunk, ((squared, known), cotangent)) in squared.iter().zip(known).zip(cotangent).enumerate() {
-            for lane in 0..LANES {
-                let (s, slope, in_shape) =
-                    Self::one::<FMA>(profile, scale, squared[lane], known[lane], cotangent[lane]);
-                weighted[lane] += slope * s;
-                shape[lane] += in_shape;
-                if WANTED {
-                    gradient[chunk][lane] += slope_bounded(slope * scale);
-                }
-            }
-        }
-        for (lane, &squared) in squared_rest.iter().enumerate() {
-            let (s, slope, in_shape) =
-                Self::one::<FMA>(profile, scale, squared, known_rest[lane], cotangent_rest[lane]);
-            weighted[lane] += slope * s;
-            shape[lane] += in_shape;
-            if WANTED {
-                gradient_rest[lane] += slope_bounded(slope * scale);
-            }
-        }
-        (lane_sum(LANES, |lane| weighted[lane]), lane_sum(LANES, |lane| shape[lane]))
-    }
 }
 
 impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Pass for SlopePass<'_, T, P, KNOWN> {
@@ -201,7 +172,26 @@ impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Pass for SlopePass<'_, T, P, KNO
 
     #[inline(always)]
     fn run<const FMA: bool>(self) -> (T, T) {
-        if self.gradient.is_empty() { self.sums::<FMA, false>() } else { self.sums::<FMA, true>() }
+        let Self { profile, scale, squared, known, cotangent, gradient } = self;
+        let zero = T::from_f64(0.0);
+        let (mut weighted, mut shape) = ([zero; TOGETHER], [zero; TOGETHER]);
+        let mut unread = [zero; TOGETHER];
+        for start in (0..squared.len()).step_by(TOGETHER) {
+            let part = start..squared.len().min(start + TOGETHER);
+            let gradient = match gradient.is_empty() {
+                true => &mut unread[..part.len()],
+                false => &mut gradient[part.clone()],
+            };
+            let entries = squared[part.clone()].iter().zip(&known[part.clone()]).zip(&cotangent[part]);
+            let sums = weighted.iter_mut().zip(&mut shape);
+            for (((entry, &cotangent), (weighted, shape)), gradient) in entries.zip(sums).zip(gradient) {
+                let (s, slope, in_shape) = Self::one::<FMA>(profile, scale, *entry.0, *entry.1, cotangent);
+                *weighted += slope * s;
+                *shape += in_shape;
+                *gradient += slope_bounded(slope * scale);
+            }
+        }
+        (lane_sum([&weighted], |[sum]| sum), lane_sum([&shape], |[sum]| sum))
     }
 }
 
