@@ -59,6 +59,8 @@ def arguments():
     parser.add_argument("--impls", help="only these implementations of the others, as in jax_gemm,torch")
     parser.add_argument("--filter", action="append", default=[], help="only rows of ours whose names contain this, and ratios of them")
     parser.add_argument("--rounds", type=int, default=3, help="how often ours and C take turns (default %(default)s)")
+    parser.add_argument("--budget", type=int, default=100, help="milliseconds for a row of ours (default %(default)s)")
+    parser.add_argument("--largest", type=int, default=4000, help="points of the largest Gram matrices of ours (default %(default)s)")
     parser.add_argument("--limit", type=int, default=900, help="seconds for one program (default %(default)s)")
     parser.add_argument("--out", type=Path, help="collects the JSON lines here (default: a new temporary file)")
     parser.add_argument("--report", action="store_true", help="measures nothing: prints the tables of what is in the file of --out")
@@ -119,7 +121,7 @@ class Session:
 
     def ours(self, program, filters, threads, what):
         pin = ["taskset", "-c", "0"] if threads == 1 else []
-        self.lines(what, [*pin, program, "--bench", "--threads", threads, *filters])
+        self.lines(what, [*pin, program, "--bench", "--threads", threads, "--budget", self.options.budget, "--largest", self.options.largest, *filters])
 
     def c(self, programs, threads, what):
         pin = ["taskset", "-c", "0"] if threads == 1 else []

@@ -24,8 +24,8 @@ use mercer::testkit::Task;
 /// A sample lasts at least this long: a clock reads tens of nanoseconds.
 const SAMPLE: Duration = Duration::from_millis(1);
 const WARM_UP: Duration = Duration::from_millis(30);
-/// Samples of a row: at least and at most, and for how long.
-const SAMPLES: (usize, usize, Duration) = (15, 60, Duration::from_millis(300));
+/// Samples of a row: at least and at most.
+const SAMPLES: (usize, usize) = (7, 60);
 const OURS: &str = "mercer";
 
 /// Times the rows whose names contain one of the filters, or all.
@@ -36,6 +36,12 @@ struct Options {
     /// Threads: one, or as many as the library may use.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Milliseconds that the samples of a row last, if seven are not too few.
+    #[arg(long, default_value_t = 300)]
+    budget: u64,
+    /// The most points of a Gram matrix.
+    #[arg(long, default_value_t = 8000)]
+    largest: usize,
     /// Only rows of this precision: f32 or f64.
     #[arg(long)]
     dtype: Option<String>,
@@ -79,7 +85,8 @@ impl Options {
             rows.iter().for_each(|(name, implementation, _)| println!("{name} {implementation}"));
             return;
         }
-        let (fewest, most, budget) = if self.test { (1, 1, Duration::ZERO) } else { SAMPLES };
+        let (fewest, most) = if self.test { (1, 1) } else { SAMPLES };
+        let budget = Duration::from_millis(self.budget);
         let repeat: Vec<usize> = rows.iter_mut().map(|(_, _, work)| self.warm_up(work)).collect();
         let mut samples = vec![Vec::new(); rows.len()];
         let several = rows.len() > 1 && !self.test;
@@ -134,7 +141,7 @@ fn median(numbers: &mut [f64]) -> f64 {
 
 /// W1: Gram matrices and cross-covariances, each into one buffer.
 fn matrices<T: Scalar>(options: &Options) {
-    for n in [100, 500, 2000, 4000, 8000] {
+    for n in [100, 500, 2000, 4000, 8000].into_iter().filter(|&n| n <= options.largest) {
         for dim in if n == 8000 { &[4][..] } else { &[1, 4, 16] } {
             let (x, z) = (points::<T>(n, *dim), uniform::<T>(n, *dim, -2.0..2.0, 2));
             let (x, z) = (x.as_ref(), z.as_ref());

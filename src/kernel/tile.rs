@@ -73,12 +73,13 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         }
     }
 
-    /// Whether the child knows the point of a row of the block, and that of a column.
-    pub(crate) fn present(&self) -> (impl Fn(usize) -> bool + '_, impl Fn(usize) -> bool + '_) {
-        fn has<T: Scalar>(features: &Features<'_, T>, point: usize) -> bool {
-            features.present().is_none_or(|present| present.has(point))
-        }
-        (|row| has(self.x, self.rows.start + row), |col| has(self.y, self.cols.start + col))
+    /// The rows of the block whose points the child knows, and the columns.
+    pub(crate) fn present(&self) -> (Vec<usize>, Vec<usize>) {
+        let of = |features: &Features<'_, T>, points: &Range<usize>| match features.present() {
+            None => (0..points.len()).collect(),
+            Some(present) => present.indices(points.clone()).map(|point| point - points.start).collect(),
+        };
+        (of(self.x, &self.rows), of(self.y, &self.cols))
     }
 
     /// How many children the features of this node have.

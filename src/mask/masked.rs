@@ -163,22 +163,14 @@ impl<K: Expr + Clone> Expr for Masked<K> {
 impl<K> Masked<K> {
     /// Puts the values of the points that are there in their places.
     fn scatter<T: Scalar>(&self, pairs: &Pairs<'_, T>, values: &[T], out: &mut [T]) {
-        let (x, y) = pairs.present();
-        let (rows, cols) = (pairs.nrows(), pairs.ncols());
+        let (rows, cols) = pairs.present();
         out.fill(self.missing.value());
-        let mut values = values.iter();
-        for col in (0..cols).filter(|&col| y(col)) {
-            let column = &mut out[col * rows..(col + 1) * rows];
-            for (row, out) in column.iter_mut().enumerate() {
-                if x(row)
-                    && let Some(&value) = values.next()
-                {
-                    *out = value;
-                }
-            }
+        for (values, &col) in values.chunks_exact(rows.len().max(1)).zip(&cols) {
+            let column = &mut out[col * pairs.nrows()..][..pairs.nrows()];
+            values.iter().zip(&rows).for_each(|(&value, &row)| column[row] = value);
         }
         for entry in pairs.diagonal() {
-            if !x(entry % rows) {
+            if rows.binary_search(&(entry % pairs.nrows())).is_err() {
                 out[entry] = self.missing.on_diagonal();
             }
         }
@@ -186,15 +178,10 @@ impl<K> Masked<K> {
 
     /// The entries of a tile that belong to points that are there.
     fn gather<T: Scalar>(pairs: &Pairs<'_, T>, tile: &[T], out: &mut [T]) {
-        let (x, y) = pairs.present();
-        let rows = pairs.nrows();
-        let mut out = out.iter_mut();
-        for col in (0..pairs.ncols()).filter(|&col| y(col)) {
-            for row in (0..rows).filter(|&row| x(row)) {
-                if let Some(out) = out.next() {
-                    *out = tile[row + col * rows];
-                }
-            }
+        let (rows, cols) = pairs.present();
+        for (out, &col) in out.chunks_exact_mut(rows.len().max(1)).zip(&cols) {
+            let column = &tile[col * pairs.nrows()..][..pairs.nrows()];
+            out.iter_mut().zip(&rows).for_each(|(out, &row)| *out = column[row]);
         }
     }
 }
