@@ -149,6 +149,7 @@ pub(crate) fn factorize<T: Scalar>(
     let mean_diagonal = (0..n).map(|i| matrix[(i, i)].as_f64()).sum::<f64>() / n.max(1) as f64;
     let mut stack = MemBuffer::new(factor::cholesky_in_place_scratch::<T>(n, par, Default::default()));
     let mut failure = (0, 0.0);
+    let adaptive = matches!(jitter, Jitter::Adaptive { .. });
     for amount in jitter.amounts::<T>(mean_diagonal)? {
         // A failed attempt leaves nothing to go on with, so each starts from the matrix.
         copy_lower(out.rb_mut(), matrix);
@@ -157,14 +158,28 @@ pub(crate) fn factorize<T: Scalar>(
         }
         let stack = MemStack::new(&mut stack);
         match factor::cholesky_in_place(out.rb_mut(), Default::default(), par, stack, Default::default()) {
-            Ok(_) => {
-                clear_strict_upper(out);
-                return Ok(amount);
-            }
+            Ok(_) => match adaptive.then(|| rounded_away(out.rb(), matrix, amount)).flatten() {
+                Some(index) => failure = (index, amount),
+                None => {
+                    clear_strict_upper(out);
+                    return Ok(amount);
+                }
+            },
             Err(factor::LltError::NonPositivePivot { index }) => failure = (index, amount),
         }
     }
     Err(Error::NotPositiveDefinite { pivot: failure.0, jitter: failure.1, mean_diagonal })
+}
+
+/// The first pivot below ε times its element of the diagonal.
+///
+/// Such a pivot is what rounding has left of zero. The factor still multiplies to the matrix, but
+/// half solves L⁻¹b divide rounding errors of size ε by its root, and may have any size.
+fn rounded_away<T: Scalar>(factor: MatRef<'_, T>, matrix: MatRef<'_, T>, amount: f64) -> Option<usize> {
+    (0..matrix.nrows()).find(|&i| {
+        let least = T::epsilon() * (matrix[(i, i)] + T::from_f64(amount));
+        factor[(i, i)] * factor[(i, i)] < least
+    })
 }
 
 fn copy_lower<T: Scalar>(mut out: MatMut<'_, T>, matrix: MatRef<'_, T>) {
@@ -263,6 +278,23 @@ mod tests {
     fn a_fixed_jitter_is_added_even_where_none_is_needed() {
         let cholesky = Cholesky::new(mat![[3.0f64]].as_ref(), Jitter::Fixed(1.0), Par::Seq).unwrap();
         assert_eq!((cholesky.factor()[(0, 0)], cholesky.jitter()), (2.0, 1.0));
+    }
+
+    /// Five points of which two pairs are equal: rounding leaves pivots of 10⁻¹⁷ or none, and a half solve
+    /// of a column of the matrix has the norm of its element of the diagonal all the same.
+    #[test]
+    fn a_pivot_of_rounding_errors_counts_as_zero() {
+        for scale in [1.0, 1e-8, 1e8] {
+            let at = [0.1, 0.37, 0.37, 2.3, 0.1];
+            let a = Mat::from_fn(5, 5, |i, j| scale * f64::exp(-f64::abs(at[i] - at[j]) / 0.7));
+            let cholesky = Cholesky::new(a.as_ref(), Jitter::default(), Par::Seq).unwrap();
+            assert!(cholesky.jitter() > 0.0);
+            let mut half = a.clone();
+            cholesky.half_solve_in_place(half.as_mut(), Par::Seq).unwrap();
+            for col in 0..5 {
+                assert!((half.col(col).squared_norm_l2() / scale - 1.0).abs() < 1e-12);
+            }
+        }
     }
 
     #[test]
