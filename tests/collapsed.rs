@@ -170,7 +170,7 @@ fn random_kernel(rng: &mut impl Rng, dim: usize) -> DynKernel {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Svgp at any q ≤ VFE ≤ exact evidence ≤ upper bound; and the first gap is KL(q ‖ best q).
     #[test]
