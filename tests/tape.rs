@@ -93,6 +93,7 @@ fn products() {
             check("matmul_nt", &|t, v| t.matmul_nt(v[0], v[1]), &[a, bt]);
         }
         check("transpose", &|t, v| t.transpose(v[0]), &[random(3, m, n)]);
+        check("weighted_outer", &|t, v| t.weighted_outer(v[0], v[1]), &[random(1, m, n), random(2, n, 1)]);
     }
 }
 

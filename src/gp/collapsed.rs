@@ -47,9 +47,9 @@ use crate::{Error, Result, Scalar};
 ///
 /// # References
 ///
-/// Titsias (2009), eq. 9, for `Vfe`; Snelson & Ghahramani (2006), eq. 9, for `Fitc`; Quiñonero-Candela &
-/// Rasmussen (2005), sections 5 and 6, for `Dtc` and `Fitc` in one frame; Bauer, van der Wilk & Rasmussen
-/// (2016) for how they behave.
+/// Titsias (2009), eq. 9, for `Vfe`; Snelson & Ghahramani (2006) for `Fitc`; Quiñonero-Candela & Rasmussen
+/// (2005), sections 5 and 6, for `Dtc` and `Fitc` in one frame; Bauer, van der Wilk & Rasmussen (2016) for
+/// how they behave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Approximation {
     /// The variational free energy: a lower bound.
@@ -74,8 +74,7 @@ pub struct CollapsedEvidence {
     /// The jitter that was added to the diagonal of K(Z, Z).
     pub jitter: f64,
     /// The jitter that was added to the diagonal of I + AΛ⁻¹Aᵀ: 0 unless the noise is as small as
-    /// the rounding errors of the covariances. It can only lower `log_density`'s
-    /// quadratic part and its determinant's, so a lower bound stays one.
+    /// the rounding errors of the covariances. It lowers `log_density`, so a lower bound stays one.
     pub precision_jitter: f64,
 }
 
@@ -98,17 +97,17 @@ impl Recorded {
 
 /// The log evidence of residuals r = y − m(X), N × 1, from A, M × N, diag K, N × 1, and σ².
 ///
-/// With W = Λ^(−1/2) Aᵀ, s = Λ^(−1/2) r and B = I + WᵀW,
+/// With B = I + AΛ⁻¹Aᵀ,
 ///
 /// log N(r; 0, AᵀA + Λ) = −½ (rᵀ(AᵀA + Λ)⁻¹r + log|B| + log|Λ| + N log 2π)
 ///
 /// where log|AᵀA + Λ| = log|B| + log|Λ| by the determinant lemma, and the quadratic form is the least
 /// value of
 ///
-/// ‖s − W m‖² + ‖m‖², at m = B⁻¹Wᵀs,
+/// (r − Aᵀm)ᵀΛ⁻¹(r − Aᵀm) + ‖m‖², at m = B⁻¹AΛ⁻¹r,
 ///
-/// a sum of squares rather than the difference sᵀs − ‖…‖² that the inversion lemma gives, which cancels
-/// where the fit is good. An error in m enters by its square; and because the form is stationary in
+/// a sum of squares rather than the difference rᵀΛ⁻¹r − ‖…‖² that the inversion lemma gives, which
+/// cancels where the fit is good. An error in m enters by its square; and because the form is stationary in
 /// m, its gradient is the one with m held constant, so m need not be on the tape.
 pub(super) fn record_evidence<T: Scalar>(
     tape: &Tape<'_, T>,
@@ -124,14 +123,14 @@ pub(super) fn record_evidence<T: Scalar>(
     let variance = tape.add_scalar(base, noise)?;
     check_positive(tape.value(variance)?.as_mat())?;
 
-    let scale = tape.recip(tape.sqrt(variance)?)?;
-    let w = tape.scale_rows(tape.transpose(a)?, scale)?;
-    let s = tape.scale_rows(residual, scale)?;
+    let precision = tape.recip(variance)?;
     let one = tape.scalar_constant(1.0);
-    let (l, precision_jitter) = tape.cholesky(tape.add_to_diagonal(tape.matmul_tn(w, w)?, one)?, Jitter::default())?;
-    let m = solve_normal(tape, l, w, s)?;
+    let b = tape.add_to_diagonal(tape.weighted_outer(a, precision)?, one)?;
+    let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
+    let m = solve_normal(tape, l, a, tape.hadamard(residual, precision)?)?;
     let penalty = m.squared_norm_l2().as_f64();
-    let misfit = tape.sum_of_squares(tape.sub(s, tape.matmul(w, tape.constant_owned(m))?)?)?;
+    let misfit = tape.sub(residual, tape.matmul_tn(a, tape.constant_owned(m))?)?;
+    let misfit = tape.inner(misfit, tape.hadamard(misfit, precision)?)?;
 
     let offset = tape.scalar_constant(penalty + n as f64 * std::f64::consts::TAU.ln());
     let halves = tape.add(tape.add(misfit, tape.sum(tape.ln(variance)?)?)?, offset)?;
@@ -144,13 +143,12 @@ pub(super) fn record_evidence<T: Scalar>(
     Ok(Recorded { value, log_density, trace: Some(trace), precision_jitter })
 }
 
-/// (LLᵀ)⁻¹ Wᵀ s.
-fn solve_normal<T: Scalar>(tape: &Tape<'_, T>, l: Var, w: Var, s: Var) -> Result<Mat<T>> {
+/// (LLᵀ)⁻¹ A s.
+fn solve_normal<T: Scalar>(tape: &Tape<'_, T>, l: Var, a: Var, s: Var) -> Result<Mat<T>> {
     use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
-    let (l, w, s) = (tape.value(l)?, tape.value(w)?, tape.value(s)?);
-    let mut m = Mat::zeros(w.as_mat().ncols(), 1);
-    let one = T::from_f64(1.0);
-    faer::linalg::matmul::matmul(m.as_mut(), Accum::Replace, w.as_mat().transpose(), s.as_mat(), one, tape.par());
+    let (l, a, s) = (tape.value(l)?, tape.value(a)?, tape.value(s)?);
+    let mut m = Mat::zeros(a.as_mat().nrows(), 1);
+    faer::linalg::matmul::matmul(m.as_mut(), Accum::Replace, a.as_mat(), s.as_mat(), T::from_f64(1.0), tape.par());
     solve_lower_triangular_in_place(l.as_mat(), m.as_mut(), tape.par());
     solve_upper_triangular_in_place(l.as_mat().transpose(), m.as_mut(), tape.par());
     Ok(m)

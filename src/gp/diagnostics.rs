@@ -42,7 +42,7 @@ pub struct Diagnostics {
     /// infinite if rounding leaves that not positive.
     pub condition: f64,
     /// How many inducing variables the prior sees as different: exp(−Σ pᵢ ln pᵢ), where pᵢ are the
-    /// eigenvalues of K(Z, Z) by their sum; between 1 and M (Roy & Vetterli 2007, section 2).
+    /// eigenvalues of K(Z, Z) by their sum; between 1 and M (Roy & Vetterli 2007).
     pub effective_rank: f64,
     /// The jitter that was added to the diagonal of K(Z, Z).
     pub jitter: f64,

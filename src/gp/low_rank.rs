@@ -30,25 +30,7 @@ impl<T: Scalar> LowRank<T> {
     /// upper triangular, so R = (JGJ)⁻ᵀ = J G⁻ᵀ J, which is lower triangular.
     pub(super) fn new(a: MatRef<'_, T>, residual: &[T], noise: &[T], par: Par) -> Result<Self> {
         let (m, n) = (a.nrows(), a.ncols());
-        let mut scaled = padded(m, n);
-        for col in 0..n {
-            let factor = T::from_f64(1.0) / num_traits::Float::sqrt(noise[col]);
-            let target = column_mut(scaled.as_mut(), col);
-            target.iter_mut().enumerate().for_each(|(row, value)| *value = a[(m - 1 - row, col)] * factor);
-        }
-        let mut precision = Mat::<T>::identity(m, m);
-        triangular::matmul(
-            precision.as_mut(),
-            BlockStructure::TriangularLower,
-            Accum::Add,
-            scaled.as_ref(),
-            BlockStructure::Rectangular,
-            scaled.transpose(),
-            BlockStructure::Rectangular,
-            T::from_f64(1.0),
-            par,
-        );
-        drop(scaled);
+        let precision = reversed_precision(a, noise, par);
         let factor = Cholesky::new(precision.as_ref(), Jitter::default(), par)?;
         let log_det = factor.log_det();
 
@@ -105,6 +87,30 @@ impl<T: Scalar> LowRank<T> {
             .sum();
         0.5 * (diagonal + below + shift.squared_norm_l2().as_f64())
     }
+}
+
+/// JBJ, of which the lower triangle is computed: I + (JW)(JW)ᵀ, with W = AΛ^(−1/2).
+fn reversed_precision<T: Scalar>(a: MatRef<'_, T>, noise: &[T], par: Par) -> Mat<T> {
+    let (m, n) = (a.nrows(), a.ncols());
+    let mut scaled = padded(m, n);
+    for col in 0..n {
+        let factor = T::from_f64(1.0) / num_traits::Float::sqrt(noise[col]);
+        let target = column_mut(scaled.as_mut(), col);
+        target.iter_mut().enumerate().for_each(|(row, value)| *value = a[(m - 1 - row, col)] * factor);
+    }
+    let mut precision = Mat::<T>::identity(m, m);
+    triangular::matmul(
+        precision.as_mut(),
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        scaled.as_ref(),
+        BlockStructure::Rectangular,
+        scaled.transpose(),
+        BlockStructure::Rectangular,
+        T::from_f64(1.0),
+        par,
+    );
+    precision
 }
 
 /// r² − 1 − ln r², without cancellation about |r| = 1.

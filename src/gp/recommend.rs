@@ -123,7 +123,7 @@ pub struct Recommendation {
     /// Of an evaluation of [`ExactGp`](super::ExactGp): 7N³/3 operations, for a Cholesky factor and an
     /// inverse, and 4N² numbers.
     pub exact: Cost,
-    /// Of an evaluation of [`Sgpr`](super::Sgpr): 9N·M² + 6M³ operations and 7N·M + 8M² numbers.
+    /// Of an evaluation of [`Sgpr`](super::Sgpr): 6N·M² + 6M³ operations and 5N·M + 8M² numbers.
     pub collapsed: Cost,
     /// Of a step of [`Svgp`](super::Svgp) with minibatches of B: 6B·M² + 3M³ operations and
     /// 7B·M + 8M² numbers. A fit takes some thousand steps.
@@ -168,7 +168,7 @@ pub fn recommend(problem: &Problem, budget: &Budget) -> Result<Recommendation> {
     let batch = budget.batch.min(points);
     let (n, m, b) = (points as f64, inducing as f64, batch as f64);
     let exact = Cost::new(7.0 / 3.0 * n.powi(3), 4.0 * n * n);
-    let collapsed = Cost::new(9.0 * n * m * m + 6.0 * m.powi(3), 7.0 * n * m + 8.0 * m * m);
+    let collapsed = Cost::new(6.0 * n * m * m + 6.0 * m.powi(3), 5.0 * n * m + 8.0 * m * m);
     let stochastic = Cost::new(6.0 * b * m * m + 3.0 * m.powi(3), 7.0 * b * m + 8.0 * m * m);
     let (method, reason) = match (exact.excess(budget), collapsed.excess(budget)) {
         _ if !gaussian => (Method::Stochastic { batch }, Reason::NotGaussian),

@@ -36,7 +36,7 @@ use crate::{Error, Result};
 /// # References
 ///
 /// Burt, Rasmussen & van der Wilk (2020), "Convergence of sparse variational inference in Gaussian processes
-/// regression", JMLR 21, section 6.2.
+/// regression", JMLR 21.
 pub fn greedy_variance(kernel: &dyn Kernel<f64>, x: MatRef<'_, f64>, m: usize) -> Result<Mat<f64>> {
     check_finite("the points", x)?;
     let n = x.nrows();
