@@ -259,6 +259,8 @@ mod tests {
             assert!(matches!(recommend(&problem, &budget), Err(Error::Setting { .. })));
         }
         let nothing = Problem { points: 0, ..problem };
-        assert!(matches!(recommend(&nothing, &Budget::default()), Err(Error::Setting { name, .. }) if name == "points"));
+        assert!(
+            matches!(recommend(&nothing, &Budget::default()), Err(Error::Setting { name, .. }) if name == "points")
+        );
     }
 }

@@ -188,11 +188,7 @@ impl<K: Expr + Clone> Sgpr<K> {
     ///
     /// As [`log_evidence`](Self::log_evidence), and [`Error::NotDifferentiable`] for a kernel
     /// without gradients.
-    pub fn log_evidence_gradient<T: Scalar>(
-        &self,
-        x: MatRef<'_, T>,
-        y: &[T],
-    ) -> Result<(CollapsedEvidence, Vec<f64>)>
+    pub fn log_evidence_gradient<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<(CollapsedEvidence, Vec<f64>)>
     where
         K: Kernel<T>,
     {
