@@ -21,11 +21,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mercer::gp::{ExactGp, Prediction, Svgp};
+use mercer::gp::{ExactGp, Prediction, Sgpr};
 use mercer::inducing::start::kmeans_plus_plus;
-use mercer::likelihood::Gaussian;
 use mercer::mean::ConstantMean;
-use mercer::optim::{Lbfgs, Minimum, fit};
+use mercer::optim::{Lbfgs, Minimum};
 use mercer::params::{Entry, Prior};
 use mercer::prelude::*;
 use plotters::coord::Shift;
@@ -163,17 +162,11 @@ fn by_svgp(data: &Data, search: &Lbfgs, m: usize) -> mercer::Result<Report> {
     let (x, y) = (data.train.x.as_ref(), &data.train.y);
     let z = kmeans_plus_plus(x, m, 20, &mut rand_pcg::Pcg64::seed_from_u64(0))?;
     let mean = offset(data);
-    let centred: Vec<f64> = y.iter().map(|y| y - mean.value()).collect();
-    let mut model = Svgp::new(composite(), z.as_ref())?.with_likelihood(Gaussian::new(NOISE)).with_mean(mean);
+    let mut model = Sgpr::new(composite(), z.as_ref())?.with_noise(NOISE)?.with_mean(mean);
     freeze_the_known(&mut model)?;
-    model.freeze("variational")?;
     believe_the_guesses(&mut model)?;
-    let minimum = fit(&mut model, search, |model| {
-        let best = support::with_best_q(model, x, &centred)?;
-        let (elbo, gradient) = best.elbo_gradient(x, y, y.len())?;
-        Ok((-elbo.value, gradient.iter().map(|entry| -entry).collect()))
-    })?;
-    let model = support::with_best_q(&model, x, &centred)?;
+    let minimum = model.fit(x, y, search)?;
+    let model = model.into_svgp(x, y)?;
     let posterior = model.posterior()?;
     let shared = model
         .parameters()

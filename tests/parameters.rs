@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use mercer::gp::{ExactGp, Svgp};
 use mercer::inducing::InducingPoints;
+use mercer::mean::LinearMean;
 use mercer::optim::{Adam, Batch, Lbfgs, Train};
 use mercer::params::{Constraint, Parameter, Prior};
 use mercer::prelude::*;
@@ -250,6 +251,25 @@ fn all_values_must_agree_with_the_ties() {
         format!("`{LENGTH}` and `{ALPHA}` are tied, but were given 2 and 5; give them one value, or untie them")
     );
     assert_eq!(kernel.values(), [1.0, 2.0, 3.0, 4.0, 2.0]);
+}
+
+/// Each value meets the constraint of its own parameter, past arrays and parameters of other constraints.
+#[test]
+fn all_values_are_checked_one_by_one() {
+    let mean = LinearMean::new([0.1, -0.2]).with_intercept(-0.5);
+    let mut gp = ExactGp::new(Rbf::new([1.0, 2.0]) + Periodic::new(1.0, 3.0)).with_mean(mean);
+    let values = gp.values();
+    gp.set_values(&values).unwrap();
+    let positive = |path: &str| !path.starts_with("mean.");
+    for (index, entry) in gp.parameters().into_iter().enumerate() {
+        let mut moved = values.clone();
+        moved[index] = -1.0;
+        match gp.set_values(&moved) {
+            Ok(()) => assert!(!positive(&entry.path), "{}", entry.path),
+            Err(Error::Parameter { path, value, .. }) => assert_eq!((path, value), (entry.path, -1.0)),
+            Err(other) => unreachable!("{other}"),
+        }
+    }
 }
 
 #[test]

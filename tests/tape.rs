@@ -93,6 +93,7 @@ fn products() {
             check("matmul_nt", &|t, v| t.matmul_nt(v[0], v[1]), &[a, bt]);
         }
         check("transpose", &|t, v| t.transpose(v[0]), &[random(3, m, n)]);
+        check("weighted_outer", &|t, v| t.weighted_outer(v[0], v[1]), &[random(1, m, n), random(2, n, 1)]);
     }
 }
 
@@ -313,7 +314,7 @@ fn operands_used_twice_add_up() {
 /// everything on the same operands, in one order and in the other.
 #[test]
 fn cotangents_accumulate() {
-    let parts: [&Formula<'_>; 21] = [
+    let parts: [&Formula<'_>; 22] = [
         &|t, v| t.sum(v[0]),
         &|t, v| t.sum_of_squares(t.diagonal(v[0])?),
         &|t, v| t.trace(v[0]),
@@ -326,6 +327,7 @@ fn cotangents_accumulate() {
         &|t, v| t.sum_of_squares(t.rows(v[1], 1..3)?),
         &|t, v| t.sum_of_squares(t.transpose(v[1])?),
         &|t, v| t.sum_of_squares(t.scale_rows(v[1], v[2])?),
+        &|t, v| t.sum_of_squares(t.weighted_outer(v[0], v[2])?),
         &|t, v| t.sum_of_squares(t.add_diagonal(v[0], v[2])?),
         &|t, v| t.sum_of_squares(t.lower_triangle(v[3], 6)?),
         &|t, v| t.sum_of_squares(t.matmul(t.lower_triangle(v[3], 6)?, v[1])?),
@@ -389,6 +391,7 @@ fn what_does_not_fit_is_an_error_that_names_the_operation() {
         ("`log_diagonal_sum`", tape.log_diagonal_sum(a)),
         ("`add_diagonal`", tape.add_diagonal(b, b)),
         ("`scale_rows`", tape.scale_rows(b, a)),
+        ("`weighted_outer`", tape.weighted_outer(a, b)),
         ("`lower_triangle`", tape.lower_triangle(a, 2)),
         ("`solve_lower`", tape.solve_lower(a, b)),
         ("`solve_lower_transpose`", tape.solve_lower_transpose(b, three)),

@@ -1,13 +1,11 @@
-//! What the examples share: tables from CSV, scores, and the best q of a sparse process under
-//! Gaussian noise.
+//! What the examples share: tables from CSV, and scores.
 #![allow(dead_code, reason = "each example uses a part")]
 
 use std::error::Error;
 use std::io::Read;
 
 use mercer::data::metrics::{CENTRAL_95, coverage, nlpd, rmse};
-use mercer::gp::{Prediction, Svgp, Variational};
-use mercer::linalg::{Cholesky, Jitter};
+use mercer::gp::Prediction;
 use mercer::prelude::*;
 
 /// Inputs, one a row, and the target.
@@ -66,54 +64,4 @@ impl Scores {
             coverage: coverage(y, mean, variance, CENTRAL_95)?,
         })
     }
-}
-
-/// The same model with the best q there is for its hyperparameters and inducing inputs, under
-/// Gaussian noise of variance σ². With K(Z, Z) = LLᵀ and A = L⁻¹ K(Z, X), for targets without mean,
-///
-/// S⁻¹ = I + AAᵀ/σ² and m = S A y/σ² (Titsias 2009, eq. 10, in whitened coordinates).
-///
-/// The bound then depends on the hyperparameters and inducing inputs alone, and because it is
-/// stationary in q its gradient in them is the partial one: some hundred coordinates to search
-/// rather than some ten thousand that are badly scaled against each other.
-pub(crate) fn with_best_q<K: Kernel<f64> + Clone>(
-    model: &Svgp<K>,
-    x: MatRef<'_, f64>,
-    y: &[f64],
-) -> mercer::Result<Svgp<K>> {
-    let (kernel, z, par) = (model.kernel(), model.inducing().inputs(), Par::rayon(0));
-    let noise = model.get("likelihood.gaussian.variance")?;
-    let factor = Cholesky::new(kernel.gram(z)?.as_ref(), Jitter::default(), par)?;
-    let mut a = kernel.cross(z, x)?;
-    factor.half_solve_in_place(a.as_mut(), par)?;
-    let precision = Mat::<f64>::identity(z.nrows(), z.nrows()) + &a * a.transpose() / noise;
-    let covariance = Cholesky::new(precision.as_ref(), Jitter::default(), par)?.inverse(par);
-    let mean = &covariance * (&a * MatRef::from_column_major_slice(y, y.len(), 1)) / noise;
-    let root = Cholesky::new(covariance.as_ref(), Jitter::default(), par)?;
-    model.clone().with_variational(Variational::new(mean.col_as_slice(0), root.factor())?)
-}
-
-/// The M rows of the data that leave the least variance: each is where the process, given the ones
-/// before it, is the least known. This is the pivot order of a Cholesky factorisation of K(X, X)
-/// (Burt, Rasmussen & van der Wilk 2020, JMLR 21, section 6.2), in O(N·M²).
-pub(crate) fn least_known(kernel: &impl Kernel<f64>, x: MatRef<'_, f64>, m: usize) -> mercer::Result<Mat<f64>> {
-    let mut left = kernel.diag(x)?;
-    let mut factor: Vec<Vec<f64>> = Vec::new();
-    let mut chosen = Vec::new();
-    while chosen.len() < m.min(x.nrows()) {
-        let Some(pivot) = (0..x.nrows()).max_by(|&a, &b| left[a].total_cmp(&left[b])) else { break };
-        let mut column = kernel.cross(x, x.subrows(pivot, 1))?.col_as_slice(0).to_vec();
-        for earlier in &factor {
-            column.iter_mut().zip(earlier).for_each(|(entry, e)| *entry -= e * earlier[pivot]);
-        }
-        let scale = left[pivot].sqrt();
-        for (entry, left) in column.iter_mut().zip(&mut left) {
-            *entry /= scale;
-            *left -= *entry * *entry;
-        }
-        left[pivot] = f64::NEG_INFINITY;
-        factor.push(column);
-        chosen.push(pivot);
-    }
-    mercer::data::rows(x, &chosen)
 }

@@ -3,6 +3,7 @@
 use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
+use super::leave_one_out::LeaveOneOut;
 use super::posterior::Posterior;
 use super::settings::model_settings;
 use super::terms::{gather, prior_mean};
@@ -163,6 +164,37 @@ impl<K: Expr + Clone> ExactGp<K> {
     where
         K: Kernel<T>,
     {
+        let (factor, weights) = self.solve(x, y)?;
+        Ok(Posterior {
+            kernel: &self.kernel,
+            mean: &self.mean,
+            likelihood: &self.likelihood,
+            inputs: x.to_owned(),
+            factor,
+            weights,
+            root: None,
+            par: self.par,
+        })
+    }
+
+    /// Predictions of each observation from all others, in closed form. O(n³) once, not n times.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence).
+    pub fn leave_one_out<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<LeaveOneOut<T>>
+    where
+        K: Kernel<T>,
+    {
+        let (factor, weights) = self.solve(x, y)?;
+        LeaveOneOut::of_exact(&factor, weights.col_as_slice(0), y, self.par)
+    }
+
+    /// The factor of A, and A⁻¹ r, n × 1.
+    fn solve<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<(Cholesky<T>, Mat<T>)>
+    where
+        K: Kernel<T>,
+    {
         self.check(x, y)?;
         let n = x.nrows();
         let mut covariance = Mat::zeros(n, n);
@@ -175,16 +207,7 @@ impl<K: Expr + Clone> ExactGp<K> {
         self.mean.mean_into(x, weights.col_as_slice_mut(0));
         weights.col_as_slice_mut(0).iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
         factor.solve_in_place(weights.as_mut(), self.par)?;
-        Ok(Posterior {
-            kernel: &self.kernel,
-            mean: &self.mean,
-            likelihood: &self.likelihood,
-            inputs: x.to_owned(),
-            factor,
-            weights,
-            root: None,
-            par: self.par,
-        })
+        Ok((factor, weights))
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {

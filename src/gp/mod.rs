@@ -5,14 +5,26 @@
 //! computation is that of the data it is given.
 
 mod checks;
+mod collapsed;
+mod diagnostics;
 mod exact;
+mod leave_one_out;
+mod low_rank;
 mod posterior;
+mod projection;
+mod recommend;
 mod settings;
+mod sgpr;
 mod svgp;
 mod terms;
 mod variational;
 
+pub use collapsed::{Approximation, CollapsedEvidence};
+pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
 pub use exact::ExactGp;
+pub use leave_one_out::LeaveOneOut;
 pub use posterior::{Posterior, Prediction};
+pub use recommend::{Budget, Cost, Excess, Method, Problem, Reason, Recommendation, recommend};
+pub use sgpr::Sgpr;
 pub use svgp::{Elbo, Svgp};
 pub use variational::Variational;

@@ -111,8 +111,12 @@ impl<K: Expr + Clone> Svgp<K> {
     /// [`Error::Empty`] and [`Error::NonFinite`] for inducing inputs that cannot work;
     /// [`Error::Dimension`] if the kernel cannot read them.
     pub fn new(kernel: K, inducing_inputs: MatRef<'_, f64>) -> Result<Self> {
-        let inducing = InducingPoints::new(inducing_inputs)?;
-        kernel.check_dim(inducing_inputs.ncols())?;
+        Self::with_features(kernel, InducingPoints::new(inducing_inputs)?)
+    }
+
+    /// The same, with what is known of the inducing inputs.
+    pub(super) fn with_features(kernel: K, inducing: InducingPoints) -> Result<Self> {
+        kernel.check_dim(inducing.inputs().ncols())?;
         Ok(Self {
             kernel,
             mean: DynMean::new(Zero),

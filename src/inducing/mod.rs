@@ -1,5 +1,6 @@
 //! Inducing variables: few values that stand for a whole function.
 
+mod greedy;
 mod points;
 pub mod start;
 

@@ -1,9 +1,11 @@
-//! Where inducing points start from: data points, or centres of clusters of them.
+//! Where inducing points start from: data points at random or where the process is the least known, or
+//! centres of clusters of them.
 
 use faer::{Mat, MatRef};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
+pub use super::greedy::greedy_variance;
 use crate::data::check_finite;
 use crate::{Error, Result};
 

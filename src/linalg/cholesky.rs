@@ -149,6 +149,7 @@ pub(crate) fn factorize<T: Scalar>(
     let mean_diagonal = (0..n).map(|i| matrix[(i, i)].as_f64()).sum::<f64>() / n.max(1) as f64;
     let mut stack = MemBuffer::new(factor::cholesky_in_place_scratch::<T>(n, par, Default::default()));
     let mut failure = (0, 0.0);
+    let adaptive = matches!(jitter, Jitter::Adaptive { .. });
     for amount in jitter.amounts::<T>(mean_diagonal)? {
         // A failed attempt leaves nothing to go on with, so each starts from the matrix.
         copy_lower(out.rb_mut(), matrix);
@@ -157,14 +158,28 @@ pub(crate) fn factorize<T: Scalar>(
         }
         let stack = MemStack::new(&mut stack);
         match factor::cholesky_in_place(out.rb_mut(), Default::default(), par, stack, Default::default()) {
-            Ok(_) => {
-                clear_strict_upper(out);
-                return Ok(amount);
-            }
+            Ok(_) => match adaptive.then(|| rounded_away(out.rb(), matrix, amount)).flatten() {
+                Some(index) => failure = (index, amount),
+                None => {
+                    clear_strict_upper(out);
+                    return Ok(amount);
+                }
+            },
             Err(factor::LltError::NonPositivePivot { index }) => failure = (index, amount),
         }
     }
     Err(Error::NotPositiveDefinite { pivot: failure.0, jitter: failure.1, mean_diagonal })
+}
+
+/// The first pivot below ε times its element of the diagonal.
+///
+/// Such a pivot is what rounding has left of zero. The factor still multiplies to the matrix, but
+/// half solves L⁻¹b divide rounding errors of size ε by its root, and may have any size.
+fn rounded_away<T: Scalar>(factor: MatRef<'_, T>, matrix: MatRef<'_, T>, amount: f64) -> Option<usize> {
+    (0..matrix.nrows()).find(|&i| {
+        let least = T::epsilon() * (matrix[(i, i)] + T::from_f64(amount));
+        factor[(i, i)] * factor[(i, i)] < least
+    })
 }
 
 fn copy_lower<T: Scalar>(mut out: MatMut<'_, T>, matrix: MatRef<'_, T>) {
@@ -194,6 +209,7 @@ fn check_finite<T: Scalar>(matrix: MatRef<'_, T>) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use faer::mat;
+    use rand::{RngExt, SeedableRng};
 
     use super::*;
 
@@ -263,6 +279,27 @@ mod tests {
     fn a_fixed_jitter_is_added_even_where_none_is_needed() {
         let cholesky = Cholesky::new(mat![[3.0f64]].as_ref(), Jitter::Fixed(1.0), Par::Seq).unwrap();
         assert_eq!((cholesky.factor()[(0, 0)], cholesky.jitter()), (2.0, 1.0));
+    }
+
+    /// Points of which some are equal: rounding leaves pivots of any size below ε, or none, and a half
+    /// solve of a column of the matrix has the norm of its element of the diagonal all the same.
+    #[test]
+    fn a_pivot_of_rounding_errors_counts_as_zero() {
+        for (seed, scale) in (0..300).zip([1.0, 1e-8, 1e8].into_iter().cycle()) {
+            let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
+            let mut at: Vec<f64> = (0..8).map(|_| rng.random_range(-2.0..2.0)).collect();
+            at.extend_from_within(seed as usize % 8..);
+            let n = at.len();
+            let a = Mat::from_fn(n, n, |i, j| scale * f64::exp(-f64::abs(at[i] - at[j]) / 0.7));
+            let cholesky = Cholesky::new(a.as_ref(), Jitter::default(), Par::Seq).unwrap();
+            assert!(cholesky.jitter() > 0.0);
+            let mut half = a.clone();
+            cholesky.half_solve_in_place(half.as_mut(), Par::Seq).unwrap();
+            for col in 0..n {
+                let norm = half.col(col).squared_norm_l2() / scale;
+                assert!((norm - 1.0).abs() < 1e-11, "{seed}: {norm}");
+            }
+        }
     }
 
     #[test]

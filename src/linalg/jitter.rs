@@ -27,7 +27,8 @@ use crate::{Error, Result, Scalar};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Jitter {
     /// Nothing at first; then, as long as the factorisation fails, `first`·ε·d̄, each time `growth`
-    /// times more, up to `largest`·√ε·d̄.
+    /// times more, up to `largest`·√ε·d̄. A pivot below ε times its element of the diagonal counts as
+    /// a failure: it is what rounding has left of zero, and solves with it have no digits.
     Adaptive {
         /// The first amount that is not zero, in units of ε·d̄.
         first: f64,
@@ -36,7 +37,7 @@ pub enum Jitter {
         /// The bound, in units of √ε·d̄.
         largest: f64,
     },
-    /// This absolute amount, always.
+    /// This absolute amount, always. Any positive pivot will do.
     Fixed(f64),
 }
 

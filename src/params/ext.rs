@@ -80,7 +80,8 @@ pub trait ParameterizedExt: Parameterized {
         let mut refused = None;
         let mut position = 0;
         for_each(self, &mut |parameter| {
-            for (&value, _) in rest.by_ref().zip(parameter.values) {
+            // The parameter first: the side of a zip that ends it has nothing taken from it.
+            for (_, &value) in parameter.values.iter().zip(&mut rest) {
                 if refused.is_none() && !parameter.constraint.admits(value) {
                     refused = Some((position, value));
                 }

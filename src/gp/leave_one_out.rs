@@ -1,0 +1,120 @@
+//! Predictions of each observation from all others.
+
+use faer::{Mat, MatRef, Par};
+
+use super::low_rank::LowRank;
+use crate::likelihood::log_normal;
+use crate::linalg::Cholesky;
+use crate::{Error, Result, Scalar};
+
+/// What a model says of each observation given all others, its hyperparameters as they are.
+///
+/// # Definition
+///
+/// For an exact process with covariance A = K(X, X) + σ²I and residuals r = y − m(X)
+/// (Rasmussen & Williams 2006, eqs. 5.10 to 5.12),
+///
+/// μ₋ᵢ = yᵢ − \[A⁻¹r\]ᵢ / \[A⁻¹\]ᵢᵢ, σ²₋ᵢ = 1 / \[A⁻¹\]ᵢᵢ, log p(yᵢ | y₋ᵢ) = log N(yᵢ; μ₋ᵢ, σ²₋ᵢ)
+///
+/// For a collapsed sparse one, let q(v) = N(m, B⁻¹), aᵢ the column of A = L⁻¹K(Z, X) and λᵢ the
+/// diagonal of Λ. Without observation i, B loses aᵢaᵢᵀ/λᵢ and AΛ⁻¹r loses aᵢrᵢ/λᵢ. With the leverage
+/// hᵢ = aᵢᵀB⁻¹aᵢ/λᵢ, which is below 1, the inverse of the downdated B gives
+///
+/// aᵢᵀB₋ᵢ⁻¹aᵢ = λᵢhᵢ/(1 − hᵢ), yᵢ − μ₋ᵢ = (rᵢ − aᵢᵀm)/(1 − hᵢ)
+///
+/// and with what the inducing variables do not explain of f(xᵢ), and the noise, the variance is
+/// σ²₋ᵢ = k(xᵢ, xᵢ) − ‖aᵢ‖² + λᵢhᵢ/(1 − hᵢ) + σ²: the same as conditioning on the other observations
+/// and [predicting](super::Posterior::predict_observations) this one. Where a leverage is close to 1,
+/// because little else tells of f(xᵢ), some ε/(1 − hᵢ) of the result is rounding.
+///
+/// From [`ExactGp::leave_one_out`](super::ExactGp::leave_one_out) and
+/// [`Sgpr::leave_one_out`](super::Sgpr::leave_one_out).
+///
+/// # Examples
+///
+/// Two observations with covariance ½ and variance 1 + ½ each: either predicts the other as
+/// y/3, with variance 1.5 − 0.25/1.5.
+///
+/// ```
+/// use mercer::gp::ExactGp;
+/// use mercer::prelude::*;
+///
+/// let x = mat![[0.0], [(2.0 * 2f64.ln()).sqrt()]];
+/// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.5)?;
+/// let left_out = gp.leave_one_out(x.as_ref(), &[3.0, -6.0])?;
+/// assert!((left_out.mean[0] - -2.0f64).abs() < 1e-14 && (left_out.mean[1] - 1.0).abs() < 1e-14);
+/// assert!((left_out.variance[0] - (1.5 - 0.25 / 1.5f64)).abs() < 1e-14);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeaveOneOut<T> {
+    /// The predicted means.
+    pub mean: Vec<T>,
+    /// The variances of the predicted observations, noise included.
+    pub variance: Vec<T>,
+    /// log p(yᵢ | y₋ᵢ)
+    pub log_density: Vec<f64>,
+}
+
+impl<T: Scalar> LeaveOneOut<T> {
+    /// Σᵢ log p(yᵢ | y₋ᵢ), the log pseudo-likelihood: a score of a model that is less bound to the
+    /// model's being right than its evidence.
+    pub fn log_pseudo_likelihood(&self) -> f64 {
+        self.log_density.iter().sum()
+    }
+
+    /// From yᵢ − μ₋ᵢ and σ²₋ᵢ.
+    fn new(y: &[T], predicted: impl Iterator<Item = (T, T)>) -> Self {
+        let n = y.len();
+        let mut out =
+            Self { mean: Vec::with_capacity(n), variance: Vec::with_capacity(n), log_density: Vec::with_capacity(n) };
+        for (&y, (miss, variance)) in y.iter().zip(predicted) {
+            out.mean.push(y - miss);
+            out.variance.push(variance);
+            out.log_density.push(log_normal(miss.as_f64(), 0.0, variance.as_f64()));
+        }
+        out
+    }
+
+    /// For an exact process, from the factor of A and α = A⁻¹r. The diagonal of A⁻¹ is the squared
+    /// norms of the columns of L⁻¹: O(n³) time, n²  memory.
+    pub(super) fn of_exact(factor: &Cholesky<T>, weights: &[T], y: &[T], par: Par) -> Result<Self> {
+        let n = y.len();
+        let mut inverse = Mat::identity(n, n);
+        factor.half_solve_in_place(inverse.as_mut(), par)?;
+        let precision = (0..n).map(|i| {
+            let column = &inverse.col_as_slice(i)[i..];
+            crate::simd::dot(column, column)
+        });
+        let one = T::from_f64(1.0);
+        Ok(Self::new(y, precision.zip(weights).map(|(precision, &weight)| (weight / precision, one / precision))))
+    }
+
+    /// For a sparse process, from A, r, Λ, k(xᵢ, xᵢ) − ‖aᵢ‖² + σ² and q(v).
+    pub(super) fn of_low_rank(
+        a: MatRef<'_, T>,
+        y: &[T],
+        residual: &[T],
+        noise: &[T],
+        conditional: &[T],
+        q: &LowRank<T>,
+        par: Par,
+    ) -> Result<Self> {
+        let spread = q.spread(a, par);
+        let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
+        let mut predicted = Vec::with_capacity(y.len());
+        for i in 0..y.len() {
+            let column = spread.col_as_slice(i);
+            let leverage = crate::simd::dot(column, column) / noise[i];
+            let fitted = a.col(i).iter().zip(q.mean.col_as_slice(0)).fold(zero, |sum, (&a, &m)| sum + a * m);
+            let variance = conditional[i] + noise[i] * (leverage / (one - leverage));
+            // A leverage of 1, to rounding, says nothing of what is left of the others.
+            let sound = leverage < one && variance > zero;
+            if !sound {
+                return Err(Error::NegativeVariance { row: i, value: variance.as_f64() });
+            }
+            predicted.push(((residual[i] - fitted) / (one - leverage), variance));
+        }
+        Ok(Self::new(y, predicted.into_iter()))
+    }
+}

@@ -1,0 +1,290 @@
+//! Sparse regression with the inducing variables integrated out.
+
+mod given;
+mod variational;
+
+use std::cell::RefCell;
+
+use faer::{Mat, MatRef, Par};
+
+use super::checks::{check_data, check_psd};
+use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
+use super::projection::record_projection;
+use super::settings::model_settings;
+use super::terms::{gather, prior_mean};
+use crate::inducing::InducingPoints;
+use crate::kernel::Kernel;
+use crate::kernel::dynamic::DynKernel;
+use crate::likelihood::Gaussian;
+use crate::linalg::Jitter;
+use crate::mean::{DynMean, MeanExpr, Zero};
+use crate::optim::{Minimizer, Minimum, fit};
+use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::tape::{Pool, Tape, Var};
+use crate::{Error, Expr, Result, Scalar};
+
+/// Sparse Gaussian-process regression: M inducing variables stand for the function, and for Gaussian
+/// noise the best distribution of them is known in closed form, so that kernel, mean, noise and
+/// inducing inputs are all that is left to learn.
+///
+/// # Definition
+///
+/// With inducing inputs Z, K(Z, Z) = LLᵀ, A = L⁻¹ K(Z, X), residuals r = y − m(X) and a diagonal Λ, which
+/// is σ²I, or diag(K − AᵀA) + σ²I for [`Approximation::Fitc`], the whitened inducing variables v, with
+/// u = m(Z) + L v, have the posterior
+///
+/// q(v) = N(B⁻¹AΛ⁻¹r, B⁻¹) with B = I + AΛ⁻¹Aᵀ
+///
+/// and the log evidence is log N(r; 0, AᵀA + Λ), less tr(K − AᵀA)/2σ² for [`Approximation::Vfe`], which
+/// makes it a lower bound. Where K(Z, Z) is singular to rounding, AᵀA has errors of that size; a fixed
+/// jitter above them, some M·ε·k, keeps the bound below the evidence in all digits.
+///
+/// # Parameters
+///
+/// `kernel.…`, `mean.…`, `likelihood.gaussian.variance` (σ², in units of y squared) and
+/// `inducing.inputs[i, d]`, in this order.
+///
+/// # Complexity
+///
+/// O(N·M² + M³) time and O(N·M + M²) memory, for everything here but a prediction, which is
+/// [`Posterior`](super::Posterior)'s. There is no N × N matrix. [`recommend`](super::recommend) tells when this beats
+/// [`ExactGp`](super::ExactGp) and [`Svgp`](super::Svgp).
+///
+/// # Examples
+///
+/// Five inducing inputs, moved to where they serve best; the truth is between two bounds:
+///
+/// ```
+/// use mercer::gp::{ExactGp, Sgpr};
+/// use mercer::optim::Lbfgs;
+/// use mercer::prelude::*;
+///
+/// let x = Mat::from_fn(60, 1, |i, _| 0.1 * i as f64);
+/// let y: Vec<f64> = (0..60).map(|i| (0.1 * i as f64).sin() + 0.1 * (7.0 * i as f64).cos()).collect();
+/// let z = Mat::from_fn(5, 1, |i, _| i as f64);
+///
+/// let mut gp = Sgpr::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_noise(0.1)?;
+/// gp.fit(x.as_ref(), &y, &Lbfgs::default())?;
+/// let noise = gp.likelihood().variance();
+/// let exact = ExactGp::new(gp.kernel().clone()).with_noise(noise)?.log_evidence(x.as_ref(), &y)?;
+/// let bound = gp.log_evidence(x.as_ref(), &y)?.value;
+/// assert!(bound < exact && exact < gp.upper_bound(x.as_ref(), &y)?);
+/// assert!(exact - bound < 0.5);
+///
+/// let at = gp.condition(x.as_ref(), &y)?.predict(mat![[2.0]].as_ref())?;
+/// assert!((at.mean[0] - 2.0f64.sin()).abs() < 0.05);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Titsias (2009), *Variational learning of inducing variables in sparse Gaussian processes*, AISTATS 5,
+/// eqs. 9 and 10.
+#[derive(Clone, Debug)]
+pub struct Sgpr<K = DynKernel> {
+    kernel: K,
+    mean: DynMean,
+    likelihood: Gaussian,
+    inducing: InducingPoints,
+    approximation: Approximation,
+    jitter: Jitter,
+    allow_indefinite: bool,
+    par: Par,
+}
+
+impl<K: Expr + Clone> Sgpr<K> {
+    model_settings!(K);
+
+    /// A process of zero mean with this kernel and these inducing inputs, one a row, seen with
+    /// noise of variance 1; its evidence is the variational bound.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] and [`Error::NonFinite`] for inducing inputs that cannot work;
+    /// [`Error::Dimension`] if the kernel cannot read them.
+    pub fn new(kernel: K, inducing_inputs: MatRef<'_, f64>) -> Result<Self> {
+        let inducing = InducingPoints::new(inducing_inputs)?;
+        kernel.check_dim(inducing_inputs.ncols())?;
+        Ok(Self {
+            kernel,
+            mean: DynMean::new(Zero),
+            likelihood: Gaussian::new(1.0),
+            inducing,
+            approximation: Approximation::Vfe,
+            jitter: Jitter::default(),
+            allow_indefinite: false,
+            par: Par::rayon(0),
+        })
+    }
+
+    /// The same with a noise variance σ².
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] if it is not positive and finite.
+    pub fn with_noise(mut self, variance: f64) -> Result<Self> {
+        self.likelihood = Gaussian::try_new(variance)?;
+        Ok(self)
+    }
+
+    /// The same with another approximation.
+    #[must_use]
+    pub fn with_approximation(mut self, approximation: Approximation) -> Self {
+        self.approximation = approximation;
+        self
+    }
+
+    /// The same with other inducing inputs, one a row, as many as one likes; they are free.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_inducing_inputs(mut self, inputs: MatRef<'_, f64>) -> Result<Self> {
+        self.kernel.check_dim(inputs.ncols())?;
+        self.inducing = InducingPoints::new(inputs)?;
+        Ok(self)
+    }
+
+    /// The likelihood, which holds the noise variance.
+    pub fn likelihood(&self) -> &Gaussian {
+        &self.likelihood
+    }
+
+    /// The inducing inputs.
+    pub fn inducing(&self) -> &InducingPoints {
+        &self.inducing
+    }
+
+    /// The approximation.
+    pub fn approximation(&self) -> Approximation {
+        self.approximation
+    }
+
+    /// The log evidence of the approximation: for [`Approximation::Vfe`], a lower bound of the
+    /// exact one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for data that does not fit;
+    /// [`Error::Dimension`] if the kernel cannot read the points; [`Error::Indefinite`] for a kernel
+    /// that is not guaranteed positive semi-definite; [`Error::NotPositiveDefinite`] if no jitter
+    /// that the policy allows is enough; [`Error::NegativeVariance`] if rounding leaves a
+    /// diagonal of Λ that is not positive.
+    pub fn log_evidence<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<CollapsedEvidence>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let tape = Tape::new(self.par);
+        let (recorded, jitter, _) = self.record(&tape, x, y, false)?;
+        recorded.evidence(&tape, jitter)
+    }
+
+    /// The log evidence, and its gradient in all natural parameters in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence), and [`Error::NotDifferentiable`] for a kernel
+    /// without gradients.
+    pub fn log_evidence_gradient<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<(CollapsedEvidence, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        self.log_evidence_gradient_with(x, y, &RefCell::default())
+    }
+
+    /// The same, with matrices from a pool and back into it: what a loop of one's own calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence_gradient`](Self::log_evidence_gradient).
+    pub fn log_evidence_gradient_with<T: Scalar>(
+        &self,
+        x: MatRef<'_, T>,
+        y: &[T],
+        pool: &RefCell<Pool<T>>,
+    ) -> Result<(CollapsedEvidence, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let tape = Tape::with_pool(self.par, pool.take());
+        let (recorded, jitter, parameters) = self.record(&tape, x, y, true)?;
+        let gradients = tape.backward(recorded.value)?;
+        let result = (recorded.evidence(&tape, jitter)?, gather(&gradients, &tape, &parameters)?);
+        tape.recycle(gradients);
+        pool.replace(tape.into_pool());
+        Ok(result)
+    }
+
+    /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
+    /// with their [`log_prior`](crate::params::ParameterizedExt::log_prior).
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end
+    /// the search at the best parameters found.
+    pub fn fit<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], minimizer: &dyn Minimizer) -> Result<Minimum>
+    where
+        K: Kernel<T>,
+    {
+        let pool = RefCell::default();
+        fit(self, minimizer, |model| {
+            let (evidence, mut gradient) = model.log_evidence_gradient_with(x, y, &pool)?;
+            gradient.iter_mut().for_each(|entry| *entry = -*entry);
+            Ok((-evidence.value, gradient))
+        })
+    }
+
+    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
+        check_data(x, y)?;
+        let dim = self.inducing.inputs().ncols();
+        if x.ncols() != dim {
+            let expected = format!("{dim} column(s), as the inducing inputs have");
+            return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
+        }
+        self.mean.check_dim(dim)?;
+        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
+    }
+
+    /// The log evidence on a tape, the jitter of K(Z, Z), and the parameters.
+    fn record<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        x: MatRef<'a, T>,
+        y: &[T],
+        differentiable: bool,
+    ) -> Result<(Recorded, f64, [Var; 4])>
+    where
+        K: Kernel<T>,
+    {
+        let (x, z) = (tape.constant(x), tape.parameter(self.inducing.at()));
+        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let noise = tape.scalar_parameter(self.likelihood.variance());
+        let mean = prior_mean(tape, &self.mean, x)?;
+        let residual = tape.sub(tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])), mean.value)?;
+        let (a, jitter) = record_projection(tape, kernel, z, x, self.jitter)?;
+        let recorded = record_evidence(tape, self.approximation, a, tape.diag(kernel, x)?, residual, noise)?;
+        Ok((recorded, jitter, [kernel.theta(), mean.theta, noise, z]))
+    }
+}
+
+impl<K: Parameterized> Parameterized for Sgpr<K> {
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        visitor.child(Label::Part("kernel"), &self.kernel);
+        visitor.child(Label::Part("mean"), &self.mean);
+        visitor.child(Label::Part("likelihood"), &self.likelihood);
+        visitor.child(Label::Part("inducing"), &self.inducing);
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        visitor.child(Label::Part("kernel"), &mut self.kernel);
+        visitor.child(Label::Part("mean"), &mut self.mean);
+        visitor.child(Label::Part("likelihood"), &mut self.likelihood);
+        visitor.child(Label::Part("inducing"), &mut self.inducing);
+    }
+}

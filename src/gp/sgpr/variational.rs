@@ -1,0 +1,117 @@
+//! From collapsed models to those with a q of their own.
+
+use faer::{Mat, MatRef};
+
+use super::Sgpr;
+use crate::gp::collapsed::Approximation;
+use crate::gp::low_rank::LowRank;
+use crate::gp::posterior::to_f64;
+use crate::gp::svgp::Svgp;
+use crate::gp::variational::Variational;
+use crate::kernel::Kernel;
+use crate::{Error, Expr, Result, Scalar};
+
+impl<K: Expr + Clone> Sgpr<K> {
+    /// The q(v) that is best for [`Svgp`] with this kernel, mean, noise and these inducing inputs:
+    /// N(B⁻¹Ar/σ², B⁻¹) with B = I + AAᵀ/σ². At it, the bound of [`Svgp`] is that of
+    /// [`Approximation::Vfe`], whatever the approximation of this model.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence).
+    ///
+    /// # References
+    ///
+    /// Titsias (2009), eq. 10, in whitened coordinates.
+    pub fn optimal_variational<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Variational>
+    where
+        K: Kernel<T>,
+    {
+        let LowRank { mean, root, .. } = self.infer(&self.see(x, y)?, Approximation::Vfe)?;
+        let root = Mat::from_fn(root.nrows(), root.ncols(), |row, col| root[(row, col)].as_f64());
+        Variational::new(&to_f64(mean.col_as_slice(0)), root.as_ref())
+    }
+
+    /// The [`Svgp`] with the same kernel, mean, noise and inducing inputs, at its
+    /// [best q](Self::optimal_variational): for minibatches of more data, or another likelihood, from there.
+    /// What is frozen or tied, and priors, go along.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::Sgpr;
+    /// use mercer::prelude::*;
+    ///
+    /// let x = mat![[0.0], [0.7], [1.9], [3.1]];
+    /// let y = [0.2, 0.9, 0.3, -0.8];
+    /// let sgpr = Sgpr::new(1.0 * Rbf::new(1.0), x.subrows(0, 2))?.with_noise(0.1)?;
+    /// let bound = sgpr.log_evidence(x.as_ref(), &y)?.value;
+    /// let svgp = sgpr.into_svgp(x.as_ref(), &y)?;
+    /// assert!((svgp.elbo(x.as_ref(), &y)?.value - bound).abs() < 1e-12);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn into_svgp<T: Scalar>(self, x: MatRef<'_, T>, y: &[T]) -> Result<Svgp<K>>
+    where
+        K: Kernel<T>,
+    {
+        let variational = self.optimal_variational(x, y)?;
+        let mut svgp = Svgp::with_features(self.kernel, self.inducing)?
+            .with_likelihood(self.likelihood)
+            .with_mean(self.mean)
+            .with_jitter(self.jitter)
+            .with_par(self.par)
+            .with_variational(variational)?;
+        if self.allow_indefinite {
+            svgp = svgp.allow_indefinite();
+        }
+        Ok(svgp)
+    }
+
+    /// By how much the bound of [`Svgp`] at a q lies below the best for these hyperparameters and
+    /// inducing inputs: KL(q ‖ best q), which is the difference of the two bounds, without the
+    /// cancellation of subtracting them.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence); [`Error::Shape`] if q does not have one variable for
+    /// each inducing input.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Sgpr, Svgp, Variational};
+    /// use mercer::likelihood::Gaussian;
+    /// use mercer::prelude::*;
+    ///
+    /// let (x, y) = (mat![[0.0], [0.7], [1.9], [3.1]], [0.2, 0.9, 0.3, -0.8]);
+    /// let sgpr = Sgpr::new(Rbf::new(1.0), x.subrows(0, 2))?.with_noise(0.1)?;
+    /// let svgp = Svgp::new(Rbf::new(1.0), x.subrows(0, 2))?.with_likelihood(Gaussian::new(0.1));
+    /// let gap = sgpr.gap(x.as_ref(), &y, svgp.variational())?;
+    /// let (best, elbo) = (sgpr.log_evidence(x.as_ref(), &y)?.value, svgp.elbo(x.as_ref(), &y)?.value);
+    /// assert!((gap - (best - elbo)).abs() < 1e-12 * gap);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn gap<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], q: &Variational) -> Result<f64>
+    where
+        K: Kernel<T>,
+    {
+        let (m, found) = (self.inducing.len(), q.len());
+        if m != found {
+            return Err(Error::shape("the variational mean", format!("{m} value(s)"), (found, 1)));
+        }
+        let best = self.infer(&self.see(x, y)?, Approximation::Vfe)?;
+        let mean = Mat::from_fn(m, 1, |row, _| T::from_f64(q.mean()[row]));
+        let mut root = Mat::zeros(m, m);
+        let mut packed = q.packed_factor().iter();
+        for col in 0..m {
+            for (entry, &value) in root.col_as_slice_mut(col)[col..].iter_mut().zip(&mut packed) {
+                *entry = T::from_f64(value);
+            }
+        }
+        Ok(best.divergence_of(mean.as_ref(), root.as_ref(), self.par))
+    }
+}
