@@ -1,16 +1,20 @@
 //! Exact Gaussian-process regression.
 
+use std::borrow::Cow;
+
 use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
 use super::posterior::Posterior;
+use super::process::{Latent, Process};
 use super::settings::model_settings;
 use super::terms::{gather, prior_mean};
+use crate::inducing::{InducingPoints, StoredPrior};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
 use crate::linalg::{Cholesky, Jitter};
-use crate::mean::{DynMean, Mean, MeanExpr, Zero};
+use crate::mean::{AnyMean, DynMean, Mean, MeanExpr, Zero};
 use crate::optim::{Minimizer, Minimum, fit};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::tape::{Tape, Var};
@@ -70,7 +74,7 @@ pub struct ExactGp<K = DynKernel> {
 }
 
 impl<K: Expr + Clone> ExactGp<K> {
-    model_settings!(K);
+    model_settings!();
 
     /// A process of zero mean with this kernel, seen with noise of variance 1.
     pub fn new(kernel: K) -> Self {
@@ -84,6 +88,13 @@ impl<K: Expr + Clone> ExactGp<K> {
         }
     }
 
+    /// The same with a mean function.
+    #[must_use]
+    pub fn with_mean(mut self, mean: impl AnyMean + 'static) -> Self {
+        self.mean = DynMean::new(mean);
+        self
+    }
+
     /// The same with a noise variance σ².
     ///
     /// # Errors
@@ -92,6 +103,11 @@ impl<K: Expr + Clone> ExactGp<K> {
     pub fn with_noise(mut self, variance: f64) -> Result<Self> {
         self.likelihood = Gaussian::try_new(variance)?;
         Ok(self)
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &K {
+        &self.kernel
     }
 
     /// The likelihood, which holds the noise variance.
@@ -175,14 +191,18 @@ impl<K: Expr + Clone> ExactGp<K> {
         self.mean.mean_into(x, weights.col_as_slice_mut(0));
         weights.col_as_slice_mut(0).iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
         factor.solve_in_place(weights.as_mut(), self.par)?;
-        Ok(Posterior {
+        let points = InducingPoints::new(Mat::from_fn(n, x.ncols(), |row, col| x[(row, col)].as_f64()).as_ref())?;
+        let jitter = factor.jitter();
+        let process = Process {
             kernel: &self.kernel,
-            mean: &self.mean,
-            likelihood: &self.likelihood,
-            inputs: x.to_owned(),
-            factor,
+            prior: StoredPrior::dense(x.to_owned(), factor.into_factor(), jitter),
+            latents: vec![Latent { mean: &self.mean, roots: Vec::new() }],
             weights,
-            root: None,
+        };
+        Ok(Posterior {
+            basis: Box::new(Cow::<InducingPoints>::Owned(points)),
+            processes: vec![process],
+            likelihood: &self.likelihood,
             par: self.par,
         })
     }

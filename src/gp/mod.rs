@@ -5,14 +5,17 @@
 //! computation is that of the data it is given.
 
 mod checks;
+mod conditional;
 mod exact;
+mod latents;
 mod posterior;
+mod process;
 mod settings;
 mod svgp;
 mod terms;
 mod variational;
 
 pub use exact::ExactGp;
-pub use posterior::{Posterior, Prediction};
+pub use posterior::{Posterior, Prediction, Samples};
 pub use svgp::{Elbo, Svgp};
 pub use variational::Variational;

@@ -1,16 +1,9 @@
 //! What all models can be told.
 
-/// The builder methods that every model has, for a struct with the fields `kernel`, `mean`,
-/// `jitter`, `par` and `allow_indefinite`.
+/// The builder methods that every model has, for a struct with the fields `jitter`, `par` and
+/// `allow_indefinite`.
 macro_rules! model_settings {
-    ($kernel:ty) => {
-        /// The same with a mean function.
-        #[must_use]
-        pub fn with_mean(mut self, mean: impl crate::mean::AnyMean + 'static) -> Self {
-            self.mean = crate::mean::DynMean::new(mean);
-            self
-        }
-
+    () => {
         /// The same with another jitter policy.
         #[must_use]
         pub fn with_jitter(mut self, jitter: crate::linalg::Jitter) -> Self {
@@ -31,11 +24,6 @@ macro_rules! model_settings {
         pub fn allow_indefinite(mut self) -> Self {
             self.allow_indefinite = true;
             self
-        }
-
-        /// The kernel.
-        pub fn kernel(&self) -> &$kernel {
-            &self.kernel
         }
     };
 }

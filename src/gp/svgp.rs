@@ -1,5 +1,6 @@
 //! Sparse variational Gaussian processes.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 
@@ -7,19 +8,22 @@ use faer::{Mat, MatRef, Par};
 use rand::Rng;
 
 use super::checks::{check_data, check_psd};
+use super::conditional::Conditional;
+use super::latents::PerLatent;
 use super::posterior::Posterior;
+use super::process::{Latent, Process};
 use super::settings::model_settings;
-use super::terms::{expected_log_likelihood, gather, parameter_column, prior_mean};
+use super::terms::{Term, expected_log_likelihood, gather, prior_mean};
 use super::variational::Variational;
-use crate::inducing::InducingPoints;
+use crate::inducing::{InducingFeatures, InducingPoints};
+use crate::kernel::Kernel;
 use crate::kernel::dynamic::DynKernel;
-use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::{Gaussian, Likelihood};
-use crate::linalg::{Cholesky, Jitter};
-use crate::mean::{DynMean, MeanExpr, Zero};
+use crate::linalg::Jitter;
+use crate::mean::{AnyMean, DynMean, MeanExpr, Zero};
 use crate::optim::{Batch, History, Minimizer, Minimum, Progress, Train, fit};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
-use crate::tape::{Pool, Tape, Var};
+use crate::tape::{KernelVar, Pool, Tape, Var};
 use crate::{Error, Expr, Result, Scalar};
 
 /// A bound on the log evidence, and its parts.
@@ -29,35 +33,45 @@ pub struct Elbo {
     pub value: f64,
     /// Σᵢ E log p(yᵢ | fᵢ) under the variational marginals, scaled to all data for a minibatch.
     pub expected_log_likelihood: f64,
-    /// KL(q(v) ‖ p(v))
+    /// KL(q ‖ p) of the inducing variables, summed over latent functions.
     pub kl: f64,
-    /// The jitter that was added to the diagonal of K(Z, Z).
+    /// The jitter that was added to the diagonal of K_uu: the largest, if there are several.
     pub jitter: f64,
 }
 
 /// A sparse variational Gaussian process: M inducing variables stand for the function, for any
-/// kernel, any likelihood, and minibatches of any amount of data.
+/// kernel, any likelihood, any [inducing features](InducingFeatures), and minibatches of any amount of
+/// data.
 ///
 /// # Definition
 ///
-/// With inducing inputs Z, K(Z, Z) = LLᵀ, whitened inducing variables u = m(Z) + L v, and
-/// q(v) = N(m, RRᵀ) with R lower triangular, the marginals at a batch of inputs X are, with
-/// A = L⁻¹ K(Z, X) and diagonals taken column by column,
+/// With inducing variables u of covariance K_uu = LLᵀ (K(Z, Z) for values at points Z), whitened
+/// v = L⁻¹u, and q(v) = N(m, S), the marginals at a batch of inputs X are, with A = L⁻¹ K_uf and
+/// diagonals taken column by column,
 ///
-/// μ = m(X) + Aᵀ m, σ² = diag K(X, X) − diag AᵀA + diag (RᵀA)ᵀ(RᵀA)
+/// μ = m(X) + Aᵀ m, σ² = diag K(X, X) + diag Aᵀ(S − I)A
 ///
 /// and the bound on the log evidence of N observations, from a batch of B, is
 ///
-/// (N/B) Σᵢ E log p(yᵢ | fᵢ) − KL, with KL = ½ (‖m‖² + ‖R‖² − M − 2 Σᵢ log |Rᵢᵢ|)
+/// (N/B) Σᵢ E log p(yᵢ | fᵢ) − KL, with KL = ½ (‖m‖² + tr S − M − log |S|)
+///
+/// [`Variational`] has the forms that S can have, and q of u itself.
+///
+/// A likelihood with L > 1 latent functions gets as many, independent a priori and under q, on the
+/// same inducing features: with a q each, and one kernel and one mean function for all
+/// or [one](Self::with_kernels) [each](Self::with_means). The bound then has the KL of each.
 ///
 /// # Parameters
 ///
-/// `kernel.…`, `mean.…`, `likelihood.…`, `inducing.inputs[i, d]`, `variational.mean[i]` and
-/// `variational.factor[i, j]` for i ≥ j, in this order. q starts at the prior.
+/// `kernel.…`, `mean.…`, `likelihood.…`, `inducing.…` (`inducing.inputs[i, d]` of points) and
+/// `variational.…` (`variational.mean[i]` and `variational.factor[i, j]` for i ≥ j of a full q), in this
+/// order. What each latent function has of its own is numbered: `kernel[0].…`, `variational[1].mean[i]`.
+/// q starts at the prior.
 ///
 /// # Complexity
 ///
-/// O(B·M² + M³) time and O(B·M + M²) memory a step.
+/// O(B·M² + M³) time and O(B·M + M²) memory a step, and for each further latent function of the same
+/// kernel what its q costs; O(B·M) for features of diagonal covariance with a diagonal q.
 ///
 /// # Examples
 ///
@@ -89,20 +103,18 @@ pub struct Elbo {
 /// Ghahramani (2015), *Scalable variational Gaussian process classification*, AISTATS 18, eq. 18, for the
 /// bound with any likelihood.
 #[derive(Clone, Debug)]
-pub struct Svgp<K = DynKernel> {
-    kernel: K,
-    mean: DynMean,
+pub struct Svgp<K = DynKernel, F = InducingPoints> {
+    kernels: PerLatent<K>,
+    means: PerLatent<DynMean>,
     likelihood: Box<dyn Likelihood>,
-    inducing: InducingPoints,
-    variational: Variational,
+    inducing: F,
+    variational: PerLatent<Variational>,
     jitter: Jitter,
     allow_indefinite: bool,
     par: Par,
 }
 
 impl<K: Expr + Clone> Svgp<K> {
-    model_settings!(K);
-
     /// A process of zero mean with this kernel and these inducing inputs, one a row, seen with
     /// Gaussian noise of variance 1; q is the prior.
     ///
@@ -111,39 +123,112 @@ impl<K: Expr + Clone> Svgp<K> {
     /// [`Error::Empty`] and [`Error::NonFinite`] for inducing inputs that cannot work;
     /// [`Error::Dimension`] if the kernel cannot read them.
     pub fn new(kernel: K, inducing_inputs: MatRef<'_, f64>) -> Result<Self> {
-        let inducing = InducingPoints::new(inducing_inputs)?;
-        kernel.check_dim(inducing_inputs.ncols())?;
+        Self::with_features(kernel, InducingPoints::new(inducing_inputs)?)
+    }
+}
+
+impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
+    model_settings!();
+
+    /// A process of zero mean with this kernel and these inducing features, seen with Gaussian noise
+    /// of variance 1; q is the prior.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] without features; [`Error::Dimension`] and whatever else
+    /// [`InducingFeatures::check_kernel`] gives for a kernel that does not fit them.
+    pub fn with_features(kernel: K, features: F) -> Result<Self> {
+        features.check_kernel(&kernel)?;
         Ok(Self {
-            kernel,
-            mean: DynMean::new(Zero),
+            kernels: PerLatent::one(kernel),
+            means: PerLatent::one(DynMean::new(Zero)),
             likelihood: Box::new(Gaussian::new(1.0)),
-            variational: Variational::prior(inducing.len())?,
-            inducing,
+            variational: PerLatent::one(Variational::prior(features.len())?),
+            inducing: features,
             jitter: Jitter::default(),
             allow_indefinite: false,
             par: Par::rayon(0),
         })
     }
 
-    /// The same with a likelihood.
+    /// The same with a likelihood, and as many latent functions as it has: further ones start with the
+    /// q of the last there is.
     #[must_use]
     pub fn with_likelihood(mut self, likelihood: impl Likelihood + 'static) -> Self {
+        self.variational.resize(likelihood.latents());
         self.likelihood = Box::new(likelihood);
         self
     }
 
-    /// The same with a variational distribution.
+    /// The same with a kernel for each latent function of the likelihood.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if it does not have one variable for each inducing input.
-    pub fn with_variational(mut self, variational: Variational) -> Result<Self> {
-        let (expected, found) = (self.inducing.len(), variational.len());
-        if expected != found {
-            return Err(Error::shape("the variational mean", format!("{expected} value(s)"), (found, 1)));
+    /// [`Error::Setting`] for no kernels; those of [`with_features`](Self::with_features). Another
+    /// number than the likelihood's, or 1, is refused where the model is used.
+    pub fn with_kernels(mut self, kernels: Vec<K>) -> Result<Self> {
+        for kernel in &kernels {
+            self.inducing.check_kernel(kernel)?;
         }
-        self.variational = variational;
+        self.kernels = PerLatent::try_new("kernels", kernels)?;
         Ok(self)
+    }
+
+    /// The same with a mean function, of all latent functions.
+    #[must_use]
+    pub fn with_mean(mut self, mean: impl AnyMean + 'static) -> Self {
+        self.means = PerLatent::one(DynMean::new(mean));
+        self
+    }
+
+    /// The same with a mean function for each latent function of the likelihood.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for none. Another number than the likelihood's, or 1, is refused where the
+    /// model is used.
+    pub fn with_means(mut self, means: Vec<DynMean>) -> Result<Self> {
+        self.means = PerLatent::try_new("mean functions", means)?;
+        Ok(self)
+    }
+
+    /// The same with a variational distribution, of each latent function.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if it does not have one variable for each inducing feature.
+    pub fn with_variational(self, variational: Variational) -> Result<Self> {
+        let latents = self.likelihood.latents();
+        self.with_variationals(vec![variational; latents])
+    }
+
+    /// The same with a variational distribution for each latent function of the likelihood.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if there is not one for each; [`Error::Shape`] if one does not have one
+    /// variable for each inducing feature.
+    pub fn with_variationals(mut self, variationals: Vec<Variational>) -> Result<Self> {
+        let (expected, latents) = (self.inducing.len(), self.likelihood.latents());
+        if variationals.len() != latents {
+            let expected = format!("must be {latents}, as the likelihood has {latents} latent function(s)");
+            return Err(Error::setting("the number of variational distributions", variationals.len(), &expected));
+        }
+        if let Some(other) = variationals.iter().find(|q| q.len() != expected) {
+            return Err(Error::shape("the variational mean", format!("{expected} value(s)"), (other.len(), 1)));
+        }
+        self.variational = PerLatent::try_new("variational distributions", variationals)?;
+        Ok(self)
+    }
+
+    /// The kernel; of several, the first.
+    pub fn kernel(&self) -> &K {
+        self.kernels.of(0)
+    }
+
+    /// The kernel of all latent functions, or those of each.
+    pub fn kernels(&self) -> &[K] {
+        self.kernels.all()
     }
 
     /// The likelihood.
@@ -151,14 +236,19 @@ impl<K: Expr + Clone> Svgp<K> {
         &*self.likelihood
     }
 
-    /// The inducing inputs.
-    pub fn inducing(&self) -> &InducingPoints {
+    /// The inducing features.
+    pub fn inducing(&self) -> &F {
         &self.inducing
     }
 
-    /// q(v).
+    /// q of the inducing variables; of several latent functions, the first's.
     pub fn variational(&self) -> &Variational {
-        &self.variational
+        self.variational.of(0)
+    }
+
+    /// q of the inducing variables of each latent function.
+    pub fn variationals(&self) -> &[Variational] {
+        self.variational.all()
     }
 
     /// The bound, from all data.
@@ -168,8 +258,8 @@ impl<K: Expr + Clone> Svgp<K> {
     /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for data that does not fit;
     /// [`Error::Dimension`] if the kernel cannot read the points; [`Error::Indefinite`] for a kernel
     /// that is not guaranteed positive semi-definite; [`Error::NotPositiveDefinite`] if no jitter
-    /// that the policy allows is enough; [`Error::Setting`] for a likelihood that needs several
-    /// latent functions.
+    /// that the policy allows is enough; [`Error::Setting`] if the likelihood has another number of
+    /// latent functions than there are kernels or mean functions.
     pub fn elbo<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Elbo>
     where
         K: Kernel<T>,
@@ -305,36 +395,36 @@ impl<K: Expr + Clone> Svgp<K> {
         K: Kernel<T>,
     {
         self.check_model()?;
-        let inputs: Mat<T> = self.inducing.at();
-        let m = inputs.nrows();
-        let mut gram = Mat::zeros(m, m);
-        gram_into(&self.kernel, inputs.as_ref(), gram.as_mut(), self.par)?;
-        let factor = Cholesky::new(gram.as_ref(), self.jitter, self.par)?;
-        let mean = self.variational.mean();
-        let mut weights = Mat::from_fn(m, 1, |row, _| T::from_f64(mean[row]));
-        factor.half_solve_transpose_in_place(weights.as_mut(), self.par)?;
-        let mut root = Mat::zeros(m, m);
-        let mut packed = self.variational.packed_factor().iter();
-        for col in 0..m {
-            for (entry, &value) in root.col_as_slice_mut(col)[col..].iter_mut().zip(&mut packed) {
-                *entry = T::from_f64(value);
+        let tape = Tape::new(self.par);
+        let parameter = self.features_on(&tape, false)?;
+        let latents = self.variational.all().len();
+        let shared = self.kernels.all().len() == 1;
+        let mut processes = Vec::new();
+        for (index, kernel) in self.kernels.all().iter().enumerate() {
+            let prior = self.inducing.prior(&tape, tape.fixed_kernel(kernel), parameter, self.jitter)?;
+            let of_kernel = if shared { 0..latents } else { index..index + 1 };
+            let mut weights = Mat::zeros(self.inducing.len(), of_kernel.len());
+            let mut functions = Vec::new();
+            for latent in of_kernel {
+                let q = self.variational.of(latent).record(&tape, &prior)?;
+                let alpha = tape.value(prior.whiten_transpose(&tape, q.mean)?)?;
+                weights.col_mut(functions.len()).copy_from(alpha.as_mat().col(0));
+                let roots = q.roots.iter().map(|root| root.store(&tape)).collect::<Result<_>>()?;
+                functions.push(Latent { mean: self.means.of(latent), roots });
             }
+            processes.push(Process { kernel, prior: prior.store(&tape)?, latents: functions, weights });
         }
         Ok(Posterior {
-            kernel: &self.kernel,
-            mean: &self.mean,
+            basis: Box::new(Cow::Borrowed(&self.inducing)),
+            processes,
             likelihood: &*self.likelihood,
-            inputs,
-            factor,
-            weights,
-            root: Some(root),
             par: self.par,
         })
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
         check_data(x, y)?;
-        let dim = self.inducing.inputs().ncols();
+        let dim = self.inducing.dim();
         if x.ncols() != dim {
             let expected = format!("{dim} column(s), as the inducing inputs have");
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
@@ -343,13 +433,25 @@ impl<K: Expr + Clone> Svgp<K> {
     }
 
     fn check_model(&self) -> Result<()> {
-        let dim = self.inducing.inputs().ncols();
-        self.mean.check_dim(dim)?;
-        if self.likelihood.latents() != 1 {
-            let expected = "this model has one: use a likelihood of one latent function";
-            return Err(Error::setting("the number of latent functions", self.likelihood.latents(), expected));
+        let (dim, latents) = (self.inducing.dim(), self.likelihood.latents());
+        self.kernels.check("kernels", latents)?;
+        self.means.check("mean functions", latents)?;
+        for mean in self.means.all() {
+            mean.check_dim(dim)?;
         }
-        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
+        if self.allow_indefinite {
+            return Ok(());
+        }
+        self.kernels.all().iter().try_for_each(|kernel| check_psd(kernel, dim))
+    }
+
+    /// The features' parameters, with or without gradient.
+    fn features_on<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, differentiable: bool) -> Result<Var> {
+        let parameter = self.inducing.parameter(tape);
+        if differentiable {
+            return Ok(parameter);
+        }
+        Ok(tape.constant_owned(tape.value(parameter)?.as_mat().to_owned()))
     }
 
     /// The bound, as in the definition.
@@ -364,30 +466,74 @@ impl<K: Expr + Clone> Svgp<K> {
     where
         K: Kernel<T>,
     {
-        let (m, batch) = (self.inducing.len(), y.len());
         let x = tape.constant(x);
-        let z = tape.parameter(self.inducing.at());
-        let q_mean = parameter_column(tape, self.variational.mean());
-        let q_packed = parameter_column(tape, self.variational.packed_factor());
-        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let features = self.features_on(tape, differentiable)?;
+        let mut kernels = Vec::new();
+        for kernel in self.kernels.all() {
+            kernels.push(if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) });
+        }
+        let prior_means =
+            self.means.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<Term>>>()?;
+        let marginals = self.marginals(tape, x, features, &kernels, &prior_means)?;
 
-        let (l, jitter) = tape.cholesky(tape.gram(kernel, z)?, self.jitter)?;
-        let a = tape.solve_lower(l, tape.cross(kernel, z, x)?)?;
-        let r = tape.lower_triangle(q_packed, m)?;
-        let prior = prior_mean(tape, &self.mean, x)?;
-        let mean = tape.add(prior.value, tape.matmul_tn(a, q_mean)?)?;
-        let explained = tape.column_sums_of_squares(a)?;
-        let uncertain = tape.column_sums_of_squares(tape.lower_matmul_tn(r, a)?)?;
-        let variance = tape.add(tape.diag(kernel, x)?, tape.sub(uncertain, explained)?)?;
-
-        let fit = expected_log_likelihood(tape, &*self.likelihood, y, mean, variance)?;
-        let expected = tape.scale(fit.value, total as f64 / batch as f64)?;
-        let norms = tape.add(tape.sum_of_squares(q_mean)?, tape.sum_of_squares(r)?)?;
-        let kl = tape.sub(tape.scale(norms, 0.5)?, tape.log_diagonal_sum(r)?)?;
-        let bound = tape.sub(expected, kl)?;
-        let parameters = [kernel.theta(), prior.theta, fit.theta, z, q_mean, q_packed];
-        Ok(Recorded { bound, expected, kl, kl_offset: -0.5 * m as f64, jitter, parameters })
+        let fit = expected_log_likelihood(tape, &*self.likelihood, y, &marginals.means, &marginals.variances)?;
+        let expected = tape.scale(fit.value, total as f64 / y.len() as f64)?;
+        let bound = tape.sub(expected, marginals.kl)?;
+        let kernels = kernels.iter().map(|kernel| kernel.theta());
+        let before = kernels.chain(prior_means.iter().map(|mean| mean.theta)).chain([fit.theta, features]);
+        Ok(Recorded {
+            bound,
+            expected,
+            kl: marginals.kl,
+            kl_offset: -0.5 * (self.inducing.len() * marginals.means.len()) as f64,
+            jitter: marginals.jitter,
+            parameters: before.chain(marginals.parameters).collect(),
+        })
     }
+
+    /// q(f) at the points x, latent function by latent function.
+    fn marginals<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        x: Var,
+        features: Var,
+        kernels: &[KernelVar<'a, T>],
+        prior_means: &[Term],
+    ) -> Result<Marginals> {
+        let mut given = Vec::new();
+        let mut jitter = 0.0f64;
+        for &kernel in kernels {
+            let prior = self.inducing.prior(tape, kernel, features, self.jitter)?;
+            let k_uf = self.inducing.cross(tape, kernel, &prior, x)?;
+            given.push((prior, Conditional::new(tape, kernel, &prior, k_uf, x)?));
+            jitter = jitter.max(prior.jitter());
+        }
+        let (mut means, mut variances, mut parameters) = (Vec::new(), Vec::new(), Vec::new());
+        let mut kl = None;
+        for (latent, q) in self.variational.all().iter().enumerate() {
+            let (prior, given) = &given[if given.len() == 1 { 0 } else { latent }];
+            let prior_mean = &prior_means[if prior_means.len() == 1 { 0 } else { latent }];
+            let q = q.record(tape, prior)?;
+            means.push(tape.add(prior_mean.value, given.mean(tape, q.mean)?)?);
+            variances.push(given.variance(tape, &q.roots)?);
+            parameters.extend(q.parameters);
+            kl = Some(match kl {
+                None => q.kl,
+                Some(sum) => tape.add(sum, q.kl)?,
+            });
+        }
+        let kl = kl.unwrap_or_else(|| tape.scalar_constant(0.0));
+        Ok(Marginals { means, variances, kl, jitter, parameters })
+    }
+}
+
+/// The marginals of the latent functions, with what belongs to q. `kl` lacks its constant.
+struct Marginals {
+    means: Vec<Var>,
+    variances: Vec<Var>,
+    kl: Var,
+    jitter: f64,
+    parameters: Vec<Var>,
 }
 
 /// The bound on a tape. `kl` lacks its constant.
@@ -397,7 +543,7 @@ struct Recorded {
     kl: Var,
     kl_offset: f64,
     jitter: f64,
-    parameters: [Var; 6],
+    parameters: Vec<Var>,
 }
 
 impl Recorded {
@@ -414,22 +560,22 @@ fn negative((elbo, mut gradient): (Elbo, Vec<f64>)) -> Result<(f64, Vec<f64>)> {
     Ok((-elbo.value, gradient))
 }
 
-impl<K: Parameterized> Parameterized for Svgp<K> {
+impl<K: Parameterized, F: Parameterized> Parameterized for Svgp<K, F> {
     fn name(&self) -> &str {
         ""
     }
 
     fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Part("kernel"), &self.kernel);
-        visitor.child(Label::Part("mean"), &self.mean);
+        visitor.child(Label::Part("kernel"), &self.kernels);
+        visitor.child(Label::Part("mean"), &self.means);
         visitor.child(Label::Part("likelihood"), &*self.likelihood as &dyn Likelihood as &dyn Parameterized);
         visitor.child(Label::Part("inducing"), &self.inducing);
         visitor.child(Label::Part("variational"), &self.variational);
     }
 
     fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Part("kernel"), &mut self.kernel);
-        visitor.child(Label::Part("mean"), &mut self.mean);
+        visitor.child(Label::Part("kernel"), &mut self.kernels);
+        visitor.child(Label::Part("mean"), &mut self.means);
         visitor
             .child(Label::Part("likelihood"), &mut *self.likelihood as &mut dyn Likelihood as &mut dyn Parameterized);
         visitor.child(Label::Part("inducing"), &mut self.inducing);
