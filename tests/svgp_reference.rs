@@ -3,7 +3,7 @@
 
 use mercer::gp::{Svgp, Variational};
 use mercer::likelihood::Gaussian;
-use mercer::linalg::Jitter;
+use mercer::linalg::{Cholesky, Jitter};
 use mercer::optim::{Adam, Lbfgs, Minimizer};
 use mercer::prelude::*;
 use mercer::tape::Tape;
@@ -127,6 +127,58 @@ fn bound_gradients_and_predictions_match() {
     }
     let ard = &fixture["rbf_ard_D3"];
     assert_case(ard, &matrix(&ard["X"]), &vector(&ard["y"]), None, number(&ard["jitter"]));
+}
+
+/// Other forms of q at the hyperparameters of the random point, with its mean and factor for the
+/// inducing values themselves.
+#[test]
+fn other_forms_of_q_match() {
+    let fixture = fixture();
+    let notebook = &fixture["notebook1"];
+    let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let (params, stored) = (&notebook["at_random_point"]["params"], &notebook["other_guides_neg_elbo"]);
+    let (mean, factor) = (vector(&params["mean"]), matrix(&params["scale_tril"]));
+    let diagonal: Vec<f64> = (0..20).map(|i| factor[(i, i)]).collect();
+    let elbo = |q: Variational| {
+        let model = model(params, number(&notebook["jitter"])).with_variational(q.unwhitened()).unwrap();
+        model.elbo(x.as_ref(), &y).unwrap()
+    };
+    let full = -elbo(Variational::new(&mean, factor.as_ref()).unwrap()).value;
+    assert_relative("full", full, number(&stored["fullrank_unwhitened_same_m_L"]), 1e-10);
+    let covariance = &factor * factor.transpose();
+    let refactored = Cholesky::new(covariance.as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
+    let moments = -elbo(Variational::new(&mean, refactored.factor()).unwrap()).value;
+    assert_relative("by its covariance", moments, number(&stored["natural_from_m_S"]), 1e-10);
+    let independent = -elbo(Variational::diagonal(&mean, &diagonal).unwrap()).value;
+    assert_relative("diagonal", independent, number(&stored["meanfield_unwhitened_m_scale_diagL"]), 1e-10);
+
+    // A point mass has no entropy: its loss is −log p(y | u) − log N(u; 0, K_uu) at u = m.
+    let deviation = 1e-200f64;
+    let point = elbo(Variational::diagonal(&mean, &[deviation; 20]).unwrap());
+    let cross_entropy = point.kl + 20.0 * (0.5 + deviation.ln()) + 10.0 * std::f64::consts::TAU.ln();
+    let loss = cross_entropy - point.expected_log_likelihood;
+    assert_relative("point mass", loss, number(&stored["delta_loc_m"]), 1e-10);
+}
+
+/// At q = N(0, I) the marginals are the prior's whatever the lengthscale and the inducing inputs: the
+/// gradients in them are 0, not rounding.
+#[test]
+fn gradients_that_vanish_at_the_prior_are_exactly_zero() {
+    let fixture = fixture();
+    let notebook = &fixture["notebook1"];
+    let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let model = model(&notebook["at_init"]["params"], number(&notebook["jitter"]));
+    let forms = [
+        Variational::prior(20).unwrap(),
+        Variational::diagonal_prior(20).unwrap(),
+        Variational::prior(20).unwrap().unwhitened(),
+    ];
+    for (form, q) in forms.into_iter().enumerate() {
+        let (_, gradient) = model.clone().with_variational(q).unwrap().elbo_gradient(x.as_ref(), &y, 500).unwrap();
+        let vanish = std::iter::once(&gradient[1]).chain(&gradient[3..23]);
+        // Unwhitened, N(0, I) is not the prior.
+        assert_eq!(vanish.clone().all(|&entry| entry == 0.0), form < 2, "{form}: {:?}", vanish.collect::<Vec<_>>());
+    }
 }
 
 #[test]

@@ -80,7 +80,8 @@ pub trait ParameterizedExt: Parameterized {
         let mut refused = None;
         let mut position = 0;
         for_each(self, &mut |parameter| {
-            for (&value, _) in rest.by_ref().zip(parameter.values) {
+            // The values first: a zip takes from its first iterator even where the second has ended.
+            for (_, &value) in parameter.values.iter().zip(rest.by_ref()) {
                 if refused.is_none() && !parameter.constraint.admits(value) {
                     refused = Some((position, value));
                 }
