@@ -4,7 +4,7 @@
 use mercer::gp::{Svgp, Variational};
 use mercer::likelihood::Gaussian;
 use mercer::linalg::{Cholesky, Jitter};
-use mercer::optim::{Adam, Lbfgs, Minimizer};
+use mercer::optim::{Adam, Lbfgs, Minimizer, NaturalGradient};
 use mercer::prelude::*;
 use mercer::tape::Tape;
 use serde_json::Value;
@@ -158,6 +158,22 @@ fn other_forms_of_q_match() {
     let cross_entropy = point.kl + 20.0 * (0.5 + deviation.ln()) + 10.0 * std::f64::consts::TAU.ln();
     let loss = cross_entropy - point.expected_log_likelihood;
     assert_relative("point mass", loss, number(&stored["delta_loc_m"]), 1e-10);
+}
+
+/// One step of rate 1 from the prior, at the hyperparameters of the random point: the collapsed bound.
+#[test]
+fn one_natural_step_matches() {
+    let fixture = fixture();
+    let notebook = &fixture["notebook1"];
+    let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let prior = Variational::prior(20).unwrap();
+    let mut model = model(&notebook["at_random_point"]["params"], number(&notebook["jitter"]));
+    model = model.with_variational(prior).unwrap();
+    model.natural_step(x.as_ref(), &y, y.len(), &NaturalGradient::default()).unwrap();
+    let bound = model.elbo(x.as_ref(), &y).unwrap().value;
+    let stored = number(&notebook["other_guides_neg_elbo"]["conjugateVI_rho1_one_step_from_init"]);
+    assert_relative("after one step", -bound, stored, 1e-8);
+    assert_relative("collapsed", bound, number(&notebook["at_random_point"]["collapsed"]), 1e-8);
 }
 
 /// At q = N(0, I) the marginals are the prior's whatever the lengthscale and the inducing inputs: the

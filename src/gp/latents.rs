@@ -30,6 +30,10 @@ impl<P> PerLatent<P> {
         &self.0
     }
 
+    pub(super) fn all_mut(&mut self) -> &mut [P] {
+        &mut self.0
+    }
+
     /// Drops those beyond `latents`, or repeats the last.
     pub(super) fn resize(&mut self, latents: usize)
     where

@@ -17,5 +17,5 @@ mod variational;
 
 pub use exact::ExactGp;
 pub use posterior::{Posterior, Prediction, Samples};
-pub use svgp::{Elbo, Svgp};
+pub use svgp::{Elbo, NaturalStep, Svgp};
 pub use variational::Variational;

@@ -104,7 +104,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 
     /// The bound, as in the definition.
-    fn record<'a, T: Scalar>(
+    pub(super) fn record<'a, T: Scalar>(
         &'a self,
         tape: &Tape<'a, T>,
         x: MatRef<'a, T>,
@@ -186,17 +186,17 @@ struct Marginals {
 }
 
 /// The bound on a tape. `kl` lacks its constant.
-struct Recorded {
-    bound: Var,
+pub(super) struct Recorded {
+    pub(super) bound: Var,
     expected: Var,
     kl: Var,
     kl_offset: f64,
     jitter: f64,
-    parameters: Vec<Var>,
+    pub(super) parameters: Vec<Var>,
 }
 
 impl Recorded {
-    fn elbo<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Elbo> {
+    pub(super) fn elbo<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Elbo> {
         let expected_log_likelihood = tape.scalar(self.expected)?;
         let kl = tape.scalar(self.kl)? + self.kl_offset;
         Ok(Elbo { value: expected_log_likelihood - kl, expected_log_likelihood, kl, jitter: self.jitter })

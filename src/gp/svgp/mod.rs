@@ -1,10 +1,12 @@
 //! Sparse variational Gaussian processes.
 
 mod bound;
+mod natural;
 mod predict;
 mod train;
 
 pub use bound::Elbo;
+pub use natural::NaturalStep;
 
 use faer::{MatRef, Par};
 

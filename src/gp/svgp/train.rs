@@ -10,6 +10,7 @@ use super::{Elbo, Svgp};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::optim::{Batch, History, Minimizer, Minimum, Progress, Train, fit};
+use crate::tape::Pool;
 use crate::{Expr, Result, Scalar};
 
 impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
@@ -66,17 +67,27 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         self.check(x, y)?;
-        let n = x.nrows();
         let pool = RefCell::default();
-        let loss = |model: &Self, batch: Batch<'_>| match batch {
-            Batch::All => negative(model.elbo_gradient_with(x, y, n, &pool)?),
+        train.run(self, x.nrows(), Self::loss(x, y, &pool), rng, callback)
+    }
+
+    /// −ELBO of a batch and its gradient, for [`Train`].
+    pub(super) fn loss<T: Scalar>(
+        x: MatRef<'_, T>,
+        y: &[T],
+        pool: &RefCell<Pool<T>>,
+    ) -> impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        move |model, batch| match batch {
+            Batch::All => negative(model.elbo_gradient_with(x, y, y.len(), pool)?),
             Batch::Rows(rows) => {
                 let batch_x = Mat::from_fn(rows.len(), x.ncols(), |row, col| x[(rows[row], col)]);
                 let batch_y: Vec<T> = rows.iter().map(|&row| y[row]).collect();
-                negative(model.elbo_gradient_with(batch_x.as_ref(), &batch_y, n, &pool)?)
+                negative(model.elbo_gradient_with(batch_x.as_ref(), &batch_y, y.len(), pool)?)
             }
-        };
-        train.run(self, n, loss, rng, callback)
+        }
     }
 }
 

@@ -7,7 +7,8 @@ pub(super) use root::Root;
 
 use faer::{Mat, MatRef};
 
-use crate::params::{Constraint, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
+use crate::optim::NaturalGradient;
+use crate::params::{Constraint, ParameterArray, Parameterized, ParameterizedExt, Shape, Visitor, VisitorMut};
 use crate::{Error, Result};
 
 /// q = N(m, S), the distribution of M inducing variables, with S one of
@@ -221,6 +222,36 @@ impl Variational {
         }
     }
 
+    /// A step along the natural gradient, from the gradients of what is maximised in the parameters in
+    /// visiting order; returns the rate that it was taken with.
+    pub(super) fn natural_step(&mut self, rule: &NaturalGradient, number: usize, gradient: &[f64]) -> Result<f64> {
+        let m = self.len();
+        let Some(mut factor) = self.factor() else { return Err(self.not_full()) };
+        let mut values = self.mean().to_vec();
+        let (d_mean, d_factor) = gradient.split_at(m.min(gradient.len()));
+        let d_factor = lower_triangle(d_factor, m);
+        let rate = rule.step(number, &mut values, &mut factor, d_mean, d_factor.as_ref())?;
+        (0..m).for_each(|col| values.extend_from_slice(&factor.col_as_slice(col)[col..]));
+        self.set_values(&values)?;
+        Ok(rate)
+    }
+
+    /// Refuses what natural gradients do not move: a q that is not full, or not all free.
+    pub(super) fn check_natural(&self) -> Result<()> {
+        let Covariance::Full { factor } = &self.covariance else { return Err(self.not_full()) };
+        let free = |parameter: &ParameterArray, name| parameter.view(name).free().iter().all(|&free| free);
+        if free(&self.mean, "mean") && free(factor, "factor") {
+            return Ok(());
+        }
+        let expected = "natural gradients move the whole of q: unfreeze `variational`";
+        Err(Error::setting("a parameter of q", "frozen", expected))
+    }
+
+    fn not_full(&self) -> Error {
+        let form = if matches!(self.covariance, Covariance::Diagonal { .. }) { "diagonal" } else { "low-rank" };
+        Error::setting("the covariance of q", form, "natural gradients need a full one, of `Variational::new`")
+    }
+
     fn with_covariance(mean: &[f64], covariance: Covariance) -> Result<Self> {
         if mean.is_empty() {
             return Err(Error::Empty { what: "the variational mean".to_owned() });
@@ -249,17 +280,20 @@ fn deviations(values: &[f64], m: usize) -> Result<ParameterArray> {
 fn unpacked(factor: &ParameterArray) -> Mat<f64> {
     let values = factor.values();
     match factor.shape() {
-        Shape::Triangle(m) => {
-            let mut matrix = Mat::zeros(m, m);
-            let mut rest = values.iter();
-            for col in 0..m {
-                matrix.col_as_slice_mut(col)[col..].iter_mut().zip(&mut rest).for_each(|(entry, &value)| *entry = value);
-            }
-            matrix
-        }
+        Shape::Triangle(m) => lower_triangle(values, m),
         Shape::Matrix(rows, cols) => MatRef::from_column_major_slice(values, rows, cols).to_owned(),
         other => MatRef::from_column_major_slice(values, other.len(), 1).to_owned(),
     }
+}
+
+/// The m × m matrix with these entries of its lower triangle, by columns.
+fn lower_triangle(packed: &[f64], m: usize) -> Mat<f64> {
+    let mut matrix = Mat::zeros(m, m);
+    let mut rest = packed.iter();
+    for col in 0..m {
+        matrix.col_as_slice_mut(col)[col..].iter_mut().zip(&mut rest).for_each(|(entry, &value)| *entry = value);
+    }
+    matrix
 }
 
 impl Parameterized for Variational {
