@@ -123,19 +123,7 @@ impl<T: Scalar> Posterior<'_, T> {
     /// rounding explains.
     pub fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
         let mean = self.mean(x)?;
-        let n = x.nrows();
-        let mut variance = vec![T::from_f64(0.0); mean.len()];
-        let (mut clamped, mut first) = (0, 0);
-        for process in &self.processes {
-            process.variances(&*self.basis, x, self.par, |latent, start, prior, values| {
-                let out = &mut variance[(first + latent) * n + start..][..values.nrows()];
-                for (row, out) in out.iter_mut().enumerate() {
-                    *out = clamp(values[(row, 0)], prior[(row, 0)], start + row, &mut clamped)?;
-                }
-                Ok(())
-            })?;
-            first += process.latents.len();
-        }
+        let (variance, clamped) = self.variances(x)?;
         Ok(Prediction { mean, variance, clamped })
     }
 
@@ -146,7 +134,8 @@ impl<T: Scalar> Posterior<'_, T> {
     ///
     /// As [`predict`](Self::predict).
     pub fn variance(&self, x: MatRef<'_, T>) -> Result<Vec<T>> {
-        Ok(self.predict(x)?.variance)
+        self.check(x)?;
+        Ok(self.variances(x)?.0)
     }
 
     /// Mean and full covariance of the latent function, n × n: O(n·M² + n²·M) time.
@@ -265,6 +254,24 @@ impl<T: Scalar> Posterior<'_, T> {
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
         }
         Ok(())
+    }
+
+    /// The variances, and how many were clamped.
+    fn variances(&self, x: MatRef<'_, T>) -> Result<(Vec<T>, usize)> {
+        let n = x.nrows();
+        let mut variance = vec![T::from_f64(0.0); n * self.latents()];
+        let (mut clamped, mut first) = (0, 0);
+        for process in &self.processes {
+            process.variances(&*self.basis, x, self.par, |latent, start, prior, values| {
+                let out = &mut variance[(first + latent) * n + start..][..values.nrows()];
+                for (row, out) in out.iter_mut().enumerate() {
+                    *out = clamp(values[(row, 0)], prior[(row, 0)], start + row, &mut clamped)?;
+                }
+                Ok(())
+            })?;
+            first += process.latents.len();
+        }
+        Ok((variance, clamped))
     }
 
     /// With the mean of the diagonal a priori.
