@@ -94,10 +94,8 @@ fn every_form_of_q_agrees_with_the_full_one_of_its_covariance() {
             let same = full(q.mean(), &q.covariance());
             let form = |q: &Variational| if unwhitened { q.clone().unwhitened() } else { q.clone() };
             let model = model(6);
-            let (one, other) = (
-                model.clone().with_variational(form(&q)).unwrap(),
-                model.with_variational(form(&same)).unwrap(),
-            );
+            let (one, other) =
+                (model.clone().with_variational(form(&q)).unwrap(), model.with_variational(form(&same)).unwrap());
             let (a, b) = (one.elbo(x.as_ref(), &y).unwrap(), other.elbo(x.as_ref(), &y).unwrap());
             assert!((a.value - b.value).abs() < 1e-11 * b.value.abs(), "{} {}", a.value, b.value);
             assert!((a.kl - b.kl).abs() < 1e-11 * b.kl.abs());
@@ -223,6 +221,13 @@ impl InducingFeatures for Eigenvalues {
         self.points.check_kernel(kernel)
     }
 
+    fn check_points<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<(), Error> {
+        match x.col(0).iter().position(|x| x.as_f64().abs() > 100.0) {
+            None => Ok(()),
+            Some(row) => Err(Error::Rows { what: "the box".to_owned(), start: row, end: row + 1, len: 0 }),
+        }
+    }
+
     fn prior<'a, T: Scalar>(
         &'a self,
         tape: &Tape<'a, T>,
@@ -277,6 +282,9 @@ fn diagonal_features_agree_with_dense_ones() {
     let (a, b) = (turned.elbo(x.as_ref(), &y).unwrap(), points.elbo(x.as_ref(), &y).unwrap());
     assert!((a.value - b.value).abs() < 1e-10 * b.value.abs(), "{} {}", a.value, b.value);
     assert_same_predictions(&turned, &points, 1e-11);
+    let outside = Mat::from_fn(30, 2, |row, _| if row == 7 { 101.0 } else { 0.0 });
+    assert!(matches!(turned.elbo(outside.as_ref(), &y), Err(Error::Rows { start: 7, .. })));
+    assert!(matches!(turned.posterior().unwrap().mean(outside.as_ref()), Err(Error::Rows { start: 7, .. })));
     for q in forms(6) {
         for q in [q.clone(), q.unwhitened()] {
             let model = turned.clone().with_variational(q).unwrap();

@@ -318,6 +318,21 @@ fn the_notebook_bound_and_its_optimum() {
     assert!(after_800 > optimum.value);
 }
 
+/// With q at its best for each of them, the hyperparameters and inducing inputs are found by a
+/// quasi-Newton search: the notebook's optimum from the notebook's start.
+#[test]
+fn natural_gradients_reach_the_notebook_s_optimum() {
+    let fixture = fixture();
+    let notebook = &fixture["notebook1"];
+    let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let mut model = model(&notebook["at_init"]["params"], number(&notebook["jitter"]));
+    let minimizer = Lbfgs { max_steps: 150, ..Lbfgs::default() };
+    let minimum = model.fit_natural(x.as_ref(), &y, &minimizer, &NaturalGradient::default()).unwrap();
+    println!("-ELBO {:.5} after {} steps, {} evaluations", minimum.value, minimum.steps, minimum.evaluations);
+    assert!((minimum.value - -187.9147).abs() < 0.05, "{}", minimum.value);
+    assert!((model.elbo(x.as_ref(), &y).unwrap().value + minimum.value).abs() < 1e-8);
+}
+
 fn vector_of(model: &Model) -> Vec<f64> {
     model.inducing().inputs().col(0).iter().copied().collect()
 }

@@ -153,11 +153,7 @@ fn structure() {
     }
     for (m, n) in SHAPES {
         check("scale_rows", &|t, v| t.scale_rows(v[0], v[1]), &[random(1, m, n), random(2, m, 1)]);
-        check(
-            "divide_rows_by_root",
-            &|t, v| t.divide_rows_by_root(v[0], v[1]),
-            &[random(1, m, n), positive(2, m, 1)],
-        );
+        check("divide_rows_by_root", &|t, v| t.divide_rows_by_root(v[0], v[1]), &[random(1, m, n), positive(2, m, 1)]);
         check("rows", &|t, v| t.rows(v[0], m / 2..m), &[random(1, m, n)]);
     }
 }

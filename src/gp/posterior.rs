@@ -253,7 +253,7 @@ impl<T: Scalar> Posterior<'_, T> {
             let expected = format!("{dim} column(s), as the model's inputs have");
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
         }
-        Ok(())
+        self.basis.check_points(x)
     }
 
     /// The variances, and how many were clamped.

@@ -24,14 +24,11 @@ pub(super) trait Basis<T: Scalar>: Debug {
     /// The number of columns of the points.
     fn dim(&self) -> usize;
 
+    /// See [`InducingFeatures::check_points`].
+    fn check_points(&self, x: MatRef<'_, T>) -> Result<()>;
+
     /// See [`InducingFeatures::cross`].
-    fn cross<'t>(
-        &'t self,
-        tape: &Tape<'t, T>,
-        kernel: KernelVar<'t, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var>;
+    fn cross<'t>(&'t self, tape: &Tape<'t, T>, kernel: KernelVar<'t, T>, prior: &InducingPrior, x: Var) -> Result<Var>;
 
     /// See [`InducingFeatures::cross_times`].
     fn cross_times(
@@ -48,13 +45,11 @@ impl<T: Scalar, F: InducingFeatures> Basis<T> for Cow<'_, F> {
         F::dim(self)
     }
 
-    fn cross<'t>(
-        &'t self,
-        tape: &Tape<'t, T>,
-        kernel: KernelVar<'t, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var> {
+    fn check_points(&self, x: MatRef<'_, T>) -> Result<()> {
+        F::check_points(self, x)
+    }
+
+    fn cross<'t>(&'t self, tape: &Tape<'t, T>, kernel: KernelVar<'t, T>, prior: &InducingPrior, x: Var) -> Result<Var> {
         F::cross(self, tape, kernel, prior, x)
     }
 

@@ -111,6 +111,17 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
     /// [`dim`](Self::dim) columns; [`Error::Setting`](crate::Error::Setting) for another that does not fit.
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<()>;
 
+    /// Refuses points, of [`dim`](Self::dim) columns, that the features do not cover: outside an
+    /// interval, or off a sphere. By default none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) with the first point that does not fit.
+    fn check_points<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<()> {
+        let _ = x;
+        Ok(())
+    }
+
     /// The features' own parameters as a parameter of the tape, whose elements by columns are the
     /// natural values in visiting order: p × 1 unless they are better held as a matrix.
     fn parameter<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>) -> Var {

@@ -27,8 +27,8 @@ pub use adam::{Adam, AdamState};
 pub use batch::Batch;
 pub use fit::fit;
 pub use lbfgs::Lbfgs;
-pub use natural::NaturalGradient;
 pub use minimizer::{Minimizer, Minimum, Objective};
+pub use natural::NaturalGradient;
 pub use schedule::Schedule;
 pub use train::{EarlyStop, History, Progress, Stopped, Train};
 

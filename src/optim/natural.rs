@@ -151,9 +151,8 @@ fn accepted(slope: MatRef<'_, f64>, rate: f64) -> Result<(Cholesky<f64>, f64)> {
     let mut rate = rate;
     let mut refusal = Error::NotPositiveDefinite { pivot: 0, jitter: 0.0, mean_diagonal: 0.0 };
     for _ in 0..=HALVINGS {
-        let reversed = Mat::from_fn(m, m, |row, col| {
-            f64::from(u8::from(row == col)) - rate * slope[(m - 1 - row, m - 1 - col)]
-        });
+        let reversed =
+            Mat::from_fn(m, m, |row, col| f64::from(u8::from(row == col)) - rate * slope[(m - 1 - row, m - 1 - col)]);
         match Cholesky::new(reversed.as_ref(), Jitter::Fixed(0.0), Par::Seq) {
             Ok(root) if (0..m).all(|i| root.factor()[(i, i)].powi(2) >= LEAST_PIVOT) => return Ok((root, rate)),
             Ok(_) => {}

@@ -241,6 +241,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let expected = format!("{dim} column(s), as the inducing inputs have");
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
         }
+        self.inducing.check_points(x)?;
         self.check_model()
     }
 

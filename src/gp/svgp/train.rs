@@ -92,7 +92,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
 }
 
 /// The loss to minimise: −ELBO and its gradient.
-fn negative((elbo, mut gradient): (Elbo, Vec<f64>)) -> Result<(f64, Vec<f64>)> {
+pub(super) fn negative((elbo, mut gradient): (Elbo, Vec<f64>)) -> Result<(f64, Vec<f64>)> {
     gradient.iter_mut().for_each(|entry| *entry = -*entry);
     Ok((-elbo.value, gradient))
 }
