@@ -294,3 +294,94 @@ fn diagonal_features_agree_with_dense_ones() {
         }
     }
 }
+
+/// Cosines of the first coordinate: K_uu is diagonal, and its smallest entries are far below the rounding
+/// of the largest, or underflow to 0.
+#[derive(Clone, Debug)]
+struct Cosines {
+    variances: Vec<f64>,
+}
+
+mercer::parameterized!(Cosines as "cosines", parameters: []);
+
+impl InducingFeatures for Cosines {
+    fn len(&self) -> usize {
+        self.variances.len()
+    }
+
+    fn dim(&self) -> usize {
+        2
+    }
+
+    fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
+        kernel.check_dim(2)
+    }
+
+    /// Of the kernel's amplitude a, K_uu = a diag(variances).
+    fn prior<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        kernel: KernelVar<'a, T>,
+        parameter: Var,
+        _: Jitter,
+    ) -> Result<InducingPrior, Error> {
+        let origin = tape.constant_owned(Mat::from_fn(1, 2, |_, _| T::from_f64(0.0)));
+        let amplitude = tape.diag(kernel, origin)?;
+        let variances = Mat::from_fn(self.len(), 1, |i, _| T::from_f64(self.variances[i]));
+        InducingPrior::diagonal(tape, parameter, tape.scale_by(tape.constant_owned(variances), amplitude)?)
+    }
+
+    fn cross<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        _: KernelVar<'a, T>,
+        prior: &InducingPrior,
+        x: Var,
+    ) -> Result<Var, Error> {
+        let points = tape.value(x)?;
+        let wave = |i: usize, row: usize| T::from_f64((i as f64 * points.as_mat()[(row, 0)].as_f64()).cos());
+        let waves = Mat::from_fn(self.len(), points.as_mat().nrows(), wave);
+        tape.scale_rows(tape.constant_owned(waves), prior.variances().unwrap())
+    }
+}
+
+/// Features of any size count as they should: f = Σ √λᵢ cos(i x) vᵢ has the variance Σ λᵢ cos²(i x), of which
+/// q at the prior changes nothing, and a feature whose variance is 0 is one that is not there.
+#[test]
+fn small_diagonal_entries_are_not_lost() {
+    let (x, y) = data(30);
+    let model = |variances: &[f64]| {
+        let features = Cosines { variances: variances.to_vec() };
+        let m = variances.len();
+        let mean: Vec<f64> = (0..m).map(|i| 0.3 - 0.2 * i as f64).collect();
+        let q = Variational::diagonal(&mean, &vec![0.25; m]).unwrap();
+        let model = Svgp::with_features(2.0 * Rbf::new(1.0), features).unwrap();
+        model.with_variational(q).unwrap().with_likelihood(Gaussian::new(0.2))
+    };
+    let small = model(&[0.4, 1e-30, 1e-300, 0.0]);
+    let posterior = small.posterior().unwrap();
+    let predicted = posterior.predict(x.as_ref()).unwrap();
+    for row in 0..30 {
+        let expected = 2.0 - 2.0 * 0.4 * (1.0 - 0.0625);
+        assert!((predicted.variance[row] - expected).abs() < 1e-14);
+        assert!((predicted.mean[row] - 0.8f64.sqrt() * 0.3).abs() < 1e-14);
+    }
+    // A tiny feature is whitened to the size that it has: √λ, not 0.
+    let tiny = model(&[1e-300]).posterior::<f64>().unwrap().mean(x.as_ref()).unwrap();
+    assert!(tiny.iter().all(|mean| (mean / (2e-300f64.sqrt() * 0.3) - 1.0).abs() < 1e-14));
+
+    let (_, gradient) = small.elbo_gradient(x.as_ref(), &y, 30).unwrap();
+    assert_gradient(&small, &gradient, |model| model.elbo(x.as_ref(), &y).unwrap().value);
+    let unwhitened = small.variational().clone().unwhitened();
+    let error = small.clone().with_variational(unwhitened).unwrap().elbo(x.as_ref(), &y).unwrap_err();
+    assert!(matches!(error, Error::NotPositiveDefinite { pivot: 3, .. }), "{error}");
+    for (bad, pivot) in [([1.0, -1.0], 1), ([f64::NAN, 1.0], 0)] {
+        let error = model(&bad).elbo(x.as_ref(), &y).unwrap_err();
+        let refused = match error {
+            Error::NotPositiveDefinite { pivot: found, .. } => found == pivot,
+            Error::NonFinite { row, .. } => row == pivot,
+            _ => false,
+        };
+        assert!(refused);
+    }
+}
