@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use mercer::gp::{Svgp, Variational};
+use mercer::gp::{ExactGp, Svgp, Variational};
 use mercer::likelihood::Gaussian;
 use mercer::linalg::Jitter;
 use mercer::optim::{Adam, NaturalGradient, Schedule, Train};
@@ -69,6 +69,29 @@ fn one_full_step_leads_to_the_collapsed_bound_from_anywhere() {
             let after = model.elbo(x.as_ref(), &y).unwrap().value;
             assert!(before.value < collapsed - 1.0);
             assert!((after - collapsed).abs() < 1e-8, "{after} is not {collapsed}");
+        }
+    }
+}
+
+/// With all inputs inducing ones the best bound is the evidence, for q in either coordinates.
+#[test]
+fn at_all_inputs_one_step_gives_the_exact_process() {
+    let (x, y) = data(30);
+    let exact = ExactGp::new(model(2).kernel().clone()).with_noise(NOISE).unwrap();
+    let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
+    let exact = exact.condition(x.as_ref(), &y).unwrap();
+    let (at, _) = data(50);
+    let expected = exact.predict(at.as_ref()).unwrap();
+    for q in [elsewhere(30), elsewhere(30).unwhitened()] {
+        let sparse = Svgp::new(model(2).kernel().clone(), x.as_ref()).unwrap();
+        let mut sparse = sparse.with_likelihood(Gaussian::new(NOISE)).with_variational(q).unwrap();
+        sparse.natural_step(x.as_ref(), &y, 30, &NaturalGradient::default()).unwrap();
+        let bound = sparse.elbo(x.as_ref(), &y).unwrap().value;
+        assert!((bound - evidence).abs() < 1e-9, "{bound} is not {evidence}");
+        let found = sparse.posterior().unwrap().predict(at.as_ref()).unwrap();
+        for row in 0..50 {
+            assert!((found.mean[row] - expected.mean[row]).abs() < 1e-9);
+            assert!((found.variance[row] - expected.variance[row]).abs() < 1e-9);
         }
     }
 }

@@ -68,6 +68,12 @@ fn draws_of_what_is_as_good_as_known() {
     assert_eq!(samples, again);
 }
 
+#[test]
+fn posteriors_go_to_other_threads() {
+    fn shared<P: Send + Sync>(_: &P) {}
+    shared(&sparse().posterior::<f64>().unwrap());
+}
+
 /// Far from everything the posterior is the prior; chunks do not show.
 #[test]
 fn variances_alone_and_with_means_are_the_same() {

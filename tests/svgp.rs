@@ -6,6 +6,7 @@ use mercer::inducing::{InducingFeatures, InducingPoints, InducingPrior};
 use mercer::likelihood::Gaussian;
 use mercer::linalg::{Cholesky, Jitter};
 use mercer::mean::ConstantMean;
+use mercer::optim::NaturalGradient;
 use mercer::params::{Constraint, ParameterArray, Shape};
 use mercer::prelude::*;
 use mercer::tape::{KernelVar, Tape, Var};
@@ -181,6 +182,53 @@ fn what_is_no_q_is_refused() {
     assert!(matches!(Variational::low_rank_prior(3, 4), Err(Error::Setting { .. })));
     assert!(matches!(Variational::low_rank_prior(0, 1), Err(Error::Empty { .. })));
     assert!(matches!(model(3).with_variational(Variational::prior(4).unwrap()), Err(Error::Shape { .. })));
+}
+
+#[test]
+fn single_precision_agrees() {
+    let (x, y) = data(30);
+    let x32 = Mat::from_fn(30, 2, |row, col| x[(row, col)] as f32);
+    let y32: Vec<f32> = y.iter().map(|&y| y as f32).collect();
+    for q in forms(6) {
+        for q in [q.clone(), q.unwhitened()] {
+            let model = model(6).with_variational(q).unwrap();
+            let double = model.elbo(x.as_ref(), &y).unwrap().value;
+            let single = model.elbo(x32.as_ref(), &y32).unwrap().value;
+            assert!((double - single).abs() < 1e-4 * double.abs(), "{double} {single}");
+            let (double, single) = (model.posterior().unwrap(), model.posterior().unwrap());
+            let (double, single) = (double.predict(x.as_ref()).unwrap(), single.predict(x32.as_ref()).unwrap());
+            let close = |a: &[f64], b: &[f32]| a.iter().zip(b).all(|(a, &b)| (a - f64::from(b)).abs() < 1e-4);
+            assert!(close(&double.mean, &single.mean) && close(&double.variance, &single.variance));
+        }
+    }
+}
+
+/// min(x, y), without gradients: bounds, natural steps and predictions need none.
+#[test]
+fn a_kernel_without_gradients_serves_where_none_are_asked_for() {
+    #[derive(Clone, Debug)]
+    struct Wiener;
+    mercer::parameterized!(Wiener as "wiener", parameters: []);
+    impl Expr for Wiener {
+        fn psd(&self) -> Psd {
+            Psd::UpTo(1)
+        }
+    }
+    impl<T: Scalar> Kernel<T> for Wiener {
+        fn pairwise(&self, x: &[T], y: &[T]) -> T {
+            if x[0] < y[0] { x[0] } else { y[0] }
+        }
+    }
+    let (x, y) = (mat![[0.5], [1.0], [2.5]], [0.1, 0.3, 0.2]);
+    let mut sparse = Svgp::new(Wiener, x.as_ref()).unwrap().with_likelihood(Gaussian::new(0.1));
+    sparse.natural_step(x.as_ref(), &y, 3, &NaturalGradient::default()).unwrap();
+    let exact = ExactGp::new(Wiener).with_noise(0.1).unwrap();
+    let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
+    assert!((sparse.elbo(x.as_ref(), &y).unwrap().value - evidence).abs() < 1e-12);
+    let (exact, sparse_posterior) = (exact.condition(x.as_ref(), &y).unwrap(), sparse.posterior().unwrap());
+    let (a, b) = (exact.mean(x.as_ref()).unwrap(), sparse_posterior.mean(x.as_ref()).unwrap());
+    assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12));
+    assert!(matches!(sparse.elbo_gradient(x.as_ref(), &y, 3), Err(Error::NotDifferentiable { .. })));
 }
 
 /// Values at points in the coordinates in which K(Z, Z) at fixed hyperparameters is diagonal, scaled by

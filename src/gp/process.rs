@@ -20,7 +20,7 @@ use crate::{Result, Scalar};
 pub(super) const CHUNK: usize = 1024;
 
 /// Inducing features whose type is forgotten.
-pub(super) trait Basis<T: Scalar>: Debug {
+pub(super) trait Basis<T: Scalar>: Debug + Send + Sync {
     /// The number of columns of the points.
     fn dim(&self) -> usize;
 
