@@ -1,7 +1,5 @@
 //! Exact Gaussian-process regression.
 
-use std::borrow::Cow;
-
 use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
@@ -9,7 +7,6 @@ use super::posterior::Posterior;
 use super::process::{Latent, Process};
 use super::settings::model_settings;
 use super::terms::{gather, prior_mean};
-use crate::inducing::{InducingPoints, StoredPrior};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
@@ -191,20 +188,9 @@ impl<K: Expr + Clone> ExactGp<K> {
         self.mean.mean_into(x, weights.col_as_slice_mut(0));
         weights.col_as_slice_mut(0).iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
         factor.solve_in_place(weights.as_mut(), self.par)?;
-        let points = InducingPoints::new(Mat::from_fn(n, x.ncols(), |row, col| x[(row, col)].as_f64()).as_ref())?;
-        let jitter = factor.jitter();
-        let process = Process {
-            kernel: &self.kernel,
-            prior: StoredPrior::dense(x.to_owned(), factor.into_factor(), jitter),
-            latents: vec![Latent { mean: &self.mean, roots: Vec::new() }],
-            weights,
-        };
-        Ok(Posterior {
-            basis: Box::new(Cow::<InducingPoints>::Owned(points)),
-            processes: vec![process],
-            likelihood: &self.likelihood,
-            par: self.par,
-        })
+        let latent = Latent { mean: &self.mean, roots: Vec::new() };
+        let (basis, process) = Process::on_points(&self.kernel, latent, x, factor, weights)?;
+        Ok(Posterior { basis, processes: vec![process], likelihood: &self.likelihood, par: self.par })
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {

@@ -10,8 +10,9 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::conditional::Conditional;
 use super::variational::Root;
-use crate::inducing::{InducingFeatures, InducingPrior, StoredPrior};
+use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior, StoredPrior};
 use crate::kernel::{Kernel, gram_into};
+use crate::linalg::Cholesky;
 use crate::mean::DynMean;
 use crate::tape::{KernelVar, Pool, Tape, Var};
 use crate::{Result, Scalar};
@@ -82,7 +83,23 @@ pub(super) struct Process<'a, T: Scalar> {
     pub(super) weights: Mat<T>,
 }
 
-impl<T: Scalar> Process<'_, T> {
+impl<'a, T: Scalar> Process<'a, T> {
+    /// One latent function on its values at points, by the factor of their covariance (with noise, if
+    /// they were seen with it), with the features for it.
+    pub(super) fn on_points(
+        kernel: &'a dyn Kernel<T>,
+        latent: Latent<'a, T>,
+        points: MatRef<'_, T>,
+        factor: Cholesky<T>,
+        weights: Mat<T>,
+    ) -> Result<(Box<dyn Basis<T> + 'a>, Self)> {
+        let inputs = Mat::from_fn(points.nrows(), points.ncols(), |row, col| points[(row, col)].as_f64());
+        let features = InducingPoints::new(inputs.as_ref())?;
+        let jitter = factor.jitter();
+        let prior = StoredPrior::dense(points.to_owned(), factor.into_factor(), jitter);
+        Ok((Box::new(Cow::<InducingPoints>::Owned(features)), Self { kernel, prior, latents: vec![latent], weights }))
+    }
+
     /// K_fu α, n × latents, without the prior means.
     pub(super) fn shifts(&self, basis: &dyn Basis<T>, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         if let Some(product) = basis.cross_times(self.kernel, x, self.weights.as_ref(), par)? {
