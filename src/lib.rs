@@ -26,7 +26,7 @@
 //! | [`params`] | values with constraints and priors, found by path, frozen, tied, packed for optimisers |
 //! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |
 //! | [`gp`] | models: [exact regression](gp::ExactGp), [collapsed sparse regression](gp::Sgpr), [sparse variational processes](gp::Svgp), their [posterior](gp::Posterior); [which for how much data](gp::recommend) |
-//! | [`optim`] | L-BFGS, Adam, schedules, the training loop |
+//! | [`optim`] | L-BFGS, Adam, natural gradients, schedules, the training loop |
 //! | [`tape`] | reverse-mode differentiation of matrix formulas, for models of one's own |
 //! | [`linalg`] | Cholesky factorisation with one jitter policy; operators |
 //! | [`simd`] | loops under run-time dispatch; elementary functions for them |

@@ -241,6 +241,16 @@ fn the_packed_vector_has_one_entry_for_a_tie() {
     }
 }
 
+/// A value is checked against its own constraint, also after parameters of other constraints.
+#[test]
+fn all_values_must_obey_their_constraints() {
+    let mut q = mercer::gp::Variational::diagonal(&[0.5, 0.6], &[1.0, 2.0]).unwrap();
+    q.set_values(&[-0.5, -0.6, 1.5, 2.5]).unwrap();
+    assert_eq!(q.values(), [-0.5, -0.6, 1.5, 2.5]);
+    let error = q.set_values(&[-0.5, -0.6, 1.5, -2.5]).unwrap_err();
+    assert!(matches!(&error, Error::Parameter { path, value: -2.5, .. } if path == "deviation[1]"), "{error}");
+}
+
 #[test]
 fn all_values_must_agree_with_the_ties() {
     let mut kernel = tied();

@@ -3,8 +3,8 @@
 
 use mercer::gp::{Sgpr, Svgp, Variational};
 use mercer::likelihood::Gaussian;
-use mercer::linalg::Jitter;
-use mercer::optim::{Adam, Lbfgs};
+use mercer::linalg::{Cholesky, Jitter};
+use mercer::optim::{Adam, Lbfgs, NaturalGradient};
 use mercer::prelude::*;
 use serde_json::Value;
 
@@ -144,6 +144,74 @@ fn bound_gradients_and_predictions_match() {
     assert_case(ard, &matrix(&ard["X"]), &vector(&ard["y"]), None, number(&ard["jitter"]));
 }
 
+/// Other forms of q at the hyperparameters of the random point, with its mean and factor for the
+/// inducing values themselves.
+#[test]
+fn other_forms_of_q_match() {
+    let fixture = fixture();
+    let notebook = &fixture["notebook1"];
+    let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let (params, stored) = (&notebook["at_random_point"]["params"], &notebook["other_guides_neg_elbo"]);
+    let (mean, factor) = (vector(&params["mean"]), matrix(&params["scale_tril"]));
+    let diagonal: Vec<f64> = (0..20).map(|i| factor[(i, i)]).collect();
+    let elbo = |q: Variational| {
+        let model = model(params, number(&notebook["jitter"])).with_variational(q.unwhitened()).unwrap();
+        model.elbo(x.as_ref(), &y).unwrap()
+    };
+    let full = -elbo(Variational::new(&mean, factor.as_ref()).unwrap()).value;
+    assert_relative("full", full, number(&stored["fullrank_unwhitened_same_m_L"]), 1e-10);
+    let covariance = &factor * factor.transpose();
+    let refactored = Cholesky::new(covariance.as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
+    let moments = -elbo(Variational::new(&mean, refactored.factor()).unwrap()).value;
+    assert_relative("by its covariance", moments, number(&stored["natural_from_m_S"]), 1e-10);
+    let independent = -elbo(Variational::diagonal(&mean, &diagonal).unwrap()).value;
+    assert_relative("diagonal", independent, number(&stored["meanfield_unwhitened_m_scale_diagL"]), 1e-10);
+
+    // A point mass has no entropy: its loss is −log p(y | u) − log N(u; 0, K_uu) at u = m.
+    let deviation = 1e-200f64;
+    let point = elbo(Variational::diagonal(&mean, &[deviation; 20]).unwrap());
+    let cross_entropy = point.kl + 20.0 * (0.5 + deviation.ln()) + 10.0 * std::f64::consts::TAU.ln();
+    let loss = cross_entropy - point.expected_log_likelihood;
+    assert_relative("point mass", loss, number(&stored["delta_loc_m"]), 1e-10);
+}
+
+/// One step of rate 1 from the prior, at the hyperparameters of the random point: the collapsed bound.
+#[test]
+fn one_natural_step_matches() {
+    let fixture = fixture();
+    let notebook = &fixture["notebook1"];
+    let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let prior = Variational::prior(20).unwrap();
+    let mut model = model(&notebook["at_random_point"]["params"], number(&notebook["jitter"]));
+    model = model.with_variational(prior).unwrap();
+    model.natural_step(x.as_ref(), &y, y.len(), &NaturalGradient::default()).unwrap();
+    let bound = model.elbo(x.as_ref(), &y).unwrap().value;
+    let stored = number(&notebook["other_guides_neg_elbo"]["conjugateVI_rho1_one_step_from_init"]);
+    assert_relative("after one step", -bound, stored, 1e-8);
+    assert_relative("collapsed", bound, number(&notebook["at_random_point"]["collapsed_elbo_same_hypers"]), 1e-8);
+}
+
+/// At q = N(0, I) the marginals are the prior's whatever the lengthscale and the inducing inputs: the
+/// gradients in them are 0, not rounding.
+#[test]
+fn gradients_that_vanish_at_the_prior_are_exactly_zero() {
+    let fixture = fixture();
+    let notebook = &fixture["notebook1"];
+    let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let model = model(&notebook["at_init"]["params"], number(&notebook["jitter"]));
+    let forms = [
+        Variational::prior(20).unwrap(),
+        Variational::diagonal_prior(20).unwrap(),
+        Variational::prior(20).unwrap().unwhitened(),
+    ];
+    for (form, q) in forms.into_iter().enumerate() {
+        let (_, gradient) = model.clone().with_variational(q).unwrap().elbo_gradient(x.as_ref(), &y, 500).unwrap();
+        let vanish = std::iter::once(&gradient[1]).chain(&gradient[3..23]);
+        // Unwhitened, N(0, I) is not the prior.
+        assert_eq!(vanish.clone().all(|&entry| entry == 0.0), form < 2, "{form}: {:?}", vanish.collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn minibatch_matches() {
     let fixture = fixture();
@@ -220,4 +288,23 @@ fn the_notebook_bound_and_its_optimum() {
     // Rounding makes the late trajectory chaotic: the stored sensitivity at its end is 0.5.
     assert!((after_800 - number(&notebook["trajectory_notebook"]["after_800"])).abs() < 2.5, "{after_800}");
     assert!(after_800 > optimum.value);
+}
+
+/// With q at its best for each of them, the hyperparameters and inducing inputs are found by a
+/// quasi-Newton search: the notebook's optimum from the notebook's start.
+#[test]
+fn natural_gradients_reach_the_notebook_s_optimum() {
+    let fixture = fixture();
+    let notebook = &fixture["notebook1"];
+    let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let mut model = model(&notebook["at_init"]["params"], number(&notebook["jitter"]));
+    let minimizer = Lbfgs { max_steps: 150, ..Lbfgs::default() };
+    let minimum = model.fit_natural(x.as_ref(), &y, &minimizer, &NaturalGradient::default()).unwrap();
+    println!("-ELBO {:.5} after {} steps, {} evaluations", minimum.value, minimum.steps, minimum.evaluations);
+    assert!((minimum.value - -187.9147).abs() < 0.05, "{}", minimum.value);
+    assert!((model.elbo(x.as_ref(), &y).unwrap().value + minimum.value).abs() < 1e-8);
+}
+
+fn vector_of(model: &Model) -> Vec<f64> {
+    model.inducing().inputs().col(0).iter().copied().collect()
 }

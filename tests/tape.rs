@@ -154,6 +154,7 @@ fn structure() {
     }
     for (m, n) in SHAPES {
         check("scale_rows", &|t, v| t.scale_rows(v[0], v[1]), &[random(1, m, n), random(2, m, 1)]);
+        check("divide_rows_by_root", &|t, v| t.divide_rows_by_root(v[0], v[1]), &[random(1, m, n), positive(2, m, 1)]);
         check("rows", &|t, v| t.rows(v[0], m / 2..m), &[random(1, m, n)]);
     }
 }
@@ -314,7 +315,7 @@ fn operands_used_twice_add_up() {
 /// everything on the same operands, in one order and in the other.
 #[test]
 fn cotangents_accumulate() {
-    let parts: [&Formula<'_>; 22] = [
+    let parts: [&Formula<'_>; 23] = [
         &|t, v| t.sum(v[0]),
         &|t, v| t.sum_of_squares(t.diagonal(v[0])?),
         &|t, v| t.trace(v[0]),
@@ -326,6 +327,7 @@ fn cotangents_accumulate() {
         &|t, v| t.sum_of_squares(t.lower_matmul_tn(v[0], v[1])?),
         &|t, v| t.sum_of_squares(t.rows(v[1], 1..3)?),
         &|t, v| t.sum_of_squares(t.transpose(v[1])?),
+        &|t, v| t.sum_of_squares(t.divide_rows_by_root(v[1], t.square(v[2])?)?),
         &|t, v| t.sum_of_squares(t.scale_rows(v[1], v[2])?),
         &|t, v| t.sum_of_squares(t.weighted_outer(v[0], v[2])?),
         &|t, v| t.sum_of_squares(t.add_diagonal(v[0], v[2])?),
@@ -392,6 +394,7 @@ fn what_does_not_fit_is_an_error_that_names_the_operation() {
         ("`add_diagonal`", tape.add_diagonal(b, b)),
         ("`scale_rows`", tape.scale_rows(b, a)),
         ("`weighted_outer`", tape.weighted_outer(a, b)),
+        ("`divide_rows_by_root`", tape.divide_rows_by_root(b, a)),
         ("`lower_triangle`", tape.lower_triangle(a, 2)),
         ("`solve_lower`", tape.solve_lower(a, b)),
         ("`solve_lower_transpose`", tape.solve_lower_transpose(b, three)),

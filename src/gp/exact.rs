@@ -5,7 +5,8 @@ use faer::{Mat, MatRef, Par};
 use super::checks::{check_data, check_psd};
 use super::leave_one_out::LeaveOneOut;
 use super::posterior::Posterior;
-use super::settings::model_settings;
+use super::process::{Latent, Process};
+use super::settings::{model_settings, one_kernel};
 use super::terms::{gather, prior_mean};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
@@ -71,7 +72,8 @@ pub struct ExactGp<K = DynKernel> {
 }
 
 impl<K: Expr + Clone> ExactGp<K> {
-    model_settings!(K);
+    model_settings!();
+    one_kernel!(K);
 
     /// A process of zero mean with this kernel, seen with noise of variance 1.
     pub fn new(kernel: K) -> Self {
@@ -165,16 +167,9 @@ impl<K: Expr + Clone> ExactGp<K> {
         K: Kernel<T>,
     {
         let (factor, weights) = self.solve(x, y)?;
-        Ok(Posterior {
-            kernel: &self.kernel,
-            mean: &self.mean,
-            likelihood: &self.likelihood,
-            inputs: x.to_owned(),
-            factor,
-            weights,
-            root: None,
-            par: self.par,
-        })
+        let latent = Latent { mean: &self.mean, roots: Vec::new() };
+        let (basis, process) = Process::on_points(&self.kernel, latent, x, factor, weights)?;
+        Ok(Posterior { basis, processes: vec![process], likelihood: &self.likelihood, par: self.par })
     }
 
     /// Predictions of each observation from all others, in closed form. O(n³) once, not n times.

@@ -6,11 +6,14 @@
 
 mod checks;
 mod collapsed;
+mod conditional;
 mod diagnostics;
 mod exact;
+mod latents;
 mod leave_one_out;
 mod low_rank;
 mod posterior;
+mod process;
 mod projection;
 mod recommend;
 mod settings;
@@ -23,8 +26,8 @@ pub use collapsed::{Approximation, CollapsedEvidence};
 pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
 pub use exact::ExactGp;
 pub use leave_one_out::LeaveOneOut;
-pub use posterior::{Posterior, Prediction};
+pub use posterior::{Posterior, Prediction, Samples};
 pub use recommend::{Budget, Cost, Excess, Method, Problem, Reason, Recommendation, recommend};
 pub use sgpr::Sgpr;
-pub use svgp::{Elbo, Svgp};
+pub use svgp::{Elbo, NaturalStep, Svgp};
 pub use variational::Variational;

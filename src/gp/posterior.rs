@@ -1,17 +1,15 @@
 //! A Gaussian process given what a model has learned at some inputs.
 
-use faer::linalg::matmul::triangular::BlockStructure;
 use faer::{Mat, MatRef, Par};
+use rand::{Rng, RngExt};
+use rand_distr::StandardNormal;
 
+use super::process::{Basis, Process};
 use crate::data::check_finite;
-use crate::kernel::{Kernel, cross_into, diag_into, gram_into, matmul_into};
 use crate::likelihood::Likelihood;
-use crate::linalg::Cholesky;
-use crate::mean::{DynMean, Mean};
+use crate::linalg::{Cholesky, Jitter};
+use crate::mean::Mean;
 use crate::{Error, Result, Scalar};
-
-/// Points that are predicted at a time: bounds the scratch, at full speed of the solves.
-const CHUNK: usize = 1024;
 
 /// Mean and variance at some points.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,19 +22,33 @@ pub struct Prediction<T> {
     pub clamped: usize,
 }
 
+/// Joint draws of latent functions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Samples<T> {
+    /// The values, a column for each draw: N·L × draws.
+    pub values: Mat<T>,
+    /// The largest jitter that was added to the diagonal of a covariance.
+    pub jitter: f64,
+}
+
 /// The posterior of a Gaussian process: ready to predict anywhere, its factors computed once.
 ///
 /// # Definition
 ///
-/// With inputs Z, K(Z, Z) (plus noise, for an exact process) = LLᵀ, weights α, and A = L⁻¹ K(Z, x):
+/// With inducing features u (the values at the data and their noise, for an exact process) of
+/// covariance K_uu = LLᵀ, weights α, and A = L⁻¹ K_uf:
 ///
-/// mean(x) = m(x) + K(x, Z) α
+/// mean(x) = m(x) + K_fu α
 ///
-/// covariance(x, x′) = k(x, x′) − AᵀA′ + (RᵀA)ᵀ(RᵀA′)
+/// covariance(x, x′) = k(x, x′) − AᵀA′ + AᵀSA′
 ///
-/// where RRᵀ is the covariance of the whitened inducing variables, and is absent for an exact
+/// where S is the covariance of the whitened inducing variables, and is absent for an exact
 /// process. A variance is the difference of norms of triangular solves. One that is negative by
 /// rounding is set to 0 and counted; one that is negative by more is an error.
+///
+/// Of a model with L latent functions, which are independent, means and variances at n points have
+/// n·L elements, all points of the first function first, as a
+/// [`Likelihood`](crate::likelihood::Likelihood) has them.
 ///
 /// From [`ExactGp::condition`](super::ExactGp::condition) or
 /// [`Svgp::posterior`](super::Svgp::posterior).
@@ -63,31 +75,25 @@ pub struct Prediction<T> {
 /// ```
 #[derive(Debug)]
 pub struct Posterior<'a, T: Scalar> {
-    pub(super) kernel: &'a dyn Kernel<T>,
-    pub(super) mean: &'a DynMean,
+    pub(super) basis: Box<dyn Basis<T> + 'a>,
+    pub(super) processes: Vec<Process<'a, T>>,
     pub(super) likelihood: &'a dyn Likelihood,
-    pub(super) inputs: Mat<T>,
-    pub(super) factor: Cholesky<T>,
-    /// n × 1
-    pub(super) weights: Mat<T>,
-    /// R, lower triangular.
-    pub(super) root: Option<Mat<T>>,
     pub(super) par: Par,
 }
 
 impl<T: Scalar> Posterior<'_, T> {
-    /// The jitter that was added to the diagonal of the covariance of the inputs.
+    /// The largest jitter that was added to the diagonal of a covariance of the inducing variables.
     pub fn jitter(&self) -> f64 {
-        self.factor.jitter()
+        self.processes.iter().map(|process| process.prior.jitter()).fold(0.0, f64::max)
     }
 
-    /// The inputs that the posterior is built on: the data of an exact process, the inducing inputs
-    /// of a sparse one.
-    pub fn inputs(&self) -> MatRef<'_, T> {
-        self.inputs.as_ref()
+    /// L, the number of latent functions.
+    pub fn latents(&self) -> usize {
+        self.processes.iter().map(|process| process.latents.len()).sum()
     }
 
-    /// The mean of the latent function: O(n·M·D) time, no matrix stored.
+    /// The mean of the latent function: O(n·M·D) time; no matrix stored, if the inducing variables are
+    /// values at points.
     ///
     /// # Errors
     ///
@@ -95,11 +101,17 @@ impl<T: Scalar> Posterior<'_, T> {
     /// [`Error::NonFinite`] and [`Error::Empty`] for points that cannot be predicted.
     pub fn mean(&self, x: MatRef<'_, T>) -> Result<Vec<T>> {
         self.check(x)?;
-        let mut product = Mat::zeros(x.nrows(), 1);
-        matmul_into(self.kernel, x, self.inputs.as_ref(), self.weights.as_ref(), product.as_mut(), self.par)?;
-        let mut mean = self.prior_mean(x);
-        mean.iter_mut().zip(product.col_as_slice(0)).for_each(|(mean, &shift)| *mean += shift);
-        Ok(mean)
+        let n = x.nrows();
+        let mut means = vec![T::from_f64(0.0); n * self.latents()];
+        let mut rest = means.chunks_exact_mut(n);
+        for process in &self.processes {
+            let shifts = process.shifts(&*self.basis, x, self.par)?;
+            for ((latent, mean), col) in process.latents.iter().zip(&mut rest).zip(0..) {
+                latent.mean.mean_into(x, mean);
+                mean.iter_mut().zip(shifts.col_as_slice(col)).for_each(|(mean, &shift)| *mean += shift);
+            }
+        }
+        Ok(means)
     }
 
     /// Mean and variance of the latent function, point by point: O(n·M²) time, and scratch for
@@ -111,39 +123,102 @@ impl<T: Scalar> Posterior<'_, T> {
     /// rounding explains.
     pub fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
         let mean = self.mean(x)?;
-        let mut variance = vec![T::from_f64(0.0); x.nrows()];
-        diag_into(self.kernel, x, &mut variance)?;
-        let mut clamped = 0;
-        for start in (0..x.nrows()).step_by(CHUNK) {
-            let chunk = x.subrows(start, CHUNK.min(x.nrows() - start));
-            let (reduction, addition) = self.solves(chunk)?;
-            for col in 0..chunk.nrows() {
-                let prior = variance[start + col];
-                let mut value = prior - squared_norm(reduction.col_as_slice(col));
-                if let Some(addition) = &addition {
-                    value += squared_norm(addition.col_as_slice(col));
-                }
-                variance[start + col] = clamp(value, prior, start + col, &mut clamped)?;
-            }
-        }
+        let (variance, clamped) = self.variances(x)?;
         Ok(Prediction { mean, variance, clamped })
+    }
+
+    /// The variance of the latent function, point by point: [`predict`](Self::predict) without the
+    /// means.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Self::predict).
+    pub fn variance(&self, x: MatRef<'_, T>) -> Result<Vec<T>> {
+        self.check(x)?;
+        Ok(self.variances(x)?.0)
     }
 
     /// Mean and full covariance of the latent function, n × n: O(n·M² + n²·M) time.
     ///
     /// # Errors
     ///
-    /// As [`mean`](Self::mean).
+    /// As [`mean`](Self::mean); [`Error::Setting`] of a model with several latent functions, which
+    /// have a [`covariance`](Self::covariance) each.
     pub fn predict_covariance(&self, x: MatRef<'_, T>) -> Result<(Vec<T>, Mat<T>)> {
-        let mean = self.mean(x)?;
-        let mut covariance = Mat::zeros(x.nrows(), x.nrows());
-        gram_into(self.kernel, x, covariance.as_mut(), self.par)?;
-        let (reduction, addition) = self.solves(x)?;
-        add_gram(covariance.as_mut(), reduction.as_ref(), -1.0, self.par);
-        if let Some(addition) = addition {
-            add_gram(covariance.as_mut(), addition.as_ref(), 1.0, self.par);
+        if self.latents() != 1 {
+            let expected = "here must be 1: ask for the covariance of each";
+            return Err(Error::setting("the number of latent functions", self.latents(), expected));
         }
-        Ok((mean, covariance))
+        Ok((self.mean(x)?, self.covariance(x, 0)?))
+    }
+
+    /// The full covariance of one latent function, n × n: O(n·M² + n²·M) time.
+    ///
+    /// # Errors
+    ///
+    /// As [`mean`](Self::mean); [`Error::Setting`] for a latent function that there is not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::ExactGp;
+    /// use mercer::prelude::*;
+    ///
+    /// let (x, at) = (mat![[0.0], [1.0]], mat![[0.3], [0.4], [5.0]]);
+    /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.5)?;
+    /// let posterior = gp.condition(x.as_ref(), &[3.0, 1.0])?;
+    /// let covariance = posterior.covariance(at.as_ref(), 0)?;
+    /// assert!((covariance[(1, 1)] - posterior.variance(at.as_ref())?[1]).abs() < 1e-15);
+    /// assert!(covariance[(0, 1)] > 0.9 * covariance[(0, 0)] && covariance[(0, 2)].abs() < 1e-3);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn covariance(&self, x: MatRef<'_, T>, latent: usize) -> Result<Mat<T>> {
+        self.check(x)?;
+        Ok(self.covariance_of(x, latent)?.0)
+    }
+
+    /// So many draws of the latent function at n points jointly: O(n·M² + n²·M + n³) time. The
+    /// functions of a model with several are drawn independently.
+    ///
+    /// Jitter is added by the [policy](Jitter), in units of the diagonal of the covariance a priori: that is
+    /// the size of what was subtracted, and of its rounding.
+    ///
+    /// # Errors
+    ///
+    /// As [`mean`](Self::mean); [`Error::NotPositiveDefinite`] if no jitter that the policy allows is
+    /// enough.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::ExactGp;
+    /// use mercer::prelude::*;
+    /// use rand::SeedableRng;
+    ///
+    /// let x = mat![[0.0], [1.0]];
+    /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(1e-6)?;
+    /// let posterior = gp.condition(x.as_ref(), &[3.0, 1.0])?;
+    /// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+    /// let samples = posterior.sample(mat![[0.0], [9.0]].as_ref(), 5, &mut rng)?.values;
+    /// assert!(samples.row(0).iter().all(|f| (f - 3.0).abs() < 0.01)); // seen there
+    /// assert!(samples.row(1).iter().any(|f| f.abs() > 0.1)); // far from what was seen
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut (impl Rng + ?Sized)) -> Result<Samples<T>> {
+        let (mean, n) = (self.mean(x)?, x.nrows());
+        let mut values = Mat::from_fn(mean.len(), draws, |row, _| mean[row]);
+        let mut largest = 0.0f64;
+        for latent in 0..self.latents() {
+            let (covariance, prior_diagonal) = self.covariance_of(x, latent)?;
+            let diagonal = (0..n).map(|i| covariance[(i, i)].as_f64()).sum::<f64>() / n as f64;
+            let factor = Cholesky::new(covariance.as_ref(), in_units_of(prior_diagonal / diagonal), self.par)?;
+            largest = largest.max(factor.jitter());
+            let normal = Mat::from_fn(n, draws, |_, _| T::from_f64(rng.sample(StandardNormal)));
+            let out = values.as_mut().subrows_mut(latent * n, n);
+            let one = T::from_f64(1.0);
+            faer::linalg::matmul::matmul(out, faer::Accum::Add, factor.factor(), normal.as_ref(), one, self.par);
+        }
+        Ok(Samples { values, jitter: largest })
     }
 
     /// Mean and variance of new observations: the latent function seen through the likelihood.
@@ -173,69 +248,54 @@ impl<T: Scalar> Posterior<'_, T> {
 
     fn check(&self, x: MatRef<'_, T>) -> Result<()> {
         check_finite("x", x)?;
-        if x.ncols() != self.inputs.ncols() {
-            return Err(Error::shape(
-                "x",
-                format!("{} column(s), as the model's inputs have", self.inputs.ncols()),
-                (x.nrows(), x.ncols()),
-            ));
+        let dim = self.basis.dim();
+        if x.ncols() != dim {
+            let expected = format!("{dim} column(s), as the model's inputs have");
+            return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
         }
-        Ok(())
+        self.basis.check_points(x)
     }
 
-    fn prior_mean(&self, x: MatRef<'_, T>) -> Vec<T> {
-        let mut mean = vec![T::from_f64(0.0); x.nrows()];
-        self.mean.mean_into(x, &mut mean);
-        mean
+    /// The variances, and how many were clamped.
+    fn variances(&self, x: MatRef<'_, T>) -> Result<(Vec<T>, usize)> {
+        let n = x.nrows();
+        let mut variance = vec![T::from_f64(0.0); n * self.latents()];
+        let (mut clamped, mut first) = (0, 0);
+        for process in &self.processes {
+            process.variances(&*self.basis, x, self.par, |latent, start, prior, values| {
+                let out = &mut variance[(first + latent) * n + start..][..values.nrows()];
+                for (row, out) in out.iter_mut().enumerate() {
+                    *out = clamp(values[(row, 0)], prior[(row, 0)], start + row, &mut clamped)?;
+                }
+                Ok(())
+            })?;
+            first += process.latents.len();
+        }
+        Ok((variance, clamped))
     }
 
-    /// A = L⁻¹ K(Z, x), and RᵀA for a sparse process.
-    fn solves(&self, x: MatRef<'_, T>) -> Result<(Mat<T>, Option<Mat<T>>)> {
-        let mut a = Mat::zeros(self.inputs.nrows(), x.nrows());
-        cross_into(self.kernel, self.inputs.as_ref(), x, a.as_mut(), self.par)?;
-        self.factor.half_solve_in_place(a.as_mut(), self.par)?;
-        let addition = self.root.as_ref().map(|root| {
-            let mut product = Mat::zeros(a.nrows(), a.ncols());
-            faer::linalg::matmul::triangular::matmul(
-                product.as_mut(),
-                BlockStructure::Rectangular,
-                faer::Accum::Replace,
-                root.transpose(),
-                BlockStructure::TriangularUpper,
-                a.as_ref(),
-                BlockStructure::Rectangular,
-                T::from_f64(1.0),
-                self.par,
-            );
-            product
-        });
-        Ok((a, addition))
+    /// With the mean of the diagonal a priori.
+    fn covariance_of(&self, x: MatRef<'_, T>, latent: usize) -> Result<(Mat<T>, f64)> {
+        let mut index = latent;
+        for process in &self.processes {
+            if index < process.latents.len() {
+                return process.covariance(&*self.basis, index, x, self.par);
+            }
+            index -= process.latents.len();
+        }
+        let expected = format!("there are {}, counted from 0", self.latents());
+        Err(Error::setting("the latent function", latent, &expected))
     }
 }
 
-/// covariance += sign · BᵀB, exactly symmetric.
-fn add_gram<T: Scalar>(mut covariance: faer::MatMut<'_, T>, b: MatRef<'_, T>, sign: f64, par: Par) {
-    use faer::prelude::ReborrowMut;
-    faer::linalg::matmul::triangular::matmul(
-        covariance.rb_mut(),
-        BlockStructure::TriangularLower,
-        faer::Accum::Add,
-        b.transpose(),
-        BlockStructure::Rectangular,
-        b,
-        BlockStructure::Rectangular,
-        T::from_f64(sign),
-        par,
-    );
-    for col in 0..covariance.ncols() {
-        for row in col + 1..covariance.nrows() {
-            covariance[(col, row)] = covariance[(row, col)];
+/// The default policy in units of another diagonal, so many times the matrix's own.
+fn in_units_of(ratio: f64) -> Jitter {
+    match Jitter::default() {
+        Jitter::Adaptive { first, growth, largest } if ratio.is_finite() && ratio > 1.0 => {
+            Jitter::Adaptive { first: first * ratio, growth, largest: largest * ratio }
         }
+        jitter => jitter,
     }
-}
-
-fn squared_norm<T: Scalar>(values: &[T]) -> T {
-    crate::simd::dot(values, values)
 }
 
 /// A variance below 0 by less than √ε of the prior's is rounding; beyond, an error.

@@ -1,16 +1,9 @@
 //! What all models can be told.
 
-/// The builder methods that every model has, for a struct with the fields `kernel`, `mean`,
-/// `jitter`, `par` and `allow_indefinite`.
+/// The builder methods that every model has, for a struct with the fields `jitter`, `par` and
+/// `allow_indefinite`.
 macro_rules! model_settings {
-    ($kernel:ty) => {
-        /// The same with a mean function.
-        #[must_use]
-        pub fn with_mean(mut self, mean: impl crate::mean::AnyMean + 'static) -> Self {
-            self.mean = crate::mean::DynMean::new(mean);
-            self
-        }
-
+    () => {
         /// The same with another jitter policy.
         #[must_use]
         pub fn with_jitter(mut self, jitter: crate::linalg::Jitter) -> Self {
@@ -32,6 +25,18 @@ macro_rules! model_settings {
             self.allow_indefinite = true;
             self
         }
+    };
+}
+
+/// The methods of models of one latent function, for a struct with the fields `kernel` and `mean`.
+macro_rules! one_kernel {
+    ($kernel:ty) => {
+        /// The same with a mean function.
+        #[must_use]
+        pub fn with_mean(mut self, mean: impl crate::mean::AnyMean + 'static) -> Self {
+            self.mean = crate::mean::DynMean::new(mean);
+            self
+        }
 
         /// The kernel.
         pub fn kernel(&self) -> &$kernel {
@@ -40,4 +45,4 @@ macro_rules! model_settings {
     };
 }
 
-pub(super) use model_settings;
+pub(super) use {model_settings, one_kernel};

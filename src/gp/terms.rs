@@ -42,25 +42,34 @@ pub(super) fn prior_mean<'a, T: Scalar>(tape: &Tape<'a, T>, mean: &'a DynMean, x
     Ok(Term { value: tape.custom(&[theta, x], value, Box::new(reverse))?, theta })
 }
 
-/// Σᵢ E log p(yᵢ | fᵢ) for fᵢ ~ N(meanᵢ, varianceᵢ), both n × 1: 1 × 1.
+/// Σᵢ E log p(yᵢ | fᵢ) for independent latent values of these means and variances, n × 1 for each latent
+/// function: 1 × 1.
 pub(super) fn expected_log_likelihood<'a, T: Scalar>(
     tape: &Tape<'a, T>,
     likelihood: &'a dyn Likelihood,
     y: &[T],
-    mean: Var,
-    variance: Var,
+    means: &[Var],
+    variances: &[Var],
 ) -> Result<Term> {
     let theta = tape.parameter(column(&likelihood.values()));
-    let values =
-        |var| -> Result<Vec<f64>> { Ok(tape.value(var)?.as_mat().col(0).iter().map(|&v| v.as_f64()).collect()) };
-    let expectations = likelihood.variational_expectations(&to_f64(y), &values(mean)?, &values(variance)?)?;
+    let values = |vars: &[Var]| -> Result<Vec<f64>> {
+        let mut values = Vec::with_capacity(y.len() * vars.len());
+        for &var in vars {
+            values.extend(tape.value(var)?.as_mat().col(0).iter().map(|&v| v.as_f64()));
+        }
+        Ok(values)
+    };
+    let expectations = likelihood.variational_expectations(&to_f64(y), &values(means)?, &values(variances)?)?;
     let total: f64 = expectations.values.iter().sum();
+    let rows = y.len();
     let reverse = move |c: faer::MatRef<'_, T>| {
         let c = c[(0, 0)].as_f64();
         let scaled = |values: &[f64]| Some(column(&values.iter().map(|value| c * value).collect::<Vec<_>>()));
-        vec![scaled(&expectations.d_params), scaled(&expectations.d_mean), scaled(&expectations.d_variance)]
+        let by_latent = expectations.d_mean.chunks(rows).chain(expectations.d_variance.chunks(rows));
+        std::iter::once(scaled(&expectations.d_params)).chain(by_latent.map(scaled)).collect()
     };
-    let value = tape.custom(&[theta, mean, variance], column(&[total]), Box::new(reverse))?;
+    let operands: Vec<Var> = std::iter::once(&theta).chain(means).chain(variances).copied().collect();
+    let value = tape.custom(&operands, column(&[total]), Box::new(reverse))?;
     Ok(Term { value, theta })
 }
 

@@ -1,7 +1,14 @@
 //! Inducing variables: few values that stand for a whole function.
+//!
+//! [`InducingFeatures`] is what a model asks of them, [`InducingPrior`] the form of their covariance.
 
+mod features;
 mod greedy;
 mod points;
+mod prior;
 pub mod start;
 
+pub use features::InducingFeatures;
 pub use points::InducingPoints;
+pub use prior::InducingPrior;
+pub(crate) use prior::StoredPrior;

@@ -1,12 +1,16 @@
 //! Inducing points.
 
-use faer::{Mat, MatRef};
+use faer::{Mat, MatRef, Par};
 
+use super::{InducingFeatures, InducingPrior};
 use crate::data::check_finite;
+use crate::kernel::{Expr, Kernel, matmul_into};
+use crate::linalg::Jitter;
 use crate::params::{Constraint, ParameterArray, Shape};
+use crate::tape::{KernelVar, Tape, Var};
 use crate::{Result, Scalar};
 
-/// M inducing inputs, one a row: u = f(Z).
+/// M inducing inputs, one a row: u = f(Z), for any kernel. K_uu = K(Z, Z) is dense, K_uf = K(Z, x).
 ///
 /// # Parameters
 ///
@@ -71,5 +75,55 @@ impl InducingPoints {
     pub(crate) fn at<T: Scalar>(&self) -> Mat<T> {
         let inputs = self.inputs();
         Mat::from_fn(inputs.nrows(), inputs.ncols(), |row, col| T::from_f64(inputs[(row, col)]))
+    }
+}
+
+impl InducingFeatures for InducingPoints {
+    fn len(&self) -> usize {
+        self.inputs().nrows()
+    }
+
+    fn dim(&self) -> usize {
+        self.inputs().ncols()
+    }
+
+    fn check_kernel(&self, kernel: &dyn Expr) -> Result<()> {
+        kernel.check_dim(self.inputs().ncols())
+    }
+
+    fn parameter<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>) -> Var {
+        tape.parameter(self.at())
+    }
+
+    fn prior<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        kernel: KernelVar<'a, T>,
+        z: Var,
+        jitter: Jitter,
+    ) -> Result<InducingPrior> {
+        InducingPrior::dense(tape, z, tape.gram(kernel, z)?, jitter)
+    }
+
+    fn cross<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        kernel: KernelVar<'a, T>,
+        prior: &InducingPrior,
+        x: Var,
+    ) -> Result<Var> {
+        tape.cross(kernel, prior.parameter(), x)
+    }
+
+    fn cross_times<T: Scalar>(
+        &self,
+        kernel: &dyn Kernel<T>,
+        x: MatRef<'_, T>,
+        weights: MatRef<'_, T>,
+        par: Par,
+    ) -> Result<Option<Mat<T>>> {
+        let mut product = Mat::zeros(x.nrows(), weights.ncols());
+        matmul_into(kernel, x, self.at().as_ref(), weights, product.as_mut(), par)?;
+        Ok(Some(product))
     }
 }

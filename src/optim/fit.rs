@@ -45,7 +45,8 @@ pub fn fit<M: Parameterized + Clone>(
     let mut best: Option<(f64, Vec<f64>)> = None;
     let mut objective = |x: &[f64]| {
         trial.set_unconstrained(x)?;
-        let (value, gradient) = penalised(&trial, loss(&trial)?)?;
+        let (value, mut natural) = loss(&trial)?;
+        let (value, gradient) = penalised(&trial, value, &mut natural)?;
         let sound = value.is_finite() && gradient.iter().all(|g| g.is_finite());
         if sound && best.as_ref().is_none_or(|(least, _)| value < *least) {
             best = Some((value, x.to_vec()));

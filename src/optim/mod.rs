@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | [`Lbfgs`] with [`fit`] | of the whole loss, exact | quasi-Newton with a line search |
 //! | [`Adam`] with [`Train`] | of the whole loss or of minibatches | first order, one evaluation each |
+//! | [`NaturalGradient`] | in a Gaussian, of the whole loss or of minibatches | in the metric of its Fisher information |
 
 pub mod adam;
 mod batch;
@@ -17,6 +18,7 @@ mod fit;
 pub mod lbfgs;
 mod line_search;
 mod minimizer;
+pub mod natural;
 mod objective;
 pub mod schedule;
 pub mod train;
@@ -26,6 +28,7 @@ pub use batch::Batch;
 pub use fit::fit;
 pub use lbfgs::Lbfgs;
 pub use minimizer::{Minimizer, Minimum, Objective};
+pub use natural::NaturalGradient;
 pub use schedule::Schedule;
 pub use train::{EarlyStop, History, Progress, Stopped, Train};
 

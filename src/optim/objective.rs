@@ -4,12 +4,13 @@ use crate::Result;
 use crate::params::{Parameterized, ParameterizedExt, subtract_log_prior};
 
 /// A loss less the log prior, and its gradient in the free unconstrained parameters, from a loss and
-/// its gradient in all natural ones. Every optimiser of models goes through here, so that a prior
+/// its gradient in all natural ones, from which the prior's is subtracted. Every optimiser of models goes through here, so that a prior
 /// counts once, whatever the loss is.
 pub(super) fn penalised<M: Parameterized + ?Sized>(
     model: &M,
-    (loss, mut natural): (f64, Vec<f64>),
+    loss: f64,
+    natural: &mut [f64],
 ) -> Result<(f64, Vec<f64>)> {
-    let value = subtract_log_prior(model, loss, &mut natural)?;
-    Ok((value, model.unconstrained_gradient(&natural)?))
+    let value = subtract_log_prior(model, loss, natural)?;
+    Ok((value, model.unconstrained_gradient(natural)?))
 }

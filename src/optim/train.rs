@@ -170,7 +170,22 @@ impl Train {
         &self,
         model: &mut M,
         n: usize,
+        loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
+        rng: &mut (impl Rng + ?Sized),
+        callback: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<History> {
+        self.run_beside(model, n, loss, |_, _, _| Ok(()), rng, callback)
+    }
+
+    /// The same, with a part of the model that does not learn by Adam: `beside` moves it after each step
+    /// of Adam, by the number of the step and the gradient of the loss, less the log prior, in all natural
+    /// parameters before both.
+    pub(crate) fn run_beside<M: Parameterized>(
+        &self,
+        model: &mut M,
+        n: usize,
         mut loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
+        mut beside: impl FnMut(&mut M, usize, &[f64]) -> Result<()>,
         rng: &mut (impl Rng + ?Sized),
         mut callback: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<History> {
@@ -184,7 +199,7 @@ impl Train {
 
         for step in 0..self.steps {
             let batch = deck.as_mut().map_or(Batch::All, |deck| Batch::Rows(deck.deal(rng)));
-            let (loss, gradient) = match evaluate(model, batch, &mut loss, step) {
+            let Evaluation { loss, gradient, natural } = match evaluate(model, batch, &mut loss, step) {
                 Ok(evaluation) => evaluation,
                 Err(error) => {
                     model.set_unconstrained(&sound)?;
@@ -195,6 +210,10 @@ impl Train {
             let rate = self.adam.rate * self.schedule.factor(step);
             adam.step_at(rate, &mut x, &gradient)?;
             model.set_unconstrained(&x)?;
+            if let Err(error) = beside(model, step, &natural) {
+                model.set_unconstrained(&sound)?;
+                return Err(error);
+            }
 
             let progress = Progress { step, steps: self.steps, loss, rate };
             let stopped = if callback(&progress).is_break() {
@@ -239,20 +258,27 @@ impl Train {
     }
 }
 
+/// A loss less the log prior, with its gradients in the free unconstrained and in all natural parameters.
+struct Evaluation {
+    loss: f64,
+    gradient: Vec<f64>,
+    natural: Vec<f64>,
+}
+
 /// The loss and its gradient in the free unconstrained parameters, both finite.
 fn evaluate<M: Parameterized>(
     model: &M,
     batch: Batch<'_>,
     loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
     step: usize,
-) -> Result<(f64, Vec<f64>)> {
-    let (value, natural) = loss(model, batch)?;
+) -> Result<Evaluation> {
+    let (value, mut natural) = loss(model, batch)?;
     if !value.is_finite() {
         return Err(Error::Optimisation { step, reason: format!("the loss is {value}") });
     }
-    let (value, gradient) = penalised(model, (value, natural))?;
+    let (loss, gradient) = penalised(model, value, &mut natural)?;
     if gradient.iter().all(|g| g.is_finite()) {
-        return Ok((value, gradient));
+        return Ok(Evaluation { loss, gradient, natural });
     }
     // The free parameter is what the reader can look up.
     let is_packed = |(position, entry): &(usize, Entry)| entry.free && entry.tie.is_none_or(|first| first == *position);

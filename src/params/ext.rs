@@ -80,8 +80,8 @@ pub trait ParameterizedExt: Parameterized {
         let mut refused = None;
         let mut position = 0;
         for_each(self, &mut |parameter| {
-            // The parameter first: the side of a zip that ends it has nothing taken from it.
-            for (_, &value) in parameter.values.iter().zip(&mut rest) {
+            // The values first: a zip takes from its first iterator even where the second has ended.
+            for (_, &value) in parameter.values.iter().zip(rest.by_ref()) {
                 if refused.is_none() && !parameter.constraint.admits(value) {
                     refused = Some((position, value));
                 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatRef};
+use num_traits::Float;
 
 use super::{Tape, Var, check_rows, check_square, columns, shape};
 use crate::linalg::{clear_strict_upper, column, column_mut};
@@ -66,6 +67,71 @@ impl<'a, T: Scalar> Tape<'a, T> {
                 for col in 0..c.ncols() {
                     columns::update(c.as_mut().subcols_mut(col, 1), factors, |c, d| c * d);
                 }
+            }
+            pull.give(a, c);
+            Ok(())
+        }))
+    }
+
+    /// C = diag(d)^(−½) A: row i of A divided by √dᵢ, for d of m × 1 and A of m × n; a row with dᵢ = 0
+    /// becomes zero. Reverse: Ā += diag(d)^(−½) C̄, d̄ᵢ −= ½ Σⱼ C̄ᵢⱼ Cᵢⱼ / dᵢ.
+    ///
+    /// With features of covariance diag(d), the covariances A of functions with them become those with
+    /// whitened features; a feature without variance has none. No power of dᵢ beyond 1 is formed, so
+    /// that small entries are as good as large ones.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if d does not fit; [`Error::Setting`] for a variable of another tape.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    /// use mercer::tape::Tape;
+    ///
+    /// let tape = Tape::new(Par::Seq);
+    /// let (a, d) = (tape.parameter(mat![[6.0], [5.0]]), tape.parameter(mat![[4.0], [0.0]]));
+    /// let c = tape.divide_rows_by_root(a, d)?;
+    /// assert_eq!(tape.value(c)?.as_mat(), mat![[3.0], [0.0]]);
+    /// let gradients = tape.backward(tape.sum(c)?)?;
+    /// assert_eq!(gradients.get(a).unwrap(), mat![[0.5], [0.0]]);
+    /// assert_eq!(gradients.get(d).unwrap(), mat![[-0.375], [0.0]]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn divide_rows_by_root(&self, a: Var, d: Var) -> Result<Var> {
+        let (operand, divisors) = (self.value(a)?, self.value(d)?);
+        let (operand, divisors) = (operand.as_mat(), divisors.as_mat());
+        check_vector("the second operand of `divide_rows_by_root`", divisors, operand.nrows())?;
+        let inverse = move |divisors: MatRef<'_, T>| {
+            let zero = T::from_f64(0.0);
+            let inverse = |d: T| if d == zero { zero } else { Float::recip(Float::sqrt(d)) };
+            column(divisors, 0).iter().map(|&d| inverse(d)).collect::<Vec<T>>()
+        };
+        let factors = inverse(divisors);
+        let mut value = self.take(operand.nrows(), operand.ncols());
+        for col in 0..operand.ncols() {
+            let (out, factors) = (value.as_mut().subcols_mut(col, 1), as_column(&factors));
+            columns::zip_into(out, Accum::Replace, operand.subcols(col, 1), factors, |a, f| a * f);
+        }
+        Ok(self.record(value, &[a, d], move |mut c, pull| {
+            let (divisors, result) = (pull.value(d), pull.result());
+            let factors = inverse(divisors);
+            let zero = T::from_f64(0.0);
+            pull.add(d, |mut out, accum| {
+                let mut sums = vec![zero; factors.len()];
+                for col in 0..c.ncols() {
+                    let terms = column(c.as_ref(), col).iter().zip(column(result, col));
+                    sums.iter_mut().zip(terms).for_each(|(sum, (&c, &y))| *sum += c * y);
+                }
+                for (row, sum) in sums.into_iter().enumerate() {
+                    let before = if accum == Accum::Add { out[(row, 0)] } else { zero };
+                    let d = divisors[(row, 0)];
+                    out[(row, 0)] = if d == zero { before } else { before - T::from_f64(0.5) * sum / d };
+                }
+            });
+            for col in 0..c.ncols() {
+                columns::update(c.as_mut().subcols_mut(col, 1), as_column(&factors), |c, f| c * f);
             }
             pull.give(a, c);
             Ok(())
@@ -151,6 +217,10 @@ impl<'a, T: Scalar> Tape<'a, T> {
         columns::map_into(copy.as_mut(), Accum::Replace, matrix, |value| value);
         copy
     }
+}
+
+fn as_column<T: Scalar>(values: &[T]) -> MatRef<'_, T> {
+    MatRef::from_column_major_slice(values, values.len(), 1)
 }
 
 fn check_vector<T: Scalar>(what: &str, vector: MatRef<'_, T>, len: usize) -> Result<()> {

@@ -8,8 +8,9 @@ use crate::gp::diagnostics::{Bounds, Diagnostics, diagnose};
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::LowRank;
 use crate::gp::posterior::Posterior;
+use crate::gp::process::{Latent, Process};
 use crate::gp::projection::project;
-use crate::gp::variational::Variational;
+use crate::gp::variational::{Root, Variational};
 use crate::kernel::{Kernel, diag_into};
 use crate::linalg::Cholesky;
 use crate::mean::Mean;
@@ -70,16 +71,9 @@ impl<K: Expr + Clone> Sgpr<K> {
         let seen = self.see(x, y)?;
         let LowRank { mean: mut weights, root, .. } = self.infer(&seen, self.approximation)?;
         seen.factor.half_solve_transpose_in_place(weights.as_mut(), self.par)?;
-        Ok(Posterior {
-            kernel: &self.kernel,
-            mean: &self.mean,
-            likelihood: &self.likelihood,
-            inputs: self.inducing.at(),
-            factor: seen.factor,
-            weights,
-            root: Some(root),
-            par: self.par,
-        })
+        let (inputs, latent) = (self.inducing.at(), Latent { mean: &self.mean, roots: vec![Root::Lower(root)] });
+        let (basis, process) = Process::on_points(&self.kernel, latent, inputs.as_ref(), seen.factor, weights)?;
+        Ok(Posterior { basis, processes: vec![process], likelihood: &self.likelihood, par: self.par })
     }
 
     /// Predictions of each observation from all others, in closed form; inducing inputs and

@@ -10,7 +10,7 @@ use faer::{Mat, MatRef, Par};
 use super::checks::{check_data, check_psd};
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
 use super::projection::record_projection;
-use super::settings::model_settings;
+use super::settings::{model_settings, one_kernel};
 use super::terms::{gather, prior_mean};
 use crate::inducing::InducingPoints;
 use crate::kernel::Kernel;
@@ -93,7 +93,8 @@ pub struct Sgpr<K = DynKernel> {
 }
 
 impl<K: Expr + Clone> Sgpr<K> {
-    model_settings!(K);
+    model_settings!();
+    one_kernel!(K);
 
     /// A process of zero mean with this kernel and these inducing inputs, one a row, seen with
     /// noise of variance 1; its evidence is the variational bound.

@@ -9,6 +9,7 @@ use crate::gp::posterior::to_f64;
 use crate::gp::svgp::Svgp;
 use crate::gp::variational::Variational;
 use crate::kernel::Kernel;
+use crate::linalg::{Cholesky, Jitter};
 use crate::{Error, Expr, Result, Scalar};
 
 impl<K: Expr + Clone> Sgpr<K> {
@@ -78,7 +79,7 @@ impl<K: Expr + Clone> Sgpr<K> {
     /// # Errors
     ///
     /// As [`log_evidence`](Self::log_evidence); [`Error::Shape`] if q does not have one variable for
-    /// each inducing input.
+    /// each inducing input; [`Error::Setting`] for a q that is not whitened.
     ///
     /// # Examples
     ///
@@ -103,15 +104,16 @@ impl<K: Expr + Clone> Sgpr<K> {
         if m != found {
             return Err(Error::shape("the variational mean", format!("{m} value(s)"), (found, 1)));
         }
+        if !q.is_whitened() {
+            return Err(Error::setting("q", "of the inducing variables themselves", "must be of whitened variables here"));
+        }
         let best = self.infer(&self.see(x, y)?, Approximation::Vfe)?;
         let mean = Mat::from_fn(m, 1, |row, _| T::from_f64(q.mean()[row]));
-        let mut root = Mat::zeros(m, m);
-        let mut packed = q.packed_factor().iter();
-        for col in 0..m {
-            for (entry, &value) in root.col_as_slice_mut(col)[col..].iter_mut().zip(&mut packed) {
-                *entry = T::from_f64(value);
-            }
-        }
+        let root = match q.factor() {
+            Some(factor) => factor,
+            None => Cholesky::new(q.covariance().as_ref(), Jitter::Fixed(0.0), self.par)?.into_factor(),
+        };
+        let root = Mat::from_fn(m, m, |row, col| T::from_f64(root[(row, col)]));
         Ok(best.divergence_of(mean.as_ref(), root.as_ref(), self.par))
     }
 }

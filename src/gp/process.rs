@@ -1,0 +1,182 @@
+//! Latent functions off the tape, ready to be predicted.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt::Debug;
+
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::prelude::ReborrowMut;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+
+use super::conditional::Conditional;
+use super::variational::Root;
+use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior, StoredPrior};
+use crate::kernel::{Kernel, gram_into};
+use crate::linalg::Cholesky;
+use crate::mean::DynMean;
+use crate::tape::{KernelVar, Pool, Tape, Var};
+use crate::{Result, Scalar};
+
+/// Points that are predicted at a time: bounds the scratch, at full speed of the solves.
+pub(super) const CHUNK: usize = 1024;
+
+/// Inducing features whose type is forgotten.
+pub(super) trait Basis<T: Scalar>: Debug + Send + Sync {
+    /// The number of columns of the points.
+    fn dim(&self) -> usize;
+
+    /// See [`InducingFeatures::check_points`].
+    fn check_points(&self, x: MatRef<'_, T>) -> Result<()>;
+
+    /// See [`InducingFeatures::cross`].
+    fn cross<'t>(&'t self, tape: &Tape<'t, T>, kernel: KernelVar<'t, T>, prior: &InducingPrior, x: Var) -> Result<Var>;
+
+    /// See [`InducingFeatures::cross_times`].
+    fn cross_times(
+        &self,
+        kernel: &dyn Kernel<T>,
+        x: MatRef<'_, T>,
+        weights: MatRef<'_, T>,
+        par: Par,
+    ) -> Result<Option<Mat<T>>>;
+}
+
+impl<T: Scalar, F: InducingFeatures> Basis<T> for Cow<'_, F> {
+    fn dim(&self) -> usize {
+        F::dim(self)
+    }
+
+    fn check_points(&self, x: MatRef<'_, T>) -> Result<()> {
+        F::check_points(self, x)
+    }
+
+    fn cross<'t>(&'t self, tape: &Tape<'t, T>, kernel: KernelVar<'t, T>, prior: &InducingPrior, x: Var) -> Result<Var> {
+        F::cross(self, tape, kernel, prior, x)
+    }
+
+    fn cross_times(
+        &self,
+        kernel: &dyn Kernel<T>,
+        x: MatRef<'_, T>,
+        weights: MatRef<'_, T>,
+        par: Par,
+    ) -> Result<Option<Mat<T>>> {
+        F::cross_times(self, kernel, x, weights, par)
+    }
+}
+
+/// A latent function: its mean function, and the roots of the covariance of its whitened inducing
+/// variables, none if they are known.
+#[derive(Debug)]
+pub(super) struct Latent<'a, T: Scalar> {
+    pub(super) mean: &'a DynMean,
+    pub(super) roots: Vec<Root<Mat<T>>>,
+}
+
+/// The latent functions of one kernel.
+#[derive(Debug)]
+pub(super) struct Process<'a, T: Scalar> {
+    pub(super) kernel: &'a dyn Kernel<T>,
+    pub(super) prior: StoredPrior<T>,
+    pub(super) latents: Vec<Latent<'a, T>>,
+    /// α on K_uf, a column for each latent function.
+    pub(super) weights: Mat<T>,
+}
+
+impl<'a, T: Scalar> Process<'a, T> {
+    /// One latent function on its values at points, by the factor of their covariance (with noise, if
+    /// they were seen with it), with the features for it.
+    pub(super) fn on_points(
+        kernel: &'a dyn Kernel<T>,
+        latent: Latent<'a, T>,
+        points: MatRef<'_, T>,
+        factor: Cholesky<T>,
+        weights: Mat<T>,
+    ) -> Result<(Box<dyn Basis<T> + 'a>, Self)> {
+        let inputs = Mat::from_fn(points.nrows(), points.ncols(), |row, col| points[(row, col)].as_f64());
+        let features = InducingPoints::new(inputs.as_ref())?;
+        let jitter = factor.jitter();
+        let prior = StoredPrior::dense(points.to_owned(), factor.into_factor(), jitter);
+        Ok((Box::new(Cow::<InducingPoints>::Owned(features)), Self { kernel, prior, latents: vec![latent], weights }))
+    }
+
+    /// K_fu α, n × latents, without the prior means.
+    pub(super) fn shifts(&self, basis: &dyn Basis<T>, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        if let Some(product) = basis.cross_times(self.kernel, x, self.weights.as_ref(), par)? {
+            return Ok(product);
+        }
+        let mut shifts = Mat::zeros(x.nrows(), self.latents.len());
+        let pool = RefCell::new(Pool::new());
+        for start in (0..x.nrows()).step_by(CHUNK) {
+            let chunk = x.subrows(start, CHUNK.min(x.nrows() - start));
+            let tape = Tape::with_pool(par, pool.take());
+            let (kernel, prior) = (tape.fixed_kernel(self.kernel), self.prior.on(&tape));
+            let k_uf = basis.cross(&tape, kernel, &prior, tape.constant(chunk))?;
+            let product = tape.matmul_tn(k_uf, tape.constant(self.weights.as_ref()))?;
+            shifts.as_mut().subrows_mut(start, chunk.nrows()).copy_from(tape.value(product)?.as_mat());
+            pool.replace(tape.into_pool());
+        }
+        Ok(shifts)
+    }
+
+    /// Calls `see` with each latent function, the row of its first point, and prior and posterior
+    /// variances from there on.
+    pub(super) fn variances(
+        &self,
+        basis: &dyn Basis<T>,
+        x: MatRef<'_, T>,
+        par: Par,
+        mut see: impl FnMut(usize, usize, MatRef<'_, T>, MatRef<'_, T>) -> Result<()>,
+    ) -> Result<()> {
+        let pool = RefCell::new(Pool::new());
+        for start in (0..x.nrows()).step_by(CHUNK) {
+            let chunk = x.subrows(start, CHUNK.min(x.nrows() - start));
+            let tape = Tape::with_pool(par, pool.take());
+            let given = self.given(&tape, basis, chunk)?;
+            for (index, latent) in self.latents.iter().enumerate() {
+                let roots: Vec<_> = latent.roots.iter().map(|root| root.on(&tape)).collect();
+                let variance = tape.value(given.variance(&tape, &roots)?)?;
+                see(index, start, tape.value(given.prior_variance)?.as_mat(), variance.as_mat())?;
+            }
+            pool.replace(tape.into_pool());
+        }
+        Ok(())
+    }
+
+    /// The full covariance of a latent function at n points, exactly symmetric, and the mean of the
+    /// diagonal that it has a priori.
+    pub(super) fn covariance(
+        &self,
+        basis: &dyn Basis<T>,
+        latent: usize,
+        x: MatRef<'_, T>,
+        par: Par,
+    ) -> Result<(Mat<T>, f64)> {
+        let n = x.nrows();
+        let mut covariance = Mat::zeros(n, n);
+        gram_into(self.kernel, x, covariance.as_mut(), par)?;
+        let mean_diagonal = (0..n).map(|i| covariance[(i, i)].as_f64()).sum::<f64>() / n as f64;
+        let tape = Tape::new(par);
+        let given = self.given(&tape, basis, x)?;
+        add_gram(covariance.as_mut(), tape.value(given.a)?.as_mat(), -1.0, par);
+        for root in &self.latents[latent].roots {
+            let projected = root.on(&tape).project(&tape, given.a)?;
+            add_gram(covariance.as_mut(), tape.value(projected)?.as_mat(), 1.0, par);
+        }
+        Ok((covariance, mean_diagonal))
+    }
+
+    fn given<'t>(&'t self, tape: &Tape<'t, T>, basis: &'t dyn Basis<T>, x: MatRef<'t, T>) -> Result<Conditional> {
+        let (kernel, prior, x) = (tape.fixed_kernel(self.kernel), self.prior.on(tape), tape.constant(x));
+        let k_uf = basis.cross(tape, kernel, &prior, x)?;
+        Conditional::new(tape, kernel, &prior, k_uf, x)
+    }
+}
+
+/// covariance += sign · BᵀB, exactly symmetric.
+fn add_gram<T: Scalar>(mut covariance: MatMut<'_, T>, b: MatRef<'_, T>, sign: f64, par: Par) {
+    use BlockStructure::{Rectangular, TriangularLower};
+    let (out, sign) = (covariance.rb_mut(), T::from_f64(sign));
+    matmul(out, TriangularLower, Accum::Add, b.transpose(), Rectangular, b, Rectangular, sign, par);
+    crate::linalg::mirror_lower(covariance);
+}

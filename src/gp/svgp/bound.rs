@@ -1,0 +1,204 @@
+//! The bound, recorded forward.
+
+use std::cell::RefCell;
+
+use faer::MatRef;
+
+use super::Svgp;
+use crate::gp::conditional::Conditional;
+use crate::gp::terms::{Term, expected_log_likelihood, gather, prior_mean};
+use crate::inducing::InducingFeatures;
+use crate::kernel::Kernel;
+use crate::tape::{KernelVar, Pool, Tape, Var};
+use crate::{Expr, Result, Scalar};
+
+/// A bound on the log evidence, and its parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Elbo {
+    /// `expected_log_likelihood − kl`
+    pub value: f64,
+    /// Σᵢ E log p(yᵢ | fᵢ) under the variational marginals, scaled to all data for a minibatch.
+    pub expected_log_likelihood: f64,
+    /// KL(q ‖ p) of the inducing variables, summed over latent functions.
+    pub kl: f64,
+    /// The jitter that was added to the diagonal of K_uu: the largest, if there are several.
+    pub jitter: f64,
+}
+
+impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
+    /// The bound, from all data.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and [`Error::Shape`](crate::Error::Shape) for data that does not fit;
+    /// [`Error::Dimension`](crate::Error::Dimension) if the kernel cannot read the points; [`Error::Indefinite`](crate::Error::Indefinite) for a kernel
+    /// that is not guaranteed positive semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter
+    /// that the policy allows is enough; [`Error::Setting`](crate::Error::Setting) if the likelihood has another number of
+    /// latent functions than there are kernels or mean functions.
+    pub fn elbo<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Elbo>
+    where
+        K: Kernel<T>,
+    {
+        self.elbo_of_batch(x, y, y.len())
+    }
+
+    /// The bound on `total` observations, estimated from a batch of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo`](Self::elbo).
+    pub fn elbo_of_batch<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], total: usize) -> Result<Elbo>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let tape = Tape::new(self.par);
+        self.record(&tape, x, y, total, false)?.elbo(&tape)
+    }
+
+    /// The bound on `total` observations, estimated from a batch of them, and its gradient in all
+    /// natural parameters in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo`](Self::elbo), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without gradients.
+    pub fn elbo_gradient<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], total: usize) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        self.elbo_gradient_with(x, y, total, &RefCell::default())
+    }
+
+    /// The same, with matrices from a pool and back into it: what a training loop calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo_gradient`](Self::elbo_gradient).
+    pub fn elbo_gradient_with<T: Scalar>(
+        &self,
+        x: MatRef<'_, T>,
+        y: &[T],
+        total: usize,
+        pool: &RefCell<Pool<T>>,
+    ) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let tape = Tape::with_pool(self.par, pool.take());
+        let recorded = self.record(&tape, x, y, total, true)?;
+        let gradients = tape.backward(recorded.bound)?;
+        let result = (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?);
+        tape.recycle(gradients);
+        pool.replace(tape.into_pool());
+        Ok(result)
+    }
+
+    /// The features' parameters, with or without gradient.
+    pub(super) fn features_on<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, differentiable: bool) -> Result<Var> {
+        let parameter = self.inducing.parameter(tape);
+        if differentiable {
+            return Ok(parameter);
+        }
+        Ok(tape.constant_owned(tape.value(parameter)?.as_mat().to_owned()))
+    }
+
+    /// The bound, as in the definition.
+    pub(super) fn record<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        x: MatRef<'a, T>,
+        y: &[T],
+        total: usize,
+        differentiable: bool,
+    ) -> Result<Recorded>
+    where
+        K: Kernel<T>,
+    {
+        let x = tape.constant(x);
+        let features = self.features_on(tape, differentiable)?;
+        let mut kernels = Vec::new();
+        for kernel in self.kernels.all() {
+            kernels.push(if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) });
+        }
+        let prior_means =
+            self.means.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<Term>>>()?;
+        let marginals = self.marginals(tape, x, features, &kernels, &prior_means)?;
+
+        let fit = expected_log_likelihood(tape, &*self.likelihood, y, &marginals.means, &marginals.variances)?;
+        let expected = tape.scale(fit.value, total as f64 / y.len() as f64)?;
+        let bound = tape.sub(expected, marginals.kl)?;
+        let kernels = kernels.iter().map(|kernel| kernel.theta());
+        let before = kernels.chain(prior_means.iter().map(|mean| mean.theta)).chain([fit.theta, features]);
+        Ok(Recorded {
+            bound,
+            expected,
+            kl: marginals.kl,
+            kl_offset: -0.5 * (self.inducing.len() * marginals.means.len()) as f64,
+            jitter: marginals.jitter,
+            parameters: before.chain(marginals.parameters).collect(),
+        })
+    }
+
+    /// q(f) at the points x, latent function by latent function.
+    fn marginals<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        x: Var,
+        features: Var,
+        kernels: &[KernelVar<'a, T>],
+        prior_means: &[Term],
+    ) -> Result<Marginals> {
+        let mut given = Vec::new();
+        let mut jitter = 0.0f64;
+        for &kernel in kernels {
+            let prior = self.inducing.prior(tape, kernel, features, self.jitter)?;
+            let k_uf = self.inducing.cross(tape, kernel, &prior, x)?;
+            given.push((prior, Conditional::new(tape, kernel, &prior, k_uf, x)?));
+            jitter = jitter.max(prior.jitter());
+        }
+        let (mut means, mut variances, mut parameters) = (Vec::new(), Vec::new(), Vec::new());
+        let mut kl = None;
+        for (latent, q) in self.variational.all().iter().enumerate() {
+            let (prior, given) = &given[if given.len() == 1 { 0 } else { latent }];
+            let prior_mean = &prior_means[if prior_means.len() == 1 { 0 } else { latent }];
+            let q = q.record(tape, prior)?;
+            means.push(tape.add(prior_mean.value, given.mean(tape, q.mean)?)?);
+            variances.push(given.variance(tape, &q.roots)?);
+            parameters.extend(q.parameters);
+            kl = Some(match kl {
+                None => q.kl,
+                Some(sum) => tape.add(sum, q.kl)?,
+            });
+        }
+        let kl = kl.unwrap_or_else(|| tape.scalar_constant(0.0));
+        Ok(Marginals { means, variances, kl, jitter, parameters })
+    }
+}
+
+/// The marginals of the latent functions, with what belongs to q. `kl` lacks its constant.
+struct Marginals {
+    means: Vec<Var>,
+    variances: Vec<Var>,
+    kl: Var,
+    jitter: f64,
+    parameters: Vec<Var>,
+}
+
+/// The bound on a tape. `kl` lacks its constant.
+pub(super) struct Recorded {
+    pub(super) bound: Var,
+    expected: Var,
+    kl: Var,
+    kl_offset: f64,
+    jitter: f64,
+    pub(super) parameters: Vec<Var>,
+}
+
+impl Recorded {
+    pub(super) fn elbo<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Elbo> {
+        let expected_log_likelihood = tape.scalar(self.expected)?;
+        let kl = tape.scalar(self.kl)? + self.kl_offset;
+        Ok(Elbo { value: expected_log_likelihood - kl, expected_log_likelihood, kl, jitter: self.jitter })
+    }
+}

@@ -1,0 +1,52 @@
+//! From the model to its posterior.
+
+use std::borrow::Cow;
+
+use faer::Mat;
+
+use super::Svgp;
+use crate::gp::posterior::Posterior;
+use crate::gp::process::{Latent, Process};
+use crate::inducing::InducingFeatures;
+use crate::kernel::Kernel;
+use crate::tape::Tape;
+use crate::{Expr, Result, Scalar};
+
+impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
+    /// The posterior, ready to predict.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Indefinite`](crate::Error::Indefinite) and [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) as for [`elbo`](Self::elbo).
+    pub fn posterior<T: Scalar>(&self) -> Result<Posterior<'_, T>>
+    where
+        K: Kernel<T>,
+    {
+        self.check_model()?;
+        let tape = Tape::new(self.par);
+        let parameter = self.features_on(&tape, false)?;
+        let latents = self.variational.all().len();
+        let shared = self.kernels.all().len() == 1;
+        let mut processes = Vec::new();
+        for (index, kernel) in self.kernels.all().iter().enumerate() {
+            let prior = self.inducing.prior(&tape, tape.fixed_kernel(kernel), parameter, self.jitter)?;
+            let of_kernel = if shared { 0..latents } else { index..index + 1 };
+            let mut weights = Mat::zeros(self.inducing.len(), of_kernel.len());
+            let mut functions = Vec::new();
+            for latent in of_kernel {
+                let q = self.variational.of(latent).record(&tape, &prior)?;
+                let alpha = tape.value(prior.whiten_transpose(&tape, q.mean)?)?;
+                weights.col_mut(functions.len()).copy_from(alpha.as_mat().col(0));
+                let roots = q.roots.iter().map(|root| root.store(&tape)).collect::<Result<_>>()?;
+                functions.push(Latent { mean: self.means.of(latent), roots });
+            }
+            processes.push(Process { kernel, prior: prior.store(&tape)?, latents: functions, weights });
+        }
+        Ok(Posterior {
+            basis: Box::new(Cow::Borrowed(&self.inducing)),
+            processes,
+            likelihood: &*self.likelihood,
+            par: self.par,
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! Maximising the bound.
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+
+use faer::{Mat, MatRef};
+use rand::Rng;
+
+use super::{Elbo, Svgp};
+use crate::inducing::InducingFeatures;
+use crate::kernel::Kernel;
+use crate::optim::{Batch, History, Minimizer, Minimum, Progress, Train, fit};
+use crate::tape::Pool;
+use crate::{Expr, Result, Scalar};
+
+impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
+    /// Maximises the bound from all data over the free parameters; with
+    /// [priors](crate::params::Prior), its sum with their
+    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo_gradient`](Self::elbo_gradient) at the start; later failures end the search at the
+    /// best parameters found.
+    pub fn fit<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], minimizer: &dyn Minimizer) -> Result<Minimum>
+    where
+        K: Kernel<T>,
+    {
+        let pool = RefCell::default();
+        fit(self, minimizer, |model| negative(model.elbo_gradient_with(x, y, y.len(), &pool)?))
+    }
+
+    /// Maximises the bound by stochastic gradients; with [priors](crate::params::Prior), its sum with
+    /// their [`log_prior`](crate::params::ParameterizedExt::log_prior), of which each step takes the
+    /// whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`Train::run`] and [`elbo_gradient`](Self::elbo_gradient).
+    pub fn train<T: Scalar>(
+        &mut self,
+        x: MatRef<'_, T>,
+        y: &[T],
+        train: &Train,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<History>
+    where
+        K: Kernel<T>,
+    {
+        self.train_with(x, y, train, rng, |_| ControlFlow::Continue(()))
+    }
+
+    /// The same, with a callback after each step, which may stop the training.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](Self::train).
+    pub fn train_with<T: Scalar>(
+        &mut self,
+        x: MatRef<'_, T>,
+        y: &[T],
+        train: &Train,
+        rng: &mut (impl Rng + ?Sized),
+        callback: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<History>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let pool = RefCell::default();
+        train.run(self, x.nrows(), Self::loss(x, y, &pool), rng, callback)
+    }
+
+    /// −ELBO of a batch and its gradient, for [`Train`].
+    pub(super) fn loss<T: Scalar>(
+        x: MatRef<'_, T>,
+        y: &[T],
+        pool: &RefCell<Pool<T>>,
+    ) -> impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        move |model, batch| match batch {
+            Batch::All => negative(model.elbo_gradient_with(x, y, y.len(), pool)?),
+            Batch::Rows(rows) => {
+                let batch_x = Mat::from_fn(rows.len(), x.ncols(), |row, col| x[(rows[row], col)]);
+                let batch_y: Vec<T> = rows.iter().map(|&row| y[row]).collect();
+                negative(model.elbo_gradient_with(batch_x.as_ref(), &batch_y, y.len(), pool)?)
+            }
+        }
+    }
+}
+
+/// The loss to minimise: −ELBO and its gradient.
+pub(super) fn negative((elbo, mut gradient): (Elbo, Vec<f64>)) -> Result<(f64, Vec<f64>)> {
+    gradient.iter_mut().for_each(|entry| *entry = -*entry);
+    Ok((-elbo.value, gradient))
+}

@@ -1,0 +1,74 @@
+//! A covariance by roots: S = Σ PPᵀ.
+
+use faer::Mat;
+
+use crate::inducing::InducingPrior;
+use crate::tape::{Tape, Var};
+use crate::{Result, Scalar};
+
+/// One P of S = Σ PPᵀ: on a tape as a [`Var`], off it as a matrix.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::gp) enum Root<V> {
+    /// Lower triangular, M × M.
+    Lower(V),
+    /// Diagonal, by its entries, M × 1.
+    Diagonal(V),
+    /// M × r
+    Columns(V),
+}
+
+impl<V> Root<V> {
+    fn try_map<'s, W>(&'s self, f: impl FnOnce(&'s V) -> Result<W>) -> Result<Root<W>> {
+        Ok(match self {
+            Self::Lower(v) => Root::Lower(f(v)?),
+            Self::Diagonal(v) => Root::Diagonal(f(v)?),
+            Self::Columns(v) => Root::Columns(f(v)?),
+        })
+    }
+}
+
+impl Root<Var> {
+    pub(in crate::gp) fn var(&self) -> Var {
+        match *self {
+            Self::Lower(var) | Self::Diagonal(var) | Self::Columns(var) => var,
+        }
+    }
+
+    /// PᵀA.
+    pub(in crate::gp) fn project<T: Scalar>(&self, tape: &Tape<'_, T>, a: Var) -> Result<Var> {
+        match *self {
+            Self::Lower(r) => tape.lower_matmul_tn(r, a),
+            Self::Diagonal(d) => tape.scale_rows(a, d),
+            Self::Columns(v) => tape.matmul_tn(v, a),
+        }
+    }
+
+    /// L⁻¹P.
+    pub(super) fn whiten<T: Scalar>(&self, tape: &Tape<'_, T>, prior: &InducingPrior) -> Result<Self> {
+        match *self {
+            // A solve with a dense factor does not keep a diagonal.
+            Self::Diagonal(d) if prior.variances().is_none() => {
+                let m = tape.shape(d)?.0;
+                let matrix = tape.add_diagonal(tape.constant_owned(Mat::zeros(m, m)), d)?;
+                Ok(Self::Lower(prior.whiten(tape, matrix)?))
+            }
+            root => root.try_map(|&var| prior.whiten(tape, var)),
+        }
+    }
+
+    /// The same off the tape.
+    pub(in crate::gp) fn store<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Root<Mat<T>>> {
+        self.try_map(|&var| Ok(tape.value(var)?.as_mat().to_owned()))
+    }
+}
+
+impl<T: Scalar> Root<Mat<T>> {
+    /// On another tape, as a constant.
+    pub(in crate::gp) fn on<'a>(&'a self, tape: &Tape<'a, T>) -> Root<Var> {
+        match self {
+            Self::Lower(matrix) => Root::Lower(tape.constant(matrix.as_ref())),
+            Self::Diagonal(matrix) => Root::Diagonal(tape.constant(matrix.as_ref())),
+            Self::Columns(matrix) => Root::Columns(tape.constant(matrix.as_ref())),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a model asks of inducing variables.
+
+use std::fmt::Debug;
+
+use faer::{Mat, MatRef, Par};
+
+use super::InducingPrior;
+use crate::kernel::{Expr, Kernel};
+use crate::linalg::Jitter;
+use crate::params::{Parameterized, ParameterizedExt};
+use crate::tape::{KernelVar, Tape, Var};
+use crate::{Result, Scalar};
+
+/// M linear functionals u = φ(f) of a process f of zero mean, by their covariances: values at points,
+/// coefficients of a basis, or whatever else has K_uu = cov(u, u) and K_uf = cov(u, f(x)).
+///
+/// A model is written once against this trait. Both covariances are recorded on its tape, from the
+/// kernel and the features' own parameters, so that gradients follow; [`InducingPrior`] says in what
+/// form K_uu is, and no dense M × M matrix is made for one that is diagonal.
+///
+/// # Examples
+///
+/// One feature, the mean value of the process at a few places:
+///
+/// ```
+/// use mercer::gp::{ExactGp, Svgp};
+/// use mercer::inducing::{InducingFeatures, InducingPrior};
+/// use mercer::linalg::Jitter;
+/// use mercer::prelude::*;
+/// use mercer::tape::{KernelVar, Tape, Var};
+/// use mercer::{Expr, Scalar};
+///
+/// #[derive(Clone, Debug)]
+/// struct Average {
+///     places: Vec<f64>,
+/// }
+/// mercer::parameterized!(Average as "average", parameters: []);
+///
+/// impl Average {
+///     fn places<T: Scalar>(&self, tape: &Tape<'_, T>) -> (Var, Var) {
+///         let n = self.places.len();
+///         let places = Mat::from_fn(n, 1, |row, _| T::from_f64(self.places[row]));
+///         let weights = Mat::from_fn(n, 1, |_, _| T::from_f64(1.0 / n as f64));
+///         (tape.constant_owned(places), tape.constant_owned(weights))
+///     }
+/// }
+///
+/// impl InducingFeatures for Average {
+///     fn len(&self) -> usize {
+///         1
+///     }
+///     fn dim(&self) -> usize {
+///         1
+///     }
+///     fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
+///         kernel.check_dim(1)
+///     }
+///     fn prior<'a, T: Scalar>(
+///         &'a self,
+///         tape: &Tape<'a, T>,
+///         kernel: KernelVar<'a, T>,
+///         parameter: Var,
+///         _: Jitter,
+///     ) -> Result<InducingPrior, Error> {
+///         let (places, weights) = self.places(tape);
+///         let variance = tape.matmul_tn(weights, tape.matmul(tape.gram(kernel, places)?, weights)?)?;
+///         InducingPrior::diagonal(tape, parameter, variance)
+///     }
+///     fn cross<'a, T: Scalar>(
+///         &'a self,
+///         tape: &Tape<'a, T>,
+///         kernel: KernelVar<'a, T>,
+///         _: &InducingPrior,
+///         x: Var,
+///     ) -> Result<Var, Error> {
+///         let (places, weights) = self.places(tape);
+///         tape.matmul_tn(weights, tape.cross(kernel, places, x)?)
+///     }
+/// }
+///
+/// // Any model of features takes it, and its bound holds.
+/// let average = Average { places: vec![0.0, 1.0, 2.0] };
+/// let sparse = Svgp::with_features(Rbf::new(1.0), average)?;
+/// let (x, y) = (mat![[0.0], [1.0], [2.0]], [0.3, 0.5, 0.4]);
+/// let evidence = ExactGp::new(Rbf::new(1.0)).log_evidence(x.as_ref(), &y)?;
+/// assert!(sparse.elbo(x.as_ref(), &y)?.value < evidence);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # References
+///
+/// Lázaro-Gredilla & Figueiras-Vidal (2009), *Inter-domain Gaussian processes for sparse inference using
+/// inducing features*, NIPS 22.
+pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
+    /// M, the number of features: at least 1.
+    fn len(&self) -> usize;
+
+    /// Whether there are none: never.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of columns of the points x.
+    fn dim(&self) -> usize;
+
+    /// Refuses kernels that the features have no covariances for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`](crate::Error::Dimension) for a kernel that cannot read points of
+    /// [`dim`](Self::dim) columns; [`Error::Setting`](crate::Error::Setting) for another that does not fit.
+    fn check_kernel(&self, kernel: &dyn Expr) -> Result<()>;
+
+    /// Refuses points, of [`dim`](Self::dim) columns, that the features do not cover: outside an
+    /// interval, or off a sphere. By default none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) with the first point that does not fit.
+    fn check_points<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<()> {
+        let _ = x;
+        Ok(())
+    }
+
+    /// The features' own parameters as a parameter of the tape, whose elements by columns are the
+    /// natural values in visiting order: p × 1 unless they are better held as a matrix.
+    fn parameter<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>) -> Var {
+        let values = self.values();
+        tape.parameter(Mat::from_fn(values.len(), 1, |row, _| T::from_f64(values[row])))
+    }
+
+    /// K_uu, factorised, from the features' [parameters](Self::parameter), with or without gradient.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy
+    /// allows is enough, and those of the kernel.
+    fn prior<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        kernel: KernelVar<'a, T>,
+        parameter: Var,
+        jitter: Jitter,
+    ) -> Result<InducingPrior>;
+
+    /// K_uf for n points x, one a row: M × n. The prior is that of [`prior`](Self::prior) for the same
+    /// kernel: what was computed for it need not be computed again.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    fn cross<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        kernel: KernelVar<'a, T>,
+        prior: &InducingPrior,
+        x: Var,
+    ) -> Result<Var>;
+
+    /// K_fu W for n points x and M × c weights W, without K_fu being stored, by features that can do
+    /// it; `None`, the default, from others.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    fn cross_times<T: Scalar>(
+        &self,
+        kernel: &dyn Kernel<T>,
+        x: MatRef<'_, T>,
+        weights: MatRef<'_, T>,
+        par: Par,
+    ) -> Result<Option<Mat<T>>> {
+        let _ = (kernel, x, weights, par);
+        Ok(None)
+    }
+}
