@@ -1,8 +1,41 @@
 //! Likelihoods: how observations scatter about the latent function.
 
+mod bernoulli;
+mod beta;
+mod fixed_noise;
+mod gamma;
 mod gaussian;
+mod heteroscedastic;
+mod laplace;
+mod latents;
+mod log_sum;
+mod negative_binomial;
+mod one_latent;
+#[cfg(test)]
+mod oracle;
+mod ordinal;
+mod per_observation;
+mod poisson;
+mod quadrature;
+mod robust_max;
+mod softmax;
+mod special;
+mod student_t;
 
+pub use bernoulli::Bernoulli;
+pub use beta::Beta;
+pub use fixed_noise::FixedNoise;
+pub use gamma::Gamma;
 pub use gaussian::Gaussian;
+pub use heteroscedastic::Heteroscedastic;
+pub use laplace::Laplace;
+pub use negative_binomial::NegativeBinomial;
+pub use ordinal::Ordinal;
+pub use poisson::Poisson;
+pub use quadrature::GaussHermite;
+pub use robust_max::RobustMax;
+pub use softmax::Softmax;
+pub use student_t::StudentT;
 pub(crate) use gaussian::log_normal;
 
 use std::fmt::Debug;
@@ -31,6 +64,17 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
     /// The number of latent values of an observation.
     fn latents(&self) -> usize {
         1
+    }
+
+    /// The same likelihood for these rows of the data alone, in this order; `None` if it is the same for
+    /// all rows. What a likelihood with something of its own for each observation (fixed noise, exposures)
+    /// needs for a minibatch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] for a row that it has nothing for.
+    fn rows(&self, _rows: &[usize]) -> Result<Option<Box<dyn Likelihood>>> {
+        Ok(None)
     }
 
     /// log p(yᵢ | fᵢ) for each observation.
@@ -78,13 +122,34 @@ pub struct Expectations {
     pub d_params: Vec<f64>,
 }
 
-/// Means and variances of new observations.
+impl Expectations {
+    /// No values yet, room for so many, and gradients in parameters of 0.
+    fn with_capacity(observations: usize, latent_values: usize, params: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(observations),
+            d_mean: Vec::with_capacity(latent_values),
+            d_variance: Vec::with_capacity(latent_values),
+            d_params: vec![0.0; params],
+        }
+    }
+}
+
+/// Means and variances of new observations: N of each. Of classes without an order, those of the N·C
+/// indicators of C classes, all observations of the first class first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predicted {
     /// The mean of each.
     pub mean: Vec<f64>,
     /// The variance of each.
     pub variance: Vec<f64>,
+}
+
+impl Predicted {
+    /// Of what is 1 with these probabilities and else 0.
+    fn of_indicators(probabilities: Vec<f64>) -> Self {
+        let variance = probabilities.iter().map(|p| p * (1.0 - p)).collect();
+        Self { mean: probabilities, variance }
+    }
 }
 
 /// Refuses slices whose lengths differ from the one expected.
