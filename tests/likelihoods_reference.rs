@@ -47,9 +47,7 @@ impl Likelihood for PoissonByQuadrature {
         Ok(Expectations {
             values: rows.clone().map(|i| over(i, &|f| self.log_density(&[y[i]], &[f]).unwrap()[0])).collect(),
             d_mean: rows.clone().map(|i| over(i, &|f| y[i] - f.exp())).collect(),
-            d_variance: rows
-                .map(|i| over(i, &|f| (y[i] - f.exp()) * (f - mean[i]) / (2.0 * variance[i])))
-                .collect(),
+            d_variance: rows.map(|i| over(i, &|f| (y[i] - f.exp()) * (f - mean[i]) / (2.0 * variance[i]))).collect(),
             d_params: vec![],
         })
     }

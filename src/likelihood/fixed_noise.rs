@@ -3,7 +3,6 @@
 use super::log_normal;
 use super::one_latent::{Expected, OneLatent, Terms};
 use super::per_observation::PerObservation;
-use super::quadrature::GaussHermite;
 use crate::{Result, parameterized};
 
 /// Gaussian noise with a known variance for each observation.
@@ -40,12 +39,11 @@ use crate::{Result, parameterized};
 ///
 /// # References
 ///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 9.2.
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 2.2, of a diagonal
+/// noise covariance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FixedNoise {
     variances: PerObservation,
-    /// Never asked: all has a closed form.
-    quadrature: GaussHermite,
 }
 
 parameterized!(FixedNoise as "fixed_noise", parameters: []);
@@ -59,7 +57,7 @@ impl FixedNoise {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter), by its row, for a variance that is not positive and finite.
     pub fn new(variances: &[f64]) -> Result<Self> {
-        Ok(Self { variances: PerObservation::of_data(WHAT, variances)?, quadrature: GaussHermite::default() })
+        Ok(Self { variances: PerObservation::of_data(WHAT, variances)? })
     }
 
     /// The likelihood of new observations, with the variances of their noise: it predicts as many.
@@ -68,7 +66,7 @@ impl FixedNoise {
     ///
     /// As [`new`](Self::new).
     pub fn for_new(&self, variances: &[f64]) -> Result<Self> {
-        Ok(Self { variances: PerObservation::of_new(WHAT, variances)?, ..self.clone() })
+        Ok(Self { variances: PerObservation::of_new(WHAT, variances)? })
     }
 }
 
@@ -83,18 +81,9 @@ impl OneLatent for FixedNoise {
         y.is_finite()
     }
 
-    fn quadrature(&self) -> &GaussHermite {
-        &self.quadrature
-    }
-
     fn terms(&self, row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 0]> {
         let noise = self.variances.get(row);
-        move |f| Terms {
-            value: log_normal(y, f, noise),
-            slope: (y - f) / noise,
-            curvature: -1.0 / noise,
-            gradient: [],
-        }
+        move |f| Terms { value: log_normal(y, f, noise), slope: (y - f) / noise, curvature: -1.0 / noise, gradient: [] }
     }
 
     fn conditional(&self, row: usize, f: f64) -> (f64, f64) {
@@ -111,7 +100,7 @@ impl OneLatent for FixedNoise {
 
     fn select(&self, rows: &[usize]) -> Result<Option<Self>> {
         let variances = self.variances.select(rows)?;
-        Ok(variances.map(|variances| Self { variances, ..self.clone() }))
+        Ok(variances.map(|variances| Self { variances }))
     }
 
     fn expectation(&self, row: usize, y: f64, mean: f64, variance: f64) -> Expected<[f64; 0]> {
@@ -175,7 +164,9 @@ mod tests {
         assert_eq!(noise.log_predictive_density(&[0.0; 2], &[0.0; 2], &[1.0; 2]).unwrap_err(), error);
         let new = noise.for_new(&[0.5]).unwrap();
         assert!(matches!(new.predict(&[0.0; 2], &[1.0; 2]), Err(Error::Shape { .. })));
-        assert!(matches!(FixedNoise::new(&[0.1, -0.2]), Err(Error::Parameter { path, .. }) if path == "noise variance[1]"));
+        assert!(
+            matches!(FixedNoise::new(&[0.1, -0.2]), Err(Error::Parameter { path, .. }) if path == "noise variance[1]")
+        );
         assert_refused(&FixedNoise::new(&[0.1, 0.2]).unwrap().for_new(&[0.1, 0.2]).unwrap(), &[0.0], f64::NAN);
     }
 }

@@ -3,7 +3,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
 use super::one_latent::{Expected, OneLatent, Terms};
-use super::quadrature::{GaussHermite, deviation};
+use super::quadrature::deviation;
 use super::special::{HALF_LN_TAU, Normal, log_sum_exp, normal_density};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, parameterized};
@@ -46,8 +46,6 @@ use crate::{Result, parameterized};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Laplace {
     scale: Parameter,
-    /// Never asked: all has a closed form.
-    quadrature: GaussHermite,
 }
 
 parameterized!(Laplace as "laplace", parameters: [scale]);
@@ -70,7 +68,7 @@ impl Laplace {
     /// [`Error::Parameter`](crate::Error::Parameter) if the scale is not positive and finite.
     pub fn try_new(scale: f64) -> Result<Self> {
         let scale = Parameter::new("scale", scale, Constraint::Positive)?;
-        Ok(Self { scale, quadrature: GaussHermite::default() })
+        Ok(Self { scale })
     }
 
     /// The scale b.
@@ -88,10 +86,6 @@ impl OneLatent for Laplace {
 
     fn supports(&self, y: f64) -> bool {
         y.is_finite()
-    }
-
-    fn quadrature(&self) -> &GaussHermite {
-        &self.quadrature
     }
 
     fn terms(&self, _row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 1]> {

@@ -59,7 +59,11 @@ impl LogSum {
         let start = lowest.min(center) - LEFT;
         let end = center + (0.5 * (RIGHT + widest)).min(RIGHT);
         if !(end - start).is_finite() {
-            return Self { value: f64::NAN, ln_shares: vec![f64::NAN; mean.len()], d_variance: vec![f64::NAN; mean.len()] };
+            return Self {
+                value: f64::NAN,
+                ln_shares: vec![f64::NAN; mean.len()],
+                d_variance: vec![f64::NAN; mean.len()],
+            };
         }
         let grid: Vec<f64> = (0..=((end - start) / STEP) as usize).map(|i| start + STEP * i as f64).collect();
         let classes: Vec<Class> = classes().map(|(&mean, &v)| Class::new(rule, mean, v, &grid)).collect();

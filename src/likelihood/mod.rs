@@ -1,4 +1,28 @@
 //! Likelihoods: how observations scatter about the latent function.
+//!
+//! | likelihood | observations | latent functions | expectations | of a new observation |
+//! |---|---|---|---|---|
+//! | [`Gaussian`] | numbers | 1 | closed form | closed form |
+//! | [`FixedNoise`]: known variances | numbers | 1 | closed form | closed form, with the noise that it has |
+//! | [`Heteroscedastic`] | numbers | 2: mean, log deviation | closed form | closed form; density by the trapezoid rule |
+//! | [`StudentT`] | numbers | 1 | Gauss–Hermite | closed form; density by the trapezoid rule |
+//! | [`Laplace`] | numbers | 1 | closed form | closed form |
+//! | [`Gamma`] | positive numbers | 1: log mean | closed form | closed form; density by Gauss–Hermite about its mode |
+//! | [`Beta`] | numbers between 0 and 1 | 1: logit of the mean | Gauss–Hermite | Gauss–Hermite; density by the trapezoid rule |
+//! | [`Poisson`], with exposures | counts | 1: log rate | closed form | closed form; density by Gauss–Hermite about its mode |
+//! | [`NegativeBinomial`] | counts | 1: log mean | Gauss–Hermite | closed form; density by Gauss–Hermite about its mode |
+//! | [`Bernoulli`], logit or probit | 0 and 1 | 1 | Gauss–Hermite | Gauss–Hermite; closed form for the probit |
+//! | [`Ordinal`] | 0, 1, …, C − 1, in order | 1 | Gauss–Hermite | closed form |
+//! | [`Softmax`] | classes 0, 1, …, C − 1 | C | one integral of Gauss–Hermite sums | the same |
+//! | [`RobustMax`] | classes 0, 1, …, C − 1 | C | Gauss–Hermite | Gauss–Hermite |
+//!
+//! Each says how far off its quadrature is, and most take another order. Derivatives are those of the
+//! quadrature's own sums, so that optimisers see the gradient of what they are given. A variance that
+//! rounding left below 0 counts as 0. An observation that a likelihood gives no density is an
+//! [`Error::Observation`] with its row.
+//!
+//! A likelihood of several latent functions needs a model of several: [`Svgp`](crate::gp::Svgp), which has one,
+//! refuses it.
 
 mod bernoulli;
 mod beta;
@@ -21,12 +45,14 @@ mod robust_max;
 mod softmax;
 mod special;
 mod student_t;
+mod trapezoid;
 
 pub use bernoulli::Bernoulli;
 pub use beta::Beta;
 pub use fixed_noise::FixedNoise;
 pub use gamma::Gamma;
 pub use gaussian::Gaussian;
+pub(crate) use gaussian::log_normal;
 pub use heteroscedastic::Heteroscedastic;
 pub use laplace::Laplace;
 pub use negative_binomial::NegativeBinomial;
@@ -36,7 +62,6 @@ pub use quadrature::GaussHermite;
 pub use robust_max::RobustMax;
 pub use softmax::Softmax;
 pub use student_t::StudentT;
-pub(crate) use gaussian::log_normal;
 
 use std::fmt::Debug;
 
@@ -70,6 +95,19 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
     /// all rows. What a likelihood with something of its own for each observation (fixed noise, exposures)
     /// needs for a minibatch.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::likelihood::{FixedNoise, Gaussian, Likelihood};
+    ///
+    /// let noise = FixedNoise::new(&[0.1, 0.2, 0.4])?;
+    /// let whole = noise.log_density(&[1.0, 2.0, 3.0], &[0.0; 3])?;
+    /// let batch = noise.rows(&[2, 0])?.map(|batch| batch.log_density(&[3.0, 1.0], &[0.0; 2]));
+    /// assert_eq!(batch, Some(Ok(vec![whole[2], whole[0]])));
+    /// assert!(Gaussian::new(0.1).rows(&[2, 0])?.is_none());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Rows`] for a row that it has nothing for.
@@ -81,7 +119,8 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for slices that do not fit together.
+    /// [`Error::Shape`] for slices that do not fit together; [`Error::Observation`] for an observation that has no
+    /// density.
     fn log_density(&self, y: &[f64], f: &[f64]) -> Result<Vec<f64>>;
 
     /// E\[log p(yᵢ | f)\] under f ~ N(μᵢ, vᵢ) for each observation, with its derivatives: the data term of
@@ -89,21 +128,24 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for slices that do not fit together.
+    /// [`Error::Shape`] for slices that do not fit together; [`Error::Observation`] for an observation that has no
+    /// density.
     fn variational_expectations(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Expectations>;
 
     /// Mean and variance of a new observation where f ~ N(μᵢ, vᵢ).
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for slices that do not fit together.
+    /// [`Error::Shape`] for slices that do not fit together; [`Error::Setting`] where a mean does not exist, or what
+    /// new observations need is unknown.
     fn predict(&self, mean: &[f64], variance: &[f64]) -> Result<Predicted>;
 
     /// log ∫ p(yᵢ | f) N(f; μᵢ, vᵢ) df for each observation.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for slices that do not fit together.
+    /// [`Error::Shape`] for slices that do not fit together; [`Error::Observation`] for an observation that has no
+    /// density; [`Error::Setting`] where what new observations need is unknown.
     fn log_predictive_density(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>>;
 }
 

@@ -44,7 +44,9 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
     fn supports(&self, y: f64) -> bool;
 
     /// The rule for what has no closed form.
-    fn quadrature(&self) -> &GaussHermite;
+    fn quadrature(&self) -> &GaussHermite {
+        GaussHermite::usual()
+    }
 
     /// log p(y | f) as a function of f. What does not depend on f is computed before.
     fn terms(&self, row: usize, y: f64) -> impl Fn(f64) -> Terms<Self::Gradient>;
@@ -64,6 +66,11 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
 
     /// Refuses to predict so many new observations.
     fn check_new(&self, _count: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// Refuses to give a mean and a variance where there is none.
+    fn check_moments(&self) -> Result<()> {
         Ok(())
     }
 
@@ -100,12 +107,7 @@ pub(super) const SMALL: f64 = 1e-8;
 /// With f_k = μ + √v z_k, ∂/∂v Σ wₖ l(fₖ) = Σ wₖ zₖ l′(fₖ) / (2√v), where the terms of zₖ and −zₖ nearly cancel
 /// for small v. There ½ Σ wₖ l″(fₖ) takes its place, the same but for the error of the rule, which is
 /// nothing on so short a range.
-fn by_quadrature<G>(
-    rule: &GaussHermite,
-    terms: impl Fn(f64) -> Terms<G>,
-    mean: f64,
-    variance: f64,
-) -> Expected<G>
+fn by_quadrature<G>(rule: &GaussHermite, terms: impl Fn(f64) -> Terms<G>, mean: f64, variance: f64) -> Expected<G>
 where
     G: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
 {
@@ -144,7 +146,11 @@ pub(super) fn log_mean_exp_about_mode<G>(
     for _ in 0..200 {
         let terms = at(z);
         let slope = deviation * terms.slope - z;
-        if slope > 0.0 { lower = z } else { upper = z }
+        if slope > 0.0 {
+            lower = z
+        } else {
+            upper = z
+        }
         let newton = slope / (1.0 - variance * terms.curvature.min(0.0));
         // A step of Newton's method that is not far below the last one is not yet near the mode.
         let sound = z + newton > lower && z + newton < upper && 2.0 * f64::abs(newton) < step;
@@ -202,6 +208,7 @@ impl<L: OneLatent> Likelihood for L {
     fn predict(&self, mean: &[f64], variance: &[f64]) -> Result<Predicted> {
         check_len(mean.len(), &[("the variances", variance)])?;
         self.check_new(mean.len())?;
+        self.check_moments()?;
         let rows = mean.iter().zip(variance).enumerate();
         let (mean, variance) = rows.map(|(row, (&mean, &variance))| self.predict_one(row, mean, variance)).unzip();
         Ok(Predicted { mean, variance })

@@ -1,6 +1,7 @@
 //! Gauss–Hermite quadrature for expectations under a normal distribution.
 
 use std::f64::consts::LN_2;
+use std::sync::LazyLock;
 
 use super::special::log_sum_exp;
 use crate::{Error, Result};
@@ -62,6 +63,12 @@ impl GaussHermite {
         Ok(Self::of_order(order))
     }
 
+    /// The rule of likelihoods that are not told another order.
+    pub(super) fn usual() -> &'static Self {
+        static USUAL: LazyLock<GaussHermite> = LazyLock::new(|| GaussHermite::of_order(ORDER));
+        &USUAL
+    }
+
     fn of_order(order: usize) -> Self {
         let mut nodes = vec![0.0; order];
         let mut weights = vec![0.0; order];
@@ -109,7 +116,7 @@ impl GaussHermite {
 /// Of order 20.
 impl Default for GaussHermite {
     fn default() -> Self {
-        Self::of_order(ORDER)
+        Self::usual().clone()
     }
 }
 

@@ -22,7 +22,9 @@ pub(super) fn softplus(x: f64) -> f64 {
 
 /// log Σ exp of some numbers; −∞ for none.
 pub(super) fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
+    // Unlike `f64::max`, which passes over a NaN.
+    let larger = |a: f64, b: f64| if a.is_nan() || a > b { a } else { b };
+    let largest = values.clone().fold(f64::NEG_INFINITY, larger);
     if largest.is_infinite() {
         return largest;
     }
@@ -59,7 +61,8 @@ pub(super) fn trigamma(mut x: f64) -> f64 {
     }
     let s = 1.0 / (x * x);
     let series = 1.0 / 6.0
-        - s * (1.0 / 30.0 - s * (1.0 / 42.0 - s * (1.0 / 30.0 - s * (5.0 / 66.0 - s * (691.0 / 2730.0 - s * 7.0 / 6.0)))));
+        - s * (1.0 / 30.0
+            - s * (1.0 / 42.0 - s * (1.0 / 30.0 - s * (5.0 / 66.0 - s * (691.0 / 2730.0 - s * 7.0 / 6.0)))));
     shift + 1.0 / x + s * (0.5 + series / x)
 }
 
@@ -211,5 +214,6 @@ mod tests {
         assert_eq!((softplus(1e3), softplus(-1e3)), (1e3, 0.0));
         close(log_sum_exp([1e3, 1e3].into_iter()), 1e3 + 2f64.ln(), 1e-15);
         assert_eq!(log_sum_exp(std::iter::empty()), f64::NEG_INFINITY);
+        assert!(log_sum_exp([f64::NAN, f64::NEG_INFINITY].into_iter()).is_nan());
     }
 }

@@ -1,10 +1,11 @@
 //! The Student-t likelihood.
 
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::PI;
 
 use super::one_latent::{OneLatent, Terms, quadrature_setting};
-use super::quadrature::{GaussHermite, deviation};
-use super::special::{HALF_LN_TAU, ln_gamma_half_step, log_sum_exp};
+use super::quadrature::GaussHermite;
+use super::special::ln_gamma_half_step;
+use super::trapezoid::log_mean_exp_by_trapezoid;
 use crate::params::{Constraint, Parameter};
 use crate::{Error, Result, parameterized};
 
@@ -19,7 +20,7 @@ use crate::{Error, Result, parameterized};
 /// A new observation has the mean μ, for ν > 1, and the variance v + σ² ν / (ν − 2), which is infinite
 /// for ν ≤ 2. Expectations are by Gauss–Hermite quadrature; log p has its singularities σ√ν off the real line, so
 /// that the error of order n falls about as exp(−2σ√(νn/v)): with order 20 it is below 1e-6 for v ≤ σ²ν/4, and
-/// 1e-2 for v ≤ 4σ²ν. Log densities of new observations are by the trapezoid rule with a step that the
+/// 2e-2 for v ≤ 4σ²ν. Log densities of new observations are by the trapezoid rule with a step that the
 /// singularities set, within 1e-10 for v ≤ 1e4 σ²ν.
 ///
 /// # Hyperparameters
@@ -46,7 +47,7 @@ use crate::{Error, Result, parameterized};
 /// # References
 ///
 /// Jylänki, Vanhatalo & Vehtari (2011), "Robust Gaussian process regression with a Student-t likelihood",
-/// *Journal of Machine Learning Research* 12, 3227–3257, eq. 3.
+/// *Journal of Machine Learning Research* 12, 3227–3257.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StudentT {
     scale: Parameter,
@@ -98,9 +99,6 @@ impl StudentT {
     }
 }
 
-/// Deviations beyond which N(f; μ, v) is left out.
-const REACH: f64 = 9.0;
-
 impl OneLatent for StudentT {
     type Gradient = [f64; 2];
 
@@ -132,10 +130,7 @@ impl OneLatent for StudentT {
                 value: constant - 0.5 * (nu + 1.0) * log,
                 slope: (nu + 1.0) / (nu / z + z) / scale,
                 curvature: (nu + 1.0) * (2.0 * share - 1.0) / (nu + square) / scale / scale,
-                gradient: [
-                    ((nu + 1.0) * share - 1.0) / scale,
-                    in_constant + 0.5 * ((nu + 1.0) / nu * share - log),
-                ],
+                gradient: [((nu + 1.0) * share - 1.0) / scale, in_constant + 0.5 * ((nu + 1.0) / nu * share - log)],
             }
         }
     }
@@ -145,23 +140,12 @@ impl OneLatent for StudentT {
     }
 
     fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        let (terms, deviation) = (self.terms(row, y), deviation(variance));
-        if deviation == 0.0 {
-            return terms(mean).value;
-        }
-        // In z = (f − μ)/√v the poles are `scale √ν` off the real line, and a product of normal densities, which
-        // this is for large ν, has the width of the square root below. The rule is off by exp(−2π poles/step)
-        // and by exp(−2π² (width/step)²).
-        let scale = self.scale() / deviation;
-        let poles = scale * self.degrees_of_freedom().sqrt();
-        let width = (1.0 + 1.0 / (scale * scale)).recip().sqrt();
-        let step = (TAU * poles / 30.0).min(0.7 * width).max(REACH / 5000.0);
-        let count = (REACH / step) as i32;
-        let exponents = (-count..=count).map(|i| step * f64::from(i)).map(|z| terms(mean + deviation * z).value - 0.5 * z * z);
-        log_sum_exp(exponents) + step.ln() - HALF_LN_TAU
+        let terms = self.terms(row, y);
+        let poles = self.scale() * self.degrees_of_freedom().sqrt();
+        log_mean_exp_by_trapezoid(|f| terms(f).value, mean, variance, poles, self.scale())
     }
 
-    fn check_new(&self, _count: usize) -> Result<()> {
+    fn check_moments(&self) -> Result<()> {
         if self.degrees_of_freedom() > 1.0 {
             return Ok(());
         }
@@ -188,10 +172,8 @@ mod tests {
             Oracle::of(&likelihood).at(&[3.0, 0.01, -0.8], &[0.4, -1.3, 0.9], &[0.3, 0.2, 0.1]).check();
         }
         // y = sinh t has light tails in t.
-        let weighted: Vec<(f64, f64)> = (-2500..=2500)
-            .map(|i| 0.01 * f64::from(i))
-            .map(|t| (t.sinh(), 0.01 * t.cosh()))
-            .collect();
+        let weighted: Vec<(f64, f64)> =
+            (-2500..=2500).map(|i| 0.01 * f64::from(i)).map(|t| (t.sinh(), 0.01 * t.cosh())).collect();
         Oracle::of(&StudentT::new(0.8, 6.0).with_quadrature(100).unwrap()).within(1e-7).integrates_to_one(&weighted);
     }
 
@@ -199,11 +181,16 @@ mod tests {
     fn the_default_order_is_as_accurate_as_documented() {
         let likelihood = StudentT::new(0.3, 4.0);
         for y in [-1.0, 0.1, 0.5, 4.0] {
-            for (variance, tolerance) in [(0.09, 1e-6), (1.44, 1e-2)] {
+            for (variance, tolerance) in [(0.09, 1e-6), (1.44, 2e-2)] {
                 let value = |likelihood: &StudentT| {
                     likelihood.variational_expectations(&[y], &[0.0], &[variance]).unwrap().values[0]
                 };
-                close("expectation", value(&likelihood), value(&likelihood.clone().with_quadrature(1000).unwrap()), tolerance);
+                close(
+                    "expectation",
+                    value(&likelihood),
+                    value(&likelihood.clone().with_quadrature(1000).unwrap()),
+                    tolerance,
+                );
                 Oracle::of(&likelihood).within(1e-10).at(&[y], &[0.0], &[variance]).check_predictive();
             }
         }
@@ -229,5 +216,6 @@ mod tests {
         assert!(StudentT::try_new(0.0, 3.0).is_err() && StudentT::try_new(1.0, -3.0).is_err());
         assert_eq!(StudentT::new(1.0, 1.5).predict(&[0.0], &[1.0]).unwrap().variance, [f64::INFINITY]);
         assert!(matches!(StudentT::new(1.0, 0.9).predict(&[0.0], &[1.0]), Err(Error::Setting { .. })));
+        assert!(StudentT::new(1.0, 0.9).log_predictive_density(&[0.0], &[0.0], &[1.0]).unwrap()[0].is_finite());
     }
 }
