@@ -25,7 +25,9 @@ pub(super) struct LogSum {
     pub(super) d_variance: Vec<f64>,
 }
 
+/// The step, which grows only beyond so many points: for v > 5000.
 const STEP: f64 = 0.35;
+const POINTS: f64 = 4096.0;
 /// Where G is 0 to rounding, and where e⁻ᵘ is.
 const LEFT: f64 = 3.7;
 const RIGHT: f64 = 37.0;
@@ -36,8 +38,10 @@ struct Class {
     top: f64,
     /// F
     distribution: Vec<f64>,
-    /// −∂F/∂μ · exp(u − top)
+    /// −∂F/∂μ
     slope: Vec<f64>,
+    /// −∂F/∂μ · exp(u − top), for shares so small that the slope underflows.
+    scaled_slope: Vec<f64>,
     /// −∂F/∂v
     in_variance: Vec<f64>,
     /// log E exp f
@@ -65,24 +69,26 @@ impl LogSum {
                 d_variance: vec![f64::NAN; mean.len()],
             };
         }
-        let grid: Vec<f64> = (0..=((end - start) / STEP) as usize).map(|i| start + STEP * i as f64).collect();
+        let step = STEP.max((end - start) / POINTS);
+        let grid: Vec<f64> = (0..=((end - start) / step) as usize).map(|i| start + step * i as f64).collect();
         let classes: Vec<Class> = classes().map(|(&mean, &v)| Class::new(rule, mean, v, &grid)).collect();
-        Self::over(&grid, center, &classes)
+        Self::over(&grid, step, center, &classes)
     }
 
-    fn over(grid: &[f64], center: f64, classes: &[Class]) -> Self {
+    fn over(grid: &[f64], step: f64, center: f64, classes: &[Class]) -> Self {
         let (mut value, mut total) = (center, 0.0);
         let mut shares = vec![0.0; classes.len()];
+        let mut scaled_shares = vec![0.0; classes.len()];
         let mut d_variance = vec![0.0; classes.len()];
         let mut others = vec![0.0; classes.len()];
         for (i, &u) in grid.iter().enumerate() {
             let rate = (center - u).exp();
-            total += STEP * (if rate.is_finite() { rate * (-rate).exp() } else { 0.0 });
-            value += STEP * ((-rate).exp() - products(classes, i, &mut others));
+            total += step * (if rate.is_finite() { rate * (-rate).exp() } else { 0.0 });
+            value += step * ((-rate).exp() - products(classes, i, &mut others));
             for (c, class) in classes.iter().enumerate() {
-                // exp(top − u) relative to the grid's start, so that small shares do not underflow.
-                shares[c] += STEP * (grid[0] - u).exp() * class.slope[i] * others[c];
-                d_variance[c] += STEP * class.in_variance[i] * others[c];
+                shares[c] += step * class.slope[i] * others[c];
+                scaled_shares[c] += step * (grid[0] - u).exp() * class.scaled_slope[i] * others[c];
+                d_variance[c] += step * class.in_variance[i] * others[c];
             }
         }
         // What the grid leaves out on the right, in the derivative of the center.
@@ -91,9 +97,10 @@ impl LogSum {
         for (c, class) in classes.iter().enumerate() {
             let of_center = rest * (class.log_mean - center).exp();
             d_variance[c] += of_center * class.log_mean_in_variance;
+            let share = shares[c] + of_center;
             let scale = class.top - grid[0];
-            let share = shares[c] + rest * (class.log_mean - center - scale).exp();
-            ln_shares.push(scale + share.ln());
+            let scaled_share = scaled_shares[c] + rest * (class.log_mean - center - scale).exp();
+            ln_shares.push(if share > 1e-200 { share.ln() } else { scale + scaled_share.ln() });
         }
         Self { value, ln_shares, d_variance }
     }
@@ -122,6 +129,7 @@ impl Class {
             top,
             distribution: vec![0.0; grid.len()],
             slope: vec![0.0; grid.len()],
+            scaled_slope: vec![0.0; grid.len()],
             in_variance: vec![0.0; grid.len()],
             log_mean: rule.log_mean_exp(mean, variance, |f| f),
             log_mean_in_variance: 0.0,
@@ -133,6 +141,7 @@ impl Class {
                 0.5 * weight * if variance < SMALL { curvature } else { z * slope / deviation }
             };
             let relative = (f - class.log_mean).exp();
+            let below_top = (f - top).exp();
             class.log_mean_in_variance += in_variance(relative, relative);
             for (i, &u) in grid.iter().enumerate() {
                 if f - u > LEFT {
@@ -142,7 +151,8 @@ impl Class {
                 let distribution = (-rate).exp();
                 let slope = rate * distribution;
                 class.distribution[i] += weight * distribution;
-                class.slope[i] += weight * (f - top).exp() * distribution;
+                class.slope[i] += weight * slope;
+                class.scaled_slope[i] += weight * below_top * distribution;
                 class.in_variance[i] += in_variance(slope, slope * (1.0 - rate));
             }
         }

@@ -141,7 +141,7 @@ pub(super) fn log_mean_exp_about_mode<G>(
     // between 0 and its value at 0.
     let at = |z: f64| terms(mean + deviation * z);
     let end = deviation * at(0.0).slope;
-    let (mut lower, mut upper) = (end.min(0.0).max(-1e8), end.max(0.0).min(1e8));
+    let (mut lower, mut upper) = (end.clamp(-1e8, 0.0), end.clamp(0.0, 1e8));
     let (mut z, mut step) = (0.0, upper - lower);
     for _ in 0..200 {
         let terms = at(z);
