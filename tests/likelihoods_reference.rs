@@ -222,7 +222,14 @@ fn what_models_refuse() {
 
     let mut wrong = y.clone();
     wrong[7] = 2.5;
-    let error = gp.clone().with_likelihood(Poisson::new()).elbo(x.as_ref(), &wrong).unwrap_err();
+    let mut counts = gp.clone().with_likelihood(Poisson::new());
+    let error = counts.elbo(x.as_ref(), &wrong).unwrap_err();
+    // Training names the row of the data, whatever batch it is in.
+    let small = Train { batch: Some(2), ..train(1) };
+    assert_eq!(counts.train(x.as_ref(), &wrong, &small, &mut Pcg64::seed_from_u64(1)).unwrap_err(), error);
+    let mut noisy = gp.clone().with_likelihood(FixedNoise::new(&[0.1; 11]).unwrap());
+    let result = noisy.train(x.as_ref(), &y, &small, &mut Pcg64::seed_from_u64(1));
+    assert!(matches!(result, Err(Error::Shape { .. })));
     assert_eq!(error.to_string(), "y[7] is 2.5, but a Poisson likelihood takes counts: whole numbers, at least 0");
     assert!(gp.with_likelihood(Gaussian::new(0.1)).elbo(x.as_ref(), &wrong).is_ok());
 }

@@ -7,7 +7,7 @@ use faer::{Mat, MatRef, Par};
 use rand::Rng;
 
 use super::checks::{check_data, check_one_latent, check_psd};
-use super::posterior::Posterior;
+use super::posterior::{Posterior, to_f64};
 use super::settings::model_settings;
 use super::terms::{expected_log_likelihood, gather, parameter_column, prior_mean};
 use super::variational::Variational;
@@ -299,6 +299,9 @@ impl<K: Expr + Clone> Svgp<K> {
     {
         self.check(x, y)?;
         let n = x.nrows();
+        // An observation that has no density is refused here by its row of the data, and a likelihood for other rows
+        // than these; a batch would name the row of the batch, if it came to it.
+        self.likelihood.log_density(&to_f64(y), &vec![0.0; n])?;
         let pool = RefCell::default();
         let loss = |model: &Self, batch: Batch<'_>| match batch {
             Batch::All => negative(model.elbo_gradient_with(x, y, n, &pool)?),

@@ -18,8 +18,8 @@ use crate::{Result, parameterized};
 /// p(y | f) = Γ(c) / (Γ(a) Γ(b)) · y^(a−1) (1 − y)^(b−1), of variance m (1 − m) / (1 + c).
 ///
 /// Expectations, and the mean and the variance of a new observation, are by Gauss–Hermite quadrature of order
-/// 20: within 1e-7 for v ≤ 1 and c ≤ 50. The density of a new observation, where p(y | f) may be a narrow peak far from μ,
-/// is by the trapezoid rule, within 1e-9.
+/// 20: within 1e-7 for v ≤ 1 and c ≤ 50. The density of a new observation, where p(y | f) may be a narrow peak
+/// far from μ, is by the trapezoid rule, within 1e-9.
 ///
 /// Where m or 1 − m underflows, Γ(a) = Γ(1 + a)/a with log a = log c + log m keeps all digits.
 ///

@@ -31,8 +31,9 @@ pub(super) struct Expected<G> {
 
 /// A likelihood of one latent value, by what one observation has to say.
 ///
-/// From [`terms`](Self::terms), [`conditional`](Self::conditional) and [`supports`](Self::supports) the rest follows by
-/// quadrature; what has a closed form overrides its method. All arguments `row` count observations of the call.
+/// From [`terms`](Self::terms), [`conditional`](Self::conditional) and [`supports`](Self::supports) the rest
+/// follows by quadrature; what has a closed form overrides its method. All arguments `row` count observations
+/// of the call.
 pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// A gradient: `[f64; P]` in the P parameters, unless [`scatter`](Self::scatter) says otherwise.
     type Gradient: Copy + Default + AsRef<[f64]> + AsMut<[f64]>;

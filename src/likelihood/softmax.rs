@@ -47,8 +47,8 @@ use crate::{Result, parameterized};
 ///
 /// # References
 ///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 3.5. McFadden (1974), "Conditional logit
-/// analysis of qualitative choice behavior", for Gumbel variables behind the softmax.
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 3.5. McFadden (1974),
+/// "Conditional logit analysis of qualitative choice behavior", for Gumbel variables behind the softmax.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Softmax {
     classes: usize,

@@ -12,9 +12,9 @@ const REACH: f64 = 9.0;
 const POINTS: f64 = 5000.0;
 
 /// log E exp l(f) under f ~ N(mean, variance), where exp l is analytic within `strip` of the real line and has
-/// no peak narrower than `width`: by the trapezoid rule, whose error falls as exp(−2π strip/step) and, for a peak like
-/// a normal density, as exp(−2π² (width/step)²). The step makes both 1e-13, so that peaks
-/// narrower than N(μ, v), or in its tails, are no matter; beyond 5000 points it grows.
+/// no peak narrower than `width`: by the trapezoid rule, whose error falls as exp(−2π strip/step) and, for a
+/// peak like a normal density, as exp(−2π² (width/step)²). The step makes both 1e-13, so that peaks narrower
+/// than N(μ, v), or in its tails, are no matter; beyond 5000 points it grows.
 ///
 /// Trefethen & Weideman (2014), "The exponentially convergent trapezoidal rule", *SIAM Review* 56(3), 385–458.
 pub(super) fn log_mean_exp_by_trapezoid(
