@@ -196,6 +196,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// An observation that a likelihood gives no density.
+    #[error("y[{row}] is {value}, but {expected}")]
+    Observation {
+        /// The row of the first such observation.
+        row: usize,
+        /// The observation.
+        value: f64,
+        /// What the likelihood takes, as a clause: "a Bernoulli likelihood takes 0 and 1".
+        expected: String,
+    },
+
     /// A range of rows that lies outside an array.
     #[error("rows {start}..{end} lie outside {what}, which has {len}")]
     Rows {

@@ -305,6 +305,3 @@ fn natural_gradients_reach_the_notebook_s_optimum() {
     assert!((model.elbo(x.as_ref(), &y).unwrap().value + minimum.value).abs() < 1e-8);
 }
 
-fn vector_of(model: &Model) -> Vec<f64> {
-    model.inducing().inputs().col(0).iter().copied().collect()
-}

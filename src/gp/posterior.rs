@@ -92,6 +92,43 @@ impl<T: Scalar> Posterior<'_, T> {
         self.processes.iter().map(|process| process.latents.len()).sum()
     }
 
+    /// The same, its observations seen through another likelihood: one with the noise, or the exposures, of the
+    /// points that are predicted next.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a likelihood of another number of latent functions than there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::Svgp;
+    /// use mercer::likelihood::FixedNoise;
+    /// use mercer::prelude::*;
+    ///
+    /// let noise = FixedNoise::new(&[0.1, 0.2, 0.4])?;
+    /// let x = mat![[0.0], [1.0], [2.0]];
+    /// let gp = Svgp::new(Rbf::new(1.0), x.as_ref())?.with_likelihood(noise.clone());
+    ///
+    /// // Two new observations, of known noise; q is the prior, of variance 1.
+    /// let new = noise.for_new(&[0.5, 2.0])?;
+    /// let at = mat![[0.5], [7.0]];
+    /// let seen = gp.posterior::<f64>()?.with_likelihood(&new)?.predict_observations(at.as_ref())?;
+    /// assert!((seen.variance[0] - 1.5).abs() < 1e-12 && (seen.variance[1] - 3.0).abs() < 1e-12);
+    /// assert!(gp.posterior::<f64>()?.predict_observations(at.as_ref()).is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn with_likelihood<'b>(self, likelihood: &'b dyn Likelihood) -> Result<Posterior<'b, T>>
+    where
+        Self: 'b,
+    {
+        let (expected, found) = (self.latents(), likelihood.latents());
+        if found != expected {
+            return Err(Error::setting("the number of latent functions", found, &format!("must be {expected}, as before")));
+        }
+        Ok(Posterior { likelihood, ..self })
+    }
+
     /// The mean of the latent function: O(n·M·D) time; no matrix stored, if the inducing variables are
     /// values at points.
     ///
@@ -225,7 +262,9 @@ impl<T: Scalar> Posterior<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`predict`](Self::predict).
+    /// As [`predict`](Self::predict); [`Error::Setting`] for a likelihood that does not know what it needs of new
+    /// observations, such as [`FixedNoise`](crate::likelihood::FixedNoise): see
+    /// [`with_likelihood`](Self::with_likelihood).
     pub fn predict_observations(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
         let latent = self.predict(x)?;
         let seen = self.likelihood.predict(&to_f64(&latent.mean), &to_f64(&latent.variance))?;
@@ -236,8 +275,8 @@ impl<T: Scalar> Posterior<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`predict`](Self::predict); [`Error::Shape`] if there is not one observation for each
-    /// point.
+    /// As [`predict_observations`](Self::predict_observations); [`Error::Shape`] if there is not one observation
+    /// for each point; [`Error::Observation`] for one that the likelihood gives no density.
     pub fn log_predictive_density(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Vec<f64>> {
         if y.len() != x.nrows() {
             return Err(Error::shape("y", format!("{} value(s), one for each row of x", x.nrows()), (y.len(), 1)));

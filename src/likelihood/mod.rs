@@ -1,9 +1,67 @@
 //! Likelihoods: how observations scatter about the latent function.
+//!
+//! | likelihood | observations | latent functions | expectations | of a new observation |
+//! |---|---|---|---|---|
+//! | [`Gaussian`] | numbers | 1 | closed form | closed form |
+//! | [`FixedNoise`]: known variances | numbers | 1 | closed form | closed form, with the noise that it has |
+//! | [`Heteroscedastic`] | numbers | 2: mean, log deviation | closed form | closed form; density by the trapezoid rule |
+//! | [`StudentT`] | numbers | 1 | Gauss–Hermite | closed form; density by the trapezoid rule |
+//! | [`Laplace`] | numbers | 1 | closed form | closed form |
+//! | [`Gamma`] | positive numbers | 1: log mean | closed form | closed form; density by Gauss–Hermite about its mode |
+//! | [`Beta`] | numbers between 0 and 1 | 1: logit of the mean | Gauss–Hermite | Gauss–Hermite; density by the trapezoid rule |
+//! | [`Poisson`], with exposures | counts | 1: log rate | closed form | closed form; density by Gauss–Hermite about its mode |
+//! | [`NegativeBinomial`] | counts | 1: log mean | Gauss–Hermite | closed form; density by Gauss–Hermite about its mode |
+//! | [`Bernoulli`], logit or probit | 0 and 1 | 1 | Gauss–Hermite | Gauss–Hermite; closed form for the probit |
+//! | [`Ordinal`] | 0, 1, …, C − 1, in order | 1 | Gauss–Hermite | closed form |
+//! | [`Softmax`] | classes 0, 1, …, C − 1 | C | one integral of Gauss–Hermite sums | the same |
+//! | [`RobustMax`] | classes 0, 1, …, C − 1 | C | Gauss–Hermite | Gauss–Hermite |
+//!
+//! Each says how far off its quadrature is, and most take another order. Derivatives are those of the
+//! quadrature's own sums, so that optimisers see the gradient of what they are given. A variance that
+//! rounding left below 0 counts as 0. An observation that a likelihood gives no density is an
+//! [`Error::Observation`] with its row.
+//!
+//! A likelihood of several latent functions needs a model of several: [`Svgp`](crate::gp::Svgp), which has one,
+//! refuses it.
 
+mod bernoulli;
+mod beta;
+mod fixed_noise;
+mod gamma;
 mod gaussian;
+mod heteroscedastic;
+mod laplace;
+mod latents;
+mod log_sum;
+mod negative_binomial;
+mod one_latent;
+#[cfg(test)]
+mod oracle;
+mod ordinal;
+mod per_observation;
+mod poisson;
+mod quadrature;
+mod robust_max;
+mod softmax;
+mod special;
+mod student_t;
+mod trapezoid;
 
+pub use bernoulli::Bernoulli;
+pub use beta::Beta;
+pub use fixed_noise::FixedNoise;
+pub use gamma::Gamma;
 pub use gaussian::Gaussian;
 pub(crate) use gaussian::log_normal;
+pub use heteroscedastic::Heteroscedastic;
+pub use laplace::Laplace;
+pub use negative_binomial::NegativeBinomial;
+pub use ordinal::Ordinal;
+pub use poisson::Poisson;
+pub use quadrature::GaussHermite;
+pub use robust_max::RobustMax;
+pub use softmax::Softmax;
+pub use student_t::StudentT;
 
 use std::fmt::Debug;
 
@@ -33,11 +91,36 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
         1
     }
 
+    /// The same likelihood for these rows of the data alone, in this order; `None` if it is the same for
+    /// all rows. What a likelihood with something of its own for each observation (fixed noise, exposures)
+    /// needs for a minibatch.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::likelihood::{FixedNoise, Gaussian, Likelihood};
+    ///
+    /// let noise = FixedNoise::new(&[0.1, 0.2, 0.4])?;
+    /// let whole = noise.log_density(&[1.0, 2.0, 3.0], &[0.0; 3])?;
+    /// let batch = noise.rows(&[2, 0])?.map(|batch| batch.log_density(&[3.0, 1.0], &[0.0; 2]));
+    /// assert_eq!(batch, Some(Ok(vec![whole[2], whole[0]])));
+    /// assert!(Gaussian::new(0.1).rows(&[2, 0])?.is_none());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] for a row that it has nothing for.
+    fn rows(&self, _rows: &[usize]) -> Result<Option<Box<dyn Likelihood>>> {
+        Ok(None)
+    }
+
     /// log p(yᵢ | fᵢ) for each observation.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for slices that do not fit together.
+    /// [`Error::Shape`] for slices that do not fit together; [`Error::Observation`] for an observation that has no
+    /// density.
     fn log_density(&self, y: &[f64], f: &[f64]) -> Result<Vec<f64>>;
 
     /// E\[log p(yᵢ | f)\] under f ~ N(μᵢ, vᵢ) for each observation, with its derivatives: the data term of
@@ -45,21 +128,24 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for slices that do not fit together.
+    /// [`Error::Shape`] for slices that do not fit together; [`Error::Observation`] for an observation that has no
+    /// density.
     fn variational_expectations(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Expectations>;
 
     /// Mean and variance of a new observation where f ~ N(μᵢ, vᵢ).
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for slices that do not fit together.
+    /// [`Error::Shape`] for slices that do not fit together; [`Error::Setting`] where a mean does not exist, or what
+    /// new observations need is unknown.
     fn predict(&self, mean: &[f64], variance: &[f64]) -> Result<Predicted>;
 
     /// log ∫ p(yᵢ | f) N(f; μᵢ, vᵢ) df for each observation.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for slices that do not fit together.
+    /// [`Error::Shape`] for slices that do not fit together; [`Error::Observation`] for an observation that has no
+    /// density; [`Error::Setting`] where what new observations need is unknown.
     fn log_predictive_density(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>>;
 }
 
@@ -78,13 +164,34 @@ pub struct Expectations {
     pub d_params: Vec<f64>,
 }
 
-/// Means and variances of new observations.
+impl Expectations {
+    /// No values yet, room for so many, and gradients in parameters of 0.
+    fn with_capacity(observations: usize, latent_values: usize, params: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(observations),
+            d_mean: Vec::with_capacity(latent_values),
+            d_variance: Vec::with_capacity(latent_values),
+            d_params: vec![0.0; params],
+        }
+    }
+}
+
+/// Means and variances of new observations: N of each. Of classes without an order, those of the N·C
+/// indicators of C classes, all observations of the first class first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predicted {
     /// The mean of each.
     pub mean: Vec<f64>,
     /// The variance of each.
     pub variance: Vec<f64>,
+}
+
+impl Predicted {
+    /// Of what is 1 with these probabilities and else 0.
+    fn of_indicators(probabilities: Vec<f64>) -> Self {
+        let variance = probabilities.iter().map(|p| p * (1.0 - p)).collect();
+        Self { mean: probabilities, variance }
+    }
 }
 
 /// Refuses slices whose lengths differ from the one expected.

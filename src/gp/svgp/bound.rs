@@ -9,6 +9,7 @@ use crate::gp::conditional::Conditional;
 use crate::gp::terms::{Term, expected_log_likelihood, gather, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
+use crate::likelihood::Likelihood;
 use crate::tape::{KernelVar, Pool, Tape, Var};
 use crate::{Expr, Result, Scalar};
 
@@ -42,7 +43,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.elbo_of_batch(x, y, y.len())
     }
 
-    /// The bound on `total` observations, estimated from a batch of them.
+    /// The bound on `total` observations, estimated from a batch of them. A likelihood with something for each
+    /// observation must be that of the batch; [`train`](Self::train) sees to it by itself.
     ///
     /// # Errors
     ///
@@ -53,7 +55,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check(x, y)?;
         let tape = Tape::new(self.par);
-        self.record(&tape, x, y, total, false)?.elbo(&tape)
+        self.record(&tape, &*self.likelihood, x, y, total, false)?.elbo(&tape)
     }
 
     /// The bound on `total` observations, estimated from a batch of them, and its gradient in all
@@ -84,9 +86,24 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
+        self.gradient_through(&*self.likelihood, x, y, total, pool)
+    }
+
+    /// The bound and its gradient, the observations seen through a likelihood with the parameters of the model's.
+    pub(super) fn gradient_through<T: Scalar>(
+        &self,
+        likelihood: &dyn Likelihood,
+        x: MatRef<'_, T>,
+        y: &[T],
+        total: usize,
+        pool: &RefCell<Pool<T>>,
+    ) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
         self.check(x, y)?;
         let tape = Tape::with_pool(self.par, pool.take());
-        let recorded = self.record(&tape, x, y, total, true)?;
+        let recorded = self.record(&tape, likelihood, x, y, total, true)?;
         let gradients = tape.backward(recorded.bound)?;
         let result = (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?);
         tape.recycle(gradients);
@@ -107,6 +124,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     pub(super) fn record<'a, T: Scalar>(
         &'a self,
         tape: &Tape<'a, T>,
+        likelihood: &'a dyn Likelihood,
         x: MatRef<'a, T>,
         y: &[T],
         total: usize,
@@ -125,7 +143,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             self.means.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<Term>>>()?;
         let marginals = self.marginals(tape, x, features, &kernels, &prior_means)?;
 
-        let fit = expected_log_likelihood(tape, &*self.likelihood, y, &marginals.means, &marginals.variances)?;
+        let fit = expected_log_likelihood(tape, likelihood, y, &marginals.means, &marginals.variances)?;
         let expected = tape.scale(fit.value, total as f64 / y.len() as f64)?;
         let bound = tape.sub(expected, marginals.kl)?;
         let kernels = kernels.iter().map(|kernel| kernel.theta());

@@ -73,7 +73,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_natural(rule)?;
         let (elbo, gradient) = {
             let tape = Tape::new(self.par);
-            let recorded = self.record(&tape, x, y, total, false)?;
+            let recorded = self.record(&tape, &*self.likelihood, x, y, total, false)?;
             let gradients = tape.backward(recorded.bound)?;
             (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?)
         };
@@ -140,6 +140,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         self.check(x, y)?;
+        self.check_observations(y)?;
         self.check_natural(rule)?;
         let pool = RefCell::default();
         let mut before = self.variational.clone();

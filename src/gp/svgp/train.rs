@@ -7,6 +7,7 @@ use faer::{Mat, MatRef};
 use rand::Rng;
 
 use super::{Elbo, Svgp};
+use crate::gp::posterior::to_f64;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::optim::{Batch, History, Minimizer, Minimum, Progress, Train, fit};
@@ -67,8 +68,16 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         self.check(x, y)?;
+        self.check_observations(y)?;
         let pool = RefCell::default();
         train.run(self, x.nrows(), Self::loss(x, y, &pool), rng, callback)
+    }
+
+    /// Refuses observations without a density by their row of the data, and a likelihood for other rows: a batch
+    /// would name its own row, if it came to it.
+    pub(super) fn check_observations<T: Scalar>(&self, y: &[T]) -> Result<()> {
+        self.likelihood.log_density(&to_f64(y), &vec![0.0; y.len() * self.likelihood.latents()])?;
+        Ok(())
     }
 
     /// −ELBO of a batch and its gradient, for [`Train`].
@@ -85,7 +94,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             Batch::Rows(rows) => {
                 let batch_x = Mat::from_fn(rows.len(), x.ncols(), |row, col| x[(rows[row], col)]);
                 let batch_y: Vec<T> = rows.iter().map(|&row| y[row]).collect();
-                negative(model.elbo_gradient_with(batch_x.as_ref(), &batch_y, y.len(), pool)?)
+                let of_rows = model.likelihood.rows(rows)?;
+                let likelihood = of_rows.as_deref().unwrap_or(&*model.likelihood);
+                negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, y.len(), pool)?)
             }
         }
     }

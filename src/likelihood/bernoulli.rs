@@ -1,0 +1,185 @@
+//! The Bernoulli likelihood.
+
+use super::one_latent::{OneLatent, Terms, quadrature_setting};
+use super::quadrature::GaussHermite;
+use super::special::{Normal, logistic, normal_cdf, softplus};
+use crate::parameterized;
+
+/// Observations 0 and 1, the probability of 1 a function of f.
+///
+/// # Definition
+///
+/// With s = 1 for y = 1 and s = −1 for y = 0,
+///
+/// - [`logit`](Self::logit): p(y | f) = 1 / (1 + exp(−s f));
+/// - [`probit`](Self::probit): p(y | f) = Φ(s f), Φ the distribution function of N(0, 1).
+///
+/// A new observation has, with the probit link, the probability Φ(s μ / √(1 + v)), in closed form. All else is by
+/// Gauss–Hermite quadrature: of order 20 it is within 1e-9 for v ≤ 1 and within 1e-3 for v ≤ 10, and the
+/// probabilities of 0 and 1 sum to 1 whatever the order.
+///
+/// Log densities and their derivatives keep all digits in both tails: of the probit link they come
+/// from the continued fraction of Mills' ratio below −5.
+///
+/// # Hyperparameters
+///
+/// None.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::likelihood::{Bernoulli, Likelihood};
+///
+/// // Φ(1 / √(1 + 3)) = Φ(½)
+/// let predicted = Bernoulli::probit().predict(&[1.0], &[3.0])?;
+/// assert!((predicted.mean[0] - 0.6914624612740131).abs() < 1e-15);
+///
+/// // Far on the wrong side, log(1/(1 + e¹⁰⁰⁰)) = −1000.
+/// assert_eq!(Bernoulli::logit().log_density(&[0.0], &[1e3])?, [-1e3]);
+///
+/// let error = Bernoulli::logit().log_density(&[0.0, -1.0], &[0.1, 0.2]).unwrap_err();
+/// assert_eq!(error.to_string(), "y[1] is -1, but a Bernoulli likelihood takes 0 and 1");
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, sections 3.1 and 3.9.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bernoulli {
+    link: Link,
+    quadrature: GaussHermite,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Link {
+    Logit,
+    Probit,
+}
+
+parameterized!(Bernoulli as "bernoulli", parameters: []);
+
+impl Bernoulli {
+    /// The logit link: f is the log odds of 1.
+    pub fn logit() -> Self {
+        Self { link: Link::Logit, quadrature: GaussHermite::default() }
+    }
+
+    /// The probit link: 1 is observed where f and noise of variance 1 are positive together.
+    pub fn probit() -> Self {
+        Self { link: Link::Probit, quadrature: GaussHermite::default() }
+    }
+
+    quadrature_setting!();
+
+    fn probability(&self, f: f64) -> f64 {
+        match self.link {
+            Link::Logit => logistic(f),
+            Link::Probit => normal_cdf(f),
+        }
+    }
+}
+
+impl OneLatent for Bernoulli {
+    type Gradient = [f64; 0];
+
+    fn expected(&self) -> String {
+        "a Bernoulli likelihood takes 0 and 1".to_owned()
+    }
+
+    fn supports(&self, y: f64) -> bool {
+        y == 0.0 || y == 1.0
+    }
+
+    fn quadrature(&self) -> &GaussHermite {
+        &self.quadrature
+    }
+
+    fn terms(&self, _row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 0]> {
+        let sign = 2.0 * y - 1.0;
+        move |f| match self.link {
+            Link::Logit => {
+                let (right, wrong) = (logistic(sign * f), logistic(-sign * f));
+                Terms { value: -softplus(-sign * f), slope: sign * wrong, curvature: -right * wrong, gradient: [] }
+            }
+            Link::Probit => {
+                let normal = Normal::new(sign * f);
+                let curvature = -normal.hazard * normal.excess;
+                Terms { value: normal.ln_cdf, slope: sign * normal.hazard, curvature, gradient: [] }
+            }
+        }
+    }
+
+    fn conditional(&self, _row: usize, f: f64) -> (f64, f64) {
+        (self.probability(f), self.probability(f) * self.probability(-f))
+    }
+
+    fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
+        let probability = |mean: f64| match self.link {
+            Link::Logit => self.quadrature.expectation(mean, variance, logistic),
+            Link::Probit => normal_cdf(mean / (1.0 + variance).sqrt()),
+        };
+        (probability(mean), probability(mean) * probability(-mean))
+    }
+
+    fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
+        match self.link {
+            Link::Logit => {
+                let terms = self.terms(row, y);
+                self.quadrature.log_mean_exp(mean, variance, |f| terms(f).value)
+            }
+            Link::Probit => Normal::new((2.0 * y - 1.0) * mean / (1.0 + variance).sqrt()).ln_cdf,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::oracle::{Oracle, assert_refused};
+    use super::*;
+    use crate::likelihood::Likelihood;
+
+    #[test]
+    fn matches_quadrature() {
+        for likelihood in [Bernoulli::logit(), Bernoulli::probit()] {
+            let likelihood = likelihood.with_quadrature(100).unwrap();
+            Oracle::of(&likelihood).at(&[1.0, 0.0, 1.0], &[0.4, 1.3, -2.0], &[0.3, 1.2, 0.01]).check();
+            Oracle::of(&likelihood).sums_to_one(&[0.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn the_default_order_is_as_accurate_as_documented() {
+        for likelihood in [Bernoulli::logit(), Bernoulli::probit()] {
+            for mean in [-3.0, -0.5, 0.0, 1.0, 4.0] {
+                Oracle::of(&likelihood).within(1e-9).at(&[1.0], &[mean], &[1.0]).check_values();
+                Oracle::of(&likelihood).within(1e-3).at(&[1.0], &[mean], &[10.0]).check_values();
+            }
+        }
+    }
+
+    #[test]
+    fn tails_keep_their_digits() {
+        for size in [1e3, 1e5] {
+            let logit = Bernoulli::logit().variational_expectations(&[1.0, 1.0], &[-size, size], &[0.0; 2]).unwrap();
+            assert!((logit.values[0] / -size - 1.0).abs() < 1e-15 && logit.values[1] == 0.0);
+            assert!((logit.d_mean[0] - 1.0).abs() < 1e-15 && logit.d_mean[1] == 0.0);
+            let probit = Bernoulli::probit().variational_expectations(&[0.0, 0.0], &[size, -size], &[0.0; 2]).unwrap();
+            // log Φ(−x) = −x²/2 − log(x√2π) − 1/x² + …; its slope x + 1/x − …, its curvature −1 + 1/x² − …
+            let value = -0.5 * size * size - (size * (2.0 * std::f64::consts::PI).sqrt()).ln() - 1.0 / (size * size);
+            assert!((probit.values[0] / value - 1.0).abs() < 1e-15);
+            assert!((probit.d_mean[0] / -(size + 1.0 / size) - 1.0).abs() < 1e-11);
+            assert!((probit.d_variance[0] + 0.5 - 0.5 / (size * size)).abs() < 1e-11);
+            assert_eq!((probit.values[1], probit.d_mean[1]), (0.0, 0.0));
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for bad in [-1.0, 0.5, 2.0, f64::NAN] {
+            assert_refused(&Bernoulli::logit(), &[0.0, 1.0], bad);
+        }
+        assert!(Bernoulli::probit().with_quadrature(0).is_err());
+    }
+}

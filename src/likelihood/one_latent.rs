@@ -1,0 +1,241 @@
+//! Likelihoods of one latent value, from what one observation has to say.
+
+use std::fmt::Debug;
+
+use super::quadrature::{GaussHermite, deviation};
+use super::special::log_sum_exp;
+use super::{Expectations, Likelihood, Predicted, check_len};
+use crate::params::{Parameterized, ParameterizedExt};
+use crate::{Error, Result};
+
+/// log p(y | f) of one observation at one f, with its derivatives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<G> {
+    pub(super) value: f64,
+    /// ∂/∂f
+    pub(super) slope: f64,
+    /// ∂²/∂f²
+    pub(super) curvature: f64,
+    /// See [`OneLatent::Gradient`].
+    pub(super) gradient: G,
+}
+
+/// E log p(y | f) of one observation, with its derivatives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected<G> {
+    pub(super) value: f64,
+    pub(super) d_mean: f64,
+    pub(super) d_variance: f64,
+    pub(super) gradient: G,
+}
+
+/// A likelihood of one latent value, by what one observation has to say.
+///
+/// From [`terms`](Self::terms), [`conditional`](Self::conditional) and [`supports`](Self::supports) the rest
+/// follows by quadrature; what has a closed form overrides its method. All arguments `row` count observations
+/// of the call.
+pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'static {
+    /// A gradient: `[f64; P]` in the P parameters, unless [`scatter`](Self::scatter) says otherwise.
+    type Gradient: Copy + Default + AsRef<[f64]> + AsMut<[f64]>;
+
+    /// What is observed, as a clause: "a Bernoulli likelihood takes 0 and 1".
+    fn expected(&self) -> String;
+
+    /// Whether the likelihood gives this observation a density.
+    fn supports(&self, y: f64) -> bool;
+
+    /// The rule for what has no closed form.
+    fn quadrature(&self) -> &GaussHermite {
+        GaussHermite::usual()
+    }
+
+    /// log p(y | f) as a function of f. What does not depend on f is computed before.
+    fn terms(&self, row: usize, y: f64) -> impl Fn(f64) -> Terms<Self::Gradient>;
+
+    /// Mean and variance of an observation given f.
+    fn conditional(&self, row: usize, f: f64) -> (f64, f64);
+
+    /// Adds a gradient of the observation y to that of all parameters.
+    fn scatter(&self, _y: f64, gradient: &Self::Gradient, all: &mut [f64]) {
+        all.iter_mut().zip(gradient.as_ref()).for_each(|(sum, entry)| *sum += entry);
+    }
+
+    /// Refuses a number of observations other than the one that this likelihood is for.
+    fn check_count(&self, _count: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// Refuses to predict so many new observations.
+    fn check_new(&self, _count: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// Refuses to give a mean and a variance where there is none.
+    fn check_moments(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// See [`Likelihood::rows`].
+    fn select(&self, _rows: &[usize]) -> Result<Option<Self>> {
+        Ok(None)
+    }
+
+    fn expectation(&self, row: usize, y: f64, mean: f64, variance: f64) -> Expected<Self::Gradient> {
+        by_quadrature(self.quadrature(), self.terms(row, y), mean, variance)
+    }
+
+    /// Mean and variance of a new observation.
+    fn predict_one(&self, row: usize, mean: f64, variance: f64) -> (f64, f64) {
+        let deviation = deviation(variance);
+        let at = self.quadrature().iter().map(|(z, weight)| (weight, self.conditional(row, mean + deviation * z)));
+        let center: f64 = at.clone().map(|(weight, (mean, _))| weight * mean).sum();
+        let spread = at.map(|(weight, (mean, variance))| weight * (variance + (mean - center) * (mean - center))).sum();
+        (center, spread)
+    }
+
+    fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
+        let terms = self.terms(row, y);
+        self.quadrature().log_mean_exp(mean, variance, |f| terms(f).value)
+    }
+}
+
+/// Below this variance ∂E/∂v is ½ E l″; see [`by_quadrature`].
+pub(super) const SMALL: f64 = 1e-8;
+
+/// E l(f) by the rule, and the derivatives of the rule's own sum: those that an optimiser of the sum
+/// needs, exact whatever the error of the sum is.
+///
+/// With f_k = μ + √v z_k, ∂/∂v Σ wₖ l(fₖ) = Σ wₖ zₖ l′(fₖ) / (2√v), where the terms of zₖ and −zₖ nearly cancel
+/// for small v. There ½ Σ wₖ l″(fₖ) takes its place, the same but for the error of the rule, which is
+/// nothing on so short a range.
+fn by_quadrature<G>(rule: &GaussHermite, terms: impl Fn(f64) -> Terms<G>, mean: f64, variance: f64) -> Expected<G>
+where
+    G: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
+{
+    let deviation = deviation(variance);
+    let mut sum = Expected { value: 0.0, d_mean: 0.0, d_variance: 0.0, gradient: G::default() };
+    for (z, weight) in rule.iter() {
+        let at = terms(mean + deviation * z);
+        sum.value += weight * at.value;
+        sum.d_mean += weight * at.slope;
+        sum.d_variance += 0.5 * weight * if variance < SMALL { at.curvature } else { z * at.slope / deviation };
+        sum.gradient.as_mut().iter_mut().zip(at.gradient.as_ref()).for_each(|(sum, entry)| *sum += weight * entry);
+    }
+    sum
+}
+
+/// log E exp l(f) for a concave l, by the rule about the mode of exp l(f) N(f; μ, v), at the scale that
+/// the curvature there has: accurate where l is narrower than N(μ, v) too.
+///
+/// Liu & Pierce (1994), "A note on Gauss–Hermite quadrature", *Biometrika* 81(3), 624–629.
+pub(super) fn log_mean_exp_about_mode<G>(
+    rule: &GaussHermite,
+    terms: impl Fn(f64) -> Terms<G>,
+    mean: f64,
+    variance: f64,
+) -> f64 {
+    let deviation = deviation(variance);
+    if deviation == 0.0 {
+        return terms(mean).value;
+    }
+    // With f = μ + √v z the mode solves √v l′(f) = z. The left side falls in z: the solution is
+    // between 0 and its value at 0.
+    let at = |z: f64| terms(mean + deviation * z);
+    let end = deviation * at(0.0).slope;
+    let (mut lower, mut upper) = (end.clamp(-1e8, 0.0), end.clamp(0.0, 1e8));
+    let (mut z, mut step) = (0.0, upper - lower);
+    for _ in 0..200 {
+        let terms = at(z);
+        let slope = deviation * terms.slope - z;
+        if slope > 0.0 {
+            lower = z
+        } else {
+            upper = z
+        }
+        let newton = slope / (1.0 - variance * terms.curvature.min(0.0));
+        // A step of Newton's method that is not far below the last one is not yet near the mode.
+        let sound = z + newton > lower && z + newton < upper && 2.0 * f64::abs(newton) < step;
+        let next = if sound { z + newton } else { 0.5 * (lower + upper) };
+        step = f64::abs(next - z);
+        z = next;
+        // The rule need not be centred to more digits.
+        if step <= 1e-8 * (1.0 + f64::abs(z)) {
+            break;
+        }
+    }
+    let scale = (1.0 - variance * at(z).curvature.min(0.0)).recip().sqrt();
+    let exponents = rule.iter().map(|(node, weight)| {
+        let moved = z + scale * node;
+        // φ(moved) / φ(node), without the difference of large squares where scale is near 1.
+        let ratio = -0.5 * (z * (moved + scale * node) + (scale * scale - 1.0) * node * node);
+        weight.ln() + at(moved).value + ratio
+    });
+    scale.ln() + log_sum_exp(exponents)
+}
+
+fn check_support(likelihood: &impl OneLatent, y: &[f64]) -> Result<()> {
+    likelihood.check_count(y.len())?;
+    match y.iter().position(|&y| !likelihood.supports(y)) {
+        Some(row) => Err(Error::Observation { row, value: y[row], expected: likelihood.expected() }),
+        None => Ok(()),
+    }
+}
+
+impl<L: OneLatent> Likelihood for L {
+    fn rows(&self, rows: &[usize]) -> Result<Option<Box<dyn Likelihood>>> {
+        Ok(self.select(rows)?.map(|likelihood| Box::new(likelihood) as Box<dyn Likelihood>))
+    }
+
+    fn log_density(&self, y: &[f64], f: &[f64]) -> Result<Vec<f64>> {
+        check_len(y.len(), &[("the latent values", f)])?;
+        check_support(self, y)?;
+        Ok(y.iter().zip(f).enumerate().map(|(row, (&y, &f))| self.terms(row, y)(f).value).collect())
+    }
+
+    fn variational_expectations(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Expectations> {
+        check_len(y.len(), &[("the means", mean), ("the variances", variance)])?;
+        check_support(self, y)?;
+        let mut all = Expectations::with_capacity(y.len(), y.len(), self.num_params());
+        for (row, ((&y, &mean), &variance)) in y.iter().zip(mean).zip(variance).enumerate() {
+            let expected = self.expectation(row, y, mean, variance);
+            all.values.push(expected.value);
+            all.d_mean.push(expected.d_mean);
+            all.d_variance.push(expected.d_variance);
+            self.scatter(y, &expected.gradient, &mut all.d_params);
+        }
+        Ok(all)
+    }
+
+    fn predict(&self, mean: &[f64], variance: &[f64]) -> Result<Predicted> {
+        check_len(mean.len(), &[("the variances", variance)])?;
+        self.check_new(mean.len())?;
+        self.check_moments()?;
+        let rows = mean.iter().zip(variance).enumerate();
+        let (mean, variance) = rows.map(|(row, (&mean, &variance))| self.predict_one(row, mean, variance)).unzip();
+        Ok(Predicted { mean, variance })
+    }
+
+    fn log_predictive_density(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
+        check_len(y.len(), &[("the means", mean), ("the variances", variance)])?;
+        self.check_new(y.len())?;
+        check_support(self, y)?;
+        let rows = y.iter().zip(mean).zip(variance).enumerate();
+        Ok(rows.map(|(row, ((&y, &mean), &variance))| self.log_predictive(row, y, mean, variance)).collect())
+    }
+}
+
+/// The method that sets the order of the quadrature, for a likelihood with a field `quadrature`.
+macro_rules! quadrature_setting {
+    () => {
+        /// The same with Gauss–Hermite quadrature of another order than 20.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Setting`](crate::Error::Setting) for the order 0.
+        pub fn with_quadrature(mut self, order: usize) -> crate::Result<Self> {
+            self.quadrature = crate::likelihood::GaussHermite::new(order)?;
+            Ok(self)
+        }
+    };
+}
+pub(super) use quadrature_setting;
