@@ -9,10 +9,15 @@
 //! degree, its [zonal spectrum](ZonalSpectrum). Data from Euclidean space get there by the
 //! [lift](crate::warp::SphereLift).
 
+pub(crate) mod bessel;
 mod block;
+mod funk_hecke;
 mod harmonics;
 mod level;
 mod measure;
+mod quadrature;
+mod rotations;
 
+pub use funk_hecke::{Spectrum, ZonalSpectrum};
 pub use harmonics::SphericalHarmonics;
 pub use measure::{area, harmonics_of_degree};
