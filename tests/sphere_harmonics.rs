@@ -27,16 +27,13 @@ fn directions(dim: usize, count: usize, seed: u64) -> Mat<f64> {
 fn gegenbauer(dim: usize, degree: usize, x: RowRef<'_, f64>, y: RowRef<'_, f64>) -> f64 {
     let distance = |sign: f64| 0.5 * (0..dim).map(|d| (x[d] - sign * y[d]).powi(2)).sum::<f64>();
     let (near, far) = (distance(1.0), distance(-1.0));
-    let (h, sign) = if near <= far { (near, 1.0) } else { (far, if degree % 2 == 0 { 1.0 } else { -1.0 }) };
+    let (h, sign) = if near <= far { (near, 1.0) } else { (far, if degree.is_multiple_of(2) { 1.0 } else { -1.0 }) };
     let twice = dim as f64 - 2.0;
     let (mut value, mut difference) = (1.0, 0.0);
     for n in 0..degree {
         let order = n as f64;
-        difference = if n == 0 {
-            -h
-        } else {
-            (order * difference - (2.0 * order + twice) * h * value) / (order + twice)
-        };
+        difference =
+            if n == 0 { -h } else { (order * difference - (2.0 * order + twice) * h * value) / (order + twice) };
         value += difference;
     }
     sign * value
@@ -69,8 +66,7 @@ fn gauss_gegenbauer(n: usize, lambda: f64, mass: f64) -> Vec<(f64, f64)> {
 /// A product rule on the sphere that is exact for polynomials of degree 2n − 1.
 fn product_rule(dim: usize, n: usize) -> Vec<(Vec<f64>, f64)> {
     let angles = (0..2 * n).map(|k| std::f64::consts::PI * (k as f64 + 0.3) / n as f64);
-    let mut rule: Vec<_> =
-        angles.map(|phi| (vec![phi.cos(), phi.sin()], std::f64::consts::PI / n as f64)).collect();
+    let mut rule: Vec<_> = angles.map(|phi| (vec![phi.cos(), phi.sin()], std::f64::consts::PI / n as f64)).collect();
     for dim in 3..=dim {
         let polar = gauss_gegenbauer(n, (dim as f64 - 2.0) / 2.0, area(dim) / area(dim - 1));
         let with = |(t, weight): &(f64, f64), (x, rest): &(Vec<f64>, f64)| {
@@ -167,8 +163,7 @@ fn gradients_against_central_differences() {
                     loss(&moved, row)
                 };
                 let step = 1e-4;
-                let difference =
-                    (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step);
+                let difference = (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step);
                 let error = (gradient[(row, col)] - difference).abs();
                 assert!(error < 2e-8 * (1.0 + difference.abs()), "{dim} dimensions, x[{row}, {col}]: off by {error:e}");
             }

@@ -7,7 +7,7 @@ use faer::prelude::*;
 use mercer::kernel::dynamic::AnyKernel;
 use mercer::kernels::registry::{Visitor, visit};
 use mercer::prelude::*;
-use mercer::sphere::{SphericalHarmonics, Spectrum, ZonalSpectrum, area, harmonics_of_degree};
+use mercer::sphere::{Spectrum, SphericalHarmonics, ZonalSpectrum, area, harmonics_of_degree};
 use serde_json::Value;
 
 fn stored() -> Value {
@@ -74,7 +74,10 @@ fn stored_rows_in_other_dimensions() {
         let found = spectrum(dim, *degrees.last().unwrap(), &kernel(name, lengthscale));
         for (&l, exact) in degrees.iter().zip(&exact) {
             let error = (found.values[l] - exact).abs();
-            assert!(error <= found.errors[l] + f64::EPSILON * exact, "{name} in {dim} dimensions, degree {l}: {error:e}");
+            assert!(
+                error <= found.errors[l] + f64::EPSILON * exact,
+                "{name} in {dim} dimensions, degree {l}: {error:e}"
+            );
         }
         // In nine dimensions a Matérn kernel of this smoothness falls as l⁻¹³.
         let known = degrees.iter().filter(|&&l| name == "rbf" || l <= 10).count();
@@ -166,7 +169,8 @@ fn polynomial_in_closed_form() {
 fn cosine_series_on_the_circle() {
     // Matérn 1/2 in the distance of directions has no closed form, exp(−θ/ℓ) would: exp(cos θ) has, 2π I_l(1).
     let kernel = Linear::new(1.0).exp();
-    let bessel = [1.266_065_877_752_008_4, 0.565_159_103_992_485_03, 0.135_747_669_767_038_29, 0.022_168_424_924_331_903];
+    let bessel =
+        [1.266_065_877_752_008_4, 0.565_159_103_992_485_03, 0.135_747_669_767_038_29, 0.022_168_424_924_331_903];
     let found = spectrum(2, 3, &kernel);
     for (l, bessel) in bessel.into_iter().enumerate() {
         assert!((found.values[l] / (2.0 * PI * bessel) - 1.0).abs() < 1e-13, "degree {l}");

@@ -12,8 +12,8 @@ use crate::kernels::Constant;
 use crate::mask::{Masked, Missing};
 use crate::params::{OneOrEach, Parameterized};
 use crate::warp::{
-    Ard, CircleEmbedding, Function, Kumaraswamy, LinearMap, LogWarp, Mlp, RandomFeatures, Select, SphereLift, Stretch, WarpExpr,
-    Warped,
+    Ard, CircleEmbedding, Function, Kumaraswamy, LinearMap, LogWarp, Mlp, RandomFeatures, Select, SphereLift, Stretch,
+    WarpExpr, Warped,
 };
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.

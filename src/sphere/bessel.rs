@@ -18,9 +18,10 @@ use std::f64::consts::TAU;
 pub(crate) fn squared_exponential(dim: usize, lengthscale: f64, l_max: usize) -> Vec<[f64; 2]> {
     // Beyond, everything has reached its limit.
     let z = (1.0 / lengthscale / lengthscale).clamp(1e-300, 1e300);
-    let (below, lowest) = ((dim - 2) / 2, if dim % 2 == 0 { 0.0 } else { 0.5 });
+    let even = dim.is_multiple_of(2);
+    let (below, lowest) = ((dim - 2) / 2, if even { 0.0 } else { 0.5 });
     let (gaps, denominators) = ratios(lowest, z, below + l_max);
-    let base = if dim % 2 == 0 { order_zero(z, &denominators) } else { -(-2.0 * z).exp_m1() / (z * TAU.sqrt()) };
+    let base = if even { order_zero(z, &denominators) } else { -(-2.0 * z).exp_m1() / (z * TAU.sqrt()) };
     // z^(−ν) I_ν from one order to the next, up to α; then I_ν itself.
     let mut value = TAU.powf(0.5 * dim as f64) * base;
     denominators[..below].iter().for_each(|denominator| value /= denominator);
@@ -110,7 +111,9 @@ mod tests {
             let plane = TAU.powf(0.5 * (dim as f64 - 1.0)) * 1e-7f64.powi(dim as i32 - 1);
             assert!((short[2][0] / plane - 1.0).abs() < 1e-12);
             assert!((short[2][1] * 1e-7 / plane - (dim as f64 - 1.0)).abs() < 1e-9);
-            assert!(squared_exponential(dim, 1e-170, 3).iter().flatten().all(|value| *value == 0.0 || value.is_finite()));
+            assert!(
+                squared_exponential(dim, 1e-170, 3).iter().flatten().all(|value| *value == 0.0 || value.is_finite())
+            );
         }
     }
 }

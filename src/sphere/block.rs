@@ -106,10 +106,7 @@ impl<'a> Block<'a> {
         self.tables[0][0] = [scale * self.circle_norm(0); WIDTH];
         for order in 1..self.powers.len() {
             let [re, im] = self.powers[order - 1];
-            self.powers[order] = [
-                mul_add::<FMA>(re, x, times(im, y.map(|y| -y))),
-                mul_add::<FMA>(re, y, times(im, x)),
-            ];
+            self.powers[order] = [mul_add::<FMA>(re, x, times(im, y.map(|y| -y))), mul_add::<FMA>(re, y, times(im, x))];
             let norm = self.circle_norm(order);
             self.tables[0][2 * order - 1] = self.powers[order][1].map(|im| norm * im);
             self.tables[0][2 * order] = self.powers[order][0].map(|re| norm * re);
@@ -131,13 +128,8 @@ impl<'a> Block<'a> {
         for (index, level) in self.levels.iter().enumerate().rev() {
             let (lower, upper) = self.cotangents.split_at_mut(index + 1);
             let in_polar = &mut self.in_polar[..level.polar_len()];
-            let (in_x, in_squared) = level.backward::<FMA>(
-                &self.polars[index],
-                &self.tables[index],
-                &upper[0],
-                in_polar,
-                &mut lower[index],
-            );
+            let (in_x, in_squared) =
+                level.backward::<FMA>(&self.polars[index], &self.tables[index], &upper[0], in_polar, &mut lower[index]);
             self.gradient[index + 2] = mul_add::<FMA>([1.0; WIDTH], in_x, self.gradient[index + 2]);
             if index + 1 < self.levels.len() {
                 for (gradient, x) in self.gradient.iter_mut().zip(&self.direction).take(index + 3) {
@@ -154,13 +146,13 @@ impl<'a> Block<'a> {
             let turned = im.map(|im| -im);
             self.gradient[1] = mul_add::<FMA>(in_re, turned, mul_add::<FMA>(in_im, re, self.gradient[1]));
         }
-        self.to_points::<FMA>();
+        self.project::<FMA>();
     }
 
     /// From the gradient in the directions to that in the points: its part orthogonal to the direction, divided
     /// by the length.
     #[inline(always)]
-    fn to_points<const FMA: bool>(&mut self) {
+    fn project<const FMA: bool>(&mut self) {
         let mut radial = [0.0; WIDTH];
         for (&gradient, &x) in self.gradient.iter().zip(&self.direction) {
             radial = mul_add::<FMA>(gradient, x, radial);

@@ -155,8 +155,9 @@ impl SphericalHarmonics {
         if highest > HIGHEST_DEGREE {
             return Err(Error::setting("the degree", highest, "must be at most 1000"));
         }
-        let uncountable =
-            || Error::setting("the degree", highest, "has more harmonics than can be counted; give a cap, or a lower one");
+        let uncountable = || {
+            Error::setting("the degree", highest, "has more harmonics than can be counted; give a cap, or a lower one")
+        };
         let mut kept = vec![0..0; highest + 1];
         for &degree in degrees {
             let (count, capped) = match harmonics_of_degree(dim, degree) {
@@ -188,7 +189,8 @@ impl SphericalHarmonics {
             let first = (2 * degree).saturating_sub(1);
             range.clone().map(move |index| first + index)
         };
-        let places = if dim == 2 { kept.iter().enumerate().flat_map(on_circle).collect() } else { (0..total).collect() };
+        let places =
+            if dim == 2 { kept.iter().enumerate().flat_map(on_circle).collect() } else { (0..total).collect() };
         Some(Self { dim, order: below.len() - 1, kept, levels, places, degrees })
     }
 

@@ -214,7 +214,8 @@ fn polars(dim: usize, highest: usize, orders: usize) -> Vec<Polar> {
                 }
             };
             let in_x = (n * (n + 2.0 * lambda)).sqrt();
-            let in_squared = if n > 1.0 { -0.5 * (n * (n - 1.0) * (n + lambda) / (n + lambda - 1.0)).sqrt() } else { 0.0 };
+            let in_squared =
+                if n > 1.0 { -0.5 * (n * (n - 1.0) * (n + lambda) / (n + lambda - 1.0)).sqrt() } else { 0.0 };
             polars.push(Polar { step, back, in_x, in_squared });
         }
         start *= (lambda + 1.0) / (lambda + 0.5);

@@ -21,7 +21,8 @@ pub(super) fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
     let node = |index: usize| {
         // Tricomi's estimate of the root.
         let count = n as f64;
-        let mut x = (1.0 - (1.0 - 1.0 / count) / (8.0 * count * count)) * (PI * (index as f64 + 0.75) / (count + 0.5)).cos();
+        let mut x =
+            (1.0 - (1.0 - 1.0 / count) / (8.0 * count * count)) * (PI * (index as f64 + 0.75) / (count + 0.5)).cos();
         let mut slope = 1.0;
         for _ in 0..8 {
             let (mut value, mut before) = (1.0, 0.0);
@@ -95,7 +96,11 @@ fn placed_nodes(l_max: usize, per_panel: usize) -> Vec<Node> {
         let half = 0.5 * (to - from) / panels;
         for panel in 0..panels as usize {
             let middle = from + half * (2 * panel + 1) as f64;
-            nodes.extend(rule.iter().map(|(x, weight)| Node { angle: middle + half * x, opposite, weight: half * weight }));
+            nodes.extend(rule.iter().map(|(x, weight)| Node {
+                angle: middle + half * x,
+                opposite,
+                weight: half * weight,
+            }));
         }
     };
     cover(0.0, FRAC_PI_2, true);

@@ -116,7 +116,8 @@ impl SphereLift {
             return Err(Error::shape("the cotangent", expected, (cotangent.len(), 1)));
         }
         // dρ/dx = x/ρ, dρ/db = b/ρ.
-        let slopes: Vec<f64> = cotangent.iter().zip(self.inverse_norms(x)).map(|(c, inverse)| c.as_f64() * inverse).collect();
+        let slopes: Vec<f64> =
+            cotangent.iter().zip(self.inverse_norms(x)).map(|(c, inverse)| c.as_f64() * inverse).collect();
         let in_x = Mat::from_fn(x.nrows(), x.ncols(), |row, col| T::from_f64(slopes[row] * x[(row, col)].as_f64()));
         Ok((in_x, self.bias() * slopes.iter().sum::<f64>()))
     }
