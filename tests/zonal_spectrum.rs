@@ -1,5 +1,5 @@
 //! Funk–Hecke coefficients of kernels against closed forms, stored values and each other.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::f64::consts::PI;
 
@@ -169,8 +169,7 @@ fn polynomial_in_closed_form() {
 fn cosine_series_on_the_circle() {
     // Matérn 1/2 in the distance of directions has no closed form, exp(−θ/ℓ) would: exp(cos θ) has, 2π I_l(1).
     let kernel = Linear::new(1.0).exp();
-    let bessel =
-        [1.266_065_877_752_008_4, 0.565_159_103_992_485_03, 0.135_747_669_767_038_29, 0.022_168_424_924_331_903];
+    let bessel = [1.266_065_877_752_008_3, 0.565_159_103_992_485, 0.135_747_669_767_038_28, 0.022_168_424_924_331_902];
     let found = spectrum(2, 3, &kernel);
     for (l, bessel) in bessel.into_iter().enumerate() {
         assert!((found.values[l] / (2.0 * PI * bessel) - 1.0).abs() < 1e-13, "degree {l}");

@@ -247,7 +247,7 @@ impl SphericalHarmonics {
     ///
     /// let (x, mut out) = (mat![[0.0f32, 1.0]], Mat::zeros(3, 1));
     /// SphericalHarmonics::new(2, 1)?.values_into(x.as_ref(), out.as_mut())?;
-    /// let height = 1.0 / std::f32::consts::PI.sqrt();
+    /// let height = (1.0 / std::f64::consts::PI.sqrt()) as f32;
     /// assert_eq!((out[(1, 0)], out[(2, 0)]), (height, 0.0)); // sin φ, cos φ at φ = π/2
     /// # Ok::<(), mercer::Error>(())
     /// ```
@@ -270,7 +270,8 @@ impl SphericalHarmonics {
 
     /// The n × d gradient in the points of Σ W ∘ Y, for an M × n matrix W of cotangents.
     ///
-    /// Each row is orthogonal to its point: see above, off the sphere. O(M) time for a point, about three
+    /// Each row is orthogonal to its point: see above, off the sphere. With the values, a primitive for
+    /// [`Tape::custom`](crate::tape::Tape::custom). O(M) time for a point, about three
     /// times that of the values.
     ///
     /// # Errors
