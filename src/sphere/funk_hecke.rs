@@ -50,12 +50,14 @@ const HIGHEST_DEGREE: usize = 1000;
 /// 10⁻¹⁵ of |S| κ(1), whatever the degree: relative accuracy is lost where a_l has fallen so far.
 /// [`spectrum`](Self::spectrum) gives a bound with each coefficient: the difference to a coarser rule, plus the rounding
 /// of the sum. A coefficient that is not larger than its bound is **set to 0**, and so has no gradient: it is
-/// not known, not even its sign. A smooth product like `Rbf * Matern52` keeps some ten orders of magnitude.
+/// not known, not even its sign. For Matérn kernels, in three dimensions and to degree 16, the relative error is
+/// below 10⁻¹⁰; for products that are smooth, coefficients down to some 10⁻¹⁴ of the first are known.
 ///
 /// # Cost
 ///
-/// 40 nodes a panel, about 30 panels and one more for every few degrees: with l_max = 16, 1,700 evaluations of the
-/// kernel with those for the error, and O(l_max) multiplications for each.
+/// About 30 panels and one more for every four degrees of l_max, with 40 nodes each and 28 for the error: with l_max = 16,
+/// 2,000 evaluations of the kernel and O(l_max) multiplications for each. The rules take as many numbers of
+/// memory: 8 MB for l_max = 200.
 ///
 /// # Examples
 ///
