@@ -156,6 +156,18 @@ pub enum Error {
         dim: usize,
     },
 
+    /// A kernel that is not a function of the angle alone on the unit sphere.
+    #[error(
+        "`{kernel}` is not zonal on the unit sphere in {dim} dimensions: its values, or their gradients, change when both points are rotated; \
+         use one lengthscale for all dimensions, and no active dimensions"
+    )]
+    NotZonal {
+        /// The subexpression, as text.
+        kernel: String,
+        /// The dimension of the space that the sphere is in.
+        dim: usize,
+    },
+
     /// A gradient asked of a kernel that has none.
     #[error(
         "`{path}` has no vector-Jacobian product; implement `tile_vjp` and `tile_diag_vjp` (and `embed_vjp`, if it embeds) and return `true` from `differentiable`"

@@ -137,6 +137,7 @@ pub mod params;
 pub mod prelude;
 mod scalar;
 pub mod simd;
+pub mod sphere;
 pub mod tape;
 #[cfg(feature = "testkit")]
 pub mod testkit;

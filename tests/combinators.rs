@@ -10,7 +10,7 @@ use mercer::warp::{Activation, Layer, Mlp, RandomFeatures};
 #[test]
 fn every_combinator_keeps_the_fast_paths_of_its_children() {
     type Combinator = fn(DynKernel) -> DynKernel;
-    let combinators: [(&str, Combinator); 23] = [
+    let combinators: [(&str, Combinator); 24] = [
         ("sum, left", |child| Sum::new(child, Rbf::new(0.9)).dynamic()),
         ("sum, right", |child| Sum::new(Rbf::new(0.9), child).dynamic()),
         ("sum, flat", |child| Rbf::new(0.9).dynamic() + child),
@@ -25,6 +25,7 @@ fn every_combinator_keeps_the_fast_paths_of_its_children() {
         ("stretch", |child| child.stretch(1.5).dynamic()),
         ("linear map", |child| child.linear_map(mat![[0.5, 0.2], [-0.3, 0.8]]).dynamic()),
         ("circle", |child| child.on([0, 3]).circle(2.3).dynamic()),
+        ("sphere lift", |child| child.on([0, 2]).sphere_lift(0.8).dynamic()),
         ("log warp", |child| child.log_warp(3.0).dynamic()),
         ("kumaraswamy", |child| child.kumaraswamy(1.3, 1.8).dynamic()),
         ("mlp", |child| {

@@ -76,6 +76,15 @@ impl<K: Expr + Clone> Expr for Neg<K> {
         Some(-self.kernel.spectral_density(frequency)?)
     }
 
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        Some(self.kernel.funk_hecke(dim, l_max)?.into_iter().map(|a| -a).collect())
+    }
+
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
+        let negative: Vec<f64> = cotangent.iter().map(|c| -c).collect();
+        self.kernel.funk_hecke_vjp(dim, &negative, theta);
+    }
+
     inherit!(kernel: stationary, zonal, isotropic, differentiable);
 
     // The default would do, but for the list of children that it allocates at every matrix.

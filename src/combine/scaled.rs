@@ -110,6 +110,18 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
         Some(self.factor() * self.kernel.spectral_density(frequency)?)
     }
 
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        Some(self.kernel.funk_hecke(dim, l_max)?.into_iter().map(|a| self.factor() * a).collect())
+    }
+
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
+        let inner = self.kernel.funk_hecke(dim, cotangent.len().saturating_sub(1)).unwrap_or_default();
+        let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
+        *in_factor += dot(cotangent, &inner);
+        let scaled: Vec<f64> = cotangent.iter().map(|c| self.factor() * c).collect();
+        self.kernel.funk_hecke_vjp(dim, &scaled, in_kernel);
+    }
+
     inherit!(kernel: stationary, zonal, isotropic, differentiable);
 
     // The default would do, but for the list of children that it allocates at every matrix.

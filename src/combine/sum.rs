@@ -5,7 +5,8 @@ use std::fmt;
 use super::parts::{self, KernelParts, Parts, each_with_theta};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, text,
+    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
+    split_theta, text,
 };
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
@@ -116,6 +117,22 @@ impl<P: Parts> Expr for Sum<P> {
 
     fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
         self.children().into_iter().map(|term| term.spectral_density(frequency)).sum()
+    }
+
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        let mut sums = vec![0.0; l_max + 1];
+        for term in self.children() {
+            sums.iter_mut().zip(term.funk_hecke(dim, l_max)?).for_each(|(sum, a)| *sum += a);
+        }
+        Some(sums)
+    }
+
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], mut theta: &mut [f64]) {
+        for term in self.children() {
+            let (own, rest) = split_theta(term, theta);
+            term.funk_hecke_vjp(dim, cotangent, own);
+            theta = rest;
+        }
     }
 
     inherit!(all: stationary, zonal, isotropic, differentiable);

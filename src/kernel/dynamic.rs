@@ -156,6 +156,14 @@ impl Expr for DynKernel {
         self.0.spectral_density(frequency)
     }
 
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        self.0.funk_hecke(dim, l_max)
+    }
+
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
+        self.0.funk_hecke_vjp(dim, cotangent, theta);
+    }
+
     fn reads(&self, dim: usize) -> Vec<bool> {
         self.0.reads(dim)
     }

@@ -102,6 +102,31 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         None
     }
 
+    /// The Funk–Hecke coefficients a₀, …, a_{l_max} of a kernel that depends on the angle alone on the unit sphere in `dim` ≥ 2
+    /// dimensions, where they are known in closed form; `None` if not.
+    /// [`ZonalSpectrum`](crate::sphere::ZonalSpectrum) states what they are, and integrates where there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// // xᵀy is ∫ = 4π/3 times the projection on the harmonics of degree 1.
+    /// let kernel = 2.0 * Linear::new(0.5);
+    /// assert_eq!(kernel.funk_hecke(3, 2), Some(vec![0.0, 4.0 * std::f64::consts::PI / 3.0, 0.0]));
+    /// assert!(Matern32::new(1.0).funk_hecke(3, 2).is_none());
+    /// ```
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        let _ = (dim, l_max);
+        None
+    }
+
+    /// Adds to `theta` the gradient of Σ_l c_l a_l, for as many coefficients as cotangents. Only called where
+    /// [`funk_hecke`](Self::funk_hecke) knows them.
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
+        let _ = (dim, cotangent, theta);
+    }
+
     /// Whether the vector-Jacobian products of [`Kernel`] are implemented: here and in all children.
     fn differentiable(&self) -> bool {
         false

@@ -12,8 +12,8 @@ use crate::kernels::Constant;
 use crate::mask::{Masked, Missing};
 use crate::params::{OneOrEach, Parameterized};
 use crate::warp::{
-    Ard, CircleEmbedding, Function, Kumaraswamy, LinearMap, LogWarp, Mlp, RandomFeatures, Select, Stretch, WarpExpr,
-    Warped,
+    Ard, CircleEmbedding, Function, Kumaraswamy, LinearMap, LogWarp, Mlp, RandomFeatures, Select, SphereLift, Stretch,
+    WarpExpr, Warped,
 };
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
@@ -114,6 +114,16 @@ pub trait Compose: AnyKernel + Sized + 'static {
     #[track_caller]
     fn circle(self, period: impl Into<OneOrEach>) -> Warped<CircleEmbedding, Self> {
         Warped::new(CircleEmbedding::new(period), self)
+    }
+
+    /// The kernel on (x, b)/√(‖x‖² + b²): points lifted to the unit sphere, by a bias b.
+    ///
+    /// # Panics
+    ///
+    /// If the bias is not positive and finite: see [`SphereLift::try_new`].
+    #[track_caller]
+    fn sphere_lift(self, bias: f64) -> Warped<SphereLift, Self> {
+        Warped::new(SphereLift::new(bias), self)
     }
 
     /// The kernel on log(1 + x/c), with one scale c or one for each dimension.

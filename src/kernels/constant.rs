@@ -1,5 +1,6 @@
 //! The constant kernel.
 
+use super::gegenbauer;
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
 use crate::params::{Constraint, Parameter};
 use crate::simd::sum;
@@ -89,6 +90,14 @@ impl Expr for Constant {
 
     fn differentiable(&self) -> bool {
         true
+    }
+
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        Some(gegenbauer::funk_hecke(&[self.value()], dim, l_max))
+    }
+
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
+        theta[0] += gegenbauer::in_coefficients(1, dim, cotangent)[0];
     }
 
     fn reads(&self, dim: usize) -> Vec<bool> {

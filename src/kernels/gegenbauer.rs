@@ -18,6 +18,7 @@ use crate::kernel::{Expr, FeatureGradients, Features, Pairs, Points, Scratch, te
 use crate::params::Parameterized;
 use crate::simd::sum::lane_sum;
 use crate::simd::{LANES, Pass, dispatch, elementwise, sum};
+use crate::sphere::{area, harmonics_of_degree};
 use crate::{Error, Result, Scalar};
 
 /// A kernel that is a Gegenbauer series in each dimension; [`sphere_kernel!`] makes it a
@@ -104,6 +105,21 @@ pub(super) fn check_dim(kernel: &dyn Expr, dim: usize) -> Result<()> {
     Err(Error::Dimension { kernel: text(kernel).to_string(), needs, found: dim })
 }
 
+/// What a series' bₙ is multiplied by in the Funk–Hecke coefficient aₙ: |S|/N(D, n).
+fn measure(dim: usize, n: usize) -> f64 {
+    harmonics_of_degree(dim, n).map_or(0.0, |count| area(dim) / count as f64)
+}
+
+/// The Funk–Hecke coefficients of the series Σₙ bₙ Gₙ.
+pub(super) fn funk_hecke(series: &[f64], dim: usize, l_max: usize) -> Vec<f64> {
+    (0..=l_max).map(|n| series.get(n).map_or(0.0, |&b| b * measure(dim, n))).collect()
+}
+
+/// The gradient in the first coefficients of a series, from that in the Funk–Hecke coefficients.
+pub(super) fn in_coefficients(len: usize, dim: usize, cotangent: &[f64]) -> Vec<f64> {
+    (0..len).map(|n| cotangent.get(n).map_or(0.0, |&c| c * measure(dim, n))).collect()
+}
+
 /// 1 − cos θ, from the squared chord, which rounding may carry beyond 4.
 #[inline(always)]
 fn versine<T: Scalar>(chord: T) -> T {
@@ -112,18 +128,19 @@ fn versine<T: Scalar>(chord: T) -> T {
 }
 
 /// Gₙ for some pairs at once, from one n to the next.
-struct Recurrence<T> {
+pub(crate) struct Recurrence<T> {
     /// 2λ
     twice: T,
     h: [T; LANES],
-    value: [T; LANES],
+    pub(crate) value: [T; LANES],
     /// Gₙ − Gₙ₋₁
     difference: [T; LANES],
 }
 
 impl<T: Scalar> Recurrence<T> {
+    /// G₀, for λ from 2λ, at 1 − t = h.
     #[inline(always)]
-    fn new(twice: T, h: [T; LANES]) -> Self {
+    pub(crate) fn new(twice: T, h: [T; LANES]) -> Self {
         // 0 · h, not 0: NaN has to give NaN.
         let zero = h.map(|h| h * T::from_f64(0.0));
         Self { twice, h, value: zero.map(|zero| zero + T::from_f64(1.0)), difference: zero }
@@ -131,7 +148,7 @@ impl<T: Scalar> Recurrence<T> {
 
     /// From Gₙ to Gₙ₊₁.
     #[inline(always)]
-    fn step(&mut self, n: usize) {
+    pub(crate) fn step(&mut self, n: usize) {
         let order = T::from_f64(n as f64);
         let scale = order + self.twice;
         // For n = 0 the limit is G₁ − G₀ = −h, also where λ = 0.

@@ -1,5 +1,6 @@
 //! The linear kernel.
 
+use super::gegenbauer;
 use super::variance::variance_kernel;
 use crate::Scalar;
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
@@ -57,6 +58,14 @@ impl Expr for Linear {
 
     fn differentiable(&self) -> bool {
         true
+    }
+
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        Some(gegenbauer::funk_hecke(&[0.0, self.variance()], dim, l_max))
+    }
+
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
+        theta[0] += gegenbauer::in_coefficients(2, dim, cotangent)[1];
     }
 }
 

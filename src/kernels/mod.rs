@@ -14,7 +14,7 @@ pub(crate) mod directions;
 pub mod dot_product;
 mod equal;
 mod gamma_exponential;
-mod gegenbauer;
+pub(crate) mod gegenbauer;
 mod gibbs;
 mod gp_convolution;
 mod graph;

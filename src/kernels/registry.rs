@@ -245,6 +245,8 @@ registry! {
         ];
         "circle" => Warped<CircleEmbedding, DynKernel>:
             [leaf(Matern32::new(0.9)).circle(2.3), (leaf(Rbf::new(0.7)) + leaf(Linear::new(0.6))).circle([2.3, 3.1])];
+        "sphere_lift" => Warped<SphereLift, DynKernel>:
+            [leaf(Rbf::new(0.9)).sphere_lift(0.8), (leaf(SphereHeat::new(0.6)) + leaf(Linear::new(0.4))).sphere_lift(1.3)];
         "log_warp" => Warped<LogWarp, DynKernel>: [leaf(Rbf::new(0.7)).log_warp(3.0), leaf(Linear::new(0.6)).log_warp([3.5, 4.0])];
         "kumaraswamy" => Warped<Kumaraswamy, DynKernel>:
             [leaf(Rbf::new(0.7)).kumaraswamy(1.3, 1.8), leaf(Linear::new(0.6)).kumaraswamy([1.3, 2.0], [1.8, 1.2])];

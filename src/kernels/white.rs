@@ -66,6 +66,11 @@ impl Expr for White {
         true
     }
 
+    // Nothing is left of it in an integral.
+    fn funk_hecke(&self, _: usize, l_max: usize) -> Option<Vec<f64>> {
+        Some(vec![0.0; l_max + 1])
+    }
+
     fn reads(&self, dim: usize) -> Vec<bool> {
         vec![false; dim]
     }

@@ -99,6 +99,15 @@ impl Expr for Zonal {
         true
     }
 
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        Some(gegenbauer::funk_hecke(&Series::coefficients(self, dim), dim, l_max))
+    }
+
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
+        let len = Series::coefficients(self, dim).len();
+        self.add_gradient(dim, &gegenbauer::in_coefficients(len, dim, cotangent), theta);
+    }
+
     fn check_dim(&self, dim: usize) -> Result<()> {
         gegenbauer::check_dim(self, dim)
     }

@@ -133,6 +133,14 @@ impl<K: Expr + Clone> Expr for Probe<K> {
         self.kernel.spectral_density(frequency)
     }
 
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        self.kernel.funk_hecke(dim, l_max)
+    }
+
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
+        self.kernel.funk_hecke_vjp(dim, cotangent, theta);
+    }
+
     fn reads(&self, dim: usize) -> Vec<bool> {
         self.kernel.reads(dim)
     }

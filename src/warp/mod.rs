@@ -18,6 +18,7 @@ mod log_warp;
 mod mlp;
 mod random_features;
 mod select;
+mod sphere_lift;
 mod stretch;
 mod warped;
 
@@ -32,6 +33,7 @@ pub use log_warp::LogWarp;
 pub use mlp::Mlp;
 pub use random_features::RandomFeatures;
 pub use select::Select;
+pub use sphere_lift::SphereLift;
 pub use stretch::Stretch;
 pub use warped::Warped;
 

@@ -47,6 +47,14 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
         let _ = (dim, squared_frequency);
         None
     }
+
+    /// The Funk–Hecke coefficients for one lengthscale and their derivatives in it, for degrees from 0 to
+    /// `l_max`; `None` if they are not known. For profiles without a shape parameter. See
+    /// [`Expr::funk_hecke`].
+    fn funk_hecke(self, dim: usize, lengthscale: f64, l_max: usize) -> Option<Vec<[f64; 2]>> {
+        let _ = (dim, lengthscale, l_max);
+        None
+    }
 }
 
 /// A kernel of the scaled distance alone. Implementing it makes a type a [`Kernel`] with vectorised
@@ -158,6 +166,19 @@ impl<K: Radial> Expr for K {
         let squared = frequency.iter().enumerate().map(|(dim, omega)| (lengthscale.at(dim) * omega).powi(2)).sum();
         let volume: f64 = (0..frequency.len()).map(|dim| lengthscale.at(dim)).product();
         Some(volume * self.profile::<f64>().spectral_density(frequency.len(), squared)?)
+    }
+
+    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
+        let PerDimension::One(lengthscale) = Radial::lengthscale(self) else { return None };
+        let coefficients = self.profile::<f64>().funk_hecke(dim, lengthscale.value(), l_max)?;
+        Some(coefficients.into_iter().map(|[a, _]| a).collect())
+    }
+
+    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
+        let PerDimension::One(lengthscale) = Radial::lengthscale(self) else { return };
+        let l_max = cotangent.len().saturating_sub(1);
+        let coefficients = self.profile::<f64>().funk_hecke(dim, lengthscale.value(), l_max).unwrap_or_default();
+        theta[0] += cotangent.iter().zip(coefficients).map(|(c, [_, slope])| c * slope).sum::<f64>();
     }
 }
 

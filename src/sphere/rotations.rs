@@ -1,0 +1,98 @@
+//! Whether a kernel is zonal, by rotating pairs of points.
+
+use faer::{Mat, Par};
+use rand::{RngExt, SeedableRng};
+
+use crate::kernel::{Expr, Kernel, cross_into, text};
+use crate::{DynKernel, Error, Result};
+
+/// Planes that pairs are rotated to.
+const PLANES: usize = 8;
+
+/// Angles between the points of a pair.
+const ANGLES: [f64; 7] = [0.11, 0.43, 0.97, 1.46, 1.93, 2.51, 3.04];
+
+/// How much values may change under rotation, relative to the largest: above rounding, far below what a
+/// lengthscale of its own for one dimension does.
+const TOLERANCE: f64 = 1e-9;
+
+/// Refuses a kernel that is not a function of the angle alone on the unit sphere, naming the subexpression.
+///
+/// A kernel that says of itself that it is isotropic or zonal is taken at its word. Of others, inner products and
+/// what is composed of several kinds, values are compared at pairs of points in the plane of the first two axes and
+/// in other planes, drawn with a fixed seed.
+pub(super) fn check_zonal(kernel: &dyn Kernel<f64>, dim: usize) -> Result<()> {
+    kernel.check_dim(dim)?;
+    if is_known(kernel) || varies_little(kernel, dim)? {
+        return Ok(());
+    }
+    Err(refused(kernel, dim))
+}
+
+/// Whether the expression itself says that it is zonal on a sphere, and for all values of its parameters.
+pub(super) fn is_known(kernel: &dyn Kernel<f64>) -> bool {
+    kernel.isotropic() || kernel.zonal()
+}
+
+/// [`Error::NotZonal`] with the innermost subexpression that is not.
+pub(super) fn refused(kernel: &dyn Expr, dim: usize) -> Error {
+    Error::NotZonal { kernel: culprit(kernel, dim), dim }
+}
+
+/// A subexpression is no kernel that could be evaluated, but its text can be read as one.
+fn culprit(kernel: &dyn Expr, dim: usize) -> String {
+    for child in kernel.children() {
+        let Ok(child) = text(child).to_string().parse::<DynKernel>() else { continue };
+        if let Err(Error::NotZonal { kernel, .. }) = check_zonal(&child, dim) {
+            return kernel;
+        }
+    }
+    text(kernel).to_string()
+}
+
+fn varies_little(kernel: &dyn Kernel<f64>, dim: usize) -> Result<bool> {
+    let mut rows = Vec::new();
+    for [u, v] in std::iter::once(axes(dim)).chain(planes(dim)) {
+        let points = Mat::from_fn(ANGLES.len() + 1, dim, |row, d| match row {
+            0 => u[d],
+            _ => ANGLES[row - 1].cos() * u[d] + ANGLES[row - 1].sin() * v[d],
+        });
+        let (pole, others) = points.as_ref().split_at_row(1);
+        let mut row = Mat::zeros(1, ANGLES.len());
+        cross_into(kernel, pole, others, row.as_mut(), Par::Seq)?;
+        rows.push(row);
+    }
+    let (first, others) = (&rows[0], &rows[1..]);
+    let largest = first.norm_max();
+    let change = others.iter().map(|row| (row - first).norm_max()).fold(0.0, |a: f64, b| if b <= a { a } else { b });
+    Ok(change <= TOLERANCE * largest)
+}
+
+/// Two orthonormal vectors.
+pub(super) type Plane = [Vec<f64>; 2];
+
+fn axes(dim: usize) -> Plane {
+    [0, 1].map(|axis| (0..dim).map(|d| f64::from(u8::from(d == axis))).collect())
+}
+
+/// Planes in general position.
+pub(super) fn planes(dim: usize) -> impl Iterator<Item = Plane> {
+    let mut rng = rand_pcg::Pcg64::seed_from_u64(0x5eed);
+    (0..PLANES).map(move |_| {
+        let mut draw = || -> Vec<f64> { (0..dim).map(|_| rng.random_range(-1.0..1.0)).collect() };
+        let (mut u, mut v) = (draw(), draw());
+        normalize(&mut u);
+        // Twice, so that what is left of the first is rounding of the second.
+        for _ in 0..2 {
+            let along: f64 = u.iter().zip(&v).map(|(u, v)| u * v).sum();
+            v.iter_mut().zip(&u).for_each(|(v, u)| *v -= along * u);
+            normalize(&mut v);
+        }
+        [u, v]
+    })
+}
+
+fn normalize(v: &mut [f64]) {
+    let norm = v.iter().map(|v| v * v).sum::<f64>().sqrt();
+    v.iter_mut().for_each(|v| *v /= norm);
+}
