@@ -304,4 +304,3 @@ fn natural_gradients_reach_the_notebook_s_optimum() {
     assert!((minimum.value - -187.9147).abs() < 0.05, "{}", minimum.value);
     assert!((model.elbo(x.as_ref(), &y).unwrap().value + minimum.value).abs() < 1e-8);
 }
-

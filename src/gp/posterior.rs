@@ -124,7 +124,11 @@ impl<T: Scalar> Posterior<'_, T> {
     {
         let (expected, found) = (self.latents(), likelihood.latents());
         if found != expected {
-            return Err(Error::setting("the number of latent functions", found, &format!("must be {expected}, as before")));
+            return Err(Error::setting(
+                "the number of latent functions",
+                found,
+                &format!("must be {expected}, as before"),
+            ));
         }
         Ok(Posterior { likelihood, ..self })
     }

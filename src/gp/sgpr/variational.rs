@@ -105,7 +105,11 @@ impl<K: Expr + Clone> Sgpr<K> {
             return Err(Error::shape("the variational mean", format!("{m} value(s)"), (found, 1)));
         }
         if !q.is_whitened() {
-            return Err(Error::setting("q", "of the inducing variables themselves", "must be of whitened variables here"));
+            return Err(Error::setting(
+                "q",
+                "of the inducing variables themselves",
+                "must be of whitened variables here",
+            ));
         }
         let best = self.infer(&self.see(x, y)?, Approximation::Vfe)?;
         let mean = Mat::from_fn(m, 1, |row, _| T::from_f64(q.mean()[row]));
