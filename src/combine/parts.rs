@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use crate::kernel::dynamic::DynKernel;
-use crate::kernel::{Arguments, Expr, FeatureGradients, Features, Kernel, Points, split_theta};
+use crate::kernel::{Arguments, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Scratch, split_theta};
 use crate::params::{Label, Visitor, VisitorMut};
 use crate::{Result, Scalar};
 
@@ -91,6 +91,44 @@ pub(super) fn construct(arguments: &mut Arguments<'_>) -> Result<Vec<DynKernel>>
 /// The features of every part, for the same points.
 pub(super) fn embed<'a, T: Scalar>(parts: &impl KernelParts<T>, points: &Points<'a, T>) -> Features<'a, T> {
     Features::branch(parts.kernels().map(|part| part.embed(points)).collect())
+}
+
+/// Joins the tiles of all parts, one after the other, in `out`.
+pub(super) fn tile<T: Scalar, P: KernelParts<T>>(
+    parts: &P,
+    pairs: &Pairs<'_, T>,
+    out: &mut [T],
+    scratch: &mut Scratch<T>,
+    join: impl Fn(&mut [T], &[T]),
+) {
+    let mut other = scratch.take(pairs.len());
+    for (index, part) in parts.kernels().enumerate() {
+        if index == 0 {
+            part.tile(&pairs.child(index), out, scratch);
+        } else {
+            part.tile(&pairs.child(index), &mut other, scratch);
+            join(out, &other);
+        }
+    }
+    scratch.give(other);
+}
+
+/// Joins the diagonals of all parts in `out`.
+pub(super) fn tile_diag<T: Scalar, P: KernelParts<T>>(
+    parts: &P,
+    features: &Features<'_, T>,
+    out: &mut [T],
+    join: impl Fn(&mut [T], &[T]),
+) {
+    let mut other = vec![T::from_f64(0.0); out.len()];
+    for (index, part) in parts.kernels().enumerate() {
+        if index == 0 {
+            part.tile_diag(features.child(index), out);
+        } else {
+            part.tile_diag(features.child(index), &mut other);
+            join(out, &other);
+        }
+    }
 }
 
 /// Pulls the gradients in the features of every part back to the points.

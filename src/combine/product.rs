@@ -145,28 +145,11 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        let mut other = scratch.take(pairs.len());
-        for (index, factor) in self.parts.kernels().enumerate() {
-            if index == 0 {
-                factor.tile(&pairs.child(index), out, scratch);
-            } else {
-                factor.tile(&pairs.child(index), &mut other, scratch);
-                multiply(out, &other);
-            }
-        }
-        scratch.give(other);
+        parts::tile(&self.parts, pairs, out, scratch, multiply);
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        let mut other = vec![T::from_f64(0.0); out.len()];
-        for (index, factor) in self.parts.kernels().enumerate() {
-            if index == 0 {
-                factor.tile_diag(features.child(index), out);
-            } else {
-                factor.tile_diag(features.child(index), &mut other);
-                multiply(out, &other);
-            }
-        }
+        parts::tile_diag(&self.parts, features, out, multiply);
     }
 
     /// The cotangent of a factor is that of the product times all other factors: no division, so

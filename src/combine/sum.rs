@@ -170,28 +170,11 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Sum<P> {
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        let mut other = scratch.take(pairs.len());
-        for (index, term) in self.parts.kernels().enumerate() {
-            if index == 0 {
-                term.tile(&pairs.child(index), out, scratch);
-            } else {
-                term.tile(&pairs.child(index), &mut other, scratch);
-                add(out, &other);
-            }
-        }
-        scratch.give(other);
+        parts::tile(&self.parts, pairs, out, scratch, add);
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        let mut other = vec![T::from_f64(0.0); out.len()];
-        for (index, term) in self.parts.kernels().enumerate() {
-            if index == 0 {
-                term.tile_diag(features.child(index), out);
-            } else {
-                term.tile_diag(features.child(index), &mut other);
-                add(out, &other);
-            }
-        }
+        parts::tile_diag(&self.parts, features, out, add);
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
