@@ -5,7 +5,6 @@ use std::fmt;
 use crate::kernel::{
     Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
 };
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::scale;
 use crate::{Result, Scalar, kernel_ops};
 
@@ -49,19 +48,7 @@ impl<K> Neg<K> {
     }
 }
 
-impl<K: Parameterized> Parameterized for Neg<K> {
-    fn name(&self) -> &str {
-        "neg"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Only, &self.kernel);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Only, &mut self.kernel);
-    }
-}
+crate::parameterized!([K] Neg<K> as "neg", parameters: [], child: kernel);
 
 impl<K: Expr + Clone> Expr for Neg<K> {
     fn children(&self) -> Vec<&dyn Expr> {

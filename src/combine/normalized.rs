@@ -8,7 +8,7 @@ use super::outer::{outer_tile, outer_vjp};
 use crate::kernel::{
     Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
 };
-use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut};
+use crate::params::ParameterizedExt;
 use crate::{DynKernel, Result, Scalar, kernel_ops};
 
 /// A kernel scaled to a unit diagonal: what [`normalized`](crate::kernel::ops::Compose::normalized)
@@ -87,19 +87,7 @@ impl Construct for Normalized<DynKernel> {
     }
 }
 
-impl<K: Parameterized> Parameterized for Normalized<K> {
-    fn name(&self) -> &str {
-        "normalized"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Only, &self.kernel);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Only, &mut self.kernel);
-    }
-}
+crate::parameterized!([K] Normalized<K> as "normalized", parameters: [], child: kernel);
 
 impl<K: Expr + Clone> Expr for Normalized<K> {
     fn children(&self) -> Vec<&dyn Expr> {

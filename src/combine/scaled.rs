@@ -6,7 +6,7 @@ use crate::kernel::{
     Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch,
     Target, Text,
 };
-use crate::params::{Constraint, Label, Parameter, Parameterized, Visitor, VisitorMut};
+use crate::params::{Constraint, Parameter};
 use crate::simd::dot;
 use crate::simd::elementwise::{self, scale};
 use crate::{Error, Result, Scalar, kernel_ops};
@@ -81,21 +81,7 @@ impl<K> Scaled<K> {
     }
 }
 
-impl<K: Parameterized> Parameterized for Scaled<K> {
-    fn name(&self) -> &str {
-        "scaled"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.parameter(self.factor.view("factor"));
-        visitor.child(Label::Only, &self.kernel);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.parameter(self.factor.view_mut("factor"));
-        visitor.child(Label::Only, &mut self.kernel);
-    }
-}
+crate::parameterized!([K] Scaled<K> as "scaled", parameters: [factor], child: kernel);
 
 impl<K: Expr + Clone> Expr for Scaled<K> {
     fn children(&self) -> Vec<&dyn Expr> {

@@ -14,7 +14,6 @@ use crate::likelihood::Gaussian;
 use crate::linalg::{Cholesky, Jitter};
 use crate::mean::{DynMean, Mean, MeanExpr, Zero};
 use crate::optim::{Minimizer, Minimum, fit};
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
 
@@ -238,20 +237,4 @@ struct Recorded {
     parameters: [Var; 3],
 }
 
-impl<K: Parameterized> Parameterized for ExactGp<K> {
-    fn name(&self) -> &str {
-        ""
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Part("kernel"), &self.kernel);
-        visitor.child(Label::Part("mean"), &self.mean);
-        visitor.child(Label::Part("likelihood"), &self.likelihood);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Part("kernel"), &mut self.kernel);
-        visitor.child(Label::Part("mean"), &mut self.mean);
-        visitor.child(Label::Part("likelihood"), &mut self.likelihood);
-    }
-}
+crate::parameterized!([K] ExactGp<K> as "", parameters: [], children: [kernel, mean, likelihood]);

@@ -330,19 +330,7 @@ impl Construct for Gibbs {
     }
 }
 
-impl<F: Parameterized> Parameterized for Gibbs<F> {
-    fn name(&self) -> &str {
-        "gibbs"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Only, &self.lengthscale);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Only, &mut self.lengthscale);
-    }
-}
+crate::parameterized!([F] Gibbs<F> as "gibbs", parameters: [], child: lengthscale);
 
 /// Collects parameters as `name=value`.
 struct Named(Vec<String>);

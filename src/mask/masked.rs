@@ -9,7 +9,6 @@ use crate::kernel::{
     Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, IndexColumn, Kernel, Pairs, Points,
     Psd, Scratch, Text,
 };
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::{DynKernel, Result, Scalar, kernel_ops};
 
 /// What stands in the rows and columns of missing points.
@@ -126,19 +125,7 @@ impl Construct for Masked<DynKernel> {
     }
 }
 
-impl<K: Parameterized> Parameterized for Masked<K> {
-    fn name(&self) -> &str {
-        "masked"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Only, &self.kernel);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Only, &mut self.kernel);
-    }
-}
+crate::parameterized!([K] Masked<K> as "masked", parameters: [], child: kernel);
 
 impl<K: Expr + Clone> Expr for Masked<K> {
     fn children(&self) -> Vec<&dyn Expr> {

@@ -4,7 +4,6 @@ use faer::{MatMut, MatRef};
 
 use super::{Mean, MeanExpr};
 use crate::kernel::split_theta;
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::multiply;
 use crate::{Result, Scalar};
 
@@ -58,21 +57,7 @@ impl<A, B> ProductMean<A, B> {
     }
 }
 
-impl<A: Parameterized, B: Parameterized> Parameterized for ProductMean<A, B> {
-    fn name(&self) -> &str {
-        "product"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Index(0), &self.left);
-        visitor.child(Label::Index(1), &self.right);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Index(0), &mut self.left);
-        visitor.child(Label::Index(1), &mut self.right);
-    }
-}
+crate::parameterized!([A, B] ProductMean<A, B> as "product", parameters: [], numbered: [left, right]);
 
 impl<A: MeanExpr + Clone, B: MeanExpr + Clone> MeanExpr for ProductMean<A, B> {
     fn check_dim(&self, dim: usize) -> Result<()> {

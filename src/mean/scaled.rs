@@ -3,7 +3,7 @@
 use faer::{MatMut, MatRef};
 
 use super::{Mean, MeanExpr};
-use crate::params::{Constraint, Label, Parameter, Parameterized, Visitor, VisitorMut};
+use crate::params::{Constraint, Parameter};
 use crate::simd::{dot, elementwise::scale};
 use crate::{Result, Scalar};
 
@@ -69,21 +69,7 @@ impl<M> ScaledMean<M> {
     }
 }
 
-impl<M: Parameterized> Parameterized for ScaledMean<M> {
-    fn name(&self) -> &str {
-        "scaled"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.parameter(self.factor.view("factor"));
-        visitor.child(Label::Only, &self.mean);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.parameter(self.factor.view_mut("factor"));
-        visitor.child(Label::Only, &mut self.mean);
-    }
-}
+crate::parameterized!([M] ScaledMean<M> as "scaled", parameters: [factor], child: mean);
 
 impl<M: MeanExpr + Clone> MeanExpr for ScaledMean<M> {
     fn check_dim(&self, dim: usize) -> Result<()> {

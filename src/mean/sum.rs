@@ -4,7 +4,6 @@ use faer::{MatMut, MatRef};
 
 use super::{Mean, MeanExpr};
 use crate::kernel::split_theta;
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
 use crate::{Result, Scalar};
 
@@ -44,21 +43,7 @@ impl<A, B> SumMean<A, B> {
     }
 }
 
-impl<A: Parameterized, B: Parameterized> Parameterized for SumMean<A, B> {
-    fn name(&self) -> &str {
-        "sum"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Index(0), &self.left);
-        visitor.child(Label::Index(1), &self.right);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Index(0), &mut self.left);
-        visitor.child(Label::Index(1), &mut self.right);
-    }
-}
+crate::parameterized!([A, B] SumMean<A, B> as "sum", parameters: [], numbered: [left, right]);
 
 impl<A: MeanExpr + Clone, B: MeanExpr + Clone> MeanExpr for SumMean<A, B> {
     fn check_dim(&self, dim: usize) -> Result<()> {

@@ -65,8 +65,8 @@ pub trait VisitorMut {
 /// Something with parameters.
 ///
 /// `visit` and `visit_mut` must give the same parameters and children in the same order: that order
-/// is the layout of every flat vector of parameters and of gradients. For a type without type
-/// parameters, [`parameterized!`](crate::parameterized) writes the implementation.
+/// is the layout of every flat vector of parameters and of gradients. For most types,
+/// [`parameterized!`](crate::parameterized) writes the implementation.
 pub trait Parameterized {
     /// The word for this node in paths and in text: `"rbf"`. Empty for a model.
     fn name(&self) -> &str;
@@ -79,7 +79,9 @@ pub trait Parameterized {
 }
 
 /// Implements [`Parameterized`] for a struct, from its name in paths, the fields that are
-/// parameters and the fields that are children.
+/// parameters and the fields that are children: named by their fields, or the only one, or numbered.
+/// Type parameters that are parts of it stand before the type: `[K] Twice<K> as "twice", parameters: [],
+/// child: kernel`.
 ///
 /// # Examples
 ///
@@ -97,8 +99,11 @@ pub trait Parameterized {
 /// ```
 #[macro_export]
 macro_rules! parameterized {
-    ($type:ty as $name:literal, parameters: [$($field:ident),* $(,)?] $(, children: [$($child:ident),* $(,)?])?) => {
-        impl $crate::params::Parameterized for $type {
+    (
+        [$($generic:ident),*] $type:ty as $name:literal, parameters: [$($field:ident),* $(,)?]
+        $(, children: [$($child:ident),* $(,)?])? $(, child: $only:ident)? $(, numbered: [$($numbered:ident),* $(,)?])?
+    ) => {
+        impl<$($generic: $crate::params::Parameterized),*> $crate::params::Parameterized for $type {
             fn name(&self) -> &str {
                 $name
             }
@@ -106,14 +111,27 @@ macro_rules! parameterized {
             fn visit(&self, visitor: &mut dyn $crate::params::Visitor) {
                 $(visitor.parameter(self.$field.view(stringify!($field)));)*
                 $($(visitor.child($crate::params::Label::Part(stringify!($child)), &self.$child);)*)?
+                $(visitor.child($crate::params::Label::Only, &self.$only);)?
+                $(for (index, child) in [$(&self.$numbered as &dyn $crate::params::Parameterized),*].into_iter().enumerate() {
+                    visitor.child($crate::params::Label::Index(index), child);
+                })?
                 let _ = visitor;
             }
 
             fn visit_mut(&mut self, visitor: &mut dyn $crate::params::VisitorMut) {
                 $(visitor.parameter(self.$field.view_mut(stringify!($field)));)*
                 $($(visitor.child($crate::params::Label::Part(stringify!($child)), &mut self.$child);)*)?
+                $(visitor.child($crate::params::Label::Only, &mut self.$only);)?
+                $(for (index, child) in
+                    [$(&mut self.$numbered as &mut dyn $crate::params::Parameterized),*].into_iter().enumerate()
+                {
+                    visitor.child($crate::params::Label::Index(index), child);
+                })?
                 let _ = visitor;
             }
         }
+    };
+    ($type:ty as $($fields:tt)*) => {
+        $crate::parameterized!([] $type as $($fields)*);
     };
 }
