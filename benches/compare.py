@@ -34,6 +34,8 @@ PEERS = [
         ("w2", "w2_grad.py", (), ["jax_vmap", "jax_gemm", "gpjax", "tinygp", "torch", "torch_compile", "gpytorch", "gpflow"]),
         ("w3", "w3_batch.py", (), ["jax_kernax", "jax_vmap", "jax_gemm", "gpjax", "torch", "torch_compile", "gpytorch", "gpflow"]),
         ("w4", "w4_matvec.py", ("20000",), ["numpy", "jax", "torch", "gpytorch", "pykeops"]),
+        ("w5", "w5_lml.py", (), ["jax", "torch", "gpytorch", "gpflow", "gpjax", "tinygp", "sklearn"]),
+        ("w6", "w6_svgp.py", (), ["jax", "torch", "torch_compile", "gpytorch", "gpflow", "gpjax"]),
     ]
     for impl in impls
     for environment, modules in [{
@@ -44,10 +46,10 @@ PEERS = [
 ]
 # What our program calls the rows of each part, and those of them that the C program has too.
 NOTEBOOK = ["pair 1D", "pair ND", "gram 1D", "gram ND", "cross (", "batch250"]
-FILTERS = {"w1": ["W1_"], "w2": ["W2_"], "w3": ["W3_"], "w4": ["W4_"], "nb": NOTEBOOK, "dispatch": ["dispatch_", "pairwise_"]}
+FILTERS = {"w1": ["W1_"], "w2": ["W2_"], "w3": ["W3_"], "w4": ["W4_"], "w5": ["W5_"], "w6": ["W6_", "W8_"], "nb": NOTEBOOK, "dispatch": ["dispatch_", "pairwise_"]}
 BESIDE_C = {"w1": ["W1_gram_rbf_n", "W1_gram_matern52_n"], "w3": ["W3_rbf_distinct"], "w4": ["W4_"]}
 TITLES = {"w1": "Gram matrices and cross-covariances", "w2": "Value and gradient of Σ W ∘ K, n = 2000 (D = 4 where not said)",
-          "w3": "250 Gram matrices of 100 points", "w4": "K·v", "nb": "Kernax notebook"}
+          "w3": "250 Gram matrices of 100 points", "w4": "K·v", "w5": "Evidence of an exact process and its gradient", "w6": "Sparse process: a training step, 10,000 predictions", "nb": "Kernax notebook"}
 
 
 def arguments():
@@ -55,7 +57,7 @@ def arguments():
     parser.add_argument("peers", type=Path, help="the folder of the programs of the others")
     for environment, what in [("jax", "numpy, scikit-learn, JAX, GPJax and tinygp"), ("torch", "PyTorch and GPyTorch"), ("gpflow", "GPflow"), ("kernax", "Kernax")]:
         parser.add_argument(f"--{environment}", metavar="PYTHON", help=f"an interpreter with {what}")
-    parser.add_argument("--only", default="w1,w2,w3,w4,nb,dispatch,c,2", help="parts of %(default)s (`c`: beside the C program; `2`: with two threads)")
+    parser.add_argument("--only", default="w1,w2,w3,w4,w5,w6,nb,dispatch,c,2", help="parts of %(default)s (`c`: beside the C program; `2`: with two threads)")
     parser.add_argument("--impls", help="only these implementations of the others, as in jax_gemm,torch")
     parser.add_argument("--filter", action="append", default=[], help="only rows of ours whose names contain this, and ratios of them")
     parser.add_argument("--rounds", type=int, default=3, help="how often ours and C take turns (default %(default)s)")

@@ -1,6 +1,7 @@
 //! The work of the programs that the library is compared with, one JSON line each, in the form that they print:
-//! Gram matrices and cross-covariances (W1), values and gradients (W2), batches (W3), K·v (W4), the rows of the
-//! Kernax notebook, and what dispatch costs.
+//! Gram matrices and cross-covariances (W1), values and gradients (W2), batches (W3), K·v (W4), the evidence of an exact
+//! process and its gradient (W5), training steps and predictions of a sparse one (W6, W8), the rows of the Kernax
+//! notebook, and what dispatch costs.
 //!
 //! `taskset -c 0 cargo bench --bench reference -- W1_gram_rbf_n W4` for two kinds of rows on one thread;
 //! `compare.py`, beside this file, runs it in turn with the other programs. Compare only figures of one session.
@@ -14,9 +15,12 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use common::forms;
 use common::notebook::Data;
-use common::{OF_GRADIENTS, OF_VALUES, Work, evenly, kernels, lengthscale, points, sets, uniform, with_threads};
+use common::{
+    OF_GRADIENTS, OF_VALUES, Work, evenly, kernels, lengthscale, points, sets, sparse, uniform, with_threads,
+};
 use faer::Conj;
 use faer::linalg::matmul::dot::inner_prod;
+use mercer::gp::ExactGp;
 use mercer::kernel::{Wanted, gram_into, gram_vjp};
 use mercer::prelude::*;
 use mercer::testkit::Task;
@@ -229,6 +233,30 @@ fn products<T: Scalar>(options: &Options) {
     options.row::<T>(&format!("W4_matvec_rbf_n{n}"), || Work::task(Task::Matmul, &kernel, x, x, options.par()));
 }
 
+/// W5, W6 and W8: an exact process, and a sparse one.
+fn models<T: Scalar>(options: &Options) {
+    for n in [1000, 2000] {
+        let row = format!("W5_lml_grad_n{n}");
+        options.row::<T>(&row, || evidence::<T>(n, options.par()));
+    }
+    for size in sparse::SIZES {
+        let (total, batch, inducing, dim) = size;
+        let row = format!("W6_svgp_step_N{total}_b{batch}_M{inducing}_D{dim}");
+        options.row::<T>(&row, || sparse::step::<T>(size, options.par()));
+    }
+    options.row::<T>("W8_predict_10000_M512_D8", || sparse::prediction::<T>(512, 8, options.par()));
+}
+
+fn evidence<'a, T: Scalar>(n: usize, par: Par) -> Work<'a> {
+    let x = points::<T>(n, 4);
+    let y: Vec<T> = (0..n).map(|row| T::from_f64((0..4).map(|d| x[(row, d)].as_f64()).sum::<f64>().sin())).collect();
+    let kernel = 1.3 * Rbf::new(evenly(1.0, 2.0, 4));
+    let model = ExactGp::new(kernel).with_noise(0.05).unwrap().with_par(par);
+    Work::new(move || {
+        black_box(model.log_evidence_gradient(black_box(x.as_ref()), &y).unwrap());
+    })
+}
+
 fn notebook(options: &Options) {
     let data = Data::new();
     for row in data.rows(options.par()) {
@@ -266,6 +294,8 @@ fn main() {
         batches::<f32>(&options);
         products::<f64>(&options);
         products::<f32>(&options);
+        models::<f64>(&options);
+        models::<f32>(&options);
         notebook(&options);
         dispatch(&options);
     });

@@ -5,6 +5,7 @@
 
 pub(crate) mod forms;
 pub(crate) mod notebook;
+pub(crate) mod sparse;
 
 use std::hint::black_box;
 

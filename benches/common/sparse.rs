@@ -1,0 +1,70 @@
+//! Training steps and predictions of a sparse variational process.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+
+use mercer::gp::Svgp;
+use mercer::likelihood::Gaussian;
+use mercer::linalg::Jitter;
+use mercer::optim::Adam;
+use mercer::prelude::*;
+use mercer::tape::Pool;
+
+use super::{Work, points, uniform};
+
+/// Observations, batch, inducing inputs, dimension.
+pub(crate) const SIZES: [(usize, usize, usize, usize); 4] =
+    [(500, 500, 20, 1), (1000, 1000, 81, 3), (100_000, 256, 128, 8), (100_000, 1024, 512, 8)];
+/// Points that are predicted at a time.
+pub(crate) const PREDICTED: usize = 10_000;
+
+/// A batch, and the model for it.
+struct Problem<T: Scalar> {
+    x: Mat<T>,
+    y: Vec<T>,
+    model: Svgp<Scaled<Rbf>>,
+}
+
+impl<T: Scalar> Problem<T> {
+    fn new(batch: usize, inducing: usize, dim: usize, par: Par) -> Self {
+        let x = points::<T>(batch, dim);
+        let target = |row: usize| T::from_f64((0..dim).map(|d| x[(row, d)].as_f64()).sum::<f64>().sin());
+        let y = (0..batch).map(target).collect();
+        let z = Mat::from_fn(inducing, dim, |row, d| x[(row, d)].as_f64());
+        let jitter = if size_of::<T>() == 8 { 1e-6 } else { 1e-4 };
+        let model = Svgp::new(1.0 * Rbf::new(vec![1.0; dim]), z.as_ref())
+            .unwrap()
+            .with_likelihood(Gaussian::new(0.1))
+            .with_jitter(Jitter::Fixed(jitter))
+            .with_par(par);
+        Self { x, y, model }
+    }
+}
+
+/// One step: the bound on a batch, its gradient in all parameters, inducing inputs too, and an update by Adam, with
+/// the matrices of one step reused by the next.
+pub(crate) fn step<'a, T: Scalar>((total, batch, inducing, dim): (usize, usize, usize, usize), par: Par) -> Work<'a> {
+    let Problem { x, y, mut model } = Problem::<T>::new(batch, inducing, dim, par);
+    let mut parameters = model.unconstrained();
+    let mut adam = Adam::default().start(parameters.len()).unwrap();
+    let pool = RefCell::new(Pool::new());
+    Work::new(move || {
+        let (elbo, mut gradient) = model.elbo_gradient_with(x.as_ref(), &y, total, &pool).unwrap();
+        gradient.iter_mut().for_each(|entry| *entry = -*entry);
+        let gradient = model.unconstrained_gradient(&gradient).unwrap();
+        adam.step(&mut parameters, &gradient).unwrap();
+        model.set_unconstrained(&parameters).unwrap();
+        black_box(elbo.value);
+    })
+}
+
+/// Means and variances at [`PREDICTED`] points, by a posterior that is made once.
+pub(crate) fn prediction<'a, T: Scalar>(inducing: usize, dim: usize, par: Par) -> Work<'a> {
+    let Problem { model, .. } = Problem::<T>::new(inducing, inducing, dim, par);
+    let at = uniform::<T>(PREDICTED, dim, -2.0..2.0, 2);
+    // For the rest of the program: the posterior borrows the model.
+    let posterior = Box::leak(Box::new(model)).posterior::<T>().unwrap();
+    Work::new(move || {
+        black_box(posterior.predict(black_box(at.as_ref())).unwrap());
+    })
+}
