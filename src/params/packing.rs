@@ -1,11 +1,13 @@
 //! The vector of free unconstrained parameters, in which tied ones have one entry.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::ext::refusal;
+use super::note::Note;
 use super::select::{check_len, for_each, for_each_mut};
 use super::ties::Tie;
-use super::{ParameterRef, Parameterized, ParameterizedExt};
+use super::{ParameterMut, Parameterized, ParameterizedExt};
 use crate::Result;
 
 /// Deals the places of the packed vector to the scalars of a visit.
@@ -30,12 +32,25 @@ impl Places {
         place
     }
 
-    /// Calls `see` with the element and the place of each free scalar of the next parameter.
-    fn of_each(&mut self, parameter: ParameterRef<'_>, see: &mut dyn FnMut(usize, usize)) {
-        for (element, &free) in parameter.free.iter().enumerate() {
-            if let Some(place) = self.of(free, parameter.tie(element)) {
-                see(element, place);
+    /// Calls `see` with runs of free scalars of the next parameter, and the place of the first; the others follow.
+    fn of_runs(&mut self, free: &[bool], notes: &[Note], see: &mut dyn FnMut(Range<usize>, usize)) {
+        if !notes.is_empty() {
+            for (element, (&free, note)) in free.iter().zip(notes).enumerate() {
+                if let Some(place) = self.of(free, note.tie) {
+                    see(element..element + 1, place);
+                }
             }
+            return;
+        }
+        // None is tied: as whole arrays, of which the largest are most of a sparse model.
+        let mut start = 0;
+        for run in free.chunk_by(|a, b| a == b) {
+            let end = start + run.len();
+            if run[0] {
+                see(start..end, self.next);
+                self.next += run.len();
+            }
+            start = end;
         }
     }
 }
@@ -44,9 +59,10 @@ pub(super) fn unconstrained<P: Parameterized + ?Sized>(root: &P) -> Vec<f64> {
     let mut places = Places::default();
     let mut packed = Vec::new();
     for_each(root, &mut |parameter| {
-        places.of_each(parameter, &mut |element, place| {
+        places.of_runs(parameter.free, parameter.notes, &mut |elements, place| {
+            // The first of a group has put the value there.
             if place == packed.len() {
-                packed.push(parameter.constraint.unconstrain(parameter.values[element]));
+                packed.extend(parameter.values[elements].iter().map(|&value| parameter.constraint.unconstrain(value)));
             }
         });
     });
@@ -58,10 +74,13 @@ pub(super) fn set_unconstrained<P: Parameterized + ?Sized>(root: &mut P, packed:
     let mut refused = None;
     let mut start = 0;
     for_each(root, &mut |parameter| {
-        places.of_each(parameter, &mut |element, place| {
-            let value = packed.get(place).copied().unwrap_or_default();
-            if refused.is_none() && !parameter.constraint.admits(parameter.constraint.constrain(value)) {
-                refused = Some((start + element, value));
+        places.of_runs(parameter.free, parameter.notes, &mut |elements, place| {
+            let values = packed.get(place..place + elements.len()).unwrap_or_default();
+            let admits = |&value: &f64| parameter.constraint.admits(parameter.constraint.constrain(value));
+            if refused.is_none()
+                && let Some(bad) = values.iter().position(|value| !admits(value))
+            {
+                refused = Some((start + elements.start + bad, values[bad]));
             }
         });
         start += parameter.values.len();
@@ -72,11 +91,10 @@ pub(super) fn set_unconstrained<P: Parameterized + ?Sized>(root: &mut P, packed:
     }
     let mut places = Places::default();
     for_each_mut(root, &mut |parameter| {
-        for element in 0..parameter.values.len() {
-            if let Some(place) = places.of(parameter.free[element], parameter.as_ref().tie(element)) {
-                parameter.values[element] = parameter.constraint.constrain(packed[place]);
-            }
-        }
+        let ParameterMut { values, constraint, free, notes, .. } = parameter;
+        places.of_runs(free, notes.as_slice(), &mut |elements, place| {
+            values[elements].iter_mut().zip(&packed[place..]).for_each(|(value, &u)| *value = constraint.constrain(u));
+        });
     });
     Ok(())
 }
@@ -84,17 +102,18 @@ pub(super) fn set_unconstrained<P: Parameterized + ?Sized>(root: &mut P, packed:
 pub(super) fn unconstrained_gradient<P: Parameterized + ?Sized>(root: &P, natural: &[f64]) -> Result<Vec<f64>> {
     check_len("the gradient", root.num_params(), natural.len())?;
     let mut places = Places::default();
-    let mut packed = Vec::new();
+    let mut packed: Vec<f64> = Vec::new();
     let mut rest = natural;
     for_each(root, &mut |parameter| {
         let (gradient, after) = rest.split_at(parameter.values.len());
         rest = after;
-        places.of_each(parameter, &mut |element, place| {
-            let entry = gradient[element] * parameter.constraint.slope(parameter.values[element]);
+        places.of_runs(parameter.free, parameter.notes, &mut |elements, place| {
+            let entries = gradient[elements.clone()].iter().zip(&parameter.values[elements]);
+            let entries = entries.map(|(gradient, &value)| gradient * parameter.constraint.slope(value));
             if place == packed.len() {
-                packed.push(entry);
+                packed.extend(entries);
             } else {
-                packed[place] += entry;
+                packed[place..].iter_mut().zip(entries).for_each(|(sum, entry)| *sum += entry);
             }
         });
     });

@@ -52,11 +52,11 @@ impl Shape {
     }
 }
 
-fn check(name: &str, constraint: Constraint, value: f64) -> Result<()> {
+fn check(name: impl FnOnce() -> String, constraint: Constraint, value: f64) -> Result<()> {
     if constraint.admits(value) {
         return Ok(());
     }
-    Err(Error::Parameter { path: name.to_owned(), value, expected: constraint.to_string() })
+    Err(Error::Parameter { path: name(), value, expected: constraint.to_string() })
 }
 
 /// One number that can be fitted: a value, the constraint that it obeys, and whether it is free.
@@ -86,7 +86,7 @@ impl Parameter {
     ///
     /// [`Error::Parameter`], under the name given, if the constraint refuses the value.
     pub fn new(name: &str, value: f64, constraint: Constraint) -> Result<Self> {
-        check(name, constraint, value)?;
+        check(|| name.to_owned(), constraint, value)?;
         Ok(Self { value, constraint, free: true, note: Note::default() })
     }
 
@@ -173,7 +173,7 @@ impl ParameterArray {
             return Err(Error::shape(name, format!("{} value(s)", shape.len()), (values.len(), 1)));
         }
         for (element, &value) in values.iter().enumerate() {
-            check(&format!("{name}{}", shape.index(element)), constraint, value)?;
+            check(|| format!("{name}{}", shape.index(element)), constraint, value)?;
         }
         let free = vec![true; values.len()];
         Ok(Self { values, shape, constraint, free, notes: Vec::new() })
@@ -305,7 +305,7 @@ impl ParameterMut<'_> {
         let Some(slot) = self.values.get_mut(element) else {
             return Err(Error::rows(self.name, element..element + 1, len));
         };
-        check(&format!("{}{}", self.name, self.shape.index(element)), self.constraint, value)?;
+        check(|| format!("{}{}", self.name, self.shape.index(element)), self.constraint, value)?;
         *slot = value;
         Ok(())
     }
