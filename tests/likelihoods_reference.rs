@@ -216,9 +216,7 @@ fn what_models_refuse() {
         let error = posterior.with_likelihood(&*likelihood).unwrap_err();
         assert!(matches!(&error, Error::Setting { found, .. } if found == latents), "{error}");
     }
-    let error = gp.clone().with_likelihood(Heteroscedastic::new()).elbo(x.as_ref(), &y).unwrap_err();
-    assert!(error.to_string().contains("use a likelihood of one latent function"), "{error}");
-    assert!(gp.clone().with_likelihood(Softmax::new(3)).posterior::<f64>().is_err());
+    assert_eq!(gp.clone().with_likelihood(Softmax::new(3)).posterior::<f64>().unwrap().latents(), 3);
 
     let mut wrong = y.clone();
     wrong[7] = 2.5;
