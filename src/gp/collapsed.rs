@@ -10,7 +10,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// # Definition
 ///
-/// With Q = K(X, Z) K(Z, Z)⁻¹ K(Z, X) in place of K = K(X, X), and noise variance σ², the log evidence
+/// With Q = K_fu K_uu⁻¹ K_uf, K(X, Z) K(Z, Z)⁻¹ K(Z, X) for inducing inputs Z, in place of K = K(X, X), and noise variance σ², the log evidence
 /// log N(y; m(X), K + σ²I) is replaced by
 ///
 /// | | log evidence |
@@ -71,7 +71,7 @@ pub struct CollapsedEvidence {
     pub log_density: f64,
     /// tr(K − Q)/2σ² for [`Approximation::Vfe`], 0 for the others.
     pub trace: f64,
-    /// The jitter that was added to the diagonal of K(Z, Z).
+    /// The jitter that was added to the diagonal of K_uu.
     pub jitter: f64,
     /// The jitter that was added to the diagonal of I + AΛ⁻¹Aᵀ: 0 unless the noise is as small as
     /// the rounding errors of the covariances. It lowers `log_density`, so a lower bound stays one.
