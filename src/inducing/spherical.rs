@@ -41,7 +41,8 @@ const UNITS: f64 = 64.0;
 /// # Complexity
 ///
 /// O(M) time for a point and for K_uu, which no factorisation or solve ever sees; the coefficients cost some
-/// thousand evaluations of the kernel, or a closed form.
+/// thousand evaluations of the kernel, or a closed form. The harmonics know nothing of the kernel: with Gaussian noise
+/// the data are seen once, and then a step costs O(M³), by their [statistics](crate::gp::Statistics).
 ///
 /// # Examples
 ///
@@ -239,5 +240,18 @@ impl InducingFeatures for SphericalHarmonicFeatures {
         let values = self.harmonics.values(points.as_mat())?;
         let reverse = move |c: MatRef<'_, T>| Ok(vec![Some(self.harmonics.vjp(points.as_mat(), c)?)]);
         tape.scale_rows(tape.fallible(&[x], values, Box::new(reverse))?, prior.parameter())
+    }
+
+    fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        Ok(Some(self.harmonics.values(x)?))
+    }
+
+    fn basis_scale<'a, T: Scalar>(
+        &'a self,
+        _: &Tape<'a, T>,
+        _: KernelVar<'a, T>,
+        prior: &InducingPrior,
+    ) -> Result<Option<Var>> {
+        Ok(Some(prior.parameter()))
     }
 }

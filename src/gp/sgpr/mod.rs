@@ -1,6 +1,7 @@
 //! Sparse regression with the inducing variables integrated out.
 
 mod given;
+mod on;
 mod variational;
 
 use std::cell::RefCell;
@@ -48,7 +49,8 @@ use crate::{Error, Expr, Result, Scalar};
 /// # Complexity
 ///
 /// O(N·M² + M³) time and O(N·M + M²) memory, for everything here but a prediction, which is
-/// [`Posterior`](super::Posterior)'s. There is no N × N matrix. [`recommend`](super::recommend) tells when this beats
+/// [`Posterior`](super::Posterior)'s. There is no N × N matrix. With features of a fixed basis, O(N·M²) once and O(M³) a
+/// step, by [`Statistics`](super::Statistics). [`recommend`](super::recommend) tells when this beats
 /// [`ExactGp`](super::ExactGp) and [`Svgp`](super::Svgp).
 ///
 /// # Examples
@@ -278,6 +280,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
         }
         self.inducing.check_points(x)?;
+        self.check_model()
+    }
+
+    fn check_model(&self) -> Result<()> {
+        let dim = self.inducing.dim();
         self.mean.check_dim(dim)?;
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
     }

@@ -198,10 +198,10 @@ struct Marginals {
 /// The bound on a tape. `kl` lacks its constant.
 pub(super) struct Recorded {
     pub(super) bound: Var,
-    expected: Var,
-    kl: Var,
-    kl_offset: f64,
-    jitter: f64,
+    pub(super) expected: Var,
+    pub(super) kl: Var,
+    pub(super) kl_offset: f64,
+    pub(super) jitter: f64,
     pub(super) parameters: Vec<Var>,
 }
 
