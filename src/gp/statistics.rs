@@ -24,7 +24,8 @@ use crate::{Error, Result, Scalar};
 /// ‖r − Φᵀβ‖² = ‖e‖² + 2 (β₀ − β)ᵀ Φe + (β₀ − β)ᵀ ΦΦᵀ (β₀ − β),
 ///
 /// which holds whatever the rounding errors of β₀. Also k(x, x) is the same at all points, and one of them
-/// stands for them.
+/// stands for them. The bounds are those from the data, but for rounding of Σ k(x, x)/2σ²: that is what the trace term
+/// is the rest of, in either way of computing it.
 ///
 /// From [`Sgpr::statistics`](super::Sgpr::statistics) or [`Svgp::statistics`](super::Svgp::statistics), in two passes
 /// over the data of O(N·M²) and O(N·M), some thousand points at a time: there is no N × M matrix.
@@ -39,7 +40,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// let angle = |i: usize| 0.1 * (i % 63) as f64;
 /// let x = Mat::from_fn(2000, 2, |i, d| if d == 0 { angle(i).cos() } else { angle(i).sin() });
-/// let y: Vec<f64> = (0..2000).map(|i| (2.0 * angle(i)).sin() + 0.1 * (i as f64).cos()).collect();
+/// let y: Vec<f64> = (0..2000).map(|i| x[(i, 0)].abs() + 0.1 * (i as f64).cos()).collect();
 ///
 /// let features = SphericalHarmonicFeatures::new(2, 8)?;
 /// let mut gp = Sgpr::with_features(1.0 * Matern52::new(1.0), features)?.with_noise(0.1)?;
@@ -47,8 +48,8 @@ use crate::{Error, Result, Scalar};
 /// gp.fit_on(&statistics, &Lbfgs::default())?; // no step of it looks at the data
 ///
 /// let (plain, fast) = (gp.log_evidence(x.as_ref(), &y)?.value, gp.log_evidence_on(&statistics)?.value);
-/// assert!((plain - fast).abs() < 1e-12 * plain.abs());
-/// assert!((gp.likelihood().variance() - 0.005).abs() < 3e-4); // the mean of (0.1 cos)²
+/// assert!((plain - fast).abs() < 1e-11 * plain.abs());
+/// assert!((gp.likelihood().variance() - 0.005).abs() < 5e-4); // the mean of (0.1 cos)²
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug)]
