@@ -63,13 +63,13 @@ fn but_mean(mut gradient: Vec<f64>, kernel: &DynKernel) -> Vec<f64> {
     gradient
 }
 
-/// More data than are seen at a time, little noise, and almost none.
+/// More data than are seen at a time, little noise, almost none, and fewer data than features.
 ///
 /// The trace term is the difference of Σ k(x, x) and tr AAᵀ by 2σ². The factor c/√a of a feature is rounded alike for all
 /// points, so some units of rounding of Σ k(x, x)/2σ² are in neither way of computing it.
 #[test]
 fn collapsed_bounds_are_those_of_the_data() {
-    for (n, noise) in [(2500, 0.1), (700, 1e-2), (300, 1e-5)] {
+    for (n, noise) in [(2500, 0.1), (700, 1e-2), (300, 1e-5), (20, 0.1)] {
         let (x, y) = data(n, noise);
         for kernel in kernels() {
             let variance = kernel.eval(&[0.0, 0.0, 1.0], &[0.0, 0.0, 1.0]).unwrap();

@@ -271,6 +271,24 @@ fn a_part_of_the_harmonics_is_a_coarser_model() {
     assert!(capped < all && lower < all && all < exact, "{capped} {lower} {all} {exact}");
 }
 
+/// As conditioning on all others does, one by one.
+#[test]
+fn leaving_one_out_is_conditioning_on_the_others() {
+    let (x, y) = data(14, 3, 11);
+    let features = SphericalHarmonicFeatures::new(3, 3).unwrap();
+    let model = Sgpr::with_features(1.2 * Matern32::new(0.9), features).unwrap().with_noise(0.1).unwrap();
+    let found = model.leave_one_out(x.as_ref(), &y).unwrap();
+    for left_out in 0..14 {
+        let others: Vec<usize> = (0..14).filter(|&row| row != left_out).collect();
+        let seen = mercer::data::rows(x.as_ref(), &others).unwrap();
+        let of_y: Vec<f64> = others.iter().map(|&row| y[row]).collect();
+        let posterior = model.condition(seen.as_ref(), &of_y).unwrap();
+        let expected = posterior.predict_observations(x.subrows(left_out, 1)).unwrap();
+        assert!((found.mean[left_out] - expected.mean[0]).abs() < 1e-11);
+        assert!((found.variance[left_out] - expected.variance[0]).abs() < 1e-11);
+    }
+}
+
 #[test]
 fn single_precision_agrees() {
     let (x, y) = data(60, 3, 8);
