@@ -2,6 +2,7 @@
 
 use faer::{Accum, Mat, MatRef};
 
+use super::moments::Moments;
 use crate::linalg::Jitter;
 use crate::tape::{Tape, Var};
 use crate::{Error, Result, Scalar};
@@ -10,7 +11,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// # Definition
 ///
-/// With Q = K(X, Z) K(Z, Z)⁻¹ K(Z, X) in place of K = K(X, X), and noise variance σ², the log evidence
+/// With Q = K_fu K_uu⁻¹ K_uf, K(X, Z) K(Z, Z)⁻¹ K(Z, X) for inducing inputs Z, in place of K = K(X, X), and noise variance σ², the log evidence
 /// log N(y; m(X), K + σ²I) is replaced by
 ///
 /// | | log evidence |
@@ -71,7 +72,7 @@ pub struct CollapsedEvidence {
     pub log_density: f64,
     /// tr(K − Q)/2σ² for [`Approximation::Vfe`], 0 for the others.
     pub trace: f64,
-    /// The jitter that was added to the diagonal of K(Z, Z).
+    /// The jitter that was added to the diagonal of K_uu.
     pub jitter: f64,
     /// The jitter that was added to the diagonal of I + AΛ⁻¹Aᵀ: 0 unless the noise is as small as
     /// the rounding errors of the covariances. It lowers `log_density`, so a lower bound stays one.
@@ -87,6 +88,19 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
+    /// A log density less the trace term.
+    fn bound<T: Scalar>(
+        tape: &Tape<'_, T>,
+        log_density: Var,
+        unexplained: Var,
+        noise: Var,
+        precision_jitter: f64,
+    ) -> Result<Self> {
+        let trace = tape.scale(tape.scale_by(unexplained, tape.recip(noise)?)?, 0.5)?;
+        let value = tape.sub(log_density, trace)?;
+        Ok(Self { value, log_density, trace: Some(trace), precision_jitter })
+    }
+
     pub(super) fn evidence<T: Scalar>(&self, tape: &Tape<'_, T>, jitter: f64) -> Result<CollapsedEvidence> {
         let log_density = tape.scalar(self.log_density)?;
         let trace = self.trace.map_or(Ok(0.0), |trace| tape.scalar(trace))?;
@@ -127,7 +141,7 @@ pub(super) fn record_evidence<T: Scalar>(
     let one = tape.scalar_constant(1.0);
     let b = tape.add_to_diagonal(tape.weighted_outer(a, precision)?, one)?;
     let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
-    let m = solve_normal(tape, l, a, tape.hadamard(residual, precision)?)?;
+    let m = solve_normal(tape, l, product(tape, a, tape.hadamard(residual, precision)?)?)?;
     let penalty = m.squared_norm_l2().as_f64();
     let misfit = tape.sub(residual, tape.matmul_tn(a, tape.constant_owned(m))?)?;
     let misfit = tape.inner(misfit, tape.hadamard(misfit, precision)?)?;
@@ -138,17 +152,51 @@ pub(super) fn record_evidence<T: Scalar>(
     if approximation != Approximation::Vfe {
         return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
     }
-    let trace = tape.scale(tape.scale_by(tape.sum(unexplained)?, tape.recip(noise)?)?, 0.5)?;
-    let value = tape.sub(log_density, trace)?;
-    Ok(Recorded { value, log_density, trace: Some(trace), precision_jitter })
+    Recorded::bound(tape, log_density, tape.sum(unexplained)?, noise, precision_jitter)
 }
 
-/// (LLᵀ)⁻¹ A s.
-fn solve_normal<T: Scalar>(tape: &Tape<'_, T>, l: Var, a: Var, s: Var) -> Result<Mat<T>> {
+/// The same from second moments, for Λ = σ²I.
+pub(super) fn record_evidence_of<'a>(
+    tape: &Tape<'a, f64>,
+    approximation: Approximation,
+    moments: &Moments<'a>,
+    noise: Var,
+) -> Result<Recorded> {
+    if approximation == Approximation::Fitc {
+        let expected = "needs the variance at each point: statistics give `Vfe` and `Dtc`";
+        return Err(Error::setting("the approximation", "`Fitc`", expected));
+    }
+    let (n, precision, one) = (moments.observations() as f64, tape.recip(noise)?, tape.scalar_constant(1.0));
+    let b = tape.add_to_diagonal(tape.scale_by(moments.outer, precision)?, one)?;
+    let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
+    let target = tape.value(tape.scale_by(moments.target(tape)?, precision)?)?;
+    let m = solve_normal(tape, l, target.as_mat().to_owned())?;
+    let penalty = m.squared_norm_l2();
+    let misfit = tape.hadamard(moments.misfit(tape, tape.constant_owned(m))?, precision)?;
+
+    let offset = tape.scalar_constant(penalty + n * std::f64::consts::TAU.ln());
+    let halves = tape.add(tape.add(misfit, tape.scale(tape.ln(noise)?, n)?)?, offset)?;
+    let log_density = tape.sub(tape.scale(halves, -0.5)?, tape.log_diagonal_sum(l)?)?;
+    if approximation == Approximation::Dtc {
+        return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
+    }
+    let unexplained = tape.sub(moments.variance, tape.trace(moments.outer)?)?;
+    Recorded::bound(tape, log_density, unexplained, noise, precision_jitter)
+}
+
+/// A s.
+fn product<T: Scalar>(tape: &Tape<'_, T>, a: Var, s: Var) -> Result<Mat<T>> {
+    let (a, s) = (tape.value(a)?, tape.value(s)?);
+    let mut product = Mat::zeros(a.as_mat().nrows(), 1);
+    let (out, one) = (product.as_mut(), T::from_f64(1.0));
+    faer::linalg::matmul::matmul(out, Accum::Replace, a.as_mat(), s.as_mat(), one, tape.par());
+    Ok(product)
+}
+
+/// (LLᵀ)⁻¹ m.
+fn solve_normal<T: Scalar>(tape: &Tape<'_, T>, l: Var, mut m: Mat<T>) -> Result<Mat<T>> {
     use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
-    let (l, a, s) = (tape.value(l)?, tape.value(a)?, tape.value(s)?);
-    let mut m = Mat::zeros(a.as_mat().nrows(), 1);
-    faer::linalg::matmul::matmul(m.as_mut(), Accum::Replace, a.as_mat(), s.as_mat(), T::from_f64(1.0), tape.par());
+    let l = tape.value(l)?;
     solve_lower_triangular_in_place(l.as_mat(), m.as_mut(), tape.par());
     solve_upper_triangular_in_place(l.as_mat().transpose(), m.as_mut(), tape.par());
     Ok(m)

@@ -24,26 +24,13 @@ pub(super) struct LowRank<T: Scalar> {
 
 impl<T: Scalar> LowRank<T> {
     /// From A, M × N, with Λ and r by their N elements: O(N·M² + M³).
-    ///
-    /// R comes without inverting B and factorising the inverse, which may fail where B is
-    /// ill-conditioned: with J the reversal of order, JBJ = GGᵀ gives B = (JGJ)(JGJ)ᵀ with JGJ
-    /// upper triangular, so R = (JGJ)⁻ᵀ = J G⁻ᵀ J, which is lower triangular.
     pub(super) fn new(a: MatRef<'_, T>, residual: &[T], noise: &[T], par: Par) -> Result<Self> {
         let (m, n) = (a.nrows(), a.ncols());
-        let precision = reversed_precision(a, noise, par);
-        let factor = Cholesky::new(precision.as_ref(), Jitter::default(), par)?;
-        let log_det = factor.log_det();
-
         let target = Mat::from_fn(n, 1, |row, _| residual[row] / noise[row]);
         let mut mean = Mat::zeros(m, 1);
         matmul(mean.as_mut(), Accum::Replace, a, target.as_ref(), T::from_f64(1.0), par);
-        let mut mean = reversed_rows(mean.as_ref());
-        factor.solve_in_place(mean.as_mut(), par)?;
-        let mean = reversed_rows(mean.as_ref());
-
-        let mut inverse = Mat::identity(m, m);
-        factor.half_solve_in_place(inverse.as_mut(), par)?;
-        let root = Mat::from_fn(m, m, |row, col| inverse[(m - 1 - col, m - 1 - row)]);
+        let Solved { mean, root, log_det } =
+            Solved::new(reversed_precision(a, noise, par).as_ref(), mean.as_ref(), par)?;
 
         let mut misfit = Mat::from_fn(n, 1, |row, _| residual[row]);
         matmul(misfit.as_mut().rb_mut(), Accum::Add, a.transpose(), mean.as_ref(), T::from_f64(-1.0), par);
@@ -86,6 +73,39 @@ impl<T: Scalar> LowRank<T> {
             .map(|(row, col)| ratio[(row, col)].as_f64().powi(2))
             .sum();
         0.5 * (diagonal + below + shift.squared_norm_l2().as_f64())
+    }
+}
+
+/// m and R, with log|B|.
+pub(super) struct Solved<T: Scalar> {
+    pub(super) mean: Mat<T>,
+    pub(super) root: Mat<T>,
+    log_det: f64,
+}
+
+impl<T: Scalar> Solved<T> {
+    /// From JBJ, with J the reversal of order, and AΛ⁻¹r, M × 1.
+    ///
+    /// R comes without inverting B and factorising the inverse, which may fail where B is
+    /// ill-conditioned: JBJ = GGᵀ gives B = (JGJ)(JGJ)ᵀ with JGJ upper triangular, so R = (JGJ)⁻ᵀ = J G⁻ᵀ J, which is
+    /// lower triangular.
+    fn new(reversed: MatRef<'_, T>, target: MatRef<'_, T>, par: Par) -> Result<Self> {
+        let m = reversed.nrows();
+        let factor = Cholesky::new(reversed, Jitter::default(), par)?;
+        let mut mean = reversed_rows(target);
+        factor.solve_in_place(mean.as_mut(), par)?;
+        let mut inverse = Mat::identity(m, m);
+        factor.half_solve_in_place(inverse.as_mut(), par)?;
+        let root = Mat::from_fn(m, m, |row, col| inverse[(m - 1 - col, m - 1 - row)]);
+        Ok(Self { mean: reversed_rows(mean.as_ref()), root, log_det: factor.log_det() })
+    }
+
+    /// From AAᵀ and Ar, for Λ = σ²I.
+    pub(super) fn of_moments(outer: MatRef<'_, T>, target: MatRef<'_, T>, noise: f64, par: Par) -> Result<Self> {
+        let (m, inverse) = (outer.nrows(), T::from_f64(1.0 / noise));
+        let mut precision = Mat::from_fn(m, m, |row, col| outer[(m - 1 - row, m - 1 - col)] * inverse);
+        (0..m).for_each(|i| precision[(i, i)] += T::from_f64(1.0));
+        Self::new(precision.as_ref(), (faer::Scale(inverse) * target).as_ref(), par)
     }
 }
 

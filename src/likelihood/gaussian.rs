@@ -83,6 +83,10 @@ pub(crate) fn log_normal(y: f64, mean: f64, variance: f64) -> f64 {
 }
 
 impl Likelihood for Gaussian {
+    fn gaussian_noise(&self) -> Option<f64> {
+        Some(self.variance())
+    }
+
     fn log_density(&self, y: &[f64], f: &[f64]) -> Result<Vec<f64>> {
         check_len(y.len(), &[("the latent values", f)])?;
         Ok(y.iter().zip(f).map(|(&y, &f)| log_normal(y, f, self.variance())).collect())

@@ -115,6 +115,12 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
         Ok(None)
     }
 
+    /// σ² of Gaussian noise, the same for all observations, if that is what this is and the one parameter that it
+    /// has; `None`, the default, otherwise. What bounds in closed form need.
+    fn gaussian_noise(&self) -> Option<f64> {
+        None
+    }
+
     /// log p(yᵢ | fᵢ) for each observation.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::quadrature::Rule;
 use super::rotations::{check_zonal, is_known, planes, refused};
 use crate::kernel::{Gradients, Kernel, Wanted, check_differentiable, cross_into, cross_vjp};
 use crate::params::ParameterizedExt;
-use crate::{Error, Result};
+use crate::{Error, Result, Scalar};
 
 /// Nodes a panel of the rule, and of the coarser one that it is compared with.
 const NODES: [usize; 2] = [40, 28];
@@ -164,6 +164,11 @@ impl ZonalSpectrum {
     /// [`Error::NotZonal`], naming the subexpression; [`Error::Dimension`] if the kernel cannot read points of d
     /// dimensions; [`Error::NonFinite`] if a value of the kernel is infinite or no number.
     pub fn spectrum(&self, kernel: &dyn Kernel<f64>) -> Result<Spectrum> {
+        self.spectrum_at(kernel)
+    }
+
+    /// The same from values at a precision, whose rounding the bounds of the errors then have.
+    pub(crate) fn spectrum_at<T: Scalar>(&self, kernel: &dyn Kernel<T>) -> Result<Spectrum> {
         check_zonal(kernel, self.dim)?;
         if let Some(values) = kernel.funk_hecke(self.dim, self.l_max) {
             let errors = values.iter().map(|a| (4 + self.l_max) as f64 * f64::EPSILON * a.abs()).collect();
@@ -175,7 +180,8 @@ impl ZonalSpectrum {
         for degree in 0..=self.l_max {
             let (value, size) = integral(&self.fine, &fine, degree);
             let (other, _) = integral(&self.coarse, &coarse, degree);
-            let rounding = (ROUNDING + 0.25 * degree as f64) * f64::EPSILON * size;
+            let unit = <T as num_traits::Float>::epsilon().as_f64();
+            let rounding = (ROUNDING + 0.25 * degree as f64) * unit * size;
             let error = (value - other).abs() + rounding;
             let drowned = value.abs() <= error || (nonnegative && value < 0.0);
             values.push(if drowned { 0.0 } else { value });
@@ -209,47 +215,59 @@ impl ZonalSpectrum {
             return Err(Error::shape("the cotangent", format!("{} element(s)", self.l_max + 1), (cotangent.len(), 1)));
         }
         check_differentiable(kernel)?;
-        let spectrum = self.spectrum(kernel)?;
+        self.vjp_at(kernel, &self.spectrum(kernel)?.values, cotangent)
+    }
+
+    /// The same at a precision, where the coefficients are known.
+    pub(crate) fn vjp_at<T: Scalar>(
+        &self,
+        kernel: &dyn Kernel<T>,
+        coefficients: &[f64],
+        cotangent: &[f64],
+    ) -> Result<Vec<f64>> {
         if kernel.funk_hecke(self.dim, self.l_max).is_some() {
             let mut theta = vec![0.0; kernel.num_params()];
             kernel.funk_hecke_vjp(self.dim, cotangent, &mut theta);
             return Ok(theta);
         }
         let mut weights = Mat::zeros(1, self.fine.points.nrows());
-        for (degree, (&c, &value)) in cotangent.iter().zip(&spectrum.values).enumerate() {
+        for (degree, (&c, &value)) in cotangent.iter().zip(coefficients).enumerate() {
             if value != 0.0 {
                 (0..weights.ncols()).for_each(|node| weights[(0, node)] += c * self.fine.zonal[(node, degree)]);
             }
         }
+        let weights = cast::<T>(weights.as_ref());
         let gradient = |pole: MatRef<'_, f64>, points: MatRef<'_, f64>| {
-            cross_vjp(kernel, pole, points, weights.as_ref(), Wanted::PARAMETERS, Par::Seq)
+            let (pole, points) = (cast::<T>(pole), cast::<T>(points));
+            cross_vjp(kernel, pole.as_ref(), points.as_ref(), weights.as_ref(), Wanted::PARAMETERS, Par::Seq)
         };
         let theta = gradient(self.pole.as_ref(), self.fine.points.as_ref())?.theta;
         if !is_known(kernel) {
-            self.check_gradient(kernel, &theta, gradient)?;
+            self.check_gradient::<T>(kernel, &theta, gradient)?;
         }
         Ok(theta)
     }
 
     /// κ at the nodes of a rule.
-    fn values(&self, kernel: &dyn Kernel<f64>, rule: &Rule) -> Result<Vec<f64>> {
+    fn values<T: Scalar>(&self, kernel: &dyn Kernel<T>, rule: &Rule) -> Result<Vec<f64>> {
         let mut out = Mat::zeros(rule.points.nrows(), 1);
-        cross_into(kernel, rule.points.as_ref(), self.pole.as_ref(), out.as_mut(), Par::Seq)?;
-        let values = out.col_as_slice(0);
+        let (points, pole) = (cast::<T>(rule.points.as_ref()), cast::<T>(self.pole.as_ref()));
+        cross_into(kernel, points.as_ref(), pole.as_ref(), out.as_mut(), Par::Seq)?;
+        let values: Vec<f64> = out.col_as_slice(0).iter().map(|value| value.as_f64()).collect();
         match values.iter().enumerate().find(|(_, value)| !value.is_finite()) {
             Some((row, &value)) => {
                 Err(Error::NonFinite { what: "the kernel on a great circle".to_owned(), row, col: 0, value })
             }
-            None => Ok(values.to_vec()),
+            None => Ok(values),
         }
     }
 
     /// Refuses a gradient that is another one in another plane.
-    fn check_gradient(
+    fn check_gradient<T: Scalar>(
         &self,
-        kernel: &dyn Kernel<f64>,
+        kernel: &dyn Kernel<T>,
         theta: &[f64],
-        gradient: impl Fn(MatRef<'_, f64>, MatRef<'_, f64>) -> Result<Gradients<f64>>,
+        gradient: impl Fn(MatRef<'_, f64>, MatRef<'_, f64>) -> Result<Gradients<T>>,
     ) -> Result<()> {
         let Some([u, v]) = planes(self.dim).next() else { return Ok(()) };
         let nodes = &self.fine.points;
@@ -257,11 +275,16 @@ impl ZonalSpectrum {
         let points = Mat::from_fn(nodes.nrows(), self.dim, |row, d| nodes[(row, 0)] * u[d] + nodes[(row, 1)] * v[d]);
         let other = gradient(pole.as_ref(), points.as_ref())?.theta;
         let largest = theta.iter().chain(&other).fold(0.0f64, |largest, value| largest.max(value.abs()));
-        if theta.iter().zip(&other).any(|(a, b)| (a - b).abs() > 1e-6 * largest) {
+        let allowed = largest * 1e-6f64.max(1e3 * <T as num_traits::Float>::epsilon().as_f64());
+        if theta.iter().zip(&other).any(|(a, b)| (a - b).abs() > allowed) {
             return Err(refused(kernel, self.dim));
         }
         Ok(())
     }
+}
+
+fn cast<T: Scalar>(matrix: MatRef<'_, f64>) -> Mat<T> {
+    Mat::from_fn(matrix.nrows(), matrix.ncols(), |row, col| T::from_f64(matrix[(row, col)]))
 }
 
 /// ∫ κ G_l sin^{d−2} dθ, and that of the absolute value.

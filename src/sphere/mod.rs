@@ -46,3 +46,4 @@ mod rotations;
 pub use funk_hecke::{Spectrum, ZonalSpectrum};
 pub use harmonics::SphericalHarmonics;
 pub use measure::{area, harmonics_of_degree};
+pub(crate) use rotations::check_zonal_text;

@@ -4,7 +4,7 @@ use faer::{Mat, Par};
 use rand::{RngExt, SeedableRng};
 
 use crate::kernel::{Expr, Kernel, cross_into, text};
-use crate::{DynKernel, Error, Result};
+use crate::{DynKernel, Error, Result, Scalar};
 
 /// Planes that pairs are rotated to.
 const PLANES: usize = 8;
@@ -12,16 +12,17 @@ const PLANES: usize = 8;
 /// Angles between the points of a pair.
 const ANGLES: [f64; 7] = [0.11, 0.43, 0.97, 1.46, 1.93, 2.51, 3.04];
 
-/// How much values may change under rotation, relative to the largest: above rounding, far below what a
-/// lengthscale of its own for one dimension does.
+/// How much values may change under rotation, relative to the largest: far below what a lengthscale of its own
+/// for one dimension does, and above rounding, which is taken to be so many units where that is more.
 const TOLERANCE: f64 = 1e-9;
+const UNITS: f64 = 200.0;
 
 /// Refuses a kernel that is not a function of the angle alone on the unit sphere, naming the subexpression.
 ///
 /// A kernel that says of itself that it is isotropic or zonal is taken at its word. Of others, inner products and
 /// what is composed of several kinds, values are compared at pairs of points in the plane of the first two axes and
 /// in other planes, drawn with a fixed seed.
-pub(super) fn check_zonal(kernel: &dyn Kernel<f64>, dim: usize) -> Result<()> {
+pub(super) fn check_zonal<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Result<()> {
     kernel.check_dim(dim)?;
     if is_known(kernel) || varies_little(kernel, dim)? {
         return Ok(());
@@ -29,8 +30,20 @@ pub(super) fn check_zonal(kernel: &dyn Kernel<f64>, dim: usize) -> Result<()> {
     Err(refused(kernel, dim))
 }
 
+/// The same for an expression that cannot be evaluated as it is, as far as its text can be read as a kernel.
+pub(crate) fn check_zonal_text(kernel: &dyn Expr, dim: usize) -> Result<()> {
+    kernel.check_dim(dim)?;
+    if is_known(kernel) {
+        return Ok(());
+    }
+    match text(kernel).to_string().parse::<DynKernel>() {
+        Ok(parsed) => check_zonal::<f64>(&parsed, dim),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Whether the expression itself says that it is zonal on a sphere, and for all values of its parameters.
-pub(super) fn is_known(kernel: &dyn Kernel<f64>) -> bool {
+pub(super) fn is_known(kernel: &dyn Expr) -> bool {
     kernel.isotropic() || kernel.zonal()
 }
 
@@ -43,29 +56,31 @@ pub(super) fn refused(kernel: &dyn Expr, dim: usize) -> Error {
 fn culprit(kernel: &dyn Expr, dim: usize) -> String {
     for child in kernel.children() {
         let Ok(child) = text(child).to_string().parse::<DynKernel>() else { continue };
-        if let Err(Error::NotZonal { kernel, .. }) = check_zonal(&child, dim) {
+        if let Err(Error::NotZonal { kernel, .. }) = check_zonal::<f64>(&child, dim) {
             return kernel;
         }
     }
     text(kernel).to_string()
 }
 
-fn varies_little(kernel: &dyn Kernel<f64>, dim: usize) -> Result<bool> {
+fn varies_little<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Result<bool> {
     let mut rows = Vec::new();
     for [u, v] in std::iter::once(axes(dim)).chain(planes(dim)) {
-        let points = Mat::from_fn(ANGLES.len() + 1, dim, |row, d| match row {
+        let coordinate = |row: usize, d: usize| match row {
             0 => u[d],
             _ => ANGLES[row - 1].cos() * u[d] + ANGLES[row - 1].sin() * v[d],
-        });
+        };
+        let points = Mat::from_fn(ANGLES.len() + 1, dim, |row, d| T::from_f64(coordinate(row, d)));
         let (pole, others) = points.as_ref().split_at_row(1);
         let mut row = Mat::zeros(1, ANGLES.len());
         cross_into(kernel, pole, others, row.as_mut(), Par::Seq)?;
-        rows.push(row);
+        rows.push(Mat::from_fn(1, ANGLES.len(), |_, col| row[(0, col)].as_f64()));
     }
     let (first, others) = (&rows[0], &rows[1..]);
     let largest = first.norm_max();
     let change = others.iter().map(|row| (row - first).norm_max()).fold(0.0, |a: f64, b| if b <= a { a } else { b });
-    Ok(change <= TOLERANCE * largest)
+    let rounding = UNITS * <T as num_traits::Float>::epsilon().as_f64();
+    Ok(change <= TOLERANCE.max(rounding) * largest)
 }
 
 /// Two orthonormal vectors.

@@ -9,6 +9,9 @@ use crate::{Error, Result, Scalar};
 /// its operands.
 pub type CustomReverse<'a, T> = Box<dyn Fn(MatRef<'_, T>) -> Vec<Option<Mat<T>>> + 'a>;
 
+/// The same for one that can fail.
+pub(crate) type FallibleReverse<'a, T> = Box<dyn Fn(MatRef<'_, T>) -> Result<Vec<Option<Mat<T>>>> + 'a>;
+
 impl<'a, T: Scalar> Tape<'a, T> {
     /// A value computed outside, with the way back: `backward` takes the cotangent of the value and
     /// gives, for each operand, what is to be added to its cotangent, or `None` for nothing.
@@ -41,12 +44,17 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn custom(&self, operands: &[Var], value: Mat<T>, backward: CustomReverse<'a, T>) -> Result<Var> {
+        self.fallible(operands, value, Box::new(move |c| Ok(backward(c))))
+    }
+
+    /// A [`custom`](Self::custom) value whose way back can fail: [`backward`](Self::backward) then gives its error.
+    pub(crate) fn fallible(&self, operands: &[Var], value: Mat<T>, backward: FallibleReverse<'a, T>) -> Result<Var> {
         for &operand in operands {
             self.value(operand)?;
         }
         let owned = operands.to_vec();
         Ok(self.record(value, operands, move |c, pull| {
-            let amounts = backward(c.as_ref());
+            let amounts = backward(c.as_ref())?;
             pull.recycle(c);
             if amounts.len() != owned.len() {
                 let expected = format!("{} entries, one for each operand", owned.len());

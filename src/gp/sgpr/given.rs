@@ -1,6 +1,8 @@
 //! What collapsed models say given data.
 
-use faer::{Mat, MatRef};
+use std::borrow::Cow;
+
+use faer::MatRef;
 
 use super::Sgpr;
 use crate::gp::collapsed::{Approximation, check_positive};
@@ -9,26 +11,27 @@ use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::LowRank;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process};
-use crate::gp::projection::project;
+use crate::gp::projection::{Projection, features_on};
 use crate::gp::variational::{Root, Variational};
-use crate::kernel::{Kernel, diag_into};
-use crate::linalg::Cholesky;
+use crate::inducing::{InducingFeatures, StoredPrior};
+use crate::kernel::Kernel;
+use crate::linalg::column;
 use crate::mean::Mean;
+use crate::tape::{Tape, Value};
 use crate::{Expr, Result, Scalar};
 
 /// The data as the inducing variables see it.
-pub(super) struct Seen<T: Scalar> {
-    /// L
-    factor: Cholesky<T>,
+pub(super) struct Seen<'a, T: Scalar> {
+    prior: StoredPrior<T>,
     /// A, M × N.
-    a: Mat<T>,
+    a: Value<'a, T>,
     /// diag(K − AᵀA)
     unexplained: Vec<T>,
     /// y − m(X)
     residual: Vec<T>,
 }
 
-impl<K: Expr + Clone> Sgpr<K> {
+impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     /// An upper bound on the exact log evidence, whatever the approximation of this model:
     ///
     /// log p(y) ≤ −½ rᵀ(Q + (σ² + t) I)⁻¹r − ½ log|Q + σ²I| − (N/2) log 2π, with t = tr(K − Q),
@@ -50,11 +53,11 @@ impl<K: Expr + Clone> Sgpr<K> {
     {
         let seen = self.see(x, y)?;
         let noise = T::from_f64(self.likelihood.variance());
-        let least = LowRank::new(seen.a.as_ref(), &seen.residual, &vec![noise; y.len()], self.par)?;
+        let least = LowRank::new(seen.a.as_mat(), &seen.residual, &vec![noise; y.len()], self.par)?;
         // Where nothing is left to explain, rounding may leave less than nothing.
         let trace = seen.unexplained.iter().map(|value| value.as_f64()).sum::<f64>().max(0.0);
         let noisier = vec![noise + T::from_f64(trace); y.len()];
-        let most = LowRank::new(seen.a.as_ref(), &seen.residual, &noisier, self.par)?;
+        let most = LowRank::new(seen.a.as_mat(), &seen.residual, &noisier, self.par)?;
         let log_det = least.log_det + y.len() as f64 * (self.likelihood.variance().ln() + std::f64::consts::TAU.ln());
         Ok(-0.5 * (most.quadratic + log_det))
     }
@@ -69,14 +72,23 @@ impl<K: Expr + Clone> Sgpr<K> {
         K: Kernel<T>,
     {
         let seen = self.see(x, y)?;
-        let LowRank { mean: mut weights, root, .. } = self.infer(&seen, self.approximation)?;
-        seen.factor.half_solve_transpose_in_place(weights.as_mut(), self.par)?;
-        let (inputs, latent) = (self.inducing.at(), Latent { mean: &self.mean, roots: vec![Root::Lower(root)] });
-        let (basis, process) = Process::on_points(&self.kernel, latent, inputs.as_ref(), seen.factor, weights)?;
-        Ok(Posterior { basis, processes: vec![process], likelihood: &self.likelihood, par: self.par })
+        let LowRank { mean, root, .. } = self.infer(&seen, self.approximation)?;
+        let weights = {
+            let tape = Tape::new(self.par);
+            let weights = seen.prior.on(&tape).whiten_transpose(&tape, tape.constant(mean.as_ref()))?;
+            tape.value(weights)?.as_mat().to_owned()
+        };
+        let latents = vec![Latent { mean: &self.mean, roots: vec![Root::Lower(root)] }];
+        let process = Process { kernel: &self.kernel, prior: seen.prior, latents, weights };
+        Ok(Posterior {
+            basis: Box::new(Cow::Borrowed(&self.inducing)),
+            processes: vec![process],
+            likelihood: &self.likelihood,
+            par: self.par,
+        })
     }
 
-    /// Predictions of each observation from all others, in closed form; inducing inputs and
+    /// Predictions of each observation from all others, in closed form; inducing features and
     /// hyperparameters stay. O(N·M²).
     ///
     /// # Errors
@@ -92,9 +104,46 @@ impl<K: Expr + Clone> Sgpr<K> {
         let posterior = self.infer(&seen, self.approximation)?;
         let (noise, sigma2) = (self.noise(&seen, self.approximation)?, T::from_f64(self.likelihood.variance()));
         let conditional: Vec<T> = seen.unexplained.iter().map(|&left| left + sigma2).collect();
-        LeaveOneOut::of_low_rank(seen.a.as_ref(), y, &seen.residual, &noise, &conditional, &posterior, self.par)
+        LeaveOneOut::of_low_rank(seen.a.as_mat(), y, &seen.residual, &noise, &conditional, &posterior, self.par)
     }
 
+    pub(super) fn see<'a, T: Scalar>(&'a self, x: MatRef<'a, T>, y: &[T]) -> Result<Seen<'a, T>>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let tape = Tape::new(self.par);
+        let (points, kernel) = (tape.constant(x), tape.fixed_kernel(&self.kernel));
+        let features = features_on(&tape, &self.inducing, false)?;
+        let Projection { prior, a } = Projection::new(&tape, &self.inducing, kernel, features, points, self.jitter)?;
+        let (a, diag) = (tape.value(a)?, tape.value(tape.diag(kernel, points)?)?);
+        let mut unexplained = column(diag.as_mat(), 0).to_vec();
+        for (col, left) in unexplained.iter_mut().enumerate() {
+            *left -= crate::simd::dot(column(a.as_mat(), col), column(a.as_mat(), col));
+        }
+        let mut residual = vec![T::from_f64(0.0); y.len()];
+        self.mean.mean_into(x, &mut residual);
+        residual.iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
+        Ok(Seen { prior: prior.store(&tape)?, a, unexplained, residual })
+    }
+
+    /// The diagonal of Λ.
+    fn noise<T: Scalar>(&self, seen: &Seen<'_, T>, approximation: Approximation) -> Result<Vec<T>> {
+        let sigma2 = T::from_f64(self.likelihood.variance());
+        let noise: Vec<T> = match approximation {
+            Approximation::Fitc => seen.unexplained.iter().map(|&left| left + sigma2).collect(),
+            Approximation::Vfe | Approximation::Dtc => vec![sigma2; seen.residual.len()],
+        };
+        check_positive(MatRef::from_column_major_slice(&noise, noise.len(), 1))?;
+        Ok(noise)
+    }
+
+    pub(super) fn infer<T: Scalar>(&self, seen: &Seen<'_, T>, approximation: Approximation) -> Result<LowRank<T>> {
+        LowRank::new(seen.a.as_mat(), &seen.residual, &self.noise(seen, approximation)?, self.par)
+    }
+}
+
+impl<K: Expr + Clone> Sgpr<K> {
     /// What is worth knowing about the inducing inputs and the bounds; with a q of [`Svgp`](crate::gp::Svgp), its
     /// [gap](Self::gap) too.
     ///
@@ -111,37 +160,5 @@ impl<K: Expr + Clone> Sgpr<K> {
         let mut diagnostics = diagnose(&self.kernel, self.inducing.inputs(), self.jitter, self.par)?;
         diagnostics.bounds = Some(Bounds { lower: lower.value, upper, trace: lower.trace, gap });
         Ok(diagnostics)
-    }
-
-    pub(super) fn see<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Seen<T>>
-    where
-        K: Kernel<T>,
-    {
-        self.check(x, y)?;
-        let (factor, a) = project(&self.kernel, self.inducing.at().as_ref(), x, self.jitter, self.par)?;
-        let mut unexplained = vec![T::from_f64(0.0); y.len()];
-        diag_into(&self.kernel, x, &mut unexplained)?;
-        for (col, left) in unexplained.iter_mut().enumerate() {
-            *left -= crate::simd::dot(a.col_as_slice(col), a.col_as_slice(col));
-        }
-        let mut residual = vec![T::from_f64(0.0); y.len()];
-        self.mean.mean_into(x, &mut residual);
-        residual.iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
-        Ok(Seen { factor, a, unexplained, residual })
-    }
-
-    /// The diagonal of Λ.
-    fn noise<T: Scalar>(&self, seen: &Seen<T>, approximation: Approximation) -> Result<Vec<T>> {
-        let sigma2 = T::from_f64(self.likelihood.variance());
-        let noise: Vec<T> = match approximation {
-            Approximation::Fitc => seen.unexplained.iter().map(|&left| left + sigma2).collect(),
-            Approximation::Vfe | Approximation::Dtc => vec![sigma2; seen.residual.len()],
-        };
-        check_positive(MatRef::from_column_major_slice(&noise, noise.len(), 1))?;
-        Ok(noise)
-    }
-
-    pub(super) fn infer<T: Scalar>(&self, seen: &Seen<T>, approximation: Approximation) -> Result<LowRank<T>> {
-        LowRank::new(seen.a.as_ref(), &seen.residual, &self.noise(seen, approximation)?, self.par)
     }
 }

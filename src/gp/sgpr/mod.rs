@@ -1,6 +1,7 @@
 //! Sparse regression with the inducing variables integrated out.
 
 mod given;
+mod on;
 mod variational;
 
 use std::cell::RefCell;
@@ -9,10 +10,10 @@ use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
-use super::projection::record_projection;
+use super::projection::{Projection, features_on};
 use super::settings::{model_settings, one_kernel};
 use super::terms::{gather, prior_mean};
-use crate::inducing::InducingPoints;
+use crate::inducing::{InducingFeatures, InducingPoints};
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::DynKernel;
 use crate::likelihood::Gaussian;
@@ -29,25 +30,27 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// # Definition
 ///
-/// With inducing inputs Z, K(Z, Z) = LLᵀ, A = L⁻¹ K(Z, X), residuals r = y − m(X) and a diagonal Λ, which
-/// is σ²I, or diag(K − AᵀA) + σ²I for [`Approximation::Fitc`], the whitened inducing variables v, with
-/// u = m(Z) + L v, have the posterior
+/// With inducing variables u of covariance K_uu = LLᵀ (K(Z, Z) for values at inputs Z, but any
+/// [features](InducingFeatures) will do), A = L⁻¹ K_uf, residuals r = y − m(X) and a diagonal Λ, which
+/// is σ²I, or diag(K − AᵀA) + σ²I for [`Approximation::Fitc`], the whitened v = L⁻¹u, less the prior mean, have the
+/// posterior
 ///
 /// q(v) = N(B⁻¹AΛ⁻¹r, B⁻¹) with B = I + AΛ⁻¹Aᵀ
 ///
 /// and the log evidence is log N(r; 0, AᵀA + Λ), less tr(K − AᵀA)/2σ² for [`Approximation::Vfe`], which
-/// makes it a lower bound. Where K(Z, Z) is singular to rounding, AᵀA has errors of that size; a fixed
+/// makes it a lower bound. Where a dense K_uu is singular to rounding, AᵀA has errors of that size; a fixed
 /// jitter above them, some M·ε·k, keeps the bound below the evidence in all digits.
 ///
 /// # Parameters
 ///
 /// `kernel.…`, `mean.…`, `likelihood.gaussian.variance` (σ², in units of y squared) and
-/// `inducing.inputs[i, d]`, in this order.
+/// `inducing.…` (`inducing.inputs[i, d]` of points), in this order.
 ///
 /// # Complexity
 ///
 /// O(N·M² + M³) time and O(N·M + M²) memory, for everything here but a prediction, which is
-/// [`Posterior`](super::Posterior)'s. There is no N × N matrix. [`recommend`](super::recommend) tells when this beats
+/// [`Posterior`](super::Posterior)'s. There is no N × N matrix. With features of a fixed basis, O(N·M²) once and O(M³) a
+/// step, by [`Statistics`](super::Statistics). [`recommend`](super::recommend) tells when this beats
 /// [`ExactGp`](super::ExactGp) and [`Svgp`](super::Svgp).
 ///
 /// # Examples
@@ -81,11 +84,11 @@ use crate::{Error, Expr, Result, Scalar};
 /// Titsias (2009), *Variational learning of inducing variables in sparse Gaussian processes*, AISTATS 5,
 /// eqs. 9 and 10.
 #[derive(Clone, Debug)]
-pub struct Sgpr<K = DynKernel> {
+pub struct Sgpr<K = DynKernel, F = InducingPoints> {
     kernel: K,
     mean: DynMean,
     likelihood: Gaussian,
-    inducing: InducingPoints,
+    inducing: F,
     approximation: Approximation,
     jitter: Jitter,
     allow_indefinite: bool,
@@ -93,9 +96,6 @@ pub struct Sgpr<K = DynKernel> {
 }
 
 impl<K: Expr + Clone> Sgpr<K> {
-    model_settings!();
-    one_kernel!(K);
-
     /// A process of zero mean with this kernel and these inducing inputs, one a row, seen with
     /// noise of variance 1; its evidence is the variational bound.
     ///
@@ -104,13 +104,59 @@ impl<K: Expr + Clone> Sgpr<K> {
     /// [`Error::Empty`] and [`Error::NonFinite`] for inducing inputs that cannot work;
     /// [`Error::Dimension`] if the kernel cannot read them.
     pub fn new(kernel: K, inducing_inputs: MatRef<'_, f64>) -> Result<Self> {
-        let inducing = InducingPoints::new(inducing_inputs)?;
-        kernel.check_dim(inducing_inputs.ncols())?;
+        Self::with_features(kernel, InducingPoints::new(inducing_inputs)?)
+    }
+
+    /// The same with other inducing inputs, one a row, as many as one likes; they are free.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_inducing_inputs(mut self, inputs: MatRef<'_, f64>) -> Result<Self> {
+        self.kernel.check_dim(inputs.ncols())?;
+        self.inducing = InducingPoints::new(inputs)?;
+        Ok(self)
+    }
+}
+
+impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
+    model_settings!();
+    one_kernel!(K);
+
+    /// A process of zero mean with this kernel and these inducing features, seen with noise of variance 1; its
+    /// evidence is the variational bound.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] without features; [`Error::Dimension`] and whatever else
+    /// [`InducingFeatures::check_kernel`] gives for a kernel that does not fit them.
+    ///
+    /// # Examples
+    ///
+    /// All harmonics to degree 1 are all that the linear kernel has on a sphere:
+    ///
+    /// ```
+    /// use mercer::gp::{ExactGp, Sgpr};
+    /// use mercer::inducing::SphericalHarmonicFeatures;
+    /// use mercer::prelude::*;
+    ///
+    /// let (x, y) = (mat![[0.6, 0.8], [1.0, 0.0], [-0.28, 0.96]], [0.7, 0.1, 1.1]);
+    /// let features = SphericalHarmonicFeatures::new(2, 1)?;
+    /// let sparse = Sgpr::with_features(Linear::new(2.0), features)?.with_noise(0.1)?;
+    /// let exact = ExactGp::new(Linear::new(2.0)).with_noise(0.1)?.log_evidence(x.as_ref(), &y)?;
+    /// assert!((sparse.log_evidence(x.as_ref(), &y)?.value - exact).abs() < 1e-12);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn with_features(kernel: K, features: F) -> Result<Self> {
+        features.check_kernel(&kernel)?;
+        if features.is_empty() {
+            return Err(Error::Empty { what: "the inducing features".to_owned() });
+        }
         Ok(Self {
             kernel,
             mean: DynMean::new(Zero),
             likelihood: Gaussian::new(1.0),
-            inducing,
+            inducing: features,
             approximation: Approximation::Vfe,
             jitter: Jitter::default(),
             allow_indefinite: false,
@@ -135,24 +181,13 @@ impl<K: Expr + Clone> Sgpr<K> {
         self
     }
 
-    /// The same with other inducing inputs, one a row, as many as one likes; they are free.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn with_inducing_inputs(mut self, inputs: MatRef<'_, f64>) -> Result<Self> {
-        self.kernel.check_dim(inputs.ncols())?;
-        self.inducing = InducingPoints::new(inputs)?;
-        Ok(self)
-    }
-
     /// The likelihood, which holds the noise variance.
     pub fn likelihood(&self) -> &Gaussian {
         &self.likelihood
     }
 
-    /// The inducing inputs.
-    pub fn inducing(&self) -> &InducingPoints {
+    /// The inducing features.
+    pub fn inducing(&self) -> &F {
         &self.inducing
     }
 
@@ -239,16 +274,22 @@ impl<K: Expr + Clone> Sgpr<K> {
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
         check_data(x, y)?;
-        let dim = self.inducing.inputs().ncols();
+        let dim = self.inducing.dim();
         if x.ncols() != dim {
-            let expected = format!("{dim} column(s), as the inducing inputs have");
+            let expected = format!("{dim} column(s), as the inducing features have");
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
         }
+        self.inducing.check_points(x)?;
+        self.check_model()
+    }
+
+    fn check_model(&self) -> Result<()> {
+        let dim = self.inducing.dim();
         self.mean.check_dim(dim)?;
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
     }
 
-    /// The log evidence on a tape, the jitter of K(Z, Z), and the parameters.
+    /// The log evidence on a tape, the jitter of K_uu, and the parameters.
     fn record<'a, T: Scalar>(
         &'a self,
         tape: &Tape<'a, T>,
@@ -259,18 +300,18 @@ impl<K: Expr + Clone> Sgpr<K> {
     where
         K: Kernel<T>,
     {
-        let (x, z) = (tape.constant(x), tape.parameter(self.inducing.at()));
+        let (x, features) = (tape.constant(x), features_on(tape, &self.inducing, differentiable)?);
         let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
         let noise = tape.scalar_parameter(self.likelihood.variance());
         let mean = prior_mean(tape, &self.mean, x)?;
         let residual = tape.sub(tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])), mean.value)?;
-        let (a, jitter) = record_projection(tape, kernel, z, x, self.jitter)?;
+        let Projection { prior, a } = Projection::new(tape, &self.inducing, kernel, features, x, self.jitter)?;
         let recorded = record_evidence(tape, self.approximation, a, tape.diag(kernel, x)?, residual, noise)?;
-        Ok((recorded, jitter, [kernel.theta(), mean.theta, noise, z]))
+        Ok((recorded, prior.jitter(), [kernel.theta(), mean.theta, noise, features]))
     }
 }
 
-impl<K: Parameterized> Parameterized for Sgpr<K> {
+impl<K: Parameterized, F: Parameterized> Parameterized for Sgpr<K, F> {
     fn name(&self) -> &str {
         ""
     }

@@ -8,12 +8,13 @@ use crate::gp::low_rank::LowRank;
 use crate::gp::posterior::to_f64;
 use crate::gp::svgp::Svgp;
 use crate::gp::variational::Variational;
+use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::linalg::{Cholesky, Jitter};
 use crate::{Error, Expr, Result, Scalar};
 
-impl<K: Expr + Clone> Sgpr<K> {
-    /// The q(v) that is best for [`Svgp`] with this kernel, mean, noise and these inducing inputs:
+impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
+    /// The q(v) that is best for [`Svgp`] with this kernel, mean, noise and these inducing features:
     /// N(B⁻¹Ar/σ², B⁻¹) with B = I + AAᵀ/σ². At it, the bound of [`Svgp`] is that of
     /// [`Approximation::Vfe`], whatever the approximation of this model.
     ///
@@ -33,7 +34,7 @@ impl<K: Expr + Clone> Sgpr<K> {
         Variational::new(&to_f64(mean.col_as_slice(0)), root.as_ref())
     }
 
-    /// The [`Svgp`] with the same kernel, mean, noise and inducing inputs, at its
+    /// The [`Svgp`] with the same kernel, mean, noise and inducing features, at its
     /// [best q](Self::optimal_variational): for minibatches of more data, or another likelihood, from there.
     /// What is frozen or tied, and priors, go along.
     ///
@@ -55,7 +56,7 @@ impl<K: Expr + Clone> Sgpr<K> {
     /// assert!((svgp.elbo(x.as_ref(), &y)?.value - bound).abs() < 1e-12);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn into_svgp<T: Scalar>(self, x: MatRef<'_, T>, y: &[T]) -> Result<Svgp<K>>
+    pub fn into_svgp<T: Scalar>(self, x: MatRef<'_, T>, y: &[T]) -> Result<Svgp<K, F>>
     where
         K: Kernel<T>,
     {
@@ -73,13 +74,13 @@ impl<K: Expr + Clone> Sgpr<K> {
     }
 
     /// By how much the bound of [`Svgp`] at a q lies below the best for these hyperparameters and
-    /// inducing inputs: KL(q ‖ best q), which is the difference of the two bounds, without the
+    /// inducing features: KL(q ‖ best q), which is the difference of the two bounds, without the
     /// cancellation of subtracting them.
     ///
     /// # Errors
     ///
     /// As [`log_evidence`](Self::log_evidence); [`Error::Shape`] if q does not have one variable for
-    /// each inducing input; [`Error::Setting`] for a q that is not whitened.
+    /// each inducing feature; [`Error::Setting`] for a q that is not whitened.
     ///
     /// # Examples
     ///

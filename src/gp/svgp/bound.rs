@@ -6,6 +6,7 @@ use faer::MatRef;
 
 use super::Svgp;
 use crate::gp::conditional::Conditional;
+use crate::gp::projection::features_on;
 use crate::gp::terms::{Term, expected_log_likelihood, gather, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
@@ -111,15 +112,6 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(result)
     }
 
-    /// The features' parameters, with or without gradient.
-    pub(super) fn features_on<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, differentiable: bool) -> Result<Var> {
-        let parameter = self.inducing.parameter(tape);
-        if differentiable {
-            return Ok(parameter);
-        }
-        Ok(tape.constant_owned(tape.value(parameter)?.as_mat().to_owned()))
-    }
-
     /// The bound, as in the definition.
     pub(super) fn record<'a, T: Scalar>(
         &'a self,
@@ -134,7 +126,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         let x = tape.constant(x);
-        let features = self.features_on(tape, differentiable)?;
+        let features = features_on(tape, &self.inducing, differentiable)?;
         let mut kernels = Vec::new();
         for kernel in self.kernels.all() {
             kernels.push(if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) });
@@ -206,10 +198,10 @@ struct Marginals {
 /// The bound on a tape. `kl` lacks its constant.
 pub(super) struct Recorded {
     pub(super) bound: Var,
-    expected: Var,
-    kl: Var,
-    kl_offset: f64,
-    jitter: f64,
+    pub(super) expected: Var,
+    pub(super) kl: Var,
+    pub(super) kl_offset: f64,
+    pub(super) jitter: f64,
     pub(super) parameters: Vec<Var>,
 }
 

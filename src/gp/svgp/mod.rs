@@ -2,6 +2,7 @@
 
 mod bound;
 mod natural;
+mod on;
 mod predict;
 mod train;
 
@@ -54,7 +55,8 @@ use crate::{Error, Expr, Result, Scalar};
 /// # Complexity
 ///
 /// O(B·M² + M³) time and O(B·M + M²) memory a step, and for each further latent function of the same
-/// kernel what its q costs; O(B·M) for features of diagonal covariance with a diagonal q.
+/// kernel what its q costs; O(B·M) for features of diagonal covariance with a diagonal q. With Gaussian noise and
+/// features of a fixed basis, O(M³) a step on all data, by [`Statistics`](super::Statistics).
 ///
 /// # Examples
 ///

@@ -7,6 +7,7 @@ use faer::Mat;
 use super::Svgp;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process};
+use crate::gp::projection::features_on;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::tape::Tape;
@@ -24,7 +25,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check_model()?;
         let tape = Tape::new(self.par);
-        let parameter = self.features_on(&tape, false)?;
+        let parameter = features_on(&tape, &self.inducing, false)?;
         let latents = self.variational.all().len();
         let shared = self.kernels.all().len() == 1;
         let mut processes = Vec::new();

@@ -1,0 +1,152 @@
+//! The bound from statistics of the data.
+
+use std::cell::RefCell;
+
+use faer::MatRef;
+
+use super::bound::Recorded;
+use super::train::negative;
+use super::{Elbo, Svgp};
+use crate::gp::moments::Moments;
+use crate::gp::statistics::Statistics;
+use crate::gp::terms::{gather, parameter_column};
+use crate::inducing::InducingFeatures;
+use crate::kernel::Kernel;
+use crate::optim::{Minimizer, Minimum, fit};
+use crate::params::ParameterizedExt;
+use crate::tape::{Pool, Tape};
+use crate::{Error, Expr, Result, Scalar};
+
+impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
+    /// What the bound needs of the data with Gaussian noise, for features of a [basis](InducingFeatures::basis) that
+    /// no hyperparameter moves: O(N·M²) once, and no N × M matrix.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo`](Self::elbo); [`Error::Setting`] for features without such a basis, or several latent functions.
+    pub fn statistics<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Statistics> {
+        self.check(x, y)?;
+        self.check_gaussian()?;
+        Statistics::new(&self.inducing, self.means.of(0), x, y, self.par)
+    }
+
+    /// [`elbo`](Self::elbo) from statistics: O(M³), whatever N.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo`](Self::elbo); [`Error::Setting`] for statistics of other features or another mean function, and for a
+    /// likelihood that is not Gaussian noise of one variance.
+    pub fn elbo_on(&self, statistics: &Statistics) -> Result<Elbo>
+    where
+        K: Kernel<f64>,
+    {
+        let tape = Tape::new(self.par);
+        self.record_on(&tape, statistics, false)?.elbo(&tape)
+    }
+
+    /// [`elbo_gradient`](Self::elbo_gradient) from statistics: O(M³), whatever N. In the mean function's
+    /// parameters, which have to be frozen, it is 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo_on`](Self::elbo_on); [`Error::Setting`] for a mean function that is free;
+    /// [`Error::NotDifferentiable`] for a kernel without gradients.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::Svgp;
+    /// use mercer::inducing::SphericalHarmonicFeatures;
+    /// use mercer::prelude::*;
+    ///
+    /// let (x, y) = (mat![[0.6, 0.8], [1.0, 0.0], [-0.28, 0.96]], [0.7, 0.1, 1.1]);
+    /// let gp = Svgp::with_features(Rbf::new(0.9), SphericalHarmonicFeatures::new(2, 3)?)?;
+    /// let (plain, gradient) = gp.elbo_gradient(x.as_ref(), &y, 3)?;
+    /// let (fast, same) = gp.elbo_gradient_on(&gp.statistics(x.as_ref(), &y)?)?;
+    /// assert!((plain.value - fast.value).abs() < 1e-13);
+    /// assert!(gradient.iter().zip(&same).all(|(a, b)| (a - b).abs() < 1e-13));
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn elbo_gradient_on(&self, statistics: &Statistics) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
+        self.elbo_gradient_on_with(statistics, &RefCell::default())
+    }
+
+    /// The same, with matrices from a pool and back into it: what a loop of one's own calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo_gradient_on`](Self::elbo_gradient_on).
+    pub fn elbo_gradient_on_with(&self, statistics: &Statistics, pool: &RefCell<Pool<f64>>) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
+        Statistics::check_frozen(self.means.of(0))?;
+        let tape = Tape::with_pool(self.par, pool.take());
+        let recorded = self.record_on(&tape, statistics, true)?;
+        let gradients = tape.backward(recorded.bound)?;
+        let result = (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?);
+        tape.recycle(gradients);
+        pool.replace(tape.into_pool());
+        Ok(result)
+    }
+
+    /// [`fit`](Self::fit) from statistics: each evaluation costs O(M³), whatever N.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo_gradient_on`](Self::elbo_gradient_on) at the start; later failures end the search at the
+    /// best parameters found.
+    pub fn fit_on(&mut self, statistics: &Statistics, minimizer: &dyn Minimizer) -> Result<Minimum>
+    where
+        K: Kernel<f64>,
+    {
+        let pool = RefCell::default();
+        fit(self, minimizer, |model| negative(model.elbo_gradient_on_with(statistics, &pool)?))
+    }
+
+    /// σ², if there is nothing else.
+    fn check_gaussian(&self) -> Result<f64> {
+        self.likelihood.gaussian_noise().ok_or_else(|| {
+            let expected = "must be Gaussian noise of one variance, for statistics to say all";
+            Error::setting("the likelihood", self.likelihood.name(), expected)
+        })
+    }
+
+    /// N log 2πσ² + (Σᵢ (yᵢ − μᵢ)² + Σᵢ Var f(xᵢ))/σ², times −½, for the expected log-likelihood.
+    fn record_on<'a>(
+        &'a self,
+        tape: &Tape<'a, f64>,
+        statistics: &'a Statistics,
+        differentiable: bool,
+    ) -> Result<Recorded>
+    where
+        K: Kernel<f64>,
+    {
+        self.check_model()?;
+        statistics.check(&self.inducing, self.means.of(0))?;
+        let noise = tape.scalar_parameter(self.check_gaussian()?);
+        let kernel = self.kernels.of(0);
+        let kernel = if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) };
+        let mean = parameter_column(tape, &self.means.of(0).values());
+        let moments = Moments::new(tape, statistics, &self.inducing, kernel, differentiable, self.jitter)?;
+        let q = self.variational.of(0).record(tape, &moments.prior)?;
+
+        let (n, precision) = (statistics.observations() as f64, tape.recip(noise)?);
+        let spread = tape.add(moments.misfit(tape, q.mean)?, moments.total_variance(tape, &q.roots)?)?;
+        let constant = tape.scalar_constant(n * std::f64::consts::TAU.ln());
+        let log_det = tape.add(tape.scale(tape.ln(noise)?, n)?, constant)?;
+        let expected = tape.scale(tape.add(log_det, tape.hadamard(spread, precision)?)?, -0.5)?;
+        let parameters = [kernel.theta(), mean, noise, moments.parameter].into_iter().chain(q.parameters).collect();
+        Ok(Recorded {
+            bound: tape.sub(expected, q.kl)?,
+            expected,
+            kl: q.kl,
+            kl_offset: -0.5 * self.inducing.len() as f64,
+            jitter: moments.prior.jitter(),
+            parameters,
+        })
+    }
+}
