@@ -3,12 +3,15 @@
 //! [`InducingFeatures`] is what a model asks of them, [`InducingPrior`] the form of their covariance.
 
 mod features;
+mod fourier;
 mod greedy;
 mod points;
 mod prior;
 pub mod start;
+mod waves;
 
 pub use features::InducingFeatures;
+pub use fourier::FourierFeatures;
 pub use points::InducingPoints;
 pub use prior::InducingPrior;
 pub(crate) use prior::StoredPrior;
