@@ -146,7 +146,11 @@ fn gradients_match_finite_differences() {
                     };
                     let difference = (at(step) - at(-step)) / (2.0 * step);
                     let miss = (gradient[index] - difference).abs();
-                    assert!(miss < 1e-6 * difference.abs().max(1.0), "{kernel} {index}: {} {difference}", gradient[index]);
+                    assert!(
+                        miss < 1e-6 * difference.abs().max(1.0),
+                        "{kernel} {index}: {} {difference}",
+                        gradient[index]
+                    );
                 }
             }
         }

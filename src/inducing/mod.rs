@@ -4,7 +4,9 @@
 
 mod features;
 mod fourier;
+mod graph;
 mod greedy;
+mod hilbert;
 mod points;
 mod prior;
 pub mod start;
@@ -12,6 +14,8 @@ mod waves;
 
 pub use features::InducingFeatures;
 pub use fourier::FourierFeatures;
+pub use graph::GraphFeatures;
+pub use hilbert::HilbertFeatures;
 pub use points::InducingPoints;
 pub use prior::InducingPrior;
 pub(crate) use prior::StoredPrior;

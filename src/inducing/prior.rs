@@ -230,7 +230,12 @@ impl InducingPrior {
     pub(crate) fn store<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<StoredPrior<T>> {
         let owned = |var: &Var| -> Result<Mat<T>> { Ok(tape.value(*var)?.as_mat().to_owned()) };
         let (jitter, has_remainder) = (self.jitter, self.has_remainder);
-        Ok(StoredPrior { parameter: owned(&self.parameter)?, factor: self.factor.try_map(owned)?, jitter, has_remainder })
+        Ok(StoredPrior {
+            parameter: owned(&self.parameter)?,
+            factor: self.factor.try_map(owned)?,
+            jitter,
+            has_remainder,
+        })
     }
 }
 
@@ -280,11 +285,9 @@ impl<T: Scalar> StoredPrior<T> {
         let factor = match &self.factor {
             Factor::Lower(l) => Factor::Lower(constant(l)),
             Factor::Diagonal(variances) => Factor::Diagonal(constant(variances)),
-            Factor::LowRank { diagonal, columns, lower } => Factor::LowRank {
-                diagonal: constant(diagonal),
-                columns: constant(columns),
-                lower: constant(lower),
-            },
+            Factor::LowRank { diagonal, columns, lower } => {
+                Factor::LowRank { diagonal: constant(diagonal), columns: constant(columns), lower: constant(lower) }
+            }
         };
         let (jitter, has_remainder) = (self.jitter, self.has_remainder);
         InducingPrior { parameter: constant(&self.parameter), factor, jitter, has_remainder }
@@ -308,7 +311,10 @@ mod tests {
     #[test]
     fn low_rank_is_dense() {
         let d = mat![[0.4], [9.0], [1e-3], [2.0]];
-        for u in [mat![[2.0, 0.3], [-1.0, 1.0], [3.0, 0.5], [0.0, -7.0]], mat![[1.0, 1.0], [1.0, 1.0], [1e4, 1e4], [0.0, 0.0]]] {
+        for u in [
+            mat![[2.0, 0.3], [-1.0, 1.0], [3.0, 0.5], [0.0, -7.0]],
+            mat![[1.0, 1.0], [1.0, 1.0], [1e4, 1e4], [0.0, 0.0]],
+        ] {
             let outcome = |structured: bool| {
                 let tape = Tape::new(Par::Seq);
                 let none = tape.parameter(Mat::<f64>::zeros(0, 1));

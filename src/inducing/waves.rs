@@ -75,10 +75,11 @@ impl Waves {
             axes.push(Axis { lower, upper, frequencies });
         }
         let counts = axes.iter().map(|axis| family.count(axis));
-        let len = counts.fold(if combination == Combination::Sum { 0usize } else { 1 }, |len, count| match combination {
-            Combination::Sum => len.saturating_add(count),
-            Combination::Product => len.saturating_mul(count),
-        });
+        let len =
+            counts.fold(if combination == Combination::Sum { 0usize } else { 1 }, |len, count| match combination {
+                Combination::Sum => len.saturating_add(count),
+                Combination::Product => len.saturating_mul(count),
+            });
         if !(1..=MOST_FUNCTIONS).contains(&len) {
             let expected = format!("must be from 1 to {MOST_FUNCTIONS}");
             return Err(Error::setting("the number of inducing features", len, &expected));
@@ -167,7 +168,8 @@ impl Waves {
     /// derivative in that coordinate.
     fn each(&self, tables: &[Vec<[f64; 2]>], mut see: impl FnMut(usize, usize, f64, f64)) {
         if self.combination == Combination::Sum {
-            let entries = tables.iter().enumerate().flat_map(|(axis, table)| table.iter().map(move |entry| (axis, entry)));
+            let entries =
+                tables.iter().enumerate().flat_map(|(axis, table)| table.iter().map(move |entry| (axis, entry)));
             entries.enumerate().for_each(|(row, (axis, &[value, slope]))| see(row, axis, value, slope));
             return;
         }
@@ -246,9 +248,11 @@ mod tests {
 
     #[test]
     fn gradients_in_the_points() {
-        for (family, combination) in
-            [(Family::Periods, Combination::Sum), (Family::Periods, Combination::Product), (Family::Sines, Combination::Product)]
-        {
+        for (family, combination) in [
+            (Family::Periods, Combination::Sum),
+            (Family::Periods, Combination::Product),
+            (Family::Sines, Combination::Product),
+        ] {
             let waves = Waves::new(family, combination, &[(0.0, 2.0), (-1.0, 1.0)], &[2, 3]).unwrap();
             let weights = Mat::from_fn(waves.len(), 1, |row, _| (row as f64 * 1.7).sin());
             let total = |x: Mat<f64>| {

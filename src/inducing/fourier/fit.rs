@@ -85,12 +85,15 @@ impl Anchors {
             };
             let variance = total - far;
             let correlation = |distance: f64| Ok((values(kernel, &[along(axis, distance)])?[0] - far) / variance);
-            let Some((distance, half)) = half_way(length, correlation)? else { return Err(refused(kernel, combination)) };
+            let Some((distance, half)) = half_way(length, correlation)? else {
+                return Err(refused(kernel, combination));
+            };
             let compared: Vec<_> = COMPARED.iter().map(|factor| along(axis, factor * distance)).collect();
             let compared = values(kernel, &compared)?;
             let fits = |order: &Order| {
                 let q = order.solve(half);
-                let miss = |(factor, value): (&f64, &f64)| (far + variance * order.correlation(q * factor) - value).abs();
+                let miss =
+                    |(factor, value): (&f64, &f64)| (far + variance * order.correlation(q * factor) - value).abs();
                 COMPARED.iter().zip(&compared).all(|pair| miss(pair) <= tolerance::<T>() * total)
             };
             let Some(order) = ORDERS.into_iter().find(fits) else { return Err(refused(kernel, combination)) };
@@ -105,7 +108,8 @@ impl Anchors {
     fn check_elsewhere<T: Scalar>(&self, kernel: &dyn Kernel<T>) -> Result<()> {
         let points = self.elsewhere();
         let found = values(kernel, &points)?;
-        let agrees = |(point, value): (&Vec<f64>, &f64)| (self.value(point) - value).abs() <= tolerance::<T>() * self.total;
+        let agrees =
+            |(point, value): (&Vec<f64>, &f64)| (self.value(point) - value).abs() <= tolerance::<T>() * self.total;
         if points.iter().zip(&found).all(agrees) { Ok(()) } else { Err(refused(kernel, self.combination)) }
     }
 
@@ -188,11 +192,12 @@ impl Anchors {
                 // Where nothing is left, nothing changes either.
                 let fall = at.order.slope(at.decay * x);
                 in_found[(1, axis)] += if fall == 0.0 { 0.0 } else { weight * scale * x * fall };
-                in_found[(0, axis)] += weight * match self.combination {
-                    Combination::Sum => parts[axis],
-                    Combination::Product if axis == 0 => parts.iter().product(),
-                    Combination::Product => 0.0,
-                };
+                in_found[(0, axis)] += weight
+                    * match self.combination {
+                        Combination::Sum => parts[axis],
+                        Combination::Product if axis == 0 => parts.iter().product(),
+                        Combination::Product => 0.0,
+                    };
             }
         }
         let expected = theta_gradient(kernel, self.points::<T>().as_ref(), &self.pull_back(in_found.as_ref()))?;
@@ -256,7 +261,9 @@ fn theta_gradient<T: Scalar>(kernel: &dyn Kernel<T>, points: MatRef<'_, T>, weig
 /// The error for an expression that Fourier features have no covariances for.
 pub(super) fn refused(kernel: &dyn Expr, combination: Combination) -> Error {
     let expected = match combination {
-        Combination::Sum => "must be a sum of Matérn kernels of smoothness 1/2, 3/2 or 5/2, times numbers, one of each coordinate",
+        Combination::Sum => {
+            "must be a sum of Matérn kernels of smoothness 1/2, 3/2 or 5/2, times numbers, one of each coordinate"
+        }
         Combination::Product => {
             "must be a product of Matérn kernels of smoothness 1/2, 3/2 or 5/2, one of each coordinate, times a number"
         }

@@ -78,7 +78,11 @@ impl Order {
         let mut q = 1.0;
         for _ in 0..200 {
             let miss = self.correlation(q) - c;
-            if miss > 0.0 { low = q } else { high = q }
+            if miss > 0.0 {
+                low = q
+            } else {
+                high = q
+            }
             let newton = q - miss / self.slope(q);
             let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
             if (next - q).abs() <= f64::EPSILON * q {
