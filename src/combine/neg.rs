@@ -5,6 +5,7 @@ use std::fmt;
 use crate::kernel::{
     Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
 };
+use crate::kernels::Laplacian;
 use crate::simd::elementwise::scale;
 use crate::{Result, Scalar, kernel_ops};
 
@@ -63,6 +64,10 @@ impl<K: Expr + Clone> Expr for Neg<K> {
         Some(-self.kernel.spectral_density(frequency)?)
     }
 
+    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
+        self.kernel.spectral_density_vjp(frequency, -cotangent, theta);
+    }
+
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
         Some(self.kernel.funk_hecke(dim, l_max)?.into_iter().map(|a| -a).collect())
     }
@@ -70,6 +75,15 @@ impl<K: Expr + Clone> Expr for Neg<K> {
     fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
         let negative: Vec<f64> = cotangent.iter().map(|c| -c).collect();
         self.kernel.funk_hecke_vjp(dim, &negative, theta);
+    }
+
+    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
+        Some(self.kernel.graph_spectrum(laplacian)?.into_iter().map(|weight| -weight).collect())
+    }
+
+    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
+        let negative: Vec<f64> = cotangent.iter().map(|c| -c).collect();
+        self.kernel.graph_spectrum_vjp(laplacian, &negative, theta);
     }
 
     inherit!(kernel: stationary, zonal, isotropic, differentiable);

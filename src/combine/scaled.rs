@@ -6,6 +6,7 @@ use crate::kernel::{
     Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch,
     Target, Text,
 };
+use crate::kernels::Laplacian;
 use crate::params::{Constraint, Parameter};
 use crate::simd::dot;
 use crate::simd::elementwise::{self, scale};
@@ -96,6 +97,12 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
         Some(self.factor() * self.kernel.spectral_density(frequency)?)
     }
 
+    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
+        let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
+        *in_factor += cotangent * self.kernel.spectral_density(frequency).unwrap_or_default();
+        self.kernel.spectral_density_vjp(frequency, cotangent * self.factor(), in_kernel);
+    }
+
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
         Some(self.kernel.funk_hecke(dim, l_max)?.into_iter().map(|a| self.factor() * a).collect())
     }
@@ -106,6 +113,18 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
         *in_factor += dot(cotangent, &inner);
         let scaled: Vec<f64> = cotangent.iter().map(|c| self.factor() * c).collect();
         self.kernel.funk_hecke_vjp(dim, &scaled, in_kernel);
+    }
+
+    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
+        Some(self.kernel.graph_spectrum(laplacian)?.into_iter().map(|weight| self.factor() * weight).collect())
+    }
+
+    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
+        let inner = self.kernel.graph_spectrum(laplacian).unwrap_or_default();
+        let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
+        *in_factor += dot(cotangent, &inner);
+        let scaled: Vec<f64> = cotangent.iter().map(|c| self.factor() * c).collect();
+        self.kernel.graph_spectrum_vjp(laplacian, &scaled, in_kernel);
     }
 
     inherit!(kernel: stationary, zonal, isotropic, differentiable);

@@ -8,6 +8,7 @@ use crate::kernel::{
     Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
     split_theta, text,
 };
+use crate::kernels::Laplacian;
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
 use crate::{Error, Result, Scalar, kernel_ops};
@@ -119,6 +120,14 @@ impl<P: Parts> Expr for Sum<P> {
         self.children().into_iter().map(|term| term.spectral_density(frequency)).sum()
     }
 
+    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, mut theta: &mut [f64]) {
+        for term in self.children() {
+            let (own, rest) = split_theta(term, theta);
+            term.spectral_density_vjp(frequency, cotangent, own);
+            theta = rest;
+        }
+    }
+
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
         let mut sums = vec![0.0; l_max + 1];
         for term in self.children() {
@@ -131,6 +140,22 @@ impl<P: Parts> Expr for Sum<P> {
         for term in self.children() {
             let (own, rest) = split_theta(term, theta);
             term.funk_hecke_vjp(dim, cotangent, own);
+            theta = rest;
+        }
+    }
+
+    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
+        let mut sums = vec![0.0; laplacian.nodes()];
+        for term in self.children() {
+            sums.iter_mut().zip(term.graph_spectrum(laplacian)?).for_each(|(sum, weight)| *sum += weight);
+        }
+        Some(sums)
+    }
+
+    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], mut theta: &mut [f64]) {
+        for term in self.children() {
+            let (own, rest) = split_theta(term, theta);
+            term.graph_spectrum_vjp(laplacian, cotangent, own);
             theta = rest;
         }
     }

@@ -6,11 +6,11 @@ use crate::tape::{KernelVar, Tape, Var};
 use crate::{Result, Scalar};
 
 /// f(x) given whitened inducing variables v, at a batch of B points: f = Aᵀv + a remainder of variance
-/// k(x, x) − ‖a‖².
+/// k(x, x) − ‖a‖², or of none for features without remainder.
 pub(super) struct Conditional {
     /// A = L⁻¹ K_uf, M × B
     pub(super) a: Var,
-    /// k(x, x), B × 1
+    /// k(x, x), or ‖a‖² without a remainder, B × 1
     pub(super) prior_variance: Var,
     /// ‖a‖², B × 1
     explained: Var,
@@ -26,7 +26,8 @@ impl Conditional {
     ) -> Result<Self> {
         let a = prior.whiten(tape, k_uf)?;
         let explained = tape.column_sums_of_squares(a)?;
-        Ok(Self { a, prior_variance: tape.diag(kernel, x)?, explained })
+        let prior_variance = if prior.has_remainder() { tape.diag(kernel, x)? } else { explained };
+        Ok(Self { a, prior_variance, explained })
     }
 
     /// Aᵀm, B × 1, for v of this mean.
@@ -47,6 +48,8 @@ impl Conditional {
             });
         }
         let change = match uncertain {
+            // Without remainder: what would be added and taken away is not.
+            Some(uncertain) if self.prior_variance == self.explained => return Ok(uncertain),
             Some(uncertain) => tape.sub(uncertain, self.explained)?,
             None => tape.neg(self.explained)?,
         };

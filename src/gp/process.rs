@@ -154,11 +154,14 @@ impl<'a, T: Scalar> Process<'a, T> {
     ) -> Result<(Mat<T>, f64)> {
         let n = x.nrows();
         let mut covariance = Mat::zeros(n, n);
-        gram_into(self.kernel, x, covariance.as_mut(), par)?;
-        let mean_diagonal = (0..n).map(|i| covariance[(i, i)].as_f64()).sum::<f64>() / n as f64;
         let tape = Tape::new(par);
         let given = self.given(&tape, basis, x)?;
-        add_gram(covariance.as_mut(), tape.value(given.a)?.as_mat(), -1.0, par);
+        let prior = tape.value(given.prior_variance)?;
+        let mean_diagonal = prior.as_mat().col(0).iter().map(|value| value.as_f64()).sum::<f64>() / n as f64;
+        if self.prior.has_remainder() {
+            gram_into(self.kernel, x, covariance.as_mut(), par)?;
+            add_gram(covariance.as_mut(), tape.value(given.a)?.as_mat(), -1.0, par);
+        }
         for root in &self.latents[latent].roots {
             let projected = root.on(&tape).project(&tape, given.a)?;
             add_gram(covariance.as_mut(), tape.value(projected)?.as_mat(), 1.0, par);

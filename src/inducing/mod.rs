@@ -5,13 +5,20 @@
 //! zonal kernels.
 
 mod features;
+mod fourier;
+mod graph;
 mod greedy;
+mod hilbert;
 mod points;
 mod prior;
 mod spherical;
 pub mod start;
+mod waves;
 
 pub use features::InducingFeatures;
+pub use fourier::FourierFeatures;
+pub use graph::GraphFeatures;
+pub use hilbert::HilbertFeatures;
 pub use points::InducingPoints;
 pub use prior::InducingPrior;
 pub(crate) use prior::StoredPrior;

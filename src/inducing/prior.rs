@@ -6,8 +6,8 @@ use crate::linalg::Jitter;
 use crate::tape::{Tape, Var};
 use crate::{Error, Result, Scalar};
 
-/// p(u) = N(0, K_uu) on a tape, with K_uu = LLᵀ: L is a Cholesky factor, or the square roots of a
-/// diagonal. Then v = L⁻¹u is N(0, I): whitened.
+/// p(u) = N(0, K_uu) on a tape, with K_uu = LLᵀ: L is a Cholesky factor, the square roots of a
+/// diagonal, or a root of a diagonal plus a matrix of low rank. Then v = L⁻¹u is N(0, I): whitened.
 ///
 /// # Examples
 ///
@@ -36,16 +36,36 @@ use crate::{Error, Result, Scalar};
 #[derive(Clone, Copy, Debug)]
 pub struct InducingPrior {
     parameter: Var,
-    factor: Factor,
+    factor: Factor<Var>,
     jitter: f64,
+    has_remainder: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Factor {
+enum Factor<V> {
     /// L
-    Lower(Var),
+    Lower(V),
     /// LLᵀ, M × 1
-    Diagonal(Var),
+    Diagonal(V),
+    /// LLᵀ = D^½ (I + WWᵀ) D^½ by D, M × 1, W, M × r, and the Cholesky factor C of I + WᵀW, r × r.
+    ///
+    /// L = D^½ R with R⁻ᵀ = I − W Z Wᵀ, Z = C⁻ᵀ (I + C)⁻¹: from WᵀW = CCᵀ − I,
+    /// Z + Zᵀ − Z WᵀW Zᵀ = (I + Z)(I + Z)ᵀ − I − (ZC)(ZC)ᵀ, which is C⁻ᵀC⁻¹, so that R⁻ᵀR⁻¹ is the inverse of
+    /// I + WWᵀ by the inversion lemma. Nothing is inverted that can be close to singular, for W of
+    /// any rank and size.
+    LowRank { diagonal: V, columns: V, lower: V },
+}
+
+impl<V> Factor<V> {
+    fn try_map<'s, N>(&'s self, f: impl Fn(&'s V) -> Result<N>) -> Result<Factor<N>> {
+        Ok(match self {
+            Self::Lower(l) => Factor::Lower(f(l)?),
+            Self::Diagonal(variances) => Factor::Diagonal(f(variances)?),
+            Self::LowRank { diagonal, columns, lower } => {
+                Factor::LowRank { diagonal: f(diagonal)?, columns: f(columns)?, lower: f(lower)? }
+            }
+        })
+    }
 }
 
 impl InducingPrior {
@@ -56,7 +76,7 @@ impl InducingPrior {
     /// Those of [`Tape::cholesky`].
     pub fn dense<T: Scalar>(tape: &Tape<'_, T>, parameter: Var, k_uu: Var, jitter: Jitter) -> Result<Self> {
         let (factor, jitter) = tape.cholesky(k_uu, jitter)?;
-        Ok(Self { parameter, factor: Factor::Lower(factor), jitter })
+        Ok(Self { parameter, factor: Factor::Lower(factor), jitter, has_remainder: true })
     }
 
     /// A diagonal covariance by its entries, M × 1, of features with these parameters.
@@ -70,17 +90,63 @@ impl InducingPrior {
     /// an infinity; [`Error::Shape`] if the entries are not a column; [`Error::Setting`] for a variable
     /// of another tape.
     pub fn diagonal<T: Scalar>(tape: &Tape<'_, T>, parameter: Var, variances: Var) -> Result<Self> {
-        let entries = tape.value(variances)?;
-        let entries = entries.as_mat();
-        if entries.ncols() != 1 {
-            let found = (entries.nrows(), entries.ncols());
-            return Err(Error::shape("the variances of the inducing features", "one column", found));
-        }
-        crate::data::check_finite("the variances of the inducing features", entries)?;
-        if let Some(pivot) = entries.col(0).iter().position(|&entry| entry < T::from_f64(0.0)) {
-            return Err(not_positive(entries, pivot));
-        }
-        Ok(Self { parameter, factor: Factor::Diagonal(variances), jitter: 0.0 })
+        check_entries(tape, variances, |entry| entry >= T::from_f64(0.0))?;
+        Ok(Self { parameter, factor: Factor::Diagonal(variances), jitter: 0.0, has_remainder: true })
+    }
+
+    /// diag(d) + UUᵀ by d, M × 1, and U, M × r, of features with these parameters: what it is asked for
+    /// costs O(M·r) a column, and no M × M matrix is made.
+    ///
+    /// # Errors
+    ///
+    /// As [`diagonal`](Self::diagonal) for d, of which no entry may be 0; [`Error::Shape`] if U does not
+    /// have a row for each.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::inducing::InducingPrior;
+    /// use mercer::linalg::Jitter;
+    /// use mercer::prelude::*;
+    /// use mercer::tape::Tape;
+    ///
+    /// let tape = Tape::new(Par::Seq);
+    /// let none = tape.parameter(Mat::<f64>::zeros(0, 1));
+    /// let (d, u) = (mat![[4.0], [9.0], [1.0]], mat![[2.0, 0.0], [-1.0, 1.0], [3.0, 0.5]]);
+    /// let matrix = tape.parameter(&u * u.transpose() + d.col(0).as_diagonal());
+    /// let structured = InducingPrior::low_rank(&tape, none, tape.parameter(d), tape.parameter(u))?;
+    /// let dense = InducingPrior::dense(&tape, none, matrix, Jitter::default())?;
+    ///
+    /// // The roots differ by a rotation: bᵀK⁻¹b and ln det K do not.
+    /// let b = tape.constant_owned(mat![[1.0], [5.0], [-2.0]]);
+    /// let squares = |prior: &InducingPrior| tape.scalar(tape.sum_of_squares(prior.whiten(&tape, b)?)?);
+    /// let log_det = |prior: &InducingPrior| tape.scalar(prior.half_log_det(&tape)?);
+    /// assert!((squares(&structured)? - squares(&dense)?).abs() < 1e-15);
+    /// assert!((log_det(&structured)? - log_det(&dense)?).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn low_rank<T: Scalar>(tape: &Tape<'_, T>, parameter: Var, d: Var, u: Var) -> Result<Self> {
+        check_entries(tape, d, |entry| entry > T::from_f64(0.0))?;
+        let columns = tape.divide_rows_by_root(u, d)?;
+        let gram = tape.add_to_diagonal(tape.matmul_tn(columns, columns)?, tape.scalar_constant(1.0))?;
+        let (lower, _) = tape.cholesky(gram, Jitter::Fixed(0.0))?;
+        let factor = Factor::LowRank { diagonal: d, columns, lower };
+        Ok(Self { parameter, factor, jitter: 0.0, has_remainder: true })
+    }
+
+    /// The same for features that f is a function of: f(x) = K_fu K_uu⁻¹ u, and no more.
+    ///
+    /// By default there is a remainder of variance k(x, x) − k_fu K_uu⁻¹ k_uf, independent of u, and at
+    /// least 0 where u is a function of f. Features whose covariances are those of an approximation of
+    /// the kernel do without: then the model's process is the approximation.
+    #[must_use]
+    pub fn without_remainder(self) -> Self {
+        Self { has_remainder: false, ..self }
+    }
+
+    /// Whether f has a part that u does not determine.
+    pub fn has_remainder(&self) -> bool {
+        self.has_remainder
     }
 
     /// The features' parameters: the variable that gets their gradient.
@@ -88,12 +154,17 @@ impl InducingPrior {
         self.parameter
     }
 
-    /// The entries of a diagonal covariance, M × 1; `None` for a dense one.
+    /// The entries of a diagonal covariance, M × 1; `None` for another.
     pub fn variances(&self) -> Option<Var> {
         match self.factor {
-            Factor::Lower(_) => None,
             Factor::Diagonal(variances) => Some(variances),
+            _ => None,
         }
+    }
+
+    /// Whether L is lower triangular.
+    pub(crate) fn is_triangular(&self) -> bool {
+        !matches!(self.factor, Factor::LowRank { .. })
     }
 
     /// The jitter that was added to the diagonal.
@@ -101,7 +172,8 @@ impl InducingPrior {
         self.jitter
     }
 
-    /// L⁻¹B, for B of M rows: M² operations for each column, M for a diagonal covariance.
+    /// L⁻¹B, for B of M rows: M² operations for each column, M for a diagonal covariance, and 4·M·r for
+    /// one of rank r beside it.
     ///
     /// # Errors
     ///
@@ -110,6 +182,12 @@ impl InducingPrior {
         match self.factor {
             Factor::Lower(l) => tape.solve_lower(l, b),
             Factor::Diagonal(variances) => tape.divide_rows_by_root(b, variances),
+            Factor::LowRank { diagonal, columns, lower } => {
+                let b = tape.divide_rows_by_root(b, diagonal)?;
+                let inner = tape.solve_lower(lower, tape.matmul_tn(columns, b)?)?;
+                let inner = tape.solve_lower_transpose(plus_identity(tape, lower)?, inner)?;
+                tape.sub(b, tape.matmul(columns, inner)?)
+            }
         }
     }
 
@@ -122,6 +200,11 @@ impl InducingPrior {
         match self.factor {
             Factor::Lower(l) => tape.solve_lower_transpose(l, b),
             Factor::Diagonal(variances) => tape.divide_rows_by_root(b, variances),
+            Factor::LowRank { diagonal, columns, lower } => {
+                let inner = tape.solve_lower(plus_identity(tape, lower)?, tape.matmul_tn(columns, b)?)?;
+                let inner = tape.solve_lower_transpose(lower, inner)?;
+                tape.divide_rows_by_root(tape.sub(b, tape.matmul(columns, inner)?)?, diagonal)
+            }
         }
     }
 
@@ -134,24 +217,45 @@ impl InducingPrior {
         match self.factor {
             Factor::Lower(l) => tape.log_diagonal_sum(l),
             Factor::Diagonal(variances) => {
-                let entries = tape.value(variances)?;
-                let zero = T::from_f64(0.0);
-                if let Some(pivot) = entries.as_mat().col(0).iter().position(|&entry| entry == zero) {
-                    return Err(not_positive(entries.as_mat(), pivot));
-                }
+                check_entries(tape, variances, |entry| entry > T::from_f64(0.0))?;
                 tape.scale(tape.sum(tape.ln(variances)?)?, 0.5)
+            }
+            Factor::LowRank { diagonal, lower, .. } => {
+                tape.add(tape.scale(tape.sum(tape.ln(diagonal)?)?, 0.5)?, tape.log_diagonal_sum(lower)?)
             }
         }
     }
 
     /// The same off the tape.
     pub(crate) fn store<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<StoredPrior<T>> {
-        let owned = |var| -> Result<Mat<T>> { Ok(tape.value(var)?.as_mat().to_owned()) };
-        let (factor, is_diagonal) = match self.factor {
-            Factor::Lower(l) => (owned(l)?, false),
-            Factor::Diagonal(variances) => (owned(variances)?, true),
-        };
-        Ok(StoredPrior { parameter: owned(self.parameter)?, factor, is_diagonal, jitter: self.jitter })
+        let owned = |var: &Var| -> Result<Mat<T>> { Ok(tape.value(*var)?.as_mat().to_owned()) };
+        let (jitter, has_remainder) = (self.jitter, self.has_remainder);
+        Ok(StoredPrior {
+            parameter: owned(&self.parameter)?,
+            factor: self.factor.try_map(owned)?,
+            jitter,
+            has_remainder,
+        })
+    }
+}
+
+/// I + C
+fn plus_identity<T: Scalar>(tape: &Tape<'_, T>, lower: Var) -> Result<Var> {
+    tape.add_to_diagonal(lower, tape.scalar_constant(1.0))
+}
+
+/// Refuses variances that are not a column of finite numbers, or not as they have to be.
+fn check_entries<T: Scalar>(tape: &Tape<'_, T>, variances: Var, fits: impl Fn(T) -> bool) -> Result<()> {
+    let what = "the variances of the inducing features";
+    let entries = tape.value(variances)?;
+    let entries = entries.as_mat();
+    if entries.ncols() != 1 {
+        return Err(Error::shape(what, "one column", (entries.nrows(), entries.ncols())));
+    }
+    crate::data::check_finite(what, entries)?;
+    match entries.col(0).iter().position(|&entry| !fits(entry)) {
+        Some(pivot) => Err(not_positive(entries, pivot)),
+        None => Ok(()),
     }
 }
 
@@ -164,25 +268,74 @@ fn not_positive<T: Scalar>(entries: MatRef<'_, T>, pivot: usize) -> Error {
 #[derive(Clone, Debug)]
 pub(crate) struct StoredPrior<T: Scalar> {
     parameter: Mat<T>,
-    factor: Mat<T>,
-    is_diagonal: bool,
+    factor: Factor<Mat<T>>,
     jitter: f64,
+    has_remainder: bool,
 }
 
 impl<T: Scalar> StoredPrior<T> {
     /// With a Cholesky factor from elsewhere.
     pub(crate) fn dense(parameter: Mat<T>, factor: Mat<T>, jitter: f64) -> Self {
-        Self { parameter, factor, is_diagonal: false, jitter }
+        Self { parameter, factor: Factor::Lower(factor), jitter, has_remainder: true }
     }
 
     /// On another tape, as constants.
     pub(crate) fn on<'a>(&'a self, tape: &Tape<'a, T>) -> InducingPrior {
-        let factor = tape.constant(self.factor.as_ref());
-        let factor = if self.is_diagonal { Factor::Diagonal(factor) } else { Factor::Lower(factor) };
-        InducingPrior { parameter: tape.constant(self.parameter.as_ref()), factor, jitter: self.jitter }
+        let constant = |matrix: &'a Mat<T>| tape.constant(matrix.as_ref());
+        let factor = match &self.factor {
+            Factor::Lower(l) => Factor::Lower(constant(l)),
+            Factor::Diagonal(variances) => Factor::Diagonal(constant(variances)),
+            Factor::LowRank { diagonal, columns, lower } => {
+                Factor::LowRank { diagonal: constant(diagonal), columns: constant(columns), lower: constant(lower) }
+            }
+        };
+        let (jitter, has_remainder) = (self.jitter, self.has_remainder);
+        InducingPrior { parameter: constant(&self.parameter), factor, jitter, has_remainder }
     }
 
     pub(crate) fn jitter(&self) -> f64 {
         self.jitter
+    }
+
+    pub(crate) fn has_remainder(&self) -> bool {
+        self.has_remainder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use faer::{Par, mat};
+
+    /// diag(d) + UUᵀ in both forms: whitening, its transpose and their gradients. L⁻ᵀL⁻¹ is the same for every root L.
+    #[test]
+    fn low_rank_is_dense() {
+        let d = mat![[0.4], [9.0], [1e-3], [2.0]];
+        for u in [
+            mat![[2.0, 0.3], [-1.0, 1.0], [3.0, 0.5], [0.0, -7.0]],
+            mat![[1.0, 1.0], [1.0, 1.0], [1e4, 1e4], [0.0, 0.0]],
+        ] {
+            let outcome = |structured: bool| {
+                let tape = Tape::new(Par::Seq);
+                let none = tape.parameter(Mat::<f64>::zeros(0, 1));
+                let (d, u) = (tape.parameter(d.clone()), tape.parameter(u.clone()));
+                let prior = if structured {
+                    InducingPrior::low_rank(&tape, none, d, u).unwrap()
+                } else {
+                    let k = tape.add_diagonal(tape.matmul_nt(u, u).unwrap(), d).unwrap();
+                    InducingPrior::dense(&tape, none, k, Jitter::default()).unwrap()
+                };
+                let b = tape.constant_owned(mat![[1.0, 0.2], [5.0, 0.0], [-2.0, 0.7], [0.3, 1.0]]);
+                let solved = prior.whiten_transpose(&tape, prior.whiten(&tape, b).unwrap()).unwrap();
+                let squares = tape.inner(solved, b).unwrap();
+                let total = tape.add(squares, prior.half_log_det(&tape).unwrap()).unwrap();
+                let gradients = tape.backward(total).unwrap();
+                let (in_d, in_u) = (gradients.get(d).unwrap().to_owned(), gradients.get(u).unwrap().to_owned());
+                (tape.value(solved).unwrap().as_mat().to_owned(), in_d, in_u)
+            };
+            let (found, expected) = (outcome(true), outcome(false));
+            let close = |a: &Mat<f64>, b: &Mat<f64>| (a - b).norm_max() < 1e-8 * b.norm_max();
+            assert!(close(&found.0, &expected.0) && close(&found.1, &expected.1) && close(&found.2, &expected.2));
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target,
 };
 use crate::combine::{Product, Sum};
+use crate::kernels::Laplacian;
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Result, Scalar};
 
@@ -156,12 +157,24 @@ impl Expr for DynKernel {
         self.0.spectral_density(frequency)
     }
 
+    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
+        self.0.spectral_density_vjp(frequency, cotangent, theta);
+    }
+
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
         self.0.funk_hecke(dim, l_max)
     }
 
     fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
         self.0.funk_hecke_vjp(dim, cotangent, theta);
+    }
+
+    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
+        self.0.graph_spectrum(laplacian)
+    }
+
+    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
+        self.0.graph_spectrum_vjp(laplacian, cotangent, theta);
     }
 
     fn reads(&self, dim: usize) -> Vec<bool> {

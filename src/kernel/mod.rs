@@ -50,6 +50,7 @@ use std::fmt::{self, Debug};
 use faer::MatRef;
 use index::check_indices;
 
+use crate::kernels::Laplacian;
 use crate::params::{Parameterized, ParameterizedExt, is_associative};
 use crate::{Error, Result, Scalar};
 
@@ -102,6 +103,26 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         None
     }
 
+    /// Adds to `theta` the gradient of c S(ω), for a cotangent c. Only called where
+    /// [`spectral_density`](Self::spectral_density) knows S(ω).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// // S = σ² √(2π) ℓ exp(−ℓ²ω²/2): dS/dσ² = S/σ², dS/dℓ = S (1/ℓ − ℓω²).
+    /// let kernel = 2.0 * Rbf::new(0.5);
+    /// let density = kernel.spectral_density(&[3.0]).unwrap();
+    /// let mut theta = [0.0; 2];
+    /// kernel.spectral_density_vjp(&[3.0], 10.0, &mut theta);
+    /// assert!((theta[0] - 5.0 * density).abs() < 1e-14);
+    /// assert!((theta[1] - 10.0 * density * (2.0 - 4.5)).abs() < 1e-14);
+    /// ```
+    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
+        let _ = (frequency, cotangent, theta);
+    }
+
     /// The Funk–Hecke coefficients a₀, …, a_{l_max} of a kernel that depends on the angle alone on the unit sphere in `dim` ≥ 2
     /// dimensions, where they are known in closed form; `None` if not.
     /// [`ZonalSpectrum`](crate::sphere::ZonalSpectrum) states what they are, and integrates where there is none.
@@ -125,6 +146,34 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
     /// [`funk_hecke`](Self::funk_hecke) knows them.
     fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
         let _ = (dim, cotangent, theta);
+    }
+
+    /// The variances of the coefficients of the eigenvectors of a graph's Laplacian, by ascending eigenvalue, under a kernel
+    /// on its nodes that is diagonal in them: K = Σ_k w_k φ_k φ_kᵀ; `None` for another kernel, or of another graph.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::kernels::Laplacian;
+    /// use mercer::prelude::*;
+    ///
+    /// // Two nodes and one edge: L has the eigenvalues 0 and 2, exp(−κ²L/2) the eigenvalues 1 and exp(−κ²).
+    /// let graph = Laplacian::from_edges(2, &[(0, 1, 1.0)])?;
+    /// let kernel = 3.0 * GraphHeat::new(graph.clone(), 0.5);
+    /// let weights = kernel.graph_spectrum(&graph).unwrap();
+    /// assert!((weights[1] / weights[0] - (-0.25f64).exp()).abs() < 1e-15);
+    /// assert!((weights[0] + weights[1] - 2.0 * 3.0).abs() < 1e-14); // the trace of K
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
+        let _ = laplacian;
+        None
+    }
+
+    /// Adds to `theta` the gradient of Σ_k c_k w_k, for as many cotangents as nodes. Only called where
+    /// [`graph_spectrum`](Self::graph_spectrum) knows them.
+    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
+        let _ = (laplacian, cotangent, theta);
     }
 
     /// Whether the vector-Jacobian products of [`Kernel`] are implemented: here and in all children.

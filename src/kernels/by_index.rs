@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use faer::{Mat, MatRef};
 
+use super::Laplacian;
 use crate::kernel::index::{checked_index, index};
 use crate::kernel::{Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, text};
 use crate::params::{Parameterized, Visitor, VisitorMut};
@@ -68,6 +69,17 @@ pub trait IndexMatrix: Parameterized + Clone + Debug + Send + Sync {
         Psd::Always
     }
 
+    /// See [`Expr::graph_spectrum`].
+    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
+        let _ = laplacian;
+        None
+    }
+
+    /// See [`Expr::graph_spectrum_vjp`].
+    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
+        let _ = (laplacian, cotangent, theta);
+    }
+
     /// What text needs beside the parameters: see [`Expr::settings`].
     fn settings(&self) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -119,6 +131,14 @@ impl<M: IndexMatrix> Expr for ByIndex<M> {
 
     fn differentiable(&self) -> bool {
         true
+    }
+
+    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
+        self.matrix.graph_spectrum(laplacian)
+    }
+
+    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
+        self.matrix.graph_spectrum_vjp(laplacian, cotangent, theta);
     }
 
     fn check_dim(&self, dim: usize) -> Result<()> {

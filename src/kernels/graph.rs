@@ -54,6 +54,21 @@ impl<F: GraphSpectrum> OfGraph<F> {
         let mean = weights.iter().sum::<f64>() / weights.len() as f64;
         weights.into_iter().map(|weight| weight / mean).collect()
     }
+
+    /// Adds to `theta` from the gradient in the weights. With g = f/mean f: dg_k = g_k (s_k − mean(g s)), for the slopes s
+    /// of log f.
+    fn weights_vjp(&self, in_weights: &[f64], theta: &mut [f64]) {
+        let weights = self.weights();
+        let common: f64 =
+            in_weights.iter().zip(&weights).map(|(g, weight)| g * weight).sum::<f64>() / weights.len() as f64;
+        let mut slopes = vec![0.0; theta.len()];
+        for ((&weight, &g), &eigenvalue) in weights.iter().zip(in_weights).zip(self.laplacian.eigenvalues()) {
+            if weight > 0.0 {
+                self.spectrum.log_weight_slopes(eigenvalue, &mut slopes);
+                theta.iter_mut().zip(&slopes).for_each(|(theta, slope)| *theta += weight * (g - common) * slope);
+            }
+        }
+    }
 }
 
 impl<F: Parameterized> Parameterized for OfGraph<F> {
@@ -86,22 +101,21 @@ impl<F: GraphSpectrum> IndexMatrix for OfGraph<F> {
         self.weights().into_iter().enumerate().map(|(k, weight)| weight * vectors[(i, k)] * vectors[(j, k)]).sum()
     }
 
-    // With g = f/mean f: dg_k = g_k (s_k − mean(g s)), for the slopes s of log f. The gradient in g_k is
-    // (Φᵀ G Φ)_kk.
+    // The gradient in a weight is (Φᵀ G Φ)_kk.
     fn matrix_vjp(&self, gradient: MatRef<'_, f64>, theta: &mut [f64]) {
-        let (vectors, weights) = (self.laplacian.eigenvectors(), self.weights());
+        let vectors = self.laplacian.eigenvectors();
         let pulled = gradient * vectors;
         let in_weight = |k: usize| -> f64 { vectors.col(k).iter().zip(pulled.col(k).iter()).map(|(a, b)| a * b).sum() };
-        let in_weights: Vec<f64> = (0..weights.len()).map(in_weight).collect();
-        let common: f64 =
-            in_weights.iter().zip(&weights).map(|(g, weight)| g * weight).sum::<f64>() / weights.len() as f64;
-        let mut slopes = vec![0.0; theta.len()];
-        for ((&weight, &g), &eigenvalue) in weights.iter().zip(&in_weights).zip(self.laplacian.eigenvalues()) {
-            if weight > 0.0 {
-                self.spectrum.log_weight_slopes(eigenvalue, &mut slopes);
-                theta.iter_mut().zip(&slopes).for_each(|(theta, slope)| *theta += weight * (g - common) * slope);
-            }
-        }
+        let in_weights: Vec<f64> = (0..vectors.ncols()).map(in_weight).collect();
+        self.weights_vjp(&in_weights, theta);
+    }
+
+    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
+        self.laplacian.is(laplacian).then(|| self.weights())
+    }
+
+    fn graph_spectrum_vjp(&self, _: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
+        self.weights_vjp(cotangent, theta);
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {

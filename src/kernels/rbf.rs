@@ -61,8 +61,9 @@ impl<T: Scalar> Profile<T> for RbfProfile {
         T::from_f64(-0.5) * value
     }
 
-    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<f64> {
-        Some((0.5 * dim as f64 * std::f64::consts::TAU.ln() - 0.5 * squared_frequency).exp())
+    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
+        let value = (0.5 * dim as f64 * std::f64::consts::TAU.ln() - 0.5 * squared_frequency).exp();
+        Some([value, -0.5 * value])
     }
 
     fn funk_hecke(self, dim: usize, lengthscale: f64, l_max: usize) -> Option<Vec<[f64; 2]>> {

@@ -11,6 +11,7 @@ use crate::kernel::{
     FeatureGradients, Features, IndexColumn, Pairs, Points, Precedence, Scratch, Wanted, cross_into, cross_vjp,
     diag_into, diag_vjp,
 };
+use crate::kernels::Laplacian;
 use crate::kernels::{Matern32, Rbf};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{DynKernel, Expr, Kernel, Result as Evaluated, Scalar, kernel_ops};
@@ -133,12 +134,24 @@ impl<K: Expr + Clone> Expr for Probe<K> {
         self.kernel.spectral_density(frequency)
     }
 
+    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
+        self.kernel.spectral_density_vjp(frequency, cotangent, theta);
+    }
+
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
         self.kernel.funk_hecke(dim, l_max)
     }
 
     fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
         self.kernel.funk_hecke_vjp(dim, cotangent, theta);
+    }
+
+    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
+        self.kernel.graph_spectrum(laplacian)
+    }
+
+    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
+        self.kernel.graph_spectrum_vjp(laplacian, cotangent, theta);
     }
 
     fn reads(&self, dim: usize) -> Vec<bool> {

@@ -49,9 +49,9 @@ impl Root<Var> {
             // A solve with a dense factor does not keep a diagonal.
             Self::Diagonal(d) if prior.variances().is_none() => {
                 let m = tape.shape(d)?.0;
-                let matrix = tape.add_diagonal(tape.constant_owned(Mat::zeros(m, m)), d)?;
-                Ok(Self::Lower(prior.whiten(tape, matrix)?))
+                Self::Lower(tape.add_diagonal(tape.constant_owned(Mat::zeros(m, m)), d)?).whiten(tape, prior)
             }
+            Self::Lower(r) if !prior.is_triangular() => Ok(Self::Columns(prior.whiten(tape, r)?)),
             root => root.try_map(|&var| prior.whiten(tape, var)),
         }
     }

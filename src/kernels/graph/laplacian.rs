@@ -156,6 +156,11 @@ impl Laplacian {
         Self::from_matrix(Mat::from_fn(self.nodes(), self.nodes(), entry))
     }
 
+    /// Whether this is the same matrix.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.matrix() == other.matrix()
+    }
+
     /// The number of nodes.
     pub fn nodes(&self) -> usize {
         self.0.matrix.nrows()

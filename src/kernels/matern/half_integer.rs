@@ -61,7 +61,7 @@ impl<T: Scalar> Profile<T> for Matern12Profile {
         if s == zero { zero } else { slope }
     }
 
-    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<f64> {
+    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         Some(spectral_density(1.0 / 2.0, dim, squared_frequency))
     }
 }
@@ -129,7 +129,7 @@ impl<T: Scalar> Profile<T> for Matern32Profile {
         T::from_f64(-1.5) * value / (T::from_f64(1.0) + q)
     }
 
-    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<f64> {
+    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         Some(spectral_density(3.0 / 2.0, dim, squared_frequency))
     }
 }
@@ -205,19 +205,20 @@ impl<T: Scalar> Profile<T> for Matern52Profile {
         T::from_f64(-5.0 / 6.0) * value * ((one + q) / polynomial)
     }
 
-    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<f64> {
+    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         Some(spectral_density(5.0 / 2.0, dim, squared_frequency))
     }
 }
 
-/// 2ᴰ π^(D/2) Γ(ν + D/2) (2ν)^ν / Γ(ν) · (2ν + ω²)^(−ν − D/2): Rasmussen & Williams (2006), eq. 4.15, in
-/// angular frequencies.
-fn spectral_density(nu: f64, dim: usize, squared_frequency: f64) -> f64 {
+/// 2ᴰ π^(D/2) Γ(ν + D/2) (2ν)^ν / Γ(ν) · (2ν + ω²)^(−ν − D/2), and its derivative in ω²: Rasmussen & Williams (2006),
+/// eq. 4.15, in angular frequencies.
+fn spectral_density(nu: f64, dim: usize, squared_frequency: f64) -> [f64; 2] {
     let half = 0.5 * dim as f64;
     let constant = half * (4.0 * std::f64::consts::PI).ln() + libm::lgamma(nu + half) - libm::lgamma(nu);
     let ratio = squared_frequency / (2.0 * nu);
     // (2ν)^ν (2ν + ω²)^(−ν − D/2) = (2ν)^(−D/2) (1 + ω²/2ν)^(−ν − D/2)
-    (constant - half * (2.0 * nu).ln() - (nu + half) * ratio.ln_1p()).exp()
+    let value = (constant - half * (2.0 * nu).ln() - (nu + half) * ratio.ln_1p()).exp();
+    [value, -(nu + half) * value / (2.0 * nu + squared_frequency)]
 }
 
 #[cfg(test)]

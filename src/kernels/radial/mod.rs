@@ -41,9 +41,9 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
         None
     }
 
-    /// The spectral density for lengthscale 1, given the dimension and ‖ω‖²; `None` if it is not known.
-    /// See [`Expr::spectral_density`].
-    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<f64> {
+    /// The spectral density for lengthscale 1 and its derivative in ‖ω‖², given the dimension and ‖ω‖²; `None` if it
+    /// is not known. For profiles without a shape parameter. See [`Expr::spectral_density`].
+    fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         let _ = (dim, squared_frequency);
         None
     }
@@ -160,12 +160,19 @@ impl<K: Radial> Expr for K {
         Radial::settings(self)
     }
 
-    // The transform of k(r/ℓ) is that of k at ℓω, times the volume Π ℓ_d.
     fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
-        let lengthscale = Radial::lengthscale(self);
-        let squared = frequency.iter().enumerate().map(|(dim, omega)| (lengthscale.at(dim) * omega).powi(2)).sum();
-        let volume: f64 = (0..frequency.len()).map(|dim| lengthscale.at(dim)).product();
-        Some(volume * self.profile::<f64>().spectral_density(frequency.len(), squared)?)
+        Some(scaled_density(self, frequency)?[0])
+    }
+
+    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
+        let (lengthscale, Some([value, slope])) = (Radial::lengthscale(self), scaled_density(self, frequency)) else {
+            return;
+        };
+        for (dim, omega) in frequency.iter().enumerate() {
+            let scale = lengthscale.at(dim);
+            let place = if lengthscale.dim().is_some() { dim } else { 0 };
+            theta[place] += cotangent * (value / scale + slope * 2.0 * scale * omega * omega);
+        }
     }
 
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
@@ -180,6 +187,15 @@ impl<K: Radial> Expr for K {
         let coefficients = self.profile::<f64>().funk_hecke(dim, lengthscale.value(), l_max).unwrap_or_default();
         theta[0] += cotangent.iter().zip(coefficients).map(|(c, [_, slope])| c * slope).sum::<f64>();
     }
+}
+
+/// The spectral density at the lengthscale of a kernel, and its derivative in Σ_d ℓ_d²ω_d²: the transform of k(r/ℓ) is
+/// that of k at ℓω, times the volume Π ℓ_d.
+fn scaled_density<K: Radial>(kernel: &K, frequency: &[f64]) -> Option<[f64; 2]> {
+    let lengthscale = Radial::lengthscale(kernel);
+    let squared = frequency.iter().enumerate().map(|(dim, omega)| (lengthscale.at(dim) * omega).powi(2)).sum();
+    let volume: f64 = (0..frequency.len()).map(|dim| lengthscale.at(dim)).product();
+    Some(kernel.profile::<f64>().spectral_density(frequency.len(), squared)?.map(|value| volume * value))
 }
 
 /// Refuses points without a value for each dimension, or with too many values.

@@ -1,0 +1,166 @@
+//! Eigenvectors of the Laplacian of a graph.
+
+use faer::{Mat, MatRef};
+
+use super::{InducingFeatures, InducingPrior};
+use crate::kernel::index::{checked_index, index};
+use crate::kernel::{Expr, text};
+use crate::kernels::Laplacian;
+use crate::linalg::Jitter;
+use crate::params::ParameterizedExt;
+use crate::tape::{KernelVar, Tape, Var};
+use crate::{Error, Result, Scalar};
+
+/// The smoothest eigenvectors of a graph's Laplacian: u_k = φ_kᵀ f, for f on its nodes and the M smallest eigenvalues.
+///
+/// # Definition
+///
+/// For a kernel on the nodes that is diagonal in the eigenvectors, K = Σ_k w_k φ_k φ_kᵀ
+/// ([`Expr::graph_spectrum`]), K_uu = diag(w_0, …, w_{M−1}) and K_uf = w_k φ_k(i) at node i. These are
+/// coefficients of f, so what is left of the variance is that of the other eigenvectors, and bounds hold; with all of
+/// them the process is exact.
+///
+/// # Which kernels
+///
+/// [`GraphHeat`](crate::kernels::GraphHeat) and [`GraphMatern`](crate::kernels::GraphMatern) on the same Laplacian,
+/// times numbers, and sums of them.
+///
+/// # Complexity
+///
+/// O(n) for the weights of n nodes and O(M·B) for a batch of B a step, and the diagonal of the kernel, which its Gram
+/// matrix is made for.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{ExactGp, Svgp};
+/// use mercer::inducing::GraphFeatures;
+/// use mercer::kernels::Laplacian;
+/// use mercer::optim::NaturalGradient;
+/// use mercer::prelude::*;
+///
+/// let edges: Vec<_> = (0..19).map(|i| (i, i + 1, 1.0)).collect();
+/// let path = Laplacian::from_edges(20, &edges)?;
+/// let kernel = GraphMatern::new(path.clone(), 1.5, 3.0);
+/// let (x, y) = (mat![[2.0], [7.0], [15.0]], [0.5, 1.0, -0.3]);
+/// let evidence = ExactGp::new(kernel.clone()).log_evidence(x.as_ref(), &y)?;
+///
+/// let bound = |features: usize| {
+///     let mut sparse = Svgp::with_features(kernel.clone(), GraphFeatures::new(&path, features)?)?;
+///     sparse.natural_step(x.as_ref(), &y, 3, &NaturalGradient::default())?;
+///     Ok::<_, Error>(sparse.elbo(x.as_ref(), &y)?.value)
+/// };
+/// assert!(bound(5)? < evidence);
+/// assert!((bound(20)? - evidence).abs() < 1e-12);
+///
+/// let other = Laplacian::from_edges(2, &[(0, 1, 1.0)])?;
+/// assert!(Svgp::with_features(kernel.clone(), GraphFeatures::new(&other, 2)?).is_err());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// V. Borovitskiy et al. (2021), "Matérn Gaussian processes on graphs", *AISTATS*, <https://arxiv.org/abs/2010.15538>,
+/// section 3, for the expansion and for inducing variables of it.
+#[derive(Clone, Debug)]
+pub struct GraphFeatures {
+    laplacian: Laplacian,
+    len: usize,
+}
+
+crate::parameterized!(GraphFeatures as "graph", parameters: []);
+
+impl GraphFeatures {
+    /// So many eigenvectors of a Laplacian, those of the smallest eigenvalues.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for none, or more than there are nodes.
+    pub fn new(laplacian: &Laplacian, features: usize) -> Result<Self> {
+        let nodes = laplacian.nodes();
+        if !(1..=nodes).contains(&features) {
+            let expected = format!("must be from 1 to the number of nodes, {nodes}");
+            return Err(Error::setting("the number of eigenvectors", features, &expected));
+        }
+        Ok(Self { laplacian: laplacian.clone(), len: features })
+    }
+
+    /// The graph.
+    pub fn laplacian(&self) -> &Laplacian {
+        &self.laplacian
+    }
+
+    /// w, for all eigenvectors.
+    fn weights(&self, kernel: &dyn Expr) -> Result<Vec<f64>> {
+        kernel.graph_spectrum(&self.laplacian).ok_or_else(|| {
+            let expected = "must be `GraphHeat` or `GraphMatern` on the Laplacian of the features, times numbers, or a sum of such";
+            Error::setting("the kernel of graph features", text(kernel), expected)
+        })
+    }
+}
+
+impl InducingFeatures for GraphFeatures {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn dim(&self) -> usize {
+        1
+    }
+
+    fn check_kernel(&self, kernel: &dyn Expr) -> Result<()> {
+        kernel.check_dim(1)?;
+        self.weights(kernel).map(drop)
+    }
+
+    fn check_points<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<()> {
+        let nodes = self.laplacian.nodes();
+        match (0..x.nrows()).find(|&row| index(x[(row, 0)], nodes).is_none()) {
+            None => Ok(()),
+            Some(row) => {
+                let expected = format!("it is the index of a node: a whole number, at least 0 and below {nodes}");
+                Err(Error::setting(&format!("x[{row}, 0]"), x[(row, 0)].as_f64(), &expected))
+            }
+        }
+    }
+
+    fn prior<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        kernel: KernelVar<'a, T>,
+        parameter: Var,
+        _: Jitter,
+    ) -> Result<InducingPrior> {
+        let weights = self.weights(kernel.kernel())?;
+        let value = Mat::from_fn(self.len, 1, |row, _| T::from_f64(weights[row]));
+        let backward = move |c: MatRef<'_, T>| {
+            let mut cotangent = vec![0.0; self.laplacian.nodes()];
+            cotangent.iter_mut().zip(c.col(0).iter()).for_each(|(out, c)| *out = c.as_f64());
+            let mut theta = vec![0.0; kernel.kernel().num_params()];
+            kernel.kernel().graph_spectrum_vjp(&self.laplacian, &cotangent, &mut theta);
+            vec![Some(Mat::from_fn(theta.len(), 1, |row, _| T::from_f64(theta[row])))]
+        };
+        let variances = tape.custom(&[kernel.theta()], value, Box::new(backward))?;
+        InducingPrior::diagonal(tape, parameter, variances)
+    }
+
+    fn cross<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        _: KernelVar<'a, T>,
+        prior: &InducingPrior,
+        x: Var,
+    ) -> Result<Var> {
+        let points = tape.value(x)?;
+        self.check_points(points.as_mat())?;
+        let (vectors, points) = (self.laplacian.eigenvectors(), points.as_mat());
+        let entry = |k, row| T::from_f64(vectors[(checked_index(points[(row, 0)]), k)]);
+        let values = tape.constant_owned(Mat::from_fn(self.len, points.nrows(), entry));
+        match prior.variances() {
+            Some(variances) => tape.scale_rows(values, variances),
+            None => {
+                Err(Error::setting("the covariance of the features", "not diagonal", "must be that of these features"))
+            }
+        }
+    }
+}
