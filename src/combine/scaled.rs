@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::kernel::{
     Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch,
-    Target, Text,
+    SpectralMeasure, Target, Text, no_spectrum,
 };
 use crate::params::{Constraint, Label, Parameter, Parameterized, Visitor, VisitorMut};
 use crate::simd::dot;
@@ -108,6 +108,13 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
 
     fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
         Some(self.factor() * self.kernel.spectral_density(frequency)?)
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        if self.factor() < 0.0 {
+            return Err(no_spectrum(self));
+        }
+        Ok(self.kernel.spectral_measure(dim)?.scaled(self.factor()))
     }
 
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {

@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::ops::Compose;
 use super::{
-    Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target,
+    Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch,
+    SpectralMeasure, Target,
 };
 use crate::combine::{Product, Sum};
 use crate::params::{Parameterized, Visitor, VisitorMut};
@@ -154,6 +155,10 @@ impl Expr for DynKernel {
 
     fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
         self.0.spectral_density(frequency)
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        self.0.spectral_measure(dim)
     }
 
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {

@@ -8,8 +8,8 @@ use super::violation::{Law, Violation};
 use crate::combine::inherit;
 use crate::kernel::Psd;
 use crate::kernel::{
-    FeatureGradients, Features, IndexColumn, Pairs, Points, Precedence, Scratch, Wanted, cross_into, cross_vjp,
-    diag_into, diag_vjp,
+    FeatureGradients, Features, IndexColumn, Pairs, Points, Precedence, Scratch, SpectralMeasure, Wanted, cross_into,
+    cross_vjp, diag_into, diag_vjp,
 };
 use crate::kernels::{Matern32, Rbf};
 use crate::params::{Parameterized, Visitor, VisitorMut};
@@ -131,6 +131,10 @@ impl<K: Expr + Clone> Expr for Probe<K> {
 
     fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
         self.kernel.spectral_density(frequency)
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Evaluated<SpectralMeasure> {
+        self.kernel.spectral_measure(dim)
     }
 
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {

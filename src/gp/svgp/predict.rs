@@ -6,7 +6,7 @@ use faer::Mat;
 
 use super::Svgp;
 use crate::gp::posterior::Posterior;
-use crate::gp::process::{Latent, Process};
+use crate::gp::process::{Latent, Process, Values};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::tape::Tape;
@@ -40,7 +40,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                 let roots = q.roots.iter().map(|root| root.store(&tape)).collect::<Result<_>>()?;
                 functions.push(Latent { mean: self.means.of(latent), roots });
             }
-            processes.push(Process { kernel, prior: prior.store(&tape)?, latents: functions, weights });
+            let points =
+                self.inducing.points().map(|z| Mat::from_fn(z.nrows(), z.ncols(), |i, d| T::from_f64(z[(i, d)])));
+            let values = points.map(|points| Values { points, noise: prior.jitter() });
+            processes.push(Process { kernel, prior: prior.store(&tape)?, latents: functions, weights, values });
         }
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),
