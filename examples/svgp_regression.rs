@@ -203,7 +203,7 @@ impl Job<'_> {
         };
         let bar = ProgressBar::new(steps as u64);
         bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {eta} left, {msg}")?);
-        model.train_with(x, y, &train, &mut rng, |progress| {
+        model.train_with(x, y, &train, &mut rng, |progress, _| {
             bar.set_message(format!("bound {:.1}", -progress.loss));
             bar.inc(1);
             ControlFlow::Continue(())

@@ -168,6 +168,16 @@ pub enum Error {
         dim: usize,
     },
 
+    /// A kernel whose frequencies cannot be drawn.
+    #[error(
+        "`{kernel}` has no spectrum that frequencies can be drawn from; what has one is stationary: radial kernels, cosines and constants, \
+         their sums, products and positive multiples, on inputs that are mapped by matrices at most"
+    )]
+    NoSpectrum {
+        /// The subexpression, as text.
+        kernel: String,
+    },
+
     /// A gradient asked of a kernel that has none.
     #[error(
         "`{path}` has no vector-Jacobian product; implement `tile_vjp` and `tile_diag_vjp` (and `embed_vjp`, if it embeds) and return `true` from `differentiable`"

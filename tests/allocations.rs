@@ -1,14 +1,22 @@
 //! What the drivers allocate, counted: nothing at the second call with a workspace, for leaves on the
 //! points themselves; for the others a number that does not grow with the number of points; and a Gram
-//! matrix into the caller's memory takes little memory beside it.
+//! matrix into the caller's memory takes little memory beside it. And what a step of training takes, whatever
+//! the number of rows of the data.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use std::ops::ControlFlow;
+
+use mercer::gp::Svgp;
 use mercer::kernel::{Workspace, cross_into_with, gram_into, gram_into_with};
+use mercer::likelihood::Gaussian;
+use mercer::optim::{NaturalGradient, Progress, Train};
 use mercer::prelude::*;
 use mercer::testkit::points;
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
 
 struct Counting;
 
@@ -60,8 +68,55 @@ fn second<T: Scalar>(kernel: &dyn Kernel<T>, n: usize) -> (usize, usize) {
     counts
 }
 
+const STEPS: usize = 4;
+const BATCH: usize = 64;
+const INDUCING: usize = 16;
+
+/// The most memory in use after the first step of training on n rows, beyond what was in use then: it is the
+/// same in each step, as tapes take their matrices from a pool.
+fn of_steps(n: usize, natural: bool) -> usize {
+    let mut rng = Pcg64::seed_from_u64(1);
+    let x = points::<f64>(n, 2, 1);
+    let y: Vec<f64> = (0..n).map(|row| x[(row, 0)].sin()).collect();
+    let model = Svgp::new(1.0 * Rbf::new(1.0), x.subrows(0, INDUCING)).map(|gp| gp.with_par(Par::Seq));
+    let Ok(mut model) = model.map(|gp| gp.with_likelihood(Gaussian::new(0.1))) else { return 0 };
+    let train = Train { steps: STEPS, batch: Some(BATCH), record_every: STEPS, ..Train::default() };
+    let (mut before, mut peak) = (0, 0);
+    let callback = |progress: &Progress, _: &_| {
+        if progress.step == 0 {
+            before = BYTES.load(Relaxed);
+            PEAK.store(before, Relaxed);
+        }
+        peak = PEAK.load(Relaxed) - before;
+        ControlFlow::Continue(())
+    };
+    let history = if natural {
+        let rule = NaturalGradient::default();
+        model.train_natural_with(x.as_ref(), &y, &train, &rule, &mut rng, callback)
+    } else {
+        model.train_with(x.as_ref(), &y, &train, &mut rng, callback)
+    };
+    assert_eq!(history.map(|history| history.steps), Ok(STEPS));
+    peak
+}
+
+fn steps_take_no_more_for_more_rows() {
+    for natural in [false, true] {
+        let [few, many] = [10_000, 1_000_000].map(|n| of_steps(n, natural));
+        // The harness has a thread of its own.
+        assert!(few.abs_diff(many) < 1 << 12, "{few} bytes, then {many}");
+        let entries = BATCH * INDUCING + INDUCING * INDUCING;
+        assert!(many < 30 * 8 * entries, "{many} bytes for {entries} entries");
+    }
+}
+
 /// One test, since the counters are one for the whole program.
 #[test]
+fn little_is_allocated() {
+    drivers_allocate_little();
+    steps_take_no_more_for_more_rows();
+}
+
 fn drivers_allocate_little() {
     for n in [5, 70, 300] {
         assert_eq!(second::<f64>(&Rbf::new(2.0), n), (0, 0), "{n}");

@@ -212,7 +212,7 @@ fn what_cannot_move_is_refused_and_failures_leave_sound_parameters() {
     let train = |steps| Train { steps, adam: Adam { rate: 0.01, ..Adam::default() }, ..Train::default() };
     let mut steps = 0;
     let mut failed = model.clone();
-    let outcome = failed.train_natural_with(x.as_ref(), &y, &train(100), &rule, &mut rng, |progress| {
+    let outcome = failed.train_natural_with(x.as_ref(), &y, &train(100), &rule, &mut rng, |progress, _| {
         steps = progress.step + 1;
         ControlFlow::Continue(())
     });

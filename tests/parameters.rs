@@ -172,7 +172,7 @@ fn training_without_data_leads_to_the_mode() {
     kernel.set_prior("rbf", Prior::gamma(3.0, 4.0).unwrap()).unwrap();
     let train = Train { steps: 600, batch: Some(2), adam: Adam { rate: 0.05, ..Adam::default() }, ..Train::default() };
     let nothing = |_: &Rbf, _: Batch<'_>| Ok((0.0, vec![0.0]));
-    train.run(&mut kernel, 8, nothing, &mut Pcg64::seed_from_u64(0), |_| ControlFlow::Continue(())).unwrap();
+    train.run(&mut kernel, 8, nothing, &mut Pcg64::seed_from_u64(0), |_, _| ControlFlow::Continue(())).unwrap();
     assert!((kernel.lengthscale()[0] - 0.5).abs() < 1e-6, "{}", kernel.lengthscale()[0]);
 }
 
@@ -392,7 +392,7 @@ fn a_gradient_that_is_not_finite_is_named_past_a_tie() {
     let mut kernel = tied();
     kernel.tie(&[LENGTH, OTHER]).unwrap();
     let breaks = |_: &DynKernel, _: Batch<'_>| Ok((0.0, vec![0.0, 0.0, 0.0, f64::NAN, 0.0]));
-    let go_on = |_: &_| ControlFlow::Continue(());
+    let go_on = |_: &_, _: &_| ControlFlow::Continue(());
     let error = Train::default().run(&mut kernel, 1, breaks, &mut Pcg64::seed_from_u64(0), go_on).unwrap_err();
     assert!(error.to_string().contains("`sum[1].rational_quadratic.lengthscale` is NaN"), "{error}");
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use super::parts::{self, KernelParts, Parts, each_with_theta};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, text,
+    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch,
+    SpectralMeasure, Text, text,
 };
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::{multiply, product};
@@ -112,6 +113,13 @@ impl<P: Parts> Expr for Product<P> {
 
     fn psd(&self) -> Psd {
         self.children().into_iter().map(Expr::psd).min().unwrap_or(Psd::Always)
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        let mut factors = self.children().into_iter();
+        factors.try_fold(SpectralMeasure::constant(dim), |product, factor| {
+            Ok(product.times(&factor.spectral_measure(dim)?))
+        })
     }
 
     inherit!(all: stationary, zonal, isotropic, differentiable);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::kernel::{
     Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch,
-    Target, Text,
+    SpectralMeasure, Target, Text, no_spectrum,
 };
 use crate::kernels::Laplacian;
 use crate::params::{Constraint, Parameter};
@@ -101,6 +101,13 @@ impl<K: Expr + Clone> Expr for Scaled<K> {
         let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
         *in_factor += cotangent * self.kernel.spectral_density(frequency).unwrap_or_default();
         self.kernel.spectral_density_vjp(frequency, cotangent * self.factor(), in_kernel);
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        if self.factor() < 0.0 {
+            return Err(no_spectrum(self));
+        }
+        Ok(self.kernel.spectral_measure(dim)?.scaled(self.factor()))
     }
 
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {

@@ -5,8 +5,8 @@ use std::fmt;
 use super::parts::{self, KernelParts, Parts, each_with_theta};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
-    split_theta, text,
+    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch,
+    SpectralMeasure, Text, split_theta, text,
 };
 use crate::kernels::Laplacian;
 use crate::params::{Parameterized, Visitor, VisitorMut};
@@ -126,6 +126,13 @@ impl<P: Parts> Expr for Sum<P> {
             term.spectral_density_vjp(frequency, cotangent, own);
             theta = rest;
         }
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        let none = SpectralMeasure::constant(dim).scaled(0.0);
+        let mut terms = self.children().into_iter().map(|term| term.spectral_measure(dim));
+        let Some(first) = terms.next() else { return Ok(none) };
+        terms.try_fold(first?, |sum, term| Ok(sum.plus(term?)))
     }
 
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {

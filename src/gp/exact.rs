@@ -167,7 +167,10 @@ impl<K: Expr + Clone> ExactGp<K> {
     {
         let (factor, weights) = self.solve(x, y)?;
         let latent = Latent { mean: &self.mean, roots: Vec::new() };
-        let (basis, process) = Process::on_points(&self.kernel, latent, x, factor, weights)?;
+        let (basis, mut process) = Process::on_points(&self.kernel, latent, x, factor, weights)?;
+        if let Some(values) = &mut process.values {
+            values.noise += self.likelihood.variance();
+        }
         Ok(Posterior { basis, processes: vec![process], likelihood: &self.likelihood, par: self.par })
     }
 

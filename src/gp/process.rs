@@ -73,6 +73,23 @@ pub(super) struct Latent<'a, T: Scalar> {
     pub(super) roots: Vec<Root<Mat<T>>>,
 }
 
+/// The points whose values the inducing variables are, and the variance of what is added to the values: noise and
+/// jitter.
+#[derive(Debug)]
+pub(super) struct Values<T: Scalar> {
+    pub(super) points: Mat<T>,
+    pub(super) noise: f64,
+}
+
+impl<T: Scalar> Values<T> {
+    /// Those of inducing features, if that is what they are.
+    pub(super) fn of<F: InducingFeatures>(features: &F, jitter: f64) -> Option<Self> {
+        let z = features.points()?;
+        let points = Mat::from_fn(z.nrows(), z.ncols(), |row, dim| T::from_f64(z[(row, dim)]));
+        Some(Self { points, noise: jitter })
+    }
+}
+
 /// The latent functions of one kernel.
 #[derive(Debug)]
 pub(super) struct Process<'a, T: Scalar> {
@@ -81,11 +98,14 @@ pub(super) struct Process<'a, T: Scalar> {
     pub(super) latents: Vec<Latent<'a, T>>,
     /// α on K_uf, a column for each latent function.
     pub(super) weights: Mat<T>,
+    /// None if the inducing variables are something else.
+    pub(super) values: Option<Values<T>>,
 }
 
 impl<'a, T: Scalar> Process<'a, T> {
     /// One latent function on its values at points, by the factor of their covariance (with noise, if
-    /// they were seen with it), with the features for it.
+    /// they were seen with it), with the features for it. Their values are taken to be without noise; jitter is told
+    /// by the factor.
     pub(super) fn on_points(
         kernel: &'a dyn Kernel<T>,
         latent: Latent<'a, T>,
@@ -97,7 +117,9 @@ impl<'a, T: Scalar> Process<'a, T> {
         let features = InducingPoints::new(inputs.as_ref())?;
         let jitter = factor.jitter();
         let prior = StoredPrior::dense(points.to_owned(), factor.into_factor(), jitter);
-        Ok((Box::new(Cow::<InducingPoints>::Owned(features)), Self { kernel, prior, latents: vec![latent], weights }))
+        let values = Some(Values { points: points.to_owned(), noise: jitter });
+        let process = Self { kernel, prior, latents: vec![latent], weights, values };
+        Ok((Box::new(Cow::<InducingPoints>::Owned(features)), process))
     }
 
     /// K_fu α, n × latents, without the prior means.

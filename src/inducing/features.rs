@@ -202,4 +202,10 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
         let _ = (kernel, x, weights, par);
         Ok(None)
     }
+
+    /// The points, one a row, if the features are the values of the function there; `None`, the default, if they
+    /// are anything else.
+    fn points(&self) -> Option<MatRef<'_, f64>> {
+        None
+    }
 }

@@ -87,6 +87,10 @@ impl InducingFeatures for InducingPoints {
         self.inputs().ncols()
     }
 
+    fn points(&self) -> Option<MatRef<'_, f64>> {
+        Some(self.inputs())
+    }
+
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<()> {
         kernel.check_dim(self.inputs().ncols())
     }

@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::ops::Compose;
 use super::{
-    Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target,
+    Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch,
+    SpectralMeasure, Target,
 };
 use crate::combine::{Product, Sum};
 use crate::kernels::Laplacian;
@@ -159,6 +160,10 @@ impl Expr for DynKernel {
 
     fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
         self.0.spectral_density_vjp(frequency, cotangent, theta);
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        self.0.spectral_measure(dim)
     }
 
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {

@@ -18,6 +18,7 @@ mod psd;
 mod scratch;
 #[cfg(feature = "serde")]
 mod serde;
+mod spectral;
 mod text;
 pub(crate) mod tile;
 pub(crate) mod variables;
@@ -34,6 +35,7 @@ pub use gram::{gram_into, gram_into_with};
 pub use index::IndexColumn;
 pub use psd::Psd;
 pub use scratch::Scratch;
+pub use spectral::{FrequencyLaw, SpectralMeasure};
 pub use text::{
     Argument, Arguments, Construct, Constructor, FromArgument, Precedence, Text, register, register_function, text,
 };
@@ -121,6 +123,17 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
     /// ```
     fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
         let _ = (frequency, cotangent, theta);
+    }
+
+    /// The spectral measure of a stationary kernel k(x − y) on points of this dimension, which
+    /// [`check_dim`](Self::check_dim) accepts: its spectrum, to draw frequencies from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpectrum`] names the subexpression that has none, or for which it is not known: the default.
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        let _ = dim;
+        Err(no_spectrum(self))
     }
 
     /// The Funk–Hecke coefficients a₀, …, a_{l_max} of a kernel that depends on the angle alone on the unit sphere in `dim` ≥ 2
@@ -426,6 +439,17 @@ fn parts(node: &dyn Expr) -> Vec<&dyn Expr> {
     let chained = |child: &&dyn Expr| is_associative(node.name()) && child.name() == node.name();
     let each = |child| if chained(&child) { parts(child) } else { vec![child] };
     node.children().into_iter().flat_map(each).collect()
+}
+
+/// That a subexpression has no known spectrum.
+pub(crate) fn no_spectrum<E: Expr + ?Sized>(node: &E) -> Error {
+    struct Written<'e, E: ?Sized>(&'e E);
+    impl<E: Expr + ?Sized> fmt::Display for Written<'_, E> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.write_text(f)
+        }
+    }
+    Error::NoSpectrum { kernel: Written(node).to_string() }
 }
 
 /// Splits a gradient vector at the boundary between the parameters of one kernel and the rest.

@@ -1,7 +1,9 @@
 //! The constant kernel.
 
 use super::gegenbauer;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernel::{
+    Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure, no_spectrum,
+};
 use crate::params::{Constraint, Parameter};
 use crate::simd::sum;
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
@@ -90,6 +92,13 @@ impl Expr for Constant {
 
     fn differentiable(&self) -> bool {
         true
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        if self.value() < 0.0 {
+            return Err(no_spectrum(self));
+        }
+        Ok(SpectralMeasure::constant(dim).scaled(self.value()))
     }
 
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {

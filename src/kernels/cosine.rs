@@ -1,7 +1,9 @@
 //! The cosine kernel.
 
 use super::radial::check_dim;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernel::{
+    Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
+};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::{Pass, dispatch, elementwise, sum::lane_sum};
 use crate::warp::circle;
@@ -94,6 +96,11 @@ impl Expr for Cosine {
 
     fn check_dim(&self, dim: usize) -> Result<()> {
         check_dim(self, "period", &self.period, dim)
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        let scales: Vec<f64> = (0..dim).map(|d| std::f64::consts::TAU / self.period.at(d)).collect();
+        Ok(SpectralMeasure::of(FrequencyLaw::Signs, &scales))
     }
 }
 

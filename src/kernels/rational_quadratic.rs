@@ -1,6 +1,7 @@
 //! The rational quadratic kernel.
 
 use super::{Profile, Radial};
+use crate::kernel::FrequencyLaw;
 use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
@@ -136,6 +137,10 @@ impl<T: Scalar> Profile<T> for RationalQuadraticProfile<T> {
     fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
         let u = self.ratio(s);
         Some(value * (u / (T::from_f64(1.0) + u) - u.lane_ln_1p::<FMA>()))
+    }
+
+    fn frequency_law(self) -> Option<FrequencyLaw> {
+        Some(FrequencyLaw::GammaNormal { shape: self.alpha.as_f64() })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Profile;
 use super::radial::radial_kernel;
 use crate::Scalar;
+use crate::kernel::FrequencyLaw;
 use crate::params::PerDimension;
 use crate::sphere::bessel::squared_exponential;
 
@@ -64,6 +65,10 @@ impl<T: Scalar> Profile<T> for RbfProfile {
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         let value = (0.5 * dim as f64 * std::f64::consts::TAU.ln() - 0.5 * squared_frequency).exp();
         Some([value, -0.5 * value])
+    }
+
+    fn frequency_law(self) -> Option<FrequencyLaw> {
+        Some(FrequencyLaw::Normal)
     }
 
     fn funk_hecke(self, dim: usize, lengthscale: f64, l_max: usize) -> Option<Vec<[f64; 2]>> {

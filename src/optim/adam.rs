@@ -34,6 +34,7 @@ use crate::{Error, Result};
 /// Kingma & Ba (2015), "Adam: a method for stochastic optimization", ICLR, algorithm 1,
 /// [arXiv:1412.6980](https://arxiv.org/abs/1412.6980).
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Adam {
     /// The step size α; positive. By default 0.001.
     pub rate: f64,
@@ -60,6 +61,12 @@ impl Adam {
     ///
     /// [`Error::Setting`] for a setting outside its range.
     pub fn start(&self, len: usize) -> Result<AdamState> {
+        self.check()?;
+        Ok(AdamState { settings: *self, first: vec![0.0; len], second: vec![0.0; len], steps: 0 })
+    }
+
+    /// Refuses settings outside their ranges.
+    fn check(&self) -> Result<()> {
         let decay = |name, value: f64| match (0.0..1.0).contains(&value) {
             true => Ok(()),
             false => Err(Error::setting(name, value, "must be at least 0 and less than 1")),
@@ -74,13 +81,13 @@ impl Adam {
         if !(self.epsilon >= 0.0 && self.epsilon.is_finite()) {
             return Err(Error::setting("epsilon", self.epsilon, "must be finite and not negative"));
         }
-        self.clip.map_or(Ok(()), |clip| positive("clip", clip))?;
-        Ok(AdamState { settings: *self, first: vec![0.0; len], second: vec![0.0; len], steps: 0 })
+        self.clip.map_or(Ok(()), |clip| positive("clip", clip))
     }
 }
 
 /// Adam under way: the settings and the two running moments. Made by [`Adam::start`].
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AdamState {
     settings: Adam,
     first: Vec<f64>,
@@ -110,6 +117,54 @@ impl AdamState {
     ///
     /// As [`step`](Self::step).
     pub fn step_at(&mut self, rate: f64, x: &mut [f64], gradient: &[f64]) -> Result<()> {
+        self.check_step(x, gradient)?;
+        self.advance(x, gradient, |_| rate);
+        Ok(())
+    }
+
+    /// Moves `x` one step with a rate for each coordinate, all times a factor. A coordinate whose rate is 0
+    /// stays where it is, and its gradient does not count in the norm that is clipped: it is as if it were
+    /// not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step); [`Error::Shape`] also if there is not one rate for each coordinate.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::optim::Adam;
+    ///
+    /// let mut state = Adam::default().start(3)?;
+    /// let mut x = [1.0, 1.0, 1.0];
+    /// state.step_each(&[0.1, 0.0, 0.2], 0.5, &mut x, &[1.0, 1.0, -1.0])?;
+    /// assert!((x[0] - 0.95).abs() < 1e-8 && x[1] == 1.0 && (x[2] - 1.1).abs() < 1e-8);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn step_each(&mut self, rates: &[f64], factor: f64, x: &mut [f64], gradient: &[f64]) -> Result<()> {
+        self.check_step(x, gradient)?;
+        if rates.len() != x.len() {
+            return Err(Error::shape("the rates", format!("{} value(s)", x.len()), (rates.len(), 1)));
+        }
+        let moving = |(&rate, &g): (&f64, &f64)| if rate == 0.0 { 0.0 } else { g };
+        let gradient: Vec<f64> = rates.iter().zip(gradient).map(moving).collect();
+        self.advance(x, &gradient, |coordinate| rates[coordinate] * factor);
+        Ok(())
+    }
+
+    /// Goes on with other settings, after so many steps of so many coordinates.
+    pub(super) fn resume(&mut self, settings: &Adam, len: usize) -> Result<()> {
+        settings.check()?;
+        for moments in [&self.first, &self.second] {
+            if moments.len() != len {
+                return Err(Error::shape("the moments of Adam", format!("{len} value(s)"), (moments.len(), 1)));
+            }
+        }
+        self.settings = *settings;
+        Ok(())
+    }
+
+    fn check_step(&self, x: &[f64], gradient: &[f64]) -> Result<()> {
         let len = self.first.len();
         for (what, found) in [("the point", x.len()), ("the gradient", gradient.len())] {
             if found != len {
@@ -120,24 +175,27 @@ impl AdamState {
             let reason = format!("element {position} of the gradient is {}", gradient[position]);
             return Err(Error::Optimisation { step: self.steps, reason });
         }
-        self.steps += 1;
+        Ok(())
+    }
 
+    fn advance(&mut self, x: &mut [f64], gradient: &[f64], rate: impl Fn(usize) -> f64) {
+        self.steps += 1;
         let Adam { beta1, beta2, epsilon, clip, .. } = self.settings;
         let length = clip.map_or(0.0, |_| norm(gradient));
         let clip = clip.filter(|&clip| length >= clip);
         let steps = self.steps as f64;
         let (correction1, correction2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
-        for (((x, &g), first), second) in x.iter_mut().zip(gradient).zip(&mut self.first).zip(&mut self.second) {
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        for (coordinate, ((x, &g), (first, second))) in x.iter_mut().zip(gradient).zip(moments).enumerate() {
             let g = clip.map_or(g, |clip| g / length * clip);
             *first = (1.0 - beta1) * g + beta1 * *first;
             *second = (1.0 - beta2) * (g * g) + beta2 * *second;
             let (first, second) = (*first / correction1, *second / correction2);
             // 0/0 where epsilon is 0 and the gradient has always been 0: nothing to do there.
             if first != 0.0 {
-                *x -= rate * (first / (second.sqrt() + epsilon));
+                *x -= rate(coordinate) * (first / (second.sqrt() + epsilon));
             }
         }
-        Ok(())
     }
 }
 

@@ -3,6 +3,8 @@
 use rand::Rng;
 use rand::seq::SliceRandom;
 
+use crate::{Error, Result};
+
 /// The rows of the data that a step looks at.
 ///
 /// # Examples
@@ -56,6 +58,8 @@ impl<'a> Batch<'a> {
 ///
 /// A short batch at the end of an epoch would estimate as well without bias, but with more variance
 /// than the rest, and matrices of a second size; its rows are in other batches of other epochs.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Deck {
     order: Vec<usize>,
     dealt: usize,
@@ -65,6 +69,20 @@ pub(super) struct Deck {
 impl Deck {
     pub(super) fn new(n: usize, size: usize) -> Self {
         Self { order: (0..n).collect(), dealt: n, size }
+    }
+
+    /// Refuses a deck that is not one of `n` rows, dealt `size` at a time.
+    pub(super) fn check(&self, n: usize, size: usize) -> Result<()> {
+        if self.size != size {
+            let expected = format!("must be {}, as before", self.size);
+            return Err(Error::setting("batch", size, &expected));
+        }
+        let mut seen = vec![false; n];
+        let fresh = |&row: &usize| row < n && !std::mem::replace(&mut seen[row], true);
+        if self.order.len() == n && self.dealt <= n && self.order.iter().all(fresh) {
+            return Ok(());
+        }
+        Err(Error::shape("the order of the rows", format!("each of {n} row(s) once"), (self.order.len(), 1)))
     }
 
     pub(super) fn deal(&mut self, rng: &mut (impl Rng + ?Sized)) -> &[usize] {

@@ -14,23 +14,27 @@
 
 pub mod adam;
 mod batch;
+pub mod checkpoint;
 mod fit;
 pub mod lbfgs;
 mod line_search;
 mod minimizer;
 pub mod natural;
 mod objective;
+pub mod patience;
 pub mod schedule;
 pub mod train;
 
 pub use adam::{Adam, AdamState};
 pub use batch::Batch;
+pub use checkpoint::Checkpoint;
 pub use fit::fit;
 pub use lbfgs::Lbfgs;
 pub use minimizer::{Minimizer, Minimum, Objective};
 pub use natural::NaturalGradient;
+pub use patience::{EarlyStop, Patience};
 pub use schedule::Schedule;
-pub use train::{EarlyStop, History, Progress, Stopped, Train};
+pub use train::{History, Progress, Stopped, Train};
 
 /// The Euclidean norm, without overflow where the result is representable.
 fn norm(v: &[f64]) -> f64 {

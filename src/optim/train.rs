@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 
 use rand::Rng;
 
-use super::batch::Deck;
+use super::checkpoint::{Checkpoint, State};
 use super::objective::penalised;
-use super::{Adam, Batch, Schedule};
-use crate::params::{Entry, Parameterized, ParameterizedExt};
+use super::{Adam, Batch, EarlyStop, Schedule};
+use crate::params::{Entry, Parameterized, ParameterizedExt, places, positions, restore};
 use crate::{Error, Result};
 
 /// Training with [`Adam`] on the free parameters, on the real line of their constraints.
@@ -59,7 +59,7 @@ use crate::{Error, Result};
 ///     }
 ///     Ok((value, gradient))
 /// };
-/// let history = train.run(&mut model, data.len(), loss, &mut rng, |_| ControlFlow::Continue(()))?;
+/// let history = train.run(&mut model, data.len(), loss, &mut rng, |_, _| ControlFlow::Continue(()))?;
 /// assert_eq!(history.steps, 3000);
 /// assert!((model.mean.value() - 3.0).abs() < 0.05);
 /// assert!((model.sd.value() - 3.5f64.sqrt()).abs() < 0.05);
@@ -73,7 +73,12 @@ pub struct Train {
     pub batch: Option<usize>,
     /// The optimiser; its rate is that of a factor 1 of the schedule. By default a rate of 0.01.
     pub adam: Adam,
-    /// The factor on the rate at each step. By default 1.
+    /// Learning rates in place of the optimiser's, for parameters, elements of them or all below a node, by path:
+    /// of several that name one, the last counts. The schedule's factor is on them too. At 0, Adam leaves it
+    /// where it is, as if it were frozen: its gradient does not count in the norm that is clipped. Of tied
+    /// parameters one is enough. By default none.
+    pub rates: Vec<(String, f64)>,
+    /// The factor on the rates at each step. By default 1.
     pub schedule: Schedule,
     /// When to stop before the last step. By default never.
     pub early_stop: Option<EarlyStop>,
@@ -87,6 +92,7 @@ impl Default for Train {
             steps: 1000,
             batch: None,
             adam: Adam { rate: 0.01, ..Adam::default() },
+            rates: Vec::new(),
             schedule: Schedule::Constant,
             early_stop: None,
             record_every: 1,
@@ -94,29 +100,9 @@ impl Default for Train {
     }
 }
 
-/// Stops when the loss has stopped to fall.
-///
-/// Losses of minibatches scatter, so means over `window` steps are compared: training stops after
-/// `patience` windows in a row whose mean is not below the least one so far by more than
-/// `tolerance` · max(|least|, 1).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EarlyStop {
-    /// Steps averaged over; at least 1. By default 50.
-    pub window: usize,
-    /// Windows without improvement; at least 1. By default 5.
-    pub patience: usize,
-    /// Relative improvement that counts, not negative. By default 1e-4.
-    pub tolerance: f64,
-}
-
-impl Default for EarlyStop {
-    fn default() -> Self {
-        Self { window: 50, patience: 5, tolerance: 1e-4 }
-    }
-}
-
 /// A step, as callbacks and the history see it.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Progress {
     /// The step, from 0.
     pub step: usize,
@@ -124,7 +110,7 @@ pub struct Progress {
     pub steps: usize,
     /// The loss before the step, of the step's batch, less the log prior.
     pub loss: f64,
-    /// The learning rate of the step.
+    /// The learning rate of the step, of all that has no rate of its own.
     pub rate: f64,
 }
 
@@ -156,13 +142,13 @@ impl Train {
     /// `loss` returns its value on a batch and its gradient in *all* natural parameters, in visiting
     /// order, frozen ones included. Each step subtracts the log prior of the parameters from it once, at
     /// full weight: with priors, the loss has to be in the units of a negative log likelihood of all
-    /// `n` rows, as one is that scales its sum over a batch by [`Batch::scale`]. `callback` is called after each step, and may stop the training.
-    /// The same generator in the same state gives the same bits.
+    /// `n` rows, as one is that scales its sum over a batch by [`Batch::scale`]. `callback` is called after each
+    /// step with the model as it then is, and may stop the training. The same generator in the same state gives the same bits.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] for settings outside their ranges, before anything is done: a batch of no
-    /// rows or of more than `n`, for one. [`Error::Optimisation`] names the step at which a loss or a
+    /// rows or of more than `n`, for one; [`Error::UnknownPath`] for a rate of parameters that there are not. [`Error::Optimisation`] names the step at which a loss or a
     /// gradient was not finite; errors of the loss pass through, and [`Error::Parameter`] names a parameter at
     /// whose value its prior has no finite log density. The model then keeps the last
     /// parameters at which the loss was sound.
@@ -172,65 +158,127 @@ impl Train {
         n: usize,
         loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
         rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress) -> ControlFlow<()>,
+        callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
     ) -> Result<History> {
-        self.run_beside(model, n, loss, |_, _, _| Ok(()), rng, callback)
+        self.resume(model, n, loss, &mut Checkpoint::default(), rng, callback)
+    }
+
+    /// Goes on from a checkpoint, and brings it to where training stops: [`run`](Self::run) from a checkpoint
+    /// that is before the first step, as [`Checkpoint::default`] is.
+    ///
+    /// The model becomes what it was at the checkpoint; it has to have the same parameters, the same of them
+    /// free. With the generator in the state that it had then, and the same settings, the parameters and the
+    /// history have the same bits as those of training that was not stopped, wherever it was. `steps` counts
+    /// from the very first; all settings but `batch` may be others than before.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); [`Error::Shape`] and [`Error::Setting`] for a checkpoint of another number of
+    /// parameters, rows, or rows a step. After an error in a step, a checkpoint is not where the model is: go
+    /// on from an earlier one.
+    pub fn resume<M: Parameterized>(
+        &self,
+        model: &mut M,
+        n: usize,
+        loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
+        checkpoint: &mut Checkpoint,
+        rng: &mut (impl Rng + ?Sized),
+        callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
+    ) -> Result<History> {
+        self.resume_beside(model, n, loss, |_, _, _| Ok(()), checkpoint, rng, callback)
     }
 
     /// The same, with a part of the model that does not learn by Adam: `beside` moves it after each step
     /// of Adam, by the number of the step and the gradient of the loss, less the log prior, in all natural
     /// parameters before both.
-    pub(crate) fn run_beside<M: Parameterized>(
+    #[allow(clippy::too_many_arguments, reason = "the model, its two ways to learn, and what a run is given")]
+    pub(crate) fn resume_beside<M: Parameterized>(
         &self,
         model: &mut M,
         n: usize,
         mut loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
         mut beside: impl FnMut(&mut M, usize, &[f64]) -> Result<()>,
+        checkpoint: &mut Checkpoint,
         rng: &mut (impl Rng + ?Sized),
-        mut callback: impl FnMut(&Progress) -> ControlFlow<()>,
+        mut callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
     ) -> Result<History> {
         self.check(n)?;
-        let mut x = model.unconstrained();
-        let mut adam = self.adam.start(x.len())?;
-        let mut deck = self.batch.map(|size| Deck::new(n, size));
-        let mut plateau = self.early_stop.map(Plateau::new);
-        let mut records = Vec::new();
-        let mut sound = x.clone();
-
-        for step in 0..self.steps {
-            let batch = deck.as_mut().map_or(Batch::All, |deck| Batch::Rows(deck.deal(rng)));
-            let Evaluation { loss, gradient, natural } = match evaluate(model, batch, &mut loss, step) {
-                Ok(evaluation) => evaluation,
-                Err(error) => {
-                    model.set_unconstrained(&sound)?;
-                    return Err(error);
-                }
-            };
-            sound.copy_from_slice(&x);
-            let rate = self.adam.rate * self.schedule.factor(step);
-            adam.step_at(rate, &mut x, &gradient)?;
-            model.set_unconstrained(&x)?;
-            if let Err(error) = beside(model, step, &natural) {
-                model.set_unconstrained(&sound)?;
-                return Err(error);
+        let rates = self.rates_of(model)?;
+        let state = match &mut checkpoint.state {
+            Some(state) => {
+                state.load(self, model, n)?;
+                state
             }
-
-            let progress = Progress { step, steps: self.steps, loss, rate };
-            let stopped = if callback(&progress).is_break() {
-                Some(Stopped::Callback)
-            } else if plateau.as_mut().is_some_and(|plateau| plateau.sees(loss)) {
-                Some(Stopped::Early)
-            } else {
-                (step + 1 == self.steps).then_some(Stopped::Finished)
-            };
-            if stopped.is_some() || step.is_multiple_of(self.record_every) {
-                records.push(progress);
+            none => none.insert(State::start(self, model, n)?),
+        };
+        let mut stopped = Stopped::Finished;
+        while state.steps < self.steps && stopped == Stopped::Finished {
+            let step = state.steps;
+            let loss = self.step(model, state, &rates, &mut loss, &mut beside, rng)?;
+            let progress =
+                Progress { step, steps: self.steps, loss, rate: self.adam.rate * self.schedule.factor(step) };
+            state.steps += 1;
+            state.last = Some(progress);
+            if step.is_multiple_of(self.record_every) {
+                state.records.push(progress);
             }
-            if let Some(stopped) = stopped {
-                return Ok(History { records, steps: step + 1, stopped });
+            // The rule sees each loss, also where the callback stops.
+            if self.early_stop.is_some_and(|rule| state.plateau.sees(loss, rule)) {
+                stopped = Stopped::Early;
+            }
+            if callback(&progress, model).is_break() {
+                stopped = Stopped::Callback;
             }
         }
-        Ok(History { records, steps: 0, stopped: Stopped::Finished })
+        state.values = model.values();
+        let mut records = state.records.clone();
+        records.extend(state.last.filter(|last| records.last() != Some(last)));
+        Ok(History { records, steps: state.steps, stopped })
+    }
+
+    /// One step, and the loss before it. If it fails, the model goes back to where the loss was last sound.
+    fn step<M: Parameterized>(
+        &self,
+        model: &mut M,
+        state: &mut State,
+        rates: &[f64],
+        loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
+        beside: &mut impl FnMut(&mut M, usize, &[f64]) -> Result<()>,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<f64> {
+        let State { steps, point, sound, adam, deck, .. } = state;
+        let mut take = || {
+            let batch = deck.as_mut().map_or(Batch::All, |deck| Batch::Rows(deck.deal(rng)));
+            let Evaluation { loss, gradient, natural } = evaluate(model, batch, loss, *steps)?;
+            *sound = model.values();
+            adam.step_each(rates, self.schedule.factor(*steps), point, &gradient)?;
+            model.set_unconstrained(point)?;
+            beside(model, *steps, &natural)?;
+            Ok(loss)
+        };
+        let taken = take();
+        if taken.is_err() {
+            restore(model, sound);
+        }
+        taken
+    }
+
+    /// The rate of each free parameter, before the schedule.
+    fn rates_of<M: Parameterized>(&self, model: &M) -> Result<Vec<f64>> {
+        let places = places(model);
+        let free = places.iter().flatten().max().map_or(0, |last| last + 1);
+        let mut rates = vec![self.adam.rate; free];
+        for (path, rate) in &self.rates {
+            if !(*rate >= 0.0 && rate.is_finite()) {
+                return Err(Error::setting(&format!("the rate of `{path}`"), rate, "must be finite and not negative"));
+            }
+            for position in positions(model, path)? {
+                if let Some(place) = places[position] {
+                    rates[place] = *rate;
+                }
+            }
+        }
+        Ok(rates)
     }
 
     fn check(&self, n: usize) -> Result<()> {
@@ -288,36 +336,6 @@ fn evaluate<M: Parameterized>(
     Err(Error::Optimisation { step, reason })
 }
 
-/// The state of [`EarlyStop`].
-struct Plateau {
-    rule: EarlyStop,
-    sum: f64,
-    seen: usize,
-    least: f64,
-    idle: usize,
-}
-
-impl Plateau {
-    fn new(rule: EarlyStop) -> Self {
-        Self { rule, sum: 0.0, seen: 0, least: f64::INFINITY, idle: 0 }
-    }
-
-    /// Whether this loss ends the training.
-    fn sees(&mut self, loss: f64) -> bool {
-        self.sum += loss;
-        self.seen += 1;
-        if self.seen < self.rule.window {
-            return false;
-        }
-        let mean = self.sum / self.seen as f64;
-        (self.sum, self.seen) = (0.0, 0);
-        let improved = !self.least.is_finite() || mean < self.least - self.rule.tolerance * self.least.abs().max(1.0);
-        self.idle = if improved { 0 } else { self.idle + 1 };
-        self.least = self.least.min(mean);
-        self.idle >= self.rule.patience
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -326,7 +344,7 @@ mod tests {
     use rand::SeedableRng;
     use rand_pcg::Pcg64;
 
-    fn go_on(_: &Progress) -> ControlFlow<()> {
+    fn go_on<M>(_: &Progress, _: &M) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 
@@ -392,7 +410,7 @@ mod tests {
         let mut kernel = Rbf::new(1.0);
         let train = Train { record_every: 4, schedule: Schedule::Constant.warm_up(10), ..train() };
         let mut rates = Vec::new();
-        let stop = |progress: &Progress| {
+        let stop = |progress: &Progress, _: &Rbf| {
             rates.push(progress.rate);
             if progress.step == 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
@@ -416,19 +434,14 @@ mod tests {
     }
 
     #[test]
-    fn windows_count_from_the_least_mean() {
-        let mut plateau = Plateau::new(EarlyStop { window: 1, patience: 2, tolerance: 0.0 });
-        let losses = [3.0, 2.0, 2.5, 1.0, 1.0, 1.5, 0.0];
-        assert_eq!(losses.iter().position(|&loss| plateau.sees(loss)), Some(5));
-    }
-
-    #[test]
     fn settings_are_checked() {
         for train in [
             Train { batch: Some(0), ..train() },
             Train { batch: Some(6), ..train() },
             Train { record_every: 0, ..train() },
             Train { schedule: Schedule::Constant.warm_up(0), ..train() },
+            Train { rates: vec![("rbf".into(), -1.0)], ..train() },
+            Train { rates: vec![("rbf".into(), f64::NAN)], ..train() },
             Train { adam: Adam { rate: -1.0, ..Adam::default() }, ..train() },
             Train { early_stop: Some(EarlyStop { window: 0, ..EarlyStop::default() }), ..train() },
         ] {

@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::path::walk;
-use super::select::{check_len, for_each, for_each_at, for_each_mut, positions, same_path, unknown};
+use super::select::{check_len, for_each, for_each_at, positions, restore, same_path, unknown};
 use super::ties::{self, with_tied};
 use super::{Constraint, Label, ParameterRef, Parameterized, Prior, Table, Visitor, density, packing};
 use crate::{Error, Result};
@@ -92,10 +92,7 @@ pub trait ParameterizedExt: Parameterized {
             return Err(refusal(self, position, value));
         }
         ties::check_equal(self, values)?;
-        let mut rest = values.iter();
-        for_each_mut(self, &mut |parameter| {
-            parameter.values.iter_mut().zip(&mut rest).for_each(|(slot, &value)| *slot = value);
-        });
+        restore(self, values);
         Ok(())
     }
 

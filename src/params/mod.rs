@@ -28,11 +28,12 @@ mod ties;
 pub use constraint::Constraint;
 pub(crate) use density::subtract_log_prior;
 pub use ext::{Entry, ParameterizedExt};
+pub(crate) use packing::places;
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
 pub(crate) use path::{is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};
 pub use prior::Prior;
-pub(crate) use select::positions;
+pub(crate) use select::{positions, restore};
 pub use table::Table;
 
 /// How a parent refers to a child in a path.

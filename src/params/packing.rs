@@ -55,6 +55,17 @@ impl Places {
     }
 }
 
+/// The place of each scalar, in visiting order, in the packed vector; none if it is frozen.
+pub(crate) fn places<P: Parameterized + ?Sized>(root: &P) -> Vec<Option<usize>> {
+    let mut places = Places::default();
+    let mut of_scalars = Vec::new();
+    for_each(root, &mut |parameter| {
+        let of = |(element, &free): (usize, &bool)| places.of(free, parameter.tie(element));
+        of_scalars.extend(parameter.free.iter().enumerate().map(of));
+    });
+    of_scalars
+}
+
 pub(super) fn unconstrained<P: Parameterized + ?Sized>(root: &P) -> Vec<f64> {
     let mut places = Places::default();
     let mut packed = Vec::new();

@@ -32,6 +32,14 @@ pub(super) fn for_each_mut<P: Parameterized + ?Sized>(root: &mut P, see: &mut dy
     root.visit_mut(&mut Each(see));
 }
 
+/// Puts values back that the parameters have had before, unchecked.
+pub(crate) fn restore<P: Parameterized + ?Sized>(root: &mut P, values: &[f64]) {
+    let mut rest = values.iter();
+    for_each_mut(root, &mut |parameter| {
+        parameter.values.iter_mut().zip(&mut rest).for_each(|(slot, &value)| *slot = value);
+    });
+}
+
 /// Calls `see` with the parameter and the element at each of these positions, which ascend.
 pub(super) fn for_each_at<P: Parameterized + ?Sized>(
     root: &mut P,

@@ -8,8 +8,8 @@ use super::violation::{Law, Violation};
 use crate::combine::inherit;
 use crate::kernel::Psd;
 use crate::kernel::{
-    FeatureGradients, Features, IndexColumn, Pairs, Points, Precedence, Scratch, Wanted, cross_into, cross_vjp,
-    diag_into, diag_vjp,
+    FeatureGradients, Features, IndexColumn, Pairs, Points, Precedence, Scratch, SpectralMeasure, Wanted, cross_into,
+    cross_vjp, diag_into, diag_vjp,
 };
 use crate::kernels::Laplacian;
 use crate::kernels::{Matern32, Rbf};
@@ -136,6 +136,10 @@ impl<K: Expr + Clone> Expr for Probe<K> {
 
     fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
         self.kernel.spectral_density_vjp(frequency, cotangent, theta);
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Evaluated<SpectralMeasure> {
+        self.kernel.spectral_measure(dim)
     }
 
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {

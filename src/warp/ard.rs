@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use faer::Mat;
+
 use super::{Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, List, Points, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
@@ -107,6 +109,11 @@ impl WarpExpr for Ard {
 
     fn is_linear(&self) -> bool {
         true
+    }
+
+    fn matrix(&self, dim: usize) -> Option<Mat<f64>> {
+        let lengthscales = self.lengthscales();
+        Some(Mat::from_fn(dim, dim, |row, col| if row == col { 1.0 / lengthscales[row] } else { 0.0 }))
     }
 
     fn differentiable(&self) -> bool {

@@ -111,6 +111,10 @@ impl WarpExpr for LinearMap {
         true
     }
 
+    fn matrix(&self, dim: usize) -> Option<Mat<f64>> {
+        Some(Mat::from_fn(self.rows, dim, |row, col| self.entry(row, col)))
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

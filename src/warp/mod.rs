@@ -39,6 +39,8 @@ pub use warped::Warped;
 
 use std::fmt::{self, Debug};
 
+use faer::Mat;
+
 use crate::kernel::{FeatureGradients, Points, Psd, write_warped};
 use crate::params::Parameterized;
 use crate::{Result, Scalar};
@@ -75,6 +77,13 @@ pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
     /// Whether f(x) − f(y) depends on x − y alone.
     fn is_linear(&self) -> bool {
         false
+    }
+
+    /// The matrix A of f(x) − f(y) = A(x − y), made × dim, if there is one; `dim` is one that
+    /// [`output_dim`](Self::output_dim) accepts.
+    fn matrix(&self, dim: usize) -> Option<Mat<f64>> {
+        let _ = dim;
+        None
     }
 
     /// Whether [`Warp::backward`] is implemented.

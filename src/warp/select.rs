@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use faer::Mat;
+
 use super::{Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::{Error, Result, Scalar};
@@ -109,6 +111,10 @@ impl WarpExpr for Select {
 
     fn is_linear(&self) -> bool {
         true
+    }
+
+    fn matrix(&self, dim: usize) -> Option<Mat<f64>> {
+        Some(Mat::from_fn(self.dims.len(), dim, |row, col| f64::from(u8::from(self.dims[row] == col))))
     }
 
     fn differentiable(&self) -> bool {

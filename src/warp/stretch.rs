@@ -1,5 +1,7 @@
 //! One lengthscale for all dimensions.
 
+use faer::Mat;
+
 use super::ard::{divide, divide_backward};
 use super::{Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
@@ -84,6 +86,10 @@ impl WarpExpr for Stretch {
 
     fn is_linear(&self) -> bool {
         true
+    }
+
+    fn matrix(&self, dim: usize) -> Option<Mat<f64>> {
+        Some(Mat::<f64>::identity(dim, dim) * (1.0 / self.lengthscale()))
     }
 
     fn differentiable(&self) -> bool {

@@ -6,7 +6,7 @@ use super::{Warp, WarpExpr};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
     Arguments, Construct, Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence,
-    Psd, Scratch, Target, Text, split_theta, text,
+    Psd, Scratch, SpectralMeasure, Target, Text, no_spectrum, split_theta, text,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
@@ -84,6 +84,11 @@ impl<W: WarpExpr, K: Expr + Clone> Expr for Warped<W, K> {
 
     fn stationary(&self) -> bool {
         self.warp.is_linear() && self.kernel.stationary()
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        let matrix = self.warp.matrix(dim).ok_or_else(|| no_spectrum(self))?;
+        Ok(self.kernel.spectral_measure(matrix.nrows())?.mapped(matrix.as_ref()))
     }
 
     fn differentiable(&self) -> bool {

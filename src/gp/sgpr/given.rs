@@ -10,7 +10,7 @@ use crate::gp::diagnostics::{Bounds, Diagnostics, diagnose};
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::LowRank;
 use crate::gp::posterior::Posterior;
-use crate::gp::process::{Latent, Process};
+use crate::gp::process::{Latent, Process, Values};
 use crate::gp::projection::{Projection, features_on};
 use crate::gp::variational::{Root, Variational};
 use crate::inducing::{InducingFeatures, StoredPrior};
@@ -79,7 +79,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
             tape.value(weights)?.as_mat().to_owned()
         };
         let latents = vec![Latent { mean: &self.mean, roots: vec![Root::Lower(root)] }];
-        let process = Process { kernel: &self.kernel, prior: seen.prior, latents, weights };
+        let values = Values::of(&self.inducing, seen.prior.jitter());
+        let process = Process { kernel: &self.kernel, prior: seen.prior, latents, weights, values };
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),
             processes: vec![process],

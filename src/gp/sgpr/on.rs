@@ -10,7 +10,7 @@ use crate::gp::collapsed::{CollapsedEvidence, Recorded, record_evidence_of};
 use crate::gp::low_rank::Solved;
 use crate::gp::moments::Moments;
 use crate::gp::posterior::Posterior;
-use crate::gp::process::{Latent, Process};
+use crate::gp::process::{Latent, Process, Values};
 use crate::gp::statistics::Statistics;
 use crate::gp::terms::{gather, parameter_column};
 use crate::gp::variational::Root;
@@ -129,7 +129,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         let weights = moments.prior.whiten_transpose(&tape, tape.constant_owned(mean))?;
         let weights = tape.value(weights)?.as_mat().to_owned();
         let latents = vec![Latent { mean: &self.mean, roots: vec![Root::Lower(root)] }];
-        let process = Process { kernel: &self.kernel, prior: moments.prior.store(&tape)?, latents, weights };
+        let values = Values::of(&self.inducing, moments.prior.jitter());
+        let process = Process { kernel: &self.kernel, prior: moments.prior.store(&tape)?, latents, weights, values };
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),
             processes: vec![process],

@@ -12,7 +12,7 @@ use crate::gp::terms::gather;
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit};
+use crate::optim::{Checkpoint, History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit};
 use crate::params::ParameterizedExt;
 use crate::tape::Tape;
 use crate::{Expr, Result, Scalar};
@@ -119,10 +119,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        self.train_natural_with(x, y, train, rule, rng, |_| ControlFlow::Continue(()))
+        self.train_natural_with(x, y, train, rule, rng, |_, _| ControlFlow::Continue(()))
     }
 
-    /// The same, with a callback after each step, which may stop the training.
+    /// The same, with a callback after each step, which sees the model, its q frozen, and may stop the training.
     ///
     /// # Errors
     ///
@@ -134,7 +134,30 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         train: &Train,
         rule: &NaturalGradient,
         rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress) -> ControlFlow<()>,
+        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
+    ) -> Result<History>
+    where
+        K: Kernel<T>,
+    {
+        self.train_natural_from(x, y, train, rule, &mut Checkpoint::default(), rng, callback)
+    }
+
+    /// The same from a [`Checkpoint`], which is brought to where the training stops: with the data, the settings,
+    /// the rule and the generator as they were there, to the same bits as without a stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`train_natural`](Self::train_natural) and [`Train::resume`].
+    #[allow(clippy::too_many_arguments, reason = "data, two rules, and what a run is given")]
+    pub fn train_natural_from<T: Scalar>(
+        &mut self,
+        x: MatRef<'_, T>,
+        y: &[T],
+        train: &Train,
+        rule: &NaturalGradient,
+        checkpoint: &mut Checkpoint,
+        rng: &mut (impl Rng + ?Sized),
+        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
     ) -> Result<History>
     where
         K: Kernel<T>,
@@ -143,20 +166,14 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_observations(y)?;
         self.check_natural(rule)?;
         let pool = RefCell::default();
-        let mut before = self.variational.clone();
         let beside = |model: &mut Self, step: usize, gradient: &[f64]| -> Result<()> {
-            before.clone_from(&model.variational);
             let ascent: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
             model.move_q(rule, step, &ascent).map(drop)
         };
         // Adam does not see what is not free.
         self.freeze("variational")?;
         let loss = Self::loss(x, y, &pool);
-        let outcome = train.run_beside(self, x.nrows(), loss, beside, rng, callback);
-        if outcome.is_err() {
-            // The q at which the loss was last sound.
-            self.variational = before;
-        }
+        let outcome = train.resume_beside(self, x.nrows(), loss, beside, checkpoint, rng, callback);
         self.unfreeze("variational")?;
         outcome
     }

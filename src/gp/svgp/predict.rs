@@ -6,7 +6,7 @@ use faer::Mat;
 
 use super::Svgp;
 use crate::gp::posterior::Posterior;
-use crate::gp::process::{Latent, Process};
+use crate::gp::process::{Latent, Process, Values};
 use crate::gp::projection::features_on;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
@@ -41,7 +41,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                 let roots = q.roots.iter().map(|root| root.store(&tape)).collect::<Result<_>>()?;
                 functions.push(Latent { mean: self.means.of(latent), roots });
             }
-            processes.push(Process { kernel, prior: prior.store(&tape)?, latents: functions, weights });
+            let values = Values::of(&self.inducing, prior.jitter());
+            processes.push(Process { kernel, prior: prior.store(&tape)?, latents: functions, weights, values });
         }
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),

@@ -10,7 +10,7 @@ use super::{Elbo, Svgp};
 use crate::gp::posterior::to_f64;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{Batch, History, Minimizer, Minimum, Progress, Train, fit};
+use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, Progress, Train, fit};
 use crate::tape::Pool;
 use crate::{Expr, Result, Scalar};
 
@@ -48,10 +48,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        self.train_with(x, y, train, rng, |_| ControlFlow::Continue(()))
+        self.train_with(x, y, train, rng, |_, _| ControlFlow::Continue(()))
     }
 
-    /// The same, with a callback after each step, which may stop the training.
+    /// The same, with a callback after each step, which sees the model and may stop the training.
     ///
     /// # Errors
     ///
@@ -62,7 +62,28 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         y: &[T],
         train: &Train,
         rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress) -> ControlFlow<()>,
+        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
+    ) -> Result<History>
+    where
+        K: Kernel<T>,
+    {
+        self.train_from(x, y, train, &mut Checkpoint::default(), rng, callback)
+    }
+
+    /// The same from a [`Checkpoint`], which is brought to where the training stops: with the data, the settings
+    /// and the generator as they were there, to the same bits as without a stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](Self::train) and [`Train::resume`].
+    pub fn train_from<T: Scalar>(
+        &mut self,
+        x: MatRef<'_, T>,
+        y: &[T],
+        train: &Train,
+        checkpoint: &mut Checkpoint,
+        rng: &mut (impl Rng + ?Sized),
+        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
     ) -> Result<History>
     where
         K: Kernel<T>,
@@ -70,7 +91,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check(x, y)?;
         self.check_observations(y)?;
         let pool = RefCell::default();
-        train.run(self, x.nrows(), Self::loss(x, y, &pool), rng, callback)
+        train.resume(self, x.nrows(), Self::loss(x, y, &pool), checkpoint, rng, callback)
     }
 
     /// Refuses observations without a density by their row of the data, and a likelihood for other rows: a batch

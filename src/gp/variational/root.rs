@@ -1,6 +1,8 @@
 //! A covariance by roots: S = Σ PPᵀ.
 
-use faer::Mat;
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::prelude::ReborrowMut;
+use faer::{Accum, Mat, MatMut, Par};
 
 use crate::inducing::InducingPrior;
 use crate::tape::{Tape, Var};
@@ -63,6 +65,28 @@ impl Root<Var> {
 }
 
 impl<T: Scalar> Root<Mat<T>> {
+    /// out += PB, for a B of as many rows as are asked for.
+    pub(in crate::gp) fn add_times(&self, mut out: MatMut<'_, T>, b: &mut dyn FnMut(usize) -> Mat<T>, par: Par) {
+        use BlockStructure::{Rectangular, TriangularLower};
+        let one = T::from_f64(1.0);
+        match self {
+            Self::Lower(p) => {
+                let b = b(p.ncols());
+                matmul(out, Rectangular, Accum::Add, p, TriangularLower, b.as_ref(), Rectangular, one, par);
+            }
+            Self::Diagonal(p) => {
+                let b = b(p.nrows());
+                for (out, b) in out.rb_mut().col_iter_mut().zip(b.col_iter()) {
+                    out.iter_mut().zip(b.iter()).zip(p.col(0).iter()).for_each(|((out, &b), &p)| *out += p * b);
+                }
+            }
+            Self::Columns(p) => {
+                let b = b(p.ncols());
+                matmul(out, Rectangular, Accum::Add, p, Rectangular, b.as_ref(), Rectangular, one, par);
+            }
+        }
+    }
+
     /// On another tape, as a constant.
     pub(in crate::gp) fn on<'a>(&'a self, tape: &Tape<'a, T>) -> Root<Var> {
         match self {

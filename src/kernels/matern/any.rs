@@ -7,7 +7,9 @@ use std::cell::LazyCell;
 
 use super::mixture::{Slopes, Values, nodes};
 use super::table::{self, Cache, Table};
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernel::{
+    Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
+};
 use crate::kernels::radial;
 use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
 use crate::simd::{Pass, dispatch, dot, elementwise, sum::lane_sum};
@@ -259,6 +261,10 @@ impl Expr for Matern {
 
     fn check_dim(&self, dim: usize) -> Result<()> {
         radial::check_dim(self, "lengthscale", &self.lengthscale, dim)
+    }
+
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        Ok(radial::spectral_measure(FrequencyLaw::StudentT { degrees: 2.0 * self.nu() }, &self.lengthscale, dim))
     }
 }
 

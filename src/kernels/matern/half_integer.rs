@@ -1,6 +1,7 @@
 //! The Matérn kernels of half-integer smoothness.
 
 use crate::Scalar;
+use crate::kernel::FrequencyLaw;
 use crate::kernels::Profile;
 use crate::kernels::radial::radial_kernel;
 use crate::params::PerDimension;
@@ -63,6 +64,10 @@ impl<T: Scalar> Profile<T> for Matern12Profile {
 
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         Some(spectral_density(1.0 / 2.0, dim, squared_frequency))
+    }
+
+    fn frequency_law(self) -> Option<FrequencyLaw> {
+        Some(FrequencyLaw::StudentT { degrees: 1.0 })
     }
 }
 
@@ -131,6 +136,10 @@ impl<T: Scalar> Profile<T> for Matern32Profile {
 
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         Some(spectral_density(3.0 / 2.0, dim, squared_frequency))
+    }
+
+    fn frequency_law(self) -> Option<FrequencyLaw> {
+        Some(FrequencyLaw::StudentT { degrees: 3.0 })
     }
 }
 
@@ -207,6 +216,10 @@ impl<T: Scalar> Profile<T> for Matern52Profile {
 
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         Some(spectral_density(5.0 / 2.0, dim, squared_frequency))
+    }
+
+    fn frequency_law(self) -> Option<FrequencyLaw> {
+        Some(FrequencyLaw::StudentT { degrees: 5.0 })
     }
 }
 

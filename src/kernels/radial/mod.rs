@@ -12,7 +12,10 @@ use std::fmt::Debug;
 
 use passes::has_shape;
 
-use crate::kernel::{Cotangent, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target, text};
+use crate::kernel::{
+    Cotangent, Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
+    Target, no_spectrum, text,
+};
 use crate::params::{Parameterized, PerDimension};
 use crate::simd::sum;
 use crate::warp::ard::{divide, divide_backward};
@@ -45,6 +48,12 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
     /// is not known. For profiles without a shape parameter. See [`Expr::spectral_density`].
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         let _ = (dim, squared_frequency);
+        None
+    }
+
+    /// The law of the frequencies for lengthscale 1, if k(0) = 1 and it is known. See
+    /// [`Expr::spectral_measure`].
+    fn frequency_law(self) -> Option<FrequencyLaw> {
         None
     }
 
@@ -175,6 +184,11 @@ impl<K: Radial> Expr for K {
         }
     }
 
+    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
+        let law = self.profile::<f64>().frequency_law().ok_or_else(|| no_spectrum(self))?;
+        Ok(spectral_measure(law, Radial::lengthscale(self), dim))
+    }
+
     fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
         let PerDimension::One(lengthscale) = Radial::lengthscale(self) else { return None };
         let coefficients = self.profile::<f64>().funk_hecke(dim, lengthscale.value(), l_max)?;
@@ -196,6 +210,12 @@ fn scaled_density<K: Radial>(kernel: &K, frequency: &[f64]) -> Option<[f64; 2]> 
     let squared = frequency.iter().enumerate().map(|(dim, omega)| (lengthscale.at(dim) * omega).powi(2)).sum();
     let volume: f64 = (0..frequency.len()).map(|dim| lengthscale.at(dim)).product();
     Some(kernel.profile::<f64>().spectral_density(frequency.len(), squared)?.map(|value| volume * value))
+}
+
+/// Frequencies of a law for lengthscale 1, divided by the lengthscales.
+pub(super) fn spectral_measure(law: FrequencyLaw, lengthscale: &PerDimension, dim: usize) -> SpectralMeasure {
+    let scales: Vec<f64> = (0..dim).map(|d| 1.0 / lengthscale.at(d)).collect();
+    SpectralMeasure::of(law, &scales)
 }
 
 /// Refuses points without a value for each dimension, or with too many values.

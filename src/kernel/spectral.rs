@@ -1,0 +1,268 @@
+//! The spectrum of a stationary kernel, to draw frequencies from.
+
+use faer::{Mat, MatRef};
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Gamma, StandardNormal};
+
+use crate::{Error, Result};
+
+/// The law of a random vector z of angular frequencies in D dimensions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum FrequencyLaw {
+    /// N(0, I): the spectrum of exp(−r²/2).
+    Normal,
+    /// Student's t with so many degrees of freedom, one for all coordinates together: the spectrum of the Matérn kernel of
+    /// lengthscale 1 and ν of half the degrees, in any dimension. Coordinates are uncorrelated, but not
+    /// independent.
+    StudentT {
+        /// 2ν; positive.
+        degrees: f64,
+    },
+    /// N(0, τI) with τ from the gamma distribution of this shape and the mean 1: the spectrum of the rational
+    /// quadratic kernel (1 + r²/2α)^−α.
+    GammaNormal {
+        /// α; positive.
+        shape: f64,
+    },
+    /// Each coordinate 1 or −1 with probability ½: the spectrum of Π_d cos r_d.
+    Signs,
+}
+
+impl FrequencyLaw {
+    /// Draws z.
+    fn draw(self, z: &mut [f64], rng: &mut (impl Rng + ?Sized)) -> Result<()> {
+        // The mean of χ²/degrees is 1 too: a gamma variable of half the degrees.
+        let mut precision = |shape: f64| -> Result<f64> {
+            let refused = |_| Error::setting("the shape of a law of frequencies", shape, "must be positive and finite");
+            // A tiny shape may underflow to 0.
+            Ok(Gamma::new(shape, 1.0 / shape).map_err(refused)?.sample(rng).max(f64::MIN_POSITIVE))
+        };
+        let scale = match self {
+            Self::Normal => 1.0,
+            Self::StudentT { degrees } => precision(0.5 * degrees)?.sqrt().recip(),
+            Self::GammaNormal { shape } => precision(shape)?.sqrt(),
+            Self::Signs => {
+                z.iter_mut().for_each(|z| *z = if rng.random::<bool>() { 1.0 } else { -1.0 });
+                return Ok(());
+            }
+        };
+        z.iter_mut().for_each(|z| *z = scale * rng.sample::<f64, _>(StandardNormal));
+        Ok(())
+    }
+}
+
+/// The spectral measure of a stationary kernel, as a sum of terms whose frequencies can be drawn.
+///
+/// # Definition
+///
+/// k(x − y) = Σ_t v_t E cos(ω_tᵀ(x − y)), with variances v_t ≥ 0 and random angular frequencies ω_t: Bochner's
+/// theorem. A sum of kernels has the terms of each; a product has, for each pair of terms, the product of
+/// their variances and the sum of their independent frequencies; and k(Ax − Ay) has the frequencies Aᵀω.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+/// use rand::SeedableRng;
+///
+/// let kernel = 2.0 * Rbf::new([0.5, 2.0]) * Matern32::new(1.0).on([0]) + 0.5;
+/// let measure = kernel.spectral_measure(2)?;
+/// assert_eq!((measure.terms(), measure.variance()), (2, 2.5));
+///
+/// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+/// let (frequencies, variances) = measure.draw(4000, &mut rng)?;
+/// let wave = |j: usize| (0.3 * frequencies[(0, j)] - 0.4 * frequencies[(1, j)]).cos();
+/// let found: f64 = (0..4000).map(|j| variances[j] * wave(j)).sum();
+/// let exact: f64 = kernel.eval(&[0.3, 0.0], &[0.0, 0.4])?;
+/// assert!((found - exact).abs() < 3.0 * 2.0 / 4000f64.sqrt());
+///
+/// let error = (Rbf::new(1.0) + Linear::new(2.0)).spectral_measure(2).unwrap_err();
+/// assert!(error.to_string().contains("`linear(variance=2)`"));
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// A. Rahimi & B. Recht (2007), "Random features for large-scale kernel machines", *Advances in Neural
+/// Information Processing Systems* 20; Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*,
+/// section 4.2.1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpectralMeasure {
+    dim: usize,
+    terms: Vec<Term>,
+}
+
+/// v and what ω is the sum of.
+#[derive(Clone, Debug, PartialEq)]
+struct Term {
+    variance: f64,
+    parts: Vec<Part>,
+}
+
+/// A map of random frequencies: Bz, with B of one row for each dimension of the points.
+#[derive(Clone, Debug, PartialEq)]
+struct Part {
+    law: FrequencyLaw,
+    map: Mat<f64>,
+}
+
+impl SpectralMeasure {
+    /// That of a constant 1: the frequency 0.
+    pub fn constant(dim: usize) -> Self {
+        Self { dim, terms: vec![Term { variance: 1.0, parts: Vec::new() }] }
+    }
+
+    /// That of a kernel of variance 1 with frequencies z_d · scale_d.
+    pub fn of(law: FrequencyLaw, scales: &[f64]) -> Self {
+        let dim = scales.len();
+        let map = Mat::from_fn(dim, dim, |row, col| if row == col { scales[row] } else { 0.0 });
+        Self { dim, terms: vec![Term { variance: 1.0, parts: vec![Part { law, map }] }] }
+    }
+
+    /// That of the kernel times a factor, which is not negative.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.terms.iter_mut().for_each(|term| term.variance *= factor);
+        self
+    }
+
+    /// That of the sum of two kernels on points of the same dimension.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        self.terms.extend(other.terms);
+        self
+    }
+
+    /// That of the product of two kernels on points of the same dimension.
+    #[must_use]
+    pub fn times(self, other: &Self) -> Self {
+        let product = |a: &Term, b: &Term| Term {
+            variance: a.variance * b.variance,
+            parts: a.parts.iter().chain(&b.parts).cloned().collect(),
+        };
+        let terms = self.terms.iter().flat_map(|a| other.terms.iter().map(move |b| product(a, b))).collect();
+        Self { dim: self.dim, terms }
+    }
+
+    /// That of k(Ax, Ay), for a matrix with as many rows as the kernel's points have dimensions.
+    #[must_use]
+    pub fn mapped(mut self, a: MatRef<'_, f64>) -> Self {
+        self.dim = a.ncols();
+        let parts = self.terms.iter_mut().flat_map(|term| &mut term.parts);
+        parts.for_each(|part| part.map = a.transpose() * &part.map);
+        self
+    }
+
+    /// The dimension D of the points.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The number of terms.
+    pub fn terms(&self) -> usize {
+        self.terms.len()
+    }
+
+    /// k(0) = Σ v_t
+    pub fn variance(&self) -> f64 {
+        self.terms.iter().map(|term| term.variance).sum()
+    }
+
+    /// So many frequencies ω_j, one a column of a D × count matrix, and variances w_j with
+    /// E Σ_j w_j cos(ω_jᵀr) = k(r), exactly, and Σ_j w_j = k(0). Each term gets a share of them by its variance, and
+    /// at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for fewer frequencies than there are terms of positive variance.
+    pub fn draw(&self, count: usize, rng: &mut (impl Rng + ?Sized)) -> Result<(Mat<f64>, Vec<f64>)> {
+        let terms: Vec<&Term> = self.terms.iter().filter(|term| term.variance > 0.0).collect();
+        if count < terms.len().max(1) {
+            let expected = format!("must be at least {}, one for each term of the spectrum", terms.len().max(1));
+            return Err(Error::setting("the number of frequencies", count, &expected));
+        }
+        let (mut frequencies, mut variances) = (Mat::zeros(self.dim, count), vec![0.0; count]);
+        let (mut start, mut left) = (0, self.variance());
+        for (index, term) in terms.iter().enumerate() {
+            // What later terms need at least stays for them.
+            let (rest, later) = (count - start, terms.len() - index - 1);
+            let share = (rest as f64 * term.variance / left).round() as usize;
+            let share = if later == 0 { rest } else { share.clamp(1, rest - later) };
+            variances[start..start + share].fill(term.variance / share as f64);
+            for part in &term.parts {
+                let mut z = Mat::zeros(part.map.ncols(), share);
+                (0..share).try_for_each(|col| part.law.draw(z.col_as_slice_mut(col), rng))?;
+                let mut of_term = frequencies.as_mut().subcols_mut(start, share);
+                of_term += &part.map * z;
+            }
+            start += share;
+            left -= term.variance;
+        }
+        Ok((frequencies, variances))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+    use rand::SeedableRng;
+    use rand_pcg::Pcg64;
+
+    /// Σ w cos(ωᵀr) over many frequencies. Its standard error is at most k(0)/√(2·count)·√(1 + …) < k(0)/√count.
+    fn check(kernel: &DynKernel, dim: usize) {
+        let count = 20_000;
+        let measure = kernel.spectral_measure(dim).unwrap();
+        let (frequencies, variances) = measure.draw(count, &mut Pcg64::seed_from_u64(3)).unwrap();
+        let height: f64 = kernel.eval(&vec![0.0; dim], &vec![0.0; dim]).unwrap();
+        assert!((variances.iter().sum::<f64>() - height).abs() < 1e-12 * height);
+        for far in [0.2, 0.7, 2.0] {
+            let r: Vec<f64> = (0..dim).map(|d| far * (1.0 - 0.6 * d as f64) / (dim as f64).sqrt()).collect();
+            let wave = |j: usize| (0..dim).map(|d| frequencies[(d, j)] * r[d]).sum::<f64>().cos();
+            let found: f64 = (0..count).map(|j| variances[j] * wave(j)).sum();
+            let expected: f64 = kernel.eval(&r, &vec![0.0; dim]).unwrap();
+            assert!(
+                (found - expected).abs() < 4.0 * height / (count as f64).sqrt(),
+                "{kernel}, {dim}: {found} {expected}"
+            );
+        }
+    }
+
+    /// For the Matérn kernels, a t of independent coordinates would be off by more than ten errors in 2 dimensions.
+    #[test]
+    fn frequencies_have_the_kernel_in_any_dimension() {
+        for dim in [1, 2, 5] {
+            for kernel in [
+                Rbf::new(0.8).dynamic(),
+                Matern12::new(0.9).dynamic(),
+                Matern32::new(0.7).dynamic(),
+                Matern52::new(0.7).dynamic(),
+                Matern::new(1.1, 0.8).dynamic(),
+                RationalQuadratic::new(0.6, 0.4).dynamic(),
+                Cosine::new(2.5).dynamic(),
+            ] {
+                check(&kernel, dim);
+            }
+        }
+    }
+
+    #[test]
+    fn expressions_have_the_spectrum_of_their_structure() {
+        check(&(0.3 * Rbf::new([0.5, 1.5]) + 2.0 * Matern32::new(0.7) + 0.2).dynamic(), 2);
+        check(&(2.0 * Rbf::new(0.8).on([1]) * Cosine::new(1.5).on([0]) * Matern12::new(3.0)).dynamic(), 2);
+        check(&(Matern52::new(1.0).ard([0.4, 0.9]).linear_map(mat![[1.0, 0.5], [0.0, 2.0]]).stretch(1.3)).dynamic(), 2);
+    }
+
+    #[test]
+    fn what_has_none_is_named() {
+        let told = |kernel: DynKernel, count| {
+            let measure = kernel.spectral_measure(1);
+            measure.and_then(|m| m.draw(count, &mut Pcg64::seed_from_u64(0))).unwrap_err().to_string()
+        };
+        assert!(told((Rbf::new(1.0) + 2.0 * Periodic::new(1.0, 3.0)).dynamic(), 9).contains("`periodic("));
+        assert!(told((Rbf::new(1.0) * White::new(0.1)).dynamic(), 9).contains("`white("));
+        assert!(told(Rbf::new(1.0).log_warp(0.5).dynamic(), 9).contains("`log_warp("));
+        assert!(told((Rbf::new(1.0) - Rbf::new(2.0)).dynamic(), 9).contains("rbf(lengthscale=2)"));
+        assert!(told((Rbf::new(1.0) + Rbf::new(2.0)).dynamic(), 1).contains("at least 2"));
+    }
+}
