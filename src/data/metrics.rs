@@ -76,6 +76,56 @@ pub fn coverage(y: &[f64], mean: &[f64], variance: &[f64], half_width: f64) -> R
     Ok(count as f64 / y.len() as f64)
 }
 
+/// The fraction of observations that are of the class held most probable; of equal ones, the first.
+///
+/// Probabilities are as [`Likelihood::predict`](crate::likelihood::Likelihood::predict) gives them as
+/// means: N for the classes 0 and 1, of the class 1; or N·C for C classes, all observations of the first
+/// class first.
+///
+/// # Errors
+///
+/// [`Error::Empty`] without observations; [`Error::Shape`] unless there are N or a multiple of N
+/// probabilities; [`Error::Observation`] for an observation that is not one of the classes;
+/// [`Error::Parameter`] for a probability outside \[0, 1\] by more than 1e-6.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::data::metrics::accuracy;
+///
+/// assert_eq!(accuracy(&[0.0, 1.0, 1.0, 1.0], &[0.2, 0.9, 0.6, 0.4])?, 0.75);
+/// // Two observations of three classes.
+/// assert_eq!(accuracy(&[2.0, 0.0], &[0.1, 0.3, 0.2, 0.4, 0.7, 0.3])?, 0.5);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub fn accuracy(y: &[f64], probabilities: &[f64]) -> Result<f64> {
+    check(y, &[])?;
+    let n = y.len();
+    if probabilities.is_empty() || !probabilities.len().is_multiple_of(n) {
+        let expected = format!("{n} value(s), or so many for each class");
+        return Err(Error::shape("the probabilities", expected, (probabilities.len(), 1)));
+    }
+    if let Some(row) = probabilities.iter().position(|p| !(-1e-6..=1.0 + 1e-6).contains(p)) {
+        let expected = "between 0 and 1".to_owned();
+        return Err(Error::Parameter { path: format!("probabilities[{row}]"), value: probabilities[row], expected });
+    }
+    let classes = (probabilities.len() / n).max(2);
+    let class = |y: &f64| (0..classes).find(|&class| *y == class as f64);
+    if let Some(row) = y.iter().position(|y| class(y).is_none()) {
+        let expected = format!("the classes are 0, 1, ..., {}", classes - 1);
+        return Err(Error::Observation { row, value: y[row], expected });
+    }
+    let most_probable = |row: usize| {
+        if probabilities.len() == n {
+            return usize::from(probabilities[row] > 0.5);
+        }
+        let of = |class: usize| probabilities[class * n + row];
+        (1..classes).fold(0, |best, class| if of(class) > of(best) { class } else { best })
+    };
+    let right = (0..n).filter(|&row| class(&y[row]) == Some(most_probable(row))).count();
+    Ok(right as f64 / n as f64)
+}
+
 fn check(y: &[f64], slices: &[(&str, &[f64])]) -> Result<()> {
     if y.is_empty() {
         return Err(Error::Empty { what: "the observations".to_owned() });
@@ -122,10 +172,29 @@ mod tests {
     }
 
     #[test]
+    fn accuracy_is_of_what_a_likelihood_predicts() {
+        use crate::likelihood::{Bernoulli, Likelihood, Softmax};
+        // Certain latent values of four observations: the classes 1, 0, 2 and, of three equal ones, 0.
+        let f = [0.0, 5.0, -1.0, 0.3, 2.0, 1.0, 0.0, 0.3, 1.9, -1.0, 4.0, 0.3];
+        let predicted = Softmax::new(3).predict(&f, &[0.0; 12]).unwrap();
+        assert_eq!(accuracy(&[1.0, 0.0, 2.0, 0.0], &predicted.mean), Ok(1.0));
+        assert_eq!(accuracy(&[1.0, 1.0, 2.0, 2.0], &predicted.mean), Ok(0.5));
+        let predicted = Bernoulli::logit().predict(&[3.0, -0.1, 0.1], &[1.0; 3]).unwrap();
+        assert_eq!(accuracy(&[1.0, 0.0, 1.0], &predicted.mean), Ok(1.0));
+        assert_eq!(accuracy(&[0.0, 1.0, 0.0], &predicted.mean), Ok(0.0));
+    }
+
+    #[test]
     fn arguments_are_checked() {
         assert!(matches!(rmse(&[], &[]), Err(Error::Empty { .. })));
         assert!(matches!(rmse(&[1.0], &[1.0, 2.0]), Err(Error::Shape { .. })));
         assert!(matches!(nlpd(&[1.0], &[1.0], &[-1.0]), Err(Error::Parameter { .. })));
+        assert!(matches!(accuracy(&[], &[]), Err(Error::Empty { .. })));
+        assert!(matches!(accuracy(&[1.0, 0.0], &[0.1, 0.2, 0.7]), Err(Error::Shape { .. })));
+        assert!(matches!(accuracy(&[1.0, 0.0], &[0.1, f64::NAN]), Err(Error::Parameter { .. })));
+        for wrong in [2.0, 0.5, -1.0, f64::NAN] {
+            assert!(matches!(accuracy(&[1.0, wrong], &[0.1, 0.2]), Err(Error::Observation { row: 1, .. })));
+        }
         assert!(matches!(coverage(&[1.0], &[1.0], &[1.0], f64::NAN), Err(Error::Setting { .. })));
     }
 }

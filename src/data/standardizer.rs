@@ -97,6 +97,29 @@ impl Standardizer {
         self.map(variance, |v, _, scale| scale * (scale * v))
     }
 
+    /// d − log scale, column by column: log densities of the data, from those of what
+    /// [`transform`](Self::transform) makes of them. For any likelihood; each column is one target.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for another number of columns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Standardizer;
+    /// use mercer::prelude::*;
+    ///
+    /// // Half the density of the standardised value, for data of twice its width.
+    /// let standardizer = Standardizer::fit(mat![[1.0], [5.0]].as_ref(), 0)?;
+    /// let log_density = standardizer.inverse_log_density(mat![[0.3f64.ln()]].as_ref())?;
+    /// assert!((log_density[(0, 0)] - 0.15f64.ln()).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn inverse_log_density(&self, log_density: MatRef<'_, f64>) -> Result<Mat<f64>> {
+        self.map(log_density, |d, _, scale| d - scale.ln())
+    }
+
     fn map(&self, x: MatRef<'_, f64>, f: impl Fn(f64, f64, f64) -> f64) -> Result<Mat<f64>> {
         if x.ncols() != self.mean.len() {
             let expected = format!("{} column(s)", self.mean.len());
@@ -136,6 +159,23 @@ mod tests {
             let back = standardizer.inverse_mean(there.as_ref()).unwrap();
             let close = |i, j| ((back[(i, j)] - x[(i, j)]) / size).abs() < 1e-13;
             assert!((0..5).all(|i| close(i, 0) && close(i, 1)));
+        }
+    }
+
+    #[test]
+    fn log_densities_are_those_of_the_units_of_the_data() {
+        use crate::data::metrics::nlpd;
+        let y = mat![[3.0], [7.0], [20.0]];
+        let standardizer = Standardizer::fit(y.as_ref(), 0).unwrap();
+        let z = standardizer.transform(y.as_ref()).unwrap();
+        let (mean, variance) = (mat![[0.1], [-0.4], [2.0]], mat![[0.3], [1.0], [2.5]]);
+        let there = Mat::from_fn(3, 1, |i, _| -nlpd(&[z[(i, 0)]], &[mean[(i, 0)]], &[variance[(i, 0)]]).unwrap());
+        let log_density = standardizer.inverse_log_density(there.as_ref()).unwrap();
+        let mean = standardizer.inverse_mean(mean.as_ref()).unwrap();
+        let variance = standardizer.inverse_variance(variance.as_ref()).unwrap();
+        for i in 0..3 {
+            let expected = -nlpd(&[y[(i, 0)]], &[mean[(i, 0)]], &[variance[(i, 0)]]).unwrap();
+            assert!((log_density[(i, 0)] - expected).abs() < 1e-14);
         }
     }
 

@@ -3,6 +3,8 @@
 use super::one_latent::SMALL;
 use super::quadrature::{GaussHermite, deviation};
 use super::special::log_sum_exp;
+use crate::Scalar;
+use crate::simd::{Pass, dispatch};
 
 /// E log Σ_c exp f_c for f_c ~ N(μ_c, v_c), and its derivatives.
 ///
@@ -137,26 +139,48 @@ impl Class {
         for (z, weight) in rule.iter() {
             let f = mean + deviation * z;
             // See `by_quadrature`: at small variances by the second derivative.
-            let in_variance = |slope: f64, curvature: f64| {
-                0.5 * weight * if variance < SMALL { curvature } else { z * slope / deviation }
-            };
-            let relative = (f - class.log_mean).exp();
-            let below_top = (f - top).exp();
-            class.log_mean_in_variance += in_variance(relative, relative);
-            for (i, &u) in grid.iter().enumerate() {
-                if f - u > LEFT {
-                    continue;
-                }
-                let rate = (f - u).exp();
-                let distribution = (-rate).exp();
-                let slope = rate * distribution;
-                class.distribution[i] += weight * distribution;
-                class.slope[i] += weight * slope;
-                class.scaled_slope[i] += weight * below_top * distribution;
-                class.in_variance[i] += in_variance(slope, slope * (1.0 - rate));
-            }
+            let (by_slope, by_curvature) =
+                if variance < SMALL { (0.0, 0.5 * weight) } else { (0.5 * weight * z / deviation, 0.0) };
+            class.log_mean_in_variance += (by_slope + by_curvature) * (f - class.log_mean).exp();
+            let below_top = weight * (f - top).exp();
+            let start = grid.partition_point(|u| f - u > LEFT);
+            dispatch(Node { class: &mut class, grid, start, f, weight, below_top, by_slope, by_curvature });
         }
         class
+    }
+}
+
+/// What one node of the rule adds to its class, on the grid from `start` on.
+struct Node<'a> {
+    class: &'a mut Class,
+    grid: &'a [f64],
+    start: usize,
+    f: f64,
+    weight: f64,
+    /// weight · exp(f − top)
+    below_top: f64,
+    /// Of ∂/∂v, in units of the slope and of its derivative.
+    by_slope: f64,
+    by_curvature: f64,
+}
+
+impl Pass for Node<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Self { class, grid, start, f, weight, below_top, by_slope, by_curvature } = self;
+        let values = class.distribution[start..].iter_mut().zip(&mut class.slope[start..]);
+        let others = class.scaled_slope[start..].iter_mut().zip(&mut class.in_variance[start..]);
+        for ((&u, (value, slope)), (scaled_slope, in_variance)) in grid[start..].iter().zip(values).zip(others) {
+            let rate = (f - u).lane_exp::<FMA>();
+            let distribution = (-rate).lane_exp::<FMA>();
+            let density = rate * distribution;
+            *value += weight * distribution;
+            *slope += weight * density;
+            *scaled_slope += below_top * distribution;
+            *in_variance += density * (by_slope + by_curvature * (1.0 - rate));
+        }
     }
 }
 
