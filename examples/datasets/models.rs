@@ -136,7 +136,7 @@ fn variational(name: &'static str, mut model: Svgp, set: &Set, plan: Plan, rng: 
     let start = Instant::now();
     let bar = ProgressBar::new(steps as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {eta} left, {msg}")?);
-    model.train_natural_with(x, &set.y, &train, &rule, rng, |progress| {
+    model.train_natural_with(x, &set.y, &train, &rule, rng, |progress, _| {
         bar.set_message(format!("bound {:.1}", -progress.loss));
         bar.inc(1);
         ControlFlow::Continue(())
