@@ -1,5 +1,6 @@
 //! One training step of a sparse variational process on one thread, and its predictions.
 //! `cargo bench --bench svgp_step`
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
