@@ -27,8 +27,8 @@ use crate::{Error, Result, Scalar};
 ///
 /// # Complexity
 ///
-/// O(n) for the weights of n nodes and O(M·B) for a batch of B a step, and the diagonal of the kernel, which its Gram
-/// matrix is made for.
+/// Beside what q costs, O(n) for the weights of n nodes and O(M·B) for a batch of B a step, and the variances of the
+/// kernel at the batch: those kernels make their matrix of all nodes for them, in O(n³).
 ///
 /// # Examples
 ///
@@ -60,8 +60,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// # References
 ///
-/// V. Borovitskiy et al. (2021), "Matérn Gaussian processes on graphs", *AISTATS*, <https://arxiv.org/abs/2010.15538>,
-/// section 3, for the expansion and for inducing variables of it.
+/// V. Borovitskiy et al. (2021), "Matérn Gaussian processes on graphs", *AISTATS*, <https://arxiv.org/abs/2010.15538>.
 #[derive(Clone, Debug)]
 pub struct GraphFeatures {
     laplacian: Laplacian,

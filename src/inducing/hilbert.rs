@@ -78,7 +78,7 @@ use crate::{Error, Result, Scalar};
 /// # References
 ///
 /// A. Solin & S. Särkkä (2020), "Hilbert space methods for reduced-rank Gaussian process regression", *Statistics and
-/// Computing* 30, 419–446, eqs. 15 to 20 and section 4.2.
+/// Computing* 30, 419–446.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HilbertFeatures {
     waves: Waves,

@@ -150,7 +150,7 @@ impl Waves {
             for col in 0..points.nrows() {
                 let tables = self.tables(points, col);
                 self.each(&tables, |row, axis, _, slope| {
-                    gradient[(col, axis)] = gradient[(col, axis)] + c[(row, col)] * T::from_f64(slope);
+                    gradient[(col, axis)] += c[(row, col)] * T::from_f64(slope);
                 });
             }
             vec![Some(gradient)]

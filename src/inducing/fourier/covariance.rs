@@ -119,8 +119,8 @@ fn kronecker<'a, T: Scalar>(tape: &Tape<'a, T>, a: Var, b: Var) -> Result<Var> {
         for j in 0..m * n {
             for i in 0..m * n {
                 let (outer, inner) = ((i / n, j / n), (i % n, j % n));
-                in_a[outer] = in_a[outer] + c[(i, j)] * right.as_mat()[inner];
-                in_b[inner] = in_b[inner] + c[(i, j)] * left.as_mat()[outer];
+                in_a[outer] += c[(i, j)] * right.as_mat()[inner];
+                in_b[inner] += c[(i, j)] * left.as_mat()[outer];
             }
         }
         vec![Some(in_a), Some(in_b)]

@@ -67,7 +67,7 @@ use crate::{Result, Scalar};
 /// let y: Vec<f64> = (0..50).map(|i| (0.2 * i as f64).sin()).collect();
 /// let kernel = 2.0 * Matern32::new(1.5);
 ///
-/// let features = FourierFeatures::new(-2.0, 7.0, 30)?;
+/// let features = FourierFeatures::new(-4.0, 9.0, 40)?;
 /// let mut sparse = Svgp::with_features(kernel.clone(), features)?.with_likelihood(Gaussian::new(0.1));
 /// sparse.natural_step(x.as_ref(), &y, 50, &NaturalGradient::default())?;
 /// let bound = sparse.elbo(x.as_ref(), &y)?.value;
@@ -84,8 +84,7 @@ use crate::{Result, Scalar};
 /// # References
 ///
 /// J. Hensman, N. Durrande & A. Solin (2018), "Variational Fourier features for Gaussian processes", *Journal of
-/// Machine Learning Research* 18(151), 1–52, sections 3 and 4; the inner product by the state of the process after
-/// N. Durrande et al. (2016), "Detecting periodicities with Gaussian processes", *PeerJ Computer Science* 2, e50.
+/// Machine Learning Research* 18(151), 1–52.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FourierFeatures {
     waves: Waves,
