@@ -36,6 +36,9 @@ struct Arguments {
     /// Few rows, inducing inputs and steps: shows that all is well, not how good it gets
     #[arg(long)]
     quick: bool,
+    /// Steps of Adam [default: 3000, or 60 if quick]
+    #[arg(long)]
+    steps: Option<usize>,
     /// Seed of the data, the network's weights and the batches
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -50,6 +53,8 @@ fn truth(x1: f64, x2: f64) -> f64 {
 struct Size {
     rows: usize,
     inducing: usize,
+    /// Width of each of the two hidden layers
+    hidden: usize,
     steps: usize,
     batch: usize,
     /// Points of the grid along each side.
@@ -94,17 +99,18 @@ struct Report {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { quick, seed } = Arguments::parse();
-    let size = if quick {
-        Size { rows: 150, inducing: 20, steps: 60, batch: 75, side: 15 }
+    let Arguments { quick, steps, seed } = Arguments::parse();
+    let mut size = if quick {
+        Size { rows: 150, inducing: 20, hidden: 8, steps: 60, batch: 50, side: 15 }
     } else {
-        Size { rows: 1000, inducing: 60, steps: 3000, batch: 250, side: 41 }
+        Size { rows: 1000, inducing: 60, hidden: 32, steps: 3000, batch: 250, side: 41 }
     };
+    size.steps = steps.unwrap_or(size.steps);
     let mut rng = Pcg64::seed_from_u64(seed);
     let data = Data::draw(&size, &mut rng);
 
     let plain = 1.0 * Rbf::new([0.3, 0.3]);
-    let deep = 1.0 * Rbf::new(1.0).mlp(Mlp::random(&[2, 32, 32, 2], Activation::Tanh, &mut rng)?);
+    let deep = 1.0 * Rbf::new(1.0).mlp(Mlp::random(&[2, size.hidden, size.hidden, 2], Activation::Tanh, &mut rng)?);
     let reports = [
         learn("squared exponential", plain.dynamic(), &data, &size, &mut rng)?,
         learn("deep kernel", deep.dynamic(), &data, &size, &mut rng)?,
@@ -130,8 +136,8 @@ fn learn(name: &'static str, kernel: DynKernel, data: &Data, size: &Size, rng: &
         steps: size.steps,
         batch: Some(size.batch),
         adam: Adam { rate: 0.01, clip: Some(1e4), ..Adam::default() },
-        schedule: Schedule::Cosine { steps: size.steps, last: 0.01 },
-        record_every: size.steps,
+        schedule: Schedule::Cosine { steps: size.steps.max(1), last: 0.01 },
+        record_every: size.steps.max(1),
         ..Train::default()
     };
     model.train(x, &data.y, &train, rng)?;

@@ -6,6 +6,9 @@
 //! minimised is the loss less [`log_prior`](crate::params::ParameterizedExt::log_prior), so a loss that is
 //! a negative log likelihood of all the data, or a bound on it, leads to the maximum a posteriori.
 //!
+//! Training that is stopped goes on from a [`Checkpoint`] to the same bits. It stops by itself where the loss has stopped to
+//! fall ([`EarlyStop`]) or, by a callback that sees the model, where anything else has ([`Patience`]).
+//!
 //! | | gradient | step |
 //! |---|---|---|
 //! | [`Lbfgs`] with [`fit`] | of the whole loss, exact | quasi-Newton with a line search |

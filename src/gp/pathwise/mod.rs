@@ -61,7 +61,7 @@ use waves::Waves;
 /// # References
 ///
 /// Wilson, Borovitskiy, Terenin, Mostowsky & Deisenroth (2020), *Efficiently sampling functions from Gaussian
-/// process posteriors*, ICML, eq. 13, [arXiv:2002.09309](https://arxiv.org/abs/2002.09309).
+/// process posteriors*, ICML, [arXiv:2002.09309](https://arxiv.org/abs/2002.09309).
 #[derive(Clone, Debug)]
 pub struct PathwiseSamples<'a, T: Scalar> {
     paths: Vec<Paths<'a, T>>,
