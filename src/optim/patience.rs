@@ -28,7 +28,7 @@ use std::ops::ControlFlow;
 /// let mut gp = Svgp::new(1.0 * Rbf::new(1.0), mat![[0.5], [2.0], [3.5], [5.0]].as_ref())?;
 /// gp = gp.with_likelihood(Gaussian::new(0.1));
 /// let train = Train { steps: 2000, adam: Adam { rate: 0.02, ..Adam::default() }, ..Train::default() };
-/// let (mut patience, mut best) = (Patience::new(3, 0.01), gp.clone());
+/// let (mut patience, mut best) = (Patience::new(3, 0.0), gp.clone());
 /// let mut rng = rand_pcg::Pcg64::seed_from_u64(0);
 /// let history = gp.train_with(x.as_ref(), &y, &train, &mut rng, |progress, gp| {
 ///     if progress.step % 20 != 0 {
