@@ -74,8 +74,8 @@ use crate::{Result, Scalar};
 /// let evidence = ExactGp::new(kernel).with_noise(0.1)?.log_evidence(x.as_ref(), &y)?;
 /// assert!(bound < evidence && evidence - bound < 0.3);
 ///
-/// let outside = sparse.posterior()?.mean(mat![[0.0], [7.5]].as_ref()).unwrap_err();
-/// assert!(outside.to_string().starts_with("x[1, 0] is 7.5, but"));
+/// let outside = sparse.posterior()?.mean(mat![[0.0], [9.5]].as_ref()).unwrap_err();
+/// assert!(outside.to_string().starts_with("x[1, 0] is 9.5, but"));
 /// let other = Svgp::with_features(Rbf::new(1.0), FourierFeatures::new(0.0, 5.0, 8)?)?;
 /// assert!(other.elbo(x.as_ref(), &y).is_err());
 /// # Ok::<(), mercer::Error>(())
