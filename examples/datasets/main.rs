@@ -30,7 +30,7 @@ use clap::{Parser, ValueEnum};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-use models::Row;
+use models::{Effort, Row};
 use set::{Set, Source};
 
 /// Sparse Gaussian-process models on real data: what they predict of the rows that they have not seen.
@@ -47,6 +47,9 @@ struct Arguments {
     /// Few rows, steps and inducing inputs: shows that all is well, not how good it gets
     #[arg(long)]
     quick: bool,
+    /// Epochs, or steps of L-BFGS, in place of those that each model has
+    #[arg(long, value_name = "E")]
+    epochs: Option<usize>,
     /// Hold out a fifth of the rows learned from, and score on these: for the choice of settings, which
     /// must not see the rows of the test
     #[arg(long)]
@@ -82,14 +85,14 @@ impl Name {
         }
     }
 
-    fn fit(self, set: &Set, quick: bool, rng: &mut Pcg64) -> Result<Vec<Row>, Box<dyn Error>> {
+    fn fit(self, set: &Set, effort: Effort, rng: &mut Pcg64) -> Result<Vec<Row>, Box<dyn Error>> {
         match self {
-            Self::Concrete => models::regression(set, if quick { 30 } else { 300 }, quick, rng),
-            Self::Diabetes => models::regression(set, if quick { 10 } else { 100 }, quick, rng),
-            Self::Diamonds => models::large_regression(set, quick, rng),
-            Self::BreastCancer => models::two_classes(set, quick, rng),
-            Self::Digits => models::ten_classes(set, quick, rng),
-            Self::Mcycle => models::changing_noise(set, quick, rng),
+            Self::Concrete => models::regression(set, 300, effort, rng),
+            Self::Diabetes => models::regression(set, 100, effort, rng),
+            Self::Diamonds => models::large_regression(set, effort, rng),
+            Self::BreastCancer => models::two_classes(set, effort, rng),
+            Self::Digits => models::ten_classes(set, effort, rng),
+            Self::Mcycle => models::changing_noise(set, effort, rng),
         }
     }
 }
@@ -144,7 +147,8 @@ fn evaluate(name: Name, source: &Source, path: &Path, arguments: &Arguments) -> 
         let split = serde_json::json!({ "train": set.split.train, "test": set.split.test });
         fs::write(folder.join(format!("{}.json", source.name)), split.to_string())?;
     }
-    let rows = name.fit(&set, arguments.quick, &mut rng)?;
+    let effort = Effort { quick: arguments.quick, epochs: arguments.epochs };
+    let rows = name.fit(&set, effort, &mut rng)?;
     let of_set = format!("{} | {} + {} | {}", source.name, set.y.len(), set.y_test.len(), set.x.ncols());
     let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.4}"));
     let line = |row: Row| {

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mercer::gp::{Budget, ExactGp, Problem, Sgpr, Svgp, recommend};
 use mercer::inducing::start::kmeans_plus_plus;
 use mercer::likelihood::{Bernoulli, Gaussian, Heteroscedastic, Softmax};
-use mercer::mean::{ConstantMean, DynMean, Zero};
+use mercer::mean::{ConstantMean, DynMean};
 use mercer::optim::{Adam, Lbfgs, NaturalGradient, Schedule, Train};
 use mercer::prelude::*;
 use rand_pcg::Pcg64;
@@ -26,6 +26,22 @@ pub(crate) struct Row {
     pub(crate) scores: Scores,
 }
 
+/// How long models are trained.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    /// Few steps and inducing inputs.
+    pub(crate) quick: bool,
+    /// In place of the epochs, or steps of L-BFGS, that each model has.
+    pub(crate) epochs: Option<usize>,
+}
+
+impl Effort {
+    fn of(self, usual: usize) -> usize {
+        let epochs = self.epochs.unwrap_or(usual);
+        if self.quick { epochs.min(5) } else { epochs }
+    }
+}
+
 /// The variance of the noise that regressions start with, the targets' being 1.
 const NOISE: f64 = 0.1;
 /// Lloyd's iterations of the start of inducing inputs.
@@ -38,40 +54,40 @@ fn kernel(dim: usize) -> DynKernel {
 }
 
 /// What is small enough for the exact model, by it and by the collapsed one.
-pub(crate) fn regression(set: &Set, m: usize, quick: bool, rng: &mut Pcg64) -> Answer<Vec<Row>> {
+pub(crate) fn regression(set: &Set, m: usize, effort: Effort, rng: &mut Pcg64) -> Answer<Vec<Row>> {
     let problem = Problem { points: set.y.len(), inducing: m, gaussian: true };
     eprintln!("recommended: {}", recommend(&problem, &Budget::default())?);
-    let steps = if quick { 5 } else { 100 };
-    Ok(vec![exact(set, steps)?, collapsed(set, m, steps, rng)?])
+    let steps = effort.of(500);
+    Ok(vec![exact(set, steps)?, collapsed(set, if effort.quick { m / 10 } else { m }, steps, rng)?])
 }
 
-pub(crate) fn large_regression(set: &Set, quick: bool, rng: &mut Pcg64) -> Answer<Vec<Row>> {
-    let plan = Plan { inducing: 300, epochs: 20, batch: Some(1024), rate: 0.03, natural: 0.1 }.scaled(quick);
+pub(crate) fn large_regression(set: &Set, effort: Effort, rng: &mut Pcg64) -> Answer<Vec<Row>> {
+    let plan = Plan { inducing: 300, epochs: 20, batch: Some(1024), rate: 0.03, natural: 0.1 }.with(effort);
     let model = Svgp::new(kernel(set.x.ncols()), plan.start(set, rng)?.as_ref())?.with_likelihood(Gaussian::new(NOISE));
     Ok(vec![variational("SVGP, Gaussian", model, set, plan, rng)?])
 }
 
-pub(crate) fn two_classes(set: &Set, quick: bool, rng: &mut Pcg64) -> Answer<Vec<Row>> {
-    let plan = Plan { inducing: 100, epochs: 200, batch: None, rate: 0.03, natural: 0.3 }.scaled(quick);
+pub(crate) fn two_classes(set: &Set, effort: Effort, rng: &mut Pcg64) -> Answer<Vec<Row>> {
+    let plan = Plan { inducing: 100, epochs: 200, batch: None, rate: 0.03, natural: 0.3 }.with(effort);
     let model = Svgp::new(kernel(set.x.ncols()), plan.start(set, rng)?.as_ref())?.with_likelihood(Bernoulli::probit());
     Ok(vec![variational("SVGP, Bernoulli", model, set, plan, rng)?])
 }
 
-pub(crate) fn ten_classes(set: &Set, quick: bool, rng: &mut Pcg64) -> Answer<Vec<Row>> {
-    let plan = Plan { inducing: 200, epochs: 40, batch: Some(256), rate: 0.03, natural: 0.1 }.scaled(quick);
+pub(crate) fn ten_classes(set: &Set, effort: Effort, rng: &mut Pcg64) -> Answer<Vec<Row>> {
+    let plan = Plan { inducing: 200, epochs: 40, batch: Some(256), rate: 0.03, natural: 0.1 }.with(effort);
     let model = Svgp::new(kernel(set.x.ncols()), plan.start(set, rng)?.as_ref())?.with_likelihood(Softmax::new(10));
     Ok(vec![variational("SVGP, softmax of 10", model, set, plan, rng)?])
 }
 
 /// Noise of one variance, and noise whose deviation is a function, both with as many inducing inputs.
-pub(crate) fn changing_noise(set: &Set, quick: bool, rng: &mut Pcg64) -> Answer<Vec<Row>> {
-    let plan = Plan { inducing: 20, epochs: 1000, batch: None, rate: 0.02, natural: 0.1 }.scaled(quick);
-    let homoscedastic = collapsed(set, plan.inducing, if quick { 5 } else { 100 }, rng)?;
+pub(crate) fn changing_noise(set: &Set, effort: Effort, rng: &mut Pcg64) -> Answer<Vec<Row>> {
+    let plan = Plan { inducing: 20, epochs: 1000, batch: None, rate: 0.02, natural: 0.1 }.with(effort);
+    let homoscedastic = collapsed(set, plan.inducing, effort.of(500), rng)?;
     let dim = set.x.ncols();
     let model = Svgp::new(kernel(dim), plan.start(set, rng)?.as_ref())?
         .with_likelihood(Heteroscedastic::new())
         .with_kernels(vec![kernel(dim), kernel(dim)])?
-        .with_means(vec![DynMean::new(Zero), DynMean::new(ConstantMean::new(0.5 * NOISE.ln()))])?;
+        .with_means(vec![DynMean::new(ConstantMean::new(0.0)), DynMean::new(ConstantMean::new(0.5 * NOISE.ln()))])?;
     Ok(vec![homoscedastic, variational("SVGP, heteroscedastic", model, set, plan, rng)?])
 }
 
@@ -92,9 +108,10 @@ fn collapsed(set: &Set, m: usize, steps: usize, rng: &mut Pcg64) -> Answer<Row> 
     let spinner = spinner("collapsed model");
     let z = kmeans_plus_plus(set.x.as_ref(), m, LLOYD, rng)?;
     let mut model = Sgpr::new(kernel(set.x.ncols()), z.as_ref())?.with_noise(NOISE)?;
-    model.fit(set.x.as_ref(), &set.y, &Lbfgs { max_steps: steps, ..Lbfgs::default() })?;
+    let found = model.fit(set.x.as_ref(), &set.y, &Lbfgs { max_steps: steps, ..Lbfgs::default() })?;
     spinner.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
+    eprintln!("SGPR: bound {:.3}, {} evaluations", -found.value, found.evaluations);
     let scores = set.score(&model.condition(set.x.as_ref(), &set.y)?)?;
     let settings = format!("L-BFGS, {steps} steps at most");
     Ok(Row { model: "SGPR", inducing: Some(m), settings, seconds, scores })
@@ -111,12 +128,12 @@ struct Plan {
 }
 
 impl Plan {
-    fn scaled(self, quick: bool) -> Self {
-        if !quick {
-            return self;
+    fn with(self, effort: Effort) -> Self {
+        let plan = Self { epochs: effort.of(self.epochs), ..self };
+        if !effort.quick {
+            return plan;
         }
-        let (inducing, epochs) = (self.inducing.min(30), self.epochs.min(5));
-        Self { inducing, epochs, batch: self.batch.map(|batch| batch.min(100)), ..self }
+        Self { inducing: plan.inducing.min(30), batch: plan.batch.map(|batch| batch.min(100)), ..plan }
     }
 
     fn start(&self, set: &Set, rng: &mut Pcg64) -> mercer::Result<Mat<f64>> {
@@ -143,6 +160,7 @@ fn variational(name: &'static str, mut model: Svgp, set: &Set, plan: Plan, rng: 
     })?;
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
+    eprintln!("{name}: bound {:.3}", model.elbo(x, &set.y)?.value);
     let scores = set.score(&model.posterior()?)?;
     let batch = batch.map_or("all rows".to_owned(), |batch| format!("batches of {batch}"));
     let settings = format!("{epochs} epochs, {batch}, Adam {rate}, natural gradient {natural}");
