@@ -1,7 +1,7 @@
 //! The Hilbert-space approximation against stored values, the process that it stands for, and finite differences.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::gp::{ExactGp, Svgp, Variational};
+use mercer::gp::{Approximation, ExactGp, Sgpr, Svgp, Variational};
 use mercer::inducing::{HilbertFeatures, InducingFeatures};
 use mercer::likelihood::Gaussian;
 use mercer::linalg::Jitter;
@@ -80,6 +80,16 @@ fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
     (x, y)
 }
 
+/// log N(y; 0, K + noise I).
+fn log_density(gram: MatRef<'_, f64>, noise: f64, y: &[f64]) -> f64 {
+    let n = y.len();
+    let noisy = Mat::from_fn(n, n, |i, j| gram[(i, j)] + if i == j { noise } else { 0.0 });
+    let tape = Tape::new(Par::Seq);
+    let (residual, covariance) = (MatRef::from_column_major_slice(y, n, 1), tape.constant(noisy.as_ref()));
+    let density = tape.gaussian_log_density(tape.constant(residual), covariance, Jitter::Fixed(0.0)).unwrap().0;
+    tape.scalar(density).unwrap()
+}
+
 /// The model is the process of finite rank: its bound is reached, and so are its variances, where the
 /// approximation is poor too.
 #[test]
@@ -96,11 +106,7 @@ fn the_model_is_the_process_of_the_approximation() {
         let all = Mat::from_fn(18, 1, |row, _| if row < 15 { x[(row, 0)] } else { at[(row - 15, 0)] });
         let gram = reduced(&kernel, &features, &all);
         let noisy = Mat::from_fn(15, 15, |i, j| gram[(i, j)] + if i == j { 0.2 } else { 0.0 });
-        let target = Mat::from_fn(15, 1, |row, _| y[row]);
-        let tape = Tape::new(Par::Seq);
-        let (residual, covariance) = (tape.constant(target.as_ref()), tape.constant(noisy.as_ref()));
-        let density = tape.gaussian_log_density(residual, covariance, Jitter::Fixed(0.0)).unwrap().0;
-        let evidence = tape.scalar(density).unwrap();
+        let evidence = log_density(gram.submatrix(0, 0, 15, 15), 0.2, &y);
         let bound = model.elbo(x.as_ref(), &y).unwrap().value;
         assert!((bound - evidence).abs() < 1e-10 * evidence.abs() && prior_bound < evidence, "{bound} {evidence}");
 
@@ -111,9 +117,40 @@ fn the_model_is_the_process_of_the_approximation() {
         let found = posterior.covariance(at.as_ref(), 0).unwrap();
         assert!((&found - &expected).norm_max() < 1e-12);
         let predicted = posterior.predict(at.as_ref()).unwrap();
-        let mean = cross * &inverse * &target;
+        let mean = cross * &inverse * MatRef::from_column_major_slice(&y, 15, 1);
         assert!((0..3).all(|row| (predicted.mean[row] - mean[(row, 0)]).abs() < 1e-12));
         assert!((0..3).all(|row| (predicted.variance[row] - expected[(row, row)]).abs() < 1e-12));
+    }
+}
+
+/// Nothing is left for a trace, an upper bound or a diagonal, where the approximation is poor too.
+#[test]
+fn collapsed_models_are_the_process_of_the_approximation() {
+    let ((x, y), noise) = (data(15), 0.2);
+    for kernel in [(1.3 * Matern12::new(0.5)).dynamic(), (1.3 * Rbf::new(0.9)).dynamic()] {
+        let features = HilbertFeatures::new(&[(-1.2, 1.2)], &[6]).unwrap();
+        let gram = reduced(&kernel, &features, &x);
+        let evidence = log_density(gram.as_ref(), noise, &y);
+        let close = |found: f64, expected: f64| (found - expected).abs() < 1e-10 * expected.abs();
+        for approximation in [Approximation::Vfe, Approximation::Fitc, Approximation::Dtc] {
+            let model = Sgpr::with_features(kernel.clone(), features.clone()).unwrap();
+            let model = model.with_noise(noise).unwrap().with_approximation(approximation);
+            let found = model.log_evidence(x.as_ref(), &y).unwrap();
+            assert!(found.trace == 0.0 && close(found.value, evidence), "{approximation:?}: {found:?} {evidence}");
+            assert!(close(model.upper_bound(x.as_ref(), &y).unwrap(), evidence));
+
+            let left_out = model.leave_one_out(x.as_ref(), &y).unwrap();
+            for row in 0..15 {
+                let others: Vec<usize> = (0..15).filter(|&other| other != row).collect();
+                let rest = Mat::from_fn(14, 14, |i, j| gram[(others[i], others[j])]);
+                let values: Vec<f64> = others.iter().map(|&other| y[other]).collect();
+                assert!(close(left_out.log_density[row], evidence - log_density(rest.as_ref(), noise, &values)));
+            }
+        }
+        let model = Sgpr::with_features(kernel.clone(), features.clone()).unwrap().with_noise(noise).unwrap();
+        let statistics = model.statistics(x.as_ref(), &y).unwrap();
+        let found = model.log_evidence_on(&statistics).unwrap();
+        assert!(found.trace == 0.0 && close(found.value, evidence), "{found:?} {evidence}");
     }
 }
 

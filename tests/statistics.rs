@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use mercer::gp::{Approximation, Sgpr, Statistics, Svgp, Variational};
-use mercer::inducing::{InducingFeatures, InducingPrior, SphericalHarmonicFeatures};
+use mercer::inducing::{FourierFeatures, HilbertFeatures, InducingFeatures, InducingPrior, SphericalHarmonicFeatures};
 use mercer::likelihood::{Bernoulli, Gaussian};
 use mercer::linalg::Jitter;
 use mercer::mean::ConstantMean;
@@ -91,6 +91,34 @@ fn collapsed_bounds_are_those_of_the_data() {
             }
         }
     }
+}
+
+/// Waves on an interval and on a box, with a remainder and without.
+#[test]
+fn waves_are_a_fixed_basis() {
+    fn check<F: InducingFeatures>(kernel: DynKernel, features: F) {
+        let (sphere, y) = data(1200, 0.3);
+        let x = sphere.subcols(0, features.dim());
+        let model = Sgpr::with_features(kernel.clone(), features.clone()).unwrap().with_noise(0.1).unwrap();
+        let statistics = model.statistics(x, &y).unwrap();
+        for approximation in [Approximation::Vfe, Approximation::Dtc] {
+            let model = model.clone().with_approximation(approximation);
+            let (plain, gradient) = model.log_evidence_gradient(x, &y).unwrap();
+            let (fast, same) = model.log_evidence_gradient_on(&statistics).unwrap();
+            assert!((fast.value - plain.value).abs() < 1e-11 * plain.value.abs(), "{kernel}: {fast:?} {plain:?}");
+            assert_close("gradient", &same, &gradient, 1e-9);
+        }
+        let model = Svgp::with_features(kernel, features).unwrap().with_likelihood(Gaussian::new(0.1));
+        let (plain, gradient) = model.elbo_gradient(x, &y, 1200).unwrap();
+        let (fast, same) = model.elbo_gradient_on(&model.statistics(x, &y).unwrap()).unwrap();
+        assert!((fast.value - plain.value).abs() < 1e-12 * plain.value.abs(), "{fast:?} {plain:?}");
+        assert_close("gradient", &same, &gradient, 1e-9);
+    }
+    let interval = [(-2.0, 2.0), (-1.7, 1.9)];
+    check((1.3 * Matern32::new(0.6)).dynamic(), FourierFeatures::new(-2.0, 2.0, 12).unwrap());
+    let product = (0.8 * Matern12::new(0.7).on([0]) * Matern52::new(0.9).on([1])).dynamic();
+    check(product, FourierFeatures::product(&interval, &[3, 4]).unwrap());
+    check((1.3 * Rbf::new([0.6, 0.8])).dynamic(), HilbertFeatures::new(&interval, &[6, 5]).unwrap());
 }
 
 #[test]

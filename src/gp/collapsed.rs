@@ -2,6 +2,7 @@
 
 use faer::{Accum, Mat, MatRef};
 
+use super::conditional::Conditional;
 use super::moments::Moments;
 use crate::linalg::Jitter;
 use crate::tape::{Tape, Var};
@@ -109,7 +110,7 @@ impl Recorded {
     }
 }
 
-/// The log evidence of residuals r = y − m(X), N × 1, from A, M × N, diag K, N × 1, and σ².
+/// The log evidence of residuals r = y − m(X), N × 1, from A, diag(K − AᵀA) and σ².
 ///
 /// With B = I + AΛ⁻¹Aᵀ,
 ///
@@ -126,13 +127,11 @@ impl Recorded {
 pub(super) fn record_evidence<T: Scalar>(
     tape: &Tape<'_, T>,
     approximation: Approximation,
-    a: Var,
-    diag: Var,
+    given: &Conditional,
     residual: Var,
     noise: Var,
 ) -> Result<Recorded> {
-    let n = tape.shape(residual)?.0;
-    let unexplained = tape.sub(diag, tape.column_sums_of_squares(a)?)?;
+    let (n, a, unexplained) = (tape.shape(residual)?.0, given.a, given.unexplained(tape)?);
     let base = if approximation == Approximation::Fitc { unexplained } else { tape.constant_owned(Mat::zeros(n, 1)) };
     let variance = tape.add_scalar(base, noise)?;
     check_positive(tape.value(variance)?.as_mat())?;

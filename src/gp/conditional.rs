@@ -30,6 +30,11 @@ impl Conditional {
         Ok(Self { a, prior_variance, explained })
     }
 
+    /// The variance of the remainder, B × 1.
+    pub(super) fn unexplained<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Var> {
+        tape.sub(self.prior_variance, self.explained)
+    }
+
     /// Aᵀm, B × 1, for v of this mean.
     pub(super) fn mean<T: Scalar>(&self, tape: &Tape<'_, T>, mean: Var) -> Result<Var> {
         tape.matmul_tn(self.a, mean)

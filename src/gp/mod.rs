@@ -16,7 +16,6 @@ mod moments;
 mod pathwise;
 mod posterior;
 mod process;
-mod projection;
 mod recommend;
 mod settings;
 mod sgpr;

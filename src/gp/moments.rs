@@ -1,7 +1,7 @@
 //! Second moments of the whitened projection, from statistics of the data.
 
-use super::projection::features_on;
 use super::statistics::Statistics;
+use super::terms::features_on;
 use super::variational::Root;
 use crate::inducing::{InducingFeatures, InducingPrior};
 use crate::linalg::Jitter;
@@ -18,7 +18,7 @@ pub(super) struct Moments<'a> {
     scale: Var,
     /// AAᵀ, M × M
     pub(super) outer: Var,
-    /// Σᵢ k(xᵢ, xᵢ), 1 × 1
+    /// Σᵢ k(xᵢ, xᵢ), or tr AAᵀ without a remainder, 1 × 1
     pub(super) variance: Var,
 }
 
@@ -39,8 +39,12 @@ impl<'a> Moments<'a> {
         let gram = tape.constant(statistics.gram.as_ref());
         let half = tape.transpose(prior.whiten(tape, tape.scale_rows(gram, scale)?)?)?;
         let outer = prior.whiten(tape, tape.scale_rows(half, scale)?)?;
-        let variance = tape.diag(kernel, tape.constant(statistics.point()))?;
-        let variance = tape.scale(variance, statistics.observations() as f64)?;
+        let variance = if prior.has_remainder() {
+            let one = tape.diag(kernel, tape.constant(statistics.point()))?;
+            tape.scale(one, statistics.observations() as f64)?
+        } else {
+            tape.trace(outer)?
+        };
         Ok(Self { statistics, prior, parameter, scale, outer, variance })
     }
 

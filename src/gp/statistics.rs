@@ -19,12 +19,13 @@ use crate::{Error, Result, Scalar};
 ///
 /// With K_uf = diag(c) Φ, the whitened projection is A = WΦ, W = L⁻¹ diag(c), so that AAᵀ = W ΦΦᵀ Wᵀ and
 /// Ar = W Φr. The misfit ‖r − Aᵀm‖² is not taken from ‖r‖², from which it would be the difference of large numbers, but
-/// from the least-squares coefficients β₀ of r in Φ, which are computed once: with e = r − Φᵀβ₀,
+/// from coefficients β₀ of r in Φ, which are computed once: with e = r − Φᵀβ₀,
 ///
 /// ‖r − Φᵀβ‖² = ‖e‖² + 2 (β₀ − β)ᵀ Φe + (β₀ − β)ᵀ ΦΦᵀ (β₀ − β),
 ///
-/// which holds whatever the rounding errors of β₀. Also k(x, x) is the same at all points, and one of them
-/// stands for them. The bounds are those from the data, but for rounding of Σ k(x, x)/2σ²: that is what the trace term
+/// which holds whatever β₀ is. It is nearly that of least squares: with 10⁻⁵ of the mean of the diagonal of ΦΦᵀ on it, so
+/// that it stays small where the data hardly tell the functions apart. Where there is a remainder, k(x, x) is the same at all points, and one
+/// of them stands for them. The bounds are those from the data, but for rounding of Σ k(x, x)/2σ²: that is what the trace term
 /// is the rest of, in either way of computing it.
 ///
 /// From [`Sgpr::statistics`](super::Sgpr::statistics) or [`Svgp::statistics`](super::Svgp::statistics), in two passes
@@ -73,6 +74,11 @@ pub struct Statistics {
     pub(super) misfit: f64,
 }
 
+/// Least squares proper would follow the noise along directions of ΦΦᵀ that are 0 to rounding, to coefficients β₀ of some
+/// 10⁸ times its size, and (β₀ − β)ᵀ ΦΦᵀ (β₀ − β) would be all rounding. With this much, ΦΦᵀ is rounded by
+/// ε‖β₀‖² ≲ 10⁻¹¹ of the noise, and 10⁻⁵ of r stays in e where it can be fitted, of whose square ε is lost.
+const RIDGE: f64 = 1e-5;
+
 impl Statistics {
     /// From data that the model has checked.
     pub(super) fn new<T: Scalar, F: InducingFeatures>(
@@ -108,7 +114,8 @@ impl Statistics {
         }
         mirror_lower(statistics.gram.as_mut());
         statistics.coefficients.copy_from(&statistics.target);
-        let factor = Cholesky::new(statistics.gram.as_ref(), Jitter::default(), par)?;
+        let mean_diagonal = (0..m).map(|k| statistics.gram[(k, k)]).sum::<f64>() / m as f64;
+        let factor = Cholesky::new(statistics.gram.as_ref(), Jitter::Fixed(RIDGE * mean_diagonal), par)?;
         factor.solve_in_place(statistics.coefficients.as_mut(), par)?;
         for rows in chunks() {
             let Seen { phi, mut residual } = Seen::new(features, mean, x, y, rows)?;
@@ -197,6 +204,10 @@ fn value(mean: &DynMean, point: MatRef<'_, f64>) -> f64 {
 fn basis<F: InducingFeatures>(features: &F, x: MatRef<'_, f64>) -> Result<Mat<f64>> {
     features.basis(x)?.ok_or_else(|| {
         let found = format!("moved by hyperparameters: {features:?}");
-        Error::setting("the basis of the features", found, "must be fixed, as that of spherical harmonics is")
+        Error::setting(
+            "the basis of the features",
+            found,
+            "must be fixed, as those of spherical harmonics, Fourier and Hilbert-space features are",
+        )
     })
 }

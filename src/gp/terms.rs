@@ -1,8 +1,9 @@
-//! Mean functions and likelihoods as primitives of the tape.
+//! Mean functions, likelihoods and inducing features on the tape.
 
 use faer::Mat;
 
 use super::posterior::{from_f64, to_f64};
+use crate::inducing::InducingFeatures;
 use crate::likelihood::Likelihood;
 use crate::mean::{DynMean, Mean};
 use crate::params::ParameterizedExt;
@@ -71,6 +72,19 @@ pub(super) fn expected_log_likelihood<'a, T: Scalar>(
     let operands: Vec<Var> = std::iter::once(&theta).chain(means).chain(variances).copied().collect();
     let value = tape.custom(&operands, column(&[total]), Box::new(reverse))?;
     Ok(Term { value, theta })
+}
+
+/// The features' parameters, with or without gradient.
+pub(super) fn features_on<'a, T: Scalar, F: InducingFeatures>(
+    tape: &Tape<'a, T>,
+    features: &'a F,
+    differentiable: bool,
+) -> Result<Var> {
+    let parameter = features.parameter(tape);
+    if differentiable {
+        return Ok(parameter);
+    }
+    Ok(tape.constant_owned(tape.value(parameter)?.as_mat().to_owned()))
 }
 
 /// The gradients of several parts, one after the other, as one vector.

@@ -158,8 +158,8 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
     ) -> Result<Var>;
 
     /// Φ(x), M × n, for n points x, one a row, if K_uf = diag(c) Φ(x) with a Φ that depends on no hyperparameter
-    /// and no parameter, and if k(x, x) is the same at all points that the features cover; `None`, the
-    /// default, from others. The model of it is a regression on a fixed basis, whose
+    /// and no parameter, and if k(x, x) is the same at all points that the features cover, or there is no
+    /// [remainder](InducingPrior::without_remainder); `None`, the default, from others. The model of it is a regression on a fixed basis, whose
     /// [statistics](crate::gp::Statistics) are computed once.
     ///
     /// # Errors

@@ -49,7 +49,8 @@ use crate::{Error, Result, Scalar};
 ///
 /// # Complexity
 ///
-/// That of a diagonal K_uu: O(B·M) a step beside what q costs.
+/// That of a diagonal K_uu: O(B·M) a step beside what q costs. No hyperparameter moves the functions, so that
+/// [`Statistics`](crate::gp::Statistics) make the steps of a Gaussian model independent of the number of points.
 ///
 /// # Examples
 ///
@@ -202,5 +203,19 @@ impl InducingFeatures for HilbertFeatures {
                 Err(Error::setting("the covariance of the features", "not diagonal", "must be that of these features"))
             }
         }
+    }
+
+    fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        self.check_points(x)?;
+        Ok(Some(self.waves.values(x)))
+    }
+
+    fn basis_scale<'a, T: Scalar>(
+        &'a self,
+        _: &Tape<'a, T>,
+        _: KernelVar<'a, T>,
+        prior: &InducingPrior,
+    ) -> Result<Option<Var>> {
+        Ok(prior.variances())
     }
 }

@@ -134,16 +134,21 @@ impl Waves {
         Ok(())
     }
 
-    /// All functions at n points, M × n, with their gradient in the points where it is wanted: O(M) sums and
-    /// products a point, and one sine and cosine a coordinate.
-    pub(super) fn record<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, x: Var) -> Result<Var> {
-        let points = tape.value(x)?;
-        let mut values = Mat::zeros(self.len, points.as_mat().nrows());
+    /// All functions at n points, M × n: O(M) sums and products a point, and one sine and cosine a coordinate.
+    pub(super) fn values<T: Scalar>(&self, points: MatRef<'_, T>) -> Mat<T> {
+        let mut values = Mat::zeros(self.len, points.nrows());
         for col in 0..values.ncols() {
-            let tables = self.tables(points.as_mat(), col);
+            let tables = self.tables(points, col);
             let mut out = values.col_mut(col);
             self.each(&tables, |row, _, value, _| out[row] = T::from_f64(value));
         }
+        values
+    }
+
+    /// The same with their gradient in the points where it is wanted.
+    pub(super) fn record<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, x: Var) -> Result<Var> {
+        let points = tape.value(x)?;
+        let values = self.values(points.as_mat());
         let backward = move |c: MatRef<'_, T>| {
             let points = points.as_mat();
             let mut gradient = Mat::zeros(points.nrows(), points.ncols());

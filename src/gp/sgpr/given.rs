@@ -11,7 +11,7 @@ use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::LowRank;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process, Values};
-use crate::gp::projection::{Projection, features_on};
+use crate::gp::terms::features_on;
 use crate::gp::variational::{Root, Variational};
 use crate::inducing::{InducingFeatures, StoredPrior};
 use crate::kernel::Kernel;
@@ -116,16 +116,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         let tape = Tape::new(self.par);
         let (points, kernel) = (tape.constant(x), tape.fixed_kernel(&self.kernel));
         let features = features_on(&tape, &self.inducing, false)?;
-        let Projection { prior, a } = Projection::new(&tape, &self.inducing, kernel, features, points, self.jitter)?;
-        let (a, diag) = (tape.value(a)?, tape.value(tape.diag(kernel, points)?)?);
-        let mut unexplained = column(diag.as_mat(), 0).to_vec();
-        for (col, left) in unexplained.iter_mut().enumerate() {
-            *left -= crate::simd::dot(column(a.as_mat(), col), column(a.as_mat(), col));
-        }
+        let (prior, given) = self.given(&tape, kernel, features, points)?;
+        let unexplained = column(tape.value(given.unexplained(&tape)?)?.as_mat(), 0).to_vec();
         let mut residual = vec![T::from_f64(0.0); y.len()];
         self.mean.mean_into(x, &mut residual);
         residual.iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
-        Ok(Seen { prior: prior.store(&tape)?, a, unexplained, residual })
+        Ok(Seen { prior: prior.store(&tape)?, a: tape.value(given.a)?, unexplained, residual })
     }
 
     /// The diagonal of Λ.

@@ -10,10 +10,10 @@ use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
-use super::projection::{Projection, features_on};
+use super::conditional::Conditional;
 use super::settings::{model_settings, one_kernel};
-use super::terms::{gather, prior_mean};
-use crate::inducing::{InducingFeatures, InducingPoints};
+use super::terms::{features_on, gather, prior_mean};
+use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior};
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::DynKernel;
 use crate::likelihood::Gaussian;
@@ -21,7 +21,7 @@ use crate::linalg::Jitter;
 use crate::mean::{DynMean, MeanExpr, Zero};
 use crate::optim::{Minimizer, Minimum, fit};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
-use crate::tape::{Pool, Tape, Var};
+use crate::tape::{KernelVar, Pool, Tape, Var};
 use crate::{Error, Expr, Result, Scalar};
 
 /// Sparse Gaussian-process regression: M inducing variables stand for the function, and for Gaussian
@@ -305,9 +305,23 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         let noise = tape.scalar_parameter(self.likelihood.variance());
         let mean = prior_mean(tape, &self.mean, x)?;
         let residual = tape.sub(tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])), mean.value)?;
-        let Projection { prior, a } = Projection::new(tape, &self.inducing, kernel, features, x, self.jitter)?;
-        let recorded = record_evidence(tape, self.approximation, a, tape.diag(kernel, x)?, residual, noise)?;
+        let (prior, given) = self.given(tape, kernel, features, x)?;
+        let recorded = record_evidence(tape, self.approximation, &given, residual, noise)?;
         Ok((recorded, prior.jitter(), [kernel.theta(), mean.theta, noise, features]))
+    }
+
+    /// The covariance of the inducing variables, and the process at the points given them.
+    fn given<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        kernel: KernelVar<'a, T>,
+        features: Var,
+        x: Var,
+    ) -> Result<(InducingPrior, Conditional)> {
+        let prior = self.inducing.prior(tape, kernel, features, self.jitter)?;
+        let k_uf = self.inducing.cross(tape, kernel, &prior, x)?;
+        let given = Conditional::new(tape, kernel, &prior, k_uf, x)?;
+        Ok((prior, given))
     }
 }
 

@@ -6,8 +6,7 @@ use faer::MatRef;
 
 use super::Svgp;
 use crate::gp::conditional::Conditional;
-use crate::gp::projection::features_on;
-use crate::gp::terms::{Term, expected_log_likelihood, gather, prior_mean};
+use crate::gp::terms::{Term, expected_log_likelihood, features_on, gather, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;

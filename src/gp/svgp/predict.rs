@@ -7,7 +7,7 @@ use faer::Mat;
 use super::Svgp;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process, Values};
-use crate::gp::projection::features_on;
+use crate::gp::terms::features_on;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::tape::Tape;

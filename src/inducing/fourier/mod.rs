@@ -4,7 +4,7 @@ mod covariance;
 mod fit;
 mod matern;
 
-use faer::MatRef;
+use faer::{Mat, MatRef};
 
 use super::waves::{Combination, Family, Waves};
 use super::{InducingFeatures, InducingPrior};
@@ -202,5 +202,19 @@ impl InducingFeatures for FourierFeatures {
         x: Var,
     ) -> Result<Var> {
         self.waves.record(tape, x)
+    }
+
+    fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        self.check_points(x)?;
+        Ok(Some(self.waves.values(x)))
+    }
+
+    fn basis_scale<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        _: KernelVar<'a, T>,
+        _: &InducingPrior,
+    ) -> Result<Option<Var>> {
+        Ok(Some(tape.constant_owned(Mat::from_fn(self.len(), 1, |_, _| T::from_f64(1.0)))))
     }
 }
