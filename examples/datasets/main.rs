@@ -50,10 +50,10 @@ struct Arguments {
     /// Epochs, or steps of L-BFGS, in place of those that each model has
     #[arg(long, value_name = "E")]
     epochs: Option<usize>,
-    /// Hold out a fifth of the rows learned from, and score on these: for the choice of settings, which
-    /// must not see the rows of the test
-    #[arg(long)]
-    validate: bool,
+    /// Score on this fold, of five, of the rows learned from, and learn from the others: for the choice of
+    /// settings, which must not see the rows of the test
+    #[arg(long, value_name = "1-5", value_parser = clap::value_parser!(u8).range(1..=5))]
+    validate: Option<u8>,
     /// Seed of the split, the inducing inputs and the batches
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -141,7 +141,7 @@ fn evaluate(name: Name, source: &Source, path: &Path, arguments: &Arguments) -> 
     // Each set has its own generator, so that `--only` changes nothing.
     let mut rng = Pcg64::seed_from_u64(arguments.seed);
     let largest = if arguments.quick { 400 } else { usize::MAX };
-    let set = source.read(path, largest, arguments.validate, &mut rng)?;
+    let set = source.read(path, largest, arguments.validate.map(usize::from), &mut rng)?;
     if let Some(folder) = &arguments.splits {
         fs::create_dir_all(folder)?;
         let split = serde_json::json!({ "train": set.split.train, "test": set.split.test });

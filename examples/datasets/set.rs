@@ -46,12 +46,12 @@ impl Source {
         Self { one_unit: true, ..self }
     }
 
-    /// Reads at most so many rows, and holds out a fifth of them; to validate, a fifth of those left.
+    /// Reads at most so many rows, and holds out a fifth of them; to validate, one of five folds of those left.
     pub(crate) fn read(
         &self,
         path: &Path,
         largest: usize,
-        validate: bool,
+        validate: Option<usize>,
         rng: &mut Pcg64,
     ) -> Result<Set, Box<dyn Error>> {
         let Table { x, mut y } = support::read_csv(File::open(path)?)?;
@@ -63,10 +63,11 @@ impl Source {
         }
         let n = y.len();
         let mut parts = split(n, n / 5, rng)?;
-        if validate {
-            let of_train = split(parts.train.len(), parts.train.len() / 5, rng)?;
-            let choose = |indices: &[usize]| indices.iter().map(|&index| parts.train[index]).collect();
-            parts = Split { train: choose(&of_train.train), test: choose(&of_train.test) };
+        if let Some(fold) = validate {
+            // The rows learned from are in random order.
+            let (held, rest) = parts.train.iter().enumerate().partition::<Vec<_>, _>(|(row, _)| row % 5 + 1 == fold);
+            let indices = |rows: Vec<(usize, &usize)>| rows.into_iter().map(|(_, &index)| index).collect();
+            parts = Split { train: indices(rest), test: indices(held) };
         }
         parts.train.truncate(largest);
         parts.test.truncate(largest);
