@@ -36,8 +36,8 @@ use set::{Set, Source};
 /// Sparse Gaussian-process models on real data: what they predict of the rows that they have not seen.
 #[derive(Parser)]
 struct Arguments {
-    /// Folder with diamonds.csv, which is too large to come along: the 53,940 rows of the data set `diamonds` of
-    /// the R package ggplot2, with headings and in this order carat, cut, color, clarity, depth, table, x, y, z,
+    /// Folder to look for data in first; with diamonds.csv, which is too large to come along: the 53,940 rows of the
+    /// data set `diamonds` of the R package ggplot2, with headings and in this order carat, cut, color, clarity, depth, table, x, y, z,
     /// price; cut, color and clarity as whole numbers from 0, the worst, upwards
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -115,7 +115,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             continue;
         }
         let source = name.source();
-        let Some(path) = path(name, &source, arguments.data.as_deref()) else {
+        let Some(path) = path(&source, arguments.data.as_deref()) else {
             eprintln!("{}: skipped, as it needs --data DIR, a folder with {0}.csv (see --help)", source.name);
             continue;
         };
@@ -127,13 +127,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Where a set is; none for one that does not come along, unless a folder with it is given.
-fn path(name: Name, source: &Source, data: Option<&Path>) -> Option<PathBuf> {
-    let file = format!("{}.csv", source.name);
-    match name {
-        Name::Diamonds => data.map(|folder| folder.join(file)),
-        _ => Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data").join(file)),
-    }
+/// Where a set is: in the folder given, or among those that come along.
+fn path(source: &Source, data: Option<&Path>) -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    let folders = data.into_iter().chain([own.as_path()]);
+    folders.map(|folder| folder.join(format!("{}.csv", source.name))).find(|path| path.exists())
 }
 
 /// The lines of the table for one set.
