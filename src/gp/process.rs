@@ -11,7 +11,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use super::conditional::Conditional;
 use super::variational::Root;
 use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior, StoredPrior};
-use crate::kernel::{Kernel, gram_into};
+use crate::kernel::{Kernel, gram_into, matmul_into};
 use crate::linalg::Cholesky;
 use crate::mean::DynMean;
 use crate::tape::{KernelVar, Pool, Tape, Var};
@@ -90,6 +90,22 @@ impl<T: Scalar> Values<T> {
     }
 }
 
+/// Points whose functions K(·, Γ) are in the means alone, with a column of weights for each latent function.
+#[derive(Debug)]
+pub(super) struct Further<T: Scalar> {
+    pub(super) points: Mat<T>,
+    pub(super) weights: Mat<T>,
+}
+
+impl<T: Scalar> Further<T> {
+    /// Of weights 0.
+    pub(super) fn new(points: MatRef<'_, f64>, latents: usize) -> Self {
+        let weights = Mat::zeros(points.nrows(), latents);
+        let points = Mat::from_fn(points.nrows(), points.ncols(), |row, dim| T::from_f64(points[(row, dim)]));
+        Self { points, weights }
+    }
+}
+
 /// The latent functions of one kernel.
 #[derive(Debug)]
 pub(super) struct Process<'a, T: Scalar> {
@@ -98,6 +114,8 @@ pub(super) struct Process<'a, T: Scalar> {
     pub(super) latents: Vec<Latent<'a, T>>,
     /// α on K_uf, a column for each latent function.
     pub(super) weights: Mat<T>,
+    /// None if the means have no basis of their own.
+    pub(super) further: Option<Further<T>>,
     /// None if the inducing variables are something else.
     pub(super) values: Option<Values<T>>,
 }
@@ -118,12 +136,23 @@ impl<'a, T: Scalar> Process<'a, T> {
         let jitter = factor.jitter();
         let prior = StoredPrior::dense(points.to_owned(), factor.into_factor(), jitter);
         let values = Some(Values { points: points.to_owned(), noise: jitter });
-        let process = Self { kernel, prior, latents: vec![latent], weights, values };
+        let process = Self { kernel, prior, latents: vec![latent], weights, further: None, values };
         Ok((Box::new(Cow::<InducingPoints>::Owned(features)), process))
     }
 
-    /// K_fu α, n × latents, without the prior means.
+    /// K_fu α and what further points add, n × latents, without the prior means.
     pub(super) fn shifts(&self, basis: &dyn Basis<T>, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        let mut shifts = self.seen_shifts(basis, x, par)?;
+        if let Some(Further { points, weights }) = &self.further {
+            let mut more = Mat::zeros(x.nrows(), weights.ncols());
+            matmul_into(self.kernel, x, points.as_ref(), weights.as_ref(), more.as_mut(), par)?;
+            shifts += more;
+        }
+        Ok(shifts)
+    }
+
+    /// K_fu α, n × latents.
+    fn seen_shifts(&self, basis: &dyn Basis<T>, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         if let Some(product) = basis.cross_times(self.kernel, x, self.weights.as_ref(), par)? {
             return Ok(product);
         }

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use super::posterior::Posterior;
-use super::process::{CHUNK, Process};
+use super::process::{CHUNK, Further, Process};
 use crate::data::check_finite;
 use crate::kernel::{Kernel, Wanted, matmul_into, matmul_vjp};
 use crate::mean::{DynMean, Mean};
@@ -147,7 +147,13 @@ impl<'a, T: Scalar> Paths<'a, T> {
             column_of_weights += process.weights.col(column / draws.max(1));
         }
         let means = process.latents.iter().map(|latent| latent.mean).collect();
-        Ok(Self { kernel: process.kernel, points: values.points.clone(), means, waves, weights })
+        let mut points = values.points.clone();
+        if let Some(Further { points: others, weights: of_others }) = &process.further {
+            points = faer::concat![[points], [others]];
+            let repeated = Mat::from_fn(others.nrows(), columns, |row, col| of_others[(row, col / draws.max(1))]);
+            weights = faer::concat![[weights], [repeated]];
+        }
+        Ok(Self { kernel: process.kernel, points, means, waves, weights })
     }
 }
 

@@ -80,7 +80,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         };
         let latents = vec![Latent { mean: &self.mean, roots: vec![Root::Lower(root)] }];
         let values = Values::of(&self.inducing, seen.prior.jitter());
-        let process = Process { kernel: &self.kernel, prior: seen.prior, latents, weights, values };
+        let process = Process { kernel: &self.kernel, prior: seen.prior, latents, weights, further: None, values };
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),
             processes: vec![process],

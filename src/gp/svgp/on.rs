@@ -109,6 +109,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
 
     /// σ², if there is nothing else.
     fn check_gaussian(&self) -> Result<f64> {
+        if self.mean_basis.is_some() {
+            let expected = "must be that of the covariance, for statistics to say all: use the data";
+            return Err(Error::setting("the basis of the mean", "one of its own", expected));
+        }
         self.likelihood.gaussian_noise().ok_or_else(|| {
             let expected = "must be Gaussian noise of one variance, for statistics to say all";
             Error::setting("the likelihood", self.likelihood.name(), expected)
