@@ -73,12 +73,12 @@ pub(super) struct Latent<'a, T: Scalar> {
     pub(super) roots: Vec<Root<Mat<T>>>,
 }
 
-/// The points whose values the inducing variables are, and the variance of what is added to the values: noise and
+/// The points whose values the inducing variables are, and the variance of what is added to each value: noise and
 /// jitter.
 #[derive(Debug)]
 pub(super) struct Values<T: Scalar> {
     pub(super) points: Mat<T>,
-    pub(super) noise: f64,
+    pub(super) noise: Vec<f64>,
 }
 
 impl<T: Scalar> Values<T> {
@@ -86,7 +86,7 @@ impl<T: Scalar> Values<T> {
     pub(super) fn of<F: InducingFeatures>(features: &F, jitter: f64) -> Option<Self> {
         let z = features.points()?;
         let points = Mat::from_fn(z.nrows(), z.ncols(), |row, dim| T::from_f64(z[(row, dim)]));
-        Some(Self { points, noise: jitter })
+        Some(Self { points, noise: vec![jitter; z.nrows()] })
     }
 }
 
@@ -135,7 +135,7 @@ impl<'a, T: Scalar> Process<'a, T> {
         let features = InducingPoints::new(inputs.as_ref())?;
         let jitter = factor.jitter();
         let prior = StoredPrior::dense(points.to_owned(), factor.into_factor(), jitter);
-        let values = Some(Values { points: points.to_owned(), noise: jitter });
+        let values = Some(Values { points: points.to_owned(), noise: vec![jitter; points.nrows()] });
         let process = Self { kernel, prior, latents: vec![latent], weights, further: None, values };
         Ok((Box::new(Cow::<InducingPoints>::Owned(features)), process))
     }

@@ -117,7 +117,7 @@ impl<'a, T: Scalar> Paths<'a, T> {
         let (m, columns) = (values.points.nrows(), draws * process.latents.len());
         let measure = process.kernel.spectral_measure(values.points.ncols())?;
         let at = double(values.points.as_ref());
-        let deviation = T::from_f64(values.noise.sqrt());
+        let deviations: Vec<T> = values.noise.iter().map(|noise| T::from_f64(noise.sqrt())).collect();
 
         // g(Z) + ε and the whitened u − E[u], draw by draw.
         let (mut prior, mut centred) = (Mat::zeros(m, columns), Mat::zeros(m, columns));
@@ -126,7 +126,9 @@ impl<'a, T: Scalar> Paths<'a, T> {
             for draw in index * draws..(index + 1) * draws {
                 let wave = Waves::draw(&measure, frequencies, rng)?;
                 let column = prior.col_as_slice_mut(draw);
-                column.iter_mut().for_each(|value| *value = deviation * T::from_f64(rng.sample(StandardNormal)));
+                for (value, &deviation) in column.iter_mut().zip(&deviations) {
+                    *value = deviation * T::from_f64(rng.sample(StandardNormal));
+                }
                 wave.add_to(at.as_ref(), column);
                 waves.push(wave);
             }
