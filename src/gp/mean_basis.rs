@@ -128,6 +128,22 @@ impl MeanBasis {
     /// # Errors
     ///
     /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// At an inducing input the mean is that of q, whatever the weights are:
+    ///
+    /// ```
+    /// use mercer::gp::{MeanBasis, Svgp};
+    /// use mercer::prelude::*;
+    ///
+    /// let basis = MeanBasis::orthogonal(mat![[0.5]].as_ref())?.with_weights(mat![[2.0]].as_ref())?;
+    /// let gp = Svgp::new(Rbf::new(1.0), mat![[0.0]].as_ref())?.with_mean_basis(basis)?;
+    /// let mean = gp.posterior()?.mean(mat![[0.0], [0.5]].as_ref())?;
+    /// // 2 (k(x, γ) − k(x, 0) k(0, γ))
+    /// assert!(mean[0].abs() < 1e-15 && (mean[1] - 2.0 * (1.0 - (-0.25f64).exp())).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn orthogonal(inputs: MatRef<'_, f64>) -> Result<Self> {
         Ok(Self { orthogonal: true, ..Self::new(inputs)? })
     }
@@ -138,6 +154,20 @@ impl MeanBasis {
     ///
     /// [`Error::Shape`] if there is not a row for each input, or no column; [`Error::Parameter`] for a weight that is
     /// not finite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::MeanBasis;
+    /// use mercer::prelude::*;
+    ///
+    /// let (inputs, weights) = (mat![[0.0], [1.0], [2.0]], mat![[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]);
+    /// let basis = MeanBasis::orthogonal(inputs.as_ref())?.with_weights(weights.as_ref())?;
+    /// assert_eq!((basis.len(), basis.is_orthogonal()), (3, true));
+    /// assert_eq!((basis.inputs(), basis.weights()), (inputs.as_ref(), weights.as_ref()));
+    /// assert_eq!(basis.get("weights[2, 1]")?, 0.6);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn with_weights(mut self, weights: MatRef<'_, f64>) -> Result<Self> {
         if weights.nrows() != self.len() || weights.ncols() == 0 {
             let expected = format!("{} row(s), and a column for each latent function", self.len());
