@@ -13,7 +13,8 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 const NOISE: f64 = 0.2;
-const FORMS: [fn(MatRef<'_, f64>) -> Result<MeanBasis, Error>; 2] = [MeanBasis::new, MeanBasis::orthogonal];
+type Form = fn(MatRef<'_, f64>) -> Result<MeanBasis, Error>;
+const FORMS: [Form; 2] = [MeanBasis::new, MeanBasis::orthogonal];
 
 fn random(seed: u64, rows: usize, cols: usize) -> Mat<f64> {
     let mut rng = Pcg64::seed_from_u64(seed);
@@ -75,8 +76,8 @@ fn assert_same<F: InducingFeatures, G: InducingFeatures>(one: &Svgp<DynKernel, F
 
 #[test]
 fn without_weights_it_is_the_plain_process() {
-    for form in 0..2 {
-        assert_same(&plain(5).with_mean_basis(FORMS[form](random(6, 7, 2).as_ref()).unwrap()).unwrap(), &plain(5));
+    for form in FORMS {
+        assert_same(&plain(5).with_mean_basis(form(random(6, 7, 2).as_ref()).unwrap()).unwrap(), &plain(5));
     }
 }
 
