@@ -296,9 +296,14 @@ impl Beside {
         tape.rows(self.basis.weights, latent * len..(latent + 1) * len)
     }
 
-    /// What is to be multiplied with Aᵀ for weights a: m, or m − Ba of an orthogonal basis.
-    pub(super) fn whitened_mean<T: Scalar>(&self, tape: &Tape<'_, T>, mean: Var, weights: Var) -> Result<Var> {
-        if self.basis.orthogonal { tape.sub(mean, tape.matmul(self.b, weights)?) } else { Ok(mean) }
+    /// Ba, M × 1.
+    pub(super) fn seen<T: Scalar>(&self, tape: &Tape<'_, T>, weights: Var) -> Result<Var> {
+        tape.matmul(self.b, weights)
+    }
+
+    /// What is to be multiplied with Aᵀ: m, or m − Ba of an orthogonal basis.
+    pub(super) fn whitened_mean<T: Scalar>(&self, tape: &Tape<'_, T>, mean: Var, seen: Var) -> Result<Var> {
+        if self.basis.orthogonal { tape.sub(mean, seen) } else { Ok(mean) }
     }
 
     /// With what a batch of points needs.
@@ -331,13 +336,13 @@ impl Batch {
     pub(super) fn add<T: Scalar>(&self, tape: &Tape<'_, T>, latent: usize, mean: Var) -> Result<Added> {
         let weights = self.beside.weights(tape, latent)?;
         let norm = tape.inner(weights, tape.matmul(self.gram, weights)?)?;
-        let seen = tape.matmul(self.beside.b, weights)?;
+        let seen = self.beside.seen(tape, weights)?;
         let kl = if self.beside.basis.orthogonal {
             tape.scale(tape.sub(norm, tape.sum_of_squares(seen)?)?, 0.5)?
         } else {
             tape.add(tape.inner(mean, seen)?, tape.scale(norm, 0.5)?)?
         };
-        let whitened = self.beside.whitened_mean(tape, mean, weights)?;
+        let whitened = self.beside.whitened_mean(tape, mean, seen)?;
         Ok(Added { shift: tape.matmul_tn(self.cross, weights)?, whitened, kl })
     }
 }

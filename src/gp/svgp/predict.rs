@@ -43,7 +43,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                 let mut mean = q.mean;
                 if let (Some(beside), Some(further)) = (&beside, &mut further) {
                     let own = beside.weights(&tape, latent)?;
-                    mean = beside.whitened_mean(&tape, mean, own)?;
+                    mean = beside.whitened_mean(&tape, mean, beside.seen(&tape, own)?)?;
                     further.weights.col_mut(functions.len()).copy_from(tape.value(own)?.as_mat().col(0));
                 }
                 let alpha = tape.value(prior.whiten_transpose(&tape, mean)?)?;
