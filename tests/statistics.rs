@@ -6,7 +6,7 @@ use mercer::inducing::{FourierFeatures, HilbertFeatures, InducingFeatures, Induc
 use mercer::likelihood::{Bernoulli, Gaussian};
 use mercer::linalg::Jitter;
 use mercer::mean::ConstantMean;
-use mercer::optim::Lbfgs;
+use mercer::optim::{Lbfgs, NaturalGradient, Train};
 use mercer::prelude::*;
 use mercer::tape::{KernelVar, Tape, Var};
 use mercer::{Error, Expr, Scalar};
@@ -188,6 +188,47 @@ fn fits_find_the_same() {
     let mut svgp = fast.clone().into_svgp(x.as_ref(), &y).unwrap();
     let after = svgp.fit_on(&statistics, &Lbfgs { max_steps: 3, ..Lbfgs::default() }).unwrap();
     assert!((after.value - found.value).abs() < 1e-6, "{after:?}");
+}
+
+/// Steps on the statistics are those on all data.
+#[test]
+fn steps_are_those_on_the_data() {
+    let (x, y) = data(700, 0.2);
+    let mut start = Svgp::with_features((1.0 * Rbf::new(1.0)).dynamic(), features()).unwrap();
+    start = start.with_likelihood(Gaussian::new(0.04)).with_mean(ConstantMean::new(0.3));
+    start.freeze("mean").unwrap();
+    let statistics = start.statistics(x.as_ref(), &y).unwrap();
+    let rule = NaturalGradient { rate: 0.3, ..NaturalGradient::default() };
+    let (mut plain, mut fast) = (start.clone(), start.clone());
+    for _ in 0..3 {
+        let expected = plain.natural_step(x.as_ref(), &y, 700, &rule).unwrap();
+        let found = fast.natural_step_on(&statistics, &rule).unwrap();
+        assert_eq!(found.rate, expected.rate);
+        assert!((found.elbo.value - expected.elbo.value).abs() < 1e-12 * expected.elbo.value.abs());
+    }
+    assert_close("natural steps", &fast.values(), &plain.values(), 1e-11);
+
+    let train = Train { steps: 20, ..Train::default() };
+    let rng = &mut Pcg64::seed_from_u64(2);
+    plain.train(x.as_ref(), &y, &train, rng).unwrap();
+    fast.train_on(&statistics, &train).unwrap();
+    assert_close("steps of Adam", &fast.values(), &plain.values(), 1e-8);
+    plain.train_natural(x.as_ref(), &y, &train, &rule, rng).unwrap();
+    fast.train_natural_on(&statistics, &train, &rule).unwrap();
+    assert_close("steps of both", &fast.values(), &plain.values(), 1e-8);
+    assert!(fast.parameters().iter().filter(|entry| entry.path.starts_with("variational")).all(|entry| entry.free));
+    assert!(fast.values()[0] != start.values()[0]);
+
+    let batches = Train { batch: Some(50), ..train };
+    for error in [fast.train_on(&statistics, &batches), fast.train_natural_on(&statistics, &batches, &rule)]
+        .map(Result::unwrap_err)
+    {
+        assert!(matches!(&error, Error::Setting { name, .. } if name == "the batch"), "{error}");
+    }
+    let mut diagonal = start.with_variational(Variational::diagonal_prior(36).unwrap()).unwrap();
+    assert!(diagonal.natural_step_on(&statistics, &rule).is_err());
+    diagonal.unfreeze("mean").unwrap();
+    assert!(diagonal.train_on(&statistics, &Train::default()).is_err());
 }
 
 /// Values of a linear function in some directions, as a fixed basis with a dense covariance.

@@ -74,6 +74,18 @@ impl Step {
 }
 
 /// The sigmoid of a [`Step`] at its present parameters.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::combine::{Gate, GateCurve, StepCurve};
+/// use mercer::prelude::*;
+///
+/// let curve: StepCurve = Rbf::new(1.0).change_point(Rbf::new(0.1), 3.0, 0.5).gate().curve();
+/// // One width after the change.
+/// let [before, after] = curve.weights::<false>(3.5);
+/// assert!((after - 1.0 / (1.0 + (-1f64).exp())).abs() < 1e-15 && (before + after - 1.0).abs() < 1e-15);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct StepCurve {
     location: f64,

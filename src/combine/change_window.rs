@@ -81,6 +81,19 @@ impl Window {
 }
 
 /// The function of a [`Window`] at its present parameters.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::combine::{Gate, GateCurve, WindowCurve};
+/// use mercer::prelude::*;
+///
+/// let curve: WindowCurve = Rbf::new(1.0).change_window(Rbf::new(0.1), 2.0, 4.0, 0.1).gate().curve();
+/// let inside = |x| curve.weights::<false>(x)[1];
+/// assert!((inside(2.0) - 0.5).abs() < 1e-8 && (inside(3.0) - 1.0).abs() < 1e-4 && inside(5.0) < 1e-4);
+/// // As it begins, so it ends.
+/// assert!((curve.slopes::<false>(2.1).0 + curve.slopes::<false>(3.9).0).abs() < 1e-12);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WindowCurve {
     start: f64,

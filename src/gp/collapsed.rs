@@ -13,7 +13,7 @@ use crate::{Error, Result, Scalar};
 /// # Definition
 ///
 /// With Q = K_fu K_uu⁻¹ K_uf, K(X, Z) K(Z, Z)⁻¹ K(Z, X) for inducing inputs Z, in place of K = K(X, X), and noise variance σ², the log evidence
-/// log N(y; m(X), K + σ²I) is replaced by
+/// log N(y; m(X), K + σ²I) is replaced by the following, in which known noise has diag(σᵢ²) for σ²I
 ///
 /// | | log evidence |
 /// |---|---|
@@ -71,7 +71,7 @@ pub struct CollapsedEvidence {
     pub value: f64,
     /// log N(y; m(X), Q + Λ), with Λ the part of the covariance that is diagonal.
     pub log_density: f64,
-    /// tr(K − Q)/2σ² for [`Approximation::Vfe`], 0 for the others.
+    /// tr(K − Q)/2σ², or Σᵢ (K − Q)ᵢᵢ/2σᵢ², for [`Approximation::Vfe`], 0 for the others.
     pub trace: f64,
     /// The jitter that was added to the diagonal of K_uu.
     pub jitter: f64,
@@ -90,14 +90,7 @@ pub(super) struct Recorded {
 
 impl Recorded {
     /// A log density less the trace term.
-    fn bound<T: Scalar>(
-        tape: &Tape<'_, T>,
-        log_density: Var,
-        unexplained: Var,
-        noise: Var,
-        precision_jitter: f64,
-    ) -> Result<Self> {
-        let trace = tape.scale(tape.scale_by(unexplained, tape.recip(noise)?)?, 0.5)?;
+    fn bound<T: Scalar>(tape: &Tape<'_, T>, log_density: Var, trace: Var, precision_jitter: f64) -> Result<Self> {
         let value = tape.sub(log_density, trace)?;
         Ok(Self { value, log_density, trace: Some(trace), precision_jitter })
     }
@@ -110,7 +103,7 @@ impl Recorded {
     }
 }
 
-/// The log evidence of residuals r = y − m(X), N × 1, from A, diag(K − AᵀA) and σ².
+/// The log evidence of residuals r = y − m(X), N × 1, from A, diag(K − AᵀA) and σᵢ², N × 1.
 ///
 /// With B = I + AΛ⁻¹Aᵀ,
 ///
@@ -131,9 +124,9 @@ pub(super) fn record_evidence<T: Scalar>(
     residual: Var,
     noise: Var,
 ) -> Result<Recorded> {
-    let (n, a, unexplained) = (tape.shape(residual)?.0, given.a, given.unexplained(tape)?);
-    let base = if approximation == Approximation::Fitc { unexplained } else { tape.constant_owned(Mat::zeros(n, 1)) };
-    let variance = tape.add_scalar(base, noise)?;
+    let (a, unexplained) = (given.a, given.unexplained(tape)?);
+    let n = tape.shape(residual)?.0;
+    let variance = if approximation == Approximation::Fitc { tape.add(unexplained, noise)? } else { noise };
     check_positive(tape.value(variance)?.as_mat())?;
 
     let precision = tape.recip(variance)?;
@@ -151,7 +144,8 @@ pub(super) fn record_evidence<T: Scalar>(
     if approximation != Approximation::Vfe {
         return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
     }
-    Recorded::bound(tape, log_density, tape.sum(unexplained)?, noise, precision_jitter)
+    let trace = tape.scale(tape.inner(unexplained, precision)?, 0.5)?;
+    Recorded::bound(tape, log_density, trace, precision_jitter)
 }
 
 /// The same from second moments, for Λ = σ²I.
@@ -180,7 +174,8 @@ pub(super) fn record_evidence_of<'a>(
         return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
     }
     let unexplained = tape.sub(moments.variance, tape.trace(moments.outer)?)?;
-    Recorded::bound(tape, log_density, unexplained, noise, precision_jitter)
+    let trace = tape.scale(tape.scale_by(unexplained, precision)?, 0.5)?;
+    Recorded::bound(tape, log_density, trace, precision_jitter)
 }
 
 /// A s.

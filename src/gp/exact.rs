@@ -7,27 +7,30 @@ use super::leave_one_out::LeaveOneOut;
 use super::posterior::Posterior;
 use super::process::{Latent, Process};
 use super::settings::{model_settings, one_kernel};
-use super::terms::{gather, prior_mean};
+use super::terms::{gather, noise_variances, prior_mean};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
-use crate::likelihood::Gaussian;
+use crate::likelihood::{Gaussian, GaussianNoise};
 use crate::linalg::{Cholesky, Jitter};
 use crate::mean::{DynMean, Mean, MeanExpr, Zero};
 use crate::optim::{Minimizer, Minimum, fit};
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
 
-/// Exact Gaussian-process regression: y = f(x) + ε, with f ~ GP(m, k) and ε ~ N(0, σ²).
+/// Exact Gaussian-process regression: y = f(x) + ε, with f ~ GP(m, k) and ε ~ N(0, σ²), or of a known variance σᵢ² for
+/// each observation.
 ///
 /// # Definition
 ///
 /// The log evidence of n observations:
 ///
-/// log p(y) = −½ rᵀ A⁻¹ r − ½ log|A| − (n/2) log 2π, with r = y − m(X) and A = K(X, X) + σ² I
+/// log p(y) = −½ rᵀ A⁻¹ r − ½ log|A| − (n/2) log 2π, with r = y − m(X) and A = K(X, X) + σ² I,
+/// or K(X, X) + diag(σᵢ²)
 ///
 /// # Parameters
 ///
-/// `kernel.…`, `mean.…` and `likelihood.gaussian.variance` (σ², in units of y squared), in this order.
+/// `kernel.…`, `mean.…` and `likelihood.gaussian.variance` (σ², in units of y squared; none of known noise), in this
+/// order.
 ///
 /// # Complexity
 ///
@@ -61,19 +64,16 @@ use crate::{Expr, Result, Scalar};
 ///
 /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 2.2 and eq. 5.8.
 #[derive(Clone, Debug)]
-pub struct ExactGp<K = DynKernel> {
+pub struct ExactGp<K = DynKernel, N = Gaussian> {
     kernel: K,
     mean: DynMean,
-    likelihood: Gaussian,
+    likelihood: N,
     jitter: Jitter,
     allow_indefinite: bool,
     par: Par,
 }
 
 impl<K: Expr + Clone> ExactGp<K> {
-    model_settings!();
-    one_kernel!(K);
-
     /// A process of zero mean with this kernel, seen with noise of variance 1.
     pub fn new(kernel: K) -> Self {
         Self {
@@ -95,9 +95,52 @@ impl<K: Expr + Clone> ExactGp<K> {
         self.likelihood = Gaussian::try_new(variance)?;
         Ok(self)
     }
+}
 
-    /// The likelihood, which holds the noise variance.
-    pub fn likelihood(&self) -> &Gaussian {
+impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
+    model_settings!();
+    one_kernel!(K);
+
+    /// The same seen through another likelihood: of one variance, or of a known one for each observation.
+    ///
+    /// Known variances are those of the rows of the data. The latent function is predicted without further ado; for
+    /// new observations the [posterior](Posterior::with_likelihood) has to be told their noise.
+    ///
+    /// # Examples
+    ///
+    /// Of two observations at one place, the mean weighs each by its precision: f ~ N(0, 1) is one more, of 0.
+    ///
+    /// ```
+    /// use mercer::Error;
+    /// use mercer::gp::ExactGp;
+    /// use mercer::likelihood::FixedNoise;
+    /// use mercer::prelude::*;
+    ///
+    /// let (x, y) = (mat![[0.0], [0.0]], [3.0, -1.0]);
+    /// let noise = FixedNoise::new(&[0.5, 0.1])?;
+    /// let gp = ExactGp::new(Rbf::new(1.0)).with_likelihood(noise.clone());
+    /// let posterior = gp.condition(x.as_ref(), &y)?;
+    ///
+    /// let at = mat![[0.0]];
+    /// let latent = posterior.predict(at.as_ref())?;
+    /// let precision = 1.0 + 1.0 / 0.5 + 1.0 / 0.1;
+    /// assert!((latent.mean[0] - (3.0 / 0.5 - 1.0 / 0.1) / precision).abs() < 1e-14);
+    /// assert!((latent.variance[0] - 1.0 / precision).abs() < 1e-14);
+    ///
+    /// assert!(matches!(posterior.predict_observations(at.as_ref()), Err(Error::Setting { .. })));
+    /// let new = noise.for_new(&[0.2])?;
+    /// let seen = posterior.with_likelihood(&new)?.predict_observations(at.as_ref())?;
+    /// assert!((seen.variance[0] - (1.0 / precision + 0.2)).abs() < 1e-14);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_likelihood<P: GaussianNoise>(self, likelihood: P) -> ExactGp<K, P> {
+        let Self { kernel, mean, likelihood: _, jitter, allow_indefinite, par } = self;
+        ExactGp { kernel, mean, likelihood, jitter, allow_indefinite, par }
+    }
+
+    /// The likelihood, which holds the variance of the noise.
+    pub fn likelihood(&self) -> &N {
         &self.likelihood
     }
 
@@ -165,11 +208,11 @@ impl<K: Expr + Clone> ExactGp<K> {
     where
         K: Kernel<T>,
     {
-        let (factor, weights) = self.solve(x, y)?;
+        let (factor, weights, variances) = self.solve(x, y)?;
         let latent = Latent { mean: &self.mean, roots: Vec::new() };
         let (basis, mut process) = Process::on_points(&self.kernel, latent, x, factor, weights)?;
         if let Some(values) = &mut process.values {
-            values.noise += self.likelihood.variance();
+            values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
         }
         Ok(Posterior { basis, processes: vec![process], likelihood: &self.likelihood, par: self.par })
     }
@@ -183,12 +226,12 @@ impl<K: Expr + Clone> ExactGp<K> {
     where
         K: Kernel<T>,
     {
-        let (factor, weights) = self.solve(x, y)?;
+        let (factor, weights, _) = self.solve(x, y)?;
         LeaveOneOut::of_exact(&factor, weights.col_as_slice(0), y, self.par)
     }
 
-    /// The factor of A, and A⁻¹ r, n × 1.
-    fn solve<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<(Cholesky<T>, Mat<T>)>
+    /// The factor of A, A⁻¹ r, n × 1, and the variances of the noise.
+    fn solve<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<(Cholesky<T>, Mat<T>, Vec<f64>)>
     where
         K: Kernel<T>,
     {
@@ -196,15 +239,16 @@ impl<K: Expr + Clone> ExactGp<K> {
         let n = x.nrows();
         let mut covariance = Mat::zeros(n, n);
         gram_into(&self.kernel, x, covariance.as_mut(), self.par)?;
-        for i in 0..n {
-            covariance[(i, i)] += T::from_f64(self.likelihood.variance());
+        let variances = self.likelihood.noise_variances(n)?;
+        for (i, &variance) in variances.iter().enumerate() {
+            covariance[(i, i)] += T::from_f64(variance);
         }
         let factor = Cholesky::new(covariance.as_ref(), self.jitter, self.par)?;
         let mut weights = Mat::zeros(n, 1);
         self.mean.mean_into(x, weights.col_as_slice_mut(0));
         weights.col_as_slice_mut(0).iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
         factor.solve_in_place(weights.as_mut(), self.par)?;
-        Ok((factor, weights))
+        Ok((factor, weights, variances))
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
@@ -226,12 +270,12 @@ impl<K: Expr + Clone> ExactGp<K> {
     {
         let x = tape.constant(x);
         let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
-        let noise = tape.scalar_parameter(self.likelihood.variance());
+        let noise = noise_variances(tape, &self.likelihood, y.len())?;
         let mean = prior_mean(tape, &self.mean, x)?;
         let residual = tape.sub(tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])), mean.value)?;
-        let covariance = tape.add_to_diagonal(tape.gram(kernel, x)?, noise)?;
+        let covariance = tape.add_diagonal(tape.gram(kernel, x)?, noise.value)?;
         let (evidence, _) = tape.gaussian_log_density(residual, covariance, self.jitter)?;
-        Ok(Recorded { evidence, parameters: [kernel.theta(), mean.theta, noise] })
+        Ok(Recorded { evidence, parameters: [kernel.theta(), mean.theta, noise.theta] })
     }
 }
 
@@ -240,4 +284,4 @@ struct Recorded {
     parameters: [Var; 3],
 }
 
-crate::parameterized!([K] ExactGp<K> as "", parameters: [], children: [kernel, mean, likelihood]);
+crate::parameterized!([K, N] ExactGp<K, N> as "", parameters: [], children: [kernel, mean, likelihood]);

@@ -11,7 +11,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// # Definition
 ///
-/// For an exact process with covariance A = K(X, X) + σ²I and residuals r = y − m(X)
+/// For an exact process with covariance A = K(X, X) + σ²I, or + diag(σᵢ²), and residuals r = y − m(X)
 /// (Rasmussen & Williams 2006, eqs. 5.10 to 5.12),
 ///
 /// μ₋ᵢ = yᵢ − \[A⁻¹r\]ᵢ / \[A⁻¹\]ᵢᵢ, σ²₋ᵢ = 1 / \[A⁻¹\]ᵢᵢ, log p(yᵢ | y₋ᵢ) = log N(yᵢ; μ₋ᵢ, σ²₋ᵢ)

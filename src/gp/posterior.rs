@@ -43,7 +43,7 @@ pub struct Samples<T> {
 /// covariance(x, x′) = k(x, x′) − AᵀA′ + AᵀSA′
 ///
 /// where S is the covariance of the whitened inducing variables, and is absent for an exact
-/// process. A variance is the difference of norms of triangular solves. One that is negative by
+/// process. A [basis of the mean](super::MeanBasis) adds K(x, Γ) a to it. A variance is the difference of norms of triangular solves. One that is negative by
 /// rounding is set to 0 and counted; one that is negative by more is an error.
 ///
 /// Of a model with L latent functions, which are independent, means and variances at n points have

@@ -11,7 +11,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use super::conditional::Conditional;
 use super::variational::Root;
 use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior, StoredPrior};
-use crate::kernel::{Kernel, gram_into};
+use crate::kernel::{Kernel, gram_into, matmul_into};
 use crate::linalg::Cholesky;
 use crate::mean::DynMean;
 use crate::tape::{KernelVar, Pool, Tape, Var};
@@ -73,12 +73,12 @@ pub(super) struct Latent<'a, T: Scalar> {
     pub(super) roots: Vec<Root<Mat<T>>>,
 }
 
-/// The points whose values the inducing variables are, and the variance of what is added to the values: noise and
+/// The points whose values the inducing variables are, and the variance of what is added to each value: noise and
 /// jitter.
 #[derive(Debug)]
 pub(super) struct Values<T: Scalar> {
     pub(super) points: Mat<T>,
-    pub(super) noise: f64,
+    pub(super) noise: Vec<f64>,
 }
 
 impl<T: Scalar> Values<T> {
@@ -86,7 +86,23 @@ impl<T: Scalar> Values<T> {
     pub(super) fn of<F: InducingFeatures>(features: &F, jitter: f64) -> Option<Self> {
         let z = features.points()?;
         let points = Mat::from_fn(z.nrows(), z.ncols(), |row, dim| T::from_f64(z[(row, dim)]));
-        Some(Self { points, noise: jitter })
+        Some(Self { points, noise: vec![jitter; z.nrows()] })
+    }
+}
+
+/// Points whose functions K(·, Γ) are in the means alone, with a column of weights for each latent function.
+#[derive(Debug)]
+pub(super) struct Further<T: Scalar> {
+    pub(super) points: Mat<T>,
+    pub(super) weights: Mat<T>,
+}
+
+impl<T: Scalar> Further<T> {
+    /// Of weights 0.
+    pub(super) fn new(points: MatRef<'_, f64>, latents: usize) -> Self {
+        let weights = Mat::zeros(points.nrows(), latents);
+        let points = Mat::from_fn(points.nrows(), points.ncols(), |row, dim| T::from_f64(points[(row, dim)]));
+        Self { points, weights }
     }
 }
 
@@ -98,6 +114,8 @@ pub(super) struct Process<'a, T: Scalar> {
     pub(super) latents: Vec<Latent<'a, T>>,
     /// α on K_uf, a column for each latent function.
     pub(super) weights: Mat<T>,
+    /// None if the means have no basis of their own.
+    pub(super) further: Option<Further<T>>,
     /// None if the inducing variables are something else.
     pub(super) values: Option<Values<T>>,
 }
@@ -117,13 +135,24 @@ impl<'a, T: Scalar> Process<'a, T> {
         let features = InducingPoints::new(inputs.as_ref())?;
         let jitter = factor.jitter();
         let prior = StoredPrior::dense(points.to_owned(), factor.into_factor(), jitter);
-        let values = Some(Values { points: points.to_owned(), noise: jitter });
-        let process = Self { kernel, prior, latents: vec![latent], weights, values };
+        let values = Some(Values { points: points.to_owned(), noise: vec![jitter; points.nrows()] });
+        let process = Self { kernel, prior, latents: vec![latent], weights, further: None, values };
         Ok((Box::new(Cow::<InducingPoints>::Owned(features)), process))
     }
 
-    /// K_fu α, n × latents, without the prior means.
+    /// K_fu α and what further points add, n × latents, without the prior means.
     pub(super) fn shifts(&self, basis: &dyn Basis<T>, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        let mut shifts = self.seen_shifts(basis, x, par)?;
+        if let Some(Further { points, weights }) = &self.further {
+            let mut more = Mat::zeros(x.nrows(), weights.ncols());
+            matmul_into(self.kernel, x, points.as_ref(), weights.as_ref(), more.as_mut(), par)?;
+            shifts += more;
+        }
+        Ok(shifts)
+    }
+
+    /// K_fu α, n × latents.
+    fn seen_shifts(&self, basis: &dyn Basis<T>, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         if let Some(product) = basis.cross_times(self.kernel, x, self.weights.as_ref(), par)? {
             return Ok(product);
         }

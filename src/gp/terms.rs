@@ -4,7 +4,7 @@ use faer::Mat;
 
 use super::posterior::{from_f64, to_f64};
 use crate::inducing::InducingFeatures;
-use crate::likelihood::Likelihood;
+use crate::likelihood::{GaussianNoise, Likelihood};
 use crate::mean::{DynMean, Mean};
 use crate::params::ParameterizedExt;
 use crate::tape::{Tape, Var};
@@ -41,6 +41,20 @@ pub(super) fn prior_mean<'a, T: Scalar>(tape: &Tape<'a, T>, mean: &'a DynMean, x
         vec![Some(column(&in_theta)), in_points]
     };
     Ok(Term { value: tape.custom(&[theta, x], value, Box::new(reverse))?, theta })
+}
+
+/// The variances of the noise of n observations: n × 1.
+pub(super) fn noise_variances<'a, T: Scalar>(
+    tape: &Tape<'a, T>,
+    likelihood: &'a impl GaussianNoise,
+    n: usize,
+) -> Result<Term> {
+    let theta = parameter_column(tape, &likelihood.values());
+    let reverse = move |c: faer::MatRef<'_, T>| {
+        let cotangent: Vec<f64> = c.col(0).iter().map(|&v| v.as_f64()).collect();
+        vec![Some(column(&likelihood.noise_variances_vjp(&cotangent)))]
+    };
+    Ok(Term { value: tape.custom(&[theta], column(&likelihood.noise_variances(n)?), Box::new(reverse))?, theta })
 }
 
 /// Σᵢ E log p(yᵢ | fᵢ) for independent latent values of these means and variances, n × 1 for each latent

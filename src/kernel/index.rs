@@ -57,6 +57,22 @@ impl<'k> IndexColumn<'k> {
     }
 
     /// The same where a NaN stands for a point that is missing.
+    ///
+    /// # Examples
+    ///
+    /// What [`Masked`](crate::mask::Masked) does for the kernel in it:
+    ///
+    /// ```
+    /// use mercer::mask::Missing;
+    /// use mercer::prelude::*;
+    ///
+    /// let groups = Categorical::new(3, 0.4);
+    /// let x = mat![[2.0], [f64::NAN]];
+    /// assert!(groups.gram(x.as_ref()).is_err());
+    /// let gram = groups.masked(Missing::Isolate).gram(x.as_ref())?;
+    /// assert_eq!(gram, mat![[1.0, 0.0], [0.0, 1.0]]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     #[must_use]
     pub fn or_missing(self) -> Self {
         Self { may_be_missing: true, ..self }

@@ -31,7 +31,23 @@ pub struct Workspace<T: Scalar> {
 }
 
 impl<T: Scalar> Workspace<T> {
-    /// A workspace without memory yet.
+    /// A workspace without memory yet: it takes what it needs, and keeps it, whatever kernel and points come next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::kernel::{Workspace, gram_into_with};
+    /// use mercer::prelude::*;
+    ///
+    /// let mut workspace = Workspace::new();
+    /// let (wide, narrow) = (mat![[1.0, 2.0], [0.5, 0.0], [3.0, 1.0]], mat![[1.0], [4.0]]);
+    /// let (mut first, mut second) = (Mat::zeros(3, 3), Mat::zeros(2, 2));
+    /// gram_into_with(&Rbf::new(0.7), wide.as_ref(), first.as_mut(), &mut workspace)?;
+    /// gram_into_with(&Linear::new(0.5), narrow.as_ref(), second.as_mut(), &mut workspace)?;
+    /// assert_eq!(first, Rbf::new(0.7).gram(wide.as_ref())?);
+    /// assert_eq!(second, mat![[0.5, 2.0], [2.0, 8.0]]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self { scratch: Scratch::default(), writer: Writer::default(), tile: Vec::new() }
     }

@@ -68,6 +68,12 @@ impl FixedNoise {
     pub fn for_new(&self, variances: &[f64]) -> Result<Self> {
         Ok(Self { variances: PerObservation::of_new(WHAT, variances)? })
     }
+
+    /// Those of n observations.
+    pub(super) fn variances(&self, n: usize) -> Result<Vec<f64>> {
+        self.variances.check_count(n)?;
+        Ok((0..n).map(|row| self.variances.get(row)).collect())
+    }
 }
 
 impl OneLatent for FixedNoise {

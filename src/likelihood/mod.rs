@@ -21,6 +21,8 @@
 //! rounding left below 0 counts as 0. An observation that a likelihood gives no density is an
 //! [`Error::Observation`] with its row.
 //!
+//! [`GaussianNoise`] is what the two of Gaussian noise have in common, for models in closed form.
+//!
 //! A likelihood of several latent functions needs a model of several: [`Svgp`](crate::gp::Svgp), which has one,
 //! refuses it.
 
@@ -29,6 +31,7 @@ mod beta;
 mod fixed_noise;
 mod gamma;
 mod gaussian;
+mod gaussian_noise;
 mod heteroscedastic;
 mod laplace;
 mod latents;
@@ -53,6 +56,7 @@ pub use fixed_noise::FixedNoise;
 pub use gamma::Gamma;
 pub use gaussian::Gaussian;
 pub(crate) use gaussian::log_normal;
+pub use gaussian_noise::GaussianNoise;
 pub use heteroscedastic::Heteroscedastic;
 pub use laplace::Laplace;
 pub use negative_binomial::NegativeBinomial;

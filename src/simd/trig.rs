@@ -43,6 +43,16 @@ use super::exp::{ROUND_F32, ROUND_F64};
 use crate::Scalar;
 
 /// The largest angle of [`sin_cos_f64`], 2³².
+///
+/// # Examples
+///
+/// ```
+/// use mercer::simd::trig::{LARGEST_F64, sin_cos_f64};
+///
+/// assert_eq!(LARGEST_F64, 2f64.powi(32));
+/// let (sine, cosine) = sin_cos_f64(LARGEST_F64);
+/// assert!((sine - LARGEST_F64.sin()).abs() < 1e-15 && (cosine - LARGEST_F64.cos()).abs() < 1e-15);
+/// ```
 pub const LARGEST_F64: f64 = 4_294_967_296.0;
 /// π/2 in three parts.
 const QUARTERS_F64: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.123233995736766e-17, -1.4973849048591698e-33];
@@ -66,6 +76,16 @@ const COSINE_F64: [f64; 6] = [
 ];
 
 /// The largest angle of [`sin_cos_f32`], 2¹⁵.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::simd::trig::{LARGEST_F32, sin_cos_f32};
+///
+/// assert_eq!(LARGEST_F32, 2f32.powi(15));
+/// let (sine, cosine) = sin_cos_f32(LARGEST_F32);
+/// assert!((sine - LARGEST_F32.sin()).abs() < 1e-6 && (cosine - LARGEST_F32.cos()).abs() < 1e-6);
+/// ```
 pub const LARGEST_F32: f32 = 32_768.0;
 /// π/2 in three parts.
 const QUARTERS_F32: [f32; 3] = [std::f32::consts::FRAC_PI_2, -4.371139e-8, -1.7151245e-15];

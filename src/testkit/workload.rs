@@ -35,6 +35,17 @@ pub enum Task {
 
 impl Task {
     /// Every task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::testkit::Task;
+    ///
+    /// let mut names = Task::ALL.map(Task::name);
+    /// names.sort_unstable();
+    /// assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+    /// assert_eq!(Task::ALL.into_iter().filter(|task| task.differentiates()).count(), 3);
+    /// ```
     pub const ALL: [Self; 9] = [
         Self::Pairwise,
         Self::CrossVector,
@@ -238,6 +249,20 @@ impl<'a, T: Scalar> Workload<'a, T> {
     }
 
     /// The task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    /// use mercer::testkit::{Task, Workload};
+    ///
+    /// let (kernel, x) = (Linear::new(2.0), mat![[1.0], [3.0]]);
+    /// let mut work = Workload::new(Task::Diag, &kernel, x.as_ref(), x.as_ref())?;
+    /// assert_eq!((work.task(), work.name()), (Task::Diag, "diag"));
+    /// work.run()?;
+    /// assert_eq!(work.output(), mat![[2.0], [18.0]]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn task(&self) -> Task {
         self.task
     }
@@ -311,6 +336,20 @@ impl<'a, T: Scalar> Workload<'a, T> {
     }
 
     /// What the last run has written: a matrix, or a vector as a column; empty for gradients.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    /// use mercer::testkit::{Task, Workload};
+    ///
+    /// let (kernel, x) = (Linear::new(2.0), mat![[1.0], [3.0]]);
+    /// let cross = Workload::new(Task::Cross, &kernel, x.as_ref(), x.as_ref().subrows(1, 1))?;
+    /// assert_eq!(cross.output(), mat![[6.0], [18.0]]);
+    /// let gradient = Workload::new(Task::GramGradient, &kernel, x.as_ref(), x.as_ref())?;
+    /// assert_eq!(gradient.output().nrows(), 0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn output(&self) -> MatRef<'_, T> {
         self.output.as_ref()
     }

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use super::posterior::Posterior;
-use super::process::{CHUNK, Process};
+use super::process::{CHUNK, Further, Process};
 use crate::data::check_finite;
 use crate::kernel::{Kernel, Wanted, matmul_into, matmul_vjp};
 use crate::mean::{DynMean, Mean};
@@ -117,7 +117,7 @@ impl<'a, T: Scalar> Paths<'a, T> {
         let (m, columns) = (values.points.nrows(), draws * process.latents.len());
         let measure = process.kernel.spectral_measure(values.points.ncols())?;
         let at = double(values.points.as_ref());
-        let deviation = T::from_f64(values.noise.sqrt());
+        let deviations: Vec<T> = values.noise.iter().map(|noise| T::from_f64(noise.sqrt())).collect();
 
         // g(Z) + ε and the whitened u − E[u], draw by draw.
         let (mut prior, mut centred) = (Mat::zeros(m, columns), Mat::zeros(m, columns));
@@ -126,7 +126,9 @@ impl<'a, T: Scalar> Paths<'a, T> {
             for draw in index * draws..(index + 1) * draws {
                 let wave = Waves::draw(&measure, frequencies, rng)?;
                 let column = prior.col_as_slice_mut(draw);
-                column.iter_mut().for_each(|value| *value = deviation * T::from_f64(rng.sample(StandardNormal)));
+                for (value, &deviation) in column.iter_mut().zip(&deviations) {
+                    *value = deviation * T::from_f64(rng.sample(StandardNormal));
+                }
                 wave.add_to(at.as_ref(), column);
                 waves.push(wave);
             }
@@ -147,7 +149,13 @@ impl<'a, T: Scalar> Paths<'a, T> {
             column_of_weights += process.weights.col(column / draws.max(1));
         }
         let means = process.latents.iter().map(|latent| latent.mean).collect();
-        Ok(Self { kernel: process.kernel, points: values.points.clone(), means, waves, weights })
+        let mut points = values.points.clone();
+        if let Some(Further { points: others, weights: of_others }) = &process.further {
+            points = faer::concat![[points], [others]];
+            let repeated = Mat::from_fn(others.nrows(), columns, |row, col| of_others[(row, col / draws.max(1))]);
+            weights = faer::concat![[weights], [repeated]];
+        }
+        Ok(Self { kernel: process.kernel, points, means, waves, weights })
     }
 }
 

@@ -9,12 +9,13 @@ use crate::gp::collapsed::{Approximation, check_positive};
 use crate::gp::diagnostics::{Bounds, Diagnostics, diagnose};
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::LowRank;
-use crate::gp::posterior::Posterior;
+use crate::gp::posterior::{Posterior, from_f64};
 use crate::gp::process::{Latent, Process, Values};
 use crate::gp::terms::features_on;
 use crate::gp::variational::{Root, Variational};
-use crate::inducing::{InducingFeatures, StoredPrior};
+use crate::inducing::{InducingFeatures, InducingPoints, StoredPrior};
 use crate::kernel::Kernel;
+use crate::likelihood::GaussianNoise;
 use crate::linalg::column;
 use crate::mean::Mean;
 use crate::tape::{Tape, Value};
@@ -31,12 +32,12 @@ pub(super) struct Seen<'a, T: Scalar> {
     residual: Vec<T>,
 }
 
-impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
+impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     /// An upper bound on the exact log evidence, whatever the approximation of this model:
     ///
     /// log p(y) ≤ −½ rᵀ(Q + (σ² + t) I)⁻¹r − ½ log|Q + σ²I| − (N/2) log 2π, with t = tr(K − Q),
     ///
-    /// because Q ⪯ K ⪯ Q + t I. With the variational bound it brackets the truth: the two meet as t goes
+    /// because Q ⪯ K ⪯ Q + t I, and likewise with diag(σᵢ²) for σ²I. With the variational bound it brackets the truth: the two meet as t goes
     /// to 0.
     ///
     /// # Errors
@@ -52,13 +53,14 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         K: Kernel<T>,
     {
         let seen = self.see(x, y)?;
-        let noise = T::from_f64(self.likelihood.variance());
-        let least = LowRank::new(seen.a.as_mat(), &seen.residual, &vec![noise; y.len()], self.par)?;
+        let variances = self.likelihood.noise_variances(y.len())?;
+        let noise: Vec<T> = from_f64(&variances);
+        let least = LowRank::new(seen.a.as_mat(), &seen.residual, &noise, self.par)?;
         // Where nothing is left to explain, rounding may leave less than nothing.
         let trace = seen.unexplained.iter().map(|value| value.as_f64()).sum::<f64>().max(0.0);
-        let noisier = vec![noise + T::from_f64(trace); y.len()];
+        let noisier: Vec<T> = noise.iter().map(|&noise| noise + T::from_f64(trace)).collect();
         let most = LowRank::new(seen.a.as_mat(), &seen.residual, &noisier, self.par)?;
-        let log_det = least.log_det + y.len() as f64 * (self.likelihood.variance().ln() + std::f64::consts::TAU.ln());
+        let log_det = least.log_det + variances.iter().map(|v| v.ln() + std::f64::consts::TAU.ln()).sum::<f64>();
         Ok(-0.5 * (most.quadratic + log_det))
     }
 
@@ -80,7 +82,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         };
         let latents = vec![Latent { mean: &self.mean, roots: vec![Root::Lower(root)] }];
         let values = Values::of(&self.inducing, seen.prior.jitter());
-        let process = Process { kernel: &self.kernel, prior: seen.prior, latents, weights, values };
+        let process = Process { kernel: &self.kernel, prior: seen.prior, latents, weights, further: None, values };
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),
             processes: vec![process],
@@ -103,8 +105,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     {
         let seen = self.see(x, y)?;
         let posterior = self.infer(&seen, self.approximation)?;
-        let (noise, sigma2) = (self.noise(&seen, self.approximation)?, T::from_f64(self.likelihood.variance()));
-        let conditional: Vec<T> = seen.unexplained.iter().map(|&left| left + sigma2).collect();
+        let noise = self.noise(&seen, self.approximation)?;
+        let mut conditional: Vec<T> = from_f64(&self.likelihood.noise_variances(y.len())?);
+        conditional.iter_mut().zip(&seen.unexplained).for_each(|(noise, &left)| *noise += left);
         LeaveOneOut::of_low_rank(seen.a.as_mat(), y, &seen.residual, &noise, &conditional, &posterior, self.par)
     }
 
@@ -126,11 +129,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
 
     /// The diagonal of Λ.
     fn noise<T: Scalar>(&self, seen: &Seen<'_, T>, approximation: Approximation) -> Result<Vec<T>> {
-        let sigma2 = T::from_f64(self.likelihood.variance());
-        let noise: Vec<T> = match approximation {
-            Approximation::Fitc => seen.unexplained.iter().map(|&left| left + sigma2).collect(),
-            Approximation::Vfe | Approximation::Dtc => vec![sigma2; seen.residual.len()],
-        };
+        let mut noise: Vec<T> = from_f64(&self.likelihood.noise_variances(seen.residual.len())?);
+        if approximation == Approximation::Fitc {
+            noise.iter_mut().zip(&seen.unexplained).for_each(|(noise, &left)| *noise += left);
+        }
         check_positive(MatRef::from_column_major_slice(&noise, noise.len(), 1))?;
         Ok(noise)
     }
@@ -140,7 +142,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     }
 }
 
-impl<K: Expr + Clone> Sgpr<K> {
+impl<K: Expr + Clone, N: GaussianNoise> Sgpr<K, InducingPoints, N> {
     /// What is worth knowing about the inducing inputs and the bounds; with a q of [`Svgp`](crate::gp::Svgp), its
     /// [gap](Self::gap) too.
     ///

@@ -12,11 +12,11 @@ use super::checks::{check_data, check_psd};
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
 use super::conditional::Conditional;
 use super::settings::{model_settings, one_kernel};
-use super::terms::{features_on, gather, prior_mean};
+use super::terms::{features_on, gather, noise_variances, prior_mean};
 use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior};
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::DynKernel;
-use crate::likelihood::Gaussian;
+use crate::likelihood::{Gaussian, GaussianNoise};
 use crate::linalg::Jitter;
 use crate::mean::{DynMean, MeanExpr, Zero};
 use crate::optim::{Minimizer, Minimum, fit};
@@ -32,7 +32,7 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// With inducing variables u of covariance K_uu = LLᵀ (K(Z, Z) for values at inputs Z, but any
 /// [features](InducingFeatures) will do), A = L⁻¹ K_uf, residuals r = y − m(X) and a diagonal Λ, which
-/// is σ²I, or diag(K − AᵀA) + σ²I for [`Approximation::Fitc`], the whitened v = L⁻¹u, less the prior mean, have the
+/// is σ²I, or diag(K − AᵀA) + σ²I for [`Approximation::Fitc`], with diag(σᵢ²) for σ²I where noise is known, the whitened v = L⁻¹u, less the prior mean, have the
 /// posterior
 ///
 /// q(v) = N(B⁻¹AΛ⁻¹r, B⁻¹) with B = I + AΛ⁻¹Aᵀ
@@ -43,7 +43,7 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// # Parameters
 ///
-/// `kernel.…`, `mean.…`, `likelihood.gaussian.variance` (σ², in units of y squared) and
+/// `kernel.…`, `mean.…`, `likelihood.gaussian.variance` (σ², in units of y squared; none of known noise) and
 /// `inducing.…` (`inducing.inputs[i, d]` of points), in this order.
 ///
 /// # Complexity
@@ -84,10 +84,10 @@ use crate::{Error, Expr, Result, Scalar};
 /// Titsias (2009), *Variational learning of inducing variables in sparse Gaussian processes*, AISTATS 5,
 /// eqs. 9 and 10.
 #[derive(Clone, Debug)]
-pub struct Sgpr<K = DynKernel, F = InducingPoints> {
+pub struct Sgpr<K = DynKernel, F = InducingPoints, N = Gaussian> {
     kernel: K,
     mean: DynMean,
-    likelihood: Gaussian,
+    likelihood: N,
     inducing: F,
     approximation: Approximation,
     jitter: Jitter,
@@ -106,7 +106,9 @@ impl<K: Expr + Clone> Sgpr<K> {
     pub fn new(kernel: K, inducing_inputs: MatRef<'_, f64>) -> Result<Self> {
         Self::with_features(kernel, InducingPoints::new(inducing_inputs)?)
     }
+}
 
+impl<K: Expr + Clone, N: GaussianNoise> Sgpr<K, InducingPoints, N> {
     /// The same with other inducing inputs, one a row, as many as one likes; they are free.
     ///
     /// # Errors
@@ -120,9 +122,6 @@ impl<K: Expr + Clone> Sgpr<K> {
 }
 
 impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
-    model_settings!();
-    one_kernel!(K);
-
     /// A process of zero mean with this kernel and these inducing features, seen with noise of variance 1; its
     /// evidence is the variational bound.
     ///
@@ -173,6 +172,35 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         self.likelihood = Gaussian::try_new(variance)?;
         Ok(self)
     }
+}
+
+impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
+    model_settings!();
+    one_kernel!(K);
+
+    /// The same seen through another likelihood: of one variance, or of a known one for each row of the data, as
+    /// [`ExactGp`](super::ExactGp::with_likelihood) takes it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{ExactGp, Sgpr};
+    /// use mercer::likelihood::FixedNoise;
+    /// use mercer::prelude::*;
+    ///
+    /// // All inputs are inducing ones.
+    /// let (x, y, noise) = (mat![[0.0], [1.0], [2.5]], [0.3, 1.0, -0.4], FixedNoise::new(&[0.1, 0.5, 0.02])?);
+    /// let sparse = Sgpr::new(Rbf::new(1.0), x.as_ref())?.with_likelihood(noise.clone());
+    /// let exact = ExactGp::new(Rbf::new(1.0)).with_likelihood(noise);
+    /// let evidence = exact.log_evidence(x.as_ref(), &y)?;
+    /// assert!((sparse.log_evidence(x.as_ref(), &y)?.value - evidence).abs() < 1e-13);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_likelihood<P: GaussianNoise>(self, likelihood: P) -> Sgpr<K, F, P> {
+        let Self { kernel, mean, likelihood: _, inducing, approximation, jitter, allow_indefinite, par } = self;
+        Sgpr { kernel, mean, likelihood, inducing, approximation, jitter, allow_indefinite, par }
+    }
 
     /// The same with another approximation.
     #[must_use]
@@ -181,8 +209,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         self
     }
 
-    /// The likelihood, which holds the noise variance.
-    pub fn likelihood(&self) -> &Gaussian {
+    /// The likelihood, which holds the variance of the noise.
+    pub fn likelihood(&self) -> &N {
         &self.likelihood
     }
 
@@ -302,12 +330,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     {
         let (x, features) = (tape.constant(x), features_on(tape, &self.inducing, differentiable)?);
         let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
-        let noise = tape.scalar_parameter(self.likelihood.variance());
+        let noise = noise_variances(tape, &self.likelihood, y.len())?;
         let mean = prior_mean(tape, &self.mean, x)?;
         let residual = tape.sub(tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])), mean.value)?;
         let (prior, given) = self.given(tape, kernel, features, x)?;
-        let recorded = record_evidence(tape, self.approximation, &given, residual, noise)?;
-        Ok((recorded, prior.jitter(), [kernel.theta(), mean.theta, noise, features]))
+        let recorded = record_evidence(tape, self.approximation, &given, residual, noise.value)?;
+        Ok((recorded, prior.jitter(), [kernel.theta(), mean.theta, noise.theta, features]))
     }
 
     /// The covariance of the inducing variables, and the process at the points given them.
@@ -325,7 +353,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     }
 }
 
-impl<K: Parameterized, F: Parameterized> Parameterized for Sgpr<K, F> {
+impl<K: Parameterized, F: Parameterized, N: Parameterized> Parameterized for Sgpr<K, F, N> {
     fn name(&self) -> &str {
         ""
     }

@@ -130,7 +130,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         let weights = tape.value(weights)?.as_mat().to_owned();
         let latents = vec![Latent { mean: &self.mean, roots: vec![Root::Lower(root)] }];
         let values = Values::of(&self.inducing, moments.prior.jitter());
-        let process = Process { kernel: &self.kernel, prior: moments.prior.store(&tape)?, latents, weights, values };
+        let prior = moments.prior.store(&tape)?;
+        let process = Process { kernel: &self.kernel, prior, latents, weights, further: None, values };
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),
             processes: vec![process],

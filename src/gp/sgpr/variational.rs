@@ -10,12 +10,13 @@ use crate::gp::svgp::Svgp;
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
+use crate::likelihood::GaussianNoise;
 use crate::linalg::{Cholesky, Jitter};
 use crate::{Error, Expr, Result, Scalar};
 
-impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
+impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     /// The q(v) that is best for [`Svgp`] with this kernel, mean, noise and these inducing features:
-    /// N(B⁻¹Ar/σ², B⁻¹) with B = I + AAᵀ/σ². At it, the bound of [`Svgp`] is that of
+    /// N(B⁻¹AΛ⁻¹r, B⁻¹) with B = I + AΛ⁻¹Aᵀ, where Λ is σ²I or diag(σᵢ²). At it, the bound of [`Svgp`] is that of
     /// [`Approximation::Vfe`], whatever the approximation of this model.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use faer::MatRef;
 
 use super::Svgp;
 use crate::gp::conditional::Conditional;
+use crate::gp::mean_basis;
 use crate::gp::terms::{Term, expected_log_likelihood, features_on, gather, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
@@ -20,7 +21,7 @@ pub struct Elbo {
     pub value: f64,
     /// Σᵢ E log p(yᵢ | fᵢ) under the variational marginals, scaled to all data for a minibatch.
     pub expected_log_likelihood: f64,
-    /// KL(q ‖ p) of the inducing variables, summed over latent functions.
+    /// KL(q ‖ p) of the inducing variables, and of the mean by a basis of its own, summed over latent functions.
     pub kl: f64,
     /// The jitter that was added to the diagonal of K_uu: the largest, if there are several.
     pub jitter: f64,
@@ -132,13 +133,15 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         }
         let prior_means =
             self.means.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<Term>>>()?;
-        let marginals = self.marginals(tape, x, features, &kernels, &prior_means)?;
+        let basis = self.mean_basis.as_ref().map(|basis| basis.record(tape, differentiable)).transpose()?;
+        let marginals = self.marginals(tape, x, features, &kernels, &prior_means, basis)?;
 
         let fit = expected_log_likelihood(tape, likelihood, y, &marginals.means, &marginals.variances)?;
         let expected = tape.scale(fit.value, total as f64 / y.len() as f64)?;
         let bound = tape.sub(expected, marginals.kl)?;
         let kernels = kernels.iter().map(|kernel| kernel.theta());
         let before = kernels.chain(prior_means.iter().map(|mean| mean.theta)).chain([fit.theta, features]);
+        let before = before.chain(basis.iter().flat_map(|basis| [basis.inputs, basis.weights]));
         Ok(Recorded {
             bound,
             expected,
@@ -157,27 +160,38 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         features: Var,
         kernels: &[KernelVar<'a, T>],
         prior_means: &[Term],
+        basis: Option<mean_basis::Recorded>,
     ) -> Result<Marginals> {
         let mut given = Vec::new();
         let mut jitter = 0.0f64;
         for &kernel in kernels {
             let prior = self.inducing.prior(tape, kernel, features, self.jitter)?;
             let k_uf = self.inducing.cross(tape, kernel, &prior, x)?;
-            given.push((prior, Conditional::new(tape, kernel, &prior, k_uf, x)?));
+            let of_basis = |basis: mean_basis::Recorded| {
+                basis.of_kernel(tape, &self.inducing, kernel, &prior)?.at(tape, kernel, x)
+            };
+            given.push((prior, Conditional::new(tape, kernel, &prior, k_uf, x)?, basis.map(of_basis).transpose()?));
             jitter = jitter.max(prior.jitter());
         }
         let (mut means, mut variances, mut parameters) = (Vec::new(), Vec::new(), Vec::new());
         let mut kl = None;
         for (latent, q) in self.variational.all().iter().enumerate() {
-            let (prior, given) = &given[if given.len() == 1 { 0 } else { latent }];
+            let (prior, given, basis) = &given[if given.len() == 1 { 0 } else { latent }];
             let prior_mean = &prior_means[if prior_means.len() == 1 { 0 } else { latent }];
             let q = q.record(tape, prior)?;
-            means.push(tape.add(prior_mean.value, given.mean(tape, q.mean)?)?);
+            let (mut mean, mut whitened, mut q_kl) = (prior_mean.value, q.mean, q.kl);
+            if let Some(basis) = basis {
+                let added = basis.add(tape, latent, q.mean)?;
+                mean = tape.add(mean, added.shift)?;
+                whitened = added.whitened;
+                q_kl = tape.add(q_kl, added.kl)?;
+            }
+            means.push(tape.add(mean, given.mean(tape, whitened)?)?);
             variances.push(given.variance(tape, &q.roots)?);
             parameters.extend(q.parameters);
             kl = Some(match kl {
-                None => q.kl,
-                Some(sum) => tape.add(sum, q.kl)?,
+                None => q_kl,
+                Some(sum) => tape.add(sum, q_kl)?,
             });
         }
         let kl = kl.unwrap_or_else(|| tape.scalar_constant(0.0));

@@ -13,6 +13,7 @@ use faer::{MatRef, Par};
 
 use super::checks::{check_data, check_psd};
 use super::latents::PerLatent;
+use super::mean_basis::MeanBasis;
 use super::settings::model_settings;
 use super::variational::Variational;
 use crate::inducing::{InducingFeatures, InducingPoints};
@@ -39,7 +40,8 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// (N/B) Σᵢ E log p(yᵢ | fᵢ) − KL, with KL = ½ (‖m‖² + tr S − M − log |S|)
 ///
-/// [`Variational`] has the forms that S can have, and q of u itself.
+/// [`Variational`] has the forms that S can have, and q of u itself; [`MeanBasis`] gives the mean more inputs than
+/// the covariance has.
 ///
 /// A likelihood with L > 1 latent functions gets as many, independent a priori and under q, on the
 /// same inducing features: with a q each, and one kernel and one mean function for all
@@ -47,7 +49,7 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// # Parameters
 ///
-/// `kernel.…`, `mean.…`, `likelihood.…`, `inducing.…` (`inducing.inputs[i, d]` of points) and
+/// `kernel.…`, `mean.…`, `likelihood.…`, `inducing.…` (`inducing.inputs[i, d]` of points), `mean_basis.…` if there is one, and
 /// `variational.…` (`variational.mean[i]` and `variational.factor[i, j]` for i ≥ j of a full q), in this
 /// order. What each latent function has of its own is numbered: `kernel[0].…`, `variational[1].mean[i]`.
 /// q starts at the prior.
@@ -93,6 +95,7 @@ pub struct Svgp<K = DynKernel, F = InducingPoints> {
     means: PerLatent<DynMean>,
     likelihood: Box<dyn Likelihood>,
     inducing: F,
+    mean_basis: Option<MeanBasis>,
     variational: PerLatent<Variational>,
     jitter: Jitter,
     allow_indefinite: bool,
@@ -130,6 +133,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             likelihood: Box::new(Gaussian::new(1.0)),
             variational: PerLatent::one(Variational::prior(features.len())?),
             inducing: features,
+            mean_basis: None,
             jitter: Jitter::default(),
             allow_indefinite: false,
             par: Par::rayon(0),
@@ -137,10 +141,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 
     /// The same with a likelihood, and as many latent functions as it has: further ones start with the
-    /// q of the last there is.
+    /// q of the last there is, and its weights of a mean basis.
     #[must_use]
     pub fn with_likelihood(mut self, likelihood: impl Likelihood + 'static) -> Self {
         self.variational.resize(likelihood.latents());
+        self.mean_basis = self.mean_basis.map(|basis| basis.resize(likelihood.latents()));
         self.likelihood = Box::new(likelihood);
         self
     }
@@ -174,6 +179,25 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// model is used.
     pub fn with_means(mut self, means: Vec<DynMean>) -> Result<Self> {
         self.means = PerLatent::try_new("mean functions", means)?;
+        Ok(self)
+    }
+
+    /// The same with a [basis for the mean](MeanBasis) of q beside that for its covariance; of several latent functions,
+    /// those beyond its weights start with the last of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if its inputs do not have the columns of the points, [`Error::Dimension`] if the kernel cannot
+    /// read them. Inputs that the inducing features do not cover, and features that leave it nothing, are refused
+    /// where the model is used.
+    pub fn with_mean_basis(mut self, basis: MeanBasis) -> Result<Self> {
+        let (dim, inputs) = (self.inducing.dim(), basis.inputs());
+        if inputs.ncols() != dim {
+            let expected = format!("{dim} column(s), as the points have");
+            return Err(Error::shape("the inputs of the mean basis", expected, (inputs.nrows(), inputs.ncols())));
+        }
+        self.kernels.all().iter().try_for_each(|kernel| kernel.check_dim(dim))?;
+        self.mean_basis = Some(basis.resize(self.likelihood.latents()));
         Ok(self)
     }
 
@@ -226,6 +250,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         &self.inducing
     }
 
+    /// The basis of the mean of q, if it has one of its own.
+    pub fn mean_basis(&self) -> Option<&MeanBasis> {
+        self.mean_basis.as_ref()
+    }
+
     /// q of the inducing variables; of several latent functions, the first's.
     pub fn variational(&self) -> &Variational {
         self.variational.of(0)
@@ -254,6 +283,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         for mean in self.means.all() {
             mean.check_dim(dim)?;
         }
+        if let Some(basis) = &self.mean_basis {
+            self.inducing.check_points(basis.inputs())?;
+        }
         if self.allow_indefinite {
             return Ok(());
         }
@@ -271,6 +303,9 @@ impl<K: Parameterized, F: Parameterized> Parameterized for Svgp<K, F> {
         visitor.child(Label::Part("mean"), &self.means);
         visitor.child(Label::Part("likelihood"), &*self.likelihood as &dyn Likelihood as &dyn Parameterized);
         visitor.child(Label::Part("inducing"), &self.inducing);
+        if let Some(basis) = &self.mean_basis {
+            visitor.child(Label::Part("mean_basis"), basis);
+        }
         visitor.child(Label::Part("variational"), &self.variational);
     }
 
@@ -280,6 +315,9 @@ impl<K: Parameterized, F: Parameterized> Parameterized for Svgp<K, F> {
         visitor
             .child(Label::Part("likelihood"), &mut *self.likelihood as &mut dyn Likelihood as &mut dyn Parameterized);
         visitor.child(Label::Part("inducing"), &mut self.inducing);
+        if let Some(basis) = &mut self.mean_basis {
+            visitor.child(Label::Part("mean_basis"), basis);
+        }
         visitor.child(Label::Part("variational"), &mut self.variational);
     }
 }

@@ -12,7 +12,7 @@ use crate::gp::terms::gather;
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{Checkpoint, History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit};
+use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit};
 use crate::params::ParameterizedExt;
 use crate::tape::Tape;
 use crate::{Expr, Result, Scalar};
@@ -166,14 +166,28 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_observations(y)?;
         self.check_natural(rule)?;
         let pool = RefCell::default();
+        self.resume_natural(x.nrows(), Self::loss(x, y, &pool), train, rule, checkpoint, rng, callback)
+    }
+
+    /// Training on n rows by a loss, q by natural gradients.
+    #[allow(clippy::too_many_arguments, reason = "a loss, two rules, and what a run is given")]
+    pub(super) fn resume_natural(
+        &mut self,
+        n: usize,
+        loss: impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>,
+        train: &Train,
+        rule: &NaturalGradient,
+        checkpoint: &mut Checkpoint,
+        rng: &mut (impl Rng + ?Sized),
+        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
+    ) -> Result<History> {
         let beside = |model: &mut Self, step: usize, gradient: &[f64]| -> Result<()> {
             let ascent: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
             model.move_q(rule, step, &ascent).map(drop)
         };
         // Adam does not see what is not free.
         self.freeze("variational")?;
-        let loss = Self::loss(x, y, &pool);
-        let outcome = train.resume_beside(self, x.nrows(), loss, beside, checkpoint, rng, callback);
+        let outcome = train.resume_beside(self, n, loss, beside, checkpoint, rng, callback);
         self.unfreeze("variational")?;
         outcome
     }
@@ -256,13 +270,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(())
     }
 
-    fn check_natural(&self, rule: &NaturalGradient) -> Result<()> {
+    pub(super) fn check_natural(&self, rule: &NaturalGradient) -> Result<()> {
         rule.check()?;
         self.variational.all().iter().try_for_each(Variational::check_natural)
     }
 
     /// A step of each q, whose gradients are the last of all; or of none.
-    fn move_q(&mut self, rule: &NaturalGradient, step: usize, gradient: &[f64]) -> Result<f64> {
+    pub(super) fn move_q(&mut self, rule: &NaturalGradient, step: usize, gradient: &[f64]) -> Result<f64> {
         let mut rest = &gradient[gradient.len() - self.variational.num_params()..];
         let mut moved = self.variational.clone();
         let mut least = f64::INFINITY;

@@ -1,18 +1,21 @@
 //! The bound from statistics of the data.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 
 use faer::MatRef;
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
 
 use super::bound::Recorded;
 use super::train::negative;
-use super::{Elbo, Svgp};
+use super::{Elbo, NaturalStep, Svgp};
 use crate::gp::moments::Moments;
 use crate::gp::statistics::Statistics;
 use crate::gp::terms::{gather, parameter_column};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{Minimizer, Minimum, fit};
+use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, NaturalGradient, Train, fit};
 use crate::params::ParameterizedExt;
 use crate::tape::{Pool, Tape};
 use crate::{Error, Expr, Result, Scalar};
@@ -107,8 +110,120 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         fit(self, minimizer, |model| negative(model.elbo_gradient_on_with(statistics, &pool)?))
     }
 
+    /// [`natural_step`](Self::natural_step) on the data of the statistics: O(M³), whatever N.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo_on`](Self::elbo_on) and [`natural_step`](Self::natural_step).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Sgpr, Svgp};
+    /// use mercer::inducing::SphericalHarmonicFeatures;
+    /// use mercer::optim::NaturalGradient;
+    /// use mercer::prelude::*;
+    ///
+    /// let (x, y) = (mat![[0.6, 0.8], [1.0, 0.0], [-0.28, 0.96]], [0.7, 0.1, 1.1]);
+    /// let features = SphericalHarmonicFeatures::new(2, 3)?;
+    /// let mut gp = Svgp::with_features(Rbf::new(0.9), features.clone())?;
+    /// let statistics = gp.statistics(x.as_ref(), &y)?;
+    /// gp.natural_step_on(&statistics, &NaturalGradient::default())?;
+    ///
+    /// // One step of rate 1 is the best q.
+    /// let best = Sgpr::with_features(Rbf::new(0.9), features)?.log_evidence(x.as_ref(), &y)?;
+    /// assert!((gp.elbo_on(&statistics)?.value - best.value).abs() < 1e-12);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn natural_step_on(&mut self, statistics: &Statistics, rule: &NaturalGradient) -> Result<NaturalStep>
+    where
+        K: Kernel<f64>,
+    {
+        self.check_natural(rule)?;
+        let (elbo, gradient) = {
+            let tape = Tape::new(self.par);
+            let recorded = self.record_on(&tape, statistics, false)?;
+            let gradients = tape.backward(recorded.bound)?;
+            (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?)
+        };
+        Ok(NaturalStep { elbo, rate: self.move_q(rule, 0, &gradient)? })
+    }
+
+    /// [`train`](Self::train) on the data of the statistics, all of them at each step of O(M³), whatever N.
+    ///
+    /// # Errors
+    ///
+    /// As [`Train::run`] and [`elbo_gradient_on`](Self::elbo_gradient_on); [`Error::Setting`] for minibatches.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::Svgp;
+    /// use mercer::inducing::SphericalHarmonicFeatures;
+    /// use mercer::optim::{NaturalGradient, Train};
+    /// use mercer::prelude::*;
+    ///
+    /// let angle = |i: usize| 0.1 * i as f64;
+    /// let x = Mat::from_fn(60, 2, |i, d| if d == 0 { angle(i).cos() } else { angle(i).sin() });
+    /// let y: Vec<f64> = (0..60).map(|i| x[(i, 0)] * x[(i, 1)]).collect();
+    ///
+    /// let mut by_adam = Svgp::with_features(Rbf::new(0.9), SphericalHarmonicFeatures::new(2, 4)?)?;
+    /// let mut by_both = by_adam.clone();
+    /// let (statistics, train) = (by_adam.statistics(x.as_ref(), &y)?, Train { steps: 50, ..Train::default() });
+    /// by_adam.train_on(&statistics, &train)?;
+    /// by_both.train_natural_on(&statistics, &train, &NaturalGradient::default())?;
+    /// assert!(by_adam.elbo_on(&statistics)?.value < by_both.elbo_on(&statistics)?.value - 10.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn train_on(&mut self, statistics: &Statistics, train: &Train) -> Result<History>
+    where
+        K: Kernel<f64>,
+    {
+        check_whole(train)?;
+        let (n, pool) = (statistics.observations(), RefCell::default());
+        let (loss, go_on) = (Self::loss_on(statistics, &pool), |_: &_, _: &_| ControlFlow::Continue(()));
+        train.run(self, n, loss, &mut Pcg64::seed_from_u64(0), go_on)
+    }
+
+    /// [`train_natural`](Self::train_natural) on the data of the statistics, all of them at each step of O(M³),
+    /// whatever N: q by natural gradients, all else that is free by Adam.
+    ///
+    /// # Errors
+    ///
+    /// As [`train_on`](Self::train_on) and [`natural_step_on`](Self::natural_step_on).
+    pub fn train_natural_on(
+        &mut self,
+        statistics: &Statistics,
+        train: &Train,
+        rule: &NaturalGradient,
+    ) -> Result<History>
+    where
+        K: Kernel<f64>,
+    {
+        check_whole(train)?;
+        self.check_natural(rule)?;
+        let (n, pool, mut start) = (statistics.observations(), RefCell::default(), Checkpoint::default());
+        let (loss, go_on) = (Self::loss_on(statistics, &pool), |_: &_, _: &_| ControlFlow::Continue(()));
+        self.resume_natural(n, loss, train, rule, &mut start, &mut Pcg64::seed_from_u64(0), go_on)
+    }
+
+    /// −ELBO and its gradient, for [`Train`].
+    fn loss_on(
+        statistics: &Statistics,
+        pool: &RefCell<Pool<f64>>,
+    ) -> impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
+        move |model, _| negative(model.elbo_gradient_on_with(statistics, pool)?)
+    }
+
     /// σ², if there is nothing else.
     fn check_gaussian(&self) -> Result<f64> {
+        if self.mean_basis.is_some() {
+            let expected = "must be that of the covariance, for statistics to say all: use the data";
+            return Err(Error::setting("the basis of the mean", "one of its own", expected));
+        }
         self.likelihood.gaussian_noise().ok_or_else(|| {
             let expected = "must be Gaussian noise of one variance, for statistics to say all";
             Error::setting("the likelihood", self.likelihood.name(), expected)
@@ -148,5 +263,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             jitter: moments.prior.jitter(),
             parameters,
         })
+    }
+}
+
+/// Refuses minibatches. With all rows at each step, a generator is never asked.
+fn check_whole(train: &Train) -> Result<()> {
+    match train.batch {
+        None => Ok(()),
+        Some(batch) => Err(Error::setting("the batch", batch, "must be `None`: statistics are of all rows")),
     }
 }

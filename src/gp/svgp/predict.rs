@@ -6,7 +6,7 @@ use faer::Mat;
 
 use super::Svgp;
 use crate::gp::posterior::Posterior;
-use crate::gp::process::{Latent, Process, Values};
+use crate::gp::process::{Further, Latent, Process, Values};
 use crate::gp::terms::features_on;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
@@ -26,23 +26,34 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_model()?;
         let tape = Tape::new(self.par);
         let parameter = features_on(&tape, &self.inducing, false)?;
+        let basis = self.mean_basis.as_ref().map(|basis| basis.record(&tape, false)).transpose()?;
         let latents = self.variational.all().len();
         let shared = self.kernels.all().len() == 1;
         let mut processes = Vec::new();
         for (index, kernel) in self.kernels.all().iter().enumerate() {
-            let prior = self.inducing.prior(&tape, tape.fixed_kernel(kernel), parameter, self.jitter)?;
+            let on_tape = tape.fixed_kernel(kernel);
+            let prior = self.inducing.prior(&tape, on_tape, parameter, self.jitter)?;
+            let beside = basis.map(|basis| basis.of_kernel(&tape, &self.inducing, on_tape, &prior)).transpose()?;
             let of_kernel = if shared { 0..latents } else { index..index + 1 };
             let mut weights = Mat::zeros(self.inducing.len(), of_kernel.len());
+            let mut further = self.mean_basis.as_ref().map(|basis| Further::new(basis.inputs(), of_kernel.len()));
             let mut functions = Vec::new();
             for latent in of_kernel {
                 let q = self.variational.of(latent).record(&tape, &prior)?;
-                let alpha = tape.value(prior.whiten_transpose(&tape, q.mean)?)?;
+                let mut mean = q.mean;
+                if let (Some(beside), Some(further)) = (&beside, &mut further) {
+                    let own = beside.weights(&tape, latent)?;
+                    mean = beside.whitened_mean(&tape, mean, beside.seen(&tape, own)?)?;
+                    further.weights.col_mut(functions.len()).copy_from(tape.value(own)?.as_mat().col(0));
+                }
+                let alpha = tape.value(prior.whiten_transpose(&tape, mean)?)?;
                 weights.col_mut(functions.len()).copy_from(alpha.as_mat().col(0));
                 let roots = q.roots.iter().map(|root| root.store(&tape)).collect::<Result<_>>()?;
                 functions.push(Latent { mean: self.means.of(latent), roots });
             }
             let values = Values::of(&self.inducing, prior.jitter());
-            processes.push(Process { kernel, prior: prior.store(&tape)?, latents: functions, weights, values });
+            let prior = prior.store(&tape)?;
+            processes.push(Process { kernel, prior, latents: functions, weights, further, values });
         }
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),

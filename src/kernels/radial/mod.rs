@@ -33,6 +33,31 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
     fn slope<const FMA: bool>(self, s: T, value: T) -> T;
 
     /// k(s) and dk/ds, where the two have work in common.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::kernels::Profile;
+    ///
+    /// /// exp(−s)
+    /// #[derive(Clone, Copy, Debug)]
+    /// struct Decay;
+    ///
+    /// impl Profile<f64> for Decay {
+    ///     #[inline(always)]
+    ///     fn value<const FMA: bool>(self, s: f64) -> f64 {
+    ///         (-s).exp()
+    ///     }
+    ///     #[inline(always)]
+    ///     fn slope<const FMA: bool>(self, _: f64, value: f64) -> f64 {
+    ///         -value
+    ///     }
+    /// }
+    ///
+    /// let half = 2f64.ln();
+    /// let (value, slope) = Decay.value_and_slope::<false>(half);
+    /// assert!((value - 0.5).abs() < 1e-15 && (slope + 0.5).abs() < 1e-15);
+    /// ```
     fn value_and_slope<const FMA: bool>(self, s: T) -> (T, T) {
         let value = self.value::<FMA>(s);
         (value, self.slope::<FMA>(s, value))

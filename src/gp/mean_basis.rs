@@ -1,0 +1,347 @@
+//! A basis of the mean of q, beside that of its covariance.
+
+use faer::{Mat, MatRef};
+
+use super::terms::{features_on, parameter_column};
+use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior};
+use crate::params::{Constraint, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
+use crate::tape::{KernelVar, Tape, Var};
+use crate::{Error, Result, Scalar};
+
+/// G inputs Γ with a weight each, for the posterior mean of an [`Svgp`](super::Svgp) alone: a mean is cheap, a
+/// covariance is not, so that a few inducing variables can serve the one and many more points the other.
+///
+/// # Definition
+///
+/// Let m and S be those of the model's q of its whitened inducing variables, with A = L⁻¹K_uf and B = L⁻¹K(u, Γ), and a
+/// the weights. The covariance of f under q is that without the basis, and the mean and KL(q ‖ p) are
+///
+/// | made by | mean | KL beyond ½ (‖m‖² + tr S − M − log \|S\|) |
+/// |---|---|---|
+/// | [`new`](Self::new) | m(x) + Aᵀm + K(x, Γ) a | mᵀBa + ½ aᵀK(Γ, Γ)a |
+/// | [`orthogonal`](Self::orthogonal) | m(x) + Aᵀm + (K(x, Γ) − AᵀB) a | ½ aᵀ(K(Γ, Γ) − BᵀB)a |
+///
+/// Both KL are exact: ½ the squared norm of the mean in the space of the kernel, and what the covariance adds. Both
+/// forms reach the same processes. In the first, `variational.mean` frozen at 0 leaves the decoupled bases of Cheng & Boots,
+/// in which Γ alone has the mean. In the second, what a adds is what u does not determine: it is orthogonal to the mean by
+/// m, q of u is N(m, S) whatever a is, and a natural gradient step of q keeps its meaning.
+///
+/// # Parameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `inputs[i, d]` | Γ | that of the inputs | any finite number |
+/// | `weights[i]`, or `weights[i, l]` of several latent functions | a | that of the outputs by that of the kernel | any finite number |
+///
+/// Weights start at 0: at the model without the basis. Inputs that must not move, on a sphere or of indices, are
+/// to be frozen.
+///
+/// # Complexity
+///
+/// O(B·G·D + G²·D + G·M²) time and O(B·G + G² + G·M) memory for a batch of B in D dimensions: linear in G but
+/// for K(Γ, Γ), of which nothing is factorised.
+///
+/// # Examples
+///
+/// Five inducing inputs are too few for eight periods of a sine; its mean has a basis of its own.
+///
+/// ```
+/// use mercer::gp::{MeanBasis, Svgp};
+/// use mercer::likelihood::Gaussian;
+/// use mercer::optim::{Lbfgs, NaturalGradient};
+/// use mercer::prelude::*;
+///
+/// let x = Mat::from_fn(100, 1, |i, _| 0.5 * i as f64);
+/// let y: Vec<f64> = (0..100).map(|i| (0.5 * i as f64).sin()).collect();
+/// let z = Mat::from_fn(5, 1, |i, _| 10.0 * i as f64);
+/// let gamma = Mat::from_fn(50, 1, |i, _| i as f64);
+///
+/// let mut coupled = Svgp::new(Rbf::new(1.0), z.as_ref())?.with_likelihood(Gaussian::new(0.1));
+/// let mut decoupled = coupled.clone().with_mean_basis(MeanBasis::orthogonal(gamma.as_ref())?)?;
+/// for gp in [&mut coupled, &mut decoupled] {
+///     for path in ["kernel", "likelihood", "inducing"] {
+///         gp.freeze(path)?;
+///     }
+/// }
+/// decoupled.freeze("mean_basis.inputs")?;
+/// coupled.natural_step(x.as_ref(), &y, 100, &NaturalGradient::default())?;
+/// decoupled.fit_natural(x.as_ref(), &y, &Lbfgs::default(), &NaturalGradient::default())?;
+/// assert!(decoupled.elbo(x.as_ref(), &y)?.value > coupled.elbo(x.as_ref(), &y)?.value + 100.0);
+///
+/// let at = mat![[23.2]];
+/// let (without, with) = (coupled.posterior()?.predict(at.as_ref())?, decoupled.posterior()?.predict(at.as_ref())?);
+/// assert!((with.mean[0] - 23.2f64.sin()).abs() < 0.1 && (without.mean[0] - 23.2f64.sin()).abs() > 0.5);
+/// assert!((with.variance[0] - without.variance[0]).abs() < 1e-9);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Cheng & Boots (2017), *Variational inference for Gaussian process models with linear complexity*, NIPS 30; Salimbeni,
+/// Cheng, Boots & Deisenroth (2018), *Orthogonally decoupled variational Gaussian processes*, NeurIPS 31.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeanBasis {
+    points: InducingPoints,
+    weights: ParameterArray,
+    orthogonal: bool,
+}
+
+impl MeanBasis {
+    /// Inputs in the rows of a matrix, whose functions K(·, Γ) are added to the mean as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] without rows or columns; [`Error::NonFinite`] for a NaN or an infinity.
+    ///
+    /// # Examples
+    ///
+    /// With Γ the inducing inputs themselves and q of mean 0, a = K(Z, Z)⁻¹E[u] is the mean that q would have:
+    ///
+    /// ```
+    /// use mercer::gp::{MeanBasis, Svgp, Variational};
+    /// use mercer::prelude::*;
+    ///
+    /// let z = mat![[0.0], [2.0]];
+    /// let q = Variational::new(&[0.6, 0.8], Mat::identity(2, 2).as_ref())?;
+    /// let coupled = Svgp::new(Rbf::new(1.0), z.as_ref())?.with_variational(q)?;
+    ///
+    /// // a = L⁻ᵀm
+    /// let (k, root) = ((-2f64).exp(), (1.0 - (-4f64).exp()).sqrt());
+    /// let weights = mat![[0.6 - 0.8 * k / root], [0.8 / root]];
+    /// let basis = MeanBasis::new(z.as_ref())?.with_weights(weights.as_ref())?;
+    /// let decoupled = Svgp::new(Rbf::new(1.0), z.as_ref())?.with_mean_basis(basis)?;
+    ///
+    /// let (x, y) = (mat![[0.5], [1.0]], [0.3, -0.2]);
+    /// let (one, other) = (coupled.elbo(x.as_ref(), &y)?, decoupled.elbo(x.as_ref(), &y)?);
+    /// assert!((one.value - other.value).abs() < 1e-14 && (one.kl - other.kl).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn new(inputs: MatRef<'_, f64>) -> Result<Self> {
+        let points = InducingPoints::new(inputs)?;
+        let weights = weights_of(Mat::zeros(points.len(), 1).as_ref())?;
+        Ok(Self { points, weights, orthogonal: false })
+    }
+
+    /// Inputs in the rows of a matrix, whose functions lose their part in the span of the inducing variables.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// At an inducing input the mean is that of q, whatever the weights are:
+    ///
+    /// ```
+    /// use mercer::gp::{MeanBasis, Svgp};
+    /// use mercer::prelude::*;
+    ///
+    /// let basis = MeanBasis::orthogonal(mat![[0.5]].as_ref())?.with_weights(mat![[2.0]].as_ref())?;
+    /// let gp = Svgp::new(Rbf::new(1.0), mat![[0.0]].as_ref())?.with_mean_basis(basis)?;
+    /// let mean = gp.posterior()?.mean(mat![[0.0], [0.5]].as_ref())?;
+    /// // 2 (k(x, γ) − k(x, 0) k(0, γ))
+    /// assert!(mean[0].abs() < 1e-15 && (mean[1] - 2.0 * (1.0 - (-0.25f64).exp())).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn orthogonal(inputs: MatRef<'_, f64>) -> Result<Self> {
+        Ok(Self { orthogonal: true, ..Self::new(inputs)? })
+    }
+
+    /// The same with weights, G × L for L latent functions.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if there is not a row for each input, or no column; [`Error::Parameter`] for a weight that is
+    /// not finite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::MeanBasis;
+    /// use mercer::prelude::*;
+    ///
+    /// let (inputs, weights) = (mat![[0.0], [1.0], [2.0]], mat![[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]);
+    /// let basis = MeanBasis::orthogonal(inputs.as_ref())?.with_weights(weights.as_ref())?;
+    /// assert_eq!((basis.len(), basis.is_orthogonal()), (3, true));
+    /// assert_eq!((basis.inputs(), basis.weights()), (inputs.as_ref(), weights.as_ref()));
+    /// assert_eq!(basis.get("weights[2, 1]")?, 0.6);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn with_weights(mut self, weights: MatRef<'_, f64>) -> Result<Self> {
+        if weights.nrows() != self.len() || weights.ncols() == 0 {
+            let expected = format!("{} row(s), and a column for each latent function", self.len());
+            return Err(Error::shape("the weights of the mean basis", expected, (weights.nrows(), weights.ncols())));
+        }
+        self.weights = weights_of(weights)?;
+        Ok(self)
+    }
+
+    /// G, the number of inputs.
+    pub fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Whether there are none: never, as constructed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the basis is orthogonal to the inducing variables.
+    pub fn is_orthogonal(&self) -> bool {
+        self.orthogonal
+    }
+
+    /// The inputs, one a row.
+    pub fn inputs(&self) -> MatRef<'_, f64> {
+        self.points.inputs()
+    }
+
+    /// The weights, G × L.
+    pub fn weights(&self) -> MatRef<'_, f64> {
+        MatRef::from_column_major_slice(self.weights.values(), self.len(), self.latents())
+    }
+
+    fn latents(&self) -> usize {
+        self.weights.values().len() / self.len().max(1)
+    }
+
+    /// Drops weights beyond those of `latents` functions, or repeats the last.
+    pub(super) fn resize(mut self, latents: usize) -> Self {
+        let (last, weights) = (self.latents().saturating_sub(1), self.weights());
+        let resized = Mat::from_fn(self.len(), latents.max(1), |row, col| weights[(row, col.min(last))]);
+        // They are finite, as they were.
+        if last + 1 != latents
+            && let Ok(weights) = weights_of(resized.as_ref())
+        {
+            self.weights = weights;
+        }
+        self
+    }
+
+    pub(super) fn record<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, differentiable: bool) -> Result<Recorded> {
+        let inputs = features_on(tape, &self.points, differentiable)?;
+        let mut weights = parameter_column(tape, self.weights.values());
+        if !differentiable {
+            weights = tape.constant_owned(tape.value(weights)?.as_mat().to_owned());
+        }
+        Ok(Recorded { inputs, weights, len: self.len(), orthogonal: self.orthogonal })
+    }
+}
+
+fn weights_of(weights: MatRef<'_, f64>) -> Result<ParameterArray> {
+    let (rows, cols) = (weights.nrows(), weights.ncols());
+    let shape = if cols == 1 { Shape::Vector(rows) } else { Shape::Matrix(rows, cols) };
+    let values = (0..cols).flat_map(|col| (0..rows).map(move |row| weights[(row, col)])).collect();
+    ParameterArray::new("weights", values, shape, Constraint::Real)
+}
+
+impl Parameterized for MeanBasis {
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        self.points.visit(visitor);
+        visitor.parameter(self.weights.view("weights"));
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        self.points.visit_mut(visitor);
+        visitor.parameter(self.weights.view_mut("weights"));
+    }
+}
+
+/// A mean basis on a tape.
+#[derive(Clone, Copy)]
+pub(super) struct Recorded {
+    /// Γ, G × D
+    pub(super) inputs: Var,
+    /// Those of all latent functions, one after the other: G·L × 1.
+    pub(super) weights: Var,
+    len: usize,
+    orthogonal: bool,
+}
+
+impl Recorded {
+    /// What a latent function of this kernel adds.
+    pub(super) fn of_kernel<'a, T: Scalar, F: InducingFeatures>(
+        self,
+        tape: &Tape<'a, T>,
+        features: &'a F,
+        kernel: KernelVar<'a, T>,
+        prior: &InducingPrior,
+    ) -> Result<Beside> {
+        if !prior.has_remainder() {
+            let expected = "must leave a part of the function to the mean basis, as values at points do";
+            return Err(Error::setting("the inducing features", "the whole function", expected));
+        }
+        let b = prior.whiten(tape, features.cross(tape, kernel, prior, self.inputs)?)?;
+        Ok(Beside { basis: self, b })
+    }
+}
+
+/// A mean basis as the inducing variables of one kernel see it.
+#[derive(Clone, Copy)]
+pub(super) struct Beside {
+    basis: Recorded,
+    /// B = L⁻¹K(u, Γ), M × G
+    b: Var,
+}
+
+impl Beside {
+    /// a of one latent function, G × 1.
+    pub(super) fn weights<T: Scalar>(&self, tape: &Tape<'_, T>, latent: usize) -> Result<Var> {
+        let len = self.basis.len;
+        tape.rows(self.basis.weights, latent * len..(latent + 1) * len)
+    }
+
+    /// Ba, M × 1.
+    pub(super) fn seen<T: Scalar>(&self, tape: &Tape<'_, T>, weights: Var) -> Result<Var> {
+        tape.matmul(self.b, weights)
+    }
+
+    /// What is to be multiplied with Aᵀ: m, or m − Ba of an orthogonal basis.
+    pub(super) fn whitened_mean<T: Scalar>(&self, tape: &Tape<'_, T>, mean: Var, seen: Var) -> Result<Var> {
+        if self.basis.orthogonal { tape.sub(mean, seen) } else { Ok(mean) }
+    }
+
+    /// With what a batch of points needs.
+    pub(super) fn at<'a, T: Scalar>(self, tape: &Tape<'a, T>, kernel: KernelVar<'a, T>, x: Var) -> Result<Batch> {
+        let inputs = self.basis.inputs;
+        Ok(Batch { beside: self, cross: tape.cross(kernel, inputs, x)?, gram: tape.gram(kernel, inputs)? })
+    }
+}
+
+/// A mean basis as the inducing variables of one kernel and a batch of points see it.
+pub(super) struct Batch {
+    beside: Beside,
+    /// K(Γ, x), G × B
+    cross: Var,
+    /// K(Γ, Γ)
+    gram: Var,
+}
+
+/// What a mean basis makes of q of one latent function.
+pub(super) struct Added {
+    /// K(x, Γ) a, B × 1
+    pub(super) shift: Var,
+    /// See [`Beside::whitened_mean`].
+    pub(super) whitened: Var,
+    /// What the weights add to the KL.
+    pub(super) kl: Var,
+}
+
+impl Batch {
+    pub(super) fn add<T: Scalar>(&self, tape: &Tape<'_, T>, latent: usize, mean: Var) -> Result<Added> {
+        let weights = self.beside.weights(tape, latent)?;
+        let norm = tape.inner(weights, tape.matmul(self.gram, weights)?)?;
+        let seen = self.beside.seen(tape, weights)?;
+        let kl = if self.beside.basis.orthogonal {
+            tape.scale(tape.sub(norm, tape.sum_of_squares(seen)?)?, 0.5)?
+        } else {
+            tape.add(tape.inner(mean, seen)?, tape.scale(norm, 0.5)?)?
+        };
+        let whitened = self.beside.whitened_mean(tape, mean, seen)?;
+        Ok(Added { shift: tape.matmul_tn(self.cross, weights)?, whitened, kl })
+    }
+}
