@@ -30,7 +30,7 @@ pub use collapsed::{Approximation, CollapsedEvidence};
 pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
 pub use exact::ExactGp;
 pub use leave_one_out::LeaveOneOut;
-pub use multioutput::{JointPrediction, Oilmm, OilmmPosterior, Stacked};
+pub use multioutput::{IcmGp, IcmPosterior, JointPrediction, Oilmm, OilmmPosterior, Stacked};
 pub use pathwise::PathwiseSamples;
 pub use posterior::{Posterior, Prediction, Samples};
 pub use recommend::{Budget, Cost, Excess, Method, Problem, Reason, Recommendation, recommend};

@@ -3,6 +3,7 @@
 use faer::{Mat, MatRef, Par};
 
 use super::grid::{check_grid, check_means, means_at, residuals};
+use super::grid_methods::{Recorded, grid_methods};
 use super::oilmm_posterior::OilmmPosterior;
 use super::orthogonal::Orthogonal;
 use crate::gp::checks::check_psd;
@@ -10,14 +11,12 @@ use crate::gp::latents::PerLatent;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process};
 use crate::gp::settings::model_settings;
-use crate::gp::terms::gather;
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
 use crate::linalg::{Cholesky, Jitter};
-use crate::mean::{AnyMean, DynMean, Zero};
-use crate::optim::{Minimizer, Minimum, fit};
-use crate::tape::{Tape, Var};
+use crate::mean::{DynMean, Zero};
+use crate::tape::Tape;
 use crate::{Error, Expr, Result, Scalar};
 
 /// The orthogonal instantaneous linear mixing model: P outputs from m ≤ P independent processes, mixed by a matrix with
@@ -95,6 +94,7 @@ crate::parameterized!([K] Oilmm<K> as "", parameters: [], children: [kernel, mea
 
 impl<K: Expr + Clone> Oilmm<K> {
     model_settings!();
+    grid_methods!();
 
     /// Outputs of zero mean, seen with noise of variance 1, that these processes make through a mixing matrix H, P × m:
     /// with one kernel for all processes, or one for each.
@@ -133,28 +133,6 @@ impl<K: Expr + Clone> Oilmm<K> {
         Ok(self)
     }
 
-    /// The same with a mean function, of all outputs.
-    #[must_use]
-    pub fn with_mean(mut self, mean: impl AnyMean + 'static) -> Self {
-        self.mean = PerLatent::one(DynMean::new(mean));
-        self
-    }
-
-    /// The same with a mean function for each output.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] if there is not one for each.
-    pub fn with_means(mut self, means: Vec<DynMean>) -> Result<Self> {
-        let outputs = self.mixing.outputs();
-        if means.len() != outputs {
-            let expected = format!("must be {outputs}, the number of outputs");
-            return Err(Error::setting("the number of mean functions", means.len(), &expected));
-        }
-        self.mean = PerLatent::try_new("mean functions", means)?;
-        Ok(self)
-    }
-
     /// The kernel of all processes, or those of each.
     pub fn kernels(&self) -> &[K] {
         self.kernel.all()
@@ -165,6 +143,11 @@ impl<K: Expr + Clone> Oilmm<K> {
         &self.likelihood
     }
 
+    /// P, the number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.mixing.outputs()
+    }
+
     /// The mixing matrix H, P × m.
     ///
     /// # Errors
@@ -172,58 +155,6 @@ impl<K: Expr + Clone> Oilmm<K> {
     /// [`Error::NotPositiveDefinite`] if the columns of the basis have become linearly dependent.
     pub fn mixing(&self) -> Result<Mat<f64>> {
         self.mixing.matrix()
-    }
-
-    /// The log evidence log p(Y) of values N × P, a column for each output.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] for a value that is missing (NaN), by its place; [`Error::Empty`], [`Error::NonFinite`] and
-    /// [`Error::Shape`] for data that does not fit; [`Error::Dimension`] if a kernel cannot read the points;
-    /// [`Error::Indefinite`] for a kernel that is not guaranteed positive semi-definite;
-    /// [`Error::NotPositiveDefinite`] if no jitter that the policy allows is enough.
-    pub fn log_evidence<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<f64>
-    where
-        K: Kernel<T>,
-    {
-        self.check(x, y)?;
-        let tape = Tape::new(self.par);
-        let recorded = self.record(&tape, x, y, false)?;
-        tape.scalar(recorded.evidence)
-    }
-
-    /// The log evidence, and its gradient in all natural parameters in visiting order.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence`](Self::log_evidence), and [`Error::NotDifferentiable`] for a kernel without gradients.
-    pub fn log_evidence_gradient<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<(f64, Vec<f64>)>
-    where
-        K: Kernel<T>,
-    {
-        self.check(x, y)?;
-        let tape = Tape::new(self.par);
-        let recorded = self.record(&tape, x, y, true)?;
-        let gradients = tape.backward(recorded.evidence)?;
-        Ok((tape.scalar(recorded.evidence)?, gather(&gradients, &tape, &recorded.parameters)?))
-    }
-
-    /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum with their
-    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end the search at the best
-    /// parameters found.
-    pub fn fit<T: Scalar>(&mut self, x: MatRef<'_, T>, y: MatRef<'_, T>, minimizer: &dyn Minimizer) -> Result<Minimum>
-    where
-        K: Kernel<T>,
-    {
-        fit(self, minimizer, |model| {
-            let (evidence, mut gradient) = model.log_evidence_gradient(x, y)?;
-            gradient.iter_mut().for_each(|entry| *entry = -*entry);
-            Ok((-evidence, gradient))
-        })
     }
 
     /// The posterior given data.
@@ -263,7 +194,7 @@ impl<K: Expr + Clone> Oilmm<K> {
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()> {
-        let outputs = self.mixing.outputs();
+        let outputs = self.outputs();
         check_grid(x, y, outputs)?;
         check_means(&self.mean, outputs, x.ncols())?;
         for kernel in self.kernel.all() {
@@ -317,9 +248,4 @@ impl<K: Expr + Clone> Oilmm<K> {
         let before = kernels.iter().map(|kernel| kernel.theta()).chain(means).chain([noise]);
         Ok(Recorded { evidence, parameters: before.chain(mixing.parameters).collect() })
     }
-}
-
-struct Recorded {
-    evidence: Var,
-    parameters: Vec<Var>,
 }

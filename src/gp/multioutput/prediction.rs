@@ -1,10 +1,12 @@
 //! Predictions of several outputs, with their covariance.
 
-use faer::{Mat, MatRef};
+use faer::{Mat, MatRef, Par};
 
+use super::stacked::check_values;
 use crate::gp::Prediction;
 use crate::gp::posterior::Posterior;
 use crate::likelihood::Mixing;
+use crate::linalg::{Cholesky, Jitter};
 use crate::{Error, Result, Scalar};
 
 /// Predictions of P outputs at N points, with the covariance of the outputs at each point.
@@ -15,7 +17,8 @@ use crate::{Error, Result, Scalar};
 /// at a point, their covariance is W diag(v) Wᵀ + diag(σ²), v the variances of g there. It is kept in this form, in
 /// O(N (P + L) + P L) numbers, and is positive semi-definite to rounding however close to certainty.
 ///
-/// From [`Posterior::predict_joint`] and [`OilmmPosterior::predict`](super::OilmmPosterior::predict).
+/// From [`Posterior::predict_joint`], [`IcmPosterior::predict`](super::IcmPosterior::predict) and
+/// [`OilmmPosterior::predict`](super::OilmmPosterior::predict).
 ///
 /// # Examples
 ///
@@ -128,6 +131,52 @@ impl<T: Scalar> JointPrediction<T> {
             }
         }
         Ok(covariance)
+    }
+
+    /// log N(y; mean, covariance) of each row of values, N × P, jointly over the outputs. A NaN is a value that was not
+    /// observed: the density is that of the others, and 0 on the log scale if there are none. O(P³) for a row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for values of another shape than the means; [`Error::NonFinite`] for an infinite one;
+    /// [`Error::NotPositiveDefinite`] for a covariance without a density: predict observations, which have noise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::JointPrediction;
+    /// use mercer::prelude::*;
+    ///
+    /// let (mixing, latent_variance) = (mat![[1.0], [1.0]], mat![[1.0], [1.0]]);
+    /// let (mean, noise) = (Mat::zeros(2, 2), vec![1.0, 1.0]);
+    /// let predicted = JointPrediction { mean, mixing, latent_variance, noise, clamped: 0 };
+    /// let density = predicted.log_density(mat![[1.0, -1.0], [f64::NAN, 2.0]].as_ref())?;
+    /// // Of variances 2 and covariance 1: yᵀ C⁻¹ y = 2, |C| = 3. Alone, the second has the variance 2.
+    /// let tau = std::f64::consts::TAU;
+    /// assert!((density[0] + 1.0 + 0.5 * 3f64.ln() + tau.ln()).abs() < 1e-14);
+    /// assert!((density[1] + 1.0 + 0.5 * (2.0 * tau).ln()).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn log_density(&self, y: MatRef<'_, T>) -> Result<Vec<f64>> {
+        if y.shape() != self.mean.shape() {
+            let expected = format!("{} x {}, as the means", self.mean.nrows(), self.mean.ncols());
+            return Err(Error::shape("y", expected, y.shape()));
+        }
+        check_values(self.mean.as_ref(), y)?;
+        let density = |row: usize| {
+            let seen: Vec<usize> = (0..y.ncols()).filter(|&col| !y[(row, col)].as_f64().is_nan()).collect();
+            if seen.is_empty() {
+                return Ok(0.0);
+            }
+            let all = self.covariance(row)?;
+            let covariance = Mat::from_fn(seen.len(), seen.len(), |i, j| all[(seen[i], seen[j])]);
+            let factor = Cholesky::new(covariance.as_ref(), Jitter::Fixed(0.0), Par::Seq)?;
+            let mut miss = Mat::from_fn(seen.len(), 1, |i, _| y[(row, seen[i])] - self.mean[(row, seen[i])]);
+            factor.half_solve_in_place(miss.as_mut(), Par::Seq)?;
+            let fit = miss.squared_norm_l2().as_f64();
+            Ok(-0.5 * (fit + factor.log_det() + seen.len() as f64 * std::f64::consts::TAU.ln()))
+        };
+        (0..y.nrows()).map(density).collect()
     }
 }
 

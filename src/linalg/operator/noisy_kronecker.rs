@@ -254,8 +254,23 @@ impl<T: Scalar> NoisyKronecker<T> {
         }
     }
 
+    /// LU and β: outputs LU g, of independent g_i with the covariance βᵢ K + I.
+    pub(crate) fn mixing(&self) -> (MatRef<'_, T>, &[T]) {
+        (self.unwhitener.as_ref(), &self.signal)
+    }
+
+    /// The eigendecomposition of each axis.
+    pub(crate) fn axes(&self) -> &[Eigendecomposition<T>] {
+        &self.axes
+    }
+
+    /// 1 + βᵢ κⱼ, vec of N × m.
+    pub(crate) fn spectrum(&self) -> &[T] {
+        &self.spectrum
+    }
+
     /// vec(VᵀYW).
-    fn rotated(&self, y: MatRef<'_, T>, par: Par) -> Result<Vec<T>> {
+    pub(crate) fn rotated(&self, y: MatRef<'_, T>, par: Par) -> Result<Vec<T>> {
         let (n, m) = (self.points(), self.outputs());
         if y.shape() != (n, m) {
             let expected = format!("{n} x {m}, points by outputs");
