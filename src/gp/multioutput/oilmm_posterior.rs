@@ -27,7 +27,7 @@ use crate::{Result, Scalar};
 /// let posterior = gp.condition(x.as_ref(), mat![[3.0, 3.0]].as_ref())?;
 ///
 /// let predicted = posterior.predict(x.as_ref())?;
-/// assert!((predicted.mean - mat![[2.4, 2.4]]).norm_max() < 1e-14);
+/// assert!((predicted.mean.as_ref() - mat![[2.4, 2.4]]).norm_max() < 1e-14);
 /// // Either process has the variance 1 − 1/(1 + 0.5/2) = 0.2 left.
 /// assert!((predicted.covariance(0)? - mat![[0.4, 0.0], [0.0, 0.4]]).norm_max() < 1e-14);
 /// let observed = posterior.predict_observations(x.as_ref())?;
