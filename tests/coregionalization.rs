@@ -133,6 +133,28 @@ fn gradients_of_an_orthogonal_mixture() {
 }
 
 #[test]
+fn principal_components_start_an_orthogonal_mixture() {
+    let (x, h) = (inputs(), orthogonal());
+    let y = Mat::from_fn(7, 4, |row, p| {
+        (0..2).map(|l| h[(p, l)] * (x[(row, l)] + l as f64).sin()).sum::<f64>() + 0.1 * noise(7, 4, 6)[(row, p)]
+    });
+    let start = Oilmm::principal(kernels(), y.as_ref(), 2).unwrap();
+    let found = start.mixing().unwrap();
+    // The columns of H are in its span, to the noise.
+    let along = &found * (found.transpose() * &found).partial_piv_lu().solve(found.transpose() * &h);
+    assert!((along - &h).norm_max() < 0.3, "{found:?}");
+    let arbitrary = Oilmm::new(kernels(), Mat::<f64>::identity(4, 2).as_ref()).unwrap().with_noise(0.5).unwrap();
+    let evidence = |gp: &Oilmm| gp.log_evidence(x.as_ref(), y.as_ref()).unwrap();
+    assert!(evidence(&start) > evidence(&arbitrary) + 10.0);
+    for processes in [0, 4] {
+        assert!(matches!(Oilmm::principal(kernels(), y.as_ref(), processes), Err(Error::Setting { .. })));
+    }
+    // Values of one process leave no variance.
+    let line = Mat::from_fn(7, 2, |row, p| (1 + p) as f64 * x[(row, 0)]);
+    assert!(matches!(Oilmm::principal(kernels(), line.as_ref(), 1), Err(Error::Setting { .. })));
+}
+
+#[test]
 fn a_missing_value_of_a_grid_is_named() {
     let (x, mut y) = (inputs(), noise(7, 4, 2));
     y[(5, 2)] = f64::NAN;

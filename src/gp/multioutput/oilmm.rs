@@ -14,7 +14,7 @@ use crate::gp::settings::model_settings;
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
-use crate::linalg::{Cholesky, Jitter};
+use crate::linalg::{Cholesky, Eigendecomposition, Jitter};
 use crate::mean::{DynMean, Zero};
 use crate::tape::Tape;
 use crate::{Error, Expr, Result, Scalar};
@@ -76,7 +76,8 @@ use crate::{Error, Expr, Result, Scalar};
 /// # References
 ///
 /// Bruinsma, Perim, Tebbutt, Hosking, Solin & Turner (2020), *Scalable exact inference in multi-output Gaussian
-/// processes*, ICML, section 3, <https://arxiv.org/abs/1911.06287>.
+/// processes*, ICML, section 3, <https://arxiv.org/abs/1911.06287>. Tipping & Bishop (1999), Probabilistic principal
+/// component analysis, *Journal of the Royal Statistical Society B* 61(3), for [`principal`](Self::principal).
 #[derive(Clone, Debug)]
 pub struct Oilmm<K = DynKernel> {
     kernel: PerLatent<K>,
@@ -121,6 +122,59 @@ impl<K: Expr + Clone> Oilmm<K> {
             allow_indefinite: false,
             par: Par::rayon(0),
         })
+    }
+
+    /// The same from values N × P, which start H and the noise: the columns of H are the m leading eigenvectors of the
+    /// values' covariance times the roots of their eigenvalues, less the mean of the others, which is σ². That is the most
+    /// likely H for processes that forget at once (Tipping & Bishop 1999), and a start for all others. The values are centred
+    /// for this; the mean functions of the model stay 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for m of 0 or not below P, for another number of kernels than 1 or m, and where the others have no
+    /// variance, or the leading ones no more than they; [`Error::Empty`] and [`Error::NonFinite`] for values that cannot
+    /// work.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::Oilmm;
+    /// use mercer::prelude::*;
+    ///
+    /// // Along (3, 4)/5 the values have the variance 25/2; across, 1/2.
+    /// let y = mat![[3.0, 4.0], [-3.0, -4.0], [0.8, -0.6], [-0.8, 0.6]];
+    /// let gp = Oilmm::principal(vec![Rbf::new(1.0)], y.as_ref(), 1)?;
+    /// assert!((gp.likelihood().variance() - 0.5).abs() < 1e-14);
+    /// let h = gp.mixing()?;
+    /// assert!((h[(0, 0)].abs() - 0.6 * 12f64.sqrt()).abs() < 1e-14 && (h[(1, 0)] / h[(0, 0)] - 4.0 / 3.0).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn principal(kernels: Vec<K>, y: MatRef<'_, f64>, processes: usize) -> Result<Self> {
+        crate::data::check_finite("y", y)?;
+        let (n, outputs) = y.shape();
+        if processes == 0 || processes >= outputs {
+            let expected = format!("must be from 1 to {}, below the number of outputs", outputs.saturating_sub(1));
+            return Err(Error::setting("the number of processes", processes, &expected));
+        }
+        let mean = |col: usize| y.col(col).sum() / n as f64;
+        let means: Vec<f64> = (0..outputs).map(mean).collect();
+        let centred = Mat::from_fn(n, outputs, |row, col| (y[(row, col)] - means[col]) / (n as f64).sqrt());
+        let covariance = Eigendecomposition::positive_semidefinite(
+            "the covariance of the outputs",
+            (centred.transpose() * &centred).as_ref(),
+        )?;
+        let (left, leading) = covariance.values().split_at(outputs - processes);
+        let noise = left.iter().sum::<f64>() / left.len() as f64;
+        if noise <= 0.0 || leading[0] <= noise {
+            let found = format!("{noise:e}, beside {:e} of the last that is kept", leading[0]);
+            let expected = "must be above 0 and less: choose another number of processes";
+            return Err(Error::setting("the variance that is left out", found, expected));
+        }
+        let mixing = Mat::from_fn(outputs, processes, |row, col| {
+            let at = outputs - 1 - col;
+            covariance.vectors()[(row, at)] * (covariance.values()[at] - noise).sqrt()
+        });
+        Self::new(kernels, mixing.as_ref())?.with_noise(noise)
     }
 
     /// The same with a noise variance σ².

@@ -1,7 +1,10 @@
 //! Several outputs, each a linear mixture of latent functions.
 
+mod observed;
+
 use faer::MatRef;
 
+use self::observed::{Observed, observed};
 use super::latents::observations;
 use super::{Expectations, Gaussian, Likelihood, Mixing, Predicted};
 use crate::params::{Constraint, Label, ParameterArray, Parameterized, ParameterizedExt, Shape, Visitor, VisitorMut};
@@ -76,32 +79,6 @@ fn offset(values: &[f64]) -> Result<ParameterArray> {
     ParameterArray::new("offset", values.to_vec(), Shape::Vector(values.len()), Constraint::Real)
 }
 
-/// The rows in which an output was observed.
-struct Observed<'a> {
-    output: usize,
-    rows: Vec<usize>,
-    y: Vec<f64>,
-    all: &'a dyn Likelihood,
-    /// If it is another one for these rows.
-    own: Option<Box<dyn Likelihood>>,
-}
-
-impl Observed<'_> {
-    fn likelihood(&self) -> &dyn Likelihood {
-        self.own.as_deref().unwrap_or(self.all)
-    }
-
-    /// An error with the place of the observation among all.
-    fn placed<V>(&self, result: Result<V>, n: usize) -> Result<V> {
-        result.map_err(|error| match error {
-            Error::Observation { row, value, expected } => {
-                Error::Observation { row: self.output * n + self.rows.get(row).unwrap_or(&row), value, expected }
-            }
-            other => other,
-        })
-    }
-}
-
 impl LinearMixing {
     /// Outputs of these weights, a row each, and these likelihoods.
     ///
@@ -168,22 +145,6 @@ impl LinearMixing {
         &self.outputs
     }
 
-    /// The outputs with at least one observation among N rows.
-    fn observed(&self, y: &[f64], n: usize) -> Result<Vec<Observed<'_>>> {
-        super::check_len(n * self.outputs.len(), &[("the observations", y)])?;
-        let mut all = Vec::with_capacity(self.outputs.len());
-        for (output, (y, likelihood)) in y.chunks_exact(n.max(1)).zip(&self.outputs).enumerate() {
-            let rows: Vec<usize> = (0..n).filter(|&row| !y[row].is_nan()).collect();
-            if rows.is_empty() {
-                continue;
-            }
-            let own = if rows.len() == n { None } else { likelihood.rows(&rows)? };
-            let y = rows.iter().map(|&row| y[row]).collect();
-            all.push(Observed { output, rows, y, all: &**likelihood, own });
-        }
-        Ok(all)
-    }
-
     /// Means and variances of an output at some of N rows.
     fn mixed(&self, output: usize, rows: &[usize], n: usize, mean: &[f64], variance: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let weights = self.weights();
@@ -199,7 +160,7 @@ impl LinearMixing {
     /// A number for each observation, 0 for those that were not made.
     fn for_each(&self, y: &[f64], n: usize, of: impl Fn(&Observed<'_>) -> Result<Vec<f64>>) -> Result<Vec<f64>> {
         let mut all = vec![0.0; y.len()];
-        for observed in self.observed(y, n)? {
+        for observed in observed(&self.outputs, y, n)? {
             let found = observed.placed(of(&observed), n)?;
             observed.rows.iter().zip(found).for_each(|(&row, value)| all[observed.output * n + row] = value);
         }
@@ -273,7 +234,7 @@ impl Likelihood for LinearMixing {
             .iter()
             .scan(count + self.outputs.len(), |next, output| Some(std::mem::replace(next, *next + output.num_params())))
             .collect();
-        for observed in self.observed(y, n)? {
+        for observed in observed(&self.outputs, y, n)? {
             let output = observed.output;
             let (mixed, spread) = self.mixed(output, &observed.rows, n, mean, variance);
             let found = observed.likelihood().variational_expectations(&observed.y, &mixed, &spread);
