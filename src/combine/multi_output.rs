@@ -16,7 +16,7 @@ use crate::{DynKernel, Error, Result};
 /// k((x, p), (y, q)) = k(x, y) (W Wᵀ + diag(κ))_pq
 ///
 /// This is a name for the product `kernel.on([0, …, dims − 1]) * coregionalization.on([dims])`: write
-/// that product where the output is in another column.
+/// that product where the output is in another column. [Which model when](crate::docs::outputs) says what takes it.
 ///
 /// # Panics
 ///

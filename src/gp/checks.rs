@@ -9,10 +9,32 @@ use crate::{Error, Result, Scalar};
 /// Refuses data that no model can work with: empty, of different lengths, or not finite.
 pub(super) fn check_data<T: Scalar>(x: MatRef<'_, T>, y: &[T]) -> Result<()> {
     check_finite("x", x)?;
-    if y.len() != x.nrows() {
-        return Err(Error::shape("y", format!("{} value(s), one for each row of x", x.nrows()), (y.len(), 1)));
-    }
+    check_count(x, y, 1)?;
     check_finite("y", MatRef::from_column_major_slice(y, y.len(), 1))
+}
+
+/// Refuses data of several outputs that no model can work with, as [`check_data`] that of one; where there are several,
+/// a NaN is a value that was not observed.
+pub(super) fn check_data_of<T: Scalar>(x: MatRef<'_, T>, y: &[T], outputs: usize) -> Result<()> {
+    if outputs == 1 {
+        return check_data(x, y);
+    }
+    check_finite("x", x)?;
+    check_count(x, y, outputs)?;
+    match y.iter().position(|y| y.as_f64().is_infinite()) {
+        Some(row) => Err(Error::NonFinite { what: "y".to_owned(), row, col: 0, value: y[row].as_f64() }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses another number of observations than one of each output for each point.
+pub(super) fn check_count<T: Scalar>(x: MatRef<'_, T>, y: &[T], outputs: usize) -> Result<()> {
+    let expected = x.nrows() * outputs;
+    if y.len() == expected {
+        return Ok(());
+    }
+    let of_each = if outputs == 1 { "one for each row of x" } else { "one of each output for each row of x" };
+    Err(Error::shape("y", format!("{expected} value(s), {of_each}"), (y.len(), 1)))
 }
 
 /// Refuses a kernel that is not guaranteed positive semi-definite in this dimension, by the

@@ -4,6 +4,7 @@ use faer::{Mat, MatRef, Par};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
+use super::checks::check_count;
 use super::process::{Basis, Process};
 use crate::data::check_finite;
 use crate::likelihood::Likelihood;
@@ -280,11 +281,9 @@ impl<T: Scalar> Posterior<'_, T> {
     /// # Errors
     ///
     /// As [`predict_observations`](Self::predict_observations); [`Error::Shape`] if there is not one observation
-    /// for each point; [`Error::Observation`] for one that the likelihood gives no density.
+    /// of each output for each point; [`Error::Observation`] for one that the likelihood gives no density.
     pub fn log_predictive_density(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Vec<f64>> {
-        if y.len() != x.nrows() {
-            return Err(Error::shape("y", format!("{} value(s), one for each row of x", x.nrows()), (y.len(), 1)));
-        }
+        check_count(x, y, self.likelihood.outputs())?;
         let latent = self.predict(x)?;
         self.likelihood.log_predictive_density(&to_f64(y), &to_f64(&latent.mean), &to_f64(&latent.variance))
     }
@@ -342,7 +341,7 @@ fn in_units_of(ratio: f64) -> Jitter {
 }
 
 /// A variance below 0 by less than √ε of the prior's is rounding; beyond, an error.
-fn clamp<T: Scalar>(value: T, prior: T, row: usize, clamped: &mut usize) -> Result<T> {
+pub(super) fn clamp<T: Scalar>(value: T, prior: T, row: usize, clamped: &mut usize) -> Result<T> {
     if value >= T::from_f64(0.0) {
         return Ok(value);
     }

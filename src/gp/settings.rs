@@ -11,6 +11,13 @@ macro_rules! model_settings {
             self
         }
 
+        crate::gp::settings::plain_settings!();
+    };
+}
+
+/// The same for a model that adds nothing to any diagonal: one without the field `jitter`.
+macro_rules! plain_settings {
+    () => {
         /// The same with another parallelism; by default, all threads of the rayon pool.
         #[must_use]
         pub fn with_par(mut self, par: faer::Par) -> Self {
@@ -45,4 +52,4 @@ macro_rules! one_kernel {
     };
 }
 
-pub(super) use {model_settings, one_kernel};
+pub(super) use {model_settings, one_kernel, plain_settings};

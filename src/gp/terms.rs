@@ -57,8 +57,8 @@ pub(super) fn noise_variances<'a, T: Scalar>(
     Ok(Term { value: tape.custom(&[theta], column(&likelihood.noise_variances(n)?), Box::new(reverse))?, theta })
 }
 
-/// Σᵢ E log p(yᵢ | fᵢ) for independent latent values of these means and variances, n × 1 for each latent
-/// function: 1 × 1.
+/// Σᵢ E log p(yᵢ | fᵢ) for independent latent values of these means and variances, n × 1 for each of one or more latent
+/// functions: 1 × 1.
 pub(super) fn expected_log_likelihood<'a, T: Scalar>(
     tape: &Tape<'a, T>,
     likelihood: &'a dyn Likelihood,
@@ -68,7 +68,7 @@ pub(super) fn expected_log_likelihood<'a, T: Scalar>(
 ) -> Result<Term> {
     let theta = tape.parameter(column(&likelihood.values()));
     let values = |vars: &[Var]| -> Result<Vec<f64>> {
-        let mut values = Vec::with_capacity(y.len() * vars.len());
+        let mut values = Vec::new();
         for &var in vars {
             values.extend(tape.value(var)?.as_mat().col(0).iter().map(|&v| v.as_f64()));
         }
@@ -76,7 +76,7 @@ pub(super) fn expected_log_likelihood<'a, T: Scalar>(
     };
     let expectations = likelihood.variational_expectations(&to_f64(y), &values(means)?, &values(variances)?)?;
     let total: f64 = expectations.values.iter().sum();
-    let rows = y.len();
+    let rows = expectations.d_mean.len() / means.len();
     let reverse = move |c: faer::MatRef<'_, T>| {
         let c = c[(0, 0)].as_f64();
         let scaled = |values: &[f64]| Some(column(&values.iter().map(|value| c * value).collect::<Vec<_>>()));

@@ -14,6 +14,7 @@
 //! | [`Bernoulli`], logit or probit | 0 and 1 | 1 | Gauss–Hermite | Gauss–Hermite; closed form for the probit |
 //! | [`Ordinal`] | 0, 1, …, C − 1, in order | 1 | Gauss–Hermite | closed form |
 //! | [`Softmax`] | classes 0, 1, …, C − 1 | C | one integral of Gauss–Hermite sums | the same |
+//! | [`LinearMixing`] | those of each of P outputs; NaN where one was not observed | any number, mixed linearly | those of each output | those of each output |
 //! | [`RobustMax`] | classes 0, 1, …, C − 1 | C | Gauss–Hermite | Gauss–Hermite |
 //!
 //! Each says how far off its quadrature is, and most take another order. Derivatives are those of the
@@ -35,6 +36,7 @@ mod gaussian_noise;
 mod heteroscedastic;
 mod laplace;
 mod latents;
+mod linear_mixing;
 mod log_sum;
 mod negative_binomial;
 mod one_latent;
@@ -59,6 +61,7 @@ pub(crate) use gaussian::log_normal;
 pub use gaussian_noise::GaussianNoise;
 pub use heteroscedastic::Heteroscedastic;
 pub use laplace::Laplace;
+pub use linear_mixing::LinearMixing;
 pub use negative_binomial::NegativeBinomial;
 pub use ordinal::Ordinal;
 pub use poisson::Poisson;
@@ -69,6 +72,8 @@ pub use student_t::StudentT;
 
 use std::fmt::Debug;
 
+use faer::MatRef;
+
 use crate::params::Parameterized;
 use crate::{Error, Result};
 
@@ -76,7 +81,8 @@ use crate::{Error, Result};
 ///
 /// Each observation has [`latents`](Self::latents) latent values. With N observations and L latents,
 /// slices of latent values, means and variances have N·L elements, all observations of the first
-/// latent first; slices of observations have N. Gradients in parameters are in visiting order.
+/// latent first; slices of observations have N, and those of several [outputs](Self::outputs) as many for each. Gradients in
+/// parameters are in visiting order.
 ///
 /// # Examples
 ///
@@ -92,6 +98,13 @@ use crate::{Error, Result};
 pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
     /// The number of latent values of an observation.
     fn latents(&self) -> usize {
+        1
+    }
+
+    /// P, the number of observations that a row of the data has: of several outputs. Slices of observations and what is
+    /// given for each then have N·P elements, all rows of the first output first; an observation that is NaN was not
+    /// made, and counts as 0 in every density.
+    fn outputs(&self) -> usize {
         1
     }
 
@@ -122,6 +135,11 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
     /// σ² of Gaussian noise, the same for all observations, if that is what this is and the one parameter that it
     /// has; `None`, the default, otherwise. What bounds in closed form need.
     fn gaussian_noise(&self) -> Option<f64> {
+        None
+    }
+
+    /// How the outputs are mixed from the latent functions, if they are linear mixtures; `None`, the default, otherwise.
+    fn mixing(&self) -> Option<Mixing<'_>> {
         None
     }
 
@@ -160,6 +178,15 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
 }
 
 dyn_clone::clone_trait_object!(Likelihood);
+
+/// Outputs f = c + W g of latent functions g.
+#[derive(Clone, Copy, Debug)]
+pub struct Mixing<'a> {
+    /// W, P × L.
+    pub weights: MatRef<'a, f64>,
+    /// c, one number for each output.
+    pub offset: &'a [f64],
+}
 
 /// What [`Likelihood::variational_expectations`] gives.
 #[derive(Clone, Debug, PartialEq)]

@@ -145,7 +145,7 @@ pub(crate) fn factorize<T: Scalar>(
     par: Par,
 ) -> Result<f64> {
     let n = matrix.nrows();
-    check_finite(matrix)?;
+    check_finite("the matrix to factorise", matrix)?;
     let mean_diagonal = (0..n).map(|i| matrix[(i, i)].as_f64()).sum::<f64>() / n.max(1) as f64;
     let mut stack = MemBuffer::new(factor::cholesky_in_place_scratch::<T>(n, par, Default::default()));
     let mut failure = (0, 0.0);
@@ -193,12 +193,12 @@ fn copy_lower<T: Scalar>(mut out: MatMut<'_, T>, matrix: MatRef<'_, T>) {
     }
 }
 
-fn check_finite<T: Scalar>(matrix: MatRef<'_, T>) -> Result<()> {
+pub(super) fn check_finite<T: Scalar>(what: &str, matrix: MatRef<'_, T>) -> Result<()> {
     for col in 0..matrix.ncols() {
         for row in col..matrix.nrows() {
             let value = matrix[(row, col)].as_f64();
             if !value.is_finite() {
-                return Err(Error::NonFinite { what: "the matrix to factorise".to_owned(), row, col, value });
+                return Err(Error::NonFinite { what: what.to_owned(), row, col, value });
             }
         }
     }

@@ -1,13 +1,18 @@
 //! Dense factorisations with one jitter policy, and linear operators that models solve with.
 
+mod axes;
 mod cholesky;
+mod eigen;
 mod jitter;
 pub mod operator;
 mod storage;
 
 pub use cholesky::Cholesky;
 pub(crate) use cholesky::factorize;
+pub use eigen::Eigendecomposition;
 pub use jitter::Jitter;
-pub use operator::{Dense, Diagonal, Operator};
+pub use operator::{
+    BlockDiagonal, Dense, Diagonal, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,
+};
 pub use storage::padded;
 pub(crate) use storage::{clear_strict_upper, column, column_mut, mirror_lower, transpose_into};

@@ -68,6 +68,7 @@ mod elementwise;
 mod gaussian;
 mod inputs;
 mod kernels;
+mod kronecker;
 mod outer;
 mod pool;
 mod products;

@@ -41,7 +41,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        self.elbo_of_batch(x, y, y.len())
+        self.elbo_of_batch(x, y, x.nrows())
     }
 
     /// The bound on `total` observations, estimated from a batch of them. A likelihood with something for each
@@ -125,6 +125,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
+        let rows = x.nrows() as f64;
         let x = tape.constant(x);
         let features = features_on(tape, &self.inducing, differentiable)?;
         let mut kernels = Vec::new();
@@ -137,7 +138,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let marginals = self.marginals(tape, x, features, &kernels, &prior_means, basis)?;
 
         let fit = expected_log_likelihood(tape, likelihood, y, &marginals.means, &marginals.variances)?;
-        let expected = tape.scale(fit.value, total as f64 / y.len() as f64)?;
+        let expected = tape.scale(fit.value, total as f64 / rows)?;
         let bound = tape.sub(expected, marginals.kl)?;
         let kernels = kernels.iter().map(|kernel| kernel.theta());
         let before = kernels.chain(prior_means.iter().map(|mean| mean.theta)).chain([fit.theta, features]);

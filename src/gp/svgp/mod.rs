@@ -11,7 +11,7 @@ pub use natural::NaturalStep;
 
 use faer::{MatRef, Par};
 
-use super::checks::{check_data, check_psd};
+use super::checks::{check_data_of, check_psd};
 use super::latents::PerLatent;
 use super::mean_basis::MeanBasis;
 use super::settings::model_settings;
@@ -266,7 +266,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
-        check_data(x, y)?;
+        check_data_of(x, y, self.likelihood.outputs())?;
         let dim = self.inducing.dim();
         if x.ncols() != dim {
             let expected = format!("{dim} column(s), as the inducing inputs have");

@@ -245,7 +245,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             trial.variational.clone_from(&best);
             trial.best_q(x, y, rule)?;
             best.clone_from(&trial.variational);
-            negative(trial.elbo_gradient_with(x, y, y.len(), &pool)?)
+            negative(trial.elbo_gradient_with(x, y, x.nrows(), &pool)?)
         });
         self.variational = if outcome.is_ok() { best } else { free };
         self.unfreeze("variational")?;
@@ -261,7 +261,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         let mut before = f64::NEG_INFINITY;
         for _ in 0..LARGEST_NUMBER_OF_STEPS {
-            let bound = self.natural_step(x, y, y.len(), rule)?.elbo.value;
+            let bound = self.natural_step(x, y, x.nrows(), rule)?.elbo.value;
             if bound - before < 1e-10 * bound.abs() {
                 break;
             }

@@ -28,7 +28,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         let pool = RefCell::default();
-        fit(self, minimizer, |model| negative(model.elbo_gradient_with(x, y, y.len(), &pool)?))
+        fit(self, minimizer, |model| negative(model.elbo_gradient_with(x, y, x.nrows(), &pool)?))
     }
 
     /// Maximises the bound by stochastic gradients; with [priors](crate::params::Prior), its sum with
@@ -97,7 +97,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// Refuses observations without a density by their row of the data, and a likelihood for other rows: a batch
     /// would name its own row, if it came to it.
     pub(super) fn check_observations<T: Scalar>(&self, y: &[T]) -> Result<()> {
-        self.likelihood.log_density(&to_f64(y), &vec![0.0; y.len() * self.likelihood.latents()])?;
+        let rows = y.len() / self.likelihood.outputs();
+        self.likelihood.log_density(&to_f64(y), &vec![0.0; rows * self.likelihood.latents()])?;
         Ok(())
     }
 
@@ -111,13 +112,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         move |model, batch| match batch {
-            Batch::All => negative(model.elbo_gradient_with(x, y, y.len(), pool)?),
+            Batch::All => negative(model.elbo_gradient_with(x, y, x.nrows(), pool)?),
             Batch::Rows(rows) => {
                 let batch_x = Mat::from_fn(rows.len(), x.ncols(), |row, col| x[(rows[row], col)]);
-                let batch_y: Vec<T> = rows.iter().map(|&row| y[row]).collect();
+                let batch_y: Vec<T> = y.chunks_exact(x.nrows()).flat_map(|y| rows.iter().map(|&row| y[row])).collect();
                 let of_rows = model.likelihood.rows(rows)?;
                 let likelihood = of_rows.as_deref().unwrap_or(&*model.likelihood);
-                negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, y.len(), pool)?)
+                negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, x.nrows(), pool)?)
             }
         }
     }

@@ -1,11 +1,23 @@
 //! Symmetric positive definite operators, by what models ask of them.
 
-use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::prelude::ReborrowMut;
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+mod block_diagonal;
+mod dense;
+mod diagonal;
+mod kronecker;
+mod low_rank;
+mod noisy_kronecker;
 
-use super::storage::{column_mut, padded};
-use super::{Cholesky, Jitter};
+pub use block_diagonal::BlockDiagonal;
+pub use dense::Dense;
+pub use diagonal::Diagonal;
+pub use kronecker::Kronecker;
+pub use low_rank::LowRank;
+pub use noisy_kronecker::{NoisyKronecker, NoisyKroneckerGradient};
+
+use faer::prelude::ReborrowMut;
+use faer::{Mat, MatMut, MatRef, Par};
+
+use super::storage::padded;
 use crate::{Error, Result, Scalar};
 
 /// A symmetric positive definite matrix A, in whatever form its products and solves are cheapest.
@@ -53,135 +65,41 @@ pub trait Operator<T: Scalar>: std::fmt::Debug {
     /// [`Error::Shape`] if B does not have [`dim`](Self::dim) rows.
     fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
 
+    /// L⁻ᵀ B, for the same factor. If the columns of B are standard normal, those of the result have the
+    /// covariance A⁻¹.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if B does not have [`dim`](Self::dim) rows.
+    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
+
     /// ln det A.
     fn log_det(&self) -> f64;
 }
 
-/// A matrix without structure, by its Cholesky factor. The operator is A + jitter·I.
-#[derive(Clone, Debug)]
-pub struct Dense<T: Scalar>(Cholesky<T>);
-
-impl<T: Scalar> Dense<T> {
-    /// Factorises a symmetric matrix, whose lower triangle is read.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Cholesky::new`].
-    pub fn new(matrix: MatRef<'_, T>, jitter: Jitter, par: Par) -> Result<Self> {
-        Cholesky::new(matrix, jitter, par).map(Self)
-    }
-
-    /// The factorisation.
-    pub fn cholesky(&self) -> &Cholesky<T> {
-        &self.0
-    }
-}
-
-impl<T: Scalar> From<Cholesky<T>> for Dense<T> {
-    fn from(cholesky: Cholesky<T>) -> Self {
-        Self(cholesky)
-    }
-}
-
-impl<T: Scalar> Operator<T> for Dense<T> {
+impl<T: Scalar, A: Operator<T> + ?Sized> Operator<T> for Box<A> {
     fn dim(&self) -> usize {
-        self.0.dim()
+        (**self).dim()
     }
 
     fn matmul(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        use BlockStructure::{Rectangular, TriangularLower, TriangularUpper};
-        check_rows(self.dim(), b)?;
-        let (l, one) = (self.0.factor(), T::from_f64(1.0));
-        let mut half = padded(b.nrows(), b.ncols());
-        matmul(half.as_mut(), Rectangular, Accum::Replace, l.transpose(), TriangularUpper, b, Rectangular, one, par);
-        let mut out = padded(b.nrows(), b.ncols());
-        matmul(out.as_mut(), Rectangular, Accum::Replace, l, TriangularLower, half.as_ref(), Rectangular, one, par);
-        Ok(out)
+        (**self).matmul(b, par)
     }
 
     fn solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        check_rows(self.dim(), b)?;
-        let mut out = copied(b);
-        self.0.solve_in_place(out.as_mut(), par)?;
-        Ok(out)
+        (**self).solve(b, par)
     }
 
     fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        check_rows(self.dim(), b)?;
-        let mut out = copied(b);
-        self.0.half_solve_in_place(out.as_mut(), par)?;
-        Ok(out)
+        (**self).half_solve(b, par)
+    }
+
+    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        (**self).half_solve_transpose(b, par)
     }
 
     fn log_det(&self) -> f64 {
-        self.0.log_det()
-    }
-}
-
-/// A diagonal matrix with positive entries: everything takes O(n) for a column.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Diagonal<T: Scalar> {
-    entries: Vec<T>,
-}
-
-impl<T: Scalar> Diagonal<T> {
-    /// From the entries of the diagonal.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NonFinite`] for a NaN or an infinity; [`Error::NotPositiveDefinite`] with the first
-    /// entry that is not positive.
-    pub fn new(entries: Vec<T>) -> Result<Self> {
-        for (pivot, entry) in entries.iter().map(|&entry| Scalar::as_f64(entry)).enumerate() {
-            if !entry.is_finite() {
-                let what = "the diagonal".to_owned();
-                return Err(Error::NonFinite { what, row: pivot, col: 0, value: entry });
-            }
-            if entry <= 0.0 {
-                let mean_diagonal =
-                    entries.iter().map(|&entry| Scalar::as_f64(entry)).sum::<f64>() / entries.len() as f64;
-                return Err(Error::NotPositiveDefinite { pivot, jitter: 0.0, mean_diagonal });
-            }
-        }
-        Ok(Self { entries })
-    }
-
-    /// The entries of the diagonal.
-    pub fn entries(&self) -> &[T] {
-        &self.entries
-    }
-
-    /// B with a function of each entry and the element of B applied along the rows.
-    fn by_row(&self, b: MatRef<'_, T>, f: impl Fn(T, T) -> T) -> Result<Mat<T>> {
-        check_rows(self.dim(), b)?;
-        let mut out = copied(b);
-        for col in 0..b.ncols() {
-            let column = column_mut(out.as_mut(), col);
-            column.iter_mut().zip(&self.entries).for_each(|(value, &entry)| *value = f(*value, entry));
-        }
-        Ok(out)
-    }
-}
-
-impl<T: Scalar> Operator<T> for Diagonal<T> {
-    fn dim(&self) -> usize {
-        self.entries.len()
-    }
-
-    fn matmul(&self, b: MatRef<'_, T>, _: Par) -> Result<Mat<T>> {
-        self.by_row(b, |value, entry| value * entry)
-    }
-
-    fn solve(&self, b: MatRef<'_, T>, _: Par) -> Result<Mat<T>> {
-        self.by_row(b, |value, entry| value / entry)
-    }
-
-    fn half_solve(&self, b: MatRef<'_, T>, _: Par) -> Result<Mat<T>> {
-        self.by_row(b, |value, entry| value / num_traits::Float::sqrt(entry))
-    }
-
-    fn log_det(&self) -> f64 {
-        self.entries.iter().map(|&entry| Scalar::as_f64(entry).ln()).sum()
+        (**self).log_det()
     }
 }
 
@@ -203,6 +121,7 @@ fn check_rows<T: Scalar>(dim: usize, b: MatRef<'_, T>) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::linalg::Jitter;
 
     #[test]
     fn dense_and_diagonal_agree() {

@@ -1,0 +1,225 @@
+//! The intrinsic coregionalization model on a full grid, exactly.
+
+use faer::{Mat, MatRef, Par};
+
+use super::grid::{check_grid, check_means, residuals};
+use super::grid_methods::{Recorded, grid_methods};
+use super::icm_posterior::IcmPosterior;
+use super::noise::OutputNoise;
+use crate::gp::checks::check_psd;
+use crate::gp::latents::PerLatent;
+use crate::gp::settings::plain_settings;
+use crate::kernel::Kernel;
+use crate::kernel::dynamic::DynKernel;
+use crate::kernels::Coregionalization;
+use crate::linalg::NoisyKronecker;
+use crate::mean::{DynMean, Zero};
+use crate::tape::{Tape, Var};
+use crate::{Error, Expr, Result, Scalar};
+
+/// The intrinsic coregionalization model of P outputs that were all observed at N inputs: exact inference through the
+/// Kronecker structure, where the stacked model of N·P rows would take (N·P)³.
+///
+/// # Definition
+///
+/// f_p ~ GP(m_p, ·) with cov(f_p(x), f_q(x′)) = B_pq k(x, x′), seen as y = f(x) + ε with ε ~ N(0, Σ), independent from row to
+/// row, so that with R the residuals of the values Y, N × P,
+///
+/// log p(Y) = log N(vec R | 0, B ⊗ K + Σ ⊗ I)
+///
+/// B is the matrix of a [`Coregionalization`]. Σ is diagonal, with a variance for each output, or a full covariance. The
+/// scale of the kernel and that of B are one: leave the kernel without a factor.
+///
+/// The same with values missing is not a Kronecker product: stack what was observed ([`Stacked`](super::Stacked)) and give
+/// it to an [`ExactGp`](crate::gp::ExactGp) with [`icm`](crate::combine::icm) and noise in a
+/// [`BlockDiagonal`](crate::combine::BlockDiagonal) of [`White`](crate::kernels::White), which is the same model. Sums of such
+/// terms, the linear model of coregionalization, have no common eigenvectors: [`lcm`](crate::combine::lcm) there, or
+/// [`Oilmm`](super::Oilmm) where the columns of the mixing matrix are orthogonal.
+///
+/// # Parameters
+///
+/// `kernel.…`, `outputs.coregionalization.…` (B), `mean.…` or `mean[p].…`, and of the noise `noise.variance[p]` or
+/// `noise.coregionalization.…`, in this order.
+///
+/// # Complexity
+///
+/// O(N³ + P³ + N P (N + P)) time and O(N² + P² + N P) memory, with gradients. Nothing is added to a diagonal.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::IcmGp;
+/// use mercer::optim::Lbfgs;
+/// use mercer::prelude::*;
+///
+/// let x = Mat::from_fn(25, 1, |i, _| 0.2 * i as f64);
+/// let y = Mat::from_fn(25, 2, |i, p| [1.0, -2.0][p] * (0.2 * i as f64).sin() + 0.05 * (3.0 * (i + p) as f64).cos());
+///
+/// let outputs = Coregionalization::new(mat![[1.0], [0.5]], [0.1, 0.1]);
+/// let mut gp = IcmGp::new(Rbf::new(1.0), outputs).with_noise(&[0.1, 0.1])?;
+/// gp.fit(x.as_ref(), y.as_ref(), &Lbfgs::default())?;
+/// let b: Mat<f64> = gp.outputs_kernel().gram(mat![[0.0], [1.0]].as_ref())?;
+/// assert!(b[(0, 1)] / (b[(0, 0)] * b[(1, 1)]).sqrt() < -0.99); // anticorrelated
+///
+/// let predicted = gp.condition(x.as_ref(), y.as_ref())?.predict(mat![[2.3]].as_ref())?;
+/// assert!((predicted.mean[(0, 1)] + 2.0 * 2.3f64.sin()).abs() < 0.05);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// - Bonilla, Chai & Williams (2007), Multi-task Gaussian process prediction, NIPS 20.
+/// - Rakitsch, Lippert, Borgwardt & Stegle (2013), It is all in the noise: efficient multi-task Gaussian process inference
+///   with structured residuals, NIPS 26.
+#[derive(Clone, Debug)]
+pub struct IcmGp<K = DynKernel> {
+    kernel: K,
+    outputs: Coregionalization,
+    mean: PerLatent<DynMean>,
+    noise: OutputNoise,
+    allow_indefinite: bool,
+    par: Par,
+}
+
+crate::parameterized!([K] IcmGp<K> as "", parameters: [], children: [kernel, outputs, mean, noise]);
+
+/// B ⊗ K + Σ ⊗ I and the residuals, on a tape.
+struct Parts {
+    residual: Var,
+    outputs: Var,
+    noise: Var,
+    gram: Var,
+    parameters: Vec<Var>,
+}
+
+impl<K: Expr + Clone> IcmGp<K> {
+    plain_settings!();
+    grid_methods!();
+
+    /// Outputs of zero mean with this kernel of the inputs and this covariance of the outputs, seen with independent noise
+    /// of variance 1.
+    pub fn new(kernel: K, outputs: Coregionalization) -> Self {
+        let variances = vec![1.0; outputs.diagonal().len()];
+        // Ones are positive and as many as there are outputs.
+        let noise = crate::error::literal(OutputNoise::independent(&variances, variances.len()));
+        Self {
+            kernel,
+            outputs,
+            mean: PerLatent::one(DynMean::new(Zero)),
+            noise,
+            allow_indefinite: false,
+            par: Par::rayon(0),
+        }
+    }
+
+    /// The same with independent noise, of a variance for each output.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for another number of them; [`Error::Parameter`] for one that is not positive and finite.
+    pub fn with_noise(mut self, variances: &[f64]) -> Result<Self> {
+        self.noise = OutputNoise::independent(variances, self.outputs())?;
+        Ok(self)
+    }
+
+    /// The same with noise that is correlated between the outputs of a row, of the covariance Σ = V Vᵀ + diag(κ).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for a covariance of another number of outputs.
+    pub fn with_correlated_noise(mut self, covariance: Coregionalization) -> Result<Self> {
+        let (expected, found) = (self.outputs(), covariance.diagonal().len());
+        if found != expected {
+            return Err(Error::shape("the noise covariance", format!("{expected} x {expected}"), (found, found)));
+        }
+        self.noise = OutputNoise::Correlated(covariance);
+        Ok(self)
+    }
+
+    /// The kernel of the inputs.
+    pub fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
+    /// The covariance B of the outputs, as a kernel of their index.
+    pub fn outputs_kernel(&self) -> &Coregionalization {
+        &self.outputs
+    }
+
+    /// P, the number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.outputs.diagonal().len()
+    }
+
+    /// The posterior given data.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence).
+    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<IcmPosterior<'_, T>>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let tape = Tape::new(self.par);
+        let parts = self.parts(&tape, x, y, false)?;
+        let [residual, outputs, noise, gram] =
+            [parts.residual, parts.outputs, parts.noise, parts.gram].map(|var| tape.value(var));
+        let (outputs, noise, gram) = (outputs?, noise?, gram?);
+        let covariance = NoisyKronecker::new(outputs.as_mat(), noise.as_mat(), &[gram.as_mat()], self.par)?;
+        IcmPosterior::new(&self.kernel, &self.mean, x, residual?.as_mat(), covariance, self.par)
+    }
+
+    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()> {
+        check_grid(x, y, self.outputs())?;
+        self.kernel.check_dim(x.ncols())?;
+        check_means(&self.mean, self.outputs(), x.ncols())?;
+        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, x.ncols()) }
+    }
+
+    fn record<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        x: MatRef<'a, T>,
+        y: MatRef<'_, T>,
+        differentiable: bool,
+    ) -> Result<Recorded>
+    where
+        K: Kernel<T>,
+    {
+        let parts = self.parts(tape, x, y, differentiable)?;
+        let evidence = tape.kronecker_log_density(parts.residual, parts.outputs, parts.noise, &[parts.gram])?;
+        Ok(Recorded { evidence, parameters: parts.parameters })
+    }
+
+    fn parts<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        x: MatRef<'a, T>,
+        y: MatRef<'_, T>,
+        differentiable: bool,
+    ) -> Result<Parts>
+    where
+        K: Kernel<T>,
+    {
+        let x = tape.constant(x);
+        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let (outputs, of_outputs) = covariance_of(tape, &self.outputs, differentiable)?;
+        let (residual, means) = residuals(tape, &self.mean, x, y)?;
+        let (noise, of_noise) = self.noise.record(tape, differentiable)?;
+        let parameters = [kernel.theta(), of_outputs].into_iter().chain(means).chain([of_noise]).collect();
+        Ok(Parts { residual, outputs, noise, gram: tape.gram(kernel, x)?, parameters })
+    }
+}
+
+/// The matrix of a coregionalization, and what gets its gradient.
+pub(super) fn covariance_of<'a, T: Scalar>(
+    tape: &Tape<'a, T>,
+    matrix: &'a Coregionalization,
+    differentiable: bool,
+) -> Result<(Var, Var)> {
+    let count = matrix.diagonal().len();
+    let indices = tape.constant_owned(Mat::from_fn(count, 1, |row, _| T::from_f64(row as f64)));
+    let kernel = if differentiable { tape.kernel(matrix)? } else { tape.fixed_kernel(matrix) };
+    Ok((tape.gram(kernel, indices)?, kernel.theta()))
+}

@@ -1,0 +1,61 @@
+//! Noise of several outputs.
+
+use faer::Mat;
+
+use super::icm::covariance_of;
+use crate::gp::terms::parameter_column;
+use crate::kernels::Coregionalization;
+use crate::params::{Constraint, Label, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
+use crate::tape::{Tape, Var};
+use crate::{Error, Result, Scalar};
+
+/// The covariance Σ of the noise of P outputs at a point.
+#[derive(Clone, Debug)]
+pub(super) enum OutputNoise {
+    /// A variance for each.
+    Independent(ParameterArray),
+    Correlated(Coregionalization),
+}
+
+impl OutputNoise {
+    pub(super) fn independent(variances: &[f64], outputs: usize) -> Result<Self> {
+        if variances.len() != outputs {
+            let expected = format!("{outputs} value(s), one for each output");
+            return Err(Error::shape("the noise variances", expected, (variances.len(), 1)));
+        }
+        let shape = Shape::Vector(outputs);
+        Ok(Self::Independent(ParameterArray::new("variance", variances.to_vec(), shape, Constraint::Positive)?))
+    }
+
+    /// Σ, and what gets the gradient.
+    pub(super) fn record<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, differentiable: bool) -> Result<(Var, Var)> {
+        match self {
+            Self::Independent(variance) => {
+                let (parameter, count) = (parameter_column(tape, variance.values()), variance.values().len());
+                let empty = tape.constant_owned(Mat::zeros(count, count));
+                Ok((tape.add_diagonal(empty, parameter)?, parameter))
+            }
+            Self::Correlated(matrix) => covariance_of(tape, matrix, differentiable),
+        }
+    }
+}
+
+impl Parameterized for OutputNoise {
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        match self {
+            Self::Independent(variance) => visitor.parameter(variance.view("variance")),
+            Self::Correlated(matrix) => visitor.child(Label::Only, matrix),
+        }
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        match self {
+            Self::Independent(variance) => visitor.parameter(variance.view_mut("variance")),
+            Self::Correlated(matrix) => visitor.child(Label::Only, matrix),
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Orthogonal mixtures of independent processes, exactly.
+
+use faer::{Mat, MatRef, Par};
+
+use super::grid::{check_grid, check_means, means_at, residuals};
+use super::grid_methods::{Recorded, grid_methods};
+use super::oilmm_posterior::OilmmPosterior;
+use super::orthogonal::Orthogonal;
+use crate::gp::checks::check_psd;
+use crate::gp::latents::PerLatent;
+use crate::gp::posterior::Posterior;
+use crate::gp::process::{Latent, Process};
+use crate::gp::settings::model_settings;
+use crate::kernel::dynamic::DynKernel;
+use crate::kernel::{Kernel, gram_into};
+use crate::likelihood::Gaussian;
+use crate::linalg::{Cholesky, Eigendecomposition, Jitter};
+use crate::mean::{DynMean, Zero};
+use crate::tape::Tape;
+use crate::{Error, Expr, Result, Scalar};
+
+/// The orthogonal instantaneous linear mixing model: P outputs from m ≤ P independent processes, mixed by a matrix with
+/// orthogonal columns. Inference is exact, and costs no more than m processes of one output each.
+///
+/// # Definition
+///
+/// y(x) = m(x) + H g(x) + ε, with g_i ~ GP(0, k_i) independent, H = U S^(1/2), UᵀU = I, S diagonal, and ε ~ N(0, σ² I)
+///
+/// The projections T r = S^(−1/2) Uᵀ r of the residuals r = y − m(x) are independent processes with noise of their own,
+/// and what U does not reach is noise alone:
+///
+/// log p(Y) = Σᵢ log N((T R)ᵢ | 0, Kᵢ + (σ²/Sᵢ) I) − (N/2) log|S| − (N/2) (P − m) log 2πσ² − ‖(I − UUᵀ) R‖² / (2σ²)
+///
+/// Noise of the mixed kind, H D Hᵀ with D diagonal, is noise of the processes: add a [`White`](crate::kernels::White) to
+/// their kernels. The scale of a kernel and S are one: leave the kernels without a factor.
+///
+/// # Parameters
+///
+/// `kernel[i].…` (`kernel.…` of one for all), `mean.…` or `mean[p].…`, `likelihood.gaussian.variance` (σ²),
+/// `mixing.basis[p, i]` and `mixing.scale[i]` (S), in this order. The basis is W, of which U is the orthonormal basis that
+/// the Gram–Schmidt process makes: free numbers, of which those that change a column by the columns before it, or its
+/// length, change nothing.
+///
+/// # Complexity
+///
+/// O(m N³ + N P m) time and O(m N² + N P) memory. Each row needs all outputs.
+///
+/// # Examples
+///
+/// Three outputs of two processes:
+///
+/// ```
+/// use mercer::gp::Oilmm;
+/// use mercer::optim::Lbfgs;
+/// use mercer::prelude::*;
+///
+/// let x = Mat::from_fn(30, 1, |i, _| 0.2 * i as f64);
+/// let slow = |i: usize| (0.2 * i as f64).sin();
+/// let fast = |i: usize| (0.7 * i as f64).sin();
+/// let y = Mat::from_fn(30, 3, |i, p| [slow(i) + fast(i), slow(i) - fast(i), 2.0 * slow(i)][p]);
+///
+/// let start = mat![[1.0, 1.0], [1.0, -1.0], [1.0, 0.0]];
+/// let mut gp = Oilmm::new(vec![Rbf::new(1.0), Rbf::new(0.5)], start.as_ref())?.with_noise(0.1)?;
+/// let before = gp.log_evidence(x.as_ref(), y.as_ref())?;
+/// gp.fit(x.as_ref(), y.as_ref(), &Lbfgs { max_steps: 60, ..Lbfgs::default() })?;
+/// assert!(gp.log_evidence(x.as_ref(), y.as_ref())? > before + 100.0);
+///
+/// let predicted = gp.condition(x.as_ref(), y.as_ref())?.predict(mat![[1.1]].as_ref())?;
+/// assert!((predicted.mean[(0, 2)] - 2.0 * 1.1f64.sin()).abs() < 0.02);
+///
+/// // Columns that are not orthogonal would not fall apart.
+/// assert!(Oilmm::new(vec![Rbf::new(1.0)], mat![[1.0, 1.0], [0.0, 1.0]].as_ref()).is_err());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Bruinsma, Perim, Tebbutt, Hosking, Solin & Turner (2020), *Scalable exact inference in multi-output Gaussian
+/// processes*, ICML, section 3, <https://arxiv.org/abs/1911.06287>. Tipping & Bishop (1999), Probabilistic principal
+/// component analysis, *Journal of the Royal Statistical Society B* 61(3), for [`principal`](Self::principal).
+#[derive(Clone, Debug)]
+pub struct Oilmm<K = DynKernel> {
+    kernel: PerLatent<K>,
+    mean: PerLatent<DynMean>,
+    likelihood: Gaussian,
+    mixing: Orthogonal,
+    /// The mean function of the latent processes.
+    zero: DynMean,
+    jitter: Jitter,
+    allow_indefinite: bool,
+    par: Par,
+}
+
+crate::parameterized!([K] Oilmm<K> as "", parameters: [], children: [kernel, mean, likelihood, mixing]);
+
+impl<K: Expr + Clone> Oilmm<K> {
+    model_settings!();
+    grid_methods!();
+
+    /// Outputs of zero mean, seen with noise of variance 1, that these processes make through a mixing matrix H, P × m:
+    /// with one kernel for all processes, or one for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for another number of kernels than 1 or m, and for columns of H that are 0 or not orthogonal to
+    /// 1e-8, by their numbers; [`Error::Shape`] for more columns than rows; [`Error::Empty`] and [`Error::NonFinite`] for
+    /// a matrix without elements, or with some that are not finite.
+    pub fn new(kernels: Vec<K>, mixing: MatRef<'_, f64>) -> Result<Self> {
+        let mixing = Orthogonal::new(mixing)?;
+        let (kernel, count) = (PerLatent::try_new("kernels", kernels)?, mixing.functions());
+        if kernel.all().len() != 1 && kernel.all().len() != count {
+            let expected = format!("must be 1 or {count}, the number of columns of the mixing matrix");
+            return Err(Error::setting("the number of kernels", kernel.all().len(), &expected));
+        }
+        Ok(Self {
+            kernel,
+            mean: PerLatent::one(DynMean::new(Zero)),
+            likelihood: Gaussian::new(1.0),
+            mixing,
+            zero: DynMean::new(Zero),
+            jitter: Jitter::default(),
+            allow_indefinite: false,
+            par: Par::rayon(0),
+        })
+    }
+
+    /// The same from values N × P, which start H and the noise: the columns of H are the m leading eigenvectors of the
+    /// values' covariance times the roots of their eigenvalues, less the mean of the others, which is σ². That is the most
+    /// likely H for processes that forget at once (Tipping & Bishop 1999), and a start for all others. The values are centred
+    /// for this; the mean functions of the model stay 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for m of 0 or not below P, for another number of kernels than 1 or m, and where the others have no
+    /// variance, or the leading ones no more than they; [`Error::Empty`] and [`Error::NonFinite`] for values that cannot
+    /// work.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::Oilmm;
+    /// use mercer::prelude::*;
+    ///
+    /// // Along (3, 4)/5 the values have the variance 25/2; across, 1/2.
+    /// let y = mat![[3.0, 4.0], [-3.0, -4.0], [0.8, -0.6], [-0.8, 0.6]];
+    /// let gp = Oilmm::principal(vec![Rbf::new(1.0)], y.as_ref(), 1)?;
+    /// assert!((gp.likelihood().variance() - 0.5).abs() < 1e-14);
+    /// let h = gp.mixing()?;
+    /// assert!((h[(0, 0)].abs() - 0.6 * 12f64.sqrt()).abs() < 1e-14 && (h[(1, 0)] / h[(0, 0)] - 4.0 / 3.0).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn principal(kernels: Vec<K>, y: MatRef<'_, f64>, processes: usize) -> Result<Self> {
+        crate::data::check_finite("y", y)?;
+        let (n, outputs) = y.shape();
+        if processes == 0 || processes >= outputs {
+            let expected = format!("must be from 1 to {}, below the number of outputs", outputs.saturating_sub(1));
+            return Err(Error::setting("the number of processes", processes, &expected));
+        }
+        let mean = |col: usize| y.col(col).sum() / n as f64;
+        let means: Vec<f64> = (0..outputs).map(mean).collect();
+        let centred = Mat::from_fn(n, outputs, |row, col| (y[(row, col)] - means[col]) / (n as f64).sqrt());
+        let covariance = Eigendecomposition::positive_semidefinite(
+            "the covariance of the outputs",
+            (centred.transpose() * &centred).as_ref(),
+        )?;
+        let (left, leading) = covariance.values().split_at(outputs - processes);
+        let noise = left.iter().sum::<f64>() / left.len() as f64;
+        if noise <= 0.0 || leading[0] <= noise {
+            let found = format!("{noise:e}, beside {:e} of the last that is kept", leading[0]);
+            let expected = "must be above 0 and less: choose another number of processes";
+            return Err(Error::setting("the variance that is left out", found, expected));
+        }
+        let mixing = Mat::from_fn(outputs, processes, |row, col| {
+            let at = outputs - 1 - col;
+            covariance.vectors()[(row, at)] * (covariance.values()[at] - noise).sqrt()
+        });
+        Self::new(kernels, mixing.as_ref())?.with_noise(noise)
+    }
+
+    /// The same with a noise variance σ².
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] if it is not positive and finite.
+    pub fn with_noise(mut self, variance: f64) -> Result<Self> {
+        self.likelihood = Gaussian::try_new(variance)?;
+        Ok(self)
+    }
+
+    /// The kernel of all processes, or those of each.
+    pub fn kernels(&self) -> &[K] {
+        self.kernel.all()
+    }
+
+    /// The likelihood, which holds the noise variance.
+    pub fn likelihood(&self) -> &Gaussian {
+        &self.likelihood
+    }
+
+    /// P, the number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.mixing.outputs()
+    }
+
+    /// The mixing matrix H, P × m.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPositiveDefinite`] if the columns of the basis have become linearly dependent.
+    pub fn mixing(&self) -> Result<Mat<f64>> {
+        self.mixing.matrix()
+    }
+
+    /// The posterior given data.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence).
+    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<OilmmPosterior<'_, T>>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        let (n, outputs, noise) = (x.nrows(), self.mixing.outputs(), self.likelihood.variance());
+        let matrix = self.mixing.matrix()?;
+        let residual = y - means_at(&self.mean, x, outputs);
+        let (mut bases, mut processes) = (Vec::new(), Vec::new());
+        for (index, &scale) in self.mixing.scale().iter().enumerate() {
+            // S^(−1/2) Uᵀ = S⁻¹ Hᵀ
+            let direction = Mat::from_fn(outputs, 1, |row, _| T::from_f64(matrix[(row, index)] / scale));
+            let mut weights = &residual * direction;
+            let mut covariance = Mat::zeros(n, n);
+            gram_into(self.kernel.of(index), x, covariance.as_mut(), self.par)?;
+            (0..n).for_each(|i| covariance[(i, i)] += T::from_f64(noise / scale));
+            let factor = Cholesky::new(covariance.as_ref(), self.jitter, self.par)?;
+            factor.solve_in_place(weights.as_mut(), self.par)?;
+            let latent = Latent { mean: &self.zero, roots: Vec::new() };
+            let (basis, mut process) = Process::on_points(self.kernel.of(index), latent, x, factor, weights)?;
+            if let Some(values) = &mut process.values {
+                values.noise.iter_mut().for_each(|value| *value += noise / scale);
+            }
+            bases.push(basis);
+            processes.push(process);
+        }
+        let basis = bases.swap_remove(0);
+        let latents = Posterior { basis, processes, likelihood: &self.likelihood, par: self.par };
+        Ok(OilmmPosterior { latents, mixing: matrix, noise, means: &self.mean })
+    }
+
+    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()> {
+        let outputs = self.outputs();
+        check_grid(x, y, outputs)?;
+        check_means(&self.mean, outputs, x.ncols())?;
+        for kernel in self.kernel.all() {
+            kernel.check_dim(x.ncols())?;
+            if !self.allow_indefinite {
+                check_psd(kernel, x.ncols())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn record<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        x: MatRef<'a, T>,
+        y: MatRef<'_, T>,
+        differentiable: bool,
+    ) -> Result<Recorded>
+    where
+        K: Kernel<T>,
+    {
+        let (n, outputs, functions) = (y.nrows() as f64, y.ncols(), self.mixing.functions());
+        let x = tape.constant(x);
+        let mut kernels = Vec::new();
+        for kernel in self.kernel.all() {
+            kernels.push(if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) });
+        }
+        let grams = kernels.iter().map(|&kernel| tape.gram(kernel, x)).collect::<Result<Vec<_>>>()?;
+        let (residual, means) = residuals(tape, &self.mean, x, y)?;
+        let noise = tape.scalar_parameter(self.likelihood.variance());
+        let mixing = self.mixing.record(tape)?;
+
+        let reached = tape.matmul_nt(mixing.basis, residual)?;
+        let left = tape.sub(tape.transpose(residual)?, tape.matmul_tn(mixing.basis, reached)?)?;
+        let projected = tape.divide_rows_by_root(reached, mixing.scale)?;
+        let noises = tape.scale_by(tape.recip(mixing.scale)?, noise)?;
+
+        // Of what U does not reach, and of the change of variables.
+        let misfit = tape.hadamard(tape.sum_of_squares(left)?, tape.recip(noise)?)?;
+        let ln_noise = tape.add(tape.ln(noise)?, tape.scalar_constant(std::f64::consts::TAU.ln()))?;
+        let unreached = tape.scale(ln_noise, n * (outputs - functions) as f64)?;
+        let volume = tape.scale(tape.sum(tape.ln(mixing.scale)?)?, n)?;
+        let mut evidence = tape.scale(tape.add(misfit, tape.add(unreached, volume)?)?, -0.5)?;
+        for index in 0..functions {
+            let values = tape.transpose(tape.rows(projected, index..index + 1)?)?;
+            let gram = grams[if grams.len() == 1 { 0 } else { index }];
+            let covariance = tape.add_to_diagonal(gram, tape.rows(noises, index..index + 1)?)?;
+            let (density, _) = tape.gaussian_log_density(values, covariance, self.jitter)?;
+            evidence = tape.add(evidence, density)?;
+        }
+        let before = kernels.iter().map(|kernel| kernel.theta()).chain(means).chain([noise]);
+        Ok(Recorded { evidence, parameters: before.chain(mixing.parameters).collect() })
+    }
+}

@@ -1,0 +1,203 @@
+//! Predictions of several outputs, with their covariance.
+
+use faer::{Mat, MatRef, Par};
+
+use super::stacked::check_values;
+use crate::gp::Prediction;
+use crate::gp::posterior::Posterior;
+use crate::likelihood::Mixing;
+use crate::linalg::{Cholesky, Jitter};
+use crate::{Error, Result, Scalar};
+
+/// Predictions of P outputs at N points, with the covariance of the outputs at each point.
+///
+/// # Definition
+///
+/// The outputs are mixtures W g of L independent functions, with noise of their own where observations are predicted:
+/// at a point, their covariance is W diag(v) Wᵀ + diag(σ²), v the variances of g there. It is kept in this form, in
+/// O(N (P + L) + P L) numbers, and is positive semi-definite to rounding however close to certainty.
+///
+/// From [`Posterior::predict_joint`], [`IcmPosterior::predict`](super::IcmPosterior::predict) and
+/// [`OilmmPosterior::predict`](super::OilmmPosterior::predict).
+///
+/// # Examples
+///
+/// q of two latent functions is the prior, of variance 1:
+///
+/// ```
+/// use mercer::gp::Svgp;
+/// use mercer::likelihood::LinearMixing;
+/// use mercer::prelude::*;
+///
+/// let weights = mat![[1.0, 0.0], [2.0, 1.0], [0.0, 3.0]];
+/// let mixing = LinearMixing::gaussian(weights.as_ref(), &[0.1; 3])?.with_offset(&[5.0, 6.0, 7.0])?;
+/// let gp = Svgp::new(Rbf::new(1.0), mat![[0.0], [1.0]].as_ref())?.with_likelihood(mixing);
+///
+/// let predicted = gp.posterior::<f64>()?.predict_joint(mat![[0.3], [0.4]].as_ref())?;
+/// assert_eq!(predicted.mean, mat![[5.0, 6.0, 7.0], [5.0, 6.0, 7.0]]);
+/// let expected = &weights * weights.transpose();
+/// assert!((predicted.covariance(1)? - &expected).norm_max() < 1e-12);
+/// assert!((predicted.of(1)?.variance[1] - 5.0).abs() < 1e-12);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct JointPrediction<T: Scalar> {
+    /// The means, N × P.
+    pub mean: Mat<T>,
+    /// W, P × L.
+    pub mixing: Mat<T>,
+    /// v, N × L.
+    pub latent_variance: Mat<T>,
+    /// σ², the variance of each output's own noise: 0 of functions.
+    pub noise: Vec<T>,
+    /// How many variances of latent functions came out negative by rounding and were set to 0.
+    pub clamped: usize,
+}
+
+impl<T: Scalar> JointPrediction<T> {
+    /// Outputs c + W g of functions that were predicted at N points, without noise.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the prediction is not of as many functions as W has columns, or c not of as many numbers as W
+    /// has rows.
+    pub fn of_latents(mixing: Mixing<'_>, latents: &Prediction<T>) -> Result<Self> {
+        let Mixing { weights, offset } = mixing;
+        let (outputs, functions) = weights.shape();
+        let all = latents.mean.len();
+        if functions == 0 || !all.is_multiple_of(functions) || latents.variance.len() != all {
+            let expected =
+                format!("a multiple of {functions} means, one for each latent function, and as many variances");
+            return Err(Error::shape("the prediction", expected, (all, 1)));
+        }
+        if offset.len() != outputs {
+            return Err(Error::shape("the offset", format!("{outputs} value(s)"), (offset.len(), 1)));
+        }
+        let n = all / functions;
+        let mixing = Mat::from_fn(outputs, functions, |row, col| T::from_f64(weights[(row, col)]));
+        let of_latents = |values| MatRef::from_column_major_slice(values, n, functions);
+        let mut mean = of_latents(&latents.mean) * mixing.transpose();
+        for (output, &offset) in offset.iter().enumerate() {
+            mean.col_as_slice_mut(output).iter_mut().for_each(|mean| *mean += T::from_f64(offset));
+        }
+        Ok(Self {
+            mean,
+            mixing,
+            latent_variance: of_latents(&latents.variance).to_owned(),
+            noise: vec![T::from_f64(0.0); outputs],
+            clamped: latents.clamped,
+        })
+    }
+
+    /// One output: its means and variances.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] if there is no such output.
+    pub fn of(&self, output: usize) -> Result<Prediction<T>> {
+        if output >= self.noise.len() {
+            return Err(Error::rows("the outputs", output..output + 1, self.noise.len()));
+        }
+        let weights = self.mixing.row(output);
+        let variance = |row: usize| {
+            let terms = weights.iter().zip(self.latent_variance.row(row).iter());
+            terms.fold(self.noise[output], |sum, (&weight, &variance)| sum + weight * weight * variance)
+        };
+        Ok(Prediction {
+            mean: self.mean.col_as_slice(output).to_vec(),
+            variance: (0..self.mean.nrows()).map(variance).collect(),
+            clamped: self.clamped,
+        })
+    }
+
+    /// The covariance of the outputs at a point, P × P.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] if there is no such point.
+    pub fn covariance(&self, row: usize) -> Result<Mat<T>> {
+        if row >= self.mean.nrows() {
+            return Err(Error::rows("the points", row..row + 1, self.mean.nrows()));
+        }
+        let outputs = self.noise.len();
+        let mut covariance = Mat::zeros(outputs, outputs);
+        for i in 0..outputs {
+            for j in 0..=i {
+                let terms = self.mixing.row(i).iter().zip(self.mixing.row(j).iter());
+                let terms = terms.zip(self.latent_variance.row(row).iter());
+                let start = if i == j { self.noise[i] } else { T::from_f64(0.0) };
+                covariance[(i, j)] = terms.fold(start, |sum, ((&a, &b), &variance)| sum + a * b * variance);
+                covariance[(j, i)] = covariance[(i, j)];
+            }
+        }
+        Ok(covariance)
+    }
+
+    /// log N(y; mean, covariance) of each row of values, N × P, jointly over the outputs. A NaN is a value that was not
+    /// observed: the density is that of the others, and 0 on the log scale if there are none. O(P³) for a row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for values of another shape than the means; [`Error::NonFinite`] for an infinite one;
+    /// [`Error::NotPositiveDefinite`] for a covariance without a density: predict observations, which have noise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::JointPrediction;
+    /// use mercer::prelude::*;
+    ///
+    /// let (mixing, latent_variance) = (mat![[1.0], [1.0]], mat![[1.0], [1.0]]);
+    /// let (mean, noise) = (Mat::zeros(2, 2), vec![1.0, 1.0]);
+    /// let predicted = JointPrediction { mean, mixing, latent_variance, noise, clamped: 0 };
+    /// let density = predicted.log_density(mat![[1.0, -1.0], [f64::NAN, 2.0]].as_ref())?;
+    /// // Of variances 2 and covariance 1: yᵀ C⁻¹ y = 2, |C| = 3. Alone, the second has the variance 2.
+    /// let tau = std::f64::consts::TAU;
+    /// assert!((density[0] + 1.0 + 0.5 * 3f64.ln() + tau.ln()).abs() < 1e-14);
+    /// assert!((density[1] + 1.0 + 0.5 * (2.0 * tau).ln()).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn log_density(&self, y: MatRef<'_, T>) -> Result<Vec<f64>> {
+        if y.shape() != self.mean.shape() {
+            let expected = format!("{} x {}, as the means", self.mean.nrows(), self.mean.ncols());
+            return Err(Error::shape("y", expected, y.shape()));
+        }
+        check_values(self.mean.as_ref(), y)?;
+        let density = |row: usize| {
+            let seen: Vec<usize> = (0..y.ncols()).filter(|&col| !y[(row, col)].as_f64().is_nan()).collect();
+            if seen.is_empty() {
+                return Ok(0.0);
+            }
+            let all = self.covariance(row)?;
+            let covariance = Mat::from_fn(seen.len(), seen.len(), |i, j| all[(seen[i], seen[j])]);
+            let factor = Cholesky::new(covariance.as_ref(), Jitter::Fixed(0.0), Par::Seq)?;
+            let mut miss = Mat::from_fn(seen.len(), 1, |i, _| y[(row, seen[i])] - self.mean[(row, seen[i])]);
+            factor.half_solve_in_place(miss.as_mut(), Par::Seq)?;
+            let fit = miss.squared_norm_l2().as_f64();
+            Ok(-0.5 * (fit + factor.log_det() + seen.len() as f64 * std::f64::consts::TAU.ln()))
+        };
+        (0..y.nrows()).map(density).collect()
+    }
+}
+
+impl<T: Scalar> Posterior<'_, T> {
+    /// The outputs that the likelihood [mixes](crate::likelihood::Likelihood::mixing) from the latent functions, with
+    /// their covariance at each point: without the likelihoods' scatter. Where it mixes none, each latent function is
+    /// an output.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Self::predict).
+    pub fn predict_joint(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
+        let latents = self.predict(x)?;
+        match self.likelihood.mixing() {
+            Some(mixing) => JointPrediction::of_latents(mixing, &latents),
+            None => {
+                let count = self.latents();
+                let weights = Mat::identity(count, count);
+                let mixing = Mixing { weights: weights.as_ref(), offset: &vec![0.0; count] };
+                JointPrediction::of_latents(mixing, &latents)
+            }
+        }
+    }
+}
