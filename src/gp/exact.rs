@@ -166,8 +166,8 @@ impl<K: Expr + Clone> ExactGp<K> {
         K: Kernel<T>,
     {
         let (factor, weights) = self.solve(x, y)?;
-        let latent = Latent { mean: &self.mean, roots: Vec::new() };
-        let (basis, mut process) = Process::on_points(&self.kernel, latent, x, factor, weights)?;
+        let latents = vec![Latent { mean: &self.mean, roots: Vec::new() }];
+        let (basis, mut process) = Process::on_points(&self.kernel, latents, x, factor, weights)?;
         if let Some(values) = &mut process.values {
             values.noise += self.likelihood.variance();
         }
@@ -184,7 +184,7 @@ impl<K: Expr + Clone> ExactGp<K> {
         K: Kernel<T>,
     {
         let (factor, weights) = self.solve(x, y)?;
-        LeaveOneOut::of_exact(&factor, weights.col_as_slice(0), y, self.par)
+        Ok(LeaveOneOut::of_exact(&LeaveOneOut::precisions(&factor, self.par)?, weights.col_as_slice(0), y))
     }
 
     /// The factor of A, and A⁻¹ r, n × 1.

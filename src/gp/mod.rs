@@ -4,6 +4,7 @@
 //! parameters follow from there. A model holds its parameters in `f64`; the precision of a
 //! computation is that of the data it is given.
 
+mod batch;
 mod checks;
 mod collapsed;
 mod conditional;
@@ -25,6 +26,7 @@ mod svgp;
 mod terms;
 mod variational;
 
+pub use batch::{BatchGp, BatchPosterior, BatchPrediction, BatchSamples};
 pub use collapsed::{Approximation, CollapsedEvidence};
 pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
 pub use exact::ExactGp;
