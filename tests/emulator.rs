@@ -64,7 +64,11 @@ fn emulator(fixture: &Value, basis: impl Into<Basis>, p: &Value) -> Emulator<Sca
 /// The same basis with its components mixed.
 fn mixed(pca: &Pca, mix: MatRef<'_, f64>) -> Basis {
     let standardizer = pca.basis().standardizer().clone();
-    Basis::new(mix * pca.basis().components()).unwrap().with_standardizer(standardizer).unwrap().with_normalisation(true)
+    Basis::new(mix * pca.basis().components())
+        .unwrap()
+        .with_standardizer(standardizer)
+        .unwrap()
+        .with_normalisation(true)
 }
 
 /// The gradient in the logarithms of the stored order, from that in visiting order.
@@ -110,7 +114,10 @@ fn evidences_and_gradients_are_the_stored_ones() {
             assert_eq!(evidence, emulator.log_evidence(Evidence::Weights).unwrap());
             let expected = vector(&stored["grad_analytic_blocks"]);
             for (found, expected) in in_stored_order(&emulator, &gradient).iter().zip(expected) {
-                assert!((found - expected).abs() <= 1e-7 * expected.abs().max(1.0), "{name}: {found} is not {expected}");
+                assert!(
+                    (found - expected).abs() <= 1e-7 * expected.abs().max(1.0),
+                    "{name}: {found} is not {expected}"
+                );
             }
             let fluxes = emulator.log_evidence(Evidence::Fluxes).unwrap();
             assert_close(name, &[fluxes], &[number(&stored["flux_loglik"])], 1e-10);
