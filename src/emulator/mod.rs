@@ -9,6 +9,8 @@ mod flux;
 mod hull;
 mod kernels;
 mod posterior;
+#[cfg(feature = "serde")]
+mod saved;
 mod structure;
 
 use std::sync::Arc;

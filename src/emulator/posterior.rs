@@ -14,6 +14,7 @@ const CHUNK: usize = 1024;
 /// What is done about parameters θ outside the convex hull of those of the training spectra, where an emulator
 /// extrapolates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outside {
     /// They are predicted, and flagged in the result.
     #[default]

@@ -19,6 +19,7 @@ use crate::{Error, Result};
 /// same numbers, up to rounding, where they hold.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Structure {
     /// The components are orthogonal, so that N is diagonal: m problems of M × M, side by side. O(mM³) time, O(mM²)
     /// memory.
