@@ -311,7 +311,8 @@ fn independent_problems_are_the_dense_one() {
     assert_eq!((a.structure(), b.structure()), (Structure::Independent, Structure::Dense));
 
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        let (a, b) = (independent.log_evidence_gradient(evidence).unwrap(), dense.log_evidence_gradient(evidence).unwrap());
+        let (a, b) =
+            (independent.log_evidence_gradient(evidence).unwrap(), dense.log_evidence_gradient(evidence).unwrap());
         assert_close("evidence", &[a.0], &[b.0], 1e-12);
         for (a, b) in a.1.iter().zip(&b.1) {
             assert!((a - b).abs() < 1e-10 * b.abs().max(1.0), "{a} is not {b}");
@@ -354,12 +355,8 @@ fn bits_do_not_depend_on_threads() {
 fn training_from_the_default_start_arrives() {
     let fixture = fixture();
     let pca = pca(&fixture);
-    let start = Emulator::new(
-        matrix(&fixture["grid_points"]).as_ref(),
-        matrix(&fixture["raw_fluxes"]).as_ref(),
-        &pca,
-    )
-    .unwrap();
+    let start =
+        Emulator::new(matrix(&fixture["grid_points"]).as_ref(), matrix(&fixture["raw_fluxes"]).as_ref(), &pca).unwrap();
     let expected: Vec<f64> = vector(&fixture["settings"]["default"]["p"]).iter().map(|log| log.exp()).collect();
     let order = [0, 1, 4, 5, 6, 2, 7, 8, 9, 3, 10, 11, 12];
     let expected: Vec<f64> = order.into_iter().map(|index| expected[index]).collect();
