@@ -13,13 +13,13 @@ static LARGEST: AtomicUsize = AtomicUsize::new(0);
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Recording {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Relaxed);
+        record(layout);
         // SAFETY: as above.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Relaxed);
+        record(layout);
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
@@ -27,6 +27,14 @@ unsafe impl GlobalAlloc for Recording {
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: as above.
         unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+/// Not of the buffers of the library of matrix products: one for each thread, in whole pages, as large as the caches of
+/// the machine; it touches what it needs.
+fn record(layout: Layout) {
+    if layout.align() < 4096 {
+        LARGEST.fetch_max(layout.size(), Relaxed);
     }
 }
 
