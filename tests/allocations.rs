@@ -1,7 +1,7 @@
 //! What the drivers allocate, counted: nothing at the second call with a workspace, for leaves on the
 //! points themselves; for the others a number that does not grow with the number of points; and a Gram
 //! matrix into the caller's memory takes little memory beside it. And what a step of training takes, whatever
-//! the number of rows of the data; and that an emulator makes no matrix of pixels by pixels.
+//! the number of rows of the data.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use std::ops::ControlFlow;
 
-use mercer::data::{Components, Pca, PcaSettings};
-use mercer::emulator::{Emulator, Evidence};
 use mercer::gp::Svgp;
 use mercer::kernel::{Workspace, cross_into_with, gram_into, gram_into_with};
 use mercer::likelihood::Gaussian;
@@ -28,34 +26,22 @@ thread_local! {
 }
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: hands everything on to the system's allocator.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         CALLS.set(CALLS.get() + 1);
-        if is_ours(layout) {
-            PEAK.fetch_max(BYTES.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
-            LARGEST.fetch_max(layout.size(), Relaxed);
-        }
+        PEAK.fetch_max(BYTES.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
         // SAFETY: as above.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if is_ours(layout) {
-            BYTES.fetch_sub(layout.size(), Relaxed);
-        }
+        BYTES.fetch_sub(layout.size(), Relaxed);
         // SAFETY: as above.
         unsafe { System.dealloc(memory, layout) }
     }
-}
-
-/// The library of matrix products has a buffer for each thread, in whole pages, as large as the caches of the
-/// machine; it touches what it needs.
-fn is_ours(layout: Layout) -> bool {
-    layout.align() < 4096
 }
 
 #[global_allocator]
@@ -129,38 +115,6 @@ fn steps_take_no_more_for_more_rows() {
 fn little_is_allocated() {
     drivers_allocate_little();
     steps_take_no_more_for_more_rows();
-    emulators_make_no_matrix_of_pixels().unwrap_or_else(|error| unreachable!("{error}"));
-}
-
-/// Of P pixels, M spectra and m components, nothing of P × P or mM × mM.
-fn emulators_make_no_matrix_of_pixels() -> mercer::Result<()> {
-    const SPECTRA: usize = 60;
-    const PIXELS: usize = 2000;
-    const COMPONENTS: usize = 10;
-    let theta = Mat::from_fn(SPECTRA, 2, |row, dim| if dim == 0 { (row / 10) as f64 } else { (row % 10) as f64 / 3.0 });
-    let spectra = Mat::from_fn(SPECTRA, PIXELS, |row, pixel| {
-        let (line, at) = (theta[(row, 0)], pixel as f64 / 200.0);
-        1.0 - 0.5 * (-(at - line).powi(2) - theta[(row, 1)]).exp() + 0.1 * (at * theta[(row, 1)]).sin()
-    });
-    LARGEST.store(0, Relaxed);
-    let settings = PcaSettings { components: Components::Count(COMPONENTS), ..PcaSettings::default() };
-    let emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), &Pca::fit(spectra.as_ref(), &settings)?)?;
-    let of_data = LARGEST.swap(0, Relaxed);
-    // Storage may be padded, and scratch of solves is some rows more.
-    assert!(of_data < 8 * (SPECTRA + 100) * PIXELS, "{of_data} bytes at once");
-
-    let before = BYTES.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        emulator.log_evidence_gradient(evidence)?;
-    }
-    let at = theta.subrows(3, 4);
-    let fluxes = emulator.condition()?.fluxes(at)?;
-    assert!(fluxes.iter().all(|flux| flux.variance().iter().all(|&variance| variance > 0.0)));
-    let (largest, peak) = (LARGEST.load(Relaxed), PEAK.load(Relaxed) - before);
-    assert!(largest < 2 * 8 * PIXELS * COMPONENTS, "{largest} bytes at once");
-    assert!(peak < 8 * (COMPONENTS * SPECTRA).pow(2), "{peak} bytes");
-    Ok(())
 }
 
 fn drivers_allocate_little() {
