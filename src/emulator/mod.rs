@@ -91,7 +91,8 @@ use crate::{DynKernel, Error, Expr, Kernel, Result};
 ///
 /// Czekala, Andrews, Mandel, Hogg & Green (2015), "Constructing a flexible likelihood function for spectroscopic
 /// inference", The Astrophysical Journal 812, 128, appendix, [doi:10.1088/0004-637X/812/2/128](https://doi.org/10.1088/0004-637X/812/2/128).
-/// Habib, Heitmann, Higdon, Nakhleh & Williams (2007), "Cosmic calibration", Physical Review D 76, 083503,
+/// Habib, Heitmann, Higdon, Nakhleh & Williams (2007), "Cosmic calibration: constraints from the matter power spectrum
+/// and the cosmic microwave background", Physical Review D 76, 083503,
 /// [doi:10.1103/PhysRevD.76.083503](https://doi.org/10.1103/PhysRevD.76.083503).
 #[derive(Clone, Debug)]
 pub struct Emulator<K = DynKernel> {
@@ -218,6 +219,21 @@ impl<K: Expr + Clone> Emulator<K> {
     /// # Errors
     ///
     /// [`Error::Setting`] unless there are m of them; [`Error::Parameter`] for one that is not positive and finite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::{Emulator, Evidence};
+    /// use mercer::prelude::*;
+    ///
+    /// // V = 1/λ + ν + 3
+    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0]].as_ref(), Basis::new(mat![[1.0]])?)?;
+    /// let emulator = emulator.with_kernels(vec![3.0 * Rbf::new(1.0)])?.with_nugget(&[0.5])?;
+    /// let evidence = emulator.log_evidence(Evidence::Weights)?;
+    /// assert!((evidence + 0.5 * (4.5f64.ln() + 4.0 / 4.5)).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn with_nugget(mut self, variances: &[f64]) -> Result<Self> {
         let components = self.data.basis.len();
         if variances.len() != components {
@@ -232,6 +248,23 @@ impl<K: Expr + Clone> Emulator<K> {
     /// The same with this structure of the covariance, or, by default, with the first that holds.
     ///
     /// Where it does not hold, evidence and posterior are errors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::{Emulator, Structure};
+    /// use mercer::prelude::*;
+    ///
+    /// let (theta, spectra) = (mat![[0.0], [1.0]], mat![[1.0, 2.0], [2.0, 1.0]]);
+    /// let orthogonal = Emulator::new(theta.as_ref(), spectra.as_ref(), Basis::new(mat![[1.0, 1.0], [1.0, -1.0]])?)?;
+    /// assert_eq!(orthogonal.condition()?.structure(), Structure::Independent);
+    ///
+    /// let not = Emulator::new(theta.as_ref(), spectra.as_ref(), Basis::new(mat![[1.0, 1.0], [1.0, 0.0]])?)?;
+    /// assert_eq!(not.condition()?.structure(), Structure::Dense);
+    /// assert!(not.with_structure(Structure::Independent).condition().is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     #[must_use]
     pub fn with_structure(mut self, structure: impl Into<Option<Structure>>) -> Self {
         self.structure = structure.into();
@@ -281,7 +314,7 @@ impl<K: Expr + Clone> Emulator<K> {
         self.precision.value()
     }
 
-    /// The precision that the residuals alone have: λ = M(P − m)/‖F − Φŵ‖², where the terms of
+    /// The precision that the residuals alone give: λ = M(P − m)/‖F − Φŵ‖², where the terms of
     /// [`Evidence::Fluxes`] that are of the residuals have their maximum.
     ///
     /// The maximum of the whole has no closed form, as λ is part of V, but is near if there are many more pixels than
@@ -290,6 +323,20 @@ impl<K: Expr + Clone> Emulator<K> {
     /// # Errors
     ///
     /// [`Error::Setting`] if the components leave nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::Emulator;
+    /// use mercer::prelude::*;
+    ///
+    /// // One spectrum, two pixels beside the component, squares of 0.25 in all.
+    /// let basis = Basis::new(mat![[1.0, 0.0, 0.0]])?;
+    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0, 0.3, 0.4]].as_ref(), basis)?;
+    /// assert!((emulator.residual_precision()? - 2.0 / 0.25).abs() < 1e-13);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn residual_precision(&self) -> Result<f64> {
         let freedom = self.residual_freedom();
         let precision = freedom / self.data.residual;
