@@ -1,11 +1,13 @@
 //! The evidence of a group of outputs, and its gradient.
 
-use faer::{Mat, Par};
+use faer::{Mat, MatRef, Par};
 
 use super::BatchGp;
 use super::group::{Group, map};
+use crate::batch::Inputs;
 use crate::gp::terms::{gather, prior_mean};
 use crate::kernel::Kernel;
+use crate::optim::{Minimizer, Minimum, fit};
 use crate::params::ParameterizedExt;
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
@@ -22,7 +24,96 @@ struct Recorded {
 }
 
 impl<K: Expr + Clone> BatchGp<K> {
-    pub(super) fn evidences_of<T: Scalar>(&self, group: &Group<T>) -> Result<Vec<f64>>
+    /// The log evidence log p(Y) of all outputs.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidences`](Self::log_evidences).
+    pub fn log_evidence<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, y: MatRef<'_, T>) -> Result<f64>
+    where
+        K: Kernel<T>,
+    {
+        Ok(self.log_evidences(x, y)?.iter().sum())
+    }
+
+    /// The log evidence log p(y_b) of each output.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) for inputs or observations that do not fit the outputs or each other;
+    /// [`Error::NonFinite`](crate::Error::NonFinite) for inputs that are not finite and an infinite observation;
+    /// [`Error::Empty`](crate::Error::Empty) for an output without any observation; [`Error::Dimension`](crate::Error::Dimension) if a kernel
+    /// cannot read the points; [`Error::Indefinite`](crate::Error::Indefinite) for one that is not guaranteed positive
+    /// semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is enough.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{BatchGp, ExactGp};
+    /// use mercer::prelude::*;
+    ///
+    /// let x = mat![[0.0], [1.0], [2.5]];
+    /// let y = mat![[0.3, 1.0], [f64::NAN, -0.5], [0.7, 0.2]];
+    /// let gp = BatchGp::new(Rbf::new(0.8).batched(2)?);
+    /// let alone = ExactGp::new(Rbf::new(0.8)).log_evidence(mat![[0.0], [2.5]].as_ref(), &[0.3, 0.7])?;
+    /// assert!((gp.log_evidences(x.as_ref(), y.as_ref())?[0] - alone).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn log_evidences<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, y: MatRef<'_, T>) -> Result<Vec<f64>>
+    where
+        K: Kernel<T>,
+    {
+        let groups = self.groups(&x.into(), y)?;
+        let by_group = map(&groups, self.par, |group| self.evidences_of(group))?;
+        let mut all = vec![0.0; self.outputs()];
+        for (group, evidences) in groups.iter().zip(by_group) {
+            group.outputs.iter().zip(evidences).for_each(|(&output, evidence)| all[output] = evidence);
+        }
+        Ok(all)
+    }
+
+    /// The log evidence of all outputs, and its gradient in all natural parameters in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidences`](Self::log_evidences), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without
+    /// gradients.
+    pub fn log_evidence_gradient<'a, T: Scalar>(
+        &self,
+        x: impl Into<Inputs<'a, T>>,
+        y: MatRef<'_, T>,
+    ) -> Result<(f64, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        self.gradient_of(&self.groups(&x.into(), y)?)
+    }
+
+    /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
+    /// with their [`log_prior`](crate::params::ParameterizedExt::log_prior).
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end
+    /// the search at the best parameters found.
+    pub fn fit<'a, T: Scalar>(
+        &mut self,
+        x: impl Into<Inputs<'a, T>>,
+        y: MatRef<'_, T>,
+        minimizer: &dyn Minimizer,
+    ) -> Result<Minimum>
+    where
+        K: Kernel<T>,
+    {
+        let groups = self.groups(&x.into(), y)?;
+        fit(self, minimizer, |model| {
+            let (evidence, mut gradient) = model.gradient_of(&groups)?;
+            gradient.iter_mut().for_each(|entry| *entry = -*entry);
+            Ok((-evidence, gradient))
+        })
+    }
+
+    fn evidences_of<T: Scalar>(&self, group: &Group<T>) -> Result<Vec<f64>>
     where
         K: Kernel<T>,
     {
@@ -33,7 +124,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     }
 
     /// The evidence of all groups and its gradient in all parameters.
-    pub(super) fn gradient_of<T: Scalar>(&self, groups: &[Group<T>]) -> Result<(f64, Vec<f64>)>
+    fn gradient_of<T: Scalar>(&self, groups: &[Group<T>]) -> Result<(f64, Vec<f64>)>
     where
         K: Kernel<T>,
     {
@@ -111,7 +202,7 @@ fn residuals<'a, T: Scalar>(tape: &Tape<'a, T>, group: &'a Group<T>, means: &[Va
         let mean = mean.as_mat().col(0).iter();
         residuals.col_as_slice_mut(col).iter_mut().zip(mean).for_each(|(entry, &mean)| *entry -= mean);
     }
-    let reverse = |c: faer::MatRef<'_, T>| {
+    let reverse = |c: MatRef<'_, T>| {
         (0..c.ncols()).map(|col| Some(Mat::from_fn(c.nrows(), 1, |row, _| -c[(row, col)]))).collect()
     };
     tape.custom(means, residuals, Box::new(reverse))

@@ -1,25 +1,22 @@
 //! Independent exact processes for several outputs.
 
 mod evidence;
+mod given;
 mod group;
 mod posterior;
 
 pub use posterior::{BatchPosterior, BatchPrediction, BatchSamples};
 
-use faer::{MatRef, Par};
+use faer::Par;
 
-use self::group::map;
-use super::leave_one_out::LeaveOneOut;
 use super::settings::model_settings;
-use crate::batch::{Batched, Inputs};
-use crate::kernel::Kernel;
+use crate::batch::Batched;
 use crate::kernel::dynamic::DynKernel;
 use crate::likelihood::Gaussian;
 use crate::linalg::Jitter;
 use crate::mean::{AnyMean, DynMean, Zero};
-use crate::optim::{Minimizer, Minimum, fit};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
-use crate::{Error, Expr, Result, Scalar};
+use crate::{Error, Expr, Result};
 
 /// Exact regression of m outputs, a priori independent: y_b = f_b(x) + ε_b, with f_b ~ GP(m_b, k_b) and
 /// ε_b ~ N(0, σ_b²) for b = 0, …, m − 1.
@@ -34,7 +31,7 @@ use crate::{Error, Expr, Result, Scalar};
 /// value for each. What is shared learns from all outputs.
 ///
 /// Y is n × m, a column for each output. A NaN in it is a missing observation, and its output does as if
-/// the row were not there. The inputs are n × D, one set for all outputs or [one for each](Inputs).
+/// the row were not there. The inputs are n × D, one set for all outputs or [one for each](crate::batch::Inputs).
 ///
 /// # Parameters
 ///
@@ -173,155 +170,6 @@ impl<K: Expr + Clone> BatchGp<K> {
     /// The likelihoods, one for each output, which hold the noise variances.
     pub fn likelihood(&self) -> &Batched<Gaussian> {
         &self.likelihood
-    }
-
-    /// The log evidence log p(Y) of all outputs.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidences`](Self::log_evidences).
-    pub fn log_evidence<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, y: MatRef<'_, T>) -> Result<f64>
-    where
-        K: Kernel<T>,
-    {
-        Ok(self.log_evidences(x, y)?.iter().sum())
-    }
-
-    /// The log evidence log p(y_b) of each output.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Shape`] for inputs or observations that do not fit the outputs or each other;
-    /// [`Error::NonFinite`] for inputs that are not finite and an infinite observation;
-    /// [`Error::Empty`] for an output without any observation; [`Error::Dimension`] if a kernel
-    /// cannot read the points; [`Error::Indefinite`] for one that is not guaranteed positive
-    /// semi-definite; [`Error::NotPositiveDefinite`] if no jitter that the policy allows is enough.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::gp::{BatchGp, ExactGp};
-    /// use mercer::prelude::*;
-    ///
-    /// let x = mat![[0.0], [1.0], [2.5]];
-    /// let y = mat![[0.3, 1.0], [f64::NAN, -0.5], [0.7, 0.2]];
-    /// let gp = BatchGp::new(Rbf::new(0.8).batched(2)?);
-    /// let alone = ExactGp::new(Rbf::new(0.8)).log_evidence(mat![[0.0], [2.5]].as_ref(), &[0.3, 0.7])?;
-    /// assert!((gp.log_evidences(x.as_ref(), y.as_ref())?[0] - alone).abs() < 1e-14);
-    /// # Ok::<(), mercer::Error>(())
-    /// ```
-    pub fn log_evidences<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, y: MatRef<'_, T>) -> Result<Vec<f64>>
-    where
-        K: Kernel<T>,
-    {
-        let groups = self.groups(&x.into(), y)?;
-        let by_group = map(&groups, self.par, |group| self.evidences_of(group))?;
-        let mut all = vec![0.0; self.outputs()];
-        for (group, evidences) in groups.iter().zip(by_group) {
-            group.outputs.iter().zip(evidences).for_each(|(&output, evidence)| all[output] = evidence);
-        }
-        Ok(all)
-    }
-
-    /// The log evidence of all outputs, and its gradient in all natural parameters in visiting order.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidences`](Self::log_evidences), and [`Error::NotDifferentiable`] for a kernel without
-    /// gradients.
-    pub fn log_evidence_gradient<'a, T: Scalar>(
-        &self,
-        x: impl Into<Inputs<'a, T>>,
-        y: MatRef<'_, T>,
-    ) -> Result<(f64, Vec<f64>)>
-    where
-        K: Kernel<T>,
-    {
-        self.gradient_of(&self.groups(&x.into(), y)?)
-    }
-
-    /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
-    /// with their [`log_prior`](crate::params::ParameterizedExt::log_prior).
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end
-    /// the search at the best parameters found.
-    pub fn fit<'a, T: Scalar>(
-        &mut self,
-        x: impl Into<Inputs<'a, T>>,
-        y: MatRef<'_, T>,
-        minimizer: &dyn Minimizer,
-    ) -> Result<Minimum>
-    where
-        K: Kernel<T>,
-    {
-        let groups = self.groups(&x.into(), y)?;
-        fit(self, minimizer, |model| {
-            let (evidence, mut gradient) = model.gradient_of(&groups)?;
-            gradient.iter_mut().for_each(|entry| *entry = -*entry);
-            Ok((-evidence, gradient))
-        })
-    }
-
-    /// The posterior given data.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidences`](Self::log_evidences).
-    pub fn condition<'a, T: Scalar>(
-        &self,
-        x: impl Into<Inputs<'a, T>>,
-        y: MatRef<'_, T>,
-    ) -> Result<BatchPosterior<'_, T>>
-    where
-        K: Kernel<T>,
-    {
-        let groups = self.groups(&x.into(), y)?;
-        let posteriors = map(&groups, self.par, |group| self.posterior_of(group))?;
-        let noise = self.likelihood.members().iter().map(Gaussian::variance).collect();
-        let groups = groups.into_iter().map(|group| group.outputs).zip(posteriors).collect();
-        Ok(BatchPosterior { groups, noise, par: self.par })
-    }
-
-    /// Predictions of each observation from all others of its output, in closed form, for each output.
-    /// Where an observation is missing, this is the prediction of one from all that there are, and the log
-    /// density is 0.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidences`](Self::log_evidences).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::gp::{BatchGp, ExactGp};
-    /// use mercer::prelude::*;
-    ///
-    /// let (x, y) = (mat![[0.0], [0.5], [2.0]], mat![[0.3, 1.0], [0.4, f64::NAN], [-0.7, 0.2]]);
-    /// let gp = BatchGp::new(Rbf::new(0.8).batched(2)?);
-    /// let left_out = gp.leave_one_out(x.as_ref(), y.as_ref())?;
-    ///
-    /// let alone = ExactGp::new(Rbf::new(0.8)).leave_one_out(x.as_ref(), &[0.3, 0.4, -0.7])?;
-    /// assert!((left_out[0].log_pseudo_likelihood() - alone.log_pseudo_likelihood()).abs() < 1e-14);
-    /// let unseen = gp.condition(x.as_ref(), y.as_ref())?.predict_observations(x.subrows(1, 1))?;
-    /// assert!((left_out[1].mean[1] - unseen.mean[(0, 1)]).abs() < 1e-15);
-    /// # Ok::<(), mercer::Error>(())
-    /// ```
-    pub fn leave_one_out<'a, T: Scalar>(
-        &self,
-        x: impl Into<Inputs<'a, T>>,
-        y: MatRef<'_, T>,
-    ) -> Result<Vec<LeaveOneOut<T>>>
-    where
-        K: Kernel<T>,
-    {
-        let groups = self.groups(&x.into(), y)?;
-        let by_group = map(&groups, self.par, |group| self.left_out_of(group))?;
-        let outputs = groups.iter().flat_map(|group| &group.outputs);
-        let mut all: Vec<_> = outputs.zip(by_group.into_iter().flatten()).collect();
-        all.sort_by_key(|(output, _)| **output);
-        Ok(all.into_iter().map(|(_, left_out)| left_out).collect())
     }
 
     fn check_outputs(&self, what: &str, found: usize) -> Result<()> {

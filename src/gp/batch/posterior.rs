@@ -3,16 +3,10 @@
 use faer::{Mat, MatRef, Par};
 use rand::Rng;
 
-use super::BatchGp;
-use super::group::{Group, map};
+use super::group::map;
 use crate::batch::BatchMatrix;
-use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::posterior::{Posterior, Prediction};
-use crate::gp::process::{Latent, Process};
-use crate::kernel::{Kernel, gram_into};
-use crate::linalg::Cholesky;
-use crate::mean::Mean;
-use crate::{Error, Expr, Result, Scalar};
+use crate::{Error, Result, Scalar};
 
 /// Means and variances of several outputs at some points.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +29,7 @@ pub struct BatchSamples<T: Scalar> {
 }
 
 /// The posterior of independent processes for m outputs: for each what a [`Posterior`] is for one.
-/// From [`BatchGp::condition`].
+/// From [`BatchGp::condition`](super::BatchGp::condition).
 ///
 /// # Examples
 ///
@@ -176,78 +170,5 @@ impl<T: Scalar> BatchPosterior<'_, T> {
             }
         }
         all
-    }
-}
-
-impl<K: Expr + Clone> BatchGp<K> {
-    pub(super) fn posterior_of<T: Scalar>(&self, group: &Group<T>) -> Result<Posterior<'_, T>>
-    where
-        K: Kernel<T>,
-    {
-        let (factor, weights) = self.solve(group)?;
-        self.posterior_from(group, factor, weights)
-    }
-
-    pub(super) fn left_out_of<T: Scalar>(&self, group: &Group<T>) -> Result<Vec<LeaveOneOut<T>>>
-    where
-        K: Kernel<T>,
-    {
-        let (factor, weights) = self.solve(group)?;
-        let precisions = LeaveOneOut::precisions(&factor, Par::Seq)?;
-        let columns = (0..group.outputs.len()).map(|col| (weights.col_as_slice(col), group.y.col_as_slice(col)));
-        let seen: Vec<_> = columns.map(|(weights, y)| LeaveOneOut::of_exact(&precisions, weights, y)).collect();
-        if group.missing.is_empty() {
-            return Ok(seen);
-        }
-        let unseen = self.posterior_from(group, factor, weights)?.predict(group.missing_x.as_ref())?;
-        let noise = T::from_f64(self.likelihood.members()[group.outputs[0]].variance());
-        let variance: Vec<T> = unseen.variance.iter().map(|&variance| variance + noise).collect();
-        let (n, zero) = (group.missing.len(), T::from_f64(0.0));
-        let merged = seen.iter().zip(unseen.mean.chunks_exact(n).zip(variance.chunks_exact(n)));
-        let merged = merged.map(|(seen, (mean, variance))| LeaveOneOut {
-            mean: group.merge(&seen.mean, mean, zero),
-            variance: group.merge(&seen.variance, variance, zero),
-            log_density: group.merge(&seen.log_density, &[], 0.0),
-        });
-        Ok(merged.collect())
-    }
-
-    fn posterior_from<T: Scalar>(
-        &self,
-        group: &Group<T>,
-        factor: Cholesky<T>,
-        weights: Mat<T>,
-    ) -> Result<Posterior<'_, T>>
-    where
-        K: Kernel<T>,
-    {
-        let first = group.outputs[0];
-        let latents =
-            group.outputs.iter().map(|&output| Latent { mean: &self.mean.members()[output], roots: Vec::new() });
-        let kernel = &self.kernel.members()[first];
-        let (basis, process) = Process::on_points(kernel, latents.collect(), group.x.as_ref(), factor, weights)?;
-        let likelihood = &self.likelihood.members()[first];
-        Ok(Posterior { basis, processes: vec![process], likelihood, par: Par::Seq })
-    }
-
-    /// The factor of the covariance of a group, and its solve with the residuals.
-    fn solve<T: Scalar>(&self, group: &Group<T>) -> Result<(Cholesky<T>, Mat<T>)>
-    where
-        K: Kernel<T>,
-    {
-        let (first, n) = (group.outputs[0], group.x.nrows());
-        let mut covariance = Mat::zeros(n, n);
-        gram_into(&self.kernel.members()[first], group.x.as_ref(), covariance.as_mut(), Par::Seq)?;
-        let noise = T::from_f64(self.likelihood.members()[first].variance());
-        (0..n).for_each(|i| covariance[(i, i)] += noise);
-        let factor = Cholesky::new(covariance.as_ref(), self.jitter, Par::Seq)?;
-        let mut weights = Mat::zeros(n, group.outputs.len());
-        for (col, &output) in group.outputs.iter().enumerate() {
-            let column = weights.col_as_slice_mut(col);
-            self.mean.members()[output].mean_into(group.x.as_ref(), column);
-            column.iter_mut().zip(group.y.col_as_slice(col)).for_each(|(entry, &y)| *entry = y - *entry);
-        }
-        factor.solve_in_place(weights.as_mut(), Par::Seq)?;
-        Ok((factor, weights))
     }
 }
