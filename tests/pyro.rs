@@ -1,8 +1,11 @@
-//! Kernel values of `tests/data/pyro_kernels.json`, an independent library's, against ours.
+//! Kernels and models of `tests/data/pyro_kernels.json`, an independent library's, against ours.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use mercer::gp::{ExactGp, Posterior, Sgpr, Svgp, Variational};
 use mercer::kernel::register_function;
+use mercer::likelihood::Gaussian;
+use mercer::linalg::Jitter;
 use mercer::prelude::*;
 use mercer::warp::Function;
 use serde_json::Value;
@@ -89,5 +92,109 @@ fn kernels() {
         for (ours, theirs) in diag.iter().zip(stored["diag"].as_array().unwrap()) {
             assert!((ours - theirs.as_f64().unwrap()).abs() <= tolerance * ours.abs(), "{name}, diagonal");
         }
+    }
+}
+
+/// The models of the file: their data, kernel, noise and jitter.
+struct Models {
+    stored: Value,
+    x: Mat<f64>,
+    y: Vec<f64>,
+    inducing: Mat<f64>,
+    z: Mat<f64>,
+}
+
+impl Models {
+    const NOISE: f64 = 0.1;
+    /// Added to K_uu; by their exact regression, to the covariance of the observations.
+    const JITTER: Jitter = Jitter::Fixed(1e-6);
+
+    fn read() -> Self {
+        let fixture: Value = serde_json::from_str(include_str!("data/pyro_kernels.json")).unwrap();
+        let [x, inducing, z] = ["X", "Xu", "Z"].map(|name| matrix(&fixture[name]));
+        let y = vector(&fixture["y"]);
+        Self { stored: fixture["models"].clone(), x, y, inducing, z }
+    }
+
+    fn kernel() -> Scaled<Rbf> {
+        1.7 * Rbf::new([0.7, 1.3, 2.1])
+    }
+
+    fn assert_predictions(&self, name: &str, posterior: &Posterior<'_, f64>) {
+        let stored = &self.stored[name];
+        let (mean, covariance) = posterior.predict_covariance(self.z.as_ref()).unwrap();
+        assert_close(&format!("{name}, mean"), &mean, &vector(&stored["mean"]));
+        assert_close(
+            &format!("{name}, variance"),
+            &posterior.variance(self.z.as_ref()).unwrap(),
+            &vector(&stored["var"]),
+        );
+        for (col, theirs) in rows(&stored["cov"]).iter().enumerate() {
+            assert_close(&format!("{name}, covariance"), covariance.col_as_slice(col), theirs);
+        }
+    }
+}
+
+fn vector(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+}
+
+fn assert_close(what: &str, ours: &[f64], theirs: &[f64]) {
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        assert!((ours - theirs).abs() <= 1e-9 * theirs.abs().max(1.0), "{what}: {ours:e}, but {theirs:e} is stored");
+    }
+}
+
+#[test]
+fn exact_regression() {
+    let models = Models::read();
+    let name = "GPRegression_noise0.1_jitter1e-6";
+    let gp = ExactGp::new(Models::kernel()).with_noise(Models::NOISE).unwrap().with_jitter(Models::JITTER);
+    let loss = -gp.log_evidence(models.x.as_ref(), &models.y).unwrap();
+    assert_close(name, &[loss], &[models.stored[name]["loss"].as_f64().unwrap()]);
+    models.assert_predictions(name, &gp.condition(models.x.as_ref(), &models.y).unwrap());
+}
+
+#[test]
+fn collapsed_sparse_regression() {
+    let models = Models::read();
+    let name = "SparseGPRegression_VFE_noise0.1_jitter1e-6";
+    let gp = Sgpr::new(Models::kernel(), models.inducing.as_ref()).unwrap();
+    let gp = gp.with_noise(Models::NOISE).unwrap().with_jitter(Models::JITTER);
+    let loss = -gp.log_evidence(models.x.as_ref(), &models.y).unwrap().value;
+    assert_close(name, &[loss], &[models.stored[name]["loss"].as_f64().unwrap()]);
+    models.assert_predictions(name, &gp.condition(models.x.as_ref(), &models.y).unwrap());
+}
+
+/// Their loss has log N(y; E f, Var f + σ²) where the bound has the expected log density. Both are stored.
+#[test]
+fn variational_sparse_regression() {
+    let models = Models::read();
+    let mean = vector(&models.stored["VSGP_u_loc"]);
+    let factor = matrix(&models.stored["VSGP_u_scale_tril"]);
+    let whitened = Variational::new(&mean, factor.as_ref()).unwrap();
+    for (name, q) in [
+        ("VariationalSparseGP_whitenTrue", whitened.clone()),
+        ("VariationalSparseGP_whitenFalse", whitened.unwhitened()),
+    ] {
+        let stored = &models.stored[name];
+        let gp = Svgp::new(Models::kernel(), models.inducing.as_ref()).unwrap().with_jitter(Models::JITTER);
+        let gp = gp.with_likelihood(Gaussian::new(Models::NOISE)).with_variational(q).unwrap();
+        let elbo = gp.elbo(models.x.as_ref(), &models.y).unwrap();
+        let posterior = gp.posterior().unwrap();
+        let density: f64 = posterior.log_predictive_density(models.x.as_ref(), &models.y).unwrap().iter().sum();
+        for (what, ours) in [
+            ("minus_true_ELBO", -elbo.value),
+            ("KL", elbo.kl),
+            ("minus_predictive_loglik_plus_KL", elbo.kl - density),
+            ("loss", elbo.kl - density),
+        ] {
+            assert_close(&format!("{name}, {what}"), &[ours], &[stored[what].as_f64().unwrap()]);
+        }
+        let latent = posterior.predict(models.x.as_ref()).unwrap();
+        assert_close(&format!("{name}, f_mean_X"), &latent.mean, &vector(&stored["f_mean_X"]));
+        assert_close(&format!("{name}, f_var_X"), &latent.variance, &vector(&stored["f_var_X"]));
+        models.assert_predictions(name, &posterior);
     }
 }

@@ -48,8 +48,13 @@ impl<K: Parameterized + Clone> Batched<K> {
         if size == 0 {
             return Err(Error::setting("the size of a batch", size, "must be at least 1"));
         }
+        Ok(Self::of_copies(kernel, size))
+    }
+
+    /// As [`new`](Self::new), for a size that is known to be at least 1.
+    pub(crate) fn of_copies(kernel: K, size: usize) -> Self {
         let shared = vec![true; kernel.num_params()];
-        Ok(Self { members: vec![kernel; size], shared })
+        Self { members: vec![kernel; size], shared }
     }
 
     /// These kernels, which share the parameters at or below the paths given (paths of a member, as in
@@ -183,8 +188,13 @@ impl<K> Batched<K> {
         self.members.get(member).ok_or_else(|| Error::rows("the batch", member..member + 1, self.members.len()))
     }
 
+    /// Whether the members share all parameters, so that they are one.
+    pub(crate) fn is_one(&self) -> bool {
+        self.shared.iter().all(|&shared| shared)
+    }
+
     /// The gradient in visiting order from those of the members: shared parameters get the sum.
-    pub(super) fn fold(&self, of_members: &[Vec<f64>]) -> Vec<f64> {
+    pub(crate) fn fold(&self, of_members: &[Vec<f64>]) -> Vec<f64> {
         let kept = |shared: bool| (0..self.shared.len()).filter(move |&at| self.shared[at] == shared);
         let sums = kept(true).map(|at| of_members.iter().map(|gradient| gradient[at]).sum());
         let own = of_members.iter().flat_map(|gradient| kept(false).map(|at| gradient[at]));

@@ -41,7 +41,7 @@ impl<'a, T: Scalar, I: Into<Inputs<'a, T>>> From<Vec<I>> for Inputs<'a, T> {
 
 impl<'a, T: Scalar> Inputs<'a, T> {
     /// The inputs of one of so many members.
-    pub(super) fn of_member(&self, what: &str, member: usize, members: usize) -> Result<Self> {
+    pub(crate) fn of_member(&self, what: &str, member: usize, members: usize) -> Result<Self> {
         match self {
             Self::Shared(_) => Ok(self.clone()),
             Self::Each(sets) if sets.len() == members => Ok(sets[member].clone()),
@@ -53,7 +53,7 @@ impl<'a, T: Scalar> Inputs<'a, T> {
     }
 
     /// The points themselves, where no batch is left to choose from.
-    pub(super) fn points(&self, what: &str) -> Result<MatRef<'a, T>> {
+    pub(crate) fn points(&self, what: &str) -> Result<MatRef<'a, T>> {
         match self {
             Self::Shared(points) => Ok(*points),
             Self::Each(sets) => {

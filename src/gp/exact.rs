@@ -209,8 +209,8 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
         K: Kernel<T>,
     {
         let (factor, weights, variances) = self.solve(x, y)?;
-        let latent = Latent { mean: &self.mean, roots: Vec::new() };
-        let (basis, mut process) = Process::on_points(&self.kernel, latent, x, factor, weights)?;
+        let latents = vec![Latent { mean: &self.mean, roots: Vec::new() }];
+        let (basis, mut process) = Process::on_points(&self.kernel, latents, x, factor, weights)?;
         if let Some(values) = &mut process.values {
             values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
         }
@@ -227,7 +227,7 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
         K: Kernel<T>,
     {
         let (factor, weights, _) = self.solve(x, y)?;
-        LeaveOneOut::of_exact(&factor, weights.col_as_slice(0), y, self.par)
+        Ok(LeaveOneOut::of_exact(&LeaveOneOut::precisions(&factor, self.par)?, weights.col_as_slice(0), y))
     }
 
     /// The factor of A, A⁻¹ r, n × 1, and the variances of the noise.

@@ -27,7 +27,8 @@ use crate::{Error, Result, Scalar};
 /// and [predicting](super::Posterior::predict_observations) this one. Where a leverage is close to 1,
 /// because little else tells of f(xᵢ), some ε/(1 − hᵢ) of the result is rounding.
 ///
-/// From [`ExactGp::leave_one_out`](super::ExactGp::leave_one_out) and
+/// From [`ExactGp::leave_one_out`](super::ExactGp::leave_one_out),
+/// [`BatchGp::leave_one_out`](super::BatchGp::leave_one_out) and
 /// [`Sgpr::leave_one_out`](super::Sgpr::leave_one_out).
 ///
 /// # Examples
@@ -76,18 +77,24 @@ impl<T: Scalar> LeaveOneOut<T> {
         out
     }
 
-    /// For an exact process, from the factor of A and α = A⁻¹r. The diagonal of A⁻¹ is the squared
-    /// norms of the columns of L⁻¹: O(n³) time, n²  memory.
-    pub(super) fn of_exact(factor: &Cholesky<T>, weights: &[T], y: &[T], par: Par) -> Result<Self> {
-        let n = y.len();
+    /// The diagonal of A⁻¹, from the factor of A: the squared norms of the columns of L⁻¹, in O(n³) time and
+    /// n² memory.
+    pub(super) fn precisions(factor: &Cholesky<T>, par: Par) -> Result<Vec<T>> {
+        let n = factor.dim();
         let mut inverse = Mat::identity(n, n);
         factor.half_solve_in_place(inverse.as_mut(), par)?;
-        let precision = (0..n).map(|i| {
+        let squared_norm = |i: usize| {
             let column = &inverse.col_as_slice(i)[i..];
             crate::simd::dot(column, column)
-        });
+        };
+        Ok((0..n).map(squared_norm).collect())
+    }
+
+    /// For an exact process, from the diagonal of A⁻¹ and α = A⁻¹r.
+    pub(super) fn of_exact(precisions: &[T], weights: &[T], y: &[T]) -> Self {
         let one = T::from_f64(1.0);
-        Ok(Self::new(y, precision.zip(weights).map(|(precision, &weight)| (weight / precision, one / precision))))
+        let predicted = precisions.iter().zip(weights);
+        Self::new(y, predicted.map(|(&precision, &weight)| (weight / precision, one / precision)))
     }
 
     /// For a sparse process, from A, r, Λ, k(xᵢ, xᵢ) − ‖aᵢ‖² + σ² and q(v).

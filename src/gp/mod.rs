@@ -4,7 +4,8 @@
 //! parameters follow from there. A model holds its parameters in `f64`; the precision of a
 //! computation is that of the data it is given.
 
-mod checks;
+mod batch;
+pub(crate) mod checks;
 mod collapsed;
 mod conditional;
 mod diagnostics;
@@ -19,13 +20,14 @@ mod pathwise;
 mod posterior;
 mod process;
 mod recommend;
-mod settings;
+pub(crate) mod settings;
 mod sgpr;
 mod statistics;
 mod svgp;
 mod terms;
 mod variational;
 
+pub use batch::{BatchGp, BatchPosterior, BatchPrediction, BatchSamples};
 pub use collapsed::{Approximation, CollapsedEvidence};
 pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
 pub use exact::ExactGp;
@@ -33,6 +35,7 @@ pub use leave_one_out::LeaveOneOut;
 pub use mean_basis::MeanBasis;
 pub use multioutput::{IcmGp, IcmPosterior, JointPrediction, Oilmm, OilmmPosterior, Stacked};
 pub use pathwise::PathwiseSamples;
+pub(crate) use posterior::clamp;
 pub use posterior::{Posterior, Prediction, Samples};
 pub use recommend::{Budget, Cost, Excess, Method, Problem, Reason, Recommendation, recommend};
 pub use sgpr::Sgpr;

@@ -121,12 +121,12 @@ pub(super) struct Process<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> Process<'a, T> {
-    /// One latent function on its values at points, by the factor of their covariance (with noise, if
+    /// Latent functions on their values at points, by the factor of their covariance (with noise, if
     /// they were seen with it), with the features for it. Their values are taken to be without noise; jitter is told
     /// by the factor.
     pub(super) fn on_points(
         kernel: &'a dyn Kernel<T>,
-        latent: Latent<'a, T>,
+        latents: Vec<Latent<'a, T>>,
         points: MatRef<'_, T>,
         factor: Cholesky<T>,
         weights: Mat<T>,
@@ -136,7 +136,7 @@ impl<'a, T: Scalar> Process<'a, T> {
         let jitter = factor.jitter();
         let prior = StoredPrior::dense(points.to_owned(), factor.into_factor(), jitter);
         let values = Some(Values { points: points.to_owned(), noise: vec![jitter; points.nrows()] });
-        let process = Self { kernel, prior, latents: vec![latent], weights, further: None, values };
+        let process = Self { kernel, prior, latents, weights, further: None, values };
         Ok((Box::new(Cow::<InducingPoints>::Owned(features)), process))
     }
 

@@ -1,20 +1,24 @@
 //! The Gaussian log density.
 
+use faer::{Mat, MatRef};
+
 use super::{Tape, Var, check_square, shape};
-use crate::linalg::{Cholesky, Jitter};
+use crate::linalg::{Cholesky, Jitter, column};
 use crate::{Error, Result, Scalar};
 
 impl<'a, T: Scalar> Tape<'a, T> {
-    /// log N(r; 0, A + jitter·I) for a residual r, n × 1, and the absolute jitter that it took.
+    /// log N(rⱼ; 0, A + jitter·I) for each column rⱼ of the residuals R, n × m, as m × 1, and the absolute
+    /// jitter that it took.
     ///
-    /// The same as a Cholesky factor, a solve and a log-determinant, with a cheaper reverse: with
-    /// α = (A + jitter·I)⁻¹ r,
-    /// r̄ −= α c̄ and Ā += ½ (ααᵀ − (A + jitter·I)⁻¹) c̄
-    /// (Rasmussen & Williams 2006, eq. 5.9). A must be symmetric; its lower triangle is read.
+    /// The same as a Cholesky factor, solves and a log-determinant, with a cheaper reverse: with
+    /// αⱼ = (A + jitter·I)⁻¹ rⱼ,
+    /// r̄ⱼ −= αⱼ c̄ⱼ and Ā += ½ Σⱼ (αⱼαⱼᵀ − (A + jitter·I)⁻¹) c̄ⱼ
+    /// (Rasmussen & Williams 2006, eq. 5.9). A must be symmetric; its lower triangle is read. One
+    /// factorisation serves all columns.
     ///
     /// # Errors
     ///
-    /// As [`cholesky`](Self::cholesky), and [`Error::Shape`] if r is not n × 1.
+    /// As [`cholesky`](Self::cholesky), and [`Error::Shape`] if R does not have n rows and a column.
     ///
     /// # Examples
     ///
@@ -38,35 +42,43 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let (residual, covariance) = (self.value(r)?, self.value(a)?);
         check_square("the covariance of `gaussian_log_density`", covariance.as_mat())?;
         let n = covariance.as_mat().nrows();
-        if shape(residual.as_mat()) != (n, 1) {
-            let expected = format!("{n} x 1, as the covariance has {n} rows");
-            return Err(Error::shape("the residual of `gaussian_log_density`", expected, shape(residual.as_mat())));
+        let found = shape(residual.as_mat());
+        if found.0 != n || found.1 == 0 {
+            let expected = format!("{n} row(s), as the covariance has, and at least one column");
+            return Err(Error::shape("the residual of `gaussian_log_density`", expected, found));
         }
 
         let cholesky = Cholesky::new(covariance.as_mat(), jitter, self.par)?;
         let jitter = cholesky.jitter();
         let mut weights = residual.as_mat().to_owned();
         cholesky.half_solve_in_place(weights.as_mut(), self.par)?;
-        let fit = weights.col(0).squared_norm_l2().as_f64();
+        let constant = cholesky.log_det() + n as f64 * std::f64::consts::TAU.ln();
+        let density = |col: usize| -0.5 * (weights.col(col).squared_norm_l2().as_f64() + constant);
+        let value = Mat::from_fn(found.1, 1, |col, _| T::from_f64(density(col)));
         cholesky.half_solve_transpose_in_place(weights.as_mut(), self.par)?;
-        let density = -0.5 * (fit + cholesky.log_det() + n as f64 * std::f64::consts::TAU.ln());
 
-        let value = faer::mat![[T::from_f64(density)]];
         let var = self.record(value, &[r, a], move |c, pull| {
-            let c = c[(0, 0)];
             if pull.wants(a) {
-                let mut inverse = cholesky.inverse(pull.par);
-                let half = T::from_f64(0.5) * c;
-                for col in 0..n {
-                    let scaled = half * weights[(col, 0)];
-                    let terms = inverse.col_as_slice_mut(col).iter_mut().zip(weights.col_as_slice(0));
-                    terms.for_each(|(entry, &weight)| *entry = scaled * weight - half * *entry);
-                }
-                pull.give(a, inverse);
+                pull.give(a, covariance_cotangent(cholesky.inverse(pull.par), weights.as_ref(), c.as_ref()));
             }
-            pull.give(r, faer::Scale(-c) * &weights);
+            pull.give(r, Mat::from_fn(n, weights.ncols(), |row, col| -c[(col, 0)] * weights[(row, col)]));
             Ok(())
         });
         Ok((var, jitter))
     }
+}
+
+/// ½ Σⱼ cⱼ (αⱼαⱼᵀ − A⁻¹), in the place of the inverse.
+fn covariance_cotangent<T: Scalar>(mut inverse: Mat<T>, weights: MatRef<'_, T>, c: MatRef<'_, T>) -> Mat<T> {
+    let half = T::from_f64(0.5);
+    let total = (0..weights.ncols()).fold(T::from_f64(0.0), |sum, of| sum + half * c[(of, 0)]);
+    for col in 0..inverse.ncols() {
+        let entries = inverse.col_as_slice_mut(col);
+        entries.iter_mut().for_each(|entry| *entry = -total * *entry);
+        for of in 0..weights.ncols() {
+            let scaled = half * c[(of, 0)] * weights[(col, of)];
+            entries.iter_mut().zip(column(weights, of)).for_each(|(entry, &weight)| *entry += scaled * weight);
+        }
+    }
+    inverse
 }

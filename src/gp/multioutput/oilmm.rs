@@ -234,8 +234,8 @@ impl<K: Expr + Clone> Oilmm<K> {
             (0..n).for_each(|i| covariance[(i, i)] += T::from_f64(noise / scale));
             let factor = Cholesky::new(covariance.as_ref(), self.jitter, self.par)?;
             factor.solve_in_place(weights.as_mut(), self.par)?;
-            let latent = Latent { mean: &self.zero, roots: Vec::new() };
-            let (basis, mut process) = Process::on_points(self.kernel.of(index), latent, x, factor, weights)?;
+            let latents = vec![Latent { mean: &self.zero, roots: Vec::new() }];
+            let (basis, mut process) = Process::on_points(self.kernel.of(index), latents, x, factor, weights)?;
             if let Some(values) = &mut process.values {
                 values.noise.iter_mut().for_each(|value| *value += noise / scale);
             }

@@ -1,0 +1,209 @@
+//! The evidence of a group of outputs, and its gradient.
+
+use faer::{Mat, MatRef, Par};
+
+use super::BatchGp;
+use super::group::{Group, map};
+use crate::batch::Inputs;
+use crate::gp::terms::{gather, prior_mean};
+use crate::kernel::Kernel;
+use crate::optim::{Minimizer, Minimum, fit};
+use crate::params::ParameterizedExt;
+use crate::tape::{Tape, Var};
+use crate::{Expr, Result, Scalar};
+
+/// A group on a tape.
+struct Recorded {
+    /// The evidence of each output, g × 1.
+    evidences: Var,
+    /// Parameters of the kernel and of the noise, which the group shares.
+    kernel: Var,
+    noise: Var,
+    /// Those of each mean.
+    means: Vec<Var>,
+}
+
+impl<K: Expr + Clone> BatchGp<K> {
+    /// The log evidence log p(Y) of all outputs.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidences`](Self::log_evidences).
+    pub fn log_evidence<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, y: MatRef<'_, T>) -> Result<f64>
+    where
+        K: Kernel<T>,
+    {
+        Ok(self.log_evidences(x, y)?.iter().sum())
+    }
+
+    /// The log evidence log p(y_b) of each output.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) for inputs or observations that do not fit the outputs or each other;
+    /// [`Error::NonFinite`](crate::Error::NonFinite) for inputs that are not finite and an infinite observation;
+    /// [`Error::Empty`](crate::Error::Empty) for an output without any observation; [`Error::Dimension`](crate::Error::Dimension) if a kernel
+    /// cannot read the points; [`Error::Indefinite`](crate::Error::Indefinite) for one that is not guaranteed positive
+    /// semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is enough.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{BatchGp, ExactGp};
+    /// use mercer::prelude::*;
+    ///
+    /// let x = mat![[0.0], [1.0], [2.5]];
+    /// let y = mat![[0.3, 1.0], [f64::NAN, -0.5], [0.7, 0.2]];
+    /// let gp = BatchGp::new(Rbf::new(0.8).batched(2)?);
+    /// let alone = ExactGp::new(Rbf::new(0.8)).log_evidence(mat![[0.0], [2.5]].as_ref(), &[0.3, 0.7])?;
+    /// assert!((gp.log_evidences(x.as_ref(), y.as_ref())?[0] - alone).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn log_evidences<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, y: MatRef<'_, T>) -> Result<Vec<f64>>
+    where
+        K: Kernel<T>,
+    {
+        let groups = self.groups(&x.into(), y)?;
+        let by_group = map(&groups, self.par, |group| self.evidences_of(group))?;
+        let mut all = vec![0.0; self.outputs()];
+        for (group, evidences) in groups.iter().zip(by_group) {
+            group.outputs.iter().zip(evidences).for_each(|(&output, evidence)| all[output] = evidence);
+        }
+        Ok(all)
+    }
+
+    /// The log evidence of all outputs, and its gradient in all natural parameters in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidences`](Self::log_evidences), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without
+    /// gradients.
+    pub fn log_evidence_gradient<'a, T: Scalar>(
+        &self,
+        x: impl Into<Inputs<'a, T>>,
+        y: MatRef<'_, T>,
+    ) -> Result<(f64, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        self.gradient_of(&self.groups(&x.into(), y)?)
+    }
+
+    /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
+    /// with their [`log_prior`](crate::params::ParameterizedExt::log_prior).
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end
+    /// the search at the best parameters found.
+    pub fn fit<'a, T: Scalar>(
+        &mut self,
+        x: impl Into<Inputs<'a, T>>,
+        y: MatRef<'_, T>,
+        minimizer: &dyn Minimizer,
+    ) -> Result<Minimum>
+    where
+        K: Kernel<T>,
+    {
+        let groups = self.groups(&x.into(), y)?;
+        fit(self, minimizer, |model| {
+            let (evidence, mut gradient) = model.gradient_of(&groups)?;
+            gradient.iter_mut().for_each(|entry| *entry = -*entry);
+            Ok((-evidence, gradient))
+        })
+    }
+
+    fn evidences_of<T: Scalar>(&self, group: &Group<T>) -> Result<Vec<f64>>
+    where
+        K: Kernel<T>,
+    {
+        let tape = Tape::new(Par::Seq);
+        let recorded = self.record(&tape, group, false)?;
+        let evidences = tape.value(recorded.evidences)?;
+        Ok(evidences.as_mat().col(0).iter().map(|value| value.as_f64()).collect())
+    }
+
+    /// The evidence of all groups and its gradient in all parameters.
+    fn gradient_of<T: Scalar>(&self, groups: &[Group<T>]) -> Result<(f64, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        let by_group = map(groups, self.par, |group| self.group_gradient(group))?;
+        let zeros = |len: usize| vec![0.0; len];
+        let mut of_kernels = vec![zeros(self.kernel.members()[0].num_params()); self.outputs()];
+        let mut of_means = vec![zeros(self.mean.members()[0].num_params()); self.outputs()];
+        let mut of_noises = vec![zeros(1); self.outputs()];
+        let mut evidences = zeros(self.outputs());
+        for (group, found) in groups.iter().zip(by_group) {
+            // What a group shares all outputs share, so that any of them may stand for it.
+            of_kernels[group.outputs[0]] = found.kernel;
+            of_noises[group.outputs[0]] = found.noise;
+            for ((&output, mean), evidence) in group.outputs.iter().zip(found.means).zip(found.evidences) {
+                of_means[output] = mean;
+                evidences[output] = evidence;
+            }
+        }
+        let parts = [self.kernel.fold(&of_kernels), self.mean.fold(&of_means), self.likelihood.fold(&of_noises)];
+        Ok((evidences.iter().sum(), parts.concat()))
+    }
+
+    fn group_gradient<T: Scalar>(&self, group: &Group<T>) -> Result<GroupGradient>
+    where
+        K: Kernel<T>,
+    {
+        let tape = Tape::new(Par::Seq);
+        let recorded = self.record(&tape, group, true)?;
+        let evidences = tape.value(recorded.evidences)?;
+        let gradients = tape.backward(tape.sum(recorded.evidences)?)?;
+        let of = |part| gather(&gradients, &tape, &[part]);
+        Ok(GroupGradient {
+            evidences: evidences.as_mat().col(0).iter().map(|value| value.as_f64()).collect(),
+            kernel: of(recorded.kernel)?,
+            noise: of(recorded.noise)?,
+            means: recorded.means.into_iter().map(of).collect::<Result<_>>()?,
+        })
+    }
+
+    fn record<'a, T: Scalar>(
+        &'a self,
+        tape: &Tape<'a, T>,
+        group: &'a Group<T>,
+        differentiable: bool,
+    ) -> Result<Recorded>
+    where
+        K: Kernel<T>,
+    {
+        let (first, x) = (group.outputs[0], tape.constant(group.x.as_ref()));
+        let kernel = &self.kernel.members()[first];
+        let kernel = if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) };
+        let noise = tape.scalar_parameter(self.likelihood.members()[first].variance());
+        let terms = group.outputs.iter().map(|&output| prior_mean(tape, &self.mean.members()[output], x));
+        let (values, means): (Vec<Var>, Vec<Var>) =
+            terms.collect::<Result<Vec<_>>>()?.into_iter().map(|term| (term.value, term.theta)).unzip();
+        let residuals = residuals(tape, group, &values)?;
+        let covariance = tape.add_to_diagonal(tape.gram(kernel, x)?, noise)?;
+        let (evidences, _) = tape.gaussian_log_density(residuals, covariance, self.jitter)?;
+        Ok(Recorded { evidences, kernel: kernel.theta(), noise, means })
+    }
+}
+
+struct GroupGradient {
+    evidences: Vec<f64>,
+    kernel: Vec<f64>,
+    noise: Vec<f64>,
+    means: Vec<Vec<f64>>,
+}
+
+/// Y − M, for columns of M that are variables of their own.
+fn residuals<'a, T: Scalar>(tape: &Tape<'a, T>, group: &'a Group<T>, means: &[Var]) -> Result<Var> {
+    let mut residuals = group.y.clone();
+    for (col, &mean) in means.iter().enumerate() {
+        let mean = tape.value(mean)?;
+        let mean = mean.as_mat().col(0).iter();
+        residuals.col_as_slice_mut(col).iter_mut().zip(mean).for_each(|(entry, &mean)| *entry -= mean);
+    }
+    let reverse = |c: MatRef<'_, T>| {
+        (0..c.ncols()).map(|col| Some(Mat::from_fn(c.nrows(), 1, |row, _| -c[(row, col)]))).collect()
+    };
+    tape.custom(means, residuals, Box::new(reverse))
+}

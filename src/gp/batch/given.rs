@@ -1,0 +1,148 @@
+//! What independent processes have learned from data.
+
+use faer::{Mat, MatRef, Par};
+
+use super::group::{Group, map};
+use super::{BatchGp, BatchPosterior};
+use crate::batch::Inputs;
+use crate::gp::leave_one_out::LeaveOneOut;
+use crate::gp::posterior::Posterior;
+use crate::gp::process::{Latent, Process};
+use crate::kernel::{Kernel, gram_into};
+use crate::likelihood::Gaussian;
+use crate::linalg::Cholesky;
+use crate::mean::Mean;
+use crate::{Expr, Result, Scalar};
+
+impl<K: Expr + Clone> BatchGp<K> {
+    /// The posterior given data.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidences`](Self::log_evidences).
+    pub fn condition<'a, T: Scalar>(
+        &self,
+        x: impl Into<Inputs<'a, T>>,
+        y: MatRef<'_, T>,
+    ) -> Result<BatchPosterior<'_, T>>
+    where
+        K: Kernel<T>,
+    {
+        let groups = self.groups(&x.into(), y)?;
+        let posteriors = map(&groups, self.par, |group| self.posterior_of(group))?;
+        let noise = self.likelihood.members().iter().map(Gaussian::variance).collect();
+        let groups = groups.into_iter().map(|group| group.outputs).zip(posteriors).collect();
+        Ok(BatchPosterior { groups, noise, par: self.par })
+    }
+
+    /// Predictions of each observation from all others of its output, in closed form, for each output.
+    /// Where an observation is missing, this is the prediction of one from all that there are, and the log
+    /// density is 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidences`](Self::log_evidences).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{BatchGp, ExactGp};
+    /// use mercer::prelude::*;
+    ///
+    /// let (x, y) = (mat![[0.0], [0.5], [2.0]], mat![[0.3, 1.0], [0.4, f64::NAN], [-0.7, 0.2]]);
+    /// let gp = BatchGp::new(Rbf::new(0.8).batched(2)?);
+    /// let left_out = gp.leave_one_out(x.as_ref(), y.as_ref())?;
+    ///
+    /// let alone = ExactGp::new(Rbf::new(0.8)).leave_one_out(x.as_ref(), &[0.3, 0.4, -0.7])?;
+    /// assert!((left_out[0].log_pseudo_likelihood() - alone.log_pseudo_likelihood()).abs() < 1e-14);
+    /// let unseen = gp.condition(x.as_ref(), y.as_ref())?.predict_observations(x.subrows(1, 1))?;
+    /// assert!((left_out[1].mean[1] - unseen.mean[(0, 1)]).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn leave_one_out<'a, T: Scalar>(
+        &self,
+        x: impl Into<Inputs<'a, T>>,
+        y: MatRef<'_, T>,
+    ) -> Result<Vec<LeaveOneOut<T>>>
+    where
+        K: Kernel<T>,
+    {
+        let groups = self.groups(&x.into(), y)?;
+        let by_group = map(&groups, self.par, |group| self.left_out_of(group))?;
+        let outputs = groups.iter().flat_map(|group| &group.outputs);
+        let mut all: Vec<_> = outputs.zip(by_group.into_iter().flatten()).collect();
+        all.sort_by_key(|(output, _)| **output);
+        Ok(all.into_iter().map(|(_, left_out)| left_out).collect())
+    }
+
+    fn posterior_of<T: Scalar>(&self, group: &Group<T>) -> Result<Posterior<'_, T>>
+    where
+        K: Kernel<T>,
+    {
+        let (factor, weights) = self.solve(group)?;
+        self.posterior_from(group, factor, weights)
+    }
+
+    fn left_out_of<T: Scalar>(&self, group: &Group<T>) -> Result<Vec<LeaveOneOut<T>>>
+    where
+        K: Kernel<T>,
+    {
+        let (factor, weights) = self.solve(group)?;
+        let precisions = LeaveOneOut::precisions(&factor, Par::Seq)?;
+        let columns = (0..group.outputs.len()).map(|col| (weights.col_as_slice(col), group.y.col_as_slice(col)));
+        let seen: Vec<_> = columns.map(|(weights, y)| LeaveOneOut::of_exact(&precisions, weights, y)).collect();
+        if group.missing.is_empty() {
+            return Ok(seen);
+        }
+        let unseen = self.posterior_from(group, factor, weights)?.predict(group.missing_x.as_ref())?;
+        let noise = T::from_f64(self.likelihood.members()[group.outputs[0]].variance());
+        let variance: Vec<T> = unseen.variance.iter().map(|&variance| variance + noise).collect();
+        let (n, zero) = (group.missing.len(), T::from_f64(0.0));
+        let merged = seen.iter().zip(unseen.mean.chunks_exact(n).zip(variance.chunks_exact(n)));
+        let merged = merged.map(|(seen, (mean, variance))| LeaveOneOut {
+            mean: group.merge(&seen.mean, mean, zero),
+            variance: group.merge(&seen.variance, variance, zero),
+            log_density: group.merge(&seen.log_density, &[], 0.0),
+        });
+        Ok(merged.collect())
+    }
+
+    fn posterior_from<T: Scalar>(
+        &self,
+        group: &Group<T>,
+        factor: Cholesky<T>,
+        weights: Mat<T>,
+    ) -> Result<Posterior<'_, T>>
+    where
+        K: Kernel<T>,
+    {
+        let first = group.outputs[0];
+        let latents =
+            group.outputs.iter().map(|&output| Latent { mean: &self.mean.members()[output], roots: Vec::new() });
+        let kernel = &self.kernel.members()[first];
+        let (basis, process) = Process::on_points(kernel, latents.collect(), group.x.as_ref(), factor, weights)?;
+        let likelihood = &self.likelihood.members()[first];
+        Ok(Posterior { basis, processes: vec![process], likelihood, par: Par::Seq })
+    }
+
+    /// The factor of the covariance of a group, and its solve with the residuals.
+    fn solve<T: Scalar>(&self, group: &Group<T>) -> Result<(Cholesky<T>, Mat<T>)>
+    where
+        K: Kernel<T>,
+    {
+        let (first, n) = (group.outputs[0], group.x.nrows());
+        let mut covariance = Mat::zeros(n, n);
+        gram_into(&self.kernel.members()[first], group.x.as_ref(), covariance.as_mut(), Par::Seq)?;
+        let noise = T::from_f64(self.likelihood.members()[first].variance());
+        (0..n).for_each(|i| covariance[(i, i)] += noise);
+        let factor = Cholesky::new(covariance.as_ref(), self.jitter, Par::Seq)?;
+        let mut weights = Mat::zeros(n, group.outputs.len());
+        for (col, &output) in group.outputs.iter().enumerate() {
+            let column = weights.col_as_slice_mut(col);
+            self.mean.members()[output].mean_into(group.x.as_ref(), column);
+            column.iter_mut().zip(group.y.col_as_slice(col)).for_each(|(entry, &y)| *entry = y - *entry);
+        }
+        factor.solve_in_place(weights.as_mut(), Par::Seq)?;
+        Ok((factor, weights))
+    }
+}
