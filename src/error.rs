@@ -209,6 +209,22 @@ pub enum Error {
         expected: String,
     },
 
+    /// An iterative solver that did not reach its tolerance.
+    #[error(
+        "{what} did not converge: after {iterations} iteration(s) the relative residual is {residual:e}, above the tolerance {tolerance:e}; \
+         allow more iterations, use a better preconditioner, or factorise the matrix"
+    )]
+    NotConverged {
+        /// The solver.
+        what: String,
+        /// The iterations that were done.
+        iterations: usize,
+        /// The residual that is left, relative to the right-hand side.
+        residual: f64,
+        /// The residual that was asked for.
+        tolerance: f64,
+    },
+
     /// An optimiser that could not go on.
     #[error("optimisation stopped at step {step}: {reason}")]
     Optimisation {

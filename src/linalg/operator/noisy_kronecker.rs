@@ -5,7 +5,7 @@ use faer::{Accum, Mat, MatRef, Par};
 
 use super::{Operator, check_rows};
 use crate::linalg::axes::{along_axes, by_column, outer, product_size};
-use crate::linalg::cholesky::check_square;
+use crate::linalg::checks::check_square;
 use crate::linalg::{Cholesky, Eigendecomposition, Jitter, mirror_lower, transpose_into};
 use crate::{Error, Result, Scalar};
 
