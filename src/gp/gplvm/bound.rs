@@ -1,0 +1,107 @@
+//! The bound with the inducing variables integrated out, from psi statistics.
+
+use faer::{Mat, MatRef};
+
+use super::expectations::PsiStatistics;
+use crate::Result;
+use crate::gp::low_rank::Solved;
+use crate::inducing::InducingPrior;
+use crate::linalg::{Cholesky, Jitter};
+use crate::tape::{Tape, Var};
+
+/// The expected evidence on a tape.
+pub(super) struct Collapsed {
+    /// 1 × 1
+    pub(super) value: Var,
+    pub(super) precision_jitter: f64,
+}
+
+/// What the whitened inducing variables see of the data.
+struct Seen {
+    /// W = L⁻¹ Ψ₂ L⁻ᵀ, M × M
+    outer: Var,
+    /// L⁻¹ Ψ₁ᵀ Y, M × D
+    target: Var,
+}
+
+impl Seen {
+    fn new(tape: &Tape<'_, f64>, psi: &PsiStatistics, prior: &InducingPrior, y: Var) -> Result<Self> {
+        let half = tape.transpose(prior.whiten(tape, psi.psi2)?)?;
+        let outer = prior.whiten(tape, half)?;
+        Ok(Self { outer, target: prior.whiten(tape, tape.matmul_tn(psi.psi1, y)?)? })
+    }
+}
+
+/// A lower bound of log p(Y | q(X)) for outputs Y, N × D, that are independent processes of one kernel:
+///
+/// −½ (N D log 2πσ² + D log|B| + D (ψ₀ − tr W)/σ² + ‖Y‖²/σ² − tr(TᵀB⁻¹T)/σ⁴), B = I + W/σ², T = L⁻¹Ψ₁ᵀY
+///
+/// The last two terms are the least value over m, M × D, of (‖Y‖² − 2 tr(Tᵀm) + tr(mᵀWm))/σ² + ‖m‖², at
+/// m = B⁻¹T/σ²: an error of m enters by its square, and m can be held constant in the gradients.
+pub(super) fn record_collapsed(
+    tape: &Tape<'_, f64>,
+    psi: &PsiStatistics,
+    prior: &InducingPrior,
+    y: Var,
+    noise: Var,
+) -> Result<Collapsed> {
+    let (n, outputs) = tape.shape(y)?;
+    let Seen { outer, target } = Seen::new(tape, psi, prior, y)?;
+    let precision = tape.recip(noise)?;
+    let b = tape.add_to_diagonal(tape.scale_by(outer, precision)?, tape.scalar_constant(1.0))?;
+    let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
+
+    let mut m = tape.value(tape.scale_by(target, precision)?)?.as_mat().to_owned();
+    solve_normal(tape, l, &mut m)?;
+    let penalty = m.squared_norm_l2();
+    let m = tape.constant_owned(m);
+    let along = tape.scale(tape.inner(target, m)?, -2.0)?;
+    let misfit = tape.add(tape.add(tape.sum_of_squares(y)?, along)?, tape.inner(m, tape.matmul(outer, m)?)?)?;
+
+    let unexplained = tape.scale(tape.sub(psi.psi0, tape.trace(outer)?)?, outputs as f64)?;
+    let scaled = tape.scale_by(tape.add(misfit, unexplained)?, precision)?;
+    let count = (n * outputs) as f64;
+    let log_noise = tape.scale(tape.ln(noise)?, count)?;
+    let offset = tape.scalar_constant(penalty + count * std::f64::consts::TAU.ln());
+    let halves = tape.add(tape.add(scaled, log_noise)?, offset)?;
+    let log_det = tape.scale(tape.log_diagonal_sum(l)?, outputs as f64)?;
+    Ok(Collapsed { value: tape.sub(tape.scale(halves, -0.5)?, log_det)?, precision_jitter })
+}
+
+/// The posterior of the whitened inducing variables: means m, M × D, and a root of B⁻¹, which all outputs share.
+pub(super) fn infer(
+    tape: &Tape<'_, f64>,
+    psi: &PsiStatistics,
+    prior: &InducingPrior,
+    y: Var,
+    noise: f64,
+) -> Result<Solved<f64>> {
+    let Seen { outer, target } = Seen::new(tape, psi, prior, y)?;
+    let (outer, target) = (tape.value(outer)?, tape.value(target)?);
+    Solved::of_moments(outer.as_mat(), target.as_mat(), noise, tape.par())
+}
+
+/// Σ_d log N(y_d; 0, A) for all columns of Y, with A = K + σ²I.
+pub(super) fn record_exact(tape: &Tape<'_, f64>, covariance: Var, y: Var, jitter: Jitter) -> Result<(Var, f64)> {
+    let (n, outputs) = tape.shape(y)?;
+    let (l, jitter) = tape.cholesky(covariance, jitter)?;
+    let squares = tape.sum_of_squares(tape.solve_lower(l, y)?)?;
+    let offset = tape.scalar_constant((n * outputs) as f64 * std::f64::consts::TAU.ln());
+    let halves = tape.scale(tape.add(squares, offset)?, -0.5)?;
+    Ok((tape.sub(halves, tape.scale(tape.log_diagonal_sum(l)?, outputs as f64)?)?, jitter))
+}
+
+/// L⁻¹Y of an exact process, with its factor.
+pub(super) fn solve_exact(factor: &Cholesky<f64>, y: MatRef<'_, f64>, par: faer::Par) -> Result<Mat<f64>> {
+    let mut half = y.to_owned();
+    factor.half_solve_in_place(half.as_mut(), par)?;
+    Ok(half)
+}
+
+fn solve_normal(tape: &Tape<'_, f64>, l: Var, m: &mut Mat<f64>) -> Result<()> {
+    use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
+    let l = tape.value(l)?;
+    solve_lower_triangular_in_place(l.as_mat(), m.as_mut(), tape.par());
+    solve_upper_triangular_in_place(l.as_mat().transpose(), m.as_mut(), tape.par());
+    Ok(())
+}
