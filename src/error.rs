@@ -229,6 +229,17 @@ pub enum Error {
         expected: String,
     },
 
+    /// A point outside the convex hull of those that were learned from, where that is refused.
+    #[error(
+        "{what}[{row}] lies outside the convex hull of the training points, where predictions are extrapolation; allow it, or add points there"
+    )]
+    Outside {
+        /// The array in question.
+        what: String,
+        /// The row of the first such point.
+        row: usize,
+    },
+
     /// A range of rows that lies outside an array.
     #[error("rows {start}..{end} lie outside {what}, which has {len}")]
     Rows {

@@ -45,4 +45,5 @@ macro_rules! one_kernel {
     };
 }
 
-pub(super) use {model_settings, one_kernel};
+pub(crate) use model_settings;
+pub(super) use one_kernel;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use faer::{MatRef, Par};
 
 use super::back_constraint::BackConstraint;
-use super::bound::{Collapsed, infer, record_collapsed};
+use super::bound::{Collapsed, Seen, record_collapsed};
 use super::closed_form::{ClosedForm, is_squared_exponential};
 use super::expectations::KernelExpectations;
 use super::latents::{GaussianLatents, LatentMarginals, LatentPrior};
@@ -40,6 +40,10 @@ use crate::{Error, Expr, Result};
 /// Outputs have no mean function: centre them, and scale them if their units differ. A kernel with a lengthscale for
 /// each latent dimension switches off those that it does not need.
 ///
+/// K_uu has a jitter of 10⁻⁶ on its diagonal, unless [told otherwise](Self::with_jitter): inducing variables that are seen with
+/// that variance, so that the bound stays one. Without it W, unlike that of points, need not come out positive
+/// semi-definite; much less of it suits kernels of a variance far below 1.
+///
 /// *Known inputs*, all or some, exactly or not, are priors: [`with_prior`](Self::with_prior) with their values and
 /// variances, so that the model is one of uncertain inputs. *Back-constraints*
 /// ([`with_back_constraint`](Self::with_back_constraint)) make the means μ a function of the outputs.
@@ -60,14 +64,15 @@ use crate::{Error, Expr, Result};
 ///
 /// ```
 /// use mercer::gp::{BayesianGplvm, Sgpr};
+/// use mercer::linalg::Jitter;
 /// use mercer::prelude::*;
 ///
 /// let (x, y) = (mat![[0.0], [0.7], [1.5]], [0.3, 0.9, 0.8]);
 /// let (z, s) = (mat![[0.2], [1.1]], Mat::full(3, 1, 1e-12));
 /// let model = BayesianGplvm::new(2.0 * Rbf::new(0.8), x.as_ref(), s.as_ref(), z.as_ref())?.with_noise(0.1)?;
 /// let found = model.elbo(MatRef::from_column_major_slice(&y, 3, 1))?;
-/// let sparse = Sgpr::new(2.0 * Rbf::new(0.8), z.as_ref())?.with_noise(0.1)?.log_evidence(x.as_ref(), &y)?;
-/// assert!((found.expected_evidence - sparse.value).abs() < 1e-9);
+/// let sparse = Sgpr::new(2.0 * Rbf::new(0.8), z.as_ref())?.with_noise(0.1)?.with_jitter(Jitter::Fixed(1e-6));
+/// assert!((found.expected_evidence - sparse.log_evidence(x.as_ref(), &y)?.value).abs() < 1e-9);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
@@ -115,6 +120,10 @@ struct Recorded {
     parameters: Vec<Var>,
 }
 
+/// What keeps W, whose digits are those of Ψ₂ over those of K_uu, positive semi-definite to rounding, where K_uu alone
+/// would need nothing.
+const JITTER: Jitter = Jitter::Fixed(1e-6);
+
 /// The order of the quadrature that replaces the closed form where there is none.
 pub(super) const ORDER: usize = 8;
 
@@ -153,7 +162,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
             latents,
             inducing: inducing_points(inducing_inputs, mean.ncols())?,
             expectations,
-            jitter: Jitter::default(),
+            jitter: JITTER,
             allow_indefinite: false,
             par: Par::rayon(0),
             kernel,
@@ -325,7 +334,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let psi = self.expectations.record(&tape, kernel, inputs, z)?;
         let prior = self.inducing.prior(&tape, kernel, z, self.jitter)?;
         let noise = self.likelihood.variance();
-        let solved = infer(&tape, &psi, &prior, y_var, noise)?;
+        let solved = Seen::of_expectations(&tape, &psi, &prior, y_var)?.infer(&tape, noise)?;
         GplvmPosterior::new(
             &self.kernel,
             Arc::clone(&self.expectations),
@@ -355,7 +364,8 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let (inputs, latents) = self.latents.on(tape, y, differentiable)?;
         let psi = self.expectations.record(tape, kernel, inputs, z)?;
         let prior = self.inducing.prior(tape, kernel, z, self.jitter)?;
-        let collapsed = record_collapsed(tape, &psi, &prior, y, noise)?;
+        let seen = Seen::of_expectations(tape, &psi, &prior, y)?;
+        let collapsed = record_collapsed(tape, &seen, y, noise)?;
         let divergence = self.prior.divergence(tape, inputs)?;
         let value = tape.sub(collapsed.value, divergence)?;
         let parameters = [kernel.theta(), noise].into_iter().chain(latents).chain([z]).collect();

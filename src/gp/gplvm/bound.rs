@@ -1,4 +1,4 @@
-//! The bound with the inducing variables integrated out, from psi statistics.
+//! The bound with the inducing variables integrated out, from what the inducing variables see.
 
 use faer::{Mat, MatRef};
 
@@ -7,7 +7,7 @@ use crate::Result;
 use crate::gp::low_rank::Solved;
 use crate::inducing::InducingPrior;
 use crate::linalg::{Cholesky, Jitter};
-use crate::tape::{Tape, Var};
+use crate::tape::{KernelVar, Tape, Var};
 
 /// The expected evidence on a tape.
 pub(super) struct Collapsed {
@@ -16,19 +16,46 @@ pub(super) struct Collapsed {
     pub(super) precision_jitter: f64,
 }
 
-/// What the whitened inducing variables see of the data.
-struct Seen {
+/// What the whitened inducing variables see of the data, on a tape.
+pub(super) struct Seen {
     /// W = L⁻¹ Ψ₂ L⁻ᵀ, M × M
     outer: Var,
-    /// L⁻¹ Ψ₁ᵀ Y, M × D
+    /// T = L⁻¹ Ψ₁ᵀ Y, M × D
     target: Var,
+    /// ψ₀, 1 × 1
+    psi0: Var,
 }
 
 impl Seen {
-    fn new(tape: &Tape<'_, f64>, psi: &PsiStatistics, prior: &InducingPrior, y: Var) -> Result<Self> {
+    pub(super) fn of_expectations(
+        tape: &Tape<'_, f64>,
+        psi: &PsiStatistics,
+        prior: &InducingPrior,
+        y: Var,
+    ) -> Result<Self> {
         let half = tape.transpose(prior.whiten(tape, psi.psi2)?)?;
         let outer = prior.whiten(tape, half)?;
-        Ok(Self { outer, target: prior.whiten(tape, tape.matmul_tn(psi.psi1, y)?)? })
+        Ok(Self { outer, target: prior.whiten(tape, tape.matmul_tn(psi.psi1, y)?)?, psi0: psi.psi0 })
+    }
+
+    /// Of inputs X that are known: W = AAᵀ with A = L⁻¹K_uf, which is positive semi-definite also where L is
+    /// nearly singular.
+    pub(super) fn of_points<'a>(
+        tape: &Tape<'a, f64>,
+        kernel: KernelVar<'a, f64>,
+        prior: &InducingPrior,
+        x: Var,
+        y: Var,
+    ) -> Result<Self> {
+        let a = prior.whiten(tape, tape.cross(kernel, prior.parameter(), x)?)?;
+        let psi0 = tape.sum(tape.diag(kernel, x)?)?;
+        Ok(Self { outer: tape.matmul_nt(a, a)?, target: tape.matmul(a, y)?, psi0 })
+    }
+
+    /// The posterior of the whitened inducing variables: means m, M × D, and a root of B⁻¹, which all outputs share.
+    pub(super) fn infer(&self, tape: &Tape<'_, f64>, noise: f64) -> Result<Solved<f64>> {
+        let (outer, target) = (tape.value(self.outer)?, tape.value(self.target)?);
+        Solved::of_moments(outer.as_mat(), target.as_mat(), noise, tape.par())
     }
 }
 
@@ -38,15 +65,9 @@ impl Seen {
 ///
 /// The last two terms are the least value over m, M × D, of (‖Y‖² − 2 tr(Tᵀm) + tr(mᵀWm))/σ² + ‖m‖², at
 /// m = B⁻¹T/σ²: an error of m enters by its square, and m can be held constant in the gradients.
-pub(super) fn record_collapsed(
-    tape: &Tape<'_, f64>,
-    psi: &PsiStatistics,
-    prior: &InducingPrior,
-    y: Var,
-    noise: Var,
-) -> Result<Collapsed> {
+pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise: Var) -> Result<Collapsed> {
     let (n, outputs) = tape.shape(y)?;
-    let Seen { outer, target } = Seen::new(tape, psi, prior, y)?;
+    let &Seen { outer, target, psi0 } = seen;
     let precision = tape.recip(noise)?;
     let b = tape.add_to_diagonal(tape.scale_by(outer, precision)?, tape.scalar_constant(1.0))?;
     let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
@@ -58,7 +79,7 @@ pub(super) fn record_collapsed(
     let along = tape.scale(tape.inner(target, m)?, -2.0)?;
     let misfit = tape.add(tape.add(tape.sum_of_squares(y)?, along)?, tape.inner(m, tape.matmul(outer, m)?)?)?;
 
-    let unexplained = tape.scale(tape.sub(psi.psi0, tape.trace(outer)?)?, outputs as f64)?;
+    let unexplained = tape.scale(tape.sub(psi0, tape.trace(outer)?)?, outputs as f64)?;
     let scaled = tape.scale_by(tape.add(misfit, unexplained)?, precision)?;
     let count = (n * outputs) as f64;
     let log_noise = tape.scale(tape.ln(noise)?, count)?;
@@ -66,19 +87,6 @@ pub(super) fn record_collapsed(
     let halves = tape.add(tape.add(scaled, log_noise)?, offset)?;
     let log_det = tape.scale(tape.log_diagonal_sum(l)?, outputs as f64)?;
     Ok(Collapsed { value: tape.sub(tape.scale(halves, -0.5)?, log_det)?, precision_jitter })
-}
-
-/// The posterior of the whitened inducing variables: means m, M × D, and a root of B⁻¹, which all outputs share.
-pub(super) fn infer(
-    tape: &Tape<'_, f64>,
-    psi: &PsiStatistics,
-    prior: &InducingPrior,
-    y: Var,
-    noise: f64,
-) -> Result<Solved<f64>> {
-    let Seen { outer, target } = Seen::new(tape, psi, prior, y)?;
-    let (outer, target) = (tape.value(outer)?, tape.value(target)?);
-    Solved::of_moments(outer.as_mat(), target.as_mat(), noise, tape.par())
 }
 
 /// Σ_d log N(y_d; 0, A) for all columns of Y, with A = K + σ²I.

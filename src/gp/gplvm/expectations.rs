@@ -25,14 +25,6 @@ pub struct PsiStatistics {
     pub psi2: Var,
 }
 
-impl PsiStatistics {
-    /// Those of inputs that are known: X, N × Q.
-    pub(super) fn of_points<'a>(tape: &Tape<'a, f64>, kernel: KernelVar<'a, f64>, x: Var, z: Var) -> Result<Self> {
-        let psi1 = tape.cross(kernel, x, z)?;
-        Ok(Self { psi0: tape.sum(tape.diag(kernel, x)?)?, psi1, psi2: tape.matmul_tn(psi1, psi1)? })
-    }
-}
-
 /// A way to get the [psi statistics](PsiStatistics) of a kernel.
 ///
 /// # Examples

@@ -6,7 +6,7 @@
 //!
 //! # Examples
 //!
-//! Rows on a curve, unrolled into one dimension:
+//! Rows near a curve, unrolled into one dimension:
 //!
 //! ```
 //! use mercer::gp::BayesianGplvm;
@@ -14,7 +14,8 @@
 //! use mercer::optim::Lbfgs;
 //! use mercer::prelude::*;
 //!
-//! let y = Mat::from_fn(12, 3, |i, d| (0.3 * i as f64 + d as f64).sin());
+//! let noise = |i: usize, d: usize| 0.05 * ((7 * i + 3 * d) as f64).cos();
+//! let y = Mat::from_fn(12, 3, |i, d| (0.3 * i as f64 + d as f64).sin() + noise(i, d));
 //! let x = principal_latents(y.as_ref(), 1)?;
 //! let z = Mat::from_fn(6, 1, |j, _| x[(2 * j, 0)]);
 //! let mut model = BayesianGplvm::new(1.0 * Rbf::new(1.0), x.as_ref(), Mat::full(12, 1, 0.1).as_ref(), z.as_ref())?

@@ -4,8 +4,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::back_constraint::BackConstraint;
 use super::bayesian::{inducing_points, usual_expectations};
-use super::bound::{infer, record_collapsed, record_exact, solve_exact};
-use super::expectations::PsiStatistics;
+use super::bound::{Seen, record_collapsed, record_exact, solve_exact};
 use super::latents::{LatentMarginals, LatentPrior, Locations};
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
@@ -267,9 +266,9 @@ impl<K: Expr + Clone> Gplvm<K> {
             Some(inducing) => {
                 let tape = Tape::new(self.par);
                 let (kernel, z) = (tape.fixed_kernel(&self.kernel), features_on(&tape, inducing, false)?);
-                let psi = PsiStatistics::of_points(&tape, kernel, tape.constant(x.as_ref()), z)?;
                 let prior = inducing.prior(&tape, kernel, z, self.jitter)?;
-                let solved = infer(&tape, &psi, &prior, tape.constant(y), noise)?;
+                let (x, y) = (tape.constant(x.as_ref()), tape.constant(y));
+                let solved = Seen::of_points(&tape, kernel, &prior, x, y)?.infer(&tape, noise)?;
                 (prior.store(&tape)?, solved.mean, Some(Root::Lower(solved.root)))
             }
         };
@@ -303,9 +302,9 @@ impl<K: Expr + Clone> Gplvm<K> {
             Some(inducing) => {
                 let z = features_on(tape, inducing, differentiable)?;
                 parameters.push(z);
-                let psi = PsiStatistics::of_points(tape, kernel, x, z)?;
                 let prior = inducing.prior(tape, kernel, z, self.jitter)?;
-                (record_collapsed(tape, &psi, &prior, y, noise)?.value, prior.jitter())
+                let seen = Seen::of_points(tape, kernel, &prior, x, y)?;
+                (record_collapsed(tape, &seen, y, noise)?.value, prior.jitter())
             }
         };
         let log_prior = self.prior.log_density(tape, x)?;
