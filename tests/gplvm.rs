@@ -52,6 +52,8 @@ impl Stored {
             .unwrap()
             .with_noise(self.number("noise_variance"))
             .unwrap()
+            .with_inducing_noise(0.0)
+            .unwrap()
             .with_jitter(Jitter::Fixed(self.number("jitter")))
     }
 
@@ -183,7 +185,7 @@ fn gradients_are_those_of_finite_differences() {
     };
     let map = BackConstraint::through(0.8 * Matern32::new(2.0), y, stored.mean.as_ref()).unwrap();
     for (name, model) in [
-        ("closed form", general.clone()),
+        ("closed form", general.clone().with_inducing_noise(0.1).unwrap()),
         ("quadrature", nodes((0.7 * Matern52::new([0.9, 1.4]) + Linear::new(0.3)).dynamic())),
         ("back-constraint", general.with_back_constraint(map).unwrap()),
     ] {
@@ -222,7 +224,8 @@ fn certain_inputs_are_regression() {
     let model = BayesianGplvm::new(stored.kernel.clone(), x.as_ref(), certain.as_ref(), z.as_ref()).unwrap();
     let model = model.with_noise(0.1).unwrap();
     let sparse = Sgpr::new(stored.kernel.clone(), z.as_ref()).unwrap().with_noise(0.1).unwrap();
-    let sparse = sparse.with_jitter(Jitter::Fixed(1e-6));
+    // Noise of the inducing variables, as a jitter: in units of the variance of the kernel.
+    let sparse = sparse.with_jitter(Jitter::Fixed(1.7e-6));
     let column = |d: usize| stored.y.col(d).iter().copied().collect::<Vec<f64>>();
     let expected: f64 = (0..4).map(|d| sparse.log_evidence(x.as_ref(), &column(d)).unwrap().value).sum();
     assert!((model.elbo(y).unwrap().expected_evidence - expected).abs() < 1e-9);
@@ -384,6 +387,7 @@ fn bad_input_is_refused_by_name() {
     ] {
         assert!(matches!(error, Error::Shape { what, .. } if what == "y"));
     }
+    assert!(matches!(model.clone().with_inducing_noise(-1e-6), Err(Error::Setting { .. })));
     assert!(matches!(model.clone().with_prior(x.subrows(0, 7), s), Err(Error::Shape { .. })));
     assert!(matches!(model.clone().with_prior(s, x), Err(Error::Parameter { .. })));
     let indefinite = stored.with_kernel((Rbf::new(1.0) - Matern12::new(3.0)).dynamic());

@@ -13,7 +13,8 @@ use crate::tape::{Tape, Var};
 use crate::{Error, Expr, KernelExt, Result};
 
 /// A kernel regression from outputs to latents, X = K(Y, Y) A, so that outputs that are close have latents that are: kernel
-/// and weights are trained with the rest of a model.
+/// and weights are trained with the rest of a model. Over a [network](crate::warp::Mlp), as in `Rbf::new(1.0).mlp(…)`, the map
+/// is a network with it.
 ///
 /// # Parameters
 ///

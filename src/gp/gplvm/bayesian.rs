@@ -6,7 +6,7 @@ use std::sync::Arc;
 use faer::{MatRef, Par};
 
 use super::back_constraint::BackConstraint;
-use super::bound::{Collapsed, Seen, record_collapsed};
+use super::bound::{Collapsed, Seen, record_collapsed, record_prior};
 use super::closed_form::{ClosedForm, is_squared_exponential};
 use super::expectations::KernelExpectations;
 use super::latents::{GaussianLatents, LatentMarginals, LatentPrior};
@@ -17,7 +17,7 @@ use crate::gp::projection::features_on;
 use crate::gp::settings::model_settings;
 use crate::gp::terms::gather;
 use crate::gp::variational::Root;
-use crate::inducing::{InducingFeatures, InducingPoints};
+use crate::inducing::InducingPoints;
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::DynKernel;
 use crate::likelihood::Gaussian;
@@ -40,9 +40,9 @@ use crate::{Error, Expr, Result};
 /// Outputs have no mean function: centre them, and scale them if their units differ. A kernel with a lengthscale for
 /// each latent dimension switches off those that it does not need.
 ///
-/// K_uu has a jitter of 10⁻⁶ on its diagonal, unless [told otherwise](Self::with_jitter): inducing variables that are seen with
-/// that variance, so that the bound stays one. Without it W, unlike that of points, need not come out positive
-/// semi-definite; much less of it suits kernels of a variance far below 1.
+/// Inducing variables are values of the processes with noise, of 10⁻⁶ of the mean k(z, z) unless
+/// [told otherwise](Self::with_inducing_noise). The bound is one for any of it; without it W, unlike that of known inputs,
+/// has the rounding errors of Ψ₂ divided by the smallest eigenvalue of K_uu.
 ///
 /// *Known inputs*, all or some, exactly or not, are priors: [`with_prior`](Self::with_prior) with their values and
 /// variances, so that the model is one of uncertain inputs. *Back-constraints*
@@ -71,7 +71,7 @@ use crate::{Error, Expr, Result};
 /// let (z, s) = (mat![[0.2], [1.1]], Mat::full(3, 1, 1e-12));
 /// let model = BayesianGplvm::new(2.0 * Rbf::new(0.8), x.as_ref(), s.as_ref(), z.as_ref())?.with_noise(0.1)?;
 /// let found = model.elbo(MatRef::from_column_major_slice(&y, 3, 1))?;
-/// let sparse = Sgpr::new(2.0 * Rbf::new(0.8), z.as_ref())?.with_noise(0.1)?.with_jitter(Jitter::Fixed(1e-6));
+/// let sparse = Sgpr::new(2.0 * Rbf::new(0.8), z.as_ref())?.with_noise(0.1)?.with_jitter(Jitter::Fixed(2e-6));
 /// assert!((found.expected_evidence - sparse.log_evidence(x.as_ref(), &y)?.value).abs() < 1e-9);
 /// # Ok::<(), mercer::Error>(())
 /// ```
@@ -89,6 +89,7 @@ pub struct BayesianGplvm<K = DynKernel> {
     inducing: InducingPoints,
     prior: LatentPrior,
     expectations: Arc<dyn KernelExpectations>,
+    inducing_noise: f64,
     jitter: Jitter,
     allow_indefinite: bool,
     par: Par,
@@ -105,7 +106,7 @@ pub struct GplvmElbo {
     pub expected_evidence: f64,
     /// KL(q(X) ‖ p(X))
     pub divergence: f64,
-    /// The jitter that was added to the diagonal of K_uu.
+    /// What was added to the diagonal of K_uu: the noise of the inducing variables, and jitter if it took some.
     pub jitter: f64,
     /// The jitter that was added to the diagonal of B: 0 unless the noise is as small as rounding errors.
     pub precision_jitter: f64,
@@ -120,9 +121,8 @@ struct Recorded {
     parameters: Vec<Var>,
 }
 
-/// What keeps W, whose digits are those of Ψ₂ over those of K_uu, positive semi-definite to rounding, where K_uu alone
-/// would need nothing.
-const JITTER: Jitter = Jitter::Fixed(1e-6);
+/// The noise of inducing variables, as a fraction of the mean variance of the process.
+const INDUCING_NOISE: f64 = 1e-6;
 
 /// The order of the quadrature that replaces the closed form where there is none.
 pub(super) const ORDER: usize = 8;
@@ -162,7 +162,8 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
             latents,
             inducing: inducing_points(inducing_inputs, mean.ncols())?,
             expectations,
-            jitter: JITTER,
+            inducing_noise: INDUCING_NOISE,
+            jitter: Jitter::default(),
             allow_indefinite: false,
             par: Par::rayon(0),
             kernel,
@@ -176,6 +177,19 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     /// [`Error::Parameter`] if it is not positive and finite.
     pub fn with_noise(mut self, variance: f64) -> Result<Self> {
         self.likelihood = Gaussian::try_new(variance)?;
+        Ok(self)
+    }
+
+    /// The same with inducing variables that are seen with noise of a variance that is this fraction of the mean k(z, z), 0 for none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if it is negative or not finite.
+    pub fn with_inducing_noise(mut self, fraction: f64) -> Result<Self> {
+        if !(fraction.is_finite() && fraction >= 0.0) {
+            return Err(Error::setting("the noise of the inducing variables", fraction, "must be finite and not negative"));
+        }
+        self.inducing_noise = fraction;
         Ok(self)
     }
 
@@ -332,12 +346,12 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let kernel = tape.fixed_kernel(&self.kernel);
         let (inputs, _) = self.latents.on(&tape, y_var, false)?;
         let psi = self.expectations.record(&tape, kernel, inputs, z)?;
-        let prior = self.inducing.prior(&tape, kernel, z, self.jitter)?;
+        let (prior, _) = record_prior(&tape, kernel, z, self.inducing_noise, self.jitter)?;
         let noise = self.likelihood.variance();
         let solved = Seen::of_expectations(&tape, &psi, &prior, y_var)?.infer(&tape, noise)?;
         GplvmPosterior::new(
             &self.kernel,
-            Arc::clone(&self.expectations),
+            Some(Arc::clone(&self.expectations)),
             prior.store(&tape)?,
             solved.mean,
             Some(Root::Lower(solved.root)),
@@ -363,13 +377,13 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let noise = tape.scalar_parameter(self.likelihood.variance());
         let (inputs, latents) = self.latents.on(tape, y, differentiable)?;
         let psi = self.expectations.record(tape, kernel, inputs, z)?;
-        let prior = self.inducing.prior(tape, kernel, z, self.jitter)?;
+        let (prior, jitter) = record_prior(tape, kernel, z, self.inducing_noise, self.jitter)?;
         let seen = Seen::of_expectations(tape, &psi, &prior, y)?;
         let collapsed = record_collapsed(tape, &seen, y, noise)?;
         let divergence = self.prior.divergence(tape, inputs)?;
         let value = tape.sub(collapsed.value, divergence)?;
         let parameters = [kernel.theta(), noise].into_iter().chain(latents).chain([z]).collect();
-        Ok(Recorded { value, collapsed, divergence, jitter: prior.jitter(), parameters })
+        Ok(Recorded { value, collapsed, divergence, jitter, parameters })
     }
 }
 

@@ -16,6 +16,21 @@ pub(super) struct Collapsed {
     pub(super) precision_jitter: f64,
 }
 
+/// p(u) of inducing variables that are values at inputs z with noise, of a variance that is this fraction of the mean
+/// k(z, z), and all that was added to the diagonal of their covariance.
+pub(super) fn record_prior<'a>(
+    tape: &Tape<'a, f64>,
+    kernel: KernelVar<'a, f64>,
+    z: Var,
+    fraction: f64,
+    jitter: Jitter,
+) -> Result<(InducingPrior, f64)> {
+    let gram = tape.gram(kernel, z)?;
+    let noise = tape.scale(tape.trace(gram)?, fraction / tape.shape(z)?.0 as f64)?;
+    let prior = InducingPrior::dense(tape, z, tape.add_to_diagonal(gram, noise)?, jitter)?;
+    Ok((prior, tape.scalar(noise)? + prior.jitter()))
+}
+
 /// What the whitened inducing variables see of the data, on a tape.
 pub(super) struct Seen {
     /// W = L⁻¹ Ψ₂ L⁻ᵀ, M × M

@@ -36,7 +36,8 @@ impl GplvmPosterior<'_> {
     /// # Errors
     ///
     /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for outputs that do not fit;
-    /// [`Error::NotDifferentiable`] for a kernel without gradients; those of the minimiser.
+    /// [`Error::NotDifferentiable`] for a kernel without gradients; [`Error::Setting`] for one whose
+    /// [expectations](super::KernelExpectations) are not to be had; those of the minimiser.
     ///
     /// # Examples
     ///
@@ -108,7 +109,7 @@ impl GplvmPosterior<'_> {
         let y_var = tape.constant(y);
         let (inputs, parameters) = q.on(&tape, y_var, true)?;
         let z = self.prior.on(&tape).parameter();
-        let psi = self.expectations.record(&tape, tape.fixed_kernel(self.kernel), inputs, z)?;
+        let psi = self.expectations()?.record(&tape, tape.fixed_kernel(self.kernel), inputs, z)?;
         let (weights, explained) = (tape.constant(self.weights.as_ref()), tape.constant(self.explained.as_ref()));
 
         // E‖y − f‖² = ‖y‖² − 2 ψ₁ᵀ(βy) + tr βᵀΨ₂β + D (ψ₀ − tr Ψ₂L⁻ᵀ(I − S)L⁻¹)

@@ -1,10 +1,13 @@
 //! The latent-variable model with the most probable latents.
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef, Par};
 
 use super::back_constraint::BackConstraint;
 use super::bayesian::{inducing_points, usual_expectations};
 use super::bound::{Seen, record_collapsed, record_exact, solve_exact};
+use super::expectations::KernelExpectations;
 use super::latents::{LatentMarginals, LatentPrior, Locations};
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
@@ -76,6 +79,8 @@ pub struct Gplvm<K = DynKernel> {
     latents: Locations,
     inducing: Option<InducingPoints>,
     prior: LatentPrior,
+    /// None if the kernel has no usual way: it is asked for only at uncertain inputs.
+    expectations: Option<Arc<dyn KernelExpectations>>,
     jitter: Jitter,
     allow_indefinite: bool,
     par: Par,
@@ -114,12 +119,14 @@ impl<K: Expr + Clone> Gplvm<K> {
     pub fn new(kernel: K, latents: MatRef<'_, f64>) -> Result<Self> {
         let latents = Locations::free("position", latents)?;
         kernel.check_dim(latents.shape().1)?;
+        let expectations = usual_expectations(&kernel, latents.shape().1).ok();
         Ok(Self {
             kernel,
             likelihood: Gaussian::new(1.0),
             prior: LatentPrior::standard(latents.shape()),
             latents,
             inducing: None,
+            expectations,
             jitter: Jitter::default(),
             allow_indefinite: false,
             par: Par::rayon(0),
@@ -156,6 +163,15 @@ impl<K: Expr + Clone> Gplvm<K> {
     pub fn with_prior(mut self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<Self> {
         self.prior = LatentPrior::new(mean, variance, self.latents.shape())?;
         Ok(self)
+    }
+
+    /// The same with another way to expectations, of which only what concerns uncertain inputs is made: of its
+    /// [posterior](Self::condition), [`predict_uncertain`](GplvmPosterior::predict_uncertain) and
+    /// [`infer`](GplvmPosterior::infer). By default as of [`BayesianGplvm`](super::BayesianGplvm::new).
+    #[must_use]
+    pub fn with_expectations(mut self, expectations: impl KernelExpectations + 'static) -> Self {
+        self.expectations = Some(Arc::new(expectations));
+        self
     }
 
     /// The same with latents that are a function of the outputs, in place of free ones.
@@ -246,8 +262,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     ///
     /// # Errors
     ///
-    /// As [`log_joint`](Self::log_joint); [`Error::Setting`](crate::Error::Setting) for a kernel without closed form in more
-    /// than 5 dimensions.
+    /// As [`log_joint`](Self::log_joint).
     pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior<'_>>
     where
         K: Kernel<f64>,
@@ -272,7 +287,7 @@ impl<K: Expr + Clone> Gplvm<K> {
                 (prior.store(&tape)?, solved.mean, Some(Root::Lower(solved.root)))
             }
         };
-        let expectations = usual_expectations(&self.kernel, x.ncols())?;
+        let expectations = self.expectations.clone();
         let variance = Mat::zeros(x.nrows(), x.ncols());
         let latents = LatentMarginals { mean: x, variance };
         GplvmPosterior::new(&self.kernel, expectations, prior, mean, root, noise, latents, self.par)

@@ -66,7 +66,7 @@ pub struct OutputPrediction {
 #[derive(Debug)]
 pub struct GplvmPosterior<'a> {
     pub(super) kernel: &'a dyn Kernel<f64>,
-    pub(super) expectations: Arc<dyn KernelExpectations>,
+    expectations: Option<Arc<dyn KernelExpectations>>,
     /// Its features' parameters are the inducing inputs.
     pub(super) prior: StoredPrior<f64>,
     /// m
@@ -86,7 +86,7 @@ impl<'a> GplvmPosterior<'a> {
     #[allow(clippy::too_many_arguments, reason = "what two models know, told once")]
     pub(super) fn new(
         kernel: &'a dyn Kernel<f64>,
-        expectations: Arc<dyn KernelExpectations>,
+        expectations: Option<Arc<dyn KernelExpectations>>,
         prior: StoredPrior<f64>,
         mean: Mat<f64>,
         root: Option<Root<Mat<f64>>>,
@@ -112,7 +112,7 @@ impl<'a> GplvmPosterior<'a> {
         Ok(Self { kernel, expectations, prior, mean, roots, noise, latents, weights, explained, par })
     }
 
-    /// The jitter that was added to the diagonal of the covariance of the inducing variables.
+    /// The jitter that was added to the diagonal of the covariance of the inducing variables, beside any noise of theirs.
     pub fn jitter(&self) -> f64 {
         self.prior.jitter()
     }
@@ -172,7 +172,8 @@ impl<'a> GplvmPosterior<'a> {
     ///
     /// # Errors
     ///
-    /// As [`predict`](Self::predict); [`Error::Parameter`] for a variance that is not positive.
+    /// As [`predict`](Self::predict); [`Error::Parameter`] for a variance that is not positive; [`Error::Setting`] for a
+    /// kernel whose [expectations](KernelExpectations) are not to be had.
     pub fn predict_uncertain(&self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<OutputPrediction> {
         self.check(mean)?;
         self.check_variances(variance, mean.shape())?;
@@ -185,7 +186,7 @@ impl<'a> GplvmPosterior<'a> {
                 variance: tape.constant_owned(variance.subrows(row, 1).to_owned()),
             };
             let z = self.prior.on(&tape).parameter();
-            let psi = self.expectations.record(&tape, tape.fixed_kernel(self.kernel), inputs, z)?;
+            let psi = self.expectations()?.record(&tape, tape.fixed_kernel(self.kernel), inputs, z)?;
             let values = (tape.scalar(psi.psi0)?, tape.value(psi.psi1)?, tape.value(psi.psi2)?);
             self.moments(values, row, &mut found)?;
         }
@@ -213,6 +214,14 @@ impl<'a> GplvmPosterior<'a> {
             found.variance[(row, output)] = clamp(value, scale, row, &mut found.clamped)?;
         }
         Ok(())
+    }
+
+    /// The way to the kernel's expectations.
+    pub(super) fn expectations(&self) -> Result<&dyn KernelExpectations> {
+        self.expectations.as_deref().ok_or_else(|| {
+            let expected = "must be, by `with_expectations`, for a kernel that has no closed form in so many dimensions";
+            Error::setting("the way to expectations of the kernel", "not given", expected)
+        })
     }
 
     fn check(&self, x: MatRef<'_, f64>) -> Result<()> {
