@@ -48,3 +48,12 @@ pub(crate) fn check_psd(kernel: &dyn Expr, dim: usize) -> Result<()> {
     }
     Err(Error::Indefinite { kernel: text(culprit(kernel)).to_string(), dim })
 }
+
+/// Refuses outputs, one row for each of n inputs, that no model can work with.
+pub(super) fn check_outputs(y: MatRef<'_, f64>, n: usize) -> Result<()> {
+    check_finite("y", y)?;
+    if y.nrows() != n {
+        return Err(Error::shape("y", format!("{n} row(s), one for each input"), y.shape()));
+    }
+    Ok(())
+}

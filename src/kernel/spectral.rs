@@ -169,6 +169,17 @@ impl SpectralMeasure {
         self.terms.iter().map(|term| term.variance).sum()
     }
 
+    /// v and P, D × D, of k(r) = v exp(−½ rᵀPr), if that is what the kernel is: one term, of normal frequencies.
+    pub(crate) fn squared_exponential(&self) -> Option<(f64, Mat<f64>)> {
+        let [Term { variance, parts }] = &self.terms[..] else { return None };
+        if parts.iter().any(|part| part.law != FrequencyLaw::Normal) {
+            return None;
+        }
+        let mut precision = Mat::zeros(self.dim, self.dim);
+        parts.iter().for_each(|part| precision += &part.map * part.map.transpose());
+        Some((*variance, precision))
+    }
+
     /// So many frequencies ω_j, one a column of a D × count matrix, and variances w_j with
     /// E Σ_j w_j cos(ω_jᵀr) = k(r), exactly, and Σ_j w_j = k(0). Each term gets a share of them by its variance, and
     /// at least one.

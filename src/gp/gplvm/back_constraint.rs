@@ -1,0 +1,117 @@
+//! Latents as a function of the outputs.
+
+use faer::{Mat, MatRef, Par};
+
+use super::latents::{on_tape, shape, values};
+use crate::data::check_finite;
+use crate::gp::checks::check_psd;
+use crate::kernel::dynamic::DynKernel;
+use crate::kernel::gram_into;
+use crate::linalg::{Cholesky, Jitter};
+use crate::params::{Constraint, ParameterArray, Shape};
+use crate::tape::{Tape, Var};
+use crate::{Error, Expr, KernelExt, Result};
+
+/// A kernel regression from outputs to latents, X = K(Y, Y) A, so that outputs that are close have latents that are: kernel
+/// and weights are trained with the rest of a model. Over a [network](crate::warp::Mlp), as in `Rbf::new(1.0).mlp(…)`, the map
+/// is a network with it.
+///
+/// # Parameters
+///
+/// | name | symbol | unit | constraint |
+/// |---|---|---|---|
+/// | `kernel.…` | k | that of the outputs | its own |
+/// | `weights[n, q]` | A | that of the latents | any finite number |
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::gplvm::BackConstraint;
+/// use mercer::prelude::*;
+///
+/// let (y, x) = (mat![[0.0, 1.0], [1.0, 0.0], [3.0, 1.0]], mat![[-1.0], [0.2], [1.0]]);
+/// let map = BackConstraint::through(Rbf::new(1.0), y.as_ref(), x.as_ref())?;
+/// // At the outputs that it was made from it gives their latents, and between them something between.
+/// assert!((map.map(y.as_ref(), y.as_ref())? - &x).norm_max() < 1e-14);
+/// let between = map.map(y.as_ref(), mat![[0.4, 0.6]].as_ref())?;
+/// assert!(between[(0, 0)] > -1.0 && between[(0, 0)] < 0.2);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Lawrence & Quiñonero-Candela (2006), *Local distance preservation in the GP-LVM through back constraints*, ICML.
+#[derive(Clone, Debug)]
+pub struct BackConstraint {
+    kernel: DynKernel,
+    weights: ParameterArray,
+}
+
+crate::parameterized!(BackConstraint as "", parameters: [weights], children: [kernel]);
+
+impl BackConstraint {
+    /// The map that has these latents, N × Q, at these outputs, N × D: A = K(Y, Y)⁻¹ X.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for data that does not fit; [`Error::Dimension`] if
+    /// the kernel cannot read the outputs; [`Error::Indefinite`] for one that is not guaranteed positive
+    /// semi-definite; [`Error::NotPositiveDefinite`] if the default [`Jitter`] is not enough.
+    pub fn through(
+        kernel: impl crate::kernel::ops::Compose,
+        y: MatRef<'_, f64>,
+        latents: MatRef<'_, f64>,
+    ) -> Result<Self> {
+        let kernel = DynKernel::new(kernel);
+        check_finite("y", y)?;
+        check_finite("the latents", latents)?;
+        if latents.nrows() != y.nrows() {
+            let expected = format!("{} rows, one for each row of y", y.nrows());
+            return Err(Error::shape("the latents", expected, latents.shape()));
+        }
+        kernel.check_dim(y.ncols())?;
+        check_psd(&kernel, y.ncols())?;
+        let mut gram = Mat::zeros(y.nrows(), y.nrows());
+        gram_into(&kernel, y, gram.as_mut(), Par::rayon(0))?;
+        let mut weights = latents.to_owned();
+        Cholesky::new(gram.as_ref(), Jitter::default(), Par::rayon(0))?
+            .solve_in_place(weights.as_mut(), Par::rayon(0))?;
+        let shape = Shape::Matrix(latents.nrows(), latents.ncols());
+        let weights = ParameterArray::new("weights", values(weights.as_ref()), shape, Constraint::Real)?;
+        Ok(Self { kernel, weights })
+    }
+
+    /// The latents of other outputs, given those that the map was made from: K(Y*, Y) A.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if `y` does not have as many rows as there are weights, or the two differ in columns.
+    pub fn map(&self, y: MatRef<'_, f64>, others: MatRef<'_, f64>) -> Result<Mat<f64>> {
+        self.check(y)?;
+        let (rows, cols) = self.shape();
+        let weights = MatRef::from_column_major_slice(self.weights.values(), rows, cols);
+        self.kernel.matmul(others, y, weights)
+    }
+
+    /// N and Q.
+    pub(super) fn shape(&self) -> (usize, usize) {
+        shape(&self.weights)
+    }
+
+    /// The latents and the parameters, in visiting order.
+    pub(super) fn on<'a>(&'a self, tape: &Tape<'a, f64>, y: Var, differentiable: bool) -> Result<(Var, Vec<Var>)> {
+        self.check(tape.value(y)?.as_mat())?;
+        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let weights = on_tape(tape, &self.weights, differentiable);
+        let latents = tape.matmul(tape.gram(kernel, y)?, weights)?;
+        Ok((latents, vec![weights, kernel.theta()]))
+    }
+
+    fn check(&self, y: MatRef<'_, f64>) -> Result<()> {
+        let rows = self.shape().0;
+        if y.nrows() == rows {
+            return Ok(());
+        }
+        Err(Error::shape("y", format!("{rows} rows, as the back-constraint has weights"), y.shape()))
+    }
+}

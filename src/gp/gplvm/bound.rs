@@ -1,0 +1,130 @@
+//! The bound with the inducing variables integrated out, from what the inducing variables see.
+
+use faer::{Mat, MatRef};
+
+use super::expectations::PsiStatistics;
+use crate::Result;
+use crate::gp::low_rank::Solved;
+use crate::inducing::InducingPrior;
+use crate::linalg::{Cholesky, Jitter};
+use crate::tape::{KernelVar, Tape, Var};
+
+/// The expected evidence on a tape.
+pub(super) struct Collapsed {
+    /// 1 × 1
+    pub(super) value: Var,
+    pub(super) precision_jitter: f64,
+}
+
+/// p(u) of inducing variables that are values at inputs z with noise, of a variance that is this fraction of the mean
+/// k(z, z), and all that was added to the diagonal of their covariance.
+pub(super) fn record_prior<'a>(
+    tape: &Tape<'a, f64>,
+    kernel: KernelVar<'a, f64>,
+    z: Var,
+    fraction: f64,
+    jitter: Jitter,
+) -> Result<(InducingPrior, f64)> {
+    let gram = tape.gram(kernel, z)?;
+    let noise = tape.scale(tape.trace(gram)?, fraction / tape.shape(z)?.0 as f64)?;
+    let prior = InducingPrior::dense(tape, z, tape.add_to_diagonal(gram, noise)?, jitter)?;
+    Ok((prior, tape.scalar(noise)? + prior.jitter()))
+}
+
+/// What the whitened inducing variables see of the data, on a tape.
+pub(super) struct Seen {
+    /// W = L⁻¹ Ψ₂ L⁻ᵀ, M × M
+    outer: Var,
+    /// T = L⁻¹ Ψ₁ᵀ Y, M × D
+    target: Var,
+    /// ψ₀, 1 × 1
+    psi0: Var,
+}
+
+impl Seen {
+    pub(super) fn of_expectations(
+        tape: &Tape<'_, f64>,
+        psi: &PsiStatistics,
+        prior: &InducingPrior,
+        y: Var,
+    ) -> Result<Self> {
+        let half = tape.transpose(prior.whiten(tape, psi.psi2)?)?;
+        let outer = prior.whiten(tape, half)?;
+        Ok(Self { outer, target: prior.whiten(tape, tape.matmul_tn(psi.psi1, y)?)?, psi0: psi.psi0 })
+    }
+
+    /// Of inputs X that are known: W = AAᵀ with A = L⁻¹K_uf, which is positive semi-definite also where L is
+    /// nearly singular.
+    pub(super) fn of_points<'a>(
+        tape: &Tape<'a, f64>,
+        kernel: KernelVar<'a, f64>,
+        prior: &InducingPrior,
+        x: Var,
+        y: Var,
+    ) -> Result<Self> {
+        let a = prior.whiten(tape, tape.cross(kernel, prior.parameter(), x)?)?;
+        let psi0 = tape.sum(tape.diag(kernel, x)?)?;
+        Ok(Self { outer: tape.matmul_nt(a, a)?, target: tape.matmul(a, y)?, psi0 })
+    }
+
+    /// The posterior of the whitened inducing variables: means m, M × D, and a root of B⁻¹, which all outputs share.
+    pub(super) fn infer(&self, tape: &Tape<'_, f64>, noise: f64) -> Result<Solved<f64>> {
+        let (outer, target) = (tape.value(self.outer)?, tape.value(self.target)?);
+        Solved::of_moments(outer.as_mat(), target.as_mat(), noise, tape.par())
+    }
+}
+
+/// A lower bound of log p(Y | q(X)) for outputs Y, N × D, that are independent processes of one kernel:
+///
+/// −½ (N D log 2πσ² + D log|B| + D (ψ₀ − tr W)/σ² + ‖Y‖²/σ² − tr(TᵀB⁻¹T)/σ⁴), B = I + W/σ², T = L⁻¹Ψ₁ᵀY
+///
+/// The last two terms are the least value over m, M × D, of (‖Y‖² − 2 tr(Tᵀm) + tr(mᵀWm))/σ² + ‖m‖², at
+/// m = B⁻¹T/σ²: an error of m enters by its square, and m can be held constant in the gradients.
+pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise: Var) -> Result<Collapsed> {
+    let (n, outputs) = tape.shape(y)?;
+    let &Seen { outer, target, psi0 } = seen;
+    let precision = tape.recip(noise)?;
+    let b = tape.add_to_diagonal(tape.scale_by(outer, precision)?, tape.scalar_constant(1.0))?;
+    let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
+
+    let mut m = tape.value(tape.scale_by(target, precision)?)?.as_mat().to_owned();
+    solve_normal(tape, l, &mut m)?;
+    let penalty = m.squared_norm_l2();
+    let m = tape.constant_owned(m);
+    let along = tape.scale(tape.inner(target, m)?, -2.0)?;
+    let misfit = tape.add(tape.add(tape.sum_of_squares(y)?, along)?, tape.inner(m, tape.matmul(outer, m)?)?)?;
+
+    let unexplained = tape.scale(tape.sub(psi0, tape.trace(outer)?)?, outputs as f64)?;
+    let scaled = tape.scale_by(tape.add(misfit, unexplained)?, precision)?;
+    let count = (n * outputs) as f64;
+    let log_noise = tape.scale(tape.ln(noise)?, count)?;
+    let offset = tape.scalar_constant(penalty + count * std::f64::consts::TAU.ln());
+    let halves = tape.add(tape.add(scaled, log_noise)?, offset)?;
+    let log_det = tape.scale(tape.log_diagonal_sum(l)?, outputs as f64)?;
+    Ok(Collapsed { value: tape.sub(tape.scale(halves, -0.5)?, log_det)?, precision_jitter })
+}
+
+/// Σ_d log N(y_d; 0, A) for all columns of Y, with A = K + σ²I.
+pub(super) fn record_exact(tape: &Tape<'_, f64>, covariance: Var, y: Var, jitter: Jitter) -> Result<(Var, f64)> {
+    let (n, outputs) = tape.shape(y)?;
+    let (l, jitter) = tape.cholesky(covariance, jitter)?;
+    let squares = tape.sum_of_squares(tape.solve_lower(l, y)?)?;
+    let offset = tape.scalar_constant((n * outputs) as f64 * std::f64::consts::TAU.ln());
+    let halves = tape.scale(tape.add(squares, offset)?, -0.5)?;
+    Ok((tape.sub(halves, tape.scale(tape.log_diagonal_sum(l)?, outputs as f64)?)?, jitter))
+}
+
+/// L⁻¹Y of an exact process, with its factor.
+pub(super) fn solve_exact(factor: &Cholesky<f64>, y: MatRef<'_, f64>, par: faer::Par) -> Result<Mat<f64>> {
+    let mut half = y.to_owned();
+    factor.half_solve_in_place(half.as_mut(), par)?;
+    Ok(half)
+}
+
+fn solve_normal(tape: &Tape<'_, f64>, l: Var, m: &mut Mat<f64>) -> Result<()> {
+    use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
+    let l = tape.value(l)?;
+    solve_lower_triangular_in_place(l.as_mat(), m.as_mut(), tape.par());
+    solve_upper_triangular_in_place(l.as_mat().transpose(), m.as_mut(), tape.par());
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! Psi statistics of a squared exponential, in closed form.
+
+use faer::{Mat, MatRef, Par};
+
+use super::bumps::{Bump, BumpGradients, blocks, by_parts};
+use super::expectations::{GaussianInputs, KernelExpectations, PsiStatistics};
+use super::psi2;
+use crate::kernel::text;
+use crate::linalg::{column, column_mut};
+use crate::simd::{Pass, dispatch};
+use crate::tape::{KernelVar, Tape, Value, Var};
+use crate::{Error, Result};
+
+/// Expectations in closed form, for a kernel that is a squared exponential with a lengthscale for each dimension:
+/// k(x, y) = σ² exp(−½ Σ_q (x_q − y_q)²/ℓ_q²), however it is written.
+///
+/// `2.0 * Rbf::new([0.5, 3.0])`, `Rbf::new(1.0).ard([0.5, 3.0])`, a product of such kernels, and one on some of the
+/// dimensions alone are all recognised, by their spectrum; gradients go through the kernel's own, into whatever its
+/// parameters are.
+///
+/// # Definition
+///
+/// With w = ℓ⁻², Ψ₁ has σ² Π_q (1 + w_q S_q)^(−½) exp(−½ w_q (μ_q − z_q)²/(1 + w_q S_q)), Ψ₂ the sum over the inputs of
+///
+/// σ⁴ Π_q (1 + 2 w_q S_q)^(−½) exp(−¼ w_q (z_q − z′_q)² − w_q (μ_q − ½(z_q + z′_q))²/(1 + 2 w_q S_q))
+///
+/// # Complexity
+///
+/// O(N·M²·Q) time, vectorised and on all threads, with the same bits on any number of them; O(N·M + M²) memory.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::BayesianGplvm;
+/// use mercer::gp::gplvm::ClosedForm;
+/// use mercer::prelude::*;
+///
+/// let (x, s, z) = (mat![[0.1], [0.9]], mat![[0.2], [0.3]], mat![[0.0]]);
+/// let model = |kernel: DynKernel| {
+///     BayesianGplvm::new(kernel, x.as_ref(), s.as_ref(), z.as_ref())?.with_expectations(ClosedForm).elbo(x.as_ref())
+/// };
+/// // A product of two squared exponentials is one, of precisions that add up.
+/// let product = model((3.0 * Rbf::new(1.0) * Rbf::new(1.0)).dynamic())?;
+/// assert!((product.value - model((3.0 * Rbf::new(0.5f64.sqrt())).dynamic())?.value).abs() < 1e-14);
+/// assert!(model(Matern32::new(1.0).dynamic()).is_err());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Titsias & Lawrence (2010), *Bayesian Gaussian process latent variable model*, AISTATS, section 3.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClosedForm;
+
+impl KernelExpectations for ClosedForm {
+    fn record<'a>(
+        &'a self,
+        tape: &Tape<'a, f64>,
+        kernel: KernelVar<'a, f64>,
+        inputs: GaussianInputs,
+        z: Var,
+    ) -> Result<PsiStatistics> {
+        let (n, q) = tape.shape(inputs.mean)?;
+        let (variance, precision) = squared_exponential(tape, kernel, q)?;
+        let operands = [inputs.mean, inputs.variance, z, variance, precision];
+        let data = Data::new(tape, operands)?;
+        let psi0 = tape.scale(variance, n as f64)?;
+        let psi1 = {
+            let data = data.clone();
+            let value = psi1(&data.view());
+            tape.custom(&operands, value, Box::new(move |c| data.give(&psi1_vjp(&data.view(), c))))?
+        };
+        let value = psi2::value(&data.view());
+        let psi2 = tape.custom(&operands, value, Box::new(move |c| data.give(&psi2::vjp(&data.view(), c))))?;
+        Ok(PsiStatistics { psi0, psi1, psi2 })
+    }
+}
+
+/// Whether a kernel is one that has the closed form, on inputs of a dimension that it can read.
+pub(super) fn is_squared_exponential(kernel: &dyn crate::Expr, dim: usize) -> bool {
+    axes(kernel, dim).is_some()
+}
+
+/// The precisions along the axes.
+fn axes(kernel: &dyn crate::Expr, dim: usize) -> Option<Vec<f64>> {
+    let (variance, precision) = kernel.spectral_measure(dim).ok()?.squared_exponential()?;
+    let along = (0..dim).all(|col| (0..dim).all(|row| row == col || precision[(row, col)] == 0.0));
+    (variance > 0.0 && along).then(|| (0..dim).map(|q| precision[(q, q)]).collect())
+}
+
+/// σ², 1 × 1, and w, Q × 1.
+///
+/// Both are functions of values of the kernel: σ² = k(0, 0), w_q = −2 log(k(0, d_q e_q)/σ²)/d_q². At a distance
+/// d_q of one lengthscale the logarithm is −½: no digit is lost. So the gradients are those of the kernel.
+fn squared_exponential<'a>(tape: &Tape<'a, f64>, kernel: KernelVar<'a, f64>, dim: usize) -> Result<(Var, Var)> {
+    let axes = axes(kernel.kernel(), dim).ok_or_else(|| {
+        let found = format!("asked of `{}`", text(kernel.kernel()));
+        let expected =
+            "only a squared exponential with a lengthscale for each dimension has it: take `Nodes` for another kernel";
+        Error::setting("the closed form of expectations", found, expected)
+    })?;
+    let distance = |q: usize| if axes[q] > 0.0 { axes[q].sqrt().recip() } else { 1.0 };
+    let probes = Mat::from_fn(1 + dim, dim, |row, q| if row == q + 1 { distance(q) } else { 0.0 });
+    let origin = tape.constant_owned(Mat::zeros(1, dim));
+    let values = tape.cross(kernel, tape.constant_owned(probes), origin)?;
+    let variance = tape.rows(values, 0..1)?;
+    let logarithms = tape.ln(tape.rows(values, 1..1 + dim)?)?;
+    let decline = tape.add_scalar(logarithms, tape.neg(tape.ln(variance)?)?)?;
+    let factors = tape.constant_owned(Mat::from_fn(dim, 1, |q, _| -2.0 / distance(q).powi(2)));
+    Ok((variance, tape.scale_rows(decline, factors)?))
+}
+
+/// The operands, held for the way back.
+#[derive(Clone)]
+struct Data<'a> {
+    mean: Value<'a, f64>,
+    variance: Value<'a, f64>,
+    z: Value<'a, f64>,
+    amplitude: f64,
+    precision: Value<'a, f64>,
+    par: Par,
+}
+
+/// What the loops see.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) mean: MatRef<'a, f64>,
+    pub(super) input_variance: MatRef<'a, f64>,
+    pub(super) z: MatRef<'a, f64>,
+    pub(super) variance: f64,
+    pub(super) precision: &'a [f64],
+    pub(super) par: Par,
+}
+
+impl<'a> Data<'a> {
+    fn new(tape: &Tape<'a, f64>, [mean, variance, z, amplitude, precision]: [Var; 5]) -> Result<Self> {
+        Ok(Self {
+            mean: tape.value(mean)?,
+            variance: tape.value(variance)?,
+            z: tape.value(z)?,
+            amplitude: tape.scalar(amplitude)?,
+            precision: tape.value(precision)?,
+            par: tape.par(),
+        })
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            mean: self.mean.as_mat(),
+            input_variance: self.variance.as_mat(),
+            z: self.z.as_mat(),
+            variance: self.amplitude,
+            precision: column(self.precision.as_mat(), 0),
+            par: self.par,
+        }
+    }
+
+    /// In the order of the operands.
+    fn give(&self, gradients: &BumpGradients) -> Vec<Option<Mat<f64>>> {
+        let BumpGradients { mean, input_variance, z, variance, precision } = gradients.clone();
+        let precision = Mat::from_fn(precision.len(), 1, |q, _| precision[q]);
+        vec![Some(mean), Some(input_variance), Some(z), Some(faer::mat![[variance]]), Some(precision)]
+    }
+}
+
+impl View<'_> {
+    pub(super) fn bump(&self, power: f64) -> Bump<'_> {
+        Bump { power, variance: self.variance, precision: self.precision }
+    }
+
+    /// The centres, one after the other.
+    pub(super) fn centres(&self) -> Vec<f64> {
+        (0..self.z.nrows()).flat_map(|row| (0..self.z.ncols()).map(move |q| (row, q))).map(|at| self.z[at]).collect()
+    }
+}
+
+struct Psi1<'a> {
+    block: &'a super::bumps::Block,
+    centres: &'a [f64],
+    dim: usize,
+    out: faer::MatMut<'a, f64>,
+}
+
+impl Pass for Psi1<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) {
+        use faer::prelude::ReborrowMut;
+        for (col, centre) in self.centres.chunks_exact(self.dim).enumerate() {
+            self.block.at::<FMA>(centre, column_mut(self.out.rb_mut(), col));
+        }
+    }
+}
+
+fn psi1(view: &View<'_>) -> Mat<f64> {
+    let (n, m) = (view.mean.nrows(), view.z.nrows());
+    let (bump, centres) = (view.bump(1.0), view.centres());
+    let parts = by_parts(n, view.par, |rows| {
+        let mut part = Mat::zeros(rows.len(), m);
+        for block_rows in blocks(rows.clone()) {
+            let block = bump.block(view.mean, view.input_variance, &block_rows);
+            let out = part.as_mut().subrows_mut(block_rows.start - rows.start, block_rows.len());
+            dispatch(Psi1 { block: &block, centres: &centres, dim: view.z.ncols(), out });
+        }
+        part
+    });
+    let mut value = Mat::zeros(n, m);
+    for (start, part) in parts {
+        value.as_mut().subrows_mut(start, part.nrows()).copy_from(&part);
+    }
+    value
+}
+
+struct Psi1Vjp<'a> {
+    block: &'a super::bumps::Block,
+    centres: &'a [f64],
+    dim: usize,
+    cotangent: MatRef<'a, f64>,
+    gradients: &'a mut super::bumps::BlockGradients,
+    in_centres: &'a mut [f64],
+}
+
+impl Pass for Psi1Vjp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let mut share = vec![0.0; self.block.len()];
+        let centres = self.centres.chunks_exact(self.dim).zip(self.in_centres.chunks_exact_mut(self.dim));
+        for (col, (centre, in_centre)) in centres.enumerate() {
+            self.block.at::<FMA>(centre, &mut share);
+            for (share, &c) in share.iter_mut().zip(column(self.cotangent, col)) {
+                *share *= c;
+            }
+            self.block.vjp(centre, &share, self.gradients, in_centre);
+        }
+    }
+}
+
+fn psi1_vjp(view: &View<'_>, cotangent: MatRef<'_, f64>) -> BumpGradients {
+    let (n, m, dim) = (view.mean.nrows(), view.z.nrows(), view.z.ncols());
+    let (bump, centres) = (view.bump(1.0), view.centres());
+    let parts = by_parts(n, view.par, |rows| {
+        let mut out = BumpGradients::new(rows.len(), m, dim);
+        let mut in_centres = vec![0.0; m * dim];
+        for block_rows in blocks(rows.clone()) {
+            let block = bump.block(view.mean, view.input_variance, &block_rows);
+            let mut gradients = block.gradients();
+            let cotangent = cotangent.subrows(block_rows.start, block_rows.len());
+            let in_centres = &mut in_centres;
+            dispatch(Psi1Vjp {
+                block: &block,
+                centres: &centres,
+                dim,
+                cotangent,
+                gradients: &mut gradients,
+                in_centres,
+            });
+            bump.pull(&block, &gradients, view.input_variance, &block_rows, block_rows.start - rows.start, &mut out);
+        }
+        out.z = Mat::from_fn(m, dim, |row, q| in_centres[row * dim + q]);
+        out
+    });
+    let mut total = BumpGradients::new(n, m, dim);
+    parts.iter().for_each(|(start, part)| total.add_part(*start, part));
+    total
+}

@@ -1,0 +1,229 @@
+//! Where latent inputs are, and what is believed of them before the outputs.
+
+use faer::{Mat, MatRef};
+
+use super::back_constraint::BackConstraint;
+use super::expectations::GaussianInputs;
+use crate::data::check_finite;
+use crate::params::{Constraint, Label, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
+use crate::tape::{Tape, Var};
+use crate::{Error, Result};
+
+/// N × Q locations: free, or a function of the outputs.
+#[derive(Clone, Debug)]
+pub(super) struct Locations {
+    name: &'static str,
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Free(ParameterArray),
+    Mapped(BackConstraint),
+}
+
+impl Locations {
+    pub(super) fn free(name: &'static str, locations: MatRef<'_, f64>) -> Result<Self> {
+        check_finite(&format!("the latent {name}"), locations)?;
+        let (rows, cols) = (locations.nrows(), locations.ncols());
+        let array = ParameterArray::new(name, values(locations), Shape::Matrix(rows, cols), Constraint::Real)?;
+        Ok(Self { name, source: Source::Free(array) })
+    }
+
+    pub(super) fn mapped(&self, map: BackConstraint) -> Result<Self> {
+        let (expected, found) = (self.shape(), map.shape());
+        if found != expected {
+            let expected = format!("{} x {}, as the latent inputs have", expected.0, expected.1);
+            return Err(Error::shape("the weights of the back-constraint", expected, found));
+        }
+        Ok(Self { name: self.name, source: Source::Mapped(map) })
+    }
+
+    /// N and Q.
+    pub(super) fn shape(&self) -> (usize, usize) {
+        match &self.source {
+            Source::Free(array) => shape(array),
+            Source::Mapped(map) => map.shape(),
+        }
+    }
+
+    /// The locations and their parameters, in visiting order.
+    pub(super) fn on<'a>(&'a self, tape: &Tape<'a, f64>, y: Var, differentiable: bool) -> Result<(Var, Vec<Var>)> {
+        match &self.source {
+            Source::Free(array) => {
+                let locations = on_tape(tape, array, differentiable);
+                Ok((locations, vec![locations]))
+            }
+            Source::Mapped(map) => map.on(tape, y, differentiable),
+        }
+    }
+}
+
+impl Parameterized for Locations {
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        match &self.source {
+            Source::Free(array) => visitor.parameter(array.view(self.name)),
+            Source::Mapped(map) => visitor.child(Label::Part("map"), map),
+        }
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        match &mut self.source {
+            Source::Free(array) => visitor.parameter(array.view_mut(self.name)),
+            Source::Mapped(map) => visitor.child(Label::Part("map"), map),
+        }
+    }
+}
+
+/// Means and variances of latent inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatentMarginals {
+    /// N × Q
+    pub mean: Mat<f64>,
+    /// N × Q
+    pub variance: Mat<f64>,
+}
+
+/// q(X) = Π N(xₙ_q; μₙ_q, Sₙ_q).
+#[derive(Clone, Debug)]
+pub(super) struct GaussianLatents {
+    pub(super) mean: Locations,
+    variance: ParameterArray,
+}
+
+impl GaussianLatents {
+    pub(super) fn new(mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<Self> {
+        let mean = Locations::free("mean", mean)?;
+        let (rows, cols) = mean.shape();
+        if variance.shape() != (rows, cols) {
+            let expected = format!("{rows} x {cols}, as the means have");
+            return Err(Error::shape("the latent variances", expected, variance.shape()));
+        }
+        let shape = Shape::Matrix(rows, cols);
+        let variance = ParameterArray::new("variance", values(variance), shape, Constraint::Positive)?;
+        Ok(Self { mean, variance })
+    }
+
+    pub(super) fn variance(&self) -> Mat<f64> {
+        let (rows, _) = shape(&self.variance);
+        Mat::from_fn(rows, self.mean.shape().1, |row, col| self.variance.values()[col * rows + row])
+    }
+
+    /// The inputs and their parameters, in visiting order.
+    pub(super) fn on<'a>(
+        &'a self,
+        tape: &Tape<'a, f64>,
+        y: Var,
+        differentiable: bool,
+    ) -> Result<(GaussianInputs, Vec<Var>)> {
+        let (mean, mut parameters) = self.mean.on(tape, y, differentiable)?;
+        let variance = on_tape(tape, &self.variance, differentiable);
+        parameters.push(variance);
+        Ok((GaussianInputs { mean, variance }, parameters))
+    }
+}
+
+impl Parameterized for GaussianLatents {
+    fn name(&self) -> &str {
+        ""
+    }
+
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        self.mean.visit(visitor);
+        visitor.parameter(self.variance.view("variance"));
+    }
+
+    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
+        self.mean.visit_mut(visitor);
+        visitor.parameter(self.variance.view_mut("variance"));
+    }
+}
+
+/// p(X) = Π N(xₙ_q; m₀, v₀), each entry on its own.
+#[derive(Clone, Debug)]
+pub(super) struct LatentPrior {
+    mean: Mat<f64>,
+    variance: Mat<f64>,
+}
+
+impl LatentPrior {
+    pub(super) fn standard((n, q): (usize, usize)) -> Self {
+        Self { mean: Mat::zeros(n, q), variance: Mat::full(n, q, 1.0) }
+    }
+
+    pub(super) fn new(mean: MatRef<'_, f64>, variance: MatRef<'_, f64>, shape: (usize, usize)) -> Result<Self> {
+        for (what, array) in [("the latent prior means", mean), ("the latent prior variances", variance)] {
+            if array.shape() != shape {
+                let expected = format!("{} x {}, as the latent inputs have", shape.0, shape.1);
+                return Err(Error::shape(what, expected, array.shape()));
+            }
+            check_finite(what, array)?;
+        }
+        for row in 0..shape.0 {
+            for col in 0..shape.1 {
+                let value = variance[(row, col)];
+                if value <= 0.0 {
+                    let path = format!("prior variance[{row}, {col}]");
+                    return Err(Error::Parameter { path, value, expected: Constraint::Positive.to_string() });
+                }
+            }
+        }
+        Ok(Self { mean: mean.to_owned(), variance: variance.to_owned() })
+    }
+
+    /// log p(X), 1 × 1.
+    pub(super) fn log_density<'a>(&'a self, tape: &Tape<'a, f64>, x: Var) -> Result<Var> {
+        let squares = self.scaled(tape, tape.square(self.apart(tape, x)?)?)?;
+        let offset = tape.scalar_constant(self.log_variances() + self.len() * std::f64::consts::TAU.ln());
+        tape.scale(tape.add(tape.sum(squares)?, offset)?, -0.5)
+    }
+
+    /// KL(q ‖ p) = ½ Σ (S/v₀ + (μ − m₀)²/v₀ − 1 − log(S/v₀)), 1 × 1.
+    pub(super) fn divergence<'a>(&'a self, tape: &Tape<'a, f64>, q: GaussianInputs) -> Result<Var> {
+        let squares = tape.square(self.apart(tape, q.mean)?)?;
+        let terms = self.scaled(tape, tape.add(squares, q.variance)?)?;
+        let terms = tape.sub(tape.sum(terms)?, tape.sum(tape.ln(q.variance)?)?)?;
+        let offset = tape.scalar_constant(self.log_variances() - self.len());
+        tape.scale(tape.add(terms, offset)?, 0.5)
+    }
+
+    fn apart<'a>(&'a self, tape: &Tape<'a, f64>, x: Var) -> Result<Var> {
+        tape.sub(x, tape.constant(self.mean.as_ref()))
+    }
+
+    fn scaled(&self, tape: &Tape<'_, f64>, squares: Var) -> Result<Var> {
+        let (rows, cols) = self.variance.shape();
+        let inverse = Mat::from_fn(rows, cols, |row, col| 1.0 / self.variance[(row, col)]);
+        tape.hadamard(squares, tape.constant_owned(inverse))
+    }
+
+    fn log_variances(&self) -> f64 {
+        self.variance.col_iter().flat_map(|col| col.iter()).map(|value| value.ln()).sum()
+    }
+
+    fn len(&self) -> f64 {
+        (self.variance.nrows() * self.variance.ncols()) as f64
+    }
+}
+
+pub(super) fn values(matrix: MatRef<'_, f64>) -> Vec<f64> {
+    matrix.col_iter().flat_map(|col| col.iter().copied()).collect()
+}
+
+pub(super) fn shape(array: &ParameterArray) -> (usize, usize) {
+    match array.shape() {
+        Shape::Matrix(rows, cols) => (rows, cols),
+        other => (other.len(), 1),
+    }
+}
+
+/// A matrix of parameters, with or without gradient.
+pub(super) fn on_tape<'a>(tape: &Tape<'a, f64>, array: &'a ParameterArray, differentiable: bool) -> Var {
+    let (rows, cols) = shape(array);
+    let matrix = MatRef::from_column_major_slice(array.values(), rows, cols);
+    if differentiable { tape.parameter_ref(matrix) } else { tape.constant(matrix) }
+}

@@ -1,0 +1,251 @@
+//! What latent-variable models say of outputs.
+
+use std::sync::Arc;
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
+
+use super::expectations::{GaussianInputs, KernelExpectations};
+use super::latents::LatentMarginals;
+use crate::data::check_finite;
+use crate::gp::conditional::Conditional;
+use crate::gp::posterior::clamp;
+use crate::gp::process::CHUNK;
+use crate::gp::variational::Root;
+use crate::inducing::StoredPrior;
+use crate::kernel::Kernel;
+use crate::tape::{Tape, Value};
+use crate::{Error, Result};
+
+/// Means and variances of D outputs at n inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputPrediction {
+    /// n × D
+    pub mean: Mat<f64>,
+    /// n × D; equal for all outputs where the input is known.
+    pub variance: Mat<f64>,
+    /// How many variances came out negative by rounding and were set to 0.
+    pub clamped: usize,
+}
+
+/// The processes of a latent-variable model given the outputs that it has learned.
+///
+/// # Definition
+///
+/// With whitened inducing variables v = L⁻¹u (the values at the latent inputs and their noise, for an exact model) of means m,
+/// M × D, and covariance S, which is absent for an exact model, and a = L⁻¹k(Z, x), output d has
+///
+/// mean aᵀm_d, variance k(x, x) − ‖a‖² + aᵀSa
+///
+/// and at x ~ N(μ, diag s), with the [psi statistics](super::PsiStatistics) of that input alone and W = L⁻¹Ψ₂L⁻ᵀ,
+///
+/// mean ψ₁ᵀL⁻ᵀm_d, variance ψ₀ − tr W + tr WS + m_dᵀWm_d − mean²
+///
+/// From [`BayesianGplvm::condition`](super::BayesianGplvm::condition) or [`Gplvm::condition`](super::Gplvm::condition).
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::Gplvm;
+/// use mercer::prelude::*;
+///
+/// // One row, of two outputs, at 0: k = 1, noise ½.
+/// let model = Gplvm::new(Rbf::new(1.0), mat![[0.0]].as_ref())?.with_noise(0.5)?;
+/// let posterior = model.condition(mat![[3.0, -6.0]].as_ref())?;
+/// let at = posterior.predict(mat![[0.0]].as_ref())?;
+/// assert!((at.mean - mat![[2.0, -4.0]]).norm_max() < 1e-15);
+/// assert!((at.variance - mat![[1.0, 1.0]] / 3.0).norm_max() < 1e-15);
+///
+/// // At an uncertain input: E k = 2^(−½), E k² = 3^(−½), and both are more uncertain.
+/// let at = posterior.predict_uncertain(mat![[0.0]].as_ref(), mat![[1.0]].as_ref())?;
+/// assert!((at.mean[(0, 0)] - 2.0 * 0.5f64.sqrt()).abs() < 1e-14);
+/// let expected = 1.0 - 3f64.powf(-0.5) / 1.5 + 4.0 * (3f64.powf(-0.5) - 0.5);
+/// assert!((at.variance[(0, 0)] - expected).abs() < 1e-14);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct GplvmPosterior<'a> {
+    pub(super) kernel: &'a dyn Kernel<f64>,
+    expectations: Option<Arc<dyn KernelExpectations>>,
+    /// Its features' parameters are the inducing inputs.
+    pub(super) prior: StoredPrior<f64>,
+    /// m
+    mean: Mat<f64>,
+    /// Of S.
+    roots: Vec<Root<Mat<f64>>>,
+    pub(super) noise: f64,
+    pub(super) latents: LatentMarginals,
+    /// L⁻ᵀm, M × D
+    pub(super) weights: Mat<f64>,
+    /// L⁻ᵀ(I − S)L⁻¹, M × M
+    pub(super) explained: Mat<f64>,
+    pub(super) par: Par,
+}
+
+impl<'a> GplvmPosterior<'a> {
+    #[allow(clippy::too_many_arguments, reason = "what two models know, told once")]
+    pub(super) fn new(
+        kernel: &'a dyn Kernel<f64>,
+        expectations: Option<Arc<dyn KernelExpectations>>,
+        prior: StoredPrior<f64>,
+        mean: Mat<f64>,
+        root: Option<Root<Mat<f64>>>,
+        noise: f64,
+        latents: LatentMarginals,
+        par: Par,
+    ) -> Result<Self> {
+        let (weights, explained) = {
+            let tape = Tape::new(par);
+            let l = prior.on(&tape);
+            let m = mean.nrows();
+            let mut gain = tape.constant_owned(Mat::identity(m, m));
+            if let Some(root) = &root {
+                let root = tape.transpose(root.on(&tape).var())?;
+                gain = tape.sub(gain, tape.matmul_tn(root, root)?)?;
+            }
+            let half = tape.transpose(l.whiten_transpose(&tape, gain)?)?;
+            let explained = tape.value(l.whiten_transpose(&tape, half)?)?.as_mat().to_owned();
+            let weights = l.whiten_transpose(&tape, tape.constant(mean.as_ref()))?;
+            (tape.value(weights)?.as_mat().to_owned(), explained)
+        };
+        let roots = root.into_iter().collect();
+        Ok(Self { kernel, expectations, prior, mean, roots, noise, latents, weights, explained, par })
+    }
+
+    /// The jitter that was added to the diagonal of the covariance of the inducing variables, beside any noise of theirs.
+    pub fn jitter(&self) -> f64 {
+        self.prior.jitter()
+    }
+
+    /// The number of latent dimensions.
+    pub fn dim(&self) -> usize {
+        self.latents.mean.ncols()
+    }
+
+    /// D, the number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.mean.ncols()
+    }
+
+    /// The processes, without noise, at inputs in the rows of a matrix of n × Q. O(n·M·(M + D)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for inputs that do not fit;
+    /// [`Error::NegativeVariance`] if a variance is negative beyond rounding.
+    pub fn predict(&self, x: MatRef<'_, f64>) -> Result<OutputPrediction> {
+        self.check(x)?;
+        let (n, outputs) = (x.nrows(), self.outputs());
+        let mut found = OutputPrediction { mean: Mat::zeros(n, outputs), variance: Mat::zeros(n, outputs), clamped: 0 };
+        for start in (0..n).step_by(CHUNK) {
+            let chunk = x.subrows(start, CHUNK.min(n - start));
+            let tape = Tape::new(self.par);
+            let (kernel, prior, x) = (tape.fixed_kernel(self.kernel), self.prior.on(&tape), tape.constant(chunk));
+            let given = Conditional::new(&tape, kernel, &prior, tape.cross(kernel, prior.parameter(), x)?, x)?;
+            let mean = tape.value(given.mean(&tape, tape.constant(self.mean.as_ref()))?)?;
+            let roots: Vec<_> = self.roots.iter().map(|root| root.on(&tape)).collect();
+            let (variance, scale) = (tape.value(given.variance(&tape, &roots)?)?, tape.value(given.prior_variance)?);
+            found.mean.as_mut().subrows_mut(start, chunk.nrows()).copy_from(mean.as_mat());
+            for row in 0..chunk.nrows() {
+                let (value, scale) = (variance.as_mat()[(row, 0)], scale.as_mat()[(row, 0)]);
+                let value = clamp(value, scale, start + row, &mut found.clamped)?;
+                (0..outputs).for_each(|output| found.variance[(start + row, output)] = value);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The same for outputs that are seen with noise.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Self::predict).
+    pub fn predict_observations(&self, x: MatRef<'_, f64>) -> Result<OutputPrediction> {
+        let mut found = self.predict(x)?;
+        found.variance += Mat::full(found.variance.nrows(), found.variance.ncols(), self.noise);
+        Ok(found)
+    }
+
+    /// The processes, without noise, at uncertain inputs xᵢ ~ N(μᵢ, diag sᵢ), by means and variances of n × Q: exact moments of a
+    /// distribution that is not normal. O(n·M²·(Q + D)).
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Self::predict); [`Error::Parameter`] for a variance that is not positive; [`Error::Setting`] for a
+    /// kernel whose [expectations](KernelExpectations) are not to be had.
+    pub fn predict_uncertain(&self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<OutputPrediction> {
+        self.check(mean)?;
+        self.check_variances(variance, mean.shape())?;
+        let (n, outputs) = (mean.nrows(), self.outputs());
+        let mut found = OutputPrediction { mean: Mat::zeros(n, outputs), variance: Mat::zeros(n, outputs), clamped: 0 };
+        for row in 0..n {
+            let tape = Tape::new(self.par);
+            let inputs = GaussianInputs {
+                mean: tape.constant_owned(mean.subrows(row, 1).to_owned()),
+                variance: tape.constant_owned(variance.subrows(row, 1).to_owned()),
+            };
+            let z = self.prior.on(&tape).parameter();
+            let psi = self.expectations()?.record(&tape, tape.fixed_kernel(self.kernel), inputs, z)?;
+            let values = (tape.scalar(psi.psi0)?, tape.value(psi.psi1)?, tape.value(psi.psi2)?);
+            self.moments(values, row, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// Means and variances of a row from the psi statistics of its input.
+    fn moments(
+        &self,
+        (psi0, psi1, psi2): (f64, Value<'_, f64>, Value<'_, f64>),
+        row: usize,
+        found: &mut OutputPrediction,
+    ) -> Result<()> {
+        let (psi1, psi2) = (psi1.as_mat(), psi2.as_mat());
+        let means = psi1 * &self.weights;
+        let mut spread = Mat::zeros(self.weights.nrows(), self.outputs());
+        matmul(spread.as_mut(), Accum::Replace, psi2, self.weights.as_ref(), 1.0, self.par);
+        let explained: f64 = psi2.col_iter().zip(self.explained.col_iter()).map(|(a, b)| a.transpose() * b).sum();
+        for output in 0..self.outputs() {
+            let (mean, second) = (means[(0, output)], self.weights.col(output).transpose() * spread.col(output));
+            let scale = psi0.max(second);
+            found.mean[(row, output)] = mean;
+            // The mean's own variance first: it is what is left of two numbers that may be large.
+            let value = (second - mean * mean) + (psi0 - explained);
+            found.variance[(row, output)] = clamp(value, scale, row, &mut found.clamped)?;
+        }
+        Ok(())
+    }
+
+    /// The way to the kernel's expectations.
+    pub(super) fn expectations(&self) -> Result<&dyn KernelExpectations> {
+        self.expectations.as_deref().ok_or_else(|| {
+            let expected =
+                "must be, by `with_expectations`, for a kernel that has no closed form in so many dimensions";
+            Error::setting("the way to expectations of the kernel", "not given", expected)
+        })
+    }
+
+    fn check(&self, x: MatRef<'_, f64>) -> Result<()> {
+        check_finite("x", x)?;
+        if x.ncols() != self.dim() {
+            let expected = format!("{} column(s), as the latent inputs have", self.dim());
+            return Err(Error::shape("x", expected, x.shape()));
+        }
+        Ok(())
+    }
+
+    fn check_variances(&self, variance: MatRef<'_, f64>, shape: (usize, usize)) -> Result<()> {
+        if variance.shape() != shape {
+            let expected = format!("{} x {}, as the means have", shape.0, shape.1);
+            return Err(Error::shape("the variances of x", expected, variance.shape()));
+        }
+        check_finite("the variances of x", variance)?;
+        for row in 0..shape.0 {
+            if let Some(col) = (0..shape.1).find(|&col| variance[(row, col)] <= 0.0) {
+                let path = format!("variance of x[{row}, {col}]");
+                let (value, expected) = (variance[(row, col)], "positive and finite".to_owned());
+                return Err(Error::Parameter { path, value, expected });
+            }
+        }
+        Ok(())
+    }
+}
