@@ -69,7 +69,7 @@ fn matrix(value: &Value) -> Mat<f64> {
 #[test]
 fn kernels() {
     register_function::<Bent>("bent").unwrap();
-    let fixture: Value = serde_json::from_str(include_str!("data/pyro_kernels.json")).unwrap();
+    let fixture: Value = serde_json::from_str(include_str!("../data/pyro_kernels.json")).unwrap();
     let (x, z) = (matrix(&fixture["X"]), matrix(&fixture["Z"]));
     let expressions = expressions(&fixture["meta"]["W"].to_string(), &fixture["meta"]["D"].to_string());
     assert_eq!(expressions.len(), fixture["kernels"].as_object().unwrap().len());
@@ -110,7 +110,7 @@ impl Models {
     const JITTER: Jitter = Jitter::Fixed(1e-6);
 
     fn read() -> Self {
-        let fixture: Value = serde_json::from_str(include_str!("data/pyro_kernels.json")).unwrap();
+        let fixture: Value = serde_json::from_str(include_str!("../data/pyro_kernels.json")).unwrap();
         let [x, inducing, z] = ["X", "Xu", "Z"].map(|name| matrix(&fixture[name]));
         let y = vector(&fixture["y"]);
         Self { stored: fixture["models"].clone(), x, y, inducing, z }

@@ -13,7 +13,7 @@ use mercer::prelude::*;
 use serde_json::Value;
 
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("data/kernax.json")).unwrap()
+    serde_json::from_str(include_str!("../data/kernax.json")).unwrap()
 }
 
 fn number(value: &Value) -> f64 {

@@ -9,7 +9,7 @@ use mercer::prelude::*;
 use serde_json::Value;
 
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("data/pyrox.json")).unwrap()
+    serde_json::from_str(include_str!("../data/pyrox.json")).unwrap()
 }
 
 fn vector(value: &Value) -> Vec<f64> {

@@ -62,7 +62,7 @@ impl Likelihood for PoissonByQuadrature {
 }
 
 fn assert_stored(name: &str, likelihood: impl Likelihood + 'static, transform: fn(f64) -> f64) {
-    let fixture: Value = serde_json::from_str(include_str!("data/pyrox.json")).unwrap();
+    let fixture: Value = serde_json::from_str(include_str!("../data/pyrox.json")).unwrap();
     let notebook = &fixture["notebook1"];
     let params = &notebook["at_random_point"]["params"];
     let stored = &notebook["nonconjugate_gauss_hermite_20"][name];

@@ -18,7 +18,7 @@ use rand_pcg::Pcg64;
 use serde_json::Value;
 
 fn notebook() -> Value {
-    serde_json::from_str(include_str!("data/sphere_notebook.json")).unwrap()
+    serde_json::from_str(include_str!("../data/sphere_notebook.json")).unwrap()
 }
 
 fn vector(value: &Value) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! A sparse process against the exact one on real data: the strength of concrete, eight inputs.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../examples/support/mod.rs"]
+#[path = "../../examples/support/mod.rs"]
 mod support;
 
 use std::time::Instant;
@@ -26,7 +26,7 @@ fn kernel() -> DynKernel {
 /// sparse one with its q integrated out, which it then gets for its predictions.
 #[test]
 fn three_hundred_inducing_inputs_do_as_well_as_all_data() {
-    let table = read_csv(include_str!("../examples/data/concrete.csv").as_bytes()).unwrap();
+    let table = read_csv(include_str!("../../examples/data/concrete.csv").as_bytes()).unwrap();
     let mut rng = Pcg64::seed_from_u64(0);
     let n = table.y.len();
     let parts = split(n, n / 5, &mut rng).unwrap();

@@ -11,7 +11,7 @@ use mercer::sphere::{Spectrum, SphericalHarmonics, ZonalSpectrum, area, harmonic
 use serde_json::Value;
 
 fn stored() -> Value {
-    serde_json::from_str(include_str!("data/sphere.json")).unwrap()
+    serde_json::from_str(include_str!("../data/sphere.json")).unwrap()
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

@@ -40,7 +40,7 @@ fn reduced(kernel: &dyn Kernel<f64>, features: &HilbertFeatures, x: &Mat<f64>) -
 
 #[test]
 fn stored_values() {
-    let stored: Value = serde_json::from_str(include_str!("data/hilbert.json")).unwrap();
+    let stored: Value = serde_json::from_str(include_str!("../data/hilbert.json")).unwrap();
     let close = |found: f64, expected: f64| (found - expected).abs() <= 1e-10 * expected.abs().max(1e-5);
     for (case, kernel) in [("RBF_ls0.5", Rbf::new(0.5).dynamic()), ("Matern32_ls0.5", Matern32::new(0.5).dynamic())] {
         let case = &stored[case];

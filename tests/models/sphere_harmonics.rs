@@ -41,7 +41,7 @@ fn gegenbauer(dim: usize, degree: usize, x: RowRef<'_, f64>, y: RowRef<'_, f64>)
 
 #[test]
 fn stored_values_on_the_sphere() {
-    let stored: Value = serde_json::from_str(include_str!("data/sphere.json")).unwrap();
+    let stored: Value = serde_json::from_str(include_str!("../data/sphere.json")).unwrap();
     let rows = |name: &str| -> Vec<Vec<f64>> { serde_json::from_value(stored["harmonics"][name].clone()).unwrap() };
     let (x, expected) = (rows("x"), rows("y"));
     let x = Mat::from_fn(x.len(), 3, |row, col| x[row][col]);

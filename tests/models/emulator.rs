@@ -11,7 +11,7 @@ use rand::SeedableRng;
 use serde_json::Value;
 
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("data/starfish.json")).unwrap()
+    serde_json::from_str(include_str!("../data/starfish.json")).unwrap()
 }
 
 fn number(value: &Value) -> f64 {

@@ -197,9 +197,9 @@ fn masks_compose() {
     // All points missing.
     let none = Mat::full(70, 2, f64::NAN);
     let gram: Mat<f64> = twice.gram(none.as_ref()).unwrap();
-    assert_eq!(gram, Mat::identity(70, 70));
+    assert_eq!(gram, Mat::<f64>::identity(70, 70));
     let w = Mat::full(70, 70, 1.0);
     let gradients = gram_vjp(&twice, none.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
     assert_eq!(gradients.theta, [0.0, 0.0]);
-    assert_eq!(gradients.x.unwrap(), Mat::zeros(70, 2));
+    assert_eq!(gradients.x.unwrap(), Mat::<f64>::zeros(70, 2));
 }

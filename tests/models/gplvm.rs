@@ -34,7 +34,7 @@ struct Stored {
 
 impl Stored {
     fn load() -> Self {
-        let values: Value = serde_json::from_str(include_str!("data/gplvm.json")).unwrap();
+        let values: Value = serde_json::from_str(include_str!("../data/gplvm.json")).unwrap();
         let of = |name: &str| matrix(&values[name]);
         let (y, mean, variance, z) = (of("Y"), of("X_mean"), of("X_var"), of("Z"));
         let lengthscales: Vec<f64> =

@@ -1,0 +1,34 @@
+//! Models and what they are made of: likelihoods, inducing features, the tape, optimisers. One program, so that what they
+//! share is compiled once.
+
+mod batch_gp;
+mod collapsed;
+mod concrete;
+mod coregionalization;
+mod emulator;
+mod equivalences;
+mod fixed_noise;
+mod fourier_features;
+mod gplvm;
+mod graph_features;
+mod hilbert_features;
+mod iterative;
+mod latents;
+mod likelihoods_reference;
+mod mean_basis;
+mod natural_gradients;
+mod operators;
+mod optim;
+mod parameters;
+mod pathwise;
+mod posterior;
+mod pyro;
+
+mod sphere_harmonics;
+mod statistics;
+mod svgp;
+mod svgp_reference;
+mod tape;
+mod training;
+mod vish;
+mod zonal_spectrum;
