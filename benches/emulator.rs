@@ -88,8 +88,8 @@ fn train(mut emulator: Emulator, evaluations: usize) -> Emulator {
     });
     let after = emulator.log_evidence(Evidence::Weights).unwrap();
     let evaluated = count.min(evaluations);
-    let how = outcome.map_or_else(|error| error.to_string(), |minimum| minimum.reason);
-    println!("  training                  {:>10.3} s, {evaluated} evaluations ({how})", seconds(start.elapsed()));
+    let how = if outcome.is_ok_and(|minimum| minimum.converged) { ", converged" } else { "" };
+    println!("  training                  {:>10.3} s, {evaluated} evaluations{how}", seconds(start.elapsed()));
     println!("  evidence of the weights   {before:>10.2} at the start, {after:.2} at the end");
     emulator
 }

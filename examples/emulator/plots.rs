@@ -88,7 +88,7 @@ fn draw(
     Ok(path)
 }
 
-/// A panel for each stretch of wavelengths without a gap, all with one vertical axis.
+/// A panel for each line, which is where the pixels lie close; all with one vertical axis.
 fn windows(area: &Area<'_>, wavelengths: &[f64], curves: &Curves, name: &str) -> Result<(), Box<dyn Error>> {
     let mut starts = vec![0];
     starts.extend((1..wavelengths.len()).filter(|&pixel| wavelengths[pixel] - wavelengths[pixel - 1] > 5.0));
@@ -98,7 +98,8 @@ fn windows(area: &Area<'_>, wavelengths: &[f64], curves: &Curves, name: &str) ->
     let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &y| (low.min(y), high.max(y)));
     let margin = 0.06 * (high - low).max(1e-9);
     for ((area, start), end) in area.split_evenly((1, starts.len())).iter().zip(&starts).zip(ends) {
-        panel(area, wavelengths, curves, *start..end, low - margin..high + margin, name)?;
+        let far = (end - start) / 6;
+        panel(area, wavelengths, curves, start + far..end - far, low - margin..high + margin, name)?;
     }
     Ok(())
 }
