@@ -377,14 +377,13 @@ fn training_from_the_default_start_arrives() {
     let expected: Vec<f64> = vector(&fixture["settings"]["default"]["p"]).iter().map(|log| log.exp()).collect();
     let order = [0, 1, 4, 5, 6, 2, 7, 8, 9, 3, 10, 11, 12];
     assert_close("start", &start.values(), &order.map(|index| expected[index]), 1e-12);
-    for (evidence, tolerance) in [(Evidence::Weights, 1e-3), (Evidence::Fluxes, 1e-6)] {
+    for evidence in [Evidence::Weights, Evidence::Fluxes] {
         let (mut emulator, mut long) = (start.clone(), start.clone());
         emulator.fit(evidence, &CutOff(100)).ok();
         let endless = Lbfgs { max_steps: 5000, cost_tolerance: 0.0, ..Lbfgs::default() };
         long.fit(evidence, &endless).unwrap();
         let (reached, best) = (emulator.log_evidence(evidence).unwrap(), long.log_evidence(evidence).unwrap());
-        println!("{evidence:?} {reached} {best}");
-        assert!(reached > best - tolerance, "{evidence:?}: {reached} of {best}");
+        assert!(reached > best - 1e-6, "{evidence:?}: {reached} of {best}");
         assert!(best > start.log_evidence(evidence).unwrap() + 100.0);
     }
 }
@@ -462,7 +461,7 @@ fn extrapolation_is_flagged_or_refused() {
     let fluxes: Vec<bool> = posterior.fluxes(at.as_ref()).unwrap().iter().map(FluxDistribution::is_outside).collect();
     assert_eq!(fluxes, flags);
 
-    let strict = emulator.with_outside(Outside::Refuse);
+    let strict = emulator.clone().with_outside(Outside::Refuse);
     let posterior = strict.condition().unwrap();
     let refused = [
         posterior.weights(at.as_ref()).map(|_| ()),
@@ -573,7 +572,7 @@ fn a_corrupt_file_says_so() {
         spoilt(&|value| value["kernels"][0] = "rbf(lengthscale=1)".into()),
         spoilt(&|value| value["theta"]["rows"] = 4.into()),
         spoilt(&|value| value["components"]["rows"] = 3.into()),
-        spoilt(&|value| value["frozen"][0] = "kernel[0].scaled.factr".into()),
+        spoilt(&|value| value["frozen"] = vec!["kernel[0].scaled.factr"].into()),
     ];
     for error in errors {
         assert!(error.contains("the saved emulator is corrupt"), "{error}");
