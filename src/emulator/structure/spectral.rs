@@ -50,12 +50,9 @@ impl<'a> Spectral<'a> {
         let varying = grid.varying(problem.theta.ncols());
         problem.kernels.iter().try_for_each(|kernel| check_product(*kernel, &varying))?;
         let m = problem.components();
-        let groups = if is_diagonal(problem.noise.as_ref()) {
-            (0..m).map(|component| component..component + 1).collect()
-        } else {
-            vec![0..m]
-        };
-        let parts = groups.into_iter().map(|group| Part::new(&problem, &grid, group)).collect::<Result<_>>()?;
+        let size = if is_diagonal(problem.noise.as_ref()) { 1 } else { m };
+        let groups = (0..m).step_by(size).map(|first| first..first + size);
+        let parts = groups.map(|group| Part::new(&problem, &grid, group)).collect::<Result<_>>()?;
         Ok(Self { problem, structure: Structure::Grid, grid, parts })
     }
 
@@ -147,9 +144,8 @@ impl Part {
         };
         for (component, &variance) in self.components.clone().zip(&self.variances) {
             let column = grid.ordered(problem.cross(component, point)?.as_ref());
-            let differs =
-                |place: usize| !((column[(place, 0)] - variance * product(place)).abs() <= ROUNDING * variance);
-            if (0..column.nrows()).any(differs) {
+            let holds = |place: usize| (column[(place, 0)] - variance * product(place)).abs() <= ROUNDING * variance;
+            if !(0..column.nrows()).all(holds) {
                 let name = if axes.len() > 1 { "grid" } else { "shared correlation" };
                 let reason = format!("the values of kernel {component} are not those of a product or a multiple");
                 return Err(refused(name, &reason));
