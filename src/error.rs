@@ -209,6 +209,22 @@ pub enum Error {
         expected: String,
     },
 
+    /// An iterative solver that did not reach its tolerance.
+    #[error(
+        "{what} did not converge: after {iterations} iteration(s) the relative residual is {residual:e}, above the tolerance {tolerance:e}; \
+         allow more iterations, use a better preconditioner, or factorise the matrix"
+    )]
+    NotConverged {
+        /// The solver.
+        what: String,
+        /// The iterations that were done.
+        iterations: usize,
+        /// The residual that is left, relative to the right-hand side.
+        residual: f64,
+        /// The residual that was asked for.
+        tolerance: f64,
+    },
+
     /// An optimiser that could not go on.
     #[error("optimisation stopped at step {step}: {reason}")]
     Optimisation {
@@ -227,6 +243,17 @@ pub enum Error {
         value: f64,
         /// What the likelihood takes, as a clause: "a Bernoulli likelihood takes 0 and 1".
         expected: String,
+    },
+
+    /// A point outside the convex hull of those that were learned from, where that is refused.
+    #[error(
+        "{what}[{row}] lies outside the convex hull of the training points, where predictions are extrapolation; allow it, or add points there"
+    )]
+    Outside {
+        /// The array in question.
+        what: String,
+        /// The row of the first such point.
+        row: usize,
     },
 
     /// A range of rows that lies outside an array.

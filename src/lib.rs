@@ -26,11 +26,12 @@
 //! | [`params`] | values with constraints and priors, found by path, frozen, tied, packed for optimisers |
 //! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |
 //! | [`gp`] | models: [exact regression](gp::ExactGp), [collapsed sparse regression](gp::Sgpr), [sparse variational processes](gp::Svgp), their [posterior](gp::Posterior); [which for how much data](gp::recommend) |
+//! | [`emulator`] | [emulation of spectra](emulator::Emulator): a linear basis, and a process for each of its weights |
 //! | [`optim`] | L-BFGS, Adam, natural gradients, schedules, the training loop |
 //! | [`tape`] | reverse-mode differentiation of matrix formulas, for models of one's own |
 //! | [`linalg`] | Cholesky factorisation with one jitter policy; operators |
 //! | [`simd`] | loops under run-time dispatch; elementary functions for them |
-//! | [`data`] | checks, standardisation, splits, scores |
+//! | [`data`] | checks, standardisation, principal components, splits, scores |
 //! | [`docs`] | design, notation, references |
 //!
 //! [`prelude`] has the names that most programs need.
@@ -123,6 +124,7 @@ pub mod batch;
 pub mod combine;
 pub mod data;
 pub mod docs;
+pub mod emulator;
 mod error;
 pub mod gp;
 pub mod inducing;

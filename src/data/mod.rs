@@ -1,10 +1,14 @@
 //! Data on the way into a model, and predictions on the way out: checks, scaling, splits, scores.
 
+mod basis;
 mod checks;
 pub mod metrics;
+mod pca;
 mod split;
 mod standardizer;
 
+pub use basis::{Basis, Residuals};
 pub use checks::check_finite;
+pub use pca::{Components, Pca, PcaSettings};
 pub use split::{Split, rows, split};
 pub use standardizer::Standardizer;

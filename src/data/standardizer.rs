@@ -60,6 +60,37 @@ impl Standardizer {
         Ok(Self { mean, scale })
     }
 
+    /// One of given means and scales.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] without columns; [`Error::Shape`] unless there is one scale for each mean;
+    /// [`Error::NonFinite`] for a mean that is not finite; [`Error::Parameter`] for a scale that is not positive
+    /// and finite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Standardizer;
+    /// use mercer::prelude::*;
+    ///
+    /// let standardizer = Standardizer::new(vec![1.0], vec![4.0])?;
+    /// assert_eq!(standardizer.transform(mat![[9.0]].as_ref())?, mat![[2.0]]);
+    /// assert!(Standardizer::new(vec![1.0], vec![0.0]).is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn new(mean: Vec<f64>, scale: Vec<f64>) -> Result<Self> {
+        check_finite("the means", MatRef::from_row_major_slice(&mean, 1, mean.len()))?;
+        if scale.len() != mean.len() {
+            return Err(Error::shape("the scales", format!("{} column(s)", mean.len()), (1, scale.len())));
+        }
+        if let Some((col, &value)) = scale.iter().enumerate().find(|(_, s)| !(s.is_finite() && **s > 0.0)) {
+            let expected = "positive and finite".to_owned();
+            return Err(Error::Parameter { path: format!("scale[{col}]"), value, expected });
+        }
+        Ok(Self { mean, scale })
+    }
+
     /// The mean of each column.
     pub fn mean(&self) -> &[f64] {
         &self.mean

@@ -39,7 +39,7 @@ pub(super) fn check_count<T: Scalar>(x: MatRef<'_, T>, y: &[T], outputs: usize) 
 
 /// Refuses a kernel that is not guaranteed positive semi-definite in this dimension, by the
 /// subexpression that loses the guarantee.
-pub(super) fn check_psd(kernel: &dyn Expr, dim: usize) -> Result<()> {
+pub(crate) fn check_psd(kernel: &dyn Expr, dim: usize) -> Result<()> {
     fn culprit(node: &dyn Expr) -> &dyn Expr {
         node.children().into_iter().find(|child| child.psd() <= node.psd()).map_or(node, culprit)
     }

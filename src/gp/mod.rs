@@ -4,7 +4,7 @@
 //! parameters follow from there. A model holds its parameters in `f64`; the precision of a
 //! computation is that of the data it is given.
 
-mod checks;
+pub(crate) mod checks;
 mod collapsed;
 mod conditional;
 mod diagnostics;
@@ -19,7 +19,7 @@ mod posterior;
 mod process;
 mod projection;
 mod recommend;
-mod settings;
+pub(crate) mod settings;
 mod sgpr;
 mod statistics;
 mod svgp;
@@ -32,6 +32,7 @@ pub use exact::ExactGp;
 pub use leave_one_out::LeaveOneOut;
 pub use multioutput::{IcmGp, IcmPosterior, JointPrediction, Oilmm, OilmmPosterior, Stacked};
 pub use pathwise::PathwiseSamples;
+pub(crate) use posterior::clamp;
 pub use posterior::{Posterior, Prediction, Samples};
 pub use recommend::{Budget, Cost, Excess, Method, Problem, Reason, Recommendation, recommend};
 pub use sgpr::Sgpr;

@@ -341,7 +341,7 @@ fn in_units_of(ratio: f64) -> Jitter {
 }
 
 /// A variance below 0 by less than √ε of the prior's is rounding; beyond, an error.
-pub(super) fn clamp<T: Scalar>(value: T, prior: T, row: usize, clamped: &mut usize) -> Result<T> {
+pub(crate) fn clamp<T: Scalar>(value: T, prior: T, row: usize, clamped: &mut usize) -> Result<T> {
     if value >= T::from_f64(0.0) {
         return Ok(value);
     }

@@ -52,4 +52,5 @@ macro_rules! one_kernel {
     };
 }
 
-pub(super) use {model_settings, one_kernel, plain_settings};
+pub(super) use one_kernel;
+pub(crate) use {model_settings, plain_settings};

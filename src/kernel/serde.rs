@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::params::{ParameterizedExt, Prior};
+use crate::params::Notes;
 use crate::{DynKernel, Result};
 
 /// What the text of an expression does not say is left out where there is none of it.
@@ -26,27 +26,13 @@ struct Document {
 
 impl Document {
     fn of(kernel: &DynKernel) -> Self {
-        let entries = kernel.parameters();
-        let frozen = entries.iter().filter(|entry| !entry.free).map(|entry| entry.path.clone()).collect();
-        let prior = |prior: Prior| prior.to_string();
-        let priors = entries.iter().filter_map(|entry| Some((entry.path.clone(), entry.prior.map(prior)?))).collect();
-        let mut ties: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for entry in &entries {
-            if let Some(first) = entry.tie {
-                ties.entry(first).or_default().push(entry.path.clone());
-            }
-        }
-        Self { kernel: kernel.to_string(), frozen, priors, ties: ties.into_values().collect() }
+        let Notes { frozen, priors, ties } = Notes::of(kernel);
+        Self { kernel: kernel.to_string(), frozen, priors, ties }
     }
 
-    fn kernel(&self) -> Result<DynKernel> {
+    fn kernel(self) -> Result<DynKernel> {
         let mut kernel: DynKernel = self.kernel.parse()?;
-        for group in &self.ties {
-            let paths: Vec<&str> = group.iter().map(String::as_str).collect();
-            kernel.tie(&paths)?;
-        }
-        self.frozen.iter().try_for_each(|path| kernel.freeze(path))?;
-        self.priors.iter().try_for_each(|(path, prior)| kernel.set_prior(path, prior.parse()?))?;
+        Notes { frozen: self.frozen, priors: self.priors, ties: self.ties }.give(&mut kernel)?;
         Ok(kernel)
     }
 }
@@ -91,7 +77,7 @@ impl<'de> Deserialize<'de> for DynKernel {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::params::Prior;
     use crate::prelude::*;
 
     #[test]

@@ -5,7 +5,7 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::{Mat, MatRef, Par};
 
-use super::cholesky::{check_finite, check_square};
+use super::checks::{check_lower_finite, check_square};
 use super::storage::padded;
 use crate::{Error, Result, Scalar};
 
@@ -49,7 +49,7 @@ impl<T: Scalar> Eigendecomposition<T> {
     pub fn new(matrix: MatRef<'_, T>) -> Result<Self> {
         let what = "the matrix to decompose";
         check_square(what, matrix)?;
-        check_finite(what, matrix)?;
+        check_lower_finite(what, matrix)?;
         let n = matrix.nrows();
         let mut vectors = padded(n, n);
         let mut values = Diag::zeros(n);
@@ -90,7 +90,7 @@ impl<T: Scalar> Eigendecomposition<T> {
     /// ```
     pub fn positive_semidefinite(what: &str, matrix: MatRef<'_, T>) -> Result<Self> {
         check_square(what, matrix)?;
-        check_finite(what, matrix)?;
+        check_lower_finite(what, matrix)?;
         let mut eigen = Self::new(matrix)?;
         let largest = eigen.values.iter().fold(0.0, |largest: f64, value| largest.max(value.as_f64().abs()));
         let rounding = ZERO * T::epsilon().as_f64() * matrix.nrows() as f64 * largest;

@@ -25,6 +25,7 @@ use crate::{Error, Result, Scalar};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Jitter {
     /// Nothing at first; then, as long as the factorisation fails, `first`·ε·d̄, each time `growth`
     /// times more, up to `largest`·√ε·d̄. A pivot below ε times its element of the diagonal counts as

@@ -1,16 +1,22 @@
 //! Dense factorisations with one jitter policy, and linear operators that models solve with.
 
 mod axes;
+mod checks;
 mod cholesky;
+mod conjugate_gradients;
 mod eigen;
 mod jitter;
+mod lanczos;
 pub mod operator;
 mod storage;
 
 pub use cholesky::Cholesky;
 pub(crate) use cholesky::factorize;
+pub use conjugate_gradients::{ConjugateGradients, Converged};
 pub use eigen::Eigendecomposition;
 pub use jitter::Jitter;
+pub(crate) use lanczos::random_signs;
+pub use lanczos::{LogDetEstimate, StochasticLogDet};
 pub use operator::{
     BlockDiagonal, Dense, Diagonal, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,
 };

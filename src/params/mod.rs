@@ -16,6 +16,8 @@ mod density;
 mod ext;
 mod horseshoe;
 mod note;
+#[cfg(feature = "serde")]
+mod notes;
 mod packing;
 mod parameter;
 mod path;
@@ -28,6 +30,8 @@ mod ties;
 pub use constraint::Constraint;
 pub(crate) use density::subtract_log_prior;
 pub use ext::{Entry, ParameterizedExt};
+#[cfg(feature = "serde")]
+pub(crate) use notes::Notes;
 pub(crate) use packing::places;
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
 pub(crate) use path::{is_associative, nearest};

@@ -4,9 +4,10 @@ use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, Mat, MatRef, Par};
 
-use super::{Diagonal, Operator, check_rows};
+use super::{Diagonal, Operator};
+use crate::linalg::checks::{check_finite, check_rows};
 use crate::linalg::{Cholesky, Jitter, padded};
-use crate::{Error, Result, Scalar};
+use crate::{Result, Scalar};
 
 /// D + U Uᵀ, for a diagonal D with positive entries and U with n rows and r columns.
 ///
@@ -51,19 +52,12 @@ impl<T: Scalar> LowRank<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if U does not have a row for each entry of D; [`Error::NonFinite`] for a NaN or an
-    /// infinity in U; [`Error::NotPositiveDefinite`] if C overflows to what cannot be factorised.
+    /// [`Error::Shape`](crate::Error::Shape) if U does not have a row for each entry of D; [`Error::NonFinite`](crate::Error::NonFinite) for a NaN or an
+    /// infinity in U; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if C overflows to what cannot be factorised.
     pub fn new(diagonal: Diagonal<T>, factor: Mat<T>, par: Par) -> Result<Self> {
-        let (n, r) = (diagonal.dim(), factor.ncols());
-        if factor.nrows() != n {
-            return Err(Error::shape("the low-rank factor", format!("{n} row(s)"), factor.shape()));
-        }
-        for (col, row) in (0..r).flat_map(|col| (0..n).map(move |row| (col, row))) {
-            let value = factor[(row, col)].as_f64();
-            if !value.is_finite() {
-                return Err(Error::NonFinite { what: "the low-rank factor".to_owned(), row, col, value });
-            }
-        }
+        let r = factor.ncols();
+        check_rows("the low-rank factor", diagonal.dim(), factor.as_ref())?;
+        check_finite("the low-rank factor", factor.as_ref())?;
         let scaled = diagonal.half_solve(factor.as_ref(), par)?;
         let one = T::from_f64(1.0);
         let mut inner = Mat::<T>::identity(r, r);
@@ -128,7 +122,7 @@ impl<T: Scalar> Operator<T> for LowRank<T> {
     }
 
     fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        check_rows(self.dim(), b)?;
+        check_rows("the right-hand side", self.dim(), b)?;
         let root = |inner: &mut Mat<T>| {
             solve_lower_triangular_in_place(self.shifted.as_ref(), inner.as_mut(), par);
             self.inner.half_solve_transpose_in_place(inner.as_mut(), par)

@@ -17,8 +17,9 @@ pub use noisy_kronecker::{NoisyKronecker, NoisyKroneckerGradient};
 use faer::prelude::ReborrowMut;
 use faer::{Mat, MatMut, MatRef, Par};
 
+use super::checks;
 use super::storage::padded;
-use crate::{Error, Result, Scalar};
+use crate::{Result, Scalar};
 
 /// A symmetric positive definite matrix A, in whatever form its products and solves are cheapest.
 ///
@@ -103,7 +104,7 @@ impl<T: Scalar, A: Operator<T> + ?Sized> Operator<T> for Box<A> {
     }
 }
 
-fn copied<T: Scalar>(b: MatRef<'_, T>) -> Mat<T> {
+pub(super) fn copied<T: Scalar>(b: MatRef<'_, T>) -> Mat<T> {
     let mut out = padded(b.nrows(), b.ncols());
     let mut target: MatMut<'_, T> = out.as_mut();
     target.rb_mut().copy_from(b);
@@ -111,16 +112,14 @@ fn copied<T: Scalar>(b: MatRef<'_, T>) -> Mat<T> {
 }
 
 fn check_rows<T: Scalar>(dim: usize, b: MatRef<'_, T>) -> Result<()> {
-    if b.nrows() == dim {
-        return Ok(());
-    }
-    Err(Error::shape("the right-hand side", format!("{dim} row(s)"), (b.nrows(), b.ncols())))
+    checks::check_rows("the right-hand side", dim, b)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::Error;
     use crate::linalg::Jitter;
 
     #[test]

@@ -1,0 +1,116 @@
+//! What an emulator is trained on.
+
+use std::f64::consts::TAU;
+
+use super::Emulator;
+use crate::kernel::check_differentiable;
+use crate::optim::{Minimizer, Minimum, fit};
+use crate::{Expr, Kernel, Result};
+
+/// The objectives of an [`Emulator`]: M spectra of P pixels, m components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// How probable the weights ŵ are, but for the constant −(mM/2) log 2π:
+    ///
+    /// −½ (log|V| + ŵᵀV⁻¹ŵ)
+    Weights,
+    /// How probable the standardised spectra F are, that is how well they are reconstructed, constants included:
+    ///
+    /// log N(ŵ; 0, V) + (M(P − m)/2) log(λ/2π) − (M/2) log|G| − (λ/2) ‖F − Φŵ‖²
+    ///
+    /// It is the density of N(0, Φ blockdiag(K₁ + ν₁I, …) Φᵀ + λ⁻¹ I) at F, without a matrix of pixels.
+    Fluxes,
+}
+
+impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
+    /// The log evidence.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`](crate::Error::Dimension) if a kernel cannot read the parameters;
+    /// [`Error::Indefinite`](crate::Error::Indefinite) for a kernel that is not guaranteed positive semi-definite;
+    /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is enough;
+    /// [`Error::Setting`](crate::Error::Setting) for a structure that does not hold.
+    ///
+    /// # Examples
+    ///
+    /// One spectrum of two pixels: the density of N(0, 3 EEᵀ + I/λ) at the spectrum.
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::{Emulator, Evidence};
+    /// use mercer::prelude::*;
+    ///
+    /// let basis = Basis::new(mat![[1.0, 0.0]])?;
+    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0, 0.1]].as_ref(), basis)?;
+    /// let emulator = emulator.with_kernels(vec![3.0 * Rbf::new(1.0)])?.with_precision(4.0)?;
+    ///
+    /// let log_normal = |x: f64, v: f64| -0.5 * (x * x / v + (2.0 * std::f64::consts::PI * v).ln());
+    /// let expected = log_normal(2.0, 3.25) + log_normal(0.1, 0.25);
+    /// assert!((emulator.log_evidence(Evidence::Fluxes)? - expected).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn log_evidence(&self, of: Evidence) -> Result<f64> {
+        let covariance = self.covariance()?;
+        let mut a = self.data.weights.clone();
+        covariance.solve_in_place(a.as_mut())?;
+        Ok(self.value(of, covariance.log_det(), &a))
+    }
+
+    /// The log evidence, and its gradient in all natural parameters in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence), and
+    /// [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without gradients.
+    pub fn log_evidence_gradient(&self, of: Evidence) -> Result<(f64, Vec<f64>)> {
+        self.kernel.0.iter().try_for_each(|kernel| check_differentiable(kernel))?;
+        let covariance = self.covariance()?;
+        let mut a = self.data.weights.clone();
+        covariance.solve_in_place(a.as_mut())?;
+        let cotangents = covariance.cotangents(a.as_ref())?;
+
+        let precision = self.precision.value();
+        let inverse_gram = &self.data.inverse_gram;
+        let along: f64 =
+            (0..inverse_gram.ncols()).map(|col| cotangents.noise.col(col).transpose() * inverse_gram.col(col)).sum();
+        // N = G⁻¹/λ + diag(ν)
+        let mut gradient = vec![-along / (precision * precision)];
+        if of == Evidence::Fluxes {
+            gradient[0] += 0.5 * (self.residual_freedom() / precision - self.data.residual);
+        }
+        gradient.extend((0..self.nugget.values().len()).map(|component| cotangents.noise[(component, component)]));
+        gradient.extend(cotangents.kernels.into_iter().flatten());
+        Ok((self.value(of, covariance.log_det(), &a), gradient))
+    }
+
+    /// Maximises a log evidence over the free parameters; with [priors](crate::params::Prior), its sum with their
+    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end the search at the
+    /// best parameters found.
+    pub fn fit(&mut self, of: Evidence, minimizer: &dyn Minimizer) -> Result<Minimum> {
+        fit(self, minimizer, |emulator| {
+            let (evidence, mut gradient) = emulator.log_evidence_gradient(of)?;
+            gradient.iter_mut().for_each(|entry| *entry = -*entry);
+            Ok((-evidence, gradient))
+        })
+    }
+
+    /// The log evidence from log|V| and a = V⁻¹ŵ.
+    fn value(&self, of: Evidence, log_det: f64, a: &faer::Mat<f64>) -> f64 {
+        let weights = &self.data.weights;
+        let fit: f64 = (0..a.ncols()).map(|col| weights.col(col).transpose() * a.col(col)).sum();
+        let of_weights = -0.5 * (log_det + fit);
+        if of == Evidence::Weights {
+            return of_weights;
+        }
+        let (spectra, components) = (weights.nrows() as f64, weights.ncols() as f64);
+        let precision = self.precision.value();
+        let of_gram = spectra * self.data.basis.gram_factor().log_det();
+        let of_residual = self.residual_freedom() * (precision / TAU).ln() - precision * self.data.residual;
+        of_weights + 0.5 * (of_residual - of_gram - spectra * components * TAU.ln())
+    }
+}

@@ -1,0 +1,287 @@
+//! Predictions of an emulator.
+
+use faer::{Mat, MatRef};
+
+use super::structure::Covariance;
+use super::{Data, Emulator, FluxDistribution, Structure};
+use crate::data::check_finite;
+use crate::gp::clamp;
+use crate::{Error, Expr, Kernel, Result};
+
+/// New parameters that are predicted at a time: bounds the scratch.
+const CHUNK: usize = 1024;
+
+/// What is done about parameters θ outside the convex hull of those of the training spectra, where an emulator
+/// extrapolates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Outside {
+    /// They are predicted, and flagged in the result.
+    #[default]
+    Flag,
+    /// They are an [`Error::Outside`].
+    Refuse,
+}
+
+/// The weights of the components at n parameters, each on its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// The means, n × m.
+    pub mean: Mat<f64>,
+    /// The covariance of the m weights, for each of the n parameters.
+    pub covariance: Vec<Mat<f64>>,
+    /// Whether the parameters are outside the convex hull of those of the training spectra.
+    pub outside: Vec<bool>,
+    /// How many variances came out negative by rounding and were set to 0.
+    pub clamped: usize,
+}
+
+/// The weights of the components at n parameters jointly. All parameters of the first component come first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JointWeights {
+    /// The means, mn.
+    pub mean: Vec<f64>,
+    /// The covariance, mn × mn.
+    pub covariance: Mat<f64>,
+    /// Whether the parameters are outside the convex hull of those of the training spectra: n.
+    pub outside: Vec<bool>,
+}
+
+/// An emulator given its training spectra: ready to predict spectra at any parameters, the covariance factorised once.
+///
+/// # Definition
+///
+/// The weights at θ* are Gaussian, with K* = blockdiag(k₁(θ, θ*), …, k_m(θ, θ*)):
+///
+/// mean = K*ᵀV⁻¹ŵ,
+/// covariance C = diag(kᵢ(θ*, θ*) + νᵢ) − K*ᵀV⁻¹K*
+///
+/// and the normalised flux, with B = E diag(s) for the scales s of the pixels, has mean μ + Bᵀ mean and covariance BᵀCB,
+/// to which the components' [truncation](Emulator::truncation) adds a variance of each pixel.
+///
+/// From [`Emulator::condition`].
+///
+/// # Examples
+///
+/// One spectrum of two pixels with ŵ = 2, seen at θ = 0.5: at the same place the weight has the mean 2 · 3/(3 + 1/λ) and
+/// the variance 3 − 9/(3 + 1/λ).
+///
+/// ```
+/// use mercer::data::Basis;
+/// use mercer::emulator::Emulator;
+/// use mercer::prelude::*;
+///
+/// let basis = Basis::new(mat![[0.6, 0.8]])?;
+/// let theta = mat![[0.5]];
+/// let emulator = Emulator::new(theta.as_ref(), mat![[1.2, 1.6]].as_ref(), basis)?;
+/// let emulator = emulator.with_kernels(vec![3.0 * Rbf::new(1.0)])?.with_precision(2.0)?;
+///
+/// let posterior = emulator.condition()?;
+/// let weights = posterior.weights(theta.as_ref())?;
+/// let (mean, variance) = (2.0 * 3.0 / 3.5, 3.0 - 9.0 / 3.5);
+/// assert!((weights.mean[(0, 0)] - mean).abs() < 1e-14);
+/// assert!((weights.covariance[0][(0, 0)] - variance).abs() < 1e-14);
+///
+/// // The flux is 0.6 and 0.8 times the weight.
+/// let flux = &posterior.fluxes(theta.as_ref())?[0];
+/// assert!((flux.mean()[1] - 0.8 * mean).abs() < 1e-14);
+/// assert!((flux.covariance()[(0, 1)] - 0.6 * 0.8 * variance).abs() < 1e-14);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Posterior<'a> {
+    data: &'a Data,
+    nugget: &'a [f64],
+    outside: Outside,
+    covariance: Box<dyn Covariance + 'a>,
+    /// V⁻¹ŵ, M × m
+    solved: Mat<f64>,
+}
+
+impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
+    /// The posterior given the training spectra.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_evidence`](Self::log_evidence).
+    pub fn condition(&self) -> Result<Posterior<'_>> {
+        let covariance = self.covariance()?;
+        let mut solved = self.data.weights.clone();
+        covariance.solve_in_place(solved.as_mut())?;
+        Ok(Posterior { data: &self.data, nugget: self.nugget.values(), outside: self.outside, covariance, solved })
+    }
+}
+
+impl Posterior<'_> {
+    /// Which structure of the covariance was taken.
+    pub fn structure(&self) -> Structure {
+        self.covariance.structure()
+    }
+
+    /// The standard error of the log evidence that this covariance gives: 0 but for [`Structure::Iterative`].
+    pub fn evidence_error(&self) -> f64 {
+        0.5 * self.covariance.log_det_error()
+    }
+
+    /// The largest jitter that was added to the diagonal of a covariance.
+    pub fn jitter(&self) -> f64 {
+        self.covariance.jitter()
+    }
+
+    /// Which of n parameters are outside the convex hull of those of the training spectra, up to rounding.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for parameters that cannot be predicted; with
+    /// [`Outside::Refuse`], [`Error::Outside`] for the first that are outside.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::Emulator;
+    /// use mercer::prelude::*;
+    ///
+    /// // Training spectra at the corners of a triangle.
+    /// let theta = mat![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
+    /// let emulator = Emulator::new(theta.as_ref(), mat![[1.0], [2.0], [3.0]].as_ref(), Basis::new(mat![[1.0]])?)?;
+    /// let posterior = emulator.condition()?;
+    /// let at = mat![[0.4, 0.4], [0.6, 0.6], [0.5, 0.5]];
+    /// assert_eq!(posterior.outside(at.as_ref())?, [false, true, false]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn outside(&self, theta: MatRef<'_, f64>) -> Result<Vec<bool>> {
+        check_finite("theta", theta)?;
+        let dims = self.data.theta.ncols();
+        if theta.ncols() != dims {
+            let expected = format!("{dims} column(s), as those of the training spectra");
+            return Err(Error::shape("theta", expected, (theta.nrows(), theta.ncols())));
+        }
+        let outside = |row: usize| !self.data.hull.contains(|dim| theta[(row, dim)]);
+        let outside: Vec<bool> = (0..theta.nrows()).map(outside).collect();
+        match (self.outside, outside.iter().position(|&outside| outside)) {
+            (Outside::Refuse, Some(row)) => Err(Error::Outside { what: "theta".to_owned(), row }),
+            _ => Ok(outside),
+        }
+    }
+
+    /// Means and covariances of the weights at n parameters, n × d, each on its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`outside`](Self::outside); [`Error::NegativeVariance`] if a variance is negative by more than rounding
+    /// explains.
+    pub fn weights(&self, theta: MatRef<'_, f64>) -> Result<Weights> {
+        let outside = self.outside(theta)?;
+        let m = self.solved.ncols();
+        let mut weights = Weights { mean: Mat::zeros(theta.nrows(), m), covariance: Vec::new(), outside, clamped: 0 };
+        for start in (0..theta.nrows()).step_by(CHUNK) {
+            let part = theta.subrows(start, CHUNK.min(theta.nrows() - start));
+            let (cross, prior) = (self.cross(part)?, self.prior(part)?);
+            weights.mean.as_mut().subrows_mut(start, part.nrows()).copy_from(self.means(&cross));
+            for (new, mut covariance) in self.covariance.explained(&cross)?.into_iter().enumerate() {
+                covariance.as_mut().col_iter_mut().for_each(|column| column.iter_mut().for_each(|x| *x = -*x));
+                for component in 0..m {
+                    let prior = prior[component][new];
+                    let variance = prior + covariance[(component, component)];
+                    let variance = clamp(variance, prior, start + new, &mut weights.clamped)?;
+                    covariance[(component, component)] = variance + self.nugget_of(component);
+                }
+                weights.covariance.push(covariance);
+            }
+        }
+        Ok(weights)
+    }
+
+    /// Means and covariance of the weights at n parameters, n × d, jointly: O((mn)²) memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`weights`](Self::weights).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::Emulator;
+    /// use mercer::prelude::*;
+    ///
+    /// // Far from the spectrum that was seen, the weights have their prior.
+    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0]].as_ref(), Basis::new(mat![[1.0]])?)?;
+    /// let emulator = emulator.with_kernels(vec![Rbf::new(1.0)])?;
+    /// let posterior = emulator.condition()?;
+    /// let joint = posterior.joint_weights(mat![[100.0], [101.0]].as_ref())?;
+    /// assert!((joint.covariance[(0, 1)] - (-0.5f64).exp()).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn joint_weights(&self, theta: MatRef<'_, f64>) -> Result<JointWeights> {
+        let outside = self.outside(theta)?;
+        let n = theta.nrows();
+        let cross = self.cross(theta)?;
+        let mut covariance = self.covariance.explained_jointly(&cross)? * faer::Scale(-1.0);
+        let mut clamped = 0;
+        for (component, prior) in self.prior(theta)?.into_iter().enumerate() {
+            let mut block = covariance.as_mut().submatrix_mut(component * n, component * n, n, n);
+            block += self.covariance.problem().gram_at(component, theta)?;
+            for (row, prior) in prior.into_iter().enumerate() {
+                block[(row, row)] = clamp(block[(row, row)], prior, row, &mut clamped)? + self.nugget_of(component);
+            }
+        }
+        let mean =
+            self.means(&cross).col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>()).collect();
+        Ok(JointWeights { mean, covariance, outside })
+    }
+
+    /// The mean of the normalised flux at n parameters, n × d: n × P. It takes O(nMm + nmP) time, and no solve.
+    ///
+    /// # Errors
+    ///
+    /// As [`outside`](Self::outside).
+    pub fn flux_mean(&self, theta: MatRef<'_, f64>) -> Result<Mat<f64>> {
+        self.outside(theta)?;
+        self.data.basis.reconstruct(self.means(&self.cross(theta)?).as_ref())
+    }
+
+    /// The distribution of the normalised flux at n parameters, n × d, each on its own: O(Pm) memory for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`weights`](Self::weights).
+    pub fn fluxes(&self, theta: MatRef<'_, f64>) -> Result<Vec<FluxDistribution>> {
+        let weights = self.weights(theta)?;
+        let means = self.data.basis.reconstruct(weights.mean.as_ref())?;
+        let flux = |(row, covariance): (usize, &Mat<f64>)| {
+            let mean = means.row(row).iter().copied().collect();
+            let factor = self.data.basis.spread(covariance.as_ref())?;
+            let flux = FluxDistribution::new(mean, factor, self.data.truncation.clone())?;
+            Ok(flux.flagged(weights.outside[row]))
+        };
+        weights.covariance.iter().enumerate().map(flux).collect()
+    }
+
+    fn nugget_of(&self, component: usize) -> f64 {
+        self.nugget.get(component).copied().unwrap_or(0.0)
+    }
+
+    /// kᵢ(θ, θ*) for each component, M × n.
+    fn cross(&self, theta: MatRef<'_, f64>) -> Result<Vec<Mat<f64>>> {
+        let problem = self.covariance.problem();
+        (0..problem.components()).map(|component| problem.cross(component, theta)).collect()
+    }
+
+    /// kᵢ(θ*, θ*) for each component.
+    fn prior(&self, theta: MatRef<'_, f64>) -> Result<Vec<Vec<f64>>> {
+        let problem = self.covariance.problem();
+        (0..problem.components()).map(|component| problem.variances(component, theta)).collect()
+    }
+
+    /// K*ᵀV⁻¹ŵ, n × m.
+    fn means(&self, cross: &[Mat<f64>]) -> Mat<f64> {
+        let n = cross.first().map_or(0, Mat::ncols);
+        let mut means = Mat::zeros(n, cross.len());
+        for (component, k) in cross.iter().enumerate() {
+            means.as_mut().col_mut(component).copy_from(k.transpose() * self.solved.col(component));
+        }
+        means
+    }
+}

@@ -1,0 +1,207 @@
+//! Emulators in the formats of serde.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use faer::{Mat, MatRef, Par};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::kernels::Kernels;
+use super::{Data, Emulator, Outside, Structure};
+use crate::data::{Basis, Standardizer, check_finite};
+use crate::linalg::Jitter;
+use crate::params::{Constraint, Notes, Parameter, ParameterArray, Shape};
+use crate::{DynKernel, Error, Result};
+
+/// A matrix by columns.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    rows: usize,
+    values: Vec<f64>,
+}
+
+/// All that an emulator is, but for the number of threads.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    theta: Table,
+    components: Table,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+    normalised: bool,
+    weights: Table,
+    residual: f64,
+    truncation: Vec<f64>,
+    precision: f64,
+    nugget: Vec<f64>,
+    kernels: Vec<String>,
+    frozen: Vec<String>,
+    priors: BTreeMap<String, String>,
+    ties: Vec<Vec<String>>,
+    structure: Option<Structure>,
+    outside: Outside,
+    jitter: Jitter,
+    allow_indefinite: bool,
+    /// Of the bits of all numbers and the text of the kernels.
+    checksum: String,
+}
+
+impl Table {
+    fn of(matrix: MatRef<'_, f64>) -> Self {
+        let values = matrix.col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>());
+        Self { rows: matrix.nrows(), values: values.collect() }
+    }
+
+    fn matrix(&self, what: &str) -> Result<Mat<f64>> {
+        if self.rows == 0 || !self.values.len().is_multiple_of(self.rows) {
+            return Err(Error::shape(what, "whole columns", (self.values.len(), 1)));
+        }
+        let matrix = MatRef::from_column_major_slice(&self.values, self.rows, self.values.len() / self.rows);
+        check_finite(what, matrix)?;
+        Ok(matrix.to_owned())
+    }
+}
+
+impl Document {
+    fn of(emulator: &Emulator) -> Self {
+        let Data { theta, basis, weights, residual, truncation, .. } = &*emulator.data;
+        let Notes { frozen, priors, ties } = Notes::of(emulator);
+        let mut document = Self {
+            theta: Table::of(theta.as_ref()),
+            components: Table::of(basis.components()),
+            mean: basis.standardizer().mean().to_vec(),
+            scale: basis.standardizer().scale().to_vec(),
+            normalised: basis.is_normalised(),
+            weights: Table::of(weights.as_ref()),
+            residual: *residual,
+            truncation: truncation.clone(),
+            precision: emulator.precision.value(),
+            nugget: emulator.nugget.values().to_vec(),
+            kernels: emulator.kernel.0.iter().map(DynKernel::to_string).collect(),
+            frozen,
+            priors,
+            ties,
+            structure: emulator.structure,
+            outside: emulator.outside,
+            jitter: emulator.jitter,
+            allow_indefinite: emulator.allow_indefinite,
+            checksum: String::new(),
+        };
+        document.checksum = document.sum();
+        document
+    }
+
+    /// FNV-1a, 64 bits.
+    fn sum(&self) -> String {
+        let arrays = [
+            &self.theta.values,
+            &self.components.values,
+            &self.mean,
+            &self.scale,
+            &self.weights.values,
+            &self.truncation,
+            &self.nugget,
+        ];
+        let numbers = arrays.into_iter().flatten().chain([&self.residual, &self.precision]);
+        let bits = numbers.flat_map(|number| number.to_bits().to_le_bytes());
+        let text = self.kernels.iter().flat_map(|kernel| kernel.bytes());
+        let sum = bits
+            .chain(text)
+            .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        format!("{sum:016x}")
+    }
+
+    fn emulator(self) -> Result<Emulator> {
+        if self.sum() != self.checksum {
+            let expected = format!("must be {}: numbers were changed, or not read to the last bit", self.checksum);
+            return Err(Error::setting("the checksum of the saved emulator", self.sum(), &expected));
+        }
+        let data = self.data()?;
+        let components = data.basis.len();
+        if self.kernels.len() != components || ![0, components].contains(&self.nugget.len()) {
+            let expected = format!("{components} kernel(s), and as many nuggets or none");
+            return Err(Error::shape("the saved emulator", expected, (self.kernels.len(), self.nugget.len())));
+        }
+        let kernels: Result<Vec<DynKernel>> = self.kernels.iter().map(|kernel| kernel.parse()).collect();
+        let shape = Shape::Vector(self.nugget.len());
+        let mut emulator = Emulator {
+            data: Arc::new(data),
+            precision: Parameter::new("precision", self.precision, Constraint::Positive)?,
+            nugget: ParameterArray::new("nugget", self.nugget, shape, Constraint::Positive)?,
+            kernel: Kernels(kernels?),
+            structure: self.structure,
+            outside: self.outside,
+            jitter: self.jitter,
+            allow_indefinite: self.allow_indefinite,
+            par: Par::rayon(0),
+        };
+        Notes { frozen: self.frozen, priors: self.priors, ties: self.ties }.give(&mut emulator)?;
+        Ok(emulator)
+    }
+
+    fn data(&self) -> Result<Data> {
+        let theta = self.theta.matrix("theta")?;
+        let standardizer = Standardizer::new(self.mean.clone(), self.scale.clone())?;
+        let basis = Basis::new(self.components.matrix("the components")?)?.with_standardizer(standardizer)?;
+        let weights = self.weights.matrix("the weights")?;
+        if (weights.nrows(), weights.ncols()) != (theta.nrows(), basis.len()) {
+            let expected = format!("{} x {}, as theta and the components have", theta.nrows(), basis.len());
+            return Err(Error::shape("the weights", expected, (weights.nrows(), weights.ncols())));
+        }
+        if self.truncation.len() != basis.features() {
+            let expected = format!("{} value(s), one for each pixel", basis.features());
+            return Err(Error::shape("the truncation", expected, (self.truncation.len(), 1)));
+        }
+        for &value in self.truncation.iter().chain([&self.residual]) {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::setting("a variance of the truncation", value, "must be finite and not negative"));
+            }
+        }
+        let basis = basis.with_normalisation(self.normalised);
+        Ok(Data::new(theta, basis, weights, self.residual, self.truncation.clone()))
+    }
+}
+
+/// As a map with all that the emulator is: the parameters and weights of the training spectra, the basis, the kernels as
+/// text, and settings; with a checksum of all numbers. The number of threads is not saved.
+///
+/// # Examples
+///
+/// Predictions come back to the last bit, from a format that keeps numbers; `serde_json` needs its feature
+/// `float_roundtrip` for it.
+///
+/// ```
+/// use mercer::data::{Components, Pca, PcaSettings};
+/// use mercer::emulator::Emulator;
+/// use mercer::prelude::*;
+///
+/// let theta = Mat::from_fn(6, 1, |j, _| j as f64);
+/// let spectra = Mat::from_fn(6, 9, |j, pixel| 1.0 + (0.1 * (j * pixel) as f64).sin());
+/// let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
+/// let emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), &Pca::fit(spectra.as_ref(), &settings)?)?;
+///
+/// let saved = serde_json::to_string(&emulator)?;
+/// let read: Emulator = serde_json::from_str(&saved)?;
+/// let at = mat![[2.5]];
+/// assert_eq!(read.condition()?.fluxes(at.as_ref())?, emulator.condition()?.fluxes(at.as_ref())?);
+///
+/// let corrupt = saved.replacen("0.1", "0.2", 1);
+/// assert!(serde_json::from_str::<Emulator>(&corrupt).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl Serialize for Emulator {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Document::of(self).serialize(serializer)
+    }
+}
+
+/// Reads what [`Serialize`] writes. Kernels of one's own need their names:
+/// [`register`](crate::kernel::register).
+impl<'de> Deserialize<'de> for Emulator {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let corrupt = |error: Error| D::Error::custom(format!("the saved emulator is corrupt: {error}"));
+        Document::deserialize(deserializer)?.emulator().map_err(corrupt)
+    }
+}

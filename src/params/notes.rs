@@ -1,0 +1,44 @@
+//! What is known of parameters beside their values, to be saved.
+
+use std::collections::BTreeMap;
+
+use super::{Parameterized, ParameterizedExt, Prior};
+use crate::Result;
+
+/// Freedom, priors and ties of the parameters of something, by path.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Paths of parameters that optimisers may not change.
+    pub(crate) frozen: Vec<String>,
+    /// Priors by path, as text.
+    pub(crate) priors: BTreeMap<String, String>,
+    /// Groups of paths whose parameters are one.
+    pub(crate) ties: Vec<Vec<String>>,
+}
+
+impl Notes {
+    /// Those of this.
+    pub(crate) fn of<P: Parameterized + ?Sized>(root: &P) -> Self {
+        let entries = root.parameters();
+        let frozen = entries.iter().filter(|entry| !entry.free).map(|entry| entry.path.clone()).collect();
+        let prior = |prior: Prior| prior.to_string();
+        let priors = entries.iter().filter_map(|entry| Some((entry.path.clone(), entry.prior.map(prior)?))).collect();
+        let mut ties: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for entry in &entries {
+            if let Some(first) = entry.tie {
+                ties.entry(first).or_default().push(entry.path.clone());
+            }
+        }
+        Self { frozen, priors, ties: ties.into_values().collect() }
+    }
+
+    /// Gives them to another that has none.
+    pub(crate) fn give<P: Parameterized + ?Sized>(&self, root: &mut P) -> Result<()> {
+        for group in &self.ties {
+            let paths: Vec<&str> = group.iter().map(String::as_str).collect();
+            root.tie(&paths)?;
+        }
+        self.frozen.iter().try_for_each(|path| root.freeze(path))?;
+        self.priors.iter().try_for_each(|(path, prior)| root.set_prior(path, prior.parse()?))
+    }
+}
