@@ -1,7 +1,7 @@
 //! What the drivers allocate, counted: nothing at the second call with a workspace, for leaves on the
 //! points themselves; for the others a number that does not grow with the number of points; and a Gram
 //! matrix into the caller's memory takes little memory beside it. And what a step of training takes, whatever
-//! the number of rows of the data.
+//! the number of rows of the data; and what many outputs on a grid take.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use std::ops::ControlFlow;
 
-use mercer::gp::Svgp;
+use mercer::gp::{IcmGp, Svgp};
 use mercer::kernel::{Workspace, cross_into_with, gram_into, gram_into_with};
 use mercer::likelihood::Gaussian;
 use mercer::optim::{NaturalGradient, Progress, Train};
@@ -115,6 +115,22 @@ fn steps_take_no_more_for_more_rows() {
 fn little_is_allocated() {
     drivers_allocate_little();
     steps_take_no_more_for_more_rows();
+    grids_take_no_product();
+}
+
+/// The evidence of many outputs with its gradient: N², P² and N·P numbers, some times over, where the covariance of all
+/// values has (N·P)², 36 million here.
+fn grids_take_no_product() {
+    let (n, p) = (60, 100);
+    let x = points::<f64>(n, 2, 1);
+    let y = Mat::from_fn(n, p, |row, output| (x[(row, 0)] + 0.1 * output as f64).sin());
+    let gp = IcmGp::new(Rbf::new(1.0), Coregionalization::new(Mat::full(p, 1, 0.7), vec![0.1; p])).with_par(Par::Seq);
+    let before = BYTES.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    assert!(gp.log_evidence_gradient(x.as_ref(), y.as_ref()).is_ok());
+    let peak = PEAK.load(Relaxed) - before;
+    let entries = n * n + p * p + n * p;
+    assert!(peak < 20 * 8 * entries, "{peak} bytes for {entries} entries");
 }
 
 fn drivers_allocate_little() {

@@ -223,7 +223,7 @@ impl<K: Expr + Clone> Emulator<K> {
         Ok(self)
     }
 
-    /// The same with this structure of the covariance, or, by default, with the first that holds.
+    /// The same with this structure of the covariance, or, by default, with the cheapest that holds.
     ///
     /// Where it does not hold, evidence and posterior are errors.
     ///
@@ -239,6 +239,9 @@ impl<K: Expr + Clone> Emulator<K> {
     /// assert_eq!(orthogonal.condition()?.structure(), Structure::Independent);
     ///
     /// let not = Emulator::new(theta.as_ref(), spectra.as_ref(), Basis::new(mat![[1.0, 1.0], [1.0, 0.0]])?)?;
+    /// assert_eq!(not.condition()?.structure(), Structure::SharedCorrelation); // all kernels are equal
+    ///
+    /// let not = not.with_kernels(vec![Rbf::new(1.0), Rbf::new(2.0)])?;
     /// assert_eq!(not.condition()?.structure(), Structure::Dense);
     /// assert!(not.with_structure(Structure::Independent).condition().is_err());
     /// # Ok::<(), mercer::Error>(())

@@ -118,6 +118,11 @@ impl Posterior<'_> {
         self.covariance.structure()
     }
 
+    /// The standard error of the log evidence that this covariance gives: 0 but for [`Structure::Iterative`].
+    pub fn evidence_error(&self) -> f64 {
+        0.5 * self.covariance.log_det_error()
+    }
+
     /// The largest jitter that was added to the diagonal of a covariance.
     pub fn jitter(&self) -> f64 {
         self.covariance.jitter()

@@ -81,7 +81,7 @@ impl ConjugateGradients {
         preconditioner: Option<&dyn Operator<T>>,
         par: Par,
     ) -> Result<Converged<T>> {
-        if !(self.tolerance > 0.0) {
+        if self.tolerance.is_nan() || self.tolerance <= 0.0 {
             return Err(Error::setting("the tolerance", self.tolerance, "must be positive"));
         }
         check_finite("the right-hand side", b)?;
@@ -108,7 +108,7 @@ impl ConjugateGradients {
                 Some(preconditioner) => preconditioner.solve(x, par),
                 None => Ok(copied(x)),
             };
-            iterations += self.run(&product, condition, rest, &mut solution, &norms, self.limit - iterations)?;
+            iterations += self.run(product, condition, rest, &mut solution, &norms, self.limit - iterations)?;
             let found = product(solution.as_ref())?;
             rest = b - found;
         }
@@ -136,7 +136,7 @@ impl ConjugateGradients {
             let image = product(direction.as_ref())?;
             let curvature = dots(direction.as_ref(), image.as_ref());
             for col in (0..open.len()).filter(|&col| open[col]) {
-                if !(curvature[col] > 0.0) {
+                if curvature[col].is_nan() || curvature[col] <= 0.0 {
                     let found = format!("one with xᵀAx = {:e}", curvature[col]);
                     return Err(Error::setting(
                         "the matrix of conjugate gradients",

@@ -182,7 +182,7 @@ fn log_of_first(tridiagonal: &Tridiagonal) -> Result<f64> {
     let eigen = Eigendecomposition::new(matrix.as_ref())?;
     let mut sum = 0.0;
     for (k, &ritz) in eigen.values().iter().enumerate() {
-        if !(ritz > 0.0) {
+        if ritz.is_nan() || ritz <= 0.0 {
             let found = format!("one with the Ritz value {ritz:e}");
             return Err(Error::setting("the matrix of the log-determinant", found, "must be positive definite"));
         }

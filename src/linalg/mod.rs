@@ -15,6 +15,7 @@ pub(crate) use cholesky::factorize;
 pub use conjugate_gradients::{ConjugateGradients, Converged};
 pub use eigen::Eigendecomposition;
 pub use jitter::Jitter;
+pub(crate) use lanczos::random_signs;
 pub use lanczos::{LogDetEstimate, StochasticLogDet};
 pub use operator::{
     BlockDiagonal, Dense, Diagonal, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,

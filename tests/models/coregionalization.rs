@@ -118,6 +118,27 @@ fn an_orthogonal_mixture_is_the_dense_gaussian() {
 }
 
 #[test]
+fn draws_of_an_orthogonal_mixture_have_its_moments() {
+    let (x, y, at, gp) = (inputs(), noise(7, 4, 2), noise(2, 2, 3), oilmm());
+    let posterior = gp.condition(x.as_ref(), y.as_ref()).unwrap();
+    let predicted = posterior.predict(at.as_ref()).unwrap();
+    let draws = 40_000;
+    let values = posterior.sample(at.as_ref(), draws, &mut rand_pcg::Pcg64::seed_from_u64(7)).unwrap().values;
+    let means: Vec<f64> = (0..8).map(|row| values.row(row).iter().sum::<f64>() / draws as f64).collect();
+    let expected = predicted.covariance(1).unwrap();
+    for (p, q) in (0..4).flat_map(|p| (0..4).map(move |q| (p, q))) {
+        let (a, b) = (2 * p + 1, 2 * q + 1);
+        let terms = values.row(a).iter().zip(values.row(b).iter());
+        let found = terms.map(|(u, v)| (u - means[a]) * (v - means[b])).sum::<f64>() / draws as f64;
+        // Five standard errors.
+        let spread = (expected[(p, p)] * expected[(q, q)] + expected[(p, q)].powi(2)).sqrt();
+        assert!((found - expected[(p, q)]).abs() < 5.0 * spread / (draws as f64).sqrt());
+        let error = 5.0 * (expected[(p, p)] / draws as f64).sqrt();
+        assert!((means[a] - predicted.mean[(1, p)]).abs() < error);
+    }
+}
+
+#[test]
 fn gradients_of_an_orthogonal_mixture() {
     let (x, y) = (inputs(), noise(7, 4, 2));
     let evidence = |gp: &Oilmm| gp.log_evidence(x.as_ref(), y.as_ref()).unwrap();

@@ -2,12 +2,12 @@
 
 use faer::{Mat, MatMut, MatRef};
 
-use super::{Cotangents, Covariance, Problem, Structure, kernel_cotangent};
+use super::{Cotangents, Covariance, Problem, Structure, kernel_cotangent, stacked};
 use crate::Result;
 use crate::linalg::{Cholesky, column, padded};
 
 /// New parameters whose right-hand sides, m each, are solved for at a time.
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
 /// V as a matrix.
 #[derive(Debug)]
@@ -37,12 +37,7 @@ impl<'a> Dense<'a> {
     /// L⁻¹K*, from the columns of K* that belong to these new parameters: mM × mn, all parameters of the first
     /// component first.
     fn half_solve(&self, cross: &[Mat<f64>], first: usize, count: usize) -> Result<Mat<f64>> {
-        let spectra = self.problem.spectra();
-        let mut half = padded(self.factor.dim(), cross.len() * count);
-        for (component, k) in cross.iter().enumerate() {
-            let mut block = half.as_mut().submatrix_mut(component * spectra, component * count, spectra, count);
-            block.copy_from(k.as_ref().subcols(first, count));
-        }
+        let mut half = stacked(cross, first, count);
         self.factor.half_solve_in_place(half.as_mut(), self.problem.par)?;
         Ok(half)
     }

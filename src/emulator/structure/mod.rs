@@ -1,14 +1,21 @@
 //! The covariance of the weights, by whatever structure it has.
 
 mod dense;
+mod form;
+mod grid;
 mod independent;
+mod iterative;
+mod spectral;
 
 use std::fmt::Debug;
 
 use faer::{Mat, MatMut, MatRef, Par};
 
 use self::dense::Dense;
+use self::grid::Grid;
 use self::independent::Independent;
+use self::iterative::Iterative;
+use self::spectral::Spectral;
 use crate::kernel::{Kernel, Wanted, cross_into, diag_into, gram_into, gram_vjp};
 use crate::linalg::{Jitter, padded};
 use crate::{Error, Result};
@@ -26,10 +33,39 @@ pub enum Structure {
     Independent,
     /// Any components: one problem of mM × mM. O((mM)³) time, O((mM)²) memory.
     Dense,
+    /// Any components, with kernels that are multiples of one, as they are written: `2 * rbf(lengthscale=1)` and
+    /// `3 * rbf(lengthscale=1)`. With K for that one, V = N ⊗ I + diag(v) ⊗ K has the eigenvectors of K and of v
+    /// relative to N. O(mM³) time for gradients, O(M³) without, O(M²) memory. To keep kernels multiples of
+    /// one in training, [tie](crate::params::ParameterizedExt::tie) what they have in common.
+    SharedCorrelation,
+    /// Parameters θ on a Cartesian grid, in any order of rows, and kernels that are products of functions of one
+    /// parameter each: squared exponentials, periodic kernels, kernels [on](crate::kernel::ops::Compose::on) one
+    /// parameter, and products, multiples and powers of such. Then K = K₁ ⊗ … ⊗ K_d, with an eigendecomposition for each
+    /// axis. The components are orthogonal, or the kernels multiples of one. O(Σ nₖ³ + mM Σ nₖ) time for axes
+    /// of nₖ points, O(mM) memory.
+    Grid,
+    /// Any components, by preconditioned conjugate gradients: O(mM³) time for the preconditioner, the blocks of the
+    /// components, and O(mM²) for each iteration; O(mM²) memory.
+    ///
+    /// Solves are to 10⁻¹⁰. The log-determinant, and gradients, are estimates over random vectors, the same on every
+    /// call with the same seed: [`Posterior::evidence_error`](super::Posterior::evidence_error) is the
+    /// standard error of the log evidence. The closer the components are to orthogonal, the smaller it is.
+    Iterative {
+        /// The number of random vectors, at least 2.
+        probes: usize,
+        /// The seed that they are drawn with.
+        seed: u64,
+    },
 }
 
 /// Sizes mM up to which an unstructured covariance is factorised without being asked to.
 pub(super) const DENSE_LIMIT: usize = 2000;
+
+/// Numbers M of spectra from which a grid is looked for without being asked to: fewer are factorised in no time.
+const GRID_FROM: usize = 256;
+
+/// Random vectors of the iterative structure where it is not asked for.
+const PROBES: usize = 32;
 
 /// What the covariance V = N ⊗ I + blockdiag(K₁, …, K_m) is made of.
 ///
@@ -67,7 +103,18 @@ impl<'a> Problem<'a> {
 
     /// The gradient of Σ cotangent ∘ Kᵢ in the parameters of kernel i, in visiting order.
     pub(super) fn pull_back(&self, component: usize, cotangent: MatRef<'_, f64>, par: Par) -> Result<Vec<f64>> {
-        Ok(gram_vjp(self.kernels[component], self.theta, cotangent, Wanted::PARAMETERS, par)?.theta)
+        self.pull_back_at(component, self.theta, cotangent, par)
+    }
+
+    /// The same for the Gram matrix of other parameters.
+    pub(super) fn pull_back_at(
+        &self,
+        component: usize,
+        at: MatRef<'_, f64>,
+        cotangent: MatRef<'_, f64>,
+        par: Par,
+    ) -> Result<Vec<f64>> {
+        Ok(gram_vjp(self.kernels[component], at, cotangent, Wanted::PARAMETERS, par)?.theta)
     }
 
     /// Kᵢ between the training spectra and other parameters, n × d: M × n.
@@ -91,35 +138,50 @@ impl<'a> Problem<'a> {
         Ok(variances)
     }
 
-    /// Factorises V by this structure, or by the first of these that holds: diagonal N; mM small enough to do without.
-    /// The one place where a structure is chosen.
+    /// Factorises V by this structure, or by the one that is [chosen](Self::chosen).
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a structure that V does not have, or if none is asked for and no structure holds
-    /// that can be afforded; [`Error::NotPositiveDefinite`].
+    /// [`Error::Setting`] for a structure that V does not have; [`Error::NotPositiveDefinite`].
     pub(super) fn factorise(self, asked: Option<Structure>) -> Result<Box<dyn Covariance + 'a>> {
-        let structure = match asked {
-            Some(structure) => structure,
-            None if is_diagonal(self.noise.as_ref()) => Structure::Independent,
-            None => Structure::Dense,
-        };
-        let size = self.components() * self.spectra();
-        match structure {
+        let structure = asked.unwrap_or_else(|| self.chosen());
+        Ok(match structure {
             Structure::Independent if !is_diagonal(self.noise.as_ref()) => {
                 let expected = "holds for orthogonal components only: ask for another";
-                Err(Error::setting("the structure", "independent", expected))
+                return Err(Error::setting("the structure", "independent", expected));
             }
-            Structure::Independent => Ok(Box::new(Independent::new(self)?)),
-            Structure::Dense if asked.is_none() && size > DENSE_LIMIT => {
-                let expected = format!(
-                    "must be at most {DENSE_LIMIT} for a covariance without structure: orthogonalise the components, \
-                     or ask for the dense structure"
-                );
-                Err(Error::setting("the number of weights", size, &expected))
-            }
-            Structure::Dense => Ok(Box::new(Dense::new(self)?)),
+            Structure::Independent => Box::new(Independent::new(self)?),
+            Structure::Dense => Box::new(Dense::new(self)?),
+            Structure::SharedCorrelation => Box::new(Spectral::shared(self)?),
+            Structure::Grid => Box::new(Spectral::grid(self)?),
+            Structure::Iterative { probes, seed } => Box::new(Iterative::new(self, probes, seed)?),
+        })
+    }
+
+    /// The cheapest exact structure that holds, or the iterative one if V would be too large. The one place where a
+    /// structure is chosen.
+    fn chosen(&self) -> Structure {
+        let orthogonal = is_diagonal(self.noise.as_ref());
+        let shared = form::variances(&self.kernels).is_ok();
+        if self.spectra() >= GRID_FROM && (orthogonal || shared) && self.on_grid() {
+            Structure::Grid
+        } else if orthogonal {
+            Structure::Independent
+        } else if shared {
+            Structure::SharedCorrelation
+        } else if self.components() * self.spectra() <= DENSE_LIMIT {
+            Structure::Dense
+        } else {
+            Structure::Iterative { probes: PROBES, seed: 0 }
         }
+    }
+
+    /// Whether the parameters are a grid, and the kernels products of functions of one each.
+    fn on_grid(&self) -> bool {
+        Grid::detect(self.theta).is_ok_and(|grid| {
+            let varying = grid.varying(self.theta.ncols());
+            self.kernels.iter().all(|kernel| form::check_product(*kernel, &varying).is_ok())
+        })
     }
 }
 
@@ -149,6 +211,11 @@ pub(super) trait Covariance: Debug + Send + Sync {
     /// log|V|.
     fn log_det(&self) -> f64;
 
+    /// The standard error of log|V|: 0 where nothing is random.
+    fn log_det_error(&self) -> f64 {
+        0.0
+    }
+
     /// B becomes V⁻¹B, for one vector B, M × m.
     fn solve_in_place(&self, b: MatMut<'_, f64>) -> Result<()>;
 
@@ -172,6 +239,18 @@ fn kernel_cotangent(mut inverse: MatMut<'_, f64>, a: &[f64]) {
         let column = crate::linalg::column_mut(inverse.as_mut(), col);
         column.iter_mut().zip(a).for_each(|(entry, &weight)| *entry = 0.5 * (scale * weight - *entry));
     }
+}
+
+/// The columns of K* = blockdiag(k₁, …, k_m) that belong to some new parameters: mM × mn, all parameters of the first
+/// component first.
+fn stacked(cross: &[Mat<f64>], first: usize, count: usize) -> Mat<f64> {
+    let spectra = cross.first().map_or(0, Mat::nrows);
+    let mut stacked = padded(cross.len() * spectra, cross.len() * count);
+    for (component, k) in cross.iter().enumerate() {
+        let mut block = stacked.as_mut().submatrix_mut(component * spectra, component * count, spectra, count);
+        block.copy_from(k.as_ref().subcols(first, count));
+    }
+    stacked
 }
 
 fn is_diagonal(matrix: MatRef<'_, f64>) -> bool {

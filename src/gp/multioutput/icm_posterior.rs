@@ -65,8 +65,8 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
         par: Par,
     ) -> Result<Self> {
         let (n, rotated) = (points.nrows(), covariance.rotated(residual, par)?);
-        let spectrum = covariance.spectrum();
-        let weights = Mat::from_fn(n, residual.ncols(), |row, col| rotated[col * n + row] / spectrum[col * n + row]);
+        let weight = |row: usize, col: usize| rotated[col * n + row] / covariance.spectrum(col)[row];
+        let weights = Mat::from_fn(n, residual.ncols(), weight);
         Ok(Self { kernel, means, points: points.to_owned(), covariance, weights, par })
     }
 
@@ -86,12 +86,12 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
         let mut clamped = 0;
         for start in (0..n).step_by(CHUNK) {
             let rotated = self.rotated(x.subrows(start, CHUNK.min(n - start)))?;
-            let reached = &rotated * &self.weights;
+            let reached = rotated.transpose() * &self.weights;
             let squares =
                 Mat::from_fn(rotated.nrows(), rotated.ncols(), |row, col| rotated[(row, col)] * rotated[(row, col)]);
-            let explained = squares * self.inverse_spectrum();
+            let explained = squares.transpose() * self.inverse_spectrum();
             for (output, &beta) in signal.iter().enumerate() {
-                for row in 0..rotated.nrows() {
+                for row in 0..rotated.ncols() {
                     let own = beta * prior[start + row];
                     let left = beta * (prior[start + row] - beta * explained[(row, output)]);
                     means[(start + row, output)] = beta * reached[(row, output)];
@@ -142,26 +142,25 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
         let zero = T::from_f64(0.0);
         let scale = (0..count).map(weight).fold(zero, |sum, weight| sum + weight);
         let scaled = Mat::from_fn(rotated.nrows(), rotated.ncols(), |row, col| {
-            let weights = (0..count).map(|i| weight(i) * signal[i] * inverse[(col, i)]);
+            let weights = (0..count).map(|i| weight(i) * signal[i] * inverse[(row, i)]);
             rotated[(row, col)] * weights.fold(zero, |sum, weight| sum + weight)
         });
         let mut prior = Mat::zeros(x.nrows(), x.nrows());
         gram_into(self.kernel, x, prior.as_mut(), self.par)?;
-        Ok(faer::Scale(scale) * prior - scaled * rotated.transpose())
+        Ok(faer::Scale(scale) * prior - scaled.transpose() * rotated)
     }
 
-    /// K(x, X) V
+    /// Cᵀ = Vᵀ K(X, x)
     fn rotated(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
-        let mut cross = Mat::zeros(x.nrows(), self.points.nrows());
-        cross_into(self.kernel, x, self.points.as_ref(), cross.as_mut(), self.par)?;
-        // One axis, as it was made.
-        Ok(self.covariance.axes().iter().fold(cross, |cross, axis| cross * axis.vectors()))
+        let mut cross = Mat::zeros(self.points.nrows(), x.nrows());
+        cross_into(self.kernel, self.points.as_ref(), x, cross.as_mut(), self.par)?;
+        self.covariance.rotate_points(cross.as_ref(), self.par)
     }
 
     /// 1/dᵢⱼ, N × P
     fn inverse_spectrum(&self) -> Mat<T> {
-        let (n, spectrum) = (self.points.nrows(), self.covariance.spectrum());
-        Mat::from_fn(n, self.covariance.outputs(), |row, col| T::from_f64(1.0) / spectrum[col * n + row])
+        let inverse = |row: usize, col: usize| T::from_f64(1.0) / self.covariance.spectrum(col)[row];
+        Mat::from_fn(self.points.nrows(), self.covariance.outputs(), inverse)
     }
 
     fn check(&self, x: MatRef<'_, T>) -> Result<()> {

@@ -1,11 +1,12 @@
 //! Predictions of an orthogonal mixture.
 
 use faer::{Mat, MatRef};
+use rand::Rng;
 
 use super::grid::means_at;
 use super::prediction::JointPrediction;
 use crate::gp::latents::PerLatent;
-use crate::gp::posterior::Posterior;
+use crate::gp::posterior::{Posterior, Samples};
 use crate::likelihood::Mixing;
 use crate::mean::DynMean;
 use crate::{Result, Scalar};
@@ -63,7 +64,25 @@ impl<'a, T: Scalar> OilmmPosterior<'a, T> {
         Ok(predicted)
     }
 
-    /// New observations: the same with noise.
+    /// Joint draws of the outputs at n points: N·P × draws, all points of the first output first. O(m (N³ + N² · draws)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Posterior::sample`].
+    pub fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut (impl Rng + ?Sized)) -> Result<Samples<T>> {
+        let (n, outputs) = (x.nrows(), self.mixing.nrows());
+        let latents = self.latents.sample(x, draws, rng)?;
+        let means = means_at(self.means, x, outputs);
+        let value = |row: usize, draw: usize| {
+            let (point, output) = (row % n, row / n);
+            let terms = (0..self.mixing.ncols())
+                .map(|latent| T::from_f64(self.mixing[(output, latent)]) * latents.values[(latent * n + point, draw)]);
+            terms.fold(means[(point, output)], |sum, term| sum + term)
+        };
+        Ok(Samples { values: Mat::from_fn(n * outputs, draws, value), jitter: latents.jitter })
+    }
+
+    /// New observations: the same as [`predict`](Self::predict) with noise.
     ///
     /// # Errors
     ///

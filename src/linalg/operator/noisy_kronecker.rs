@@ -1,12 +1,12 @@
 //! A Kronecker product with noise that is correlated between outputs.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::{Operator, check_rows};
 use crate::linalg::axes::{along_axes, by_column, outer, product_size};
 use crate::linalg::checks::check_square;
-use crate::linalg::{Cholesky, Eigendecomposition, Jitter, mirror_lower, transpose_into};
+use crate::linalg::{Cholesky, Eigendecomposition, Jitter, mirror_lower, padded, transpose_into};
 use crate::{Error, Result, Scalar};
 
 /// B ⊗ K + Σ ⊗ I with K = K₁ ⊗ … ⊗ K_d: the covariance of m outputs at N common points that share the correlation
@@ -218,32 +218,53 @@ impl<T: Scalar> NoisyKronecker<T> {
         Ok(NoisyKroneckerGradient { value, y, signal, noise, axes })
     }
 
-    /// ½ E (Z'ᵀ diag(w) Z' − diag(t)) Eᵀ for one factor of the product, with its basis E, where Z' has a column for
-    /// each index of the factor, w the product of the other factors' eigenvalues, and t the sums of w over the
-    /// spectrum.
+    /// The gradient in B or Σ (factor 0) or an axis, from Z by columns and the products of the other factors'
+    /// eigenvalues.
     fn in_factor(&self, z: &[T], weights: &[T], factor: usize, par: Par) -> Mat<T> {
-        let (size, half) = (self.sizes[factor], T::from_f64(0.5));
-        let right: usize = self.sizes[factor + 1..].iter().product();
-        let left = z.len() / (size * right);
-        let scaled: Vec<T> = z.iter().zip(weights).map(|(&z, &weight)| z * num_traits::Float::sqrt(weight)).collect();
-        // The indices of the other factors before those of this one, which then runs slowest.
-        let mut rows = vec![T::from_f64(0.0); z.len()];
-        let target = faer::MatMut::from_column_major_slice_mut(&mut rows, left, size * right);
-        transpose_into(target, MatRef::from_column_major_slice(&scaled, size * right, left));
-        let rows = MatRef::from_column_major_slice(&rows, left * right, size);
+        let traced: Vec<T> = weights.iter().zip(&self.spectrum).map(|(&weight, &scale)| weight / scale).collect();
+        contracted(z, weights, &traced, &self.sizes, factor, self.basis(factor), par)
+    }
 
-        let mut inner = Mat::zeros(size, size);
-        matmul(inner.as_mut(), Accum::Replace, rows.transpose(), rows, half, par);
-        let mut traces = vec![0.0; size];
-        for (at, (&weight, &scale)) in weights.iter().zip(&self.spectrum).enumerate() {
-            traces[at / right % size] += (weight / scale).as_f64();
+    /// The contraction of ½ (a aᵀ − V diag(h) Vᵀ) with all axes but one, from Vᵀa and h: the gradient in
+    /// that axis of a function whose gradient in K it is.
+    pub(crate) fn in_axis(&self, axis: usize, rotated: &[T], inverse: &[T], par: Par) -> Mat<T> {
+        let ones = vec![T::from_f64(1.0); self.sizes[axis + 1]];
+        let mut others: Vec<&[T]> = self.axes.iter().map(Eigendecomposition::values).collect();
+        others[axis] = &ones;
+        let weights = outer(&others);
+        let traced: Vec<T> = weights.iter().zip(inverse).map(|(&weight, &inverse)| weight * inverse).collect();
+        contracted(rotated, &weights, &traced, &self.sizes[1..], axis, self.axes[axis].vectors(), par)
+    }
+
+    /// VᵀX, for X with N rows.
+    pub(crate) fn rotate_points(&self, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        if let [axis] = &self.axes[..] {
+            let mut out = padded(x.nrows(), x.ncols());
+            matmul(out.as_mut(), Accum::Replace, axis.vectors().transpose(), x, T::from_f64(1.0), par);
+            return Ok(out);
         }
-        traces.iter().enumerate().for_each(|(i, &trace)| inner[(i, i)] -= half * T::from_f64(trace));
+        by_column(x, |x| {
+            along_axes(x, &self.sizes[1..], |axis, x, out| {
+                matmul(out, Accum::Replace, x.transpose(), self.axes[axis].vectors(), T::from_f64(1.0), par);
+                Ok(())
+            })
+        })
+    }
 
-        let basis = self.basis(factor);
-        let mut gradient = basis * inner * basis.transpose();
-        mirror_lower(gradient.as_mut());
-        gradient
+    /// κ.
+    pub(crate) fn correlation_spectrum(&self) -> Vec<T> {
+        let axes: Vec<&[T]> = self.axes.iter().map(Eigendecomposition::values).collect();
+        outer(&axes)
+    }
+
+    /// W, with which the blocks of the inverse are V diag(Σ_l W_il W_jl / (1 + β_l κ)) Vᵀ.
+    pub(crate) fn whitener(&self) -> MatRef<'_, T> {
+        self.whitener.as_ref()
+    }
+
+    /// 1 + βᵢ κ, of N elements.
+    pub(crate) fn spectrum(&self, output: usize) -> &[T] {
+        &self.spectrum[output * self.points()..][..self.points()]
     }
 
     /// W or V.
@@ -257,16 +278,6 @@ impl<T: Scalar> NoisyKronecker<T> {
     /// LU and β: outputs LU g, of independent g_i with the covariance βᵢ K + I.
     pub(crate) fn mixing(&self) -> (MatRef<'_, T>, &[T]) {
         (self.unwhitener.as_ref(), &self.signal)
-    }
-
-    /// The eigendecomposition of each axis.
-    pub(crate) fn axes(&self) -> &[Eigendecomposition<T>] {
-        &self.axes
-    }
-
-    /// 1 + βᵢ κⱼ, vec of N × m.
-    pub(crate) fn spectrum(&self) -> &[T] {
-        &self.spectrum
     }
 
     /// vec(VᵀYW).
@@ -312,6 +323,41 @@ impl<T: Scalar> NoisyKronecker<T> {
             Ok(())
         })
     }
+}
+
+/// ½ E (Z'ᵀ diag(w) Z' − diag(t)) Eᵀ for one factor of a product and its basis E, where Z' has a column for each index of
+/// the factor, w are weights, and t the sums over the other factors of what is traced.
+fn contracted<T: Scalar>(
+    z: &[T],
+    weights: &[T],
+    traced: &[T],
+    sizes: &[usize],
+    factor: usize,
+    basis: MatRef<'_, T>,
+    par: Par,
+) -> Mat<T> {
+    let (size, half) = (sizes[factor], T::from_f64(0.5));
+    let right: usize = sizes[factor + 1..].iter().product();
+    let left = z.len() / (size * right);
+    let scaled: Vec<T> = z.iter().zip(weights).map(|(&z, &weight)| z * num_traits::Float::sqrt(weight)).collect();
+    // The indices of the other factors before those of this one, which then runs slowest.
+    let mut rows = vec![T::from_f64(0.0); z.len()];
+    let target = MatMut::from_column_major_slice_mut(&mut rows, left, size * right);
+    transpose_into(target, MatRef::from_column_major_slice(&scaled, size * right, left));
+    let rows = MatRef::from_column_major_slice(&rows, left * right, size);
+
+    let mut inner = Mat::zeros(size, size);
+    matmul(inner.as_mut(), Accum::Replace, rows.transpose(), rows, half, par);
+    let mut traces = vec![0.0; size];
+    traced.iter().enumerate().for_each(|(at, &value)| traces[at / right % size] += value.as_f64());
+    traces.iter().enumerate().for_each(|(i, &trace)| inner[(i, i)] -= half * T::from_f64(trace));
+
+    let mut half = padded(size, size);
+    matmul(half.as_mut(), Accum::Replace, basis, inner.as_ref(), T::from_f64(1.0), par);
+    let mut gradient = padded(size, size);
+    matmul(gradient.as_mut(), Accum::Replace, half.as_ref(), basis.transpose(), T::from_f64(1.0), par);
+    mirror_lower(gradient.as_mut());
+    gradient
 }
 
 /// A factor of an operator in terms of E = W ⊗ V, E⁻ᵀ = LU ⊗ V and D = diag(1 + βᵢ κⱼ).

@@ -1,0 +1,168 @@
+//! Any components, too many weights to factorise together: conjugate gradients.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef};
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
+
+use super::dense::CHUNK;
+use super::{Cotangents, Covariance, Problem, Structure, kernel_cotangent, stacked};
+use crate::Result;
+use crate::linalg::{
+    BlockDiagonal, ConjugateGradients, Dense, LogDetEstimate, Operator, StochasticLogDet, column, padded, random_signs,
+};
+
+/// Lanczos steps of the log-determinant: enough for condition numbers of S in the thousands.
+const STEPS: usize = 50;
+
+/// V = P + (N − diag(N)) ⊗ I, by products, with P = blockdiag(Kᵢ + Nᵢᵢ I) factorised: the preconditioner.
+#[derive(Debug)]
+pub(super) struct Iterative<'a> {
+    problem: Problem<'a>,
+    blocks: BlockDiagonal<Dense<f64>>,
+    log_det: LogDetEstimate,
+    probes: usize,
+    seed: u64,
+}
+
+impl<'a> Iterative<'a> {
+    pub(super) fn new(problem: Problem<'a>, probes: usize, seed: u64) -> Result<Self> {
+        let block = |component: usize| {
+            let mut block = problem.gram(component, problem.par)?;
+            let noise = problem.noise[(component, component)];
+            block.diagonal_mut().column_vector_mut().iter_mut().for_each(|entry| *entry += noise);
+            Dense::new(block.as_ref(), problem.jitter, problem.par)
+        };
+        let blocks = BlockDiagonal::new((0..problem.components()).map(block).collect::<Result<_>>()?);
+        let nothing = LogDetEstimate { value: 0.0, standard_error: 0.0 };
+        let mut made = Self { problem, blocks, log_det: nothing, probes, seed };
+        let rng = &mut Pcg64::seed_from_u64(seed);
+        let estimator = StochasticLogDet { probes, steps: STEPS };
+        let rows = Operator::<f64>::dim(&made.blocks);
+        made.log_det = estimator.estimate(|x| made.product(x), Some(&made.blocks), rows, rng, made.problem.par)?;
+        Ok(made)
+    }
+
+    /// V X.
+    fn product(&self, x: MatRef<'_, f64>) -> Result<Mat<f64>> {
+        let (m, spectra) = (self.problem.components(), self.problem.spectra());
+        let mut out = self.blocks.matmul(x, self.problem.par)?;
+        for (i, j) in (0..m).flat_map(|i| (0..m).map(move |j| (i, j))).filter(|(i, j)| i != j) {
+            let noise = self.problem.noise[(i, j)];
+            let mut target = out.as_mut().subrows_mut(i * spectra, spectra);
+            target += faer::Scale(noise) * x.subrows(j * spectra, spectra);
+        }
+        Ok(out)
+    }
+
+    /// V⁻¹B.
+    fn solve(&self, b: MatRef<'_, f64>) -> Result<Mat<f64>> {
+        let solver = ConjugateGradients::default();
+        Ok(solver.solve(|x| self.product(x), b, Some(&self.blocks), self.problem.par)?.solution)
+    }
+
+    /// X and Y, mM × s, of which the mean of xyᵀ is V⁻¹, and that of yyᵀ is P⁻¹: Y = F⁻ᵀZ and X = V⁻¹FZ for P = FFᵀ and
+    /// random signs Z, those of the log-determinant.
+    fn pairs(&self) -> Result<(Mat<f64>, Mat<f64>)> {
+        let rows = Operator::<f64>::dim(&self.blocks);
+        let signs = random_signs(rows, self.probes, &mut Pcg64::seed_from_u64(self.seed));
+        let y = self.blocks.half_solve_transpose(signs.as_ref(), self.problem.par)?;
+        let x = self.solve(self.blocks.matmul(y.as_ref(), self.problem.par)?.as_ref())?;
+        Ok((x, y))
+    }
+
+    /// V⁻¹K* for the columns of K* that belong to these new parameters, and these columns: mM × mn, all parameters of
+    /// the first component first.
+    fn solved_cross(&self, cross: &[Mat<f64>], first: usize, count: usize) -> Result<(Mat<f64>, Mat<f64>)> {
+        let cross = stacked(cross, first, count);
+        Ok((self.solve(cross.as_ref())?, cross))
+    }
+}
+
+impl Covariance for Iterative<'_> {
+    fn structure(&self) -> Structure {
+        Structure::Iterative { probes: self.probes, seed: self.seed }
+    }
+
+    fn jitter(&self) -> f64 {
+        self.blocks.blocks().iter().map(|block| block.cholesky().jitter()).fold(0.0, f64::max)
+    }
+
+    fn problem(&self) -> &Problem<'_> {
+        &self.problem
+    }
+
+    fn log_det(&self) -> f64 {
+        self.log_det.value
+    }
+
+    fn log_det_error(&self) -> f64 {
+        self.log_det.standard_error
+    }
+
+    fn solve_in_place(&self, mut b: MatMut<'_, f64>) -> Result<()> {
+        let (rows, cols) = (b.nrows(), b.ncols());
+        let vector = Mat::from_fn(rows * cols, 1, |index, _| b[(index % rows, index / rows)]);
+        let solved = self.solve(vector.as_ref())?;
+        b.copy_from(MatRef::from_column_major_slice(column(solved.as_ref(), 0), rows, cols));
+        Ok(())
+    }
+
+    /// The diagonal blocks of V⁻¹ are those of P⁻¹, exactly, and an estimate of the difference, whose variance
+    /// is the smaller the more diagonal N is.
+    fn cotangents(&self, a: MatRef<'_, f64>) -> Result<Cotangents> {
+        let (m, spectra) = (self.problem.components(), self.problem.spectra());
+        let (x, y) = self.pairs()?;
+        let share = 1.0 / self.probes as f64;
+        let part = |of: &Mat<f64>, component: usize| of.as_ref().subrows(component * spectra, spectra).to_owned();
+        let inner =
+            |a: &Mat<f64>, b: &Mat<f64>| -> f64 { (0..a.ncols()).map(|col| a.col(col).transpose() * b.col(col)).sum() };
+        let (mut noise, mut kernels) = (a.transpose() * a, Vec::with_capacity(m));
+        for i in 0..m {
+            let (x_i, y_i) = (part(&x, i), part(&y, i));
+            let mut inverse: Mat<f64> = self.blocks.blocks()[i].cholesky().inverse(self.problem.par);
+            // ½ (xyᵀ + yxᵀ) − yyᵀ = ½ ((x − y)yᵀ + y(x − y)ᵀ)
+            let change = &x_i - &y_i;
+            for (left, right) in [(&change, &y_i), (&y_i, &change)] {
+                let half = 0.5 * share;
+                matmul(inverse.as_mut(), Accum::Add, left.as_ref(), right.transpose(), half, self.problem.par);
+            }
+            for j in 0..m {
+                let estimate = if i == j {
+                    inverse.diagonal().column_vector().iter().sum::<f64>()
+                } else {
+                    let (change_j, y_j) = (part(&x, j) - part(&y, j), part(&y, j));
+                    0.5 * share * (inner(&change, &y_j) + inner(&y_i, &change_j))
+                };
+                noise[(i, j)] = 0.5 * (noise[(i, j)] - estimate);
+            }
+            kernel_cotangent(inverse.as_mut(), column(a, i));
+            kernels.push(self.problem.pull_back(i, inverse.as_ref(), self.problem.par)?);
+        }
+        Ok(Cotangents { kernels, noise })
+    }
+
+    fn explained(&self, cross: &[Mat<f64>]) -> Result<Vec<Mat<f64>>> {
+        let (m, n) = (cross.len(), cross.first().map_or(0, Mat::ncols));
+        let mut explained = Vec::with_capacity(n);
+        for first in (0..n).step_by(CHUNK) {
+            let count = CHUNK.min(n - first);
+            let (solved, cross) = self.solved_cross(cross, first, count)?;
+            explained.extend((0..count).map(|new| {
+                let at = |i: usize, j: usize| cross.col(i * count + new).transpose() * solved.col(j * count + new);
+                // Symmetric beyond the tolerance of the solver.
+                Mat::from_fn(m, m, |i, j| 0.5 * (at(i, j) + at(j, i)))
+            }));
+        }
+        Ok(explained)
+    }
+
+    fn explained_jointly(&self, cross: &[Mat<f64>]) -> Result<Mat<f64>> {
+        let (solved, cross) = self.solved_cross(cross, 0, cross.first().map_or(0, Mat::ncols))?;
+        let mut explained = padded(solved.ncols(), solved.ncols());
+        for (left, right) in [(&cross, &solved), (&solved, &cross)] {
+            matmul(explained.as_mut(), Accum::Add, left.transpose(), right.as_ref(), 0.5, self.problem.par);
+        }
+        Ok(explained)
+    }
+}

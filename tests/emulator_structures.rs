@@ -1,0 +1,179 @@
+//! The structures of an emulator's covariance against the dense one.
+#![allow(clippy::unwrap_used)]
+
+use mercer::data::Basis;
+use mercer::emulator::{Emulator, Evidence, Structure};
+use mercer::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+const M: usize = 3;
+
+/// Three components of eight pixels, orthogonal or not.
+fn basis(orthogonal: bool) -> Basis {
+    let component = |i: usize, pixel: usize| if pixel / 2 == i { 1.0 + (pixel % 2) as f64 } else { 0.0 };
+    let mixed = |i: usize, pixel: usize| component(i, pixel) + 0.3 * component((i + 1) % M, pixel);
+    Basis::new(Mat::from_fn(M, 8, |i, pixel| if orthogonal { component(i, pixel) } else { mixed(i, pixel) })).unwrap()
+}
+
+fn emulator(theta: &Mat<f64>, orthogonal: bool, kernels: Vec<DynKernel>) -> Emulator {
+    let mut rng = Pcg64::seed_from_u64(2);
+    let fluxes = Mat::from_fn(theta.nrows(), 8, |_, _| rng.random_range(-1.0..1.0));
+    Emulator::new(theta.as_ref(), fluxes.as_ref(), basis(orthogonal))
+        .and_then(|emulator| emulator.with_precision(5.0)?.with_nugget(&[0.1, 0.2, 0.05])?.with_kernels(kernels))
+        .unwrap()
+}
+
+fn scattered(rows: usize, dims: usize, seed: u64) -> Mat<f64> {
+    let mut rng = Pcg64::seed_from_u64(seed);
+    Mat::from_fn(rows, dims, |_, _| rng.random_range(0.0..2.0))
+}
+
+/// A 4 × 5 grid whose rows are out of order, with a column that does not vary.
+fn grid() -> Mat<f64> {
+    let place = |row: usize| (7 * row + 3) % 20;
+    Mat::from_fn(20, 3, |row, dim| match dim {
+        0 => 0.3 * (place(row) / 5) as f64,
+        1 => 4.0,
+        _ => [0.0, 0.2, 0.7, 1.1, 1.9][place(row) % 5],
+    })
+}
+
+/// Value, gradient and predictions, against those of the dense structure.
+fn agrees(emulator: &Emulator, structure: Structure, tolerance: f64) {
+    let (found, dense) =
+        (emulator.clone().with_structure(structure), emulator.clone().with_structure(Structure::Dense));
+    for evidence in [Evidence::Weights, Evidence::Fluxes] {
+        let (value, gradient) = found.log_evidence_gradient(evidence).unwrap();
+        let (expected, by_dense) = dense.log_evidence_gradient(evidence).unwrap();
+        assert!((value - expected).abs() < tolerance * expected.abs(), "{structure:?}: {value} is not {expected}");
+        assert_eq!(gradient.len(), by_dense.len());
+        for (index, (found, expected)) in gradient.iter().zip(&by_dense).enumerate() {
+            let error = (found - expected).abs();
+            assert!(error < tolerance * expected.abs().max(1.0), "{structure:?} {index}: {found} is not {expected}");
+        }
+    }
+    predicts(&found, &dense, structure, tolerance);
+}
+
+fn predicts(found: &Emulator, dense: &Emulator, structure: Structure, tolerance: f64) {
+    let at = scattered(70, found.theta().ncols(), 9);
+    let (found, dense) = (found.condition().unwrap(), dense.condition().unwrap());
+    assert_eq!((found.structure(), dense.structure()), (structure, Structure::Dense));
+    assert_eq!(found.jitter(), 0.0);
+    let (x, y) = (found.weights(at.as_ref()).unwrap(), dense.weights(at.as_ref()).unwrap());
+    assert!((&x.mean - &y.mean).norm_max() < tolerance, "{structure:?}");
+    for (x, y) in x.covariance.iter().zip(&y.covariance) {
+        assert!((x - y).norm_max() < tolerance, "{structure:?}: {:e}", (x - y).norm_max());
+    }
+    let (x, y) = (found.joint_weights(at.as_ref()).unwrap(), dense.joint_weights(at.as_ref()).unwrap());
+    assert!((&x.covariance - &y.covariance).norm_max() < tolerance, "{structure:?}");
+}
+
+fn multiples(kernel: impl Fn() -> DynKernel) -> Vec<DynKernel> {
+    vec![(0.5 * kernel()).dynamic(), (2.0 * (1.5 * kernel())).dynamic(), (0.02 * kernel()).dynamic()]
+}
+
+#[test]
+fn one_correlation_takes_one_eigendecomposition() {
+    let kernels = multiples(|| (Matern52::new([0.7, 1.3]) + 0.1 * Linear::new(0.5).on([1])).dynamic());
+    for orthogonal in [true, false] {
+        let emulator = emulator(&scattered(25, 2, 1), orthogonal, kernels.clone());
+        agrees(&emulator, Structure::SharedCorrelation, 1e-11);
+        let chosen = emulator.condition().unwrap().structure();
+        let expected = if orthogonal { Structure::Independent } else { Structure::SharedCorrelation };
+        assert_eq!(chosen, expected);
+    }
+}
+
+/// Stationary and not: the point at which each axis is 1 matters only for the second.
+#[test]
+fn a_grid_takes_an_eigendecomposition_for_each_axis() {
+    let product =
+        || (Rbf::new([0.7, 1.0, 1.3]) * (0.4 + Linear::new(0.5)).on([2]) * Matern32::new(0.5).on([0])).dynamic();
+    agrees(&emulator(&grid(), false, multiples(product)), Structure::Grid, 1e-11);
+    let different = vec![
+        (0.5 * Rbf::new([0.7, 1.0, 1.3])).dynamic(),
+        (2.0 * (Periodic::new(1.2, 3.0) * Rbf::new(0.9)).normalized()).dynamic(),
+        (Rbf::new([0.3, 0.4]).on([2, 0]) * (1.0 + 0.3 * Linear::new(1.0)).on([2])).dynamic(),
+    ];
+    agrees(&emulator(&grid(), true, different.clone()), Structure::Grid, 1e-11);
+    let refused = emulator(&grid(), false, different).with_structure(Structure::Grid).condition().unwrap_err();
+    assert!(refused.to_string().contains("differ"), "{refused}");
+}
+
+#[test]
+fn a_large_grid_is_found() {
+    let theta = Mat::from_fn(300, 2, |row, dim| if dim == 0 { row % 20 } else { row / 20 } as f64);
+    let kernels: Vec<DynKernel> = (0..M).map(|i| (1.3 * Rbf::new(1.0 + i as f64)).dynamic()).collect();
+    let on_grid = emulator(&theta, true, kernels);
+    assert_eq!(on_grid.condition().unwrap().structure(), Structure::Grid);
+    let by = |structure| on_grid.clone().with_structure(structure).log_evidence_gradient(Evidence::Weights).unwrap();
+    let ((found, gradient), (expected, by_blocks)) = (by(Structure::Grid), by(Structure::Independent));
+    assert!((found - expected).abs() < 1e-11 * expected.abs());
+    assert!(gradient.iter().zip(&by_blocks).all(|(x, y)| (x - y).abs() < 1e-9 * y.abs().max(1.0)));
+    let mut moved = theta;
+    moved[(17, 0)] += 0.5;
+    let moved = emulator(&moved, true, on_grid.kernels().to_vec());
+    assert_eq!(moved.condition().unwrap().structure(), Structure::Independent);
+}
+
+#[test]
+fn what_does_not_hold_is_refused_with_a_reason() {
+    let reason = |emulator: Emulator, structure| {
+        let error = emulator.with_structure(structure).log_evidence(Evidence::Weights).unwrap_err();
+        assert!(matches!(error, Error::Setting { .. }), "{error:?}");
+        error.to_string()
+    };
+    let rbf = || Rbf::new(1.0).dynamic();
+    let not_a_grid = reason(emulator(&scattered(20, 2, 1), true, multiples(rbf)), Structure::Grid);
+    assert!(not_a_grid.contains("20 x 20"), "{not_a_grid}");
+    let sum = || (Rbf::new(1.0) + Rbf::new(2.0)).dynamic();
+    let no_product = reason(emulator(&grid(), true, multiples(sum)), Structure::Grid);
+    assert!(no_product.contains("rbf(lengthscale=1) + rbf(lengthscale=2)"), "{no_product}");
+    let different = vec![rbf(), rbf(), Rbf::new(1.1).dynamic()];
+    let different = reason(emulator(&grid(), true, different), Structure::SharedCorrelation);
+    assert!(different.contains("rbf(lengthscale=1.1)"), "{different}");
+}
+
+fn different() -> Vec<DynKernel> {
+    let kernel = |i: usize| (0.5 * (1.0 + i as f64) * Matern52::new([0.5 + 0.3 * i as f64, 1.0])).dynamic();
+    (0..M).map(kernel).collect()
+}
+
+#[test]
+fn iterations_are_exact_for_orthogonal_components() {
+    let emulator = emulator(&scattered(20, 2, 1), true, different());
+    agrees(&emulator, Structure::Iterative { probes: 2, seed: 3 }, 1e-8);
+}
+
+/// Predictions to the tolerance of the solver; evidence and gradient as estimates that scatter around the dense ones as
+/// they should.
+#[test]
+fn iterations_estimate_the_dense_evidence() {
+    let emulator = emulator(&scattered(20, 2, 1), false, different());
+    let dense = emulator.clone().with_structure(Structure::Dense);
+    let (expected, by_dense) = dense.log_evidence_gradient(Evidence::Fluxes).unwrap();
+    let runs = 16;
+    let mut found = Vec::new();
+    for seed in 0..runs {
+        let structure = Structure::Iterative { probes: 8, seed };
+        let iterative = emulator.clone().with_structure(structure);
+        let (value, gradient) = iterative.log_evidence_gradient(Evidence::Fluxes).unwrap();
+        let error = iterative.condition().unwrap().evidence_error();
+        assert!(error > 0.0 && error < 0.5 && (value - expected).abs() < 6.0 * error, "{value}, {expected}, {error}");
+        found.push(gradient);
+        if seed == 0 {
+            predicts(&iterative, &dense, structure, 1e-8);
+            assert_eq!(iterative.log_evidence(Evidence::Fluxes).unwrap(), value);
+        }
+    }
+    for (index, expected) in by_dense.iter().enumerate() {
+        let values: Vec<f64> = found.iter().map(|gradient| gradient[index]).collect();
+        let mean = values.iter().sum::<f64>() / runs as f64;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (runs - 1) as f64;
+        let error = (variance / runs as f64).sqrt();
+        assert!((mean - expected).abs() < 4.0 * error + 1e-8, "{index}: {mean} ± {error} is not {expected}");
+        assert!(variance.sqrt() < 0.05 * expected.abs().max(1.0), "{index}: {variance} about {expected}");
+    }
+}
