@@ -95,7 +95,7 @@ impl MeanBasis {
     ///
     /// # Examples
     ///
-    /// With Γ the inducing inputs themselves and q of mean 0, a = K(Z, Z)⁻¹E[u] is the mean that q would have:
+    /// With Γ the inducing inputs themselves and q of mean 0, a = K(Z, Z)⁻¹E\[u\] is the mean that q would have:
     ///
     /// ```
     /// use mercer::gp::{MeanBasis, Svgp, Variational};
