@@ -180,9 +180,7 @@ fn gradients_are_those_of_finite_differences() {
     let y = stored.y.as_ref();
     let known = (Mat::from_fn(8, 2, |i, q| 0.1 * i as f64 - 0.3 * q as f64), Mat::full(8, 2, 0.3));
     let general = stored.model().with_prior(known.0.as_ref(), known.1.as_ref()).unwrap();
-    let nodes = |kernel: DynKernel| {
-        stored.with_kernel(kernel).with_expectations(Nodes::gauss_hermite(5, 2).unwrap())
-    };
+    let nodes = |kernel: DynKernel| stored.with_kernel(kernel).with_expectations(Nodes::gauss_hermite(5, 2).unwrap());
     let map = BackConstraint::through(0.8 * Matern32::new(2.0), y, stored.mean.as_ref()).unwrap();
     for (name, model) in [
         ("closed form", general.clone().with_inducing_noise(0.1).unwrap()),
@@ -293,11 +291,15 @@ fn the_bound_stays_below_the_evidence() {
             evidence += v * w * log.exp();
         }
     }
-    let mut model =
-        BayesianGplvm::new(kernel(), mat![[0.5], [-0.5]].as_ref(), Mat::full(2, 1, 0.5).as_ref(), mat![[0.4], [-0.4]].as_ref())
-            .unwrap()
-            .with_noise(0.3)
-            .unwrap();
+    let mut model = BayesianGplvm::new(
+        kernel(),
+        mat![[0.5], [-0.5]].as_ref(),
+        Mat::full(2, 1, 0.5).as_ref(),
+        mat![[0.4], [-0.4]].as_ref(),
+    )
+    .unwrap()
+    .with_noise(0.3)
+    .unwrap();
     model.freeze("kernel").unwrap();
     model.freeze("likelihood").unwrap();
     let start = model.elbo(y.as_ref()).unwrap().value;
@@ -316,7 +318,8 @@ fn uncertain_predictions_have_the_moments_of_draws() {
     let found = posterior.predict_uncertain(mean.as_ref(), variance.as_ref()).unwrap();
     let mut rng = Pcg64::seed_from_u64(5);
     let draws = 20_000;
-    let x = Mat::from_fn(draws, 2, |_, q| mean[(0, q)] + variance[(0, q)].sqrt() * rng.sample::<f64, _>(StandardNormal));
+    let x =
+        Mat::from_fn(draws, 2, |_, q| mean[(0, q)] + variance[(0, q)].sqrt() * rng.sample::<f64, _>(StandardNormal));
     let at = posterior.predict(x.as_ref()).unwrap();
     for d in 0..4 {
         let of = |f: &dyn Fn(usize) -> f64| (0..draws).map(f).sum::<f64>() / draws as f64;

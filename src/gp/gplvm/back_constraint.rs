@@ -74,7 +74,8 @@ impl BackConstraint {
         let mut gram = Mat::zeros(y.nrows(), y.nrows());
         gram_into(&kernel, y, gram.as_mut(), Par::rayon(0))?;
         let mut weights = latents.to_owned();
-        Cholesky::new(gram.as_ref(), Jitter::default(), Par::rayon(0))?.solve_in_place(weights.as_mut(), Par::rayon(0))?;
+        Cholesky::new(gram.as_ref(), Jitter::default(), Par::rayon(0))?
+            .solve_in_place(weights.as_mut(), Par::rayon(0))?;
         let shape = Shape::Matrix(latents.nrows(), latents.ncols());
         let weights = ParameterArray::new("weights", values(weights.as_ref()), shape, Constraint::Real)?;
         Ok(Self { kernel, weights })

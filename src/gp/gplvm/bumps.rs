@@ -5,8 +5,8 @@ use std::ops::Range;
 use faer::{Mat, MatRef, Par};
 use rayon::prelude::*;
 
-use crate::simd::sum::lane_sum;
 use crate::Scalar;
+use crate::simd::sum::lane_sum;
 
 /// Inputs in a block: its arrays stay in the L1 cache while all centres pass.
 const BLOCK: usize = 64;

@@ -63,7 +63,8 @@ impl Nodes {
         let rule = GaussHermite::new(order)?;
         let count = u32::try_from(dim).ok().and_then(|dim| order.checked_pow(dim)).filter(|&count| count <= MOST);
         let (Some(count), true) = (count, dim > 0) else {
-            let expected = "must have one dimension or more, and at most 100000 nodes; beyond, take `Nodes::monte_carlo`";
+            let expected =
+                "must have one dimension or more, and at most 100000 nodes; beyond, take `Nodes::monte_carlo`";
             return Err(Error::setting("the quadrature", format!("of order {order} in {dim} dimension(s)"), expected));
         };
         let digit = |index: usize, q: usize| index / order.pow(q as u32) % order;
@@ -144,7 +145,11 @@ impl KernelExpectations for Nodes {
         let (n, dim) = tape.shape(inputs.mean)?;
         if dim != self.nodes.ncols() {
             let found = format!("in {} dimension(s)", self.nodes.ncols());
-            return Err(Error::setting("the nodes of expectations", found, &format!("must be in {dim}, as the inputs are")));
+            return Err(Error::setting(
+                "the nodes of expectations",
+                found,
+                &format!("must be in {dim}, as the inputs are"),
+            ));
         }
         let m = tape.shape(z)?.0;
         let data = Data {

@@ -144,8 +144,7 @@ impl<'a> GplvmPosterior<'a> {
             let given = Conditional::new(&tape, kernel, &prior, tape.cross(kernel, prior.parameter(), x)?, x)?;
             let mean = tape.value(given.mean(&tape, tape.constant(self.mean.as_ref()))?)?;
             let roots: Vec<_> = self.roots.iter().map(|root| root.on(&tape)).collect();
-            let (variance, scale) =
-                (tape.value(given.variance(&tape, &roots)?)?, tape.value(given.prior_variance)?);
+            let (variance, scale) = (tape.value(given.variance(&tape, &roots)?)?, tape.value(given.prior_variance)?);
             found.mean.as_mut().subrows_mut(start, chunk.nrows()).copy_from(mean.as_mat());
             for row in 0..chunk.nrows() {
                 let (value, scale) = (variance.as_mat()[(row, 0)], scale.as_mat()[(row, 0)]);
@@ -219,7 +218,8 @@ impl<'a> GplvmPosterior<'a> {
     /// The way to the kernel's expectations.
     pub(super) fn expectations(&self) -> Result<&dyn KernelExpectations> {
         self.expectations.as_deref().ok_or_else(|| {
-            let expected = "must be, by `with_expectations`, for a kernel that has no closed form in so many dimensions";
+            let expected =
+                "must be, by `with_expectations`, for a kernel that has no closed form in so many dimensions";
             Error::setting("the way to expectations of the kernel", "not given", expected)
         })
     }

@@ -102,7 +102,8 @@ impl Pass for Vjp<'_> {
 pub(super) fn vjp(view: &View<'_>, cotangent: MatRef<'_, f64>) -> BumpGradients {
     let (n, m, dim) = (view.mean.nrows(), view.z.nrows(), view.z.ncols());
     let (pairs, bump) = (Pairs::new(view), view.bump(2.0));
-    let both = |&(j, k): &(usize, usize)| if j == k { cotangent[(j, j)] } else { cotangent[(j, k)] + cotangent[(k, j)] };
+    let both =
+        |&(j, k): &(usize, usize)| if j == k { cotangent[(j, j)] } else { cotangent[(j, k)] + cotangent[(k, j)] };
     let weights: Vec<f64> = pairs.indices.iter().map(both).zip(&pairs.factors).map(|(c, factor)| c * factor).collect();
     let parts = by_parts(n, view.par, |rows| {
         let mut out = BumpGradients::new(rows.len(), m, dim);
