@@ -4,7 +4,7 @@
 use faer::Side;
 use mercer::data::{Basis, Components, Pca, PcaSettings};
 use mercer::emulator::{Emulator, Evidence, FluxDistribution, Outside, Structure};
-use mercer::optim::Lbfgs;
+use mercer::optim::{Lbfgs, Minimizer, Minimum, Objective};
 use mercer::params::Prior;
 use mercer::prelude::*;
 use rand::SeedableRng;
@@ -64,7 +64,11 @@ fn emulator(fixture: &Value, basis: impl Into<Basis>, p: &Value) -> Emulator<Sca
 /// The same basis with its components mixed.
 fn mixed(pca: &Pca, mix: MatRef<'_, f64>) -> Basis {
     let standardizer = pca.basis().standardizer().clone();
-    Basis::new(mix * pca.basis().components()).unwrap().with_standardizer(standardizer).unwrap().with_normalisation(true)
+    Basis::new(mix * pca.basis().components())
+        .unwrap()
+        .with_standardizer(standardizer)
+        .unwrap()
+        .with_normalisation(true)
 }
 
 /// The gradient in the logarithms of the stored order, from that in visiting order.
@@ -110,7 +114,10 @@ fn evidences_and_gradients_are_the_stored_ones() {
             assert_eq!(evidence, emulator.log_evidence(Evidence::Weights).unwrap());
             let expected = vector(&stored["grad_analytic_blocks"]);
             for (found, expected) in in_stored_order(&emulator, &gradient).iter().zip(expected) {
-                assert!((found - expected).abs() <= 1e-7 * expected.abs().max(1.0), "{name}: {found} is not {expected}");
+                assert!(
+                    (found - expected).abs() <= 1e-7 * expected.abs().max(1.0),
+                    "{name}: {found} is not {expected}"
+                );
             }
             let fluxes = emulator.log_evidence(Evidence::Fluxes).unwrap();
             assert_close(name, &[fluxes], &[number(&stored["flux_loglik"])], 1e-10);
@@ -304,7 +311,8 @@ fn independent_problems_are_the_dense_one() {
     assert_eq!((a.structure(), b.structure()), (Structure::Independent, Structure::Dense));
 
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        let (a, b) = (independent.log_evidence_gradient(evidence).unwrap(), dense.log_evidence_gradient(evidence).unwrap());
+        let (a, b) =
+            (independent.log_evidence_gradient(evidence).unwrap(), dense.log_evidence_gradient(evidence).unwrap());
         assert_close("evidence", &[a.0], &[b.0], 1e-12);
         for (a, b) in a.1.iter().zip(&b.1) {
             assert!((a - b).abs() < 1e-10 * b.abs().max(1.0), "{a} is not {b}");
@@ -342,31 +350,262 @@ fn bits_do_not_depend_on_threads() {
     assert_eq!(fluxes(&emulator), fluxes(&sequential));
 }
 
-/// From the default start, within so many evaluations, to where a search without end arrives.
+/// L-BFGS, cut off after so many evaluations.
+struct CutOff(usize);
+
+impl Minimizer for CutOff {
+    fn minimize(&self, objective: &mut Objective<'_>, start: &[f64]) -> mercer::Result<Minimum> {
+        let mut left = self.0;
+        let mut counted = |x: &[f64]| match left {
+            0 => Err(Error::Optimisation { step: self.0, reason: "cut off".into() }),
+            _ => {
+                left -= 1;
+                objective(x)
+            }
+        };
+        Lbfgs::default().minimize(&mut counted, start)
+    }
+}
+
+/// From the default start, within 100 evaluations, to where a search without end arrives.
 #[test]
 fn training_from_the_default_start_arrives() {
     let fixture = fixture();
     let pca = pca(&fixture);
-    let start = Emulator::new(
-        matrix(&fixture["grid_points"]).as_ref(),
-        matrix(&fixture["raw_fluxes"]).as_ref(),
-        &pca,
-    )
-    .unwrap();
+    let (theta, raw) = (matrix(&fixture["grid_points"]), matrix(&fixture["raw_fluxes"]));
+    let start = Emulator::new(theta.as_ref(), raw.as_ref(), &pca).unwrap();
     let expected: Vec<f64> = vector(&fixture["settings"]["default"]["p"]).iter().map(|log| log.exp()).collect();
     let order = [0, 1, 4, 5, 6, 2, 7, 8, 9, 3, 10, 11, 12];
-    let expected: Vec<f64> = order.into_iter().map(|index| expected[index]).collect();
-    for (found, expected) in start.values().iter().zip(&expected) {
-        assert!((found / expected - 1.0).abs() < 1e-12, "{found} is not {expected}");
-    }
+    assert_close("start", &start.values(), &order.map(|index| expected[index]), 1e-12);
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        let mut emulator = start.clone();
-        let minimum = emulator.fit(evidence, &Lbfgs::default()).unwrap();
-        let mut long = start.clone();
-        let endless = Lbfgs { max_steps: 5000, ..Lbfgs::default() };
-        let best = -long.fit(evidence, &endless).unwrap().value;
-        let reached = emulator.log_evidence(evidence).unwrap();
-        println!("{evidence:?}: {} evaluations, {reached} of {best}, {}", minimum.evaluations, minimum.reason);
-        println!("{}", emulator.table());
+        let (mut emulator, mut long) = (start.clone(), start.clone());
+        emulator.fit(evidence, &CutOff(100)).ok();
+        let endless = Lbfgs { max_steps: 5000, cost_tolerance: 0.0, ..Lbfgs::default() };
+        long.fit(evidence, &endless).unwrap();
+        let (reached, best) = (emulator.log_evidence(evidence).unwrap(), long.log_evidence(evidence).unwrap());
+        assert!(reached > best - 1e-6, "{evidence:?}: {reached} of {best}");
+        assert!(best > start.log_evidence(evidence).unwrap() + 100.0);
     }
+}
+
+#[test]
+fn priors_frozen_and_tied_parameters_count_in_training() {
+    let (theta, fluxes) = spectra(20, 30, 7);
+    let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
+    let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+    let mut emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
+    emulator.freeze("precision").unwrap();
+    emulator.tie(&["kernel[0].scaled.rbf.lengthscale", "kernel[1].scaled.rbf.lengthscale"]).unwrap();
+    emulator.set_prior("kernel[0].scaled.factor", Prior::log_normal(3.0, 1e-3).unwrap()).unwrap();
+    emulator.fit(Evidence::Weights, &Lbfgs::default()).unwrap();
+    let get = |path: &str| emulator.get(path).unwrap();
+    assert_eq!(emulator.precision(), 1.0);
+    assert_eq!(get("kernel[0].scaled.rbf.lengthscale[1]"), get("kernel[1].scaled.rbf.lengthscale[1]"));
+    assert!((get("kernel[0].scaled.factor").ln() - 3.0).abs() < 0.01);
+}
+
+/// A nugget is a variance of each spectrum's weights: of new ones as of those seen.
+#[test]
+fn a_nugget_is_in_new_weights() {
+    let (theta, fluxes) = spectra(15, 30, 8);
+    let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
+    let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap().with_precision(1e3).unwrap();
+    // The same covariance of what was seen, as G is 1.
+    let split = emulator.clone().with_precision(2e3).and_then(|emulator| emulator.with_nugget(&[5e-4, 5e-4])).unwrap();
+    let (a, b) = (emulator.log_evidence(Evidence::Weights).unwrap(), split.log_evidence(Evidence::Weights).unwrap());
+    assert!((a - b).abs() < 1e-10 * a.abs());
+    let at = spectra(4, 1, 9).0;
+    let weights = |emulator: &Emulator| emulator.condition().unwrap().weights(at.as_ref()).unwrap();
+    let (a, b) = (weights(&emulator), weights(&split));
+    for new in 0..4 {
+        let added = &b.covariance[new] - &a.covariance[new];
+        assert!((added - Mat::<f64>::identity(2, 2) * faer::Scale(5e-4)).norm_max() < 1e-9);
+    }
+    assert!((a.mean - b.mean).norm_max() < 1e-9);
+}
+
+#[test]
+fn the_precision_of_residuals_is_their_maximum() {
+    let (theta, fluxes) = spectra(15, 30, 10);
+    let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
+    let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
+    let closed = emulator.residual_precision().unwrap();
+    // The part of the evidence that is of the residuals alone.
+    let of_residuals = |precision: f64| {
+        let emulator = emulator.clone().with_precision(precision).unwrap();
+        emulator.log_evidence(Evidence::Fluxes).unwrap() - emulator.log_evidence(Evidence::Weights).unwrap()
+    };
+    let (left, at, right) = (of_residuals(0.99 * closed), of_residuals(closed), of_residuals(1.01 * closed));
+    assert!(left < at && right < at && ((left - right) / (at - left)).abs() < 0.05, "{left} {at} {right}");
+
+    let all =
+        Pca::fit(fluxes.as_ref().subrows(0, 3), &PcaSettings { components: Components::Explained(1.0), ..settings });
+    let exact = Basis::new(Mat::<f64>::identity(30, 30)).unwrap();
+    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), exact).unwrap();
+    assert!(matches!(emulator.residual_precision(), Err(Error::Setting { .. })));
+    assert_eq!(all.unwrap().basis().len(), 2);
+}
+
+#[test]
+fn extrapolation_is_flagged_or_refused() {
+    let (theta, fluxes) = spectra(25, 30, 11);
+    let pca = Pca::fit(fluxes.as_ref(), &PcaSettings::default()).unwrap();
+    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
+    let at = mat![[1.0, 250.0], [1.0, 900.0], [theta[(3, 0)], theta[(3, 1)]]];
+    let flags = [false, true, false];
+    let posterior = emulator.condition().unwrap();
+    assert_eq!(posterior.weights(at.as_ref()).unwrap().outside, flags);
+    assert_eq!(posterior.joint_weights(at.as_ref()).unwrap().outside, flags);
+    let fluxes: Vec<bool> = posterior.fluxes(at.as_ref()).unwrap().iter().map(FluxDistribution::is_outside).collect();
+    assert_eq!(fluxes, flags);
+
+    let strict = emulator.clone().with_outside(Outside::Refuse);
+    let posterior = strict.condition().unwrap();
+    let refused = [
+        posterior.weights(at.as_ref()).map(|_| ()),
+        posterior.joint_weights(at.as_ref()).map(|_| ()),
+        posterior.flux_mean(at.as_ref()).map(|_| ()),
+        posterior.fluxes(at.as_ref()).map(|_| ()),
+    ];
+    for refused in refused {
+        assert_eq!(refused, Err(Error::Outside { what: "theta".into(), row: 1 }));
+    }
+    assert!(posterior.fluxes(at.as_ref().subrows(0, 1)).is_ok());
+}
+
+/// Solves and densities by the factor are those of the matrix; draws have its moments.
+#[test]
+fn flux_distributions_are_gaussians_of_low_rank() {
+    let pixels = 25;
+    let factor = Mat::from_fn(pixels, 3, |p, i| ((1 + i) as f64 * p as f64 * 0.3).sin() * 10f64.powi(i as i32 - 1));
+    let own: Vec<f64> = (0..pixels).map(|p| 0.01 + 0.001 * p as f64).collect();
+    let mean: Vec<f64> = (0..pixels).map(|p| 1.0 + 0.1 * p as f64).collect();
+    let flux = FluxDistribution::new(mean.clone(), factor.clone(), own.clone()).unwrap();
+    let covariance = flux.covariance();
+    let expected =
+        Mat::from_fn(pixels, pixels, |p, q| if p == q { own[p] } else { 0.0 }) + &factor * factor.transpose();
+    assert!((&covariance - &expected).norm_max() < 1e-13);
+    for (p, variance) in flux.variance().into_iter().enumerate() {
+        assert!((variance / expected[(p, p)] - 1.0).abs() < 1e-14);
+    }
+
+    let b = Mat::from_fn(pixels, 2, |p, col| ((p + 5 * col) as f64).cos());
+    let solved = flux.solve(b.as_ref()).unwrap();
+    assert!((&covariance * &solved - &b).norm_max() < 1e-10);
+    let spectrum: Vec<f64> = (0..pixels).map(|p| mean[p] + 0.3 * (p as f64).cos()).collect();
+    let llt = covariance.llt(Side::Lower).unwrap();
+    let log_det: f64 = (0..pixels).map(|p| 2.0 * llt.L()[(p, p)].ln()).sum();
+    let residual = Mat::from_fn(pixels, 1, |p, _| spectrum[p] - mean[p]);
+    let square = (residual.transpose() * faer::linalg::solvers::Solve::solve(&llt, &residual))[(0, 0)];
+    let expected = -0.5 * (square + log_det + pixels as f64 * std::f64::consts::TAU.ln());
+    assert!((flux.log_density(&spectrum).unwrap() / expected - 1.0).abs() < 1e-11);
+
+    let draws = flux.sample(20_000, &mut rand_pcg::Pcg64::seed_from_u64(3));
+    assert_eq!(draws, flux.sample(20_000, &mut rand_pcg::Pcg64::seed_from_u64(3)));
+    let centred = Mat::from_fn(pixels, 20_000, |p, draw| draws[(p, draw)] - mean[p]);
+    let found = &centred * centred.transpose() * faer::Scale(1.0 / 20_000.0);
+    for p in 0..pixels {
+        let deviation = covariance[(p, p)].sqrt();
+        assert!((centred.row(p).iter().sum::<f64>() / 20_000.0).abs() < 5.0 * deviation / 141.0);
+        for q in 0..pixels {
+            // Five standard errors.
+            let error = (covariance[(p, p)] * covariance[(q, q)] + covariance[(p, q)].powi(2)).sqrt() / 141.0;
+            assert!((found[(p, q)] - covariance[(p, q)]).abs() < 5.0 * error);
+        }
+    }
+
+    let certain = FluxDistribution::new(mean, factor, vec![0.0; pixels]).unwrap();
+    assert!(matches!(certain.log_density(&spectrum), Err(Error::Parameter { .. })));
+    let noisy = certain.with_noise(&own).unwrap();
+    assert_eq!(noisy, flux);
+}
+
+#[test]
+fn a_saved_emulator_comes_back_whole() {
+    let (theta, fluxes) = spectra(12, 20, 12);
+    let settings = PcaSettings { components: Components::Count(2), scale: true, normalise: true };
+    let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+    let mut emulator =
+        Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap().with_nugget(&[0.1, 1.0 / 3.0]).unwrap();
+    let kernels =
+        vec![(2.0 * Rbf::new([0.1, 30.0])).dynamic(), (Matern32::new(3.0) + 0.7 * Linear::new(0.1)).dynamic()];
+    emulator = emulator.with_kernels(kernels).unwrap().with_outside(Outside::Refuse).with_structure(Structure::Dense);
+    emulator.tie(&["kernel[0].scaled.factor", "kernel[1].sum[1].scaled.factor"]).unwrap();
+    emulator.freeze("nugget[1]").unwrap();
+    emulator.set_prior("precision", Prior::gamma(2.0, 1.0 / 3.0).unwrap()).unwrap();
+
+    let saved = serde_json::to_string(&emulator).unwrap();
+    let read: Emulator = serde_json::from_str(&saved).unwrap();
+    assert_eq!(read.parameters(), emulator.parameters());
+    assert_eq!(
+        (read.theta(), read.weights(), read.truncation()),
+        (emulator.theta(), emulator.weights(), emulator.truncation())
+    );
+    for evidence in [Evidence::Weights, Evidence::Fluxes] {
+        assert_eq!(read.log_evidence_gradient(evidence).unwrap(), emulator.log_evidence_gradient(evidence).unwrap());
+    }
+    let (a, b) = (read.condition().unwrap(), emulator.condition().unwrap());
+    assert_eq!(a.structure(), Structure::Dense);
+    let at = theta.as_ref().subrows(3, 2);
+    assert_eq!(a.fluxes(at).unwrap(), b.fluxes(at).unwrap());
+    assert!(matches!(a.fluxes(mat![[1.0, 9e9]].as_ref()), Err(Error::Outside { .. })));
+    assert_eq!(serde_json::to_string(&read).unwrap(), saved);
+}
+
+#[test]
+fn a_corrupt_file_says_so() {
+    let (theta, fluxes) = spectra(5, 8, 13);
+    let pca = Pca::fit(fluxes.as_ref(), &PcaSettings::default()).unwrap();
+    let saved = serde_json::to_value(Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap()).unwrap();
+    let read = |value: &Value| serde_json::from_value::<Emulator>(value.clone()).map(|_| ()).map_err(|e| e.to_string());
+    assert_eq!(read(&saved), Ok(()));
+    let spoilt = |spoil: &dyn Fn(&mut Value)| {
+        let mut value = saved.clone();
+        spoil(&mut value);
+        read(&value).unwrap_err()
+    };
+    let errors = [
+        spoilt(&|value| value["weights"]["values"][1] = 0.123.into()),
+        spoilt(&|value| value["residual"] = (-1.0).into()),
+        spoilt(&|value| value["kernels"][0] = "rbf(lengthscale=1)".into()),
+        spoilt(&|value| value["theta"]["rows"] = 4.into()),
+        spoilt(&|value| value["components"]["rows"] = 3.into()),
+        spoilt(&|value| value["frozen"] = vec!["kernel[0].scaled.factr"].into()),
+    ];
+    for error in errors {
+        assert!(error.contains("the saved emulator is corrupt"), "{error}");
+    }
+    assert!(spoilt(&|value| value["extra"] = 1.into()).contains("unknown field"));
+    let text = saved.to_string();
+    assert!(serde_json::from_str::<Emulator>(&text[..text.len() / 2]).is_err());
+}
+
+#[test]
+fn bad_input_is_refused() {
+    let (theta, fluxes) = spectra(6, 8, 14);
+    let pca = Pca::fit(fluxes.as_ref(), &PcaSettings::default()).unwrap();
+    let new = |theta: MatRef<'_, f64>, fluxes: MatRef<'_, f64>| Emulator::new(theta, fluxes, &pca);
+    assert!(matches!(new(theta.as_ref().subrows(0, 5), fluxes.as_ref()), Err(Error::Shape { .. })));
+    assert!(matches!(new(theta.as_ref(), fluxes.as_ref().subcols(0, 7)), Err(Error::Shape { .. })));
+    assert!(matches!(new(theta.as_ref().subcols(0, 0), fluxes.as_ref()), Err(Error::Empty { .. })));
+    let mut holed = theta.clone();
+    holed[(2, 1)] = f64::NAN;
+    assert!(matches!(new(holed.as_ref(), fluxes.as_ref()), Err(Error::NonFinite { row: 2, col: 1, .. })));
+
+    let emulator = new(theta.as_ref(), fluxes.as_ref()).unwrap();
+    let kernels = |kernel: DynKernel| emulator.clone().with_kernels(vec![kernel; emulator.basis().len()]);
+    assert!(matches!(emulator.clone().with_kernels(vec![Rbf::new(1.0); 9]), Err(Error::Setting { .. })));
+    assert!(matches!(emulator.clone().with_nugget(&[0.1; 9]), Err(Error::Setting { .. })));
+    assert!(matches!(emulator.clone().with_precision(0.0), Err(Error::Parameter { .. })));
+    let reads_too_much = kernels(Rbf::new([1.0, 1.0, 1.0]).dynamic()).unwrap().log_evidence(Evidence::Weights);
+    assert!(matches!(reads_too_much, Err(Error::Dimension { .. })), "{reads_too_much:?}");
+    let indefinite = kernels((Rbf::new(1.0) - 2.0 * Rbf::new(2.0)).dynamic()).unwrap();
+    assert!(matches!(indefinite.log_evidence(Evidence::Weights), Err(Error::Indefinite { .. })));
+    assert!(emulator.clone().set("kernel[0].scaled.rbf.lenghtscale[0]", 1.0).is_err());
+
+    let posterior = emulator.condition().unwrap();
+    assert!(matches!(posterior.weights(mat![[1.0]].as_ref()), Err(Error::Shape { .. })));
+    assert!(matches!(posterior.fluxes(mat![[1.0, f64::INFINITY]].as_ref()), Err(Error::NonFinite { .. })));
 }

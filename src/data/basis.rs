@@ -214,8 +214,8 @@ impl Basis {
     /// diag(s) Eᵀ C^(½), P × m. Eigenvalues of C that are negative by rounding count as 0.
     pub(crate) fn spread(&self, covariance: MatRef<'_, f64>) -> Result<Mat<f64>> {
         let Ok(eigen) = covariance.self_adjoint_eigen(Side::Lower) else {
-            let (row, value) = (0, f64::NAN);
-            return Err(Error::NonFinite { what: "the covariance of the weights".to_owned(), row, col: 0, value });
+            let found = "a matrix whose eigenvalues do not converge";
+            return Err(Error::setting("the covariance of the weights", found, "must have eigenvalues"));
         };
         let roots: Vec<f64> = eigen.S().column_vector().iter().map(|value| value.max(0.0).sqrt()).collect();
         let root = Mat::from_fn(self.len(), self.len(), |row, col| eigen.U()[(row, col)] * roots[col]);
@@ -294,4 +294,72 @@ fn exact_gram(components: MatRef<'_, f64>) -> Mat<f64> {
         }
     }
     gram
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use faer::mat;
+
+    /// More rows than are standardised at a time.
+    #[test]
+    fn residuals_are_what_the_components_leave() {
+        let components = Mat::from_fn(2, 5, |i, p| ((1 + i) as f64 * p as f64).cos());
+        let standardizer = Standardizer::new(vec![1.0, 2.0, 0.0, -1.0, 0.5], vec![1.0, 2.0, 3.0, 0.5, 1.0]).unwrap();
+        let basis = Basis::new(components).unwrap().with_standardizer(standardizer).unwrap().with_normalisation(true);
+        let spectra = Mat::from_fn(150, 5, |row, p| 4.0 + ((7 * row + 3 * p) as f64).sin());
+        let residuals = basis.residuals(spectra.as_ref()).unwrap();
+        assert_eq!(residuals.weights, basis.weights(spectra.as_ref()).unwrap());
+
+        let factors = basis.factors(spectra.as_ref()).unwrap();
+        let divided = Mat::from_fn(150, 5, |row, p| spectra[(row, p)] / factors[row]);
+        let standardised = basis.standardizer().transform(divided.as_ref()).unwrap();
+        let left = &standardised - &residuals.weights * basis.components();
+        assert!((&left * basis.components().transpose()).norm_max() < 1e-13); // least squares
+        assert!((residuals.total / left.squared_norm_l2() - 1.0).abs() < 1e-13);
+        for (p, &found) in residuals.per_feature.iter().enumerate() {
+            assert!((found / left.col(p).squared_norm_l2() - 1.0).abs() < 1e-12);
+        }
+        let variance = residuals.variance(basis.standardizer().scale());
+        assert!((variance[2] / (9.0 * residuals.per_feature[2] / 147.0) - 1.0).abs() < 1e-14);
+    }
+
+    #[test]
+    fn a_covariance_of_weights_spreads_to_the_features() {
+        let standardizer = Standardizer::new(vec![0.0; 3], vec![1.0, 2.0, 4.0]).unwrap();
+        let basis =
+            Basis::new(mat![[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]).unwrap().with_standardizer(standardizer).unwrap();
+        // The second is singular, with an eigenvalue that may be negative by rounding.
+        for covariance in [mat![[2.0, 0.5], [0.5, 1.0]], mat![[0.01, 0.1], [0.1, 1.0]]] {
+            let factor = basis.spread(covariance.as_ref()).unwrap();
+            let scaled = Mat::from_fn(2, 3, |i, p| basis.components()[(i, p)] * [1.0, 2.0, 4.0][p]);
+            let expected = scaled.transpose() * covariance * &scaled;
+            assert!((&factor * factor.transpose() - expected).norm_max() < 1e-13);
+        }
+    }
+
+    #[test]
+    fn components_that_are_orthogonal_up_to_rounding_are_so() {
+        let angle: f64 = 0.3;
+        let rotated = Mat::from_fn(2, 2, |i, j| if i == j { angle.cos() } else { angle.sin() * (j as f64 - i as f64) });
+        let mix = mat![[0.1, 0.7], [0.7, -0.1]] * rotated;
+        let basis = Basis::new(mix).unwrap();
+        assert_eq!((basis.gram()[(0, 1)], basis.gram()[(1, 0)]), (0.0, 0.0));
+        let basis = Basis::new(mat![[1.0, 1e-12], [0.0, 1.0]]).unwrap();
+        assert_eq!(basis.gram()[(0, 1)], 1e-12);
+    }
+
+    #[test]
+    fn what_is_no_basis_is_refused() {
+        let dependent = Basis::new(mat![[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]]);
+        assert!(matches!(dependent, Err(Error::NotPositiveDefinite { .. })), "{dependent:?}");
+        assert!(matches!(Basis::new(Mat::zeros(3, 2)), Err(Error::Shape { .. })));
+        assert!(matches!(Basis::new(mat![[f64::NAN]]), Err(Error::NonFinite { .. })));
+        let basis = Basis::new(mat![[1.0, 2.0]]).unwrap();
+        assert!(matches!(basis.weights(mat![[1.0]].as_ref()), Err(Error::Shape { .. })));
+        assert!(matches!(basis.reconstruct(mat![[1.0, 2.0]].as_ref()), Err(Error::Shape { .. })));
+        let other = Standardizer::new(vec![0.0], vec![1.0]).unwrap();
+        assert!(matches!(basis.with_standardizer(other), Err(Error::Shape { .. })));
+    }
 }

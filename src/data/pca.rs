@@ -231,8 +231,8 @@ impl Decomposition {
             Mat::from_fn(rows, cols, &entry).qr()
         };
         let Ok(svd) = qr.thin_R().thin_svd() else {
-            let reason = "the singular value decomposition of the rows did not converge".to_owned();
-            return Err(Error::Optimisation { step: 0, reason });
+            let found = "a matrix whose singular values do not converge";
+            return Err(Error::setting("the rows", found, "must have singular values"));
         };
         let singular_values = svd.S().column_vector().iter().copied().collect();
         // If F = QR then Vᵀ is that of R; if Fᵀ = QR, R = U S Wᵀ, then F = W S (QU)ᵀ.
@@ -269,5 +269,107 @@ impl Decomposition {
         };
         let signs: Vec<f64> = (0..count).map(sign).collect();
         Mat::from_fn(count, columns.nrows(), |row, col| signs[row] * columns[(col, row)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use faer::{Side, mat};
+    use rand::{RngExt, SeedableRng};
+
+    fn rows(n: usize, features: usize) -> Mat<f64> {
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+        let size = |col: usize| 1.0 / (1.0 + col as f64);
+        Mat::from_fn(n, features, |_, col| 5.0 + size(col) * rng.random_range(-1.0..1.0))
+    }
+
+    fn settings(components: Components, scale: bool, normalise: bool) -> PcaSettings {
+        PcaSettings { components, scale, normalise }
+    }
+
+    /// The components are eigenvectors of the covariance of the features, more rows than features or less.
+    #[test]
+    fn components_are_eigenvectors_of_the_covariance() {
+        for (n, features) in [(30, 6), (6, 30), (8, 8)] {
+            for (scale, normalise) in [(false, false), (true, false), (true, true)] {
+                let x = rows(n, features);
+                let pca = Pca::fit(x.as_ref(), &settings(Components::Count(4), scale, normalise)).unwrap();
+                let factors = if normalise { means(x.as_ref()).unwrap() } else { vec![1.0; n] };
+                let divided = Mat::from_fn(n, features, |row, col| x[(row, col)] / factors[row]);
+                let f = pca.basis().standardizer().transform(divided.as_ref()).unwrap();
+                let covariance = f.transpose() * &f;
+                let eigen = covariance.self_adjoint_eigen(Side::Lower).unwrap();
+                for component in 0..4 {
+                    let value = eigen.S().column_vector()[features - 1 - component];
+                    assert!((pca.singular_values()[component].powi(2) / value - 1.0).abs() < 1e-11);
+                    let row = pca.basis().components().row(component);
+                    let left = &covariance * row.transpose() - faer::Scale(value) * row.transpose();
+                    assert!(left.norm_max() < 1e-12 * eigen.S().column_vector()[features - 1], "{left:?}");
+                    let extreme = row.iter().copied().fold(0.0, |a: f64, b: f64| if b.abs() > a.abs() { b } else { a });
+                    assert!(extreme > 0.0);
+                }
+                assert!((pca.weights() - &f * pca.basis().components().transpose()).norm_max() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn all_components_give_the_rows_back() {
+        let x = rows(7, 12);
+        let pca = Pca::fit(x.as_ref(), &settings(Components::Explained(1.0), true, true)).unwrap();
+        assert_eq!(pca.basis().len(), 6);
+        assert!((pca.explained().iter().sum::<f64>() - 1.0).abs() < 1e-14);
+        let (weights, factors) = (pca.transform(x.as_ref()).unwrap(), pca.basis().factors(x.as_ref()).unwrap());
+        let back = pca.inverse(weights.as_ref()).unwrap();
+        let worst = (0..7).flat_map(|row| (0..12).map(move |col| (row, col)));
+        let worst = worst.map(|(row, col)| (factors[row] * back[(row, col)] - x[(row, col)]).abs()).fold(0.0, f64::max);
+        assert!(worst < 1e-13, "{worst:e}");
+        assert!(pca.residual_variance().iter().all(|&variance| variance == 0.0));
+    }
+
+    #[test]
+    fn a_target_takes_as_few_components_as_reach_it() {
+        let x = rows(40, 5);
+        let all = Pca::fit(x.as_ref(), &settings(Components::Count(5), false, false)).unwrap().explained();
+        for count in 1..5 {
+            let reached: f64 = all[..count].iter().sum();
+            for (target, expected) in [(reached - 1e-9, count), (reached + 1e-9, count + 1)] {
+                let pca = Pca::fit(x.as_ref(), &settings(Components::Explained(target), false, false)).unwrap();
+                assert_eq!(pca.basis().len(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_residual_variance_is_unbiased() {
+        // One strong component, and noise of known size in each feature.
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(2);
+        let noise = |rng: &mut rand_pcg::Pcg64| rng.sample::<f64, _>(rand_distr::StandardNormal);
+        let strengths: Vec<f64> = (0..12).map(|_| 100.0 * noise(&mut rng)).collect();
+        let x = Mat::from_fn(12, 2000, |row, col| strengths[row] * (col as f64).cos() + 0.5 * noise(&mut rng));
+        let pca = Pca::fit(x.as_ref(), &settings(Components::Count(1), false, false)).unwrap();
+        let mean = pca.residual_variance().iter().sum::<f64>() / 2000.0;
+        assert!((mean / 0.25 - 1.0).abs() < 0.03, "{mean}");
+    }
+
+    #[test]
+    fn what_cannot_be_fitted_is_refused() {
+        let x = rows(4, 6);
+        let fit = |x: &Mat<f64>, components| Pca::fit(x.as_ref(), &settings(components, false, false)).map(|_| ());
+        for components in
+            [Components::Count(0), Components::Count(4), Components::Explained(0.0), Components::Explained(f64::NAN)]
+        {
+            assert!(matches!(fit(&x, components), Err(Error::Setting { .. })), "{components:?}");
+        }
+        let same = Mat::full(3, 2, 0.1);
+        assert!(matches!(fit(&same, Components::Explained(0.9)), Err(Error::Setting { .. })));
+        assert!(matches!(fit(&rows(1, 3), Components::Count(1)), Err(Error::Setting { .. })));
+        let bad = mat![[1.0, 2.0], [1.0, f64::NAN]];
+        assert!(matches!(fit(&bad, Components::Count(1)), Err(Error::NonFinite { row: 1, col: 1, .. })));
+        let dark = mat![[1.0, 2.0], [-1.0, 1.0]];
+        let normalised = Pca::fit(dark.as_ref(), &settings(Components::Count(1), false, true));
+        assert!(matches!(normalised, Err(Error::Parameter { .. })));
     }
 }

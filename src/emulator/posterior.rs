@@ -60,6 +60,34 @@ pub struct JointWeights {
 /// to which the components' [truncation](Emulator::truncation) adds a variance of each pixel.
 ///
 /// From [`Emulator::condition`].
+///
+/// # Examples
+///
+/// One spectrum of two pixels with ŵ = 2, seen at θ = 0.5: at the same place the weight has the mean 2 · 3/(3 + 1/λ) and
+/// the variance 3 − 9/(3 + 1/λ).
+///
+/// ```
+/// use mercer::data::Basis;
+/// use mercer::emulator::Emulator;
+/// use mercer::prelude::*;
+///
+/// let basis = Basis::new(mat![[0.6, 0.8]])?;
+/// let theta = mat![[0.5]];
+/// let emulator = Emulator::new(theta.as_ref(), mat![[1.2, 1.6]].as_ref(), basis)?;
+/// let emulator = emulator.with_kernels(vec![3.0 * Rbf::new(1.0)])?.with_precision(2.0)?;
+///
+/// let posterior = emulator.condition()?;
+/// let weights = posterior.weights(theta.as_ref())?;
+/// let (mean, variance) = (2.0 * 3.0 / 3.5, 3.0 - 9.0 / 3.5);
+/// assert!((weights.mean[(0, 0)] - mean).abs() < 1e-14);
+/// assert!((weights.covariance[0][(0, 0)] - variance).abs() < 1e-14);
+///
+/// // The flux is 0.6 and 0.8 times the weight.
+/// let flux = &posterior.fluxes(theta.as_ref())?[0];
+/// assert!((flux.mean()[1] - 0.8 * mean).abs() < 1e-14);
+/// assert!((flux.covariance()[(0, 1)] - 0.6 * 0.8 * variance).abs() < 1e-14);
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Posterior<'a> {
     data: &'a Data,
@@ -165,6 +193,22 @@ impl Posterior<'_> {
     /// # Errors
     ///
     /// As [`weights`](Self::weights).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::Emulator;
+    /// use mercer::prelude::*;
+    ///
+    /// // Far from the spectrum that was seen, the weights have their prior.
+    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0]].as_ref(), Basis::new(mat![[1.0]])?)?;
+    /// let emulator = emulator.with_kernels(vec![Rbf::new(1.0)])?;
+    /// let posterior = emulator.condition()?;
+    /// let joint = posterior.joint_weights(mat![[100.0], [101.0]].as_ref())?;
+    /// assert!((joint.covariance[(0, 1)] - (-0.5f64).exp()).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn joint_weights(&self, theta: MatRef<'_, f64>) -> Result<JointWeights> {
         let outside = self.outside(theta)?;
         let n = theta.nrows();
@@ -183,7 +227,7 @@ impl Posterior<'_> {
         Ok(JointWeights { mean, covariance, outside })
     }
 
-    /// The mean of the normalised flux at n parameters, n × d: n × P.
+    /// The mean of the normalised flux at n parameters, n × d: n × P. It takes O(nMm + nmP) time, and no solve.
     ///
     /// # Errors
     ///

@@ -107,9 +107,9 @@ impl Document {
         let numbers = arrays.into_iter().flatten().chain([&self.residual, &self.precision]);
         let bits = numbers.flat_map(|number| number.to_bits().to_le_bytes());
         let text = self.kernels.iter().flat_map(|kernel| kernel.bytes());
-        let sum = bits.chain(text).fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let sum = bits
+            .chain(text)
+            .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         format!("{sum:016x}")
     }
 

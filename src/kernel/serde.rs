@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for DynKernel {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::params::Prior;
     use crate::prelude::*;
 
     #[test]

@@ -2,9 +2,11 @@
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor;
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::linalg::triangular_inverse::invert_lower_triangular;
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::prelude::{Reborrow, ReborrowMut};
-use faer::{Mat, MatMut, MatRef, Par};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::Jitter;
 use super::storage::{clear_strict_upper, column, column_mut, padded};
@@ -113,10 +115,23 @@ impl<T: Scalar> Cholesky<T> {
 
     /// (LLᵀ)⁻¹, exactly symmetric. Solving is faster and more accurate than multiplying by it.
     pub fn inverse(&self, par: Par) -> Mat<T> {
-        let mut inverse = padded(self.dim(), self.dim());
-        inverse.diagonal_mut().fill(T::from_f64(1.0));
-        solve_lower_triangular_in_place(self.factor(), inverse.as_mut(), par);
-        solve_upper_triangular_in_place(self.factor().transpose(), inverse.as_mut(), par);
+        use BlockStructure::{TriangularLower, TriangularUpper};
+        // L⁻¹ and then the lower half of L⁻ᵀL⁻¹: a third of the operations of two solves for the identity.
+        let (mut half, mut inverse) = (padded(self.dim(), self.dim()), padded(self.dim(), self.dim()));
+        invert_lower_triangular(half.as_mut(), self.factor(), par);
+        let (half, one) = (half.as_ref(), T::from_f64(1.0));
+        let out = inverse.as_mut();
+        matmul(
+            out,
+            TriangularLower,
+            Accum::Replace,
+            half.transpose(),
+            TriangularUpper,
+            half,
+            TriangularLower,
+            one,
+            par,
+        );
         super::mirror_lower(inverse.as_mut());
         inverse
     }

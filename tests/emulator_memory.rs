@@ -1,0 +1,83 @@
+//! What an emulator allocates: nothing of the square of the number of pixels, nor, for orthogonal components, of the
+//! square of the number of weights.
+#![allow(clippy::unwrap_used)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use mercer::data::{Components, Pca, PcaSettings};
+use mercer::emulator::{Emulator, Evidence, Structure};
+use mercer::optim::Lbfgs;
+use mercer::prelude::*;
+
+struct Counting;
+
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: hands everything on to the system's allocator.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(BYTES.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const SPECTRA: usize = 80;
+const PIXELS: usize = 3000;
+const COMPONENTS: usize = 8;
+/// Of a number.
+const BYTES_EACH: usize = 8;
+
+/// The most memory in use during a run beyond what was in use before, and its result.
+fn peak<R>(run: impl FnOnce() -> R) -> (usize, R) {
+    let before = BYTES.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let result = run();
+    (PEAK.load(Relaxed) - before, result)
+}
+
+/// One test, as the harness runs several side by side.
+#[test]
+fn no_square_of_pixels_or_weights() {
+    let theta = Mat::from_fn(SPECTRA, 2, |j, dim| (j / [1, 10][dim] % 10) as f64);
+    let flux =
+        |j: usize, p: usize| ((1.0 + 0.1 * theta[(j, 0)]) * p as f64 * 0.01).sin() + 0.01 * p as f64 * theta[(j, 1)];
+    let spectra = Mat::from_fn(SPECTRA, PIXELS, flux);
+    let data = SPECTRA * PIXELS * BYTES_EACH;
+    assert!(PIXELS * PIXELS * BYTES_EACH > 37 * data);
+
+    // Matrix products take their buffers, of a fixed size, at the first call, and keep them.
+    drop(Pca::fit(spectra.as_ref(), &PcaSettings::default()).unwrap());
+    let settings = PcaSettings { components: Components::Count(COMPONENTS), scale: true, normalise: false };
+    let (of_pca, pca) = peak(|| Pca::fit(spectra.as_ref(), &settings).unwrap());
+    assert!(of_pca < 4 * data, "{of_pca}");
+    let (of_new, emulator) = peak(|| Emulator::new(theta.as_ref(), spectra.as_ref(), &pca).unwrap());
+    assert!(of_new < 3 * data, "{of_new}");
+
+    let mut emulator = emulator.with_par(Par::Seq);
+    let blocks = COMPONENTS * SPECTRA * SPECTRA * BYTES_EACH;
+    let (of_gradient, _) = peak(|| emulator.log_evidence_gradient(Evidence::Fluxes).unwrap());
+    assert!(of_gradient > blocks && of_gradient < 2 * blocks, "{of_gradient}");
+    let few = Lbfgs { max_steps: 3, ..Lbfgs::default() };
+    let (of_training, _) = peak(|| emulator.fit(Evidence::Fluxes, &few).unwrap());
+    assert!(of_training < 2 * blocks, "{of_training}");
+    let (of_prediction, _) = peak(|| emulator.condition().unwrap().fluxes(theta.as_ref().subrows(3, 5)).unwrap());
+    assert!(of_prediction < 2 * blocks + 20 * COMPONENTS * PIXELS * BYTES_EACH, "{of_prediction}");
+
+    // What the bounds above would have missed.
+    let dense = emulator.with_structure(Structure::Dense);
+    let (of_dense, _) = peak(|| dense.log_evidence(Evidence::Fluxes).unwrap());
+    assert!(of_dense > COMPONENTS * blocks, "{of_dense}");
+}
