@@ -354,6 +354,24 @@ fn new_rows_find_their_place() {
     assert!(odd.bound[0] < found.bound[0] - 10.0);
 }
 
+/// Expectations are asked for at uncertain inputs alone: a kernel that has none is no obstacle elsewhere.
+#[test]
+fn many_dimensions_take_draws() {
+    let (x, y) = (Mat::from_fn(5, 7, |i, q| ((i * 7 + q) as f64).sin()), mat![[0.1], [0.5], [-0.3], [0.2], [0.9]]);
+    let model = Gplvm::new(Matern32::new(2.0), x.as_ref()).unwrap();
+    let spread = Mat::full(5, 7, 0.01);
+    let posterior = model.condition(y.as_ref()).unwrap();
+    let known = posterior.predict(x.as_ref()).unwrap();
+    let error = posterior.predict_uncertain(x.as_ref(), spread.as_ref()).unwrap_err();
+    assert!(error.to_string().contains("with_expectations"), "{error}");
+    assert!(BayesianGplvm::new(Matern32::new(2.0), x.as_ref(), spread.as_ref(), x.as_ref()).is_err());
+
+    let model = model.with_expectations(Nodes::monte_carlo(200, 7, &mut Pcg64::seed_from_u64(2)).unwrap());
+    let found = model.condition(y.as_ref()).unwrap().predict_uncertain(x.as_ref(), spread.as_ref()).unwrap();
+    // The input moves by 0.1 in each dimension, a twentieth of the lengthscale.
+    assert!((found.mean - known.mean).norm_max() < 0.02);
+}
+
 #[test]
 fn bits_do_not_depend_on_threads() {
     let mut rng = Pcg64::seed_from_u64(9);
