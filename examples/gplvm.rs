@@ -5,8 +5,8 @@
 //! Each table is standardised (digits, whose pixels share a unit, are only centred and scaled as a whole), and a Bayesian
 //! latent-variable model with a lengthscale for each latent dimension is fitted from the principal components. The table
 //! that is printed has the bound of the log evidence, the lengthscales, and how many rows have a nearest neighbour of
-//! another class: among their latent means, and among as many principal components. The plot shows the two
-//! most relevant dimensions of each, with the labels that the model has not seen.
+//! another class: among their latent means, among those in units of the lengthscales, and among as many principal
+//! components. The plot shows the two most relevant dimensions of each, with the labels that the model has not seen.
 
 mod support;
 
@@ -54,7 +54,7 @@ struct Found {
 fn main() -> Result<(), Box<dyn Error>> {
     let quick = std::env::args().any(|argument| argument == "--quick");
     println!(
-        "{:<8}{:>6}{:>5}{:>4}{:>5}{:>14}{:>8}{:>10}{:>10}  lengthscales{}",
+        "{:<8}{:>6}{:>5}{:>4}{:>5}{:>14}{:>8}{:>10}{:>10}{:>10}  lengthscales{}",
         "data",
         "rows",
         "D",
@@ -63,6 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "bound",
         "s",
         "errors",
+        "scaled",
         "by PCA",
         if quick { " (quick run)" } else { "" }
     );
@@ -87,7 +88,7 @@ fn cases(quick: bool) -> [Case; 3] {
             name: "wine",
             classes: &["cultivar 0", "cultivar 1", "cultivar 2"],
             standardised: true,
-            dim: 5,
+            dim: 2,
             inducing: all(20, 8),
             steps: all(1000, 8),
             rows: 178,
@@ -111,13 +112,18 @@ fn learn(case: &Case) -> Result<Found, Box<dyn Error>> {
     let principal = principal_latents(y.as_ref(), case.dim)?;
     let spread = Mat::full(y.nrows(), case.dim, 0.1);
     let z = kmeans_plus_plus(principal.as_ref(), case.inducing, 10, &mut Pcg64::seed_from_u64(1))?;
-    let kernel = (1.0 * Rbf::new(vec![1.0; case.dim])).dynamic();
+    // Standard normal points are as far apart, in units of this, as with 1 in two dimensions.
+    let lengthscale = (0.5 * case.dim as f64).sqrt();
+    let kernel = (1.0 * Rbf::new(vec![lengthscale; case.dim])).dynamic();
     let mut model = Model::new(kernel, principal.as_ref(), spread.as_ref(), z.as_ref())?.with_noise(0.1)?;
     let minimum = model.fit(y.as_ref(), &Lbfgs { max_steps: case.steps, ..Lbfgs::default() })?;
     eprintln!("{}: {} after {} steps", case.name, minimum.reason, minimum.steps);
     let seconds = start.elapsed().as_secs_f64();
+    let means = model.latents(y.as_ref())?.mean;
+    let lengthscales = lengthscales(&model);
+    let scaled = Mat::from_fn(means.nrows(), case.dim, |row, q| means[(row, q)] / lengthscales[q]);
     println!(
-        "{:<8}{:>6}{:>5}{:>4}{:>5}{:>14.2}{:>8.1}{:>10}{:>10}  {}",
+        "{:<8}{:>6}{:>5}{:>4}{:>5}{:>14.2}{:>8.1}{:>10}{:>10}{:>10}  {}",
         case.name,
         y.nrows(),
         y.ncols(),
@@ -125,9 +131,10 @@ fn learn(case: &Case) -> Result<Found, Box<dyn Error>> {
         case.inducing,
         model.elbo(y.as_ref())?.value,
         seconds,
-        errors(model.latents(y.as_ref())?.mean.as_ref(), &labels),
+        errors(means.as_ref(), &labels),
+        errors(scaled.as_ref(), &labels),
         errors(principal.as_ref(), &labels),
-        lengthscales(&model).iter().map(|l| format!("{l:.2}")).collect::<Vec<_>>().join(" "),
+        lengthscales.iter().map(|l| format!("{l:.2}")).collect::<Vec<_>>().join(" "),
     );
     Ok(Found { name: case.name, classes: case.classes, model, y, labels })
 }

@@ -182,10 +182,13 @@ fn gradients_are_those_of_finite_differences() {
     let general = stored.model().with_prior(known.0.as_ref(), known.1.as_ref()).unwrap();
     let nodes = |kernel: DynKernel| stored.with_kernel(kernel).with_expectations(Nodes::gauss_hermite(5, 2).unwrap());
     let map = BackConstraint::through(0.8 * Matern32::new(2.0), y, stored.mean.as_ref()).unwrap();
+    let mapped = general.clone().with_back_constraint(map).unwrap();
+    assert!((mapped.latents(y).unwrap().mean - &stored.mean).norm_max() < 1e-13);
+    assert!((mapped.elbo(y).unwrap().value - general.elbo(y).unwrap().value).abs() < 1e-9);
     for (name, model) in [
         ("closed form", general.clone().with_inducing_noise(0.1).unwrap()),
         ("quadrature", nodes((0.7 * Matern52::new([0.9, 1.4]) + Linear::new(0.3)).dynamic())),
-        ("back-constraint", general.with_back_constraint(map).unwrap()),
+        ("back-constraint", mapped),
     ] {
         let (elbo, gradient) = model.elbo_gradient(y).unwrap();
         assert_eq!(elbo, model.elbo(y).unwrap());
@@ -352,6 +355,24 @@ fn new_rows_find_their_place() {
     assert!((again.mean - &new).norm_max() < 0.05);
     let odd = posterior.infer(mat![[2.0, 2.0, -2.0]].as_ref(), &Lbfgs::default()).unwrap();
     assert!(odd.bound[0] < found.bound[0] - 10.0);
+}
+
+/// Expectations are asked for at uncertain inputs alone: a kernel that has none is no obstacle elsewhere.
+#[test]
+fn many_dimensions_take_draws() {
+    let (x, y) = (Mat::from_fn(5, 7, |i, q| ((i * 7 + q) as f64).sin()), mat![[0.1], [0.5], [-0.3], [0.2], [0.9]]);
+    let model = Gplvm::new(Matern32::new(2.0), x.as_ref()).unwrap();
+    let spread = Mat::full(5, 7, 0.01);
+    let posterior = model.condition(y.as_ref()).unwrap();
+    let known = posterior.predict(x.as_ref()).unwrap();
+    let error = posterior.predict_uncertain(x.as_ref(), spread.as_ref()).unwrap_err();
+    assert!(error.to_string().contains("with_expectations"), "{error}");
+    assert!(BayesianGplvm::new(Matern32::new(2.0), x.as_ref(), spread.as_ref(), x.as_ref()).is_err());
+
+    let model = model.with_expectations(Nodes::monte_carlo(200, 7, &mut Pcg64::seed_from_u64(2)).unwrap());
+    let found = model.condition(y.as_ref()).unwrap().predict_uncertain(x.as_ref(), spread.as_ref()).unwrap();
+    // The input moves by 0.1 in each dimension, a twentieth of the lengthscale.
+    assert!((found.mean - known.mean).norm_max() < 0.02);
 }
 
 #[test]

@@ -6,22 +6,16 @@ use faer::{Mat, MatRef, Par};
 
 use super::back_constraint::BackConstraint;
 use super::bayesian::{inducing_points, usual_expectations};
-use super::bound::{Seen, record_collapsed, record_exact, solve_exact};
 use super::expectations::KernelExpectations;
-use super::latents::{LatentMarginals, LatentPrior, Locations};
-use super::posterior::GplvmPosterior;
-use crate::gp::checks::{check_outputs, check_psd};
+use super::latents::{LatentPrior, Locations};
+use crate::gp::checks::check_outputs;
 use crate::gp::settings::model_settings;
-use crate::gp::terms::{features_on, gather};
-use crate::gp::variational::Root;
-use crate::inducing::{InducingFeatures, InducingPoints, StoredPrior};
+use crate::inducing::InducingPoints;
 use crate::kernel::dynamic::DynKernel;
-use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
-use crate::linalg::{Cholesky, Jitter};
-use crate::optim::{Minimizer, Minimum, fit};
+use crate::linalg::Jitter;
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
-use crate::tape::{Tape, Var};
+use crate::tape::Tape;
 use crate::{Expr, Result};
 
 /// A latent-variable model with the most probable latent inputs, for any kernel, exact or sparse.
@@ -73,37 +67,16 @@ use crate::{Expr, Result};
 /// models", *Journal of Machine Learning Research* 6, 1783–1816.
 #[derive(Clone, Debug)]
 pub struct Gplvm<K = DynKernel> {
-    kernel: K,
-    likelihood: Gaussian,
-    latents: Locations,
-    inducing: Option<InducingPoints>,
-    prior: LatentPrior,
+    pub(super) kernel: K,
+    pub(super) likelihood: Gaussian,
+    pub(super) latents: Locations,
+    pub(super) inducing: Option<InducingPoints>,
+    pub(super) prior: LatentPrior,
     /// None if the kernel has no usual way: it is asked for only at uncertain inputs.
-    expectations: Option<Arc<dyn KernelExpectations>>,
-    jitter: Jitter,
-    allow_indefinite: bool,
-    par: Par,
-}
-
-/// The log density of outputs and latents of a [`Gplvm`], and its parts.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LogJoint {
-    /// `log_evidence + log_prior`
-    pub value: f64,
-    /// log p(Y | X), or its lower bound with inducing inputs.
-    pub log_evidence: f64,
-    /// log p(X)
-    pub log_prior: f64,
-    /// The jitter that was added to the diagonal of the covariance that is factorised.
-    pub jitter: f64,
-}
-
-struct Recorded {
-    value: Var,
-    evidence: Var,
-    log_prior: Var,
-    jitter: f64,
-    parameters: Vec<Var>,
+    pub(super) expectations: Option<Arc<dyn KernelExpectations>>,
+    pub(super) jitter: Jitter,
+    pub(super) allow_indefinite: bool,
+    pub(super) par: Par,
 }
 
 impl<K: Expr + Clone> Gplvm<K> {
@@ -165,8 +138,8 @@ impl<K: Expr + Clone> Gplvm<K> {
     }
 
     /// The same with another way to expectations, of which only what concerns uncertain inputs is made: of its
-    /// [posterior](Self::condition), [`predict_uncertain`](GplvmPosterior::predict_uncertain) and
-    /// [`infer`](GplvmPosterior::infer). By default as of [`BayesianGplvm`](super::BayesianGplvm::new).
+    /// [posterior](Self::condition), [`predict_uncertain`](super::GplvmPosterior::predict_uncertain) and
+    /// [`infer`](super::GplvmPosterior::infer). By default as of [`BayesianGplvm`](super::BayesianGplvm::new).
     #[must_use]
     pub fn with_expectations(mut self, expectations: impl KernelExpectations + 'static) -> Self {
         self.expectations = Some(Arc::new(expectations));
@@ -204,133 +177,6 @@ impl<K: Expr + Clone> Gplvm<K> {
         let tape = Tape::new(self.par);
         let (latents, _) = self.latents.on(&tape, tape.constant(y), false)?;
         Ok(tape.value(latents)?.as_mat().to_owned())
-    }
-
-    /// log p(Y, X) for outputs of N × D, or its lower bound.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and
-    /// [`Error::Shape`](crate::Error::Shape) for outputs that do not fit; [`Error::Indefinite`](crate::Error::Indefinite) for a
-    /// kernel that is not guaranteed positive semi-definite;
-    /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is enough.
-    pub fn log_joint(&self, y: MatRef<'_, f64>) -> Result<LogJoint>
-    where
-        K: Kernel<f64>,
-    {
-        let tape = Tape::new(self.par);
-        let recorded = self.record(&tape, y, false)?;
-        recorded.log_joint(&tape)
-    }
-
-    /// The log density, and its gradient in all natural parameters in visiting order.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_joint`](Self::log_joint), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel
-    /// without gradients.
-    pub fn log_joint_gradient(&self, y: MatRef<'_, f64>) -> Result<(LogJoint, Vec<f64>)>
-    where
-        K: Kernel<f64>,
-    {
-        let tape = Tape::new(self.par);
-        let recorded = self.record(&tape, y, true)?;
-        let gradients = tape.backward(recorded.value)?;
-        Ok((recorded.log_joint(&tape)?, gather(&gradients, &tape, &recorded.parameters)?))
-    }
-
-    /// Maximises the log density over the free parameters; with [priors](crate::params::Prior), its sum with their
-    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
-    ///
-    /// # Errors
-    ///
-    /// As [`log_joint_gradient`](Self::log_joint_gradient) at the start; later failures end the search at the best
-    /// parameters found.
-    pub fn fit(&mut self, y: MatRef<'_, f64>, minimizer: &dyn Minimizer) -> Result<Minimum>
-    where
-        K: Kernel<f64>,
-    {
-        fit(self, minimizer, |model| {
-            let (joint, mut gradient) = model.log_joint_gradient(y)?;
-            gradient.iter_mut().for_each(|entry| *entry = -*entry);
-            Ok((-joint.value, gradient))
-        })
-    }
-
-    /// The posterior of the processes given the outputs, for predictions and for the latents of others.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_joint`](Self::log_joint).
-    pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior<'_>>
-    where
-        K: Kernel<f64>,
-    {
-        self.check(y)?;
-        let (x, noise) = (self.latents(y)?, self.likelihood.variance());
-        let (prior, mean, root) = match &self.inducing {
-            None => {
-                let mut covariance = Mat::zeros(x.nrows(), x.nrows());
-                gram_into(&self.kernel, x.as_ref(), covariance.as_mut(), self.par)?;
-                (0..x.nrows()).for_each(|i| covariance[(i, i)] += noise);
-                let factor = Cholesky::new(covariance.as_ref(), self.jitter, self.par)?;
-                let (mean, jitter) = (solve_exact(&factor, y, self.par)?, factor.jitter());
-                (StoredPrior::dense(x.clone(), factor.into_factor(), jitter), mean, None)
-            }
-            Some(inducing) => {
-                let tape = Tape::new(self.par);
-                let (kernel, z) = (tape.fixed_kernel(&self.kernel), features_on(&tape, inducing, false)?);
-                let prior = inducing.prior(&tape, kernel, z, self.jitter)?;
-                let (x, y) = (tape.constant(x.as_ref()), tape.constant(y));
-                let solved = Seen::of_points(&tape, kernel, &prior, x, y)?.infer(&tape, noise)?;
-                (prior.store(&tape)?, solved.mean, Some(Root::Lower(solved.root)))
-            }
-        };
-        let expectations = self.expectations.clone();
-        let variance = Mat::zeros(x.nrows(), x.ncols());
-        let latents = LatentMarginals { mean: x, variance };
-        GplvmPosterior::new(&self.kernel, expectations, prior, mean, root, noise, latents, self.par)
-    }
-
-    fn check(&self, y: MatRef<'_, f64>) -> Result<()> {
-        let (n, dim) = self.latents.shape();
-        check_outputs(y, n)?;
-        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
-    }
-
-    fn record<'a>(&'a self, tape: &Tape<'a, f64>, y: MatRef<'a, f64>, differentiable: bool) -> Result<Recorded>
-    where
-        K: Kernel<f64>,
-    {
-        self.check(y)?;
-        let y = tape.constant(y);
-        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
-        let noise = tape.scalar_parameter(self.likelihood.variance());
-        let (x, latents) = self.latents.on(tape, y, differentiable)?;
-        let mut parameters: Vec<Var> = [kernel.theta(), noise].into_iter().chain(latents).collect();
-        let (evidence, jitter) = match &self.inducing {
-            None => {
-                let covariance = tape.add_to_diagonal(tape.gram(kernel, x)?, noise)?;
-                record_exact(tape, covariance, y, self.jitter)?
-            }
-            Some(inducing) => {
-                let z = features_on(tape, inducing, differentiable)?;
-                parameters.push(z);
-                let prior = inducing.prior(tape, kernel, z, self.jitter)?;
-                let seen = Seen::of_points(tape, kernel, &prior, x, y)?;
-                (record_collapsed(tape, &seen, y, noise)?.value, prior.jitter())
-            }
-        };
-        let log_prior = self.prior.log_density(tape, x)?;
-        Ok(Recorded { value: tape.add(evidence, log_prior)?, evidence, log_prior, jitter, parameters })
-    }
-}
-
-impl Recorded {
-    fn log_joint(&self, tape: &Tape<'_, f64>) -> Result<LogJoint> {
-        let [value, log_evidence, log_prior] =
-            [tape.scalar(self.value)?, tape.scalar(self.evidence)?, tape.scalar(self.log_prior)?];
-        Ok(LogJoint { value, log_evidence, log_prior, jitter: self.jitter })
     }
 }
 

@@ -1,0 +1,174 @@
+//! The bound of the Bayesian latent-variable model, and what follows from it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use faer::MatRef;
+
+use super::BayesianGplvm;
+use super::bound::{Collapsed, Seen, record_collapsed, record_prior};
+use super::posterior::GplvmPosterior;
+use crate::gp::checks::{check_outputs, check_psd};
+use crate::gp::terms::{features_on, gather};
+use crate::gp::variational::Root;
+use crate::kernel::Kernel;
+use crate::optim::{Minimizer, Minimum, fit};
+use crate::tape::{Pool, Tape, Var};
+use crate::{Expr, Result};
+
+/// The bound of a [`BayesianGplvm`], and its parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GplvmElbo {
+    /// `expected_evidence − divergence`: a lower bound of log p(Y).
+    pub value: f64,
+    /// The bound of the outputs' log evidence under q(X).
+    pub expected_evidence: f64,
+    /// KL(q(X) ‖ p(X))
+    pub divergence: f64,
+    /// What was added to the diagonal of K_uu: the noise of the inducing variables, and jitter if it took some.
+    pub jitter: f64,
+    /// The jitter that was added to the diagonal of B: 0 unless the noise is as small as rounding errors.
+    pub precision_jitter: f64,
+}
+
+/// The bound on a tape, and its parameters in visiting order.
+struct Recorded {
+    value: Var,
+    collapsed: Collapsed,
+    divergence: Var,
+    jitter: f64,
+    parameters: Vec<Var>,
+}
+
+impl<K: Expr + Clone> BayesianGplvm<K> {
+    /// The lower bound of log p(Y) for outputs of N × D.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and [`Error::Shape`](crate::Error::Shape) for outputs that do not fit;
+    /// [`Error::Indefinite`](crate::Error::Indefinite) for a kernel that is not guaranteed positive semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite)
+    /// if no jitter that the policy allows is enough; whatever the [expectations](super::KernelExpectations) refuse.
+    pub fn elbo(&self, y: MatRef<'_, f64>) -> Result<GplvmElbo>
+    where
+        K: Kernel<f64>,
+    {
+        let tape = Tape::new(self.par);
+        let recorded = self.record(&tape, y, false)?;
+        recorded.elbo(&tape)
+    }
+
+    /// The bound, and its gradient in all natural parameters in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo`](Self::elbo), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without gradients.
+    pub fn elbo_gradient(&self, y: MatRef<'_, f64>) -> Result<(GplvmElbo, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
+        self.elbo_gradient_with(y, &RefCell::default())
+    }
+
+    /// The same, with matrices from a pool and back into it: what a loop of one's own calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo_gradient`](Self::elbo_gradient).
+    pub fn elbo_gradient_with(&self, y: MatRef<'_, f64>, pool: &RefCell<Pool<f64>>) -> Result<(GplvmElbo, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
+        let tape = Tape::with_pool(self.par, pool.take());
+        let recorded = self.record(&tape, y, true)?;
+        let gradients = tape.backward(recorded.value)?;
+        let result = (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?);
+        tape.recycle(gradients);
+        pool.replace(tape.into_pool());
+        Ok(result)
+    }
+
+    /// Maximises the bound over the free parameters; with [priors](crate::params::Prior), its sum with their
+    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo_gradient`](Self::elbo_gradient) at the start; later failures end the search at the best parameters found.
+    pub fn fit(&mut self, y: MatRef<'_, f64>, minimizer: &dyn Minimizer) -> Result<Minimum>
+    where
+        K: Kernel<f64>,
+    {
+        let pool = RefCell::default();
+        fit(self, minimizer, |model| {
+            let (elbo, mut gradient) = model.elbo_gradient_with(y, &pool)?;
+            gradient.iter_mut().for_each(|entry| *entry = -*entry);
+            Ok((-elbo.value, gradient))
+        })
+    }
+
+    /// The posterior of the processes given the outputs, for predictions and for the latents of others.
+    ///
+    /// # Errors
+    ///
+    /// As [`elbo`](Self::elbo).
+    pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior<'_>>
+    where
+        K: Kernel<f64>,
+    {
+        self.check(y)?;
+        let tape = Tape::new(self.par);
+        let (y_var, z) = (tape.constant(y), features_on(&tape, &self.inducing, false)?);
+        let kernel = tape.fixed_kernel(&self.kernel);
+        let (inputs, _) = self.latents.on(&tape, y_var, false)?;
+        let psi = self.expectations.record(&tape, kernel, inputs, z)?;
+        let (prior, _) = record_prior(&tape, kernel, z, self.inducing_noise, self.jitter)?;
+        let noise = self.likelihood.variance();
+        let solved = Seen::of_expectations(&tape, &psi, &prior, y_var)?.infer(&tape, noise)?;
+        GplvmPosterior::new(
+            &self.kernel,
+            Some(Arc::clone(&self.expectations)),
+            prior.store(&tape)?,
+            solved.mean,
+            Some(Root::Lower(solved.root)),
+            noise,
+            self.latents(y)?,
+            self.par,
+        )
+    }
+
+    fn check(&self, y: MatRef<'_, f64>) -> Result<()> {
+        let (n, dim) = self.latents.mean.shape();
+        check_outputs(y, n)?;
+        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
+    }
+
+    fn record<'a>(&'a self, tape: &Tape<'a, f64>, y: MatRef<'a, f64>, differentiable: bool) -> Result<Recorded>
+    where
+        K: Kernel<f64>,
+    {
+        self.check(y)?;
+        let (y, z) = (tape.constant(y), features_on(tape, &self.inducing, differentiable)?);
+        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let noise = tape.scalar_parameter(self.likelihood.variance());
+        let (inputs, latents) = self.latents.on(tape, y, differentiable)?;
+        let psi = self.expectations.record(tape, kernel, inputs, z)?;
+        let (prior, jitter) = record_prior(tape, kernel, z, self.inducing_noise, self.jitter)?;
+        let seen = Seen::of_expectations(tape, &psi, &prior, y)?;
+        let collapsed = record_collapsed(tape, &seen, y, noise)?;
+        let divergence = self.prior.divergence(tape, inputs)?;
+        let value = tape.sub(collapsed.value, divergence)?;
+        let parameters = [kernel.theta(), noise].into_iter().chain(latents).chain([z]).collect();
+        Ok(Recorded { value, collapsed, divergence, jitter, parameters })
+    }
+}
+
+impl Recorded {
+    fn elbo(&self, tape: &Tape<'_, f64>) -> Result<GplvmElbo> {
+        Ok(GplvmElbo {
+            value: tape.scalar(self.value)?,
+            expected_evidence: tape.scalar(self.collapsed.value)?,
+            divergence: tape.scalar(self.divergence)?,
+            jitter: self.jitter,
+            precision_jitter: self.collapsed.precision_jitter,
+        })
+    }
+}

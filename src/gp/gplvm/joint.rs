@@ -1,0 +1,167 @@
+//! The log density of the latent-variable model with the most probable latents, and what follows from it.
+
+use faer::{Mat, MatRef};
+
+use super::Gplvm;
+use super::bound::{Seen, record_collapsed, record_exact, solve_exact};
+use super::latents::LatentMarginals;
+use super::posterior::GplvmPosterior;
+use crate::gp::checks::{check_outputs, check_psd};
+use crate::gp::terms::{features_on, gather};
+use crate::gp::variational::Root;
+use crate::inducing::{InducingFeatures, StoredPrior};
+use crate::kernel::{Kernel, gram_into};
+use crate::linalg::Cholesky;
+use crate::optim::{Minimizer, Minimum, fit};
+use crate::tape::{Tape, Var};
+use crate::{Expr, Result};
+
+/// The log density of outputs and latents of a [`Gplvm`], and its parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogJoint {
+    /// `log_evidence + log_prior`
+    pub value: f64,
+    /// log p(Y | X), or its lower bound with inducing inputs.
+    pub log_evidence: f64,
+    /// log p(X)
+    pub log_prior: f64,
+    /// The jitter that was added to the diagonal of the covariance that is factorised.
+    pub jitter: f64,
+}
+
+struct Recorded {
+    value: Var,
+    evidence: Var,
+    log_prior: Var,
+    jitter: f64,
+    parameters: Vec<Var>,
+}
+
+impl<K: Expr + Clone> Gplvm<K> {
+    /// log p(Y, X) for outputs of N × D, or its lower bound.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and
+    /// [`Error::Shape`](crate::Error::Shape) for outputs that do not fit; [`Error::Indefinite`](crate::Error::Indefinite) for a
+    /// kernel that is not guaranteed positive semi-definite;
+    /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is enough.
+    pub fn log_joint(&self, y: MatRef<'_, f64>) -> Result<LogJoint>
+    where
+        K: Kernel<f64>,
+    {
+        let tape = Tape::new(self.par);
+        let recorded = self.record(&tape, y, false)?;
+        recorded.log_joint(&tape)
+    }
+
+    /// The log density, and its gradient in all natural parameters in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_joint`](Self::log_joint), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel
+    /// without gradients.
+    pub fn log_joint_gradient(&self, y: MatRef<'_, f64>) -> Result<(LogJoint, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
+        let tape = Tape::new(self.par);
+        let recorded = self.record(&tape, y, true)?;
+        let gradients = tape.backward(recorded.value)?;
+        Ok((recorded.log_joint(&tape)?, gather(&gradients, &tape, &recorded.parameters)?))
+    }
+
+    /// Maximises the log density over the free parameters; with [priors](crate::params::Prior), its sum with their
+    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
+    ///
+    /// # Errors
+    ///
+    /// As [`log_joint_gradient`](Self::log_joint_gradient) at the start; later failures end the search at the best
+    /// parameters found.
+    pub fn fit(&mut self, y: MatRef<'_, f64>, minimizer: &dyn Minimizer) -> Result<Minimum>
+    where
+        K: Kernel<f64>,
+    {
+        fit(self, minimizer, |model| {
+            let (joint, mut gradient) = model.log_joint_gradient(y)?;
+            gradient.iter_mut().for_each(|entry| *entry = -*entry);
+            Ok((-joint.value, gradient))
+        })
+    }
+
+    /// The posterior of the processes given the outputs, for predictions and for the latents of others.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_joint`](Self::log_joint).
+    pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior<'_>>
+    where
+        K: Kernel<f64>,
+    {
+        self.check(y)?;
+        let (x, noise) = (self.latents(y)?, self.likelihood.variance());
+        let (prior, mean, root) = match &self.inducing {
+            None => {
+                let mut covariance = Mat::zeros(x.nrows(), x.nrows());
+                gram_into(&self.kernel, x.as_ref(), covariance.as_mut(), self.par)?;
+                (0..x.nrows()).for_each(|i| covariance[(i, i)] += noise);
+                let factor = Cholesky::new(covariance.as_ref(), self.jitter, self.par)?;
+                let (mean, jitter) = (solve_exact(&factor, y, self.par)?, factor.jitter());
+                (StoredPrior::dense(x.clone(), factor.into_factor(), jitter), mean, None)
+            }
+            Some(inducing) => {
+                let tape = Tape::new(self.par);
+                let (kernel, z) = (tape.fixed_kernel(&self.kernel), features_on(&tape, inducing, false)?);
+                let prior = inducing.prior(&tape, kernel, z, self.jitter)?;
+                let (x, y) = (tape.constant(x.as_ref()), tape.constant(y));
+                let solved = Seen::of_points(&tape, kernel, &prior, x, y)?.infer(&tape, noise)?;
+                (prior.store(&tape)?, solved.mean, Some(Root::Lower(solved.root)))
+            }
+        };
+        let expectations = self.expectations.clone();
+        let variance = Mat::zeros(x.nrows(), x.ncols());
+        let latents = LatentMarginals { mean: x, variance };
+        GplvmPosterior::new(&self.kernel, expectations, prior, mean, root, noise, latents, self.par)
+    }
+
+    fn check(&self, y: MatRef<'_, f64>) -> Result<()> {
+        let (n, dim) = self.latents.shape();
+        check_outputs(y, n)?;
+        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
+    }
+
+    fn record<'a>(&'a self, tape: &Tape<'a, f64>, y: MatRef<'a, f64>, differentiable: bool) -> Result<Recorded>
+    where
+        K: Kernel<f64>,
+    {
+        self.check(y)?;
+        let y = tape.constant(y);
+        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let noise = tape.scalar_parameter(self.likelihood.variance());
+        let (x, latents) = self.latents.on(tape, y, differentiable)?;
+        let mut parameters: Vec<Var> = [kernel.theta(), noise].into_iter().chain(latents).collect();
+        let (evidence, jitter) = match &self.inducing {
+            None => {
+                let covariance = tape.add_to_diagonal(tape.gram(kernel, x)?, noise)?;
+                record_exact(tape, covariance, y, self.jitter)?
+            }
+            Some(inducing) => {
+                let z = features_on(tape, inducing, differentiable)?;
+                parameters.push(z);
+                let prior = inducing.prior(tape, kernel, z, self.jitter)?;
+                let seen = Seen::of_points(tape, kernel, &prior, x, y)?;
+                (record_collapsed(tape, &seen, y, noise)?.value, prior.jitter())
+            }
+        };
+        let log_prior = self.prior.log_density(tape, x)?;
+        Ok(Recorded { value: tape.add(evidence, log_prior)?, evidence, log_prior, jitter, parameters })
+    }
+}
+
+impl Recorded {
+    fn log_joint(&self, tape: &Tape<'_, f64>) -> Result<LogJoint> {
+        let [value, log_evidence, log_prior] =
+            [tape.scalar(self.value)?, tape.scalar(self.evidence)?, tape.scalar(self.log_prior)?];
+        Ok(LogJoint { value, log_evidence, log_prior, jitter: self.jitter })
+    }
+}
