@@ -12,17 +12,18 @@ mod posterior;
 #[cfg(feature = "serde")]
 mod saved;
 mod structure;
+mod training;
 
 use std::sync::Arc;
 
-use faer::{Mat, MatRef, Par};
+use faer::{MatRef, Par};
 
 pub use self::evidence::Evidence;
 pub use self::flux::FluxDistribution;
-use self::hull::Hull;
 use self::kernels::Kernels;
 pub use self::posterior::{JointWeights, Outside, Posterior, Weights};
 pub use self::structure::Structure;
+use self::training::Data;
 use crate::data::{Basis, check_finite};
 use crate::gp::checks::check_psd;
 use crate::gp::settings::model_settings;
@@ -107,31 +108,6 @@ pub struct Emulator<K = DynKernel> {
     jitter: Jitter,
     allow_indefinite: bool,
     par: Par,
-}
-
-/// What the training spectra leave behind.
-#[derive(Debug)]
-struct Data {
-    /// M × d
-    theta: Mat<f64>,
-    basis: Basis,
-    /// ŵ, M × m
-    weights: Mat<f64>,
-    /// ‖F − Φŵ‖²
-    residual: f64,
-    /// The variance of each pixel beside the components, in squared units of the normalised flux.
-    truncation: Vec<f64>,
-    /// G⁻¹, m × m, exactly diagonal if G is.
-    inverse_gram: Mat<f64>,
-    hull: Hull,
-}
-
-impl Data {
-    fn new(theta: Mat<f64>, basis: Basis, weights: Mat<f64>, residual: f64, truncation: Vec<f64>) -> Self {
-        let inverse_gram = basis.gram_factor().inverse(Par::Seq);
-        let hull = Hull::new(theta.as_ref());
-        Self { theta, basis, weights, residual, truncation, inverse_gram, hull }
-    }
 }
 
 impl Emulator {
@@ -288,74 +264,9 @@ impl<K: Expr + Clone> Emulator<K> {
         &self.kernel.0
     }
 
-    /// The basis.
-    pub fn basis(&self) -> &Basis {
-        &self.data.basis
-    }
-
-    /// The parameters of the training spectra, M × d.
-    pub fn theta(&self) -> MatRef<'_, f64> {
-        self.data.theta.as_ref()
-    }
-
-    /// ŵ, the weights of the training spectra by least squares, M × m.
-    pub fn weights(&self) -> MatRef<'_, f64> {
-        self.data.weights.as_ref()
-    }
-
-    /// ‖F − Φŵ‖², the sum of squares of what the components leave of the standardised training spectra.
-    pub fn residual(&self) -> f64 {
-        self.data.residual
-    }
-
-    /// The variance of each pixel beside the components, in squared units of the normalised flux: that of the training
-    /// spectra's residuals, with M − 1 − m degrees of freedom.
-    pub fn truncation(&self) -> &[f64] {
-        &self.data.truncation
-    }
-
     /// The precision λ.
     pub fn precision(&self) -> f64 {
         self.precision.value()
-    }
-
-    /// The precision that the residuals alone give: λ = M(P − m)/‖F − Φŵ‖², where the terms of
-    /// [`Evidence::Fluxes`] that are of the residuals have their maximum.
-    ///
-    /// The maximum of the whole has no closed form, as λ is part of V, but is near if there are many more pixels than
-    /// components. To train with it, set it by [`with_precision`](Self::with_precision) and freeze `precision`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] if the components leave nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::data::Basis;
-    /// use mercer::emulator::Emulator;
-    /// use mercer::prelude::*;
-    ///
-    /// // One spectrum, two pixels beside the component, squares of 0.25 in all.
-    /// let basis = Basis::new(mat![[1.0, 0.0, 0.0]])?;
-    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0, 0.3, 0.4]].as_ref(), basis)?;
-    /// assert!((emulator.residual_precision()? - 2.0 / 0.25).abs() < 1e-13);
-    /// # Ok::<(), mercer::Error>(())
-    /// ```
-    pub fn residual_precision(&self) -> Result<f64> {
-        let freedom = self.residual_freedom();
-        let precision = freedom / self.data.residual;
-        if freedom > 0.0 && precision.is_finite() {
-            return Ok(precision);
-        }
-        let expected = "must be positive for a precision: there are as many components as the spectra need";
-        Err(Error::setting("the sum of squares of the residuals", self.data.residual, expected))
-    }
-
-    /// M(P − m).
-    fn residual_freedom(&self) -> f64 {
-        let basis = &self.data.basis;
-        self.data.theta.nrows() as f64 * (basis.features() - basis.len()) as f64
     }
 
     fn check(&self) -> Result<()> {
