@@ -60,7 +60,7 @@ impl<K> Emulator<K> {
     }
 
     /// The precision that the residuals alone give: λ = M(P − m)/‖F − Φŵ‖², where the terms of
-    /// [`Evidence::Fluxes`] that are of the residuals have their maximum.
+    /// [`Evidence::Fluxes`](super::Evidence::Fluxes) that are of the residuals have their maximum.
     ///
     /// The maximum of the whole has no closed form, as λ is part of V, but is near if there are many more pixels than
     /// components. To train with it, set it by [`with_precision`](Self::with_precision) and freeze `precision`.
