@@ -12,7 +12,7 @@ const M: usize = 3;
 /// Three components of eight pixels, orthogonal or not.
 fn basis(orthogonal: bool) -> Basis {
     let component = |i: usize, pixel: usize| if pixel / 2 == i { 1.0 + (pixel % 2) as f64 } else { 0.0 };
-    let mixed = |i: usize, pixel: usize| component(i, pixel) + 0.3 * component((i + 1) % M, pixel);
+    let mixed = |i: usize, pixel: usize| component(i, pixel) + 0.8 * component((i + 1) % M, pixel);
     Basis::new(Mat::from_fn(M, 8, |i, pixel| if orthogonal { component(i, pixel) } else { mixed(i, pixel) })).unwrap()
 }
 
@@ -154,10 +154,10 @@ fn iterations_estimate_the_dense_evidence() {
     let emulator = emulator(&scattered(20, 2, 1), false, different());
     let dense = emulator.clone().with_structure(Structure::Dense);
     let (expected, by_dense) = dense.log_evidence_gradient(Evidence::Fluxes).unwrap();
-    let runs = 16;
+    let runs = 10;
     let mut found = Vec::new();
     for seed in 0..runs {
-        let structure = Structure::Iterative { probes: 8, seed };
+        let structure = Structure::Iterative { probes: 40, seed };
         let iterative = emulator.clone().with_structure(structure);
         let (value, gradient) = iterative.log_evidence_gradient(Evidence::Fluxes).unwrap();
         let error = iterative.condition().unwrap().evidence_error();

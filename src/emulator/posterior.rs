@@ -119,6 +119,26 @@ impl Posterior<'_> {
     }
 
     /// The standard error of the log evidence that this covariance gives: 0 but for [`Structure::Iterative`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::{Emulator, Evidence, Structure};
+    /// use mercer::prelude::*;
+    ///
+    /// // Components that are not orthogonal, with kernels that differ.
+    /// let basis = Basis::new(mat![[1.0, 1.0], [1.0, 0.0]])?;
+    /// let emulator = Emulator::new(mat![[0.0], [1.0]].as_ref(), mat![[1.0, 2.0], [2.0, 1.0]].as_ref(), basis)?;
+    /// let emulator = emulator.with_kernels(vec![Rbf::new(1.0), Rbf::new(2.0)])?;
+    /// assert_eq!(emulator.condition()?.evidence_error(), 0.0);
+    ///
+    /// let exact = emulator.log_evidence(Evidence::Weights)?;
+    /// let iterative = emulator.with_structure(Structure::Iterative { probes: 64, seed: 1 });
+    /// let error = iterative.condition()?.evidence_error();
+    /// assert!(error > 0.0 && (iterative.log_evidence(Evidence::Weights)? - exact).abs() < 4.0 * error);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn evidence_error(&self) -> f64 {
         0.5 * self.covariance.log_det_error()
     }

@@ -61,14 +61,35 @@ impl<'a> Iterative<'a> {
         Ok(solver.solve(|x| self.product(x), b, Some(&self.blocks), self.problem.par)?.solution)
     }
 
-    /// X and Y, mM × s, of which the mean of xyᵀ is V⁻¹, and that of yyᵀ is P⁻¹: Y = F⁻ᵀZ and X = V⁻¹FZ for P = FFᵀ and
-    /// random signs Z, those of the log-determinant.
-    fn pairs(&self) -> Result<(Mat<f64>, Mat<f64>)> {
-        let rows = Operator::<f64>::dim(&self.blocks);
-        let signs = random_signs(rows, self.probes, &mut Pcg64::seed_from_u64(self.seed));
-        let y = self.blocks.half_solve_transpose(signs.as_ref(), self.problem.par)?;
-        let x = self.solve(self.blocks.matmul(y.as_ref(), self.problem.par)?.as_ref())?;
-        Ok((x, y))
+    /// The [cotangents](Covariance::cotangents) from s vectors Z of which the mean of zzᵀ is I.
+    ///
+    /// For Y = F⁻ᵀZ and X = V⁻¹FZ with P = FFᵀ, the mean of xyᵀ is V⁻¹ and that of yyᵀ is P⁻¹: the diagonal blocks of
+    /// V⁻¹ are those of P⁻¹, exactly, and an estimate of the difference, the smaller the more diagonal N is.
+    fn cotangents_from(&self, z: MatRef<'_, f64>, a: MatRef<'_, f64>) -> Result<Cotangents> {
+        let (m, spectra, par) = (self.problem.components(), self.problem.spectra(), self.problem.par);
+        let y = self.blocks.half_solve_transpose(z, par)?;
+        // ½ (xyᵀ + yxᵀ) − yyᵀ = ½ ((x − y)yᵀ + y(x − y)ᵀ)
+        let change = self.solve(self.blocks.matmul(y.as_ref(), par)?.as_ref())? - &y;
+        let half = 0.5 / z.ncols() as f64;
+        let (mut noise, mut kernels) = (a.transpose() * a, Vec::with_capacity(m));
+        for i in 0..m {
+            let [change_i, y_i] = [&change, &y].map(|of| of.subrows(i * spectra, spectra));
+            let mut inverse: Mat<f64> = self.blocks.blocks()[i].cholesky().inverse(par);
+            matmul(inverse.as_mut(), Accum::Add, change_i, y_i.transpose(), half, par);
+            matmul(inverse.as_mut(), Accum::Add, y_i, change_i.transpose(), half, par);
+            for j in 0..m {
+                let [change_j, y_j] = [&change, &y].map(|of| of.subrows(j * spectra, spectra));
+                let trace = if i == j {
+                    inverse.diagonal().column_vector().iter().sum::<f64>()
+                } else {
+                    half * (inner(change_i, y_j) + inner(y_i, change_j))
+                };
+                noise[(i, j)] = 0.5 * (noise[(i, j)] - trace);
+            }
+            kernel_cotangent(inverse.as_mut(), column(a, i));
+            kernels.push(self.problem.pull_back(i, inverse.as_ref(), par)?);
+        }
+        Ok(Cotangents { kernels, noise })
     }
 
     /// V⁻¹K* for the columns of K* that belong to these new parameters, and these columns: mM × mn, all parameters of
@@ -108,38 +129,11 @@ impl Covariance for Iterative<'_> {
         Ok(())
     }
 
-    /// The diagonal blocks of V⁻¹ are those of P⁻¹, exactly, and an estimate of the difference, whose variance
-    /// is the smaller the more diagonal N is.
+    /// An estimate over the random signs of the log-determinant.
     fn cotangents(&self, a: MatRef<'_, f64>) -> Result<Cotangents> {
-        let (m, spectra) = (self.problem.components(), self.problem.spectra());
-        let (x, y) = self.pairs()?;
-        let share = 1.0 / self.probes as f64;
-        let part = |of: &Mat<f64>, component: usize| of.as_ref().subrows(component * spectra, spectra).to_owned();
-        let inner =
-            |a: &Mat<f64>, b: &Mat<f64>| -> f64 { (0..a.ncols()).map(|col| a.col(col).transpose() * b.col(col)).sum() };
-        let (mut noise, mut kernels) = (a.transpose() * a, Vec::with_capacity(m));
-        for i in 0..m {
-            let (x_i, y_i) = (part(&x, i), part(&y, i));
-            let mut inverse: Mat<f64> = self.blocks.blocks()[i].cholesky().inverse(self.problem.par);
-            // ½ (xyᵀ + yxᵀ) − yyᵀ = ½ ((x − y)yᵀ + y(x − y)ᵀ)
-            let change = &x_i - &y_i;
-            for (left, right) in [(&change, &y_i), (&y_i, &change)] {
-                let half = 0.5 * share;
-                matmul(inverse.as_mut(), Accum::Add, left.as_ref(), right.transpose(), half, self.problem.par);
-            }
-            for j in 0..m {
-                let estimate = if i == j {
-                    inverse.diagonal().column_vector().iter().sum::<f64>()
-                } else {
-                    let (change_j, y_j) = (part(&x, j) - part(&y, j), part(&y, j));
-                    0.5 * share * (inner(&change, &y_j) + inner(&y_i, &change_j))
-                };
-                noise[(i, j)] = 0.5 * (noise[(i, j)] - estimate);
-            }
-            kernel_cotangent(inverse.as_mut(), column(a, i));
-            kernels.push(self.problem.pull_back(i, inverse.as_ref(), self.problem.par)?);
-        }
-        Ok(Cotangents { kernels, noise })
+        let rng = &mut Pcg64::seed_from_u64(self.seed);
+        let signs = random_signs(Operator::<f64>::dim(&self.blocks), self.probes, rng);
+        self.cotangents_from(signs.as_ref(), a)
     }
 
     fn explained(&self, cross: &[Mat<f64>]) -> Result<Vec<Mat<f64>>> {
@@ -164,5 +158,44 @@ impl Covariance for Iterative<'_> {
             matmul(explained.as_mut(), Accum::Add, left.transpose(), right.as_ref(), 0.5, self.problem.par);
         }
         Ok(explained)
+    }
+}
+
+/// The sum of products of elements.
+fn inner(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> f64 {
+    (0..a.ncols()).map(|col| a.col(col).transpose() * b.col(col)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use faer::{Par, mat};
+
+    use super::*;
+    use crate::kernel::Kernel;
+    use crate::kernels::Rbf;
+    use crate::linalg::Jitter;
+
+    /// With a vector for each dimension, of which the mean of zzᵀ is I exactly, nothing is estimated.
+    #[test]
+    fn a_full_set_of_vectors_gives_the_gradient() {
+        let theta = Mat::from_fn(9, 1, |row, _| 0.2 * (row * row) as f64);
+        let kernels = [Rbf::new(0.5), Rbf::new(2.0)];
+        let problem = || Problem {
+            kernels: kernels.iter().map(|kernel| kernel as &dyn Kernel<f64>).collect(),
+            theta: theta.as_ref(),
+            noise: mat![[0.5, 0.4], [0.4, 0.7]],
+            jitter: Jitter::default(),
+            par: Par::Seq,
+        };
+        let a = Mat::from_fn(9, 2, |row, col| ((3 * row + 5 * col) % 7) as f64 - 3.0);
+        let z = Mat::<f64>::identity(18, 18) * faer::Scale(18f64.sqrt());
+        let iterative = Iterative::new(problem(), 2, 0).unwrap();
+        let found = iterative.cotangents_from(z.as_ref(), a.as_ref()).unwrap();
+        let expected = super::super::Dense::new(problem()).unwrap().cotangents(a.as_ref()).unwrap();
+        assert!((found.noise - expected.noise).norm_max() < 1e-9);
+        for (found, expected) in found.kernels.iter().flatten().zip(expected.kernels.iter().flatten()) {
+            assert!((found - expected).abs() < 1e-8 * expected.abs().max(1.0), "{found} is not {expected}");
+        }
     }
 }

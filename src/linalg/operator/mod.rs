@@ -49,21 +49,21 @@ pub trait Operator<T: Scalar>: std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if B does not have [`dim`](Self::dim) rows.
+    /// [`Error::Shape`](crate::Error::Shape) if B does not have [`dim`](Self::dim) rows.
     fn matmul(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
 
     /// A⁻¹ B.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if B does not have [`dim`](Self::dim) rows.
+    /// [`Error::Shape`](crate::Error::Shape) if B does not have [`dim`](Self::dim) rows.
     fn solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
 
     /// L⁻¹ B, for a factor with LLᵀ = A: the factor is the operator's choice.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if B does not have [`dim`](Self::dim) rows.
+    /// [`Error::Shape`](crate::Error::Shape) if B does not have [`dim`](Self::dim) rows.
     fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
 
     /// L⁻ᵀ B, for the same factor. If the columns of B are standard normal, those of the result have the
@@ -71,7 +71,7 @@ pub trait Operator<T: Scalar>: std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if B does not have [`dim`](Self::dim) rows.
+    /// [`Error::Shape`](crate::Error::Shape) if B does not have [`dim`](Self::dim) rows.
     fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
 
     /// ln det A.
