@@ -8,6 +8,9 @@
 //! Kronecker structure, and predicts from all months, row by row: a winter's epidemic shows in both. The third model is the
 //! linear model of coregionalization as a sparse variational process: a seasonal latent function and an irregular one, each
 //! mixed into both series in its own way, with the held-out year as missing values.
+//!
+//! Over all years and both series the errors have an RMSE of 0.36 standard deviations by the series alone, 0.21
+//! coregionalized and 0.26 mixed; a month's mean negative log density is 0.50, −0.13 and 0.11.
 
 mod support;
 

@@ -5,7 +5,7 @@
 use faer::linalg::solvers::Solve;
 use mercer::combine::{icm, lcm};
 use mercer::gp::{ExactGp, IcmGp, IcmPosterior, Oilmm, Stacked, Svgp};
-use mercer::likelihood::{Bernoulli, Gaussian, Likelihood, LinearMixing};
+use mercer::likelihood::{Bernoulli, FixedNoise, Gaussian, Likelihood, LinearMixing};
 use mercer::mean::{ConstantMean, DynMean};
 use mercer::optim::{Adam, NaturalGradient, Train};
 use mercer::prelude::*;
@@ -292,6 +292,17 @@ fn several_outputs_are_checked() {
     assert!(matches!(error, Error::Observation { row: 8, .. }), "{error}");
     y[8] = f64::INFINITY;
     assert!(matches!(sparse.elbo(x.as_ref(), &y), Err(Error::NonFinite { row: 8, .. })));
+}
+
+/// Noise of three rows is not that of two, also where one of them was not observed.
+#[test]
+fn noise_of_other_rows_is_refused() {
+    let outputs: Vec<Box<dyn Likelihood>> = vec![Box::new(FixedNoise::new(&[0.1, 0.2, 0.3]).unwrap())];
+    let mixing = LinearMixing::new(mat![[1.0]].as_ref(), outputs).unwrap();
+    assert!(mixing.log_density(&[1.0, f64::NAN, 2.0], &[0.0; 3]).is_ok());
+    let error = mixing.log_density(&[1.0, f64::NAN], &[0.0; 2]).unwrap_err();
+    assert!(matches!(error, Error::Shape { .. }), "{error}");
+    assert!(mixing.log_density(&[1.0, f64::NAN, 2.0, f64::NAN], &[0.0; 4]).is_err());
 }
 
 /// Stacked rows through kernels of indices, dense and sparse, with noise of its own for each output.

@@ -330,6 +330,13 @@ mod tests {
         let whole = mixing.log_density(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &MEAN).unwrap();
         let some = mixing.log_density(&[1.0, 2.0, f64::NAN, 4.0, 5.0, f64::NAN], &MEAN).unwrap();
         assert_eq!(some, [whole[0], whole[1], 0.0, whole[3], whole[4], 0.0]);
+        // Of one row, where there are two: missing or not, another row's noise is not taken.
+        for third in [5.0, f64::NAN] {
+            let error = mixing.log_density(&[1.0, 3.0, third], &[MEAN[0], MEAN[2]]).unwrap_err();
+            assert!(matches!(error, Error::Shape { .. }), "{error}");
+        }
+        let (long, latent) = ([1.0, f64::NAN, 3.0].repeat(3), [0.0; 6]);
+        assert!(mixing.log_density(&long, &latent).is_err());
         let second = mixing.rows(&[1]).unwrap().unwrap();
         let of_second = second.log_density(&[2.0, 4.0, 6.0], &[MEAN[1], MEAN[3]]).unwrap();
         assert_eq!(of_second, [whole[1], whole[3], whole[5]]);

@@ -39,8 +39,23 @@ pub(super) fn observed<'a>(outputs: &'a [Box<dyn Likelihood>], y: &[f64], n: usi
             continue;
         }
         let own = if rows.len() == n { None } else { likelihood.rows(&rows)? };
+        if own.is_some() {
+            check_rows(&**likelihood, output, n)?;
+        }
         let y = rows.iter().map(|&row| y[row]).collect();
         all.push(Observed { output, rows, y, all: &**likelihood, own });
     }
     Ok(all)
+}
+
+/// Refuses a likelihood with something for each row of other data than N rows: of those that were observed it would give
+/// what is another row's.
+fn check_rows(likelihood: &dyn Likelihood, output: usize, n: usize) -> Result<()> {
+    likelihood.rows(&[n - 1])?;
+    if likelihood.rows(&[n]).is_err() {
+        return Ok(());
+    }
+    let expected =
+        format!("as many rows as the likelihood of output {output} has; `rows` gives the likelihood of some rows");
+    Err(Error::shape("the observations", expected, (n, 1)))
 }
