@@ -6,6 +6,7 @@ mod collapsed;
 mod concrete;
 mod coregionalization;
 mod emulator;
+mod emulator_structures;
 mod equivalences;
 mod fixed_noise;
 mod fourier_features;
