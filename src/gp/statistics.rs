@@ -56,10 +56,10 @@ use crate::{Error, Result, Scalar};
 #[derive(Clone, Debug)]
 pub struct Statistics {
     observations: usize,
-    /// One of the points, 1 × D, with the basis there, M × 1, and the mean function.
-    point: Mat<f64>,
+    /// Some of the points, with the basis there, M × their number, and the mean function: what they are checked against.
+    points: Mat<f64>,
     basis: Mat<f64>,
-    mean: f64,
+    mean: Vec<f64>,
     /// The parameters of the mean function.
     mean_values: Vec<f64>,
     /// ΦΦᵀ, M × M
@@ -73,6 +73,9 @@ pub struct Statistics {
     /// ‖e‖²
     pub(super) misfit: f64,
 }
+
+/// Different waves agree at single points, such as a common end of their intervals.
+const PROBES: usize = 8;
 
 /// Least squares proper would follow the noise along directions of ΦΦᵀ that are 0 to rounding, to coefficients β₀ of some
 /// 10⁸ times its size, and (β₀ − β)ᵀ ΦΦᵀ (β₀ − β) would be all rounding. With this much, ΦΦᵀ is rounded by
@@ -89,13 +92,14 @@ impl Statistics {
         par: Par,
     ) -> Result<Self> {
         let (m, n) = (features.len(), x.nrows());
-        let point = at_double(x.subrows(0, 1));
-        let basis = basis(features, point.as_ref())?;
+        let probes = n.min(PROBES);
+        let points = Mat::from_fn(probes, x.ncols(), |probe, col| x[(probe * n / probes, col)].as_f64());
+        let basis = basis(features, points.as_ref())?;
         let mut statistics = Self {
             observations: n,
-            mean: value(mean, point.as_ref()),
+            mean: values(mean, points.as_ref()),
             mean_values: mean.values(),
-            point,
+            points,
             basis,
             gram: Mat::zeros(m, m),
             target: Mat::zeros(m, 1),
@@ -139,18 +143,18 @@ impl Statistics {
 
     /// A point of the data, 1 × D.
     pub(super) fn point(&self) -> MatRef<'_, f64> {
-        self.point.as_ref()
+        self.points.subrows(0, 1)
     }
 
     /// Refuses a model with other features or another mean function than these are of.
     pub(super) fn check<F: InducingFeatures>(&self, features: &F, mean: &DynMean) -> Result<()> {
-        let fits = features.dim() == self.point.ncols() && features.len() == self.len();
-        if !fits || basis(features, self.point.as_ref())? != self.basis {
+        let fits = features.dim() == self.points.ncols() && features.len() == self.len();
+        if !fits || basis(features, self.points.as_ref())? != self.basis {
             let found = format!("of {} other features", self.len());
             return Err(Error::setting("the statistics", found, "must be of the features of this model"));
         }
-        mean.check_dim(self.point.ncols())?;
-        if mean.values() != self.mean_values || value(mean, self.point.as_ref()) != self.mean {
+        mean.check_dim(self.points.ncols())?;
+        if mean.values() != self.mean_values || values(mean, self.points.as_ref()) != self.mean {
             let expected = "must be of the residuals of this model's: compute them again";
             return Err(Error::setting("the statistics", "of another mean function", expected));
         }
@@ -195,10 +199,10 @@ fn at_double<T: Scalar>(x: MatRef<'_, T>) -> Mat<f64> {
     Mat::from_fn(x.nrows(), x.ncols(), |row, col| x[(row, col)].as_f64())
 }
 
-fn value(mean: &DynMean, point: MatRef<'_, f64>) -> f64 {
-    let mut value = [0.0];
-    mean.mean_into(point, &mut value);
-    value[0]
+fn values(mean: &DynMean, points: MatRef<'_, f64>) -> Vec<f64> {
+    let mut values = vec![0.0; points.nrows()];
+    mean.mean_into(points, &mut values);
+    values
 }
 
 fn basis<F: InducingFeatures>(features: &F, x: MatRef<'_, f64>) -> Result<Mat<f64>> {

@@ -323,6 +323,15 @@ fn what_does_not_fit_is_refused() {
     let capped = Sgpr::with_features(kernel(), SphericalHarmonicFeatures::of(capped).unwrap()).unwrap();
     assert_eq!(capped.inducing().len(), 36);
     named(capped.log_evidence_on(&statistics).unwrap_err(), "the statistics");
+    // Waves that are the same in the middle of both intervals, where the first point is.
+    let line = Mat::from_fn(9, 1, |row, _| 0.1 * row as f64);
+    let on = |half: f64| {
+        let features = FourierFeatures::new(-half, half, 5).unwrap();
+        Sgpr::with_features((1.0 * Matern32::new(1.0)).dynamic(), features).unwrap()
+    };
+    let of_line = on(2.0).statistics(line.as_ref(), &[0.3; 9]).unwrap();
+    assert!(on(2.0).log_evidence_on(&of_line).is_ok());
+    named(on(3.0).log_evidence_on(&of_line).unwrap_err(), "the statistics");
     named(model.clone().with_mean(ConstantMean::new(0.4)).log_evidence_on(&statistics).unwrap_err(), "the statistics");
 
     let free = Sgpr::with_features(kernel(), features()).unwrap().with_mean(ConstantMean::new(0.3));
