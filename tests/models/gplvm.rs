@@ -142,6 +142,26 @@ fn every_spelling_has_the_closed_form() {
     }
 }
 
+/// A linear map has gradients across the axes also while it is along them.
+#[test]
+fn a_kernel_that_can_leave_the_axes_takes_nodes() {
+    let stored = Stored::load();
+    let (x, s, z, y) = (stored.mean.as_ref(), stored.variance.as_ref(), stored.z.as_ref(), stored.y.as_ref());
+    let kernel = Rbf::new(1.0).linear_map(Mat::identity(2, 2));
+    let model = BayesianGplvm::new(kernel, x, s, z).unwrap().with_noise(0.3).unwrap();
+    let (_, gradient) = model.elbo_gradient(y).unwrap();
+    check_gradient("a linear map", &model, &gradient, |m| m.elbo(y).unwrap().value);
+    let error = model.with_expectations(ClosedForm).elbo_gradient(y).unwrap_err();
+    assert!(error.to_string().contains("Nodes"), "{error}");
+
+    // In one dimension there is nothing but the axis.
+    let [x, s, z] = [x, s, z].map(|matrix| matrix.subcols(0, 1));
+    let model = BayesianGplvm::new(Rbf::new(1.0).linear_map(mat![[0.8], [1.3]]), x, s, z).unwrap();
+    let model = model.with_expectations(ClosedForm);
+    let (_, gradient) = model.elbo_gradient(y).unwrap();
+    check_gradient("a linear map of a line", &model, &gradient, |m| m.elbo(y).unwrap().value);
+}
+
 #[test]
 fn quadrature_is_the_closed_form() {
     let stored = Stored::load();
