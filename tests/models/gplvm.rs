@@ -351,6 +351,25 @@ fn uncertain_predictions_have_the_moments_of_draws() {
         assert!((first - found.mean[(0, d)]).abs() < 0.02, "{first} {}", found.mean[(0, d)]);
         assert!((second - first * first - found.variance[(0, d)]).abs() < 0.03);
     }
+#[test]
+fn equal_outputs_have_equal_latents() {
+    let y = mat![[0.0, 1.0], [1.0, 0.0], [3.0, 1.0], [1.0, 0.0]];
+    let through = |last: f64| {
+        let x = mat![[-1.0], [0.2], [1.0], [last]];
+        BackConstraint::through(Rbf::new(1.0), y.as_ref(), x.as_ref()).map(|map| (map, x))
+    };
+    let (map, x) = through(0.2).unwrap();
+    assert!((map.map(y.as_ref(), y.as_ref()).unwrap() - x).norm_max() < 1e-13);
+    assert!(map.jitter() > 0.0 && map.jitter() < 1e-13, "{}", map.jitter());
+    let error = through(0.3).unwrap_err().to_string();
+    assert!(error.contains("rows 1 and 3"), "{error}");
+
+    // Rows that are nearly equal are no obstacle to latents that are too.
+    let y = Mat::from_fn(60, 3, |i, d| (0.05 * i as f64 + d as f64).sin());
+    let x = principal_latents(y.as_ref(), 2).unwrap();
+    let map = BackConstraint::through(Rbf::new(2.0), y.as_ref(), x.as_ref()).unwrap();
+    assert!(map.jitter() > 0.0);
+    assert!((map.map(y.as_ref(), y.as_ref()).unwrap() - &x).norm_max() < f64::EPSILON.sqrt() * x.norm_max());
 }
 
 #[test]
@@ -449,6 +468,11 @@ fn bad_input_is_refused_by_name() {
     assert!(matches!(posterior.infer(y.subcols(0, 3), &Lbfgs::default()), Err(Error::Shape { .. })));
     let map = BackConstraint::through(Rbf::new(1.0), y, x).unwrap();
     assert!(matches!(map.map(y.subrows(0, 4), y), Err(Error::Shape { .. })));
+    assert!(matches!(map.map(y, y.subcols(0, 1)), Err(Error::Shape { .. })));
+    let bad = Mat::from_fn(8, 4, |i, d| if (i, d) == (5, 1) { f64::NAN } else { y[(i, d)] });
+    for error in [map.map(bad.as_ref(), y).unwrap_err(), map.map(y, bad.as_ref()).unwrap_err()] {
+        assert!(matches!(error, Error::NonFinite { row: 5, col: 1, .. }), "{error}");
+    }
     assert!(matches!(BackConstraint::through(Rbf::new(1.0), y, z), Err(Error::Shape { .. })));
     let narrow = BackConstraint::through(Rbf::new(1.0), y, x.subcols(0, 1)).unwrap();
     assert!(matches!(model.with_back_constraint(narrow), Err(Error::Shape { .. })));

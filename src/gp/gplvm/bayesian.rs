@@ -227,7 +227,8 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for outputs that do not fit.
+    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for outputs that do not fit; [`Error::Dimension`] if the
+    /// kernel of a back-constraint cannot read them.
     pub fn latents(&self, y: MatRef<'_, f64>) -> Result<LatentMarginals> {
         check_outputs(y, self.latents.mean.shape().0)?;
         let tape = Tape::new(self.par);

@@ -171,7 +171,8 @@ impl<K: Expr + Clone> Gplvm<K> {
     /// # Errors
     ///
     /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and
-    /// [`Error::Shape`](crate::Error::Shape) for outputs that do not fit.
+    /// [`Error::Shape`](crate::Error::Shape) for outputs that do not fit; [`Error::Dimension`](crate::Error::Dimension) if the
+    /// kernel of a back-constraint cannot read them.
     pub fn latents(&self, y: MatRef<'_, f64>) -> Result<Mat<f64>> {
         check_outputs(y, self.latents.shape().0)?;
         let tape = Tape::new(self.par);
