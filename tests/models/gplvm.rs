@@ -297,6 +297,18 @@ fn inducing_inputs_at_the_latents_are_exact() {
     assert!((s.mean - t.mean).norm_max() < 1e-9 && (s.variance - t.variance).norm_max() < 1e-9);
 }
 
+/// One point, with the inducing input at it: log N(y; 0, 1 + σ²), at a noise that is far below the rounding errors of ‖Y‖².
+#[test]
+fn a_close_fit_keeps_its_digits() {
+    let (x, noise) = (mat![[0.3]], 1e-12);
+    let y = Mat::from_fn(1, 7, |_, d| 10.0 * (d as f64 + 1.0).sqrt());
+    let sparse = Gplvm::new(Rbf::new(1.0), x.as_ref()).unwrap().with_inducing_inputs(x.as_ref()).unwrap();
+    let found = sparse.with_noise(noise).unwrap().log_joint(y.as_ref()).unwrap();
+    let normal = |y: f64| -0.5 * (y * y / (1.0 + noise) + (std::f64::consts::TAU * (1.0 + noise)).ln());
+    let expected: f64 = (0..7).map(|d| normal(y[(0, d)])).sum();
+    assert!((found.log_evidence - expected).abs() < 1e-10, "{found:?} {expected}");
+}
+
 /// log p(Y) for two rows in one latent dimension, by quadrature over both.
 #[test]
 fn the_bound_stays_below_the_evidence() {
