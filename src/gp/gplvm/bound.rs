@@ -115,16 +115,6 @@ pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise:
     Ok(Collapsed { value: tape.sub(tape.scale(halves, -0.5)?, log_det)?, precision_jitter })
 }
 
-/// Σ_d log N(y_d; 0, A) for all columns of Y, with A = K + σ²I.
-pub(super) fn record_exact(tape: &Tape<'_, f64>, covariance: Var, y: Var, jitter: Jitter) -> Result<(Var, f64)> {
-    let (n, outputs) = tape.shape(y)?;
-    let (l, jitter) = tape.cholesky(covariance, jitter)?;
-    let squares = tape.sum_of_squares(tape.solve_lower(l, y)?)?;
-    let offset = tape.scalar_constant((n * outputs) as f64 * std::f64::consts::TAU.ln());
-    let halves = tape.scale(tape.add(squares, offset)?, -0.5)?;
-    Ok((tape.sub(halves, tape.scale(tape.log_diagonal_sum(l)?, outputs as f64)?)?, jitter))
-}
-
 /// L⁻¹Y of an exact process, with its factor.
 pub(super) fn solve_exact(factor: &Cholesky<f64>, y: MatRef<'_, f64>, par: faer::Par) -> Result<Mat<f64>> {
     let mut half = y.to_owned();
