@@ -363,6 +363,30 @@ fn uncertain_predictions_have_the_moments_of_draws() {
         assert!((first - found.mean[(0, d)]).abs() < 0.02, "{first} {}", found.mean[(0, d)]);
         assert!((second - first * first - found.variance[(0, d)]).abs() < 0.03);
     }
+/// With quadrature the bound is one to the error of the rule, which a fit makes use of, and another order shows.
+#[test]
+fn a_higher_order_shows_the_error_of_the_quadrature() {
+    let mut rng = Pcg64::seed_from_u64(4);
+    let noise = Mat::from_fn(25, 3, |_, _| 0.3 * rng.sample::<f64, _>(StandardNormal));
+    let y = Mat::from_fn(25, 3, |i, d| (0.1 * i as f64 + d as f64).sin()) + noise;
+    let (x, s) = (principal_latents(y.as_ref(), 1).unwrap(), Mat::full(25, 1, 0.1));
+    let z = Mat::from_fn(8, 1, |j, _| x[(3 * j, 0)]);
+    let fitted = |kernel: DynKernel| {
+        let mut model =
+            BayesianGplvm::new(kernel, x.as_ref(), s.as_ref(), z.as_ref()).unwrap().with_noise(0.1).unwrap();
+        model.fit(y.as_ref(), &Lbfgs { max_steps: 60, ..Lbfgs::default() }).unwrap();
+        [8, 30, 120].map(|order| {
+            let nodes = Nodes::gauss_hermite(order, 1).unwrap();
+            model.clone().with_expectations(nodes).elbo(y.as_ref()).unwrap().value
+        })
+    };
+    // Where the kernel has a kink, so have its expectations under a wide q(X).
+    let [usual, higher, highest] = fitted((1.0 * Matern12::new(1.0)).dynamic());
+    assert!(usual > highest + 0.5 && (higher - highest).abs() < 0.3, "{usual} {higher} {highest}");
+    let [usual, higher, highest] = fitted((1.0 * Matern52::new(1.0)).dynamic());
+    assert!((usual - highest).abs() < 1e-3 && (higher - highest).abs() < 1e-5, "{usual} {higher} {highest}");
+}
+
 #[test]
 fn equal_outputs_have_equal_latents() {
     let y = mat![[0.0, 1.0], [1.0, 0.0], [3.0, 1.0], [1.0, 0.0]];

@@ -108,7 +108,8 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
 
     /// A model with these means and variances of the latent inputs, N × Q, to start from, and these inducing inputs,
     /// M × Q; its noise has the variance 1. Expectations are in [closed form](ClosedForm) for a squared exponential,
-    /// and by [quadrature](Nodes::gauss_hermite) of order 8 for other kernels.
+    /// and by [quadrature](Nodes::gauss_hermite) of order 8 for other kernels, with which the bound is one to the
+    /// [error of the rule](Nodes#accuracy) only: compare it with that of a higher order after a fit.
     ///
     /// # Errors
     ///
