@@ -309,6 +309,17 @@ fn a_close_fit_keeps_its_digits() {
     assert!((found.log_evidence - expected).abs() < 1e-10, "{found:?} {expected}");
 }
 
+/// Of a rank below the number of inducing inputs, I + AAᵀ/σ² is singular to rounding without noise.
+#[test]
+fn the_jitter_of_the_precision_is_told() {
+    let (x, z, y) = (mat![[0.3]], Mat::from_fn(8, 1, |j, _| 0.7 * j as f64), mat![[0.4, -0.2]]);
+    let exact = Gplvm::new(Rbf::new(1.0), x.as_ref()).unwrap().with_noise(1e-30).unwrap();
+    let sparse = exact.clone().with_inducing_inputs(z.as_ref()).unwrap();
+    assert_eq!(exact.log_joint(y.as_ref()).unwrap().precision_jitter, 0.0);
+    assert!(sparse.log_joint(y.as_ref()).unwrap().precision_jitter > 0.0);
+    assert_eq!(sparse.with_noise(0.1).unwrap().log_joint(y.as_ref()).unwrap().precision_jitter, 0.0);
+}
+
 /// log p(Y) for two rows in one latent dimension, by quadrature over both.
 #[test]
 fn the_bound_stays_below_the_evidence() {
