@@ -374,6 +374,8 @@ fn uncertain_predictions_have_the_moments_of_draws() {
         assert!((first - found.mean[(0, d)]).abs() < 0.02, "{first} {}", found.mean[(0, d)]);
         assert!((second - first * first - found.variance[(0, d)]).abs() < 0.03);
     }
+}
+
 /// With quadrature the bound is one to the error of the rule, which a fit makes use of, and another order shows.
 #[test]
 fn a_higher_order_shows_the_error_of_the_quadrature() {
@@ -500,6 +502,10 @@ fn bad_input_is_refused_by_name() {
     assert!(matches!(model.clone().with_inducing_noise(-1e-6), Err(Error::Setting { .. })));
     assert!(matches!(model.clone().with_prior(x.subrows(0, 7), s), Err(Error::Shape { .. })));
     assert!(matches!(model.clone().with_prior(s, x), Err(Error::Parameter { .. })));
+    // Its reciprocal is not a finite number.
+    let tiny = with(1e-310);
+    let error = model.clone().with_prior(x, tiny.as_ref()).unwrap_err().to_string();
+    assert!(error.contains("prior variance[2, 1]"), "{error}");
     let indefinite = stored.with_kernel((Rbf::new(1.0) - Matern12::new(3.0)).dynamic());
     assert!(matches!(indefinite.elbo(y), Err(Error::Indefinite { .. })));
     let wrong = Nodes::gauss_hermite(3, 1).unwrap();

@@ -171,7 +171,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     /// # Errors
     ///
     /// [`Error::Shape`] unless both are N × Q; [`Error::NonFinite`]; [`Error::Parameter`] for a variance that is not
-    /// positive.
+    /// positive or has no finite reciprocal.
     ///
     /// # Examples
     ///

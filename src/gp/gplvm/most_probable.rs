@@ -131,7 +131,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     /// # Errors
     ///
     /// [`Error::Shape`](crate::Error::Shape) unless both are N × Q; [`Error::NonFinite`](crate::Error::NonFinite);
-    /// [`Error::Parameter`](crate::Error::Parameter) for a variance that is not positive.
+    /// [`Error::Parameter`](crate::Error::Parameter) for a variance that is not positive or has no finite reciprocal.
     pub fn with_prior(mut self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<Self> {
         self.prior = LatentPrior::new(mean, variance, self.latents.shape())?;
         Ok(self)
