@@ -26,7 +26,8 @@ const MOST: usize = 100_000;
 /// of that error. To check, take the fitted model with a rule of higher order, or with other and more draws: if the values
 /// differ by more than matters, fit with that. The error grows with the variances S in units of the squared
 /// lengthscale, and the rougher the kernel: fitted with order 8 to 25 noisy rows of 3 outputs, a [`Matern12`](crate::kernels::Matern12)
-/// has a bound that is 0.9 too high, at order 30 0.1; a [`Matern52`](crate::kernels::Matern52) one to 10⁻⁴.
+/// has a bound that is 0.9 too high, and at order 30 one 0.1 too low; a [`Matern52`](crate::kernels::Matern52) one that is
+/// off by 10⁻⁴.
 ///
 /// ```
 /// use mercer::gp::BayesianGplvm;
