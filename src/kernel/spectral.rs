@@ -91,6 +91,8 @@ impl FrequencyLaw {
 pub struct SpectralMeasure {
     dim: usize,
     terms: Vec<Term>,
+    /// Whether all maps have columns along an axis, whatever the parameters are.
+    along_axes: bool,
 }
 
 /// v and what ω is the sum of.
@@ -110,14 +112,14 @@ struct Part {
 impl SpectralMeasure {
     /// That of a constant 1: the frequency 0.
     pub fn constant(dim: usize) -> Self {
-        Self { dim, terms: vec![Term { variance: 1.0, parts: Vec::new() }] }
+        Self { dim, terms: vec![Term { variance: 1.0, parts: Vec::new() }], along_axes: true }
     }
 
     /// That of a kernel of variance 1 with frequencies z_d · scale_d.
     pub fn of(law: FrequencyLaw, scales: &[f64]) -> Self {
         let dim = scales.len();
         let map = Mat::from_fn(dim, dim, |row, col| if row == col { scales[row] } else { 0.0 });
-        Self { dim, terms: vec![Term { variance: 1.0, parts: vec![Part { law, map }] }] }
+        Self { dim, terms: vec![Term { variance: 1.0, parts: vec![Part { law, map }] }], along_axes: true }
     }
 
     /// That of the kernel times a factor, which is not negative.
@@ -131,6 +133,7 @@ impl SpectralMeasure {
     #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
         self.terms.extend(other.terms);
+        self.along_axes &= other.along_axes;
         self
     }
 
@@ -142,12 +145,17 @@ impl SpectralMeasure {
             parts: a.parts.iter().chain(&b.parts).cloned().collect(),
         };
         let terms = self.terms.iter().flat_map(|a| other.terms.iter().map(move |b| product(a, b))).collect();
-        Self { dim: self.dim, terms }
+        Self { dim: self.dim, terms, along_axes: self.along_axes && other.along_axes }
     }
 
     /// That of k(Ax, Ay), for a matrix with as many rows as the kernel's points have dimensions.
     #[must_use]
-    pub fn mapped(mut self, a: MatRef<'_, f64>) -> Self {
+    pub fn mapped(self, a: MatRef<'_, f64>) -> Self {
+        Self { along_axes: false, ..self.mapped_along_axes(a) }
+    }
+
+    /// The same for a matrix that [keeps axes](crate::warp::WarpExpr::keeps_axes).
+    pub(crate) fn mapped_along_axes(mut self, a: MatRef<'_, f64>) -> Self {
         self.dim = a.ncols();
         let parts = self.terms.iter_mut().flat_map(|term| &mut term.parts);
         parts.for_each(|part| part.map = a.transpose() * &part.map);
@@ -169,15 +177,16 @@ impl SpectralMeasure {
         self.terms.iter().map(|term| term.variance).sum()
     }
 
-    /// v and P, D × D, of k(r) = v exp(−½ rᵀPr), if that is what the kernel is: one term, of normal frequencies.
-    pub(crate) fn squared_exponential(&self) -> Option<(f64, Mat<f64>)> {
+    /// v and w of k(r) = v exp(−½ Σ_d w_d r_d²), if that is what the kernel is whatever its parameters are: one term, of
+    /// normal frequencies, along the axes. A kernel that could turn has gradients that w does not.
+    pub(crate) fn squared_exponential(&self) -> Option<(f64, Vec<f64>)> {
         let [Term { variance, parts }] = &self.terms[..] else { return None };
-        if parts.iter().any(|part| part.law != FrequencyLaw::Normal) {
+        let along_axes = self.along_axes || self.dim == 1;
+        if !along_axes || parts.iter().any(|part| part.law != FrequencyLaw::Normal) {
             return None;
         }
-        let mut precision = Mat::zeros(self.dim, self.dim);
-        parts.iter().for_each(|part| precision += &part.map * part.map.transpose());
-        Some((*variance, precision))
+        let precision = |d| parts.iter().map(|part| part.map.row(d).squared_norm_l2()).sum();
+        Some((*variance, (0..self.dim).map(precision).collect()))
     }
 
     /// So many frequencies ω_j, one a column of a D × count matrix, and variances w_j with

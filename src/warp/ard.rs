@@ -116,6 +116,10 @@ impl WarpExpr for Ard {
         Some(Mat::from_fn(dim, dim, |row, col| if row == col { 1.0 / lengthscales[row] } else { 0.0 }))
     }
 
+    fn keeps_axes(&self) -> bool {
+        true
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

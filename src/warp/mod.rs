@@ -86,6 +86,12 @@ pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
         None
     }
 
+    /// Whether each row of the [`matrix`](Self::matrix) has at most one entry that is not 0, whatever the parameters are: a
+    /// kernel along the axes stays one.
+    fn keeps_axes(&self) -> bool {
+        false
+    }
+
     /// Whether [`Warp::backward`] is implemented.
     fn differentiable(&self) -> bool {
         false

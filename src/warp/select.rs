@@ -117,6 +117,10 @@ impl WarpExpr for Select {
         Some(Mat::from_fn(self.dims.len(), dim, |row, col| f64::from(u8::from(self.dims[row] == col))))
     }
 
+    fn keeps_axes(&self) -> bool {
+        true
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

@@ -92,6 +92,10 @@ impl WarpExpr for Stretch {
         Some(Mat::<f64>::identity(dim, dim) * (1.0 / self.lengthscale()))
     }
 
+    fn keeps_axes(&self) -> bool {
+        true
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

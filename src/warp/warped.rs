@@ -88,7 +88,9 @@ impl<W: WarpExpr, K: Expr + Clone> Expr for Warped<W, K> {
 
     fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
         let matrix = self.warp.matrix(dim).ok_or_else(|| no_spectrum(self))?;
-        Ok(self.kernel.spectral_measure(matrix.nrows())?.mapped(matrix.as_ref()))
+        let measure = self.kernel.spectral_measure(matrix.nrows())?;
+        let keeps_axes = self.warp.keeps_axes();
+        Ok(if keeps_axes { measure.mapped_along_axes(matrix.as_ref()) } else { measure.mapped(matrix.as_ref()) })
     }
 
     fn differentiable(&self) -> bool {

@@ -142,6 +142,26 @@ fn every_spelling_has_the_closed_form() {
     }
 }
 
+/// A linear map has gradients across the axes also while it is along them.
+#[test]
+fn a_kernel_that_can_leave_the_axes_takes_nodes() {
+    let stored = Stored::load();
+    let (x, s, z, y) = (stored.mean.as_ref(), stored.variance.as_ref(), stored.z.as_ref(), stored.y.as_ref());
+    let kernel = Rbf::new(1.0).linear_map(Mat::identity(2, 2));
+    let model = BayesianGplvm::new(kernel, x, s, z).unwrap().with_noise(0.3).unwrap();
+    let (_, gradient) = model.elbo_gradient(y).unwrap();
+    check_gradient("a linear map", &model, &gradient, |m| m.elbo(y).unwrap().value);
+    let error = model.with_expectations(ClosedForm).elbo_gradient(y).unwrap_err();
+    assert!(error.to_string().contains("Nodes"), "{error}");
+
+    // In one dimension there is nothing but the axis.
+    let [x, s, z] = [x, s, z].map(|matrix| matrix.subcols(0, 1));
+    let model = BayesianGplvm::new(Rbf::new(1.0).linear_map(mat![[0.8], [1.3]]), x, s, z).unwrap();
+    let model = model.with_expectations(ClosedForm);
+    let (_, gradient) = model.elbo_gradient(y).unwrap();
+    check_gradient("a linear map of a line", &model, &gradient, |m| m.elbo(y).unwrap().value);
+}
+
 #[test]
 fn quadrature_is_the_closed_form() {
     let stored = Stored::load();
@@ -277,6 +297,29 @@ fn inducing_inputs_at_the_latents_are_exact() {
     assert!((s.mean - t.mean).norm_max() < 1e-9 && (s.variance - t.variance).norm_max() < 1e-9);
 }
 
+/// One point, with the inducing input at it: log N(y; 0, 1 + σ²), at a noise that is far below the rounding errors of ‖Y‖².
+#[test]
+fn a_close_fit_keeps_its_digits() {
+    let (x, noise) = (mat![[0.3]], 1e-12);
+    let y = Mat::from_fn(1, 7, |_, d| 10.0 * (d as f64 + 1.0).sqrt());
+    let sparse = Gplvm::new(Rbf::new(1.0), x.as_ref()).unwrap().with_inducing_inputs(x.as_ref()).unwrap();
+    let found = sparse.with_noise(noise).unwrap().log_joint(y.as_ref()).unwrap();
+    let normal = |y: f64| -0.5 * (y * y / (1.0 + noise) + (std::f64::consts::TAU * (1.0 + noise)).ln());
+    let expected: f64 = (0..7).map(|d| normal(y[(0, d)])).sum();
+    assert!((found.log_evidence - expected).abs() < 1e-10, "{found:?} {expected}");
+}
+
+/// Of a rank below the number of inducing inputs, I + AAᵀ/σ² is singular to rounding without noise.
+#[test]
+fn the_jitter_of_the_precision_is_told() {
+    let (x, z, y) = (mat![[0.3]], Mat::from_fn(8, 1, |j, _| 0.7 * j as f64), mat![[0.4, -0.2]]);
+    let exact = Gplvm::new(Rbf::new(1.0), x.as_ref()).unwrap().with_noise(1e-30).unwrap();
+    let sparse = exact.clone().with_inducing_inputs(z.as_ref()).unwrap();
+    assert_eq!(exact.log_joint(y.as_ref()).unwrap().precision_jitter, 0.0);
+    assert!(sparse.log_joint(y.as_ref()).unwrap().precision_jitter > 0.0);
+    assert_eq!(sparse.with_noise(0.1).unwrap().log_joint(y.as_ref()).unwrap().precision_jitter, 0.0);
+}
+
 /// log p(Y) for two rows in one latent dimension, by quadrature over both.
 #[test]
 fn the_bound_stays_below_the_evidence() {
@@ -331,6 +374,51 @@ fn uncertain_predictions_have_the_moments_of_draws() {
         assert!((first - found.mean[(0, d)]).abs() < 0.02, "{first} {}", found.mean[(0, d)]);
         assert!((second - first * first - found.variance[(0, d)]).abs() < 0.03);
     }
+}
+
+/// With quadrature the bound is one to the error of the rule, which a fit makes use of, and another order shows.
+#[test]
+fn a_higher_order_shows_the_error_of_the_quadrature() {
+    let mut rng = Pcg64::seed_from_u64(4);
+    let noise = Mat::from_fn(25, 3, |_, _| 0.3 * rng.sample::<f64, _>(StandardNormal));
+    let y = Mat::from_fn(25, 3, |i, d| (0.1 * i as f64 + d as f64).sin()) + noise;
+    let (x, s) = (principal_latents(y.as_ref(), 1).unwrap(), Mat::full(25, 1, 0.1));
+    let z = Mat::from_fn(8, 1, |j, _| x[(3 * j, 0)]);
+    let fitted = |kernel: DynKernel| {
+        let mut model =
+            BayesianGplvm::new(kernel, x.as_ref(), s.as_ref(), z.as_ref()).unwrap().with_noise(0.1).unwrap();
+        model.fit(y.as_ref(), &Lbfgs { max_steps: 60, ..Lbfgs::default() }).unwrap();
+        [8, 30, 120].map(|order| {
+            let nodes = Nodes::gauss_hermite(order, 1).unwrap();
+            model.clone().with_expectations(nodes).elbo(y.as_ref()).unwrap().value
+        })
+    };
+    // Where the kernel has a kink, so have its expectations under a wide q(X).
+    let [usual, higher, highest] = fitted((1.0 * Matern12::new(1.0)).dynamic());
+    assert!(usual > highest + 0.5 && (higher - highest).abs() < 0.3, "{usual} {higher} {highest}");
+    let [usual, higher, highest] = fitted((1.0 * Matern52::new(1.0)).dynamic());
+    assert!((usual - highest).abs() < 1e-3 && (higher - highest).abs() < 1e-5, "{usual} {higher} {highest}");
+}
+
+#[test]
+fn equal_outputs_have_equal_latents() {
+    let y = mat![[0.0, 1.0], [1.0, 0.0], [3.0, 1.0], [1.0, 0.0]];
+    let through = |last: f64| {
+        let x = mat![[-1.0], [0.2], [1.0], [last]];
+        BackConstraint::through(Rbf::new(1.0), y.as_ref(), x.as_ref()).map(|map| (map, x))
+    };
+    let (map, x) = through(0.2).unwrap();
+    assert!((map.map(y.as_ref(), y.as_ref()).unwrap() - x).norm_max() < 1e-13);
+    assert!(map.jitter() > 0.0 && map.jitter() < 1e-13, "{}", map.jitter());
+    let error = through(0.3).unwrap_err().to_string();
+    assert!(error.contains("rows 1 and 3"), "{error}");
+
+    // Rows that are nearly equal are no obstacle to latents that are too.
+    let y = Mat::from_fn(60, 3, |i, d| (0.05 * i as f64 + d as f64).sin());
+    let x = principal_latents(y.as_ref(), 2).unwrap();
+    let map = BackConstraint::through(Rbf::new(2.0), y.as_ref(), x.as_ref()).unwrap();
+    assert!(map.jitter() > 0.0);
+    assert!((map.map(y.as_ref(), y.as_ref()).unwrap() - &x).norm_max() < f64::EPSILON.sqrt() * x.norm_max());
 }
 
 #[test]
@@ -414,6 +502,10 @@ fn bad_input_is_refused_by_name() {
     assert!(matches!(model.clone().with_inducing_noise(-1e-6), Err(Error::Setting { .. })));
     assert!(matches!(model.clone().with_prior(x.subrows(0, 7), s), Err(Error::Shape { .. })));
     assert!(matches!(model.clone().with_prior(s, x), Err(Error::Parameter { .. })));
+    // Its reciprocal is not a finite number.
+    let tiny = with(1e-310);
+    let error = model.clone().with_prior(x, tiny.as_ref()).unwrap_err().to_string();
+    assert!(error.contains("prior variance[2, 1]"), "{error}");
     let indefinite = stored.with_kernel((Rbf::new(1.0) - Matern12::new(3.0)).dynamic());
     assert!(matches!(indefinite.elbo(y), Err(Error::Indefinite { .. })));
     let wrong = Nodes::gauss_hermite(3, 1).unwrap();
@@ -429,6 +521,11 @@ fn bad_input_is_refused_by_name() {
     assert!(matches!(posterior.infer(y.subcols(0, 3), &Lbfgs::default()), Err(Error::Shape { .. })));
     let map = BackConstraint::through(Rbf::new(1.0), y, x).unwrap();
     assert!(matches!(map.map(y.subrows(0, 4), y), Err(Error::Shape { .. })));
+    assert!(matches!(map.map(y, y.subcols(0, 1)), Err(Error::Shape { .. })));
+    let bad = Mat::from_fn(8, 4, |i, d| if (i, d) == (5, 1) { f64::NAN } else { y[(i, d)] });
+    for error in [map.map(bad.as_ref(), y).unwrap_err(), map.map(y, bad.as_ref()).unwrap_err()] {
+        assert!(matches!(error, Error::NonFinite { row: 5, col: 1, .. }), "{error}");
+    }
     assert!(matches!(BackConstraint::through(Rbf::new(1.0), y, z), Err(Error::Shape { .. })));
     let narrow = BackConstraint::through(Rbf::new(1.0), y, x.subcols(0, 1)).unwrap();
     assert!(matches!(model.with_back_constraint(narrow), Err(Error::Shape { .. })));

@@ -45,18 +45,21 @@ use crate::{Error, Expr, KernelExt, Result};
 pub struct BackConstraint {
     kernel: DynKernel,
     weights: ParameterArray,
+    jitter: f64,
 }
 
 crate::parameterized!(BackConstraint as "", parameters: [weights], children: [kernel]);
 
 impl BackConstraint {
-    /// The map that has these latents, N × Q, at these outputs, N × D: A = K(Y, Y)⁻¹ X.
+    /// The map that has these latents, N × Q, at these outputs, N × D, to √ε of the largest of them: A = K(Y, Y)⁻¹ X, with
+    /// [jitter](Self::jitter) where rows of Y are equal or nearly so.
     ///
     /// # Errors
     ///
     /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for data that does not fit; [`Error::Dimension`] if
     /// the kernel cannot read the outputs; [`Error::Indefinite`] for one that is not guaranteed positive
-    /// semi-definite; [`Error::NotPositiveDefinite`] if the default [`Jitter`] is not enough.
+    /// semi-definite; [`Error::NotPositiveDefinite`] if the default [`Jitter`] is not enough; [`Error::Setting`], with the
+    /// rows, if the map misses the latents: the kernel can hardly tell apart outputs that have different ones.
     pub fn through(
         kernel: impl crate::kernel::ops::Compose,
         y: MatRef<'_, f64>,
@@ -74,19 +77,43 @@ impl BackConstraint {
         let mut gram = Mat::zeros(y.nrows(), y.nrows());
         gram_into(&kernel, y, gram.as_mut(), Par::rayon(0))?;
         let mut weights = latents.to_owned();
-        Cholesky::new(gram.as_ref(), Jitter::default(), Par::rayon(0))?
-            .solve_in_place(weights.as_mut(), Par::rayon(0))?;
+        let cholesky = Cholesky::new(gram.as_ref(), Jitter::default(), Par::rayon(0))?;
+        cholesky.solve_in_place(weights.as_mut(), Par::rayon(0))?;
+        check_reached(gram.as_ref(), weights.as_ref(), latents)?;
         let shape = Shape::Matrix(latents.nrows(), latents.ncols());
         let weights = ParameterArray::new("weights", values(weights.as_ref()), shape, Constraint::Real)?;
-        Ok(Self { kernel, weights })
+        Ok(Self { kernel, weights, jitter: cholesky.jitter() })
+    }
+
+    /// What was added to the diagonal of K(Y, Y) when the map was made, in the unit of k: the map was X − jitter·A at Y.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::gplvm::BackConstraint;
+    /// use mercer::prelude::*;
+    ///
+    /// let through = |y: Mat<f64>, x: Mat<f64>| BackConstraint::through(Rbf::new(1.0), y.as_ref(), x.as_ref());
+    /// assert_eq!(through(mat![[1.0], [2.0]], mat![[0.5], [0.6]])?.jitter(), 0.0);
+    /// // Equal outputs make K(Y, Y) singular, and have one latent.
+    /// let jitter = through(mat![[1.0], [1.0]], mat![[0.5], [0.5]])?.jitter();
+    /// assert!(jitter > 0.0 && jitter < 1e-13);
+    /// assert!(through(mat![[1.0], [1.0]], mat![[0.5], [0.6]]).is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn jitter(&self) -> f64 {
+        self.jitter
     }
 
     /// The latents of other outputs, given those that the map was made from: K(Y*, Y) A.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if `y` does not have as many rows as there are weights, or the two differ in columns.
+    /// [`Error::Empty`] and [`Error::NonFinite`] for outputs that cannot be; [`Error::Shape`] if `y` does not have as many
+    /// rows as there are weights, or the two differ in columns; [`Error::Dimension`] if the kernel cannot read them.
     pub fn map(&self, y: MatRef<'_, f64>, others: MatRef<'_, f64>) -> Result<Mat<f64>> {
+        check_finite("y", y)?;
+        check_finite("the other outputs", others)?;
         self.check(y)?;
         let (rows, cols) = self.shape();
         let weights = MatRef::from_column_major_slice(self.weights.values(), rows, cols);
@@ -114,4 +141,21 @@ impl BackConstraint {
         }
         Err(Error::shape("y", format!("{rows} rows, as the back-constraint has weights"), y.shape()))
     }
+}
+
+/// Refuses weights that do not give the latents, by the row that is missed most and the one that is most like it.
+fn check_reached(gram: MatRef<'_, f64>, weights: MatRef<'_, f64>, latents: MatRef<'_, f64>) -> Result<()> {
+    let missed = gram * weights - latents;
+    let miss = |row: usize| missed.row(row).norm_max();
+    let Some(worst) = (0..missed.nrows()).max_by(|&a, &b| miss(a).total_cmp(&miss(b))) else { return Ok(()) };
+    if miss(worst) <= f64::EPSILON.sqrt() * latents.norm_max() {
+        return Ok(());
+    }
+    let apart = |row: usize| gram[(row, row)] - 2.0 * gram[(row, worst)];
+    let others = (0..gram.nrows()).filter(|&row| row != worst);
+    let alike = others.min_by(|&a, &b| apart(a).total_cmp(&apart(b))).unwrap_or(worst);
+    let name = format!("the back-constraint at rows {} and {} of y", worst.min(alike), worst.max(alike));
+    let expected = "outputs that the kernel can hardly tell apart must have latents that are as close: change these latents, \
+                    leave out a row, or take a shorter lengthscale";
+    Err(Error::setting(&name, format!("{:e} off its latents", miss(worst)), expected))
 }

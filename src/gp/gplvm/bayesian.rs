@@ -108,7 +108,8 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
 
     /// A model with these means and variances of the latent inputs, N × Q, to start from, and these inducing inputs,
     /// M × Q; its noise has the variance 1. Expectations are in [closed form](ClosedForm) for a squared exponential,
-    /// and by [quadrature](Nodes::gauss_hermite) of order 8 for other kernels.
+    /// and by [quadrature](Nodes::gauss_hermite) of order 8 for other kernels, with which the bound is one to the
+    /// [error of the rule](Nodes#accuracy) only: compare it with that of a higher order after a fit.
     ///
     /// # Errors
     ///
@@ -170,7 +171,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     /// # Errors
     ///
     /// [`Error::Shape`] unless both are N × Q; [`Error::NonFinite`]; [`Error::Parameter`] for a variance that is not
-    /// positive.
+    /// positive or has no finite reciprocal.
     ///
     /// # Examples
     ///
@@ -227,7 +228,8 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for outputs that do not fit.
+    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for outputs that do not fit; [`Error::Dimension`] if the
+    /// kernel of a back-constraint cannot read them.
     pub fn latents(&self, y: MatRef<'_, f64>) -> Result<LatentMarginals> {
         check_outputs(y, self.latents.mean.shape().0)?;
         let tape = Tape::new(self.par);

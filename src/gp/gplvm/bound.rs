@@ -39,6 +39,8 @@ pub(super) struct Seen {
     target: Var,
     /// ψ₀, 1 × 1
     psi0: Var,
+    /// A = L⁻¹K_uf, M × N, of inputs that are known
+    projection: Option<Var>,
 }
 
 impl Seen {
@@ -50,7 +52,8 @@ impl Seen {
     ) -> Result<Self> {
         let half = tape.transpose(prior.whiten(tape, psi.psi2)?)?;
         let outer = prior.whiten(tape, half)?;
-        Ok(Self { outer, target: prior.whiten(tape, tape.matmul_tn(psi.psi1, y)?)?, psi0: psi.psi0 })
+        let target = prior.whiten(tape, tape.matmul_tn(psi.psi1, y)?)?;
+        Ok(Self { outer, target, psi0: psi.psi0, projection: None })
     }
 
     /// Of inputs X that are known: W = AAᵀ with A = L⁻¹K_uf, which is positive semi-definite also where L is
@@ -64,7 +67,17 @@ impl Seen {
     ) -> Result<Self> {
         let a = prior.whiten(tape, tape.cross(kernel, prior.parameter(), x)?)?;
         let psi0 = tape.sum(tape.diag(kernel, x)?)?;
-        Ok(Self { outer: tape.matmul_nt(a, a)?, target: tape.matmul(a, y)?, psi0 })
+        Ok(Self { outer: tape.matmul_nt(a, a)?, target: tape.matmul(a, y)?, psi0, projection: Some(a) })
+    }
+
+    /// ‖Y‖² − 2 tr(Tᵀm) + tr(mᵀWm), 1 × 1, for an m of M × D. Of known inputs it is ‖Y − Aᵀm‖², which does not cancel
+    /// where the fit is good.
+    fn misfit(&self, tape: &Tape<'_, f64>, y: Var, m: Var) -> Result<Var> {
+        if let Some(a) = self.projection {
+            return tape.sum_of_squares(tape.sub(y, tape.matmul_tn(a, m)?)?);
+        }
+        let along = tape.scale(tape.inner(self.target, m)?, -2.0)?;
+        tape.add(tape.add(tape.sum_of_squares(y)?, along)?, tape.inner(m, tape.matmul(self.outer, m)?)?)
     }
 
     /// The posterior of the whitened inducing variables: means m, M × D, and a root of B⁻¹, which all outputs share.
@@ -82,7 +95,7 @@ impl Seen {
 /// m = B⁻¹T/σ²: an error of m enters by its square, and m can be held constant in the gradients.
 pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise: Var) -> Result<Collapsed> {
     let (n, outputs) = tape.shape(y)?;
-    let &Seen { outer, target, psi0 } = seen;
+    let &Seen { outer, target, psi0, .. } = seen;
     let precision = tape.recip(noise)?;
     let b = tape.add_to_diagonal(tape.scale_by(outer, precision)?, tape.scalar_constant(1.0))?;
     let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
@@ -90,9 +103,7 @@ pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise:
     let mut m = tape.value(tape.scale_by(target, precision)?)?.as_mat().to_owned();
     solve_normal(tape, l, &mut m)?;
     let penalty = m.squared_norm_l2();
-    let m = tape.constant_owned(m);
-    let along = tape.scale(tape.inner(target, m)?, -2.0)?;
-    let misfit = tape.add(tape.add(tape.sum_of_squares(y)?, along)?, tape.inner(m, tape.matmul(outer, m)?)?)?;
+    let misfit = seen.misfit(tape, y, tape.constant_owned(m))?;
 
     let unexplained = tape.scale(tape.sub(psi0, tape.trace(outer)?)?, outputs as f64)?;
     let scaled = tape.scale_by(tape.add(misfit, unexplained)?, precision)?;
@@ -102,16 +113,6 @@ pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise:
     let halves = tape.add(tape.add(scaled, log_noise)?, offset)?;
     let log_det = tape.scale(tape.log_diagonal_sum(l)?, outputs as f64)?;
     Ok(Collapsed { value: tape.sub(tape.scale(halves, -0.5)?, log_det)?, precision_jitter })
-}
-
-/// Σ_d log N(y_d; 0, A) for all columns of Y, with A = K + σ²I.
-pub(super) fn record_exact(tape: &Tape<'_, f64>, covariance: Var, y: Var, jitter: Jitter) -> Result<(Var, f64)> {
-    let (n, outputs) = tape.shape(y)?;
-    let (l, jitter) = tape.cholesky(covariance, jitter)?;
-    let squares = tape.sum_of_squares(tape.solve_lower(l, y)?)?;
-    let offset = tape.scalar_constant((n * outputs) as f64 * std::f64::consts::TAU.ln());
-    let halves = tape.scale(tape.add(squares, offset)?, -0.5)?;
-    Ok((tape.sub(halves, tape.scale(tape.log_diagonal_sum(l)?, outputs as f64)?)?, jitter))
 }
 
 /// L⁻¹Y of an exact process, with its factor.

@@ -15,7 +15,8 @@ use crate::{Error, Result};
 ///
 /// `2.0 * Rbf::new([0.5, 3.0])`, `Rbf::new(1.0).ard([0.5, 3.0])`, a product of such kernels, and one on some of the
 /// dimensions alone are all recognised, by their spectrum; gradients go through the kernel's own, into whatever its
-/// parameters are.
+/// parameters are. A kernel that can turn away from the axes is not one of them, also while it is along them: one over a
+/// [linear map](crate::warp::LinearMap) of more than one dimension takes [`Nodes`](super::Nodes).
 ///
 /// # Definition
 ///
@@ -83,8 +84,7 @@ pub(super) fn is_squared_exponential(kernel: &dyn crate::Expr, dim: usize) -> bo
 /// The precisions along the axes.
 fn axes(kernel: &dyn crate::Expr, dim: usize) -> Option<Vec<f64>> {
     let (variance, precision) = kernel.spectral_measure(dim).ok()?.squared_exponential()?;
-    let along = (0..dim).all(|col| (0..dim).all(|row| row == col || precision[(row, col)] == 0.0));
-    (variance > 0.0 && along).then(|| (0..dim).map(|q| precision[(q, q)]).collect())
+    (variance > 0.0).then_some(precision)
 }
 
 /// σ², 1 × 1, and w, Q × 1.

@@ -17,9 +17,12 @@ use crate::tape::{Pool, Tape, Var};
 use crate::{Expr, Result};
 
 /// The bound of a [`BayesianGplvm`], and its parts.
+///
+/// It is a bound as far as the expectations are exact: with [`ClosedForm`](super::ClosedForm), to rounding; with
+/// [`Nodes`](super::Nodes), to the [error of the rule](super::Nodes#accuracy), by which it can exceed log p(Y).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GplvmElbo {
-    /// `expected_evidence − divergence`: a lower bound of log p(Y).
+    /// `expected_evidence − divergence`: a lower bound of log p(Y), to the error of the expectations.
     pub value: f64,
     /// The bound of the outputs' log evidence under q(X).
     pub expected_evidence: f64,

@@ -3,7 +3,7 @@
 use faer::{Mat, MatRef};
 
 use super::Gplvm;
-use super::bound::{Seen, record_collapsed, record_exact, solve_exact};
+use super::bound::{Seen, record_collapsed, solve_exact};
 use super::latents::LatentMarginals;
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
@@ -27,6 +27,9 @@ pub struct LogJoint {
     pub log_prior: f64,
     /// The jitter that was added to the diagonal of the covariance that is factorised.
     pub jitter: f64,
+    /// The jitter that was added to the diagonal of I + AAᵀ/σ² with inducing inputs, A = L⁻¹K_uf: 0 unless the noise is as
+    /// small as the rounding errors of the covariances. It lowers `log_evidence`, so a lower bound stays one.
+    pub precision_jitter: f64,
 }
 
 struct Recorded {
@@ -34,6 +37,7 @@ struct Recorded {
     evidence: Var,
     log_prior: Var,
     jitter: f64,
+    precision_jitter: f64,
     parameters: Vec<Var>,
 }
 
@@ -140,21 +144,24 @@ impl<K: Expr + Clone> Gplvm<K> {
         let noise = tape.scalar_parameter(self.likelihood.variance());
         let (x, latents) = self.latents.on(tape, y, differentiable)?;
         let mut parameters: Vec<Var> = [kernel.theta(), noise].into_iter().chain(latents).collect();
-        let (evidence, jitter) = match &self.inducing {
+        let (evidence, jitter, precision_jitter) = match &self.inducing {
             None => {
                 let covariance = tape.add_to_diagonal(tape.gram(kernel, x)?, noise)?;
-                record_exact(tape, covariance, y, self.jitter)?
+                let (densities, jitter) = tape.gaussian_log_density(y, covariance, self.jitter)?;
+                (tape.sum(densities)?, jitter, 0.0)
             }
             Some(inducing) => {
                 let z = features_on(tape, inducing, differentiable)?;
                 parameters.push(z);
                 let prior = inducing.prior(tape, kernel, z, self.jitter)?;
                 let seen = Seen::of_points(tape, kernel, &prior, x, y)?;
-                (record_collapsed(tape, &seen, y, noise)?.value, prior.jitter())
+                let collapsed = record_collapsed(tape, &seen, y, noise)?;
+                (collapsed.value, prior.jitter(), collapsed.precision_jitter)
             }
         };
         let log_prior = self.prior.log_density(tape, x)?;
-        Ok(Recorded { value: tape.add(evidence, log_prior)?, evidence, log_prior, jitter, parameters })
+        let value = tape.add(evidence, log_prior)?;
+        Ok(Recorded { value, evidence, log_prior, jitter, precision_jitter, parameters })
     }
 }
 
@@ -162,6 +169,7 @@ impl Recorded {
     fn log_joint(&self, tape: &Tape<'_, f64>) -> Result<LogJoint> {
         let [value, log_evidence, log_prior] =
             [tape.scalar(self.value)?, tape.scalar(self.evidence)?, tape.scalar(self.log_prior)?];
-        Ok(LogJoint { value, log_evidence, log_prior, jitter: self.jitter })
+        let &Self { jitter, precision_jitter, .. } = self;
+        Ok(LogJoint { value, log_evidence, log_prior, jitter, precision_jitter })
     }
 }

@@ -166,9 +166,10 @@ impl LatentPrior {
         for row in 0..shape.0 {
             for col in 0..shape.1 {
                 let value = variance[(row, col)];
-                if value <= 0.0 {
+                if value <= 0.0 || !value.recip().is_finite() {
                     let path = format!("prior variance[{row}, {col}]");
-                    return Err(Error::Parameter { path, value, expected: Constraint::Positive.to_string() });
+                    let expected = "positive, with a finite reciprocal".to_owned();
+                    return Err(Error::Parameter { path, value, expected });
                 }
             }
         }

@@ -131,7 +131,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     /// # Errors
     ///
     /// [`Error::Shape`](crate::Error::Shape) unless both are N × Q; [`Error::NonFinite`](crate::Error::NonFinite);
-    /// [`Error::Parameter`](crate::Error::Parameter) for a variance that is not positive.
+    /// [`Error::Parameter`](crate::Error::Parameter) for a variance that is not positive or has no finite reciprocal.
     pub fn with_prior(mut self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<Self> {
         self.prior = LatentPrior::new(mean, variance, self.latents.shape())?;
         Ok(self)
@@ -171,7 +171,8 @@ impl<K: Expr + Clone> Gplvm<K> {
     /// # Errors
     ///
     /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and
-    /// [`Error::Shape`](crate::Error::Shape) for outputs that do not fit.
+    /// [`Error::Shape`](crate::Error::Shape) for outputs that do not fit; [`Error::Dimension`](crate::Error::Dimension) if the
+    /// kernel of a back-constraint cannot read them.
     pub fn latents(&self, y: MatRef<'_, f64>) -> Result<Mat<f64>> {
         check_outputs(y, self.latents.shape().0)?;
         let tape = Tape::new(self.par);

@@ -20,6 +20,29 @@ const MOST: usize = 100_000;
 /// The nodes are fixed when they are made, so that bounds are smooth and reproducible, and their gradients those
 /// of what is computed.
 ///
+/// # Accuracy
+///
+/// A bound with expectations by nodes is one to their error only, and can exceed log p(Y); what is optimised makes use
+/// of that error. To check, take the fitted model with a rule of higher order, or with other and more draws: if the values
+/// differ by more than matters, fit with that. The error grows with the variances S in units of the squared
+/// lengthscale, and the rougher the kernel: fitted with order 8 to 25 noisy rows of 3 outputs, a [`Matern12`](crate::kernels::Matern12)
+/// has a bound that is 0.9 too high, and at order 30 one 0.1 too low; a [`Matern52`](crate::kernels::Matern52) one that is
+/// off by 10⁻⁴.
+///
+/// ```
+/// use mercer::gp::BayesianGplvm;
+/// use mercer::gp::gplvm::Nodes;
+/// use mercer::prelude::*;
+///
+/// let (y, s) = (mat![[-1.0], [0.1], [1.2]], Mat::full(3, 1, 0.5));
+/// let model = BayesianGplvm::new(Matern12::new(0.5), y.as_ref(), s.as_ref(), y.as_ref())?.with_noise(0.1)?;
+/// let with = |order| model.clone().with_expectations(Nodes::gauss_hermite(order, 1)?).elbo(y.as_ref());
+/// assert_eq!(with(8)?, model.elbo(y.as_ref())?);
+/// let off = |order| Ok::<f64, Error>((with(order)?.value - with(150)?.value).abs());
+/// assert!(off(8)? > 0.02 && off(50)? < 0.5 * off(8)?);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
 /// # Complexity
 ///
 /// For R nodes, R evaluations of an N × M covariance and products of O(R·N·M²); twice to three times as much for
