@@ -153,6 +153,22 @@ fn gradients_of_an_orthogonal_mixture() {
     check_gradient(&square, &gradient, evidence, 1e-7);
 }
 
+/// The processes' noise is σ²/Sᵢ, which the outputs' likelihood does not know.
+#[test]
+fn observations_are_of_outputs_and_not_of_processes() {
+    let (x, y) = (inputs(), noise(7, 4, 2));
+    let single = Oilmm::new(vec![kernels().remove(0)], orthogonal().subcols(0, 1)).unwrap();
+    for (gp, processes) in [(oilmm(), 2), (single, 1)] {
+        let posterior = gp.condition(x.as_ref(), y.as_ref()).unwrap();
+        let latents = posterior.latents();
+        assert_eq!(latents.predict(x.as_ref()).unwrap().variance.len(), 7 * processes);
+        let error = latents.predict_observations(x.as_ref()).unwrap_err();
+        assert!(matches!(error, Error::Setting { .. }), "{error}");
+        let error = latents.log_predictive_density(x.as_ref(), &[0.0; 7]).unwrap_err();
+        assert!(matches!(error, Error::Setting { .. }), "{error}");
+    }
+}
+
 #[test]
 fn principal_components_start_an_orthogonal_mixture() {
     let (x, h) = (inputs(), orthogonal());

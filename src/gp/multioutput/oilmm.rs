@@ -243,7 +243,7 @@ impl<K: Expr + Clone> Oilmm<K> {
             processes.push(process);
         }
         let basis = bases.swap_remove(0);
-        let latents = Posterior { basis, processes, likelihood: &self.likelihood, par: self.par };
+        let latents = Posterior { basis, processes, likelihood: None, par: self.par };
         Ok(OilmmPosterior { latents, mixing: matrix, noise, means: &self.mean })
     }
 

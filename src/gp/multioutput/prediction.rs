@@ -190,7 +190,7 @@ impl<T: Scalar> Posterior<'_, T> {
     /// As [`predict`](Self::predict).
     pub fn predict_joint(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
         let latents = self.predict(x)?;
-        match self.likelihood.mixing() {
+        match self.likelihood.and_then(|likelihood| likelihood.mixing()) {
             Some(mixing) => JointPrediction::of_latents(mixing, &latents),
             None => {
                 let count = self.latents();
