@@ -169,6 +169,36 @@ fn observations_are_of_outputs_and_not_of_processes() {
     }
 }
 
+/// Columns of W at an angle of 1e-6, or of 1/1024 in single precision: one pass of Gram–Schmidt by a Cholesky
+/// decomposition would leave U orthogonal to no more than the precision times the square of the inverse.
+#[test]
+fn nearly_parallel_columns_make_an_orthonormal_basis() {
+    let (x, y) = (inputs(), noise(7, 4, 2));
+    let start = Mat::<f64>::identity(4, 2);
+    let at_an_angle = |angle: f64| {
+        let mut gp = Oilmm::new(kernels(), start.as_ref()).unwrap().with_noise(0.2).unwrap();
+        for (row, (first, other)) in [(1.0, 0.5), (0.5, -1.0), (-0.75, 0.25), (0.25, 1.0)].into_iter().enumerate() {
+            gp.set(&format!("mixing.basis[{row}, 0]"), first).unwrap();
+            gp.set(&format!("mixing.basis[{row}, 1]"), first + angle * other).unwrap();
+        }
+        gp
+    };
+    let gp = at_an_angle(1e-6);
+    let h = gp.mixing().unwrap();
+    assert!((h.transpose() * &h - Mat::<f64>::identity(2, 2)).norm_max() < 1e-14);
+    let grams: Vec<Mat<f64>> = kernels().iter().map(|kernel| kernel.gram(x.as_ref()).unwrap()).collect();
+    let mut covariance = mixed_covariance(&h, &grams);
+    (0..28).for_each(|i| covariance[(i, i)] += 0.2);
+    // The two make the same U, but for ε/1e-6.
+    close(gp.log_evidence(x.as_ref(), y.as_ref()).unwrap(), dense(&flat(&y), &covariance), 1e-9);
+
+    let gp = at_an_angle(1.0 / 1024.0);
+    let single = |of: &Mat<f64>| Mat::from_fn(of.nrows(), of.ncols(), |row, col| of[(row, col)] as f32);
+    let (x32, y32) = (single(&x), single(&y));
+    let expected = gp.log_evidence(x.as_ref(), y.as_ref()).unwrap();
+    close(gp.log_evidence(x32.as_ref(), y32.as_ref()).unwrap(), expected, 1e-5);
+}
+
 #[test]
 fn principal_components_start_an_orthogonal_mixture() {
     let (x, h) = (inputs(), orthogonal());
