@@ -217,8 +217,12 @@ fn principal_components_start_an_orthogonal_mixture() {
         assert!(matches!(Oilmm::principal(kernels(), y.as_ref(), processes), Err(Error::Setting { .. })));
     }
     // Values of one process leave no variance.
-    let line = Mat::from_fn(7, 2, |row, p| (1 + p) as f64 * x[(row, 0)]);
-    assert!(matches!(Oilmm::principal(kernels(), line.as_ref(), 1), Err(Error::Setting { .. })));
+    for (outputs, seed) in (2..6).flat_map(|outputs| (0..20).map(move |seed| (outputs, seed))) {
+        let slopes = noise(outputs, 1, seed);
+        let line = Mat::from_fn(7, outputs, |row, p| slopes[(p, 0)] * x[(row, 0)]);
+        let of_one = Oilmm::principal(vec![kernels().remove(0)], line.as_ref(), 1);
+        assert!(matches!(of_one, Err(Error::Setting { .. })), "{outputs} {seed}");
+    }
 }
 
 #[test]
