@@ -4,7 +4,7 @@
 
 use faer::linalg::solvers::Solve;
 use mercer::combine::{icm, lcm};
-use mercer::gp::{ExactGp, IcmGp, IcmPosterior, Oilmm, Stacked, Svgp};
+use mercer::gp::{ExactGp, IcmGp, IcmPosterior, JointPrediction, Oilmm, Stacked, Svgp};
 use mercer::likelihood::{Bernoulli, FixedNoise, Gaussian, Likelihood, LinearMixing};
 use mercer::mean::{ConstantMean, DynMean};
 use mercer::optim::{Adam, NaturalGradient, Train};
@@ -342,6 +342,38 @@ fn several_outputs_are_checked() {
     assert!(matches!(error, Error::Observation { row: 8, .. }), "{error}");
     y[8] = f64::INFINITY;
     assert!(matches!(sparse.elbo(x.as_ref(), &y), Err(Error::NonFinite { row: 8, .. })));
+}
+
+#[test]
+fn predictions_of_shapes_that_do_not_fit_are_refused() {
+    let good = JointPrediction {
+        mean: Mat::<f64>::zeros(3, 2),
+        mixing: Mat::zeros(2, 1),
+        latent_variance: Mat::zeros(3, 1),
+        noise: vec![1.0; 2],
+        clamped: 0,
+    };
+    assert!(good.of(1).is_ok() && good.covariance(2).is_ok() && good.log_density(good.mean.as_ref()).is_ok());
+    for last in [2, usize::MAX] {
+        assert!(matches!(good.of(last), Err(Error::Rows { .. })));
+        assert!(matches!(good.covariance(last.max(3)), Err(Error::Rows { .. })));
+    }
+    let bad = [
+        JointPrediction { noise: vec![1.0; 3], ..good.clone() },
+        JointPrediction { mixing: Mat::zeros(1, 1), ..good.clone() },
+        JointPrediction { mixing: Mat::zeros(2, 2), ..good.clone() },
+        JointPrediction { latent_variance: Mat::zeros(2, 1), ..good.clone() },
+        JointPrediction { mean: Mat::zeros(3, 1), ..good },
+    ];
+    for predicted in bad {
+        assert!(matches!(predicted.of(1), Err(Error::Shape { .. })));
+        assert!(matches!(predicted.covariance(2), Err(Error::Shape { .. })));
+        assert!(matches!(predicted.log_density(predicted.mean.as_ref()), Err(Error::Shape { .. })));
+    }
+    let [grid, _] = on_a_grid();
+    let (x, y) = (inputs(), noise(7, grid.outputs(), 2));
+    let posterior = grid.condition(x.as_ref(), y.as_ref()).unwrap();
+    assert!(matches!(posterior.covariance(x.as_ref(), (0, usize::MAX)), Err(Error::Rows { .. })));
 }
 
 /// Noise of three rows is not that of two, also where one of them was not observed.
