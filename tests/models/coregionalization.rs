@@ -7,7 +7,7 @@ use mercer::combine::{icm, lcm};
 use mercer::gp::{ExactGp, IcmGp, IcmPosterior, JointPrediction, Oilmm, Stacked, Svgp};
 use mercer::likelihood::{Bernoulli, FixedNoise, Gaussian, Likelihood, LinearMixing};
 use mercer::mean::{ConstantMean, DynMean};
-use mercer::optim::{Adam, NaturalGradient, Train};
+use mercer::optim::{Adam, Lbfgs, NaturalGradient, Train};
 use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 
@@ -342,6 +342,38 @@ fn several_outputs_are_checked() {
     assert!(matches!(error, Error::Observation { row: 8, .. }), "{error}");
     y[8] = f64::INFINITY;
     assert!(matches!(sparse.elbo(x.as_ref(), &y), Err(Error::NonFinite { row: 8, .. })));
+}
+
+/// An output without any observation, of all data or of a batch; and a single output with some.
+#[test]
+fn an_output_that_was_never_observed_is_named() {
+    let (x, mut sparse) = (inputs(), several_likelihoods());
+    let mut y = numbers_and_classes();
+    y[7..14].fill(f64::NAN);
+    let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+    let train = Train { steps: 1, batch: Some(3), ..Train::default() };
+    let lbfgs = Lbfgs { max_steps: 1, ..Lbfgs::default() };
+    let errors = [
+        sparse.elbo(x.as_ref(), &y).unwrap_err(),
+        sparse.elbo_gradient(x.as_ref(), &y, 7).unwrap_err(),
+        sparse.natural_step(x.as_ref(), &y, 7, &NaturalGradient::default()).unwrap_err(),
+        sparse.fit(x.as_ref(), &y, &lbfgs).unwrap_err(),
+        sparse.train(x.as_ref(), &y, &train, &mut rng).unwrap_err(),
+        sparse.train_natural(x.as_ref(), &y, &train, &NaturalGradient::default(), &mut rng).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(&error, Error::Empty { what } if what.contains("output 1")), "{error}");
+    }
+    assert!(sparse.elbo_of_batch(x.as_ref(), &y, 100).is_ok());
+
+    let one = LinearMixing::gaussian(mat![[2.0]].as_ref(), &[0.3]).unwrap();
+    let gp = Svgp::new(Rbf::new(1.0), x.as_ref()).unwrap().with_likelihood(one);
+    let y = [0.1, f64::NAN, 0.4, 0.2, f64::NAN, -0.3, 0.0];
+    let seen: Vec<usize> = (0..7).filter(|&row| !y[row].is_nan()).collect();
+    let (x_seen, y_seen) = (Mat::from_fn(5, 2, |row, col| x[(seen[row], col)]), seen.iter().map(|&row| y[row]));
+    let (with, without) = (gp.elbo(x.as_ref(), &y), gp.elbo(x_seen.as_ref(), &y_seen.collect::<Vec<_>>()));
+    close(with.unwrap().value, without.unwrap().value, 1e-12);
+    assert!(matches!(gp.elbo(x.as_ref(), &[f64::NAN; 7]), Err(Error::Empty { .. })));
 }
 
 #[test]

@@ -272,7 +272,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
-        check_data_of(x, y, self.likelihood.outputs())?;
+        check_data_of(x, y, &*self.likelihood)?;
         let dim = self.inducing.dim();
         if x.ncols() != dim {
             let expected = format!("{dim} column(s), as the inducing inputs have");
@@ -280,6 +280,17 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         }
         self.inducing.check_points(x)?;
         self.check_model()
+    }
+
+    /// Refuses data in which an output was never observed, unless they are a batch of more.
+    fn check_observed<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], total: usize) -> Result<()> {
+        let never = |y: &[T]| y.iter().all(|y| y.as_f64().is_nan());
+        match y.chunks_exact(x.nrows()).position(never) {
+            Some(output) if total == x.nrows() => {
+                Err(Error::Empty { what: format!("y of output {output}, but for missing values,") })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_model(&self) -> Result<()> {
