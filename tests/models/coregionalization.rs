@@ -534,8 +534,14 @@ fn a_grid_is_its_stacked_rows() {
     let stacked = Stacked::with_missing(x.as_ref(), y.as_ref()).unwrap();
     let evidence = rows.log_evidence(stacked.x(), stacked.y()).unwrap();
     close(grid.log_evidence(x.as_ref(), y.as_ref()).unwrap(), evidence, 1e-12);
-    let by_rows = rows.condition(stacked.x(), stacked.y()).unwrap();
-    let by_rows = by_rows.predict_observations(stacked.points(at.as_ref()).as_ref()).unwrap();
+    let posterior = rows.condition(stacked.x(), stacked.y()).unwrap();
+    let functions = posterior.predict(stacked.points(at.as_ref()).as_ref()).unwrap();
+    let of_grid = grid.condition(x.as_ref(), y.as_ref()).unwrap().predict(at.as_ref()).unwrap();
+    for (p, (by_rows, own)) in stacked.unstack(&functions).unwrap().iter().zip([0.05, 0.25, 0.15]).enumerate() {
+        let without = of_grid.of(p).unwrap().variance;
+        (0..4).for_each(|row| close(by_rows.variance[row], without[row] + own, 1e-12));
+    }
+    let by_rows = posterior.predict_observations(stacked.points(at.as_ref()).as_ref()).unwrap();
     let by_grid = grid.condition(x.as_ref(), y.as_ref()).unwrap().predict_observations(at.as_ref()).unwrap();
     for (p, by_rows) in stacked.unstack(&by_rows).unwrap().iter().enumerate() {
         let by_grid = by_grid.of(p).unwrap();
