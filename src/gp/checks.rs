@@ -4,6 +4,7 @@ use faer::MatRef;
 
 use crate::data::check_finite;
 use crate::kernel::{Expr, text};
+use crate::likelihood::Likelihood;
 use crate::{Error, Result, Scalar};
 
 /// Refuses data that no model can work with: empty, of different lengths, or not finite.
@@ -13,14 +14,14 @@ pub(super) fn check_data<T: Scalar>(x: MatRef<'_, T>, y: &[T]) -> Result<()> {
     check_finite("y", MatRef::from_column_major_slice(y, y.len(), 1))
 }
 
-/// Refuses data of several outputs that no model can work with, as [`check_data`] that of one; where there are several,
-/// a NaN is a value that was not observed.
-pub(super) fn check_data_of<T: Scalar>(x: MatRef<'_, T>, y: &[T], outputs: usize) -> Result<()> {
-    if outputs == 1 {
+/// Refuses data that no model of this likelihood can work with, as [`check_data`] that of one output; of several, or of
+/// mixtures, a NaN is a value that was not observed.
+pub(super) fn check_data_of<T: Scalar>(x: MatRef<'_, T>, y: &[T], likelihood: &dyn Likelihood) -> Result<()> {
+    if likelihood.outputs() == 1 && likelihood.mixing().is_none() {
         return check_data(x, y);
     }
     check_finite("x", x)?;
-    check_count(x, y, outputs)?;
+    check_count(x, y, likelihood.outputs())?;
     match y.iter().position(|y| y.as_f64().is_infinite()) {
         Some(row) => Err(Error::NonFinite { what: "y".to_owned(), row, col: 0, value: y[row].as_f64() }),
         None => Ok(()),

@@ -214,7 +214,7 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
         if let Some(values) = &mut process.values {
             values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
         }
-        Ok(Posterior { basis, processes: vec![process], likelihood: &self.likelihood, par: self.par })
+        Ok(Posterior { basis, processes: vec![process], likelihood: Some(&self.likelihood), par: self.par })
     }
 
     /// Predictions of each observation from all others, in closed form. O(n³) once, not n times.

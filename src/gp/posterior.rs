@@ -78,7 +78,8 @@ pub struct Samples<T> {
 pub struct Posterior<'a, T: Scalar> {
     pub(super) basis: Box<dyn Basis<T> + 'a>,
     pub(super) processes: Vec<Process<'a, T>>,
-    pub(super) likelihood: &'a dyn Likelihood,
+    /// `None` of processes that were not observed themselves.
+    pub(super) likelihood: Option<&'a dyn Likelihood>,
     pub(super) par: Par,
 }
 
@@ -123,14 +124,8 @@ impl<T: Scalar> Posterior<'_, T> {
     where
         Self: 'b,
     {
-        let (expected, found) = (self.latents(), likelihood.latents());
-        if found != expected {
-            return Err(Error::setting(
-                "the number of latent functions",
-                found,
-                &format!("must be {expected}, as before"),
-            ));
-        }
+        let likelihood = Some(likelihood);
+        self.fitting(likelihood)?;
         Ok(Posterior { likelihood, ..self })
     }
 
@@ -269,10 +264,12 @@ impl<T: Scalar> Posterior<'_, T> {
     ///
     /// As [`predict`](Self::predict); [`Error::Setting`] for a likelihood that does not know what it needs of new
     /// observations, such as [`FixedNoise`](crate::likelihood::FixedNoise): see
-    /// [`with_likelihood`](Self::with_likelihood).
+    /// [`with_likelihood`](Self::with_likelihood); and for processes that were not observed themselves, but only mixtures
+    /// of them, such as [`OilmmPosterior::latents`](super::OilmmPosterior::latents).
     pub fn predict_observations(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
+        let likelihood = self.fitting(self.likelihood)?;
         let latent = self.predict(x)?;
-        let seen = self.likelihood.predict(&to_f64(&latent.mean), &to_f64(&latent.variance))?;
+        let seen = likelihood.predict(&to_f64(&latent.mean), &to_f64(&latent.variance))?;
         Ok(Prediction { mean: from_f64(&seen.mean), variance: from_f64(&seen.variance), clamped: latent.clamped })
     }
 
@@ -283,9 +280,24 @@ impl<T: Scalar> Posterior<'_, T> {
     /// As [`predict_observations`](Self::predict_observations); [`Error::Shape`] if there is not one observation
     /// of each output for each point; [`Error::Observation`] for one that the likelihood gives no density.
     pub fn log_predictive_density(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Vec<f64>> {
-        check_count(x, y, self.likelihood.outputs())?;
+        let likelihood = self.fitting(self.likelihood)?;
+        check_count(x, y, likelihood.outputs())?;
         let latent = self.predict(x)?;
-        self.likelihood.log_predictive_density(&to_f64(y), &to_f64(&latent.mean), &to_f64(&latent.variance))
+        likelihood.log_predictive_density(&to_f64(y), &to_f64(&latent.mean), &to_f64(&latent.variance))
+    }
+
+    /// A likelihood, if it is one of as many latent functions as there are.
+    fn fitting<'l>(&self, likelihood: Option<&'l dyn Likelihood>) -> Result<&'l dyn Likelihood> {
+        let Some(likelihood) = likelihood else {
+            let expected = "is needed for observations: of a mixture of processes, ask the posterior of the mixture";
+            return Err(Error::setting("the likelihood of the latent functions", "missing", expected));
+        };
+        let (expected, found) = (self.latents(), likelihood.latents());
+        if found == expected {
+            return Ok(likelihood);
+        }
+        let expected = format!("must be {expected}, as the posterior has");
+        Err(Error::setting("the number of latent functions of the likelihood", found, &expected))
     }
 
     fn check(&self, x: MatRef<'_, T>) -> Result<()> {

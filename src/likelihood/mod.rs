@@ -103,7 +103,7 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
 
     /// P, the number of observations that a row of the data has: of several outputs. Slices of observations and what is
     /// given for each then have N·P elements, all rows of the first output first; an observation that is NaN was not
-    /// made, and counts as 0 in every density.
+    /// made, and counts as 0 in every density, of several outputs and of one that is a [mixture](Self::mixing).
     fn outputs(&self) -> usize {
         1
     }

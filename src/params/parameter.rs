@@ -179,6 +179,20 @@ impl ParameterArray {
         Ok(Self { values, shape, constraint, free, notes: Vec::new() })
     }
 
+    /// Drops columns of a matrix of so many rows beyond `cols`, or repeats the last, with all that its elements carry;
+    /// one column is a vector.
+    pub(crate) fn resize_columns(&mut self, rows: usize, cols: usize) {
+        let last = (self.values.len() / rows.max(1)).saturating_sub(1);
+        let sources: Vec<usize> =
+            (0..cols).flat_map(|col| (0..rows).map(move |row| col.min(last) * rows + row)).collect();
+        self.values = sources.iter().map(|&source| self.values[source]).collect();
+        self.free = sources.iter().map(|&source| self.free[source]).collect();
+        if !self.notes.is_empty() {
+            self.notes = sources.iter().map(|&source| self.notes[source]).collect();
+        }
+        self.shape = if cols == 1 { Shape::Vector(rows) } else { Shape::Matrix(rows, cols) };
+    }
+
     /// The values, in natural units, in the order of the shape.
     pub fn values(&self) -> &[f64] {
         &self.values

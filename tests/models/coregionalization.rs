@@ -4,10 +4,10 @@
 
 use faer::linalg::solvers::Solve;
 use mercer::combine::{icm, lcm};
-use mercer::gp::{ExactGp, IcmGp, IcmPosterior, Oilmm, Stacked, Svgp};
+use mercer::gp::{ExactGp, IcmGp, IcmPosterior, JointPrediction, Oilmm, Stacked, Svgp};
 use mercer::likelihood::{Bernoulli, FixedNoise, Gaussian, Likelihood, LinearMixing};
 use mercer::mean::{ConstantMean, DynMean};
-use mercer::optim::{Adam, NaturalGradient, Train};
+use mercer::optim::{Adam, Lbfgs, NaturalGradient, Train};
 use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 
@@ -153,6 +153,52 @@ fn gradients_of_an_orthogonal_mixture() {
     check_gradient(&square, &gradient, evidence, 1e-7);
 }
 
+/// The processes' noise is σ²/Sᵢ, which the outputs' likelihood does not know.
+#[test]
+fn observations_are_of_outputs_and_not_of_processes() {
+    let (x, y) = (inputs(), noise(7, 4, 2));
+    let single = Oilmm::new(vec![kernels().remove(0)], orthogonal().subcols(0, 1)).unwrap();
+    for (gp, processes) in [(oilmm(), 2), (single, 1)] {
+        let posterior = gp.condition(x.as_ref(), y.as_ref()).unwrap();
+        let latents = posterior.latents();
+        assert_eq!(latents.predict(x.as_ref()).unwrap().variance.len(), 7 * processes);
+        let error = latents.predict_observations(x.as_ref()).unwrap_err();
+        assert!(matches!(error, Error::Setting { .. }), "{error}");
+        let error = latents.log_predictive_density(x.as_ref(), &[0.0; 7]).unwrap_err();
+        assert!(matches!(error, Error::Setting { .. }), "{error}");
+    }
+}
+
+/// Columns of W at an angle of 1e-6, or of 1/1024 in single precision: one pass of Gram–Schmidt by a Cholesky
+/// decomposition would leave U orthogonal to no more than the precision times the square of the inverse.
+#[test]
+fn nearly_parallel_columns_make_an_orthonormal_basis() {
+    let (x, y) = (inputs(), noise(7, 4, 2));
+    let start = Mat::<f64>::identity(4, 2);
+    let at_an_angle = |angle: f64| {
+        let mut gp = Oilmm::new(kernels(), start.as_ref()).unwrap().with_noise(0.2).unwrap();
+        for (row, (first, other)) in [(1.0, 0.5), (0.5, -1.0), (-0.75, 0.25), (0.25, 1.0)].into_iter().enumerate() {
+            gp.set(&format!("mixing.basis[{row}, 0]"), first).unwrap();
+            gp.set(&format!("mixing.basis[{row}, 1]"), first + angle * other).unwrap();
+        }
+        gp
+    };
+    let gp = at_an_angle(1e-6);
+    let h = gp.mixing().unwrap();
+    assert!((h.transpose() * &h - Mat::<f64>::identity(2, 2)).norm_max() < 1e-14);
+    let grams: Vec<Mat<f64>> = kernels().iter().map(|kernel| kernel.gram(x.as_ref()).unwrap()).collect();
+    let mut covariance = mixed_covariance(&h, &grams);
+    (0..28).for_each(|i| covariance[(i, i)] += 0.2);
+    // The two make the same U, but for ε/1e-6.
+    close(gp.log_evidence(x.as_ref(), y.as_ref()).unwrap(), dense(&flat(&y), &covariance), 1e-9);
+
+    let gp = at_an_angle(1.0 / 1024.0);
+    let single = |of: &Mat<f64>| Mat::from_fn(of.nrows(), of.ncols(), |row, col| of[(row, col)] as f32);
+    let (x32, y32) = (single(&x), single(&y));
+    let expected = gp.log_evidence(x.as_ref(), y.as_ref()).unwrap();
+    close(gp.log_evidence(x32.as_ref(), y32.as_ref()).unwrap(), expected, 1e-5);
+}
+
 #[test]
 fn principal_components_start_an_orthogonal_mixture() {
     let (x, h) = (inputs(), orthogonal());
@@ -171,8 +217,12 @@ fn principal_components_start_an_orthogonal_mixture() {
         assert!(matches!(Oilmm::principal(kernels(), y.as_ref(), processes), Err(Error::Setting { .. })));
     }
     // Values of one process leave no variance.
-    let line = Mat::from_fn(7, 2, |row, p| (1 + p) as f64 * x[(row, 0)]);
-    assert!(matches!(Oilmm::principal(kernels(), line.as_ref(), 1), Err(Error::Setting { .. })));
+    for (outputs, seed) in (2..6).flat_map(|outputs| (0..20).map(move |seed| (outputs, seed))) {
+        let slopes = noise(outputs, 1, seed);
+        let line = Mat::from_fn(7, outputs, |row, p| slopes[(p, 0)] * x[(row, 0)]);
+        let of_one = Oilmm::principal(vec![kernels().remove(0)], line.as_ref(), 1);
+        assert!(matches!(of_one, Err(Error::Setting { .. })), "{outputs} {seed}");
+    }
 }
 
 #[test]
@@ -292,6 +342,70 @@ fn several_outputs_are_checked() {
     assert!(matches!(error, Error::Observation { row: 8, .. }), "{error}");
     y[8] = f64::INFINITY;
     assert!(matches!(sparse.elbo(x.as_ref(), &y), Err(Error::NonFinite { row: 8, .. })));
+}
+
+/// An output without any observation, of all data or of a batch; and a single output with some.
+#[test]
+fn an_output_that_was_never_observed_is_named() {
+    let (x, mut sparse) = (inputs(), several_likelihoods());
+    let mut y = numbers_and_classes();
+    y[7..14].fill(f64::NAN);
+    let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+    let train = Train { steps: 1, batch: Some(3), ..Train::default() };
+    let lbfgs = Lbfgs { max_steps: 1, ..Lbfgs::default() };
+    let errors = [
+        sparse.elbo(x.as_ref(), &y).unwrap_err(),
+        sparse.elbo_gradient(x.as_ref(), &y, 7).unwrap_err(),
+        sparse.natural_step(x.as_ref(), &y, 7, &NaturalGradient::default()).unwrap_err(),
+        sparse.fit(x.as_ref(), &y, &lbfgs).unwrap_err(),
+        sparse.train(x.as_ref(), &y, &train, &mut rng).unwrap_err(),
+        sparse.train_natural(x.as_ref(), &y, &train, &NaturalGradient::default(), &mut rng).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(&error, Error::Empty { what } if what.contains("output 1")), "{error}");
+    }
+    assert!(sparse.elbo_of_batch(x.as_ref(), &y, 100).is_ok());
+
+    let one = LinearMixing::gaussian(mat![[2.0]].as_ref(), &[0.3]).unwrap();
+    let gp = Svgp::new(Rbf::new(1.0), x.as_ref()).unwrap().with_likelihood(one);
+    let y = [0.1, f64::NAN, 0.4, 0.2, f64::NAN, -0.3, 0.0];
+    let seen: Vec<usize> = (0..7).filter(|&row| !y[row].is_nan()).collect();
+    let (x_seen, y_seen) = (Mat::from_fn(5, 2, |row, col| x[(seen[row], col)]), seen.iter().map(|&row| y[row]));
+    let (with, without) = (gp.elbo(x.as_ref(), &y), gp.elbo(x_seen.as_ref(), &y_seen.collect::<Vec<_>>()));
+    close(with.unwrap().value, without.unwrap().value, 1e-12);
+    assert!(matches!(gp.elbo(x.as_ref(), &[f64::NAN; 7]), Err(Error::Empty { .. })));
+}
+
+#[test]
+fn predictions_of_shapes_that_do_not_fit_are_refused() {
+    let good = JointPrediction {
+        mean: Mat::<f64>::zeros(3, 2),
+        mixing: Mat::zeros(2, 1),
+        latent_variance: Mat::zeros(3, 1),
+        noise: vec![1.0; 2],
+        clamped: 0,
+    };
+    assert!(good.of(1).is_ok() && good.covariance(2).is_ok() && good.log_density(good.mean.as_ref()).is_ok());
+    for last in [2, usize::MAX] {
+        assert!(matches!(good.of(last), Err(Error::Rows { .. })));
+        assert!(matches!(good.covariance(last.max(3)), Err(Error::Rows { .. })));
+    }
+    let bad = [
+        JointPrediction { noise: vec![1.0; 3], ..good.clone() },
+        JointPrediction { mixing: Mat::zeros(1, 1), ..good.clone() },
+        JointPrediction { mixing: Mat::zeros(2, 2), ..good.clone() },
+        JointPrediction { latent_variance: Mat::zeros(2, 1), ..good.clone() },
+        JointPrediction { mean: Mat::zeros(3, 1), ..good },
+    ];
+    for predicted in bad {
+        assert!(matches!(predicted.of(1), Err(Error::Shape { .. })));
+        assert!(matches!(predicted.covariance(2), Err(Error::Shape { .. })));
+        assert!(matches!(predicted.log_density(predicted.mean.as_ref()), Err(Error::Shape { .. })));
+    }
+    let [grid, _] = on_a_grid();
+    let (x, y) = (inputs(), noise(7, grid.outputs(), 2));
+    let posterior = grid.condition(x.as_ref(), y.as_ref()).unwrap();
+    assert!(matches!(posterior.covariance(x.as_ref(), (0, usize::MAX)), Err(Error::Rows { .. })));
 }
 
 /// Noise of three rows is not that of two, also where one of them was not observed.
@@ -420,8 +534,14 @@ fn a_grid_is_its_stacked_rows() {
     let stacked = Stacked::with_missing(x.as_ref(), y.as_ref()).unwrap();
     let evidence = rows.log_evidence(stacked.x(), stacked.y()).unwrap();
     close(grid.log_evidence(x.as_ref(), y.as_ref()).unwrap(), evidence, 1e-12);
-    let by_rows = rows.condition(stacked.x(), stacked.y()).unwrap();
-    let by_rows = by_rows.predict_observations(stacked.points(at.as_ref()).as_ref()).unwrap();
+    let posterior = rows.condition(stacked.x(), stacked.y()).unwrap();
+    let functions = posterior.predict(stacked.points(at.as_ref()).as_ref()).unwrap();
+    let of_grid = grid.condition(x.as_ref(), y.as_ref()).unwrap().predict(at.as_ref()).unwrap();
+    for (p, (by_rows, own)) in stacked.unstack(&functions).unwrap().iter().zip([0.05, 0.25, 0.15]).enumerate() {
+        let without = of_grid.of(p).unwrap().variance;
+        (0..4).for_each(|row| close(by_rows.variance[row], without[row] + own, 1e-12));
+    }
+    let by_rows = posterior.predict_observations(stacked.points(at.as_ref()).as_ref()).unwrap();
     let by_grid = grid.condition(x.as_ref(), y.as_ref()).unwrap().predict_observations(at.as_ref()).unwrap();
     for (p, by_rows) in stacked.unstack(&by_rows).unwrap().iter().enumerate() {
         let by_grid = by_grid.of(p).unwrap();

@@ -8,6 +8,7 @@ use mercer::likelihood::{Bernoulli, Gaussian, Heteroscedastic};
 use mercer::linalg::{Cholesky, Jitter};
 use mercer::mean::ConstantMean;
 use mercer::optim::{Adam, NaturalGradient, Train};
+use mercer::params::Prior;
 use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -441,4 +442,40 @@ fn what_does_not_fit_is_refused() {
     let whole = Svgp::with_features(Rbf::new(1.0), whole).unwrap();
     let whole = whole.with_mean_basis(MeanBasis::new(x.as_ref()).unwrap()).unwrap();
     assert!(whole.elbo(x.as_ref(), &y).unwrap_err().to_string().contains("the whole function"));
+}
+
+#[test]
+fn weights_of_another_number_of_functions_are_refused() {
+    let of = |cols: usize| basis(1, &random(6, 7, 2), &random(7, 7, cols));
+    let two = plain(3).with_likelihood(Heteroscedastic::new());
+    for (model, cols) in [(plain(3), 2), (two.clone(), 3)] {
+        let error = model.with_mean_basis(of(cols)).unwrap_err();
+        assert!(matches!(&error, Error::Setting { found, .. } if *found == cols.to_string()), "{error}");
+    }
+    for (cols, first) in [(1, of(1)), (2, of(2))] {
+        let kept = two.clone().with_mean_basis(first.clone()).unwrap();
+        let weights = kept.mean_basis().unwrap().weights();
+        assert_eq!((weights.ncols(), weights.col(1)), (2, first.weights().col(cols - 1)));
+    }
+}
+
+#[test]
+fn what_is_said_of_weights_stays_with_another_likelihood() {
+    let mut model = decoupled(1, 3);
+    model.freeze("mean_basis.weights[2]").unwrap();
+    let prior = Prior::normal(0.0, 2.0).unwrap();
+    model.set_prior("mean_basis.weights[4]", prior).unwrap();
+    let said = |model: &Svgp, column: &str| {
+        let (frozen, with_prior) = (format!("mean_basis.weights[2{column}]"), format!("mean_basis.weights[4{column}]"));
+        let entries = model.parameters();
+        let weights: Vec<_> = entries.iter().filter(|entry| entry.path.starts_with("mean_basis.weights")).collect();
+        let of = |path: &str| weights.iter().find(|entry| entry.path == path).unwrap();
+        assert!(!of(&frozen).free && of(&frozen).prior.is_none());
+        assert!(of(&with_prior).free && of(&with_prior).prior == Some(prior));
+        let (held, priors) = (weights.iter().filter(|e| !e.free), weights.iter().filter(|e| e.prior.is_some()));
+        (held.count(), priors.count())
+    };
+    let two = model.clone().with_likelihood(Heteroscedastic::new());
+    assert_eq!((said(&two, ", 0"), said(&two, ", 1")), ((2, 2), (2, 2)));
+    assert_eq!(said(&two.with_likelihood(Gaussian::new(0.1)), ""), (1, 1));
 }

@@ -121,8 +121,8 @@ impl<K: Expr + Clone> BatchGp<K> {
             group.outputs.iter().map(|&output| Latent { mean: &self.mean.members()[output], roots: Vec::new() });
         let kernel = &self.kernel.members()[first];
         let (basis, process) = Process::on_points(kernel, latents.collect(), group.x.as_ref(), factor, weights)?;
-        let likelihood = &self.likelihood.members()[first];
-        Ok(Posterior { basis, processes: vec![process], likelihood, par: Par::Seq })
+        // The noise of a group is added where its outputs are put together.
+        Ok(Posterior { basis, processes: vec![process], likelihood: None, par: Par::Seq })
     }
 
     /// The factor of the covariance of a group, and its solve with the residuals.

@@ -203,20 +203,13 @@ impl MeanBasis {
         MatRef::from_column_major_slice(self.weights.values(), self.len(), self.latents())
     }
 
-    fn latents(&self) -> usize {
+    pub(super) fn latents(&self) -> usize {
         self.weights.values().len() / self.len().max(1)
     }
 
     /// Drops weights beyond those of `latents` functions, or repeats the last.
     pub(super) fn resize(mut self, latents: usize) -> Self {
-        let (last, weights) = (self.latents().saturating_sub(1), self.weights());
-        let resized = Mat::from_fn(self.len(), latents.max(1), |row, col| weights[(row, col.min(last))]);
-        // They are finite, as they were.
-        if last + 1 != latents
-            && let Ok(weights) = weights_of(resized.as_ref())
-        {
-            self.weights = weights;
-        }
+        self.weights.resize_columns(self.points.len(), latents.max(1));
         self
     }
 }

@@ -32,7 +32,9 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// The same with values missing is not a Kronecker product: stack what was observed ([`Stacked`](super::Stacked)) and give
 /// it to an [`ExactGp`](crate::gp::ExactGp) with [`icm`](crate::combine::icm) and noise in a
-/// [`BlockDiagonal`](crate::combine::BlockDiagonal) of [`White`](crate::kernels::White), which is the same model. Sums of such
+/// [`BlockDiagonal`](crate::combine::BlockDiagonal) of [`White`](crate::kernels::White), which has the same evidence and
+/// predicts the same observations. Its [`predict`](crate::gp::Posterior::predict) includes the `White` of each output, which is a part of
+/// the process there, where [`IcmPosterior::predict`](super::IcmPosterior::predict) is without noise. Sums of such
 /// terms, the linear model of coregionalization, have no common eigenvectors: [`lcm`](crate::combine::lcm) there, or
 /// [`Oilmm`](super::Oilmm) where the columns of the mixing matrix are orthogonal.
 ///

@@ -133,7 +133,7 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
         let count = self.covariance.outputs();
         let last = outputs.0.max(outputs.1);
         if last >= count {
-            return Err(Error::rows("the outputs", last..last + 1, count));
+            return Err(Error::rows("the outputs", last..last.saturating_add(1), count));
         }
         let (mixing, signal) = self.covariance.mixing();
         let (rotated, inverse) = (self.rotated(x)?, self.inverse_spectrum());

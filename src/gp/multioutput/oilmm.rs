@@ -132,8 +132,8 @@ impl<K: Expr + Clone> Oilmm<K> {
     /// # Errors
     ///
     /// [`Error::Setting`] for m of 0 or not below P, for another number of kernels than 1 or m, and where the others have no
-    /// variance, or the leading ones no more than they; [`Error::Empty`] and [`Error::NonFinite`] for values that cannot
-    /// work.
+    /// variance beyond rounding, or the leading ones no more than they; [`Error::Empty`] and [`Error::NonFinite`] for values
+    /// that cannot work.
     ///
     /// # Examples
     ///
@@ -165,9 +165,11 @@ impl<K: Expr + Clone> Oilmm<K> {
         )?;
         let (left, leading) = covariance.values().split_at(outputs - processes);
         let noise = left.iter().sum::<f64>() / left.len() as f64;
-        if noise <= 0.0 || leading[0] <= noise {
+        // An eigenvalue that is 0 comes out as the rounding of the largest.
+        let rounding = f64::EPSILON * outputs as f64 * leading[processes - 1];
+        if noise <= rounding || leading[0] <= noise {
             let found = format!("{noise:e}, beside {:e} of the last that is kept", leading[0]);
-            let expected = "must be above 0 and less: choose another number of processes";
+            let expected = "must be above 0, beyond rounding, and less: choose another number of processes";
             return Err(Error::setting("the variance that is left out", found, expected));
         }
         let mixing = Mat::from_fn(outputs, processes, |row, col| {
@@ -243,7 +245,7 @@ impl<K: Expr + Clone> Oilmm<K> {
             processes.push(process);
         }
         let basis = bases.swap_remove(0);
-        let latents = Posterior { basis, processes, likelihood: &self.likelihood, par: self.par };
+        let latents = Posterior { basis, processes, likelihood: None, par: self.par };
         Ok(OilmmPosterior { latents, mixing: matrix, noise, means: &self.mean })
     }
 

@@ -45,7 +45,8 @@ pub struct OilmmPosterior<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> OilmmPosterior<'a, T> {
-    /// The posterior of the independent processes, without the outputs' means.
+    /// The posterior of the independent processes, without the outputs' means. They are not observed themselves: ask
+    /// [`predict_observations`](Self::predict_observations) of the outputs, here, and not of the processes, there.
     pub fn latents(&self) -> &Posterior<'a, T> {
         &self.latents
     }

@@ -11,6 +11,10 @@ use crate::{Error, Result, Scalar};
 /// Columns count as orthogonal if the cosine of their angle is below this: what rounding leaves of a decomposition.
 const LARGEST_COSINE: f64 = 1e-8;
 
+/// A Cholesky decomposition of WᵀW leaves UᵀU = I to ε κ(W)², which the evidence would not forgive; a second one, of UᵀU,
+/// to ε.
+const PASSES: usize = 2;
+
 /// A P × m matrix H = U S^(1/2) with orthonormal columns in U, and S diagonal and positive.
 ///
 /// The parameter is W, P × m, of which U is the orthonormal basis that the Gram–Schmidt process gives, U = W R⁻¹ with R
@@ -81,10 +85,12 @@ impl Orthogonal {
 
     /// U.
     pub(super) fn basis(&self) -> Result<Mat<f64>> {
-        let w = self.parameter();
-        let gram = Cholesky::new((w.transpose() * w).as_ref(), Jitter::Fixed(0.0), faer::Par::Seq)?;
-        let mut transposed = w.transpose().to_owned();
-        gram.half_solve_in_place(transposed.as_mut(), faer::Par::Seq)?;
+        let mut transposed = self.parameter().transpose().to_owned();
+        for _ in 0..PASSES {
+            let gram =
+                Cholesky::new((&transposed * transposed.transpose()).as_ref(), Jitter::Fixed(0.0), faer::Par::Seq)?;
+            gram.half_solve_in_place(transposed.as_mut(), faer::Par::Seq)?;
+        }
         Ok(transposed.transpose().to_owned())
     }
 
@@ -101,8 +107,11 @@ impl Orthogonal {
         let w = self.parameter();
         let parameter = tape.parameter(Mat::from_fn(w.nrows(), w.ncols(), |row, col| T::from_f64(w[(row, col)])));
         let scale = parameter_column(tape, self.scale());
-        let (l, _) = tape.cholesky(tape.matmul_tn(parameter, parameter)?, Jitter::Fixed(0.0))?;
-        let basis = tape.solve_lower(l, tape.transpose(parameter)?)?;
+        let mut basis = tape.transpose(parameter)?;
+        for _ in 0..PASSES {
+            let (l, _) = tape.cholesky(tape.matmul_nt(basis, basis)?, Jitter::Fixed(0.0))?;
+            basis = tape.solve_lower(l, basis)?;
+        }
         Ok(Recorded { basis, scale, parameters: [parameter, scale] })
     }
 }

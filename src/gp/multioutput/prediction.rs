@@ -93,10 +93,11 @@ impl<T: Scalar> JointPrediction<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Rows`] if there is no such output.
+    /// [`Error::Rows`] if there is no such output; [`Error::Shape`] for fields whose shapes do not fit together.
     pub fn of(&self, output: usize) -> Result<Prediction<T>> {
+        self.check()?;
         if output >= self.noise.len() {
-            return Err(Error::rows("the outputs", output..output + 1, self.noise.len()));
+            return Err(Error::rows("the outputs", output..output.saturating_add(1), self.noise.len()));
         }
         let weights = self.mixing.row(output);
         let variance = |row: usize| {
@@ -114,10 +115,11 @@ impl<T: Scalar> JointPrediction<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Rows`] if there is no such point.
+    /// [`Error::Rows`] if there is no such point; [`Error::Shape`] for fields whose shapes do not fit together.
     pub fn covariance(&self, row: usize) -> Result<Mat<T>> {
+        self.check()?;
         if row >= self.mean.nrows() {
-            return Err(Error::rows("the points", row..row + 1, self.mean.nrows()));
+            return Err(Error::rows("the points", row..row.saturating_add(1), self.mean.nrows()));
         }
         let outputs = self.noise.len();
         let mut covariance = Mat::zeros(outputs, outputs);
@@ -138,8 +140,9 @@ impl<T: Scalar> JointPrediction<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for values of another shape than the means; [`Error::NonFinite`] for an infinite one;
-    /// [`Error::NotPositiveDefinite`] for a covariance without a density: predict observations, which have noise.
+    /// [`Error::Shape`] for values of another shape than the means, and for fields whose shapes do not fit together;
+    /// [`Error::NonFinite`] for an infinite one; [`Error::NotPositiveDefinite`] for a covariance without a density: predict
+    /// observations, which have noise.
     ///
     /// # Examples
     ///
@@ -158,6 +161,7 @@ impl<T: Scalar> JointPrediction<T> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn log_density(&self, y: MatRef<'_, T>) -> Result<Vec<f64>> {
+        self.check()?;
         if y.shape() != self.mean.shape() {
             let expected = format!("{} x {}, as the means", self.mean.nrows(), self.mean.ncols());
             return Err(Error::shape("y", expected, y.shape()));
@@ -178,6 +182,25 @@ impl<T: Scalar> JointPrediction<T> {
         };
         (0..y.nrows()).map(density).collect()
     }
+
+    /// Refuses fields whose shapes do not fit together.
+    fn check(&self) -> Result<()> {
+        let (n, outputs) = self.mean.shape();
+        let functions = self.mixing.ncols();
+        let as_means = |what: &str| format!("{what}, as the means are {n} x {outputs}");
+        if self.mixing.nrows() != outputs {
+            return Err(Error::shape("the mixing matrix", as_means(&format!("{outputs} row(s)")), self.mixing.shape()));
+        }
+        if self.latent_variance.shape() != (n, functions) {
+            let expected = as_means(&format!("{n} x {functions}"));
+            return Err(Error::shape("the variances of the latent functions", expected, self.latent_variance.shape()));
+        }
+        if self.noise.len() != outputs {
+            let expected = as_means(&format!("{outputs} value(s)"));
+            return Err(Error::shape("the noise", expected, (self.noise.len(), 1)));
+        }
+        Ok(())
+    }
 }
 
 impl<T: Scalar> Posterior<'_, T> {
@@ -190,7 +213,7 @@ impl<T: Scalar> Posterior<'_, T> {
     /// As [`predict`](Self::predict).
     pub fn predict_joint(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
         let latents = self.predict(x)?;
-        match self.likelihood.mixing() {
+        match self.likelihood.and_then(|likelihood| likelihood.mixing()) {
             Some(mixing) => JointPrediction::of_latents(mixing, &latents),
             None => {
                 let count = self.latents();

@@ -86,7 +86,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),
             processes: vec![process],
-            likelihood: &self.likelihood,
+            likelihood: Some(&self.likelihood),
             par: self.par,
         })
     }

@@ -135,7 +135,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),
             processes: vec![process],
-            likelihood: &self.likelihood,
+            likelihood: Some(&self.likelihood),
             par: self.par,
         })
     }

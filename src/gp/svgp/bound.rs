@@ -36,7 +36,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// [`Error::Dimension`](crate::Error::Dimension) if the kernel cannot read the points; [`Error::Indefinite`](crate::Error::Indefinite) for a kernel
     /// that is not guaranteed positive semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter
     /// that the policy allows is enough; [`Error::Setting`](crate::Error::Setting) if the likelihood has another number of
-    /// latent functions than there are kernels or mean functions.
+    /// latent functions than there are kernels or mean functions. An output of several that was never observed in all data
+    /// is [`Error::Empty`](crate::Error::Empty), by its number; in a batch of more, it is none.
     pub fn elbo<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Elbo>
     where
         K: Kernel<T>,
@@ -55,6 +56,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         self.check(x, y)?;
+        self.check_observed(x, y, total)?;
         let tape = Tape::new(self.par);
         self.record(&tape, &*self.likelihood, x, y, total, false)?.elbo(&tape)
     }
@@ -87,10 +89,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
+        self.check(x, y)?;
+        self.check_observed(x, y, total)?;
         self.gradient_through(&*self.likelihood, x, y, total, pool)
     }
 
-    /// The bound and its gradient, the observations seen through a likelihood with the parameters of the model's.
+    /// The bound and its gradient, for data that is checked, the observations seen through a likelihood with the parameters
+    /// of the model's.
     pub(super) fn gradient_through<T: Scalar>(
         &self,
         likelihood: &dyn Likelihood,
@@ -102,7 +107,6 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        self.check(x, y)?;
         let tape = Tape::with_pool(self.par, pool.take());
         let recorded = self.record(&tape, likelihood, x, y, total, true)?;
         let gradients = tape.backward(recorded.bound)?;

@@ -182,13 +182,14 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(self)
     }
 
-    /// The same with a [basis for the mean](MeanBasis) of q beside that for its covariance; of several latent functions,
-    /// those beyond its weights start with the last of them.
+    /// The same with a [basis for the mean](MeanBasis) of q beside that for its covariance; weights of one latent
+    /// function are those that all start with.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] if its inputs do not have the columns of the points, [`Error::Dimension`] if the kernel cannot
-    /// read them. Inputs that the inducing features do not cover, and features that leave it nothing, are refused
+    /// read them, [`Error::Setting`] if it has weights for another number of latent functions than 1 or the
+    /// likelihood's. Inputs that the inducing features do not cover, and features that leave it nothing, are refused
     /// where the model is used.
     pub fn with_mean_basis(mut self, basis: MeanBasis) -> Result<Self> {
         let (dim, inputs) = (self.inducing.dim(), basis.inputs());
@@ -197,7 +198,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             return Err(Error::shape("the inputs of the mean basis", expected, (inputs.nrows(), inputs.ncols())));
         }
         self.kernels.all().iter().try_for_each(|kernel| kernel.check_dim(dim))?;
-        self.mean_basis = Some(basis.resize(self.likelihood.latents()));
+        let (found, latents) = (basis.latents(), self.likelihood.latents());
+        if found != 1 && found != latents {
+            let expected = format!("must be 1 or {latents}, as the likelihood has {latents} latent function(s)");
+            return Err(Error::setting("the number of columns of weights of the mean basis", found, &expected));
+        }
+        self.mean_basis = Some(basis.resize(latents));
         Ok(self)
     }
 
@@ -266,7 +272,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
-        check_data_of(x, y, self.likelihood.outputs())?;
+        check_data_of(x, y, &*self.likelihood)?;
         let dim = self.inducing.dim();
         if x.ncols() != dim {
             let expected = format!("{dim} column(s), as the inducing inputs have");
@@ -274,6 +280,17 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         }
         self.inducing.check_points(x)?;
         self.check_model()
+    }
+
+    /// Refuses data in which an output was never observed, unless they are a batch of more.
+    fn check_observed<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], total: usize) -> Result<()> {
+        let never = |y: &[T]| y.iter().all(|y| y.as_f64().is_nan());
+        match y.chunks_exact(x.nrows()).position(never) {
+            Some(output) if total == x.nrows() => {
+                Err(Error::Empty { what: format!("y of output {output}, but for missing values,") })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_model(&self) -> Result<()> {

@@ -70,6 +70,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         self.check(x, y)?;
+        self.check_observed(x, y, total)?;
         self.check_natural(rule)?;
         let (elbo, gradient) = {
             let tape = Tape::new(self.par);
@@ -163,6 +164,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         self.check(x, y)?;
+        self.check_observed(x, y, x.nrows())?;
         self.check_observations(y)?;
         self.check_natural(rule)?;
         let pool = RefCell::default();

@@ -58,7 +58,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(Posterior {
             basis: Box::new(Cow::Borrowed(&self.inducing)),
             processes,
-            likelihood: &*self.likelihood,
+            likelihood: Some(&*self.likelihood),
             par: self.par,
         })
     }

@@ -89,6 +89,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         self.check(x, y)?;
+        self.check_observed(x, y, x.nrows())?;
         self.check_observations(y)?;
         let pool = RefCell::default();
         train.resume(self, x.nrows(), Self::loss(x, y, &pool), checkpoint, rng, callback)
@@ -116,6 +117,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             Batch::Rows(rows) => {
                 let batch_x = Mat::from_fn(rows.len(), x.ncols(), |row, col| x[(rows[row], col)]);
                 let batch_y: Vec<T> = y.chunks_exact(x.nrows()).flat_map(|y| rows.iter().map(|&row| y[row])).collect();
+                model.check(batch_x.as_ref(), &batch_y)?;
                 let of_rows = model.likelihood.rows(rows)?;
                 let likelihood = of_rows.as_deref().unwrap_or(&*model.likelihood);
                 negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, x.nrows(), pool)?)
