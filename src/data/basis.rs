@@ -44,6 +44,7 @@ pub struct Basis {
     components: Mat<f64>,
     standardizer: Standardizer,
     normalised: bool,
+    fitted: usize,
     gram: Mat<f64>,
     factor: Cholesky<f64>,
 }
@@ -60,13 +61,12 @@ pub struct Residuals {
 }
 
 impl Residuals {
-    /// The variance of each feature in the units of its scale, with the n − 1 − m degrees of freedom that a mean and
-    /// the components leave; 0 where they leave none.
-    pub(crate) fn variance(&self, scale: &[f64]) -> Vec<f64> {
-        let freedom = self.weights.nrows().saturating_sub(1 + self.weights.ncols());
-        let variance =
-            |(sum, scale): (&f64, &f64)| if freedom == 0 { 0.0 } else { scale * (scale * sum / freedom as f64) };
-        self.per_feature.iter().zip(scale).map(variance).collect()
+    /// The variance of each feature, in squared units of the (normalised) spectra, with the degrees of freedom that the
+    /// fit of the basis leaves; none where it leaves none.
+    pub(crate) fn variance(&self, basis: &Basis) -> Option<Vec<f64>> {
+        let freedom = self.weights.nrows().checked_sub(basis.fitted).filter(|&freedom| freedom > 0)? as f64;
+        let variance = |(sum, scale): (&f64, &f64)| scale * (scale * sum / freedom);
+        Some(self.per_feature.iter().zip(basis.standardizer.scale()).map(variance).collect())
     }
 }
 
@@ -87,7 +87,7 @@ impl Basis {
         let gram = exact_gram(components.as_ref());
         let factor = Cholesky::new(gram.as_ref(), NO_JITTER, Par::Seq)?;
         let standardizer = Standardizer::new(vec![0.0; features], vec![1.0; features])?;
-        Ok(Self { components, standardizer, normalised: false, gram, factor })
+        Ok(Self { components, standardizer, normalised: false, fitted: 0, gram, factor })
     }
 
     /// The same for features that are shifted and scaled.
@@ -109,6 +109,37 @@ impl Basis {
     pub fn with_normalisation(mut self, normalised: bool) -> Self {
         self.normalised = normalised;
         self
+    }
+
+    /// The same, said to have so many degrees of freedom that were fitted to the spectra whose
+    /// [residuals](Self::residuals) give the components' truncation: each mean over the spectra is one, and so is each
+    /// component that was made from them. 0 by default, 1 + m for [principal components](super::Pca).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::Emulator;
+    /// use mercer::prelude::*;
+    ///
+    /// // The second pixel, 1 and −1, is left by the component: a variance of 2 / 2, or of 2 / 1.
+    /// let (theta, spectra) = (mat![[0.0], [1.0]], mat![[3.0, 1.0], [2.0, -1.0]]);
+    /// let given = Basis::new(mat![[1.0, 0.0]])?;
+    /// let emulator = |basis: Basis| Emulator::new(theta.as_ref(), spectra.as_ref(), basis);
+    /// assert_eq!(emulator(given.clone())?.truncation()?, [0.0, 1.0]);
+    /// assert_eq!(emulator(given.clone().with_fitted(1))?.truncation()?, [0.0, 2.0]);
+    /// assert!(emulator(given.with_fitted(2))?.truncation().is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_fitted(mut self, degrees: usize) -> Self {
+        self.fitted = degrees;
+        self
+    }
+
+    /// How many degrees of freedom [were fitted](Self::with_fitted).
+    pub fn fitted(&self) -> usize {
+        self.fitted
     }
 
     /// The components E, m × P.
@@ -321,8 +352,11 @@ mod tests {
         for (p, &found) in residuals.per_feature.iter().enumerate() {
             assert!((found / left.col(p).squared_norm_l2() - 1.0).abs() < 1e-12);
         }
-        let variance = residuals.variance(basis.standardizer().scale());
-        assert!((variance[2] / (9.0 * residuals.per_feature[2] / 147.0) - 1.0).abs() < 1e-14);
+        for (fitted, freedom) in [(0, 150.0), (3, 147.0), (149, 1.0)] {
+            let variance = residuals.variance(&basis.clone().with_fitted(fitted)).unwrap();
+            assert!((variance[2] / (9.0 * residuals.per_feature[2] / freedom) - 1.0).abs() < 1e-14);
+        }
+        assert!([150, 151].into_iter().all(|fitted| residuals.variance(&basis.clone().with_fitted(fitted)).is_none()));
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Pca {
 
         let count = settings.components.number(&decomposition.singular_values, x.nrows().max(x.ncols()))?;
         let basis = Basis::new(decomposition.components(count))?;
-        let basis = basis.with_standardizer(standardizer)?.with_normalisation(settings.normalise);
+        let basis = basis.with_standardizer(standardizer)?.with_normalisation(settings.normalise).with_fitted(1 + count);
         let residuals = basis.residuals(x)?;
         Ok(Self { basis, singular_values: decomposition.singular_values, residuals })
     }
@@ -146,7 +146,7 @@ impl Pca {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn residual_variance(&self) -> Vec<f64> {
-        self.residuals.variance(self.basis.standardizer().scale())
+        self.residuals.variance(&self.basis).unwrap_or_else(|| vec![0.0; self.basis.features()])
     }
 
     /// The weights of other rows: [`Basis::weights`].

@@ -130,7 +130,7 @@ impl Emulator {
             return Err(Error::shape("theta", expected, (theta.nrows(), theta.ncols())));
         }
         let residuals = basis.residuals(spectra)?;
-        let truncation = residuals.variance(basis.standardizer().scale());
+        let truncation = residuals.variance(&basis);
         let kernel = Kernels::start(theta, basis.len())?;
         Ok(Self {
             data: Arc::new(Data::new(theta.to_owned(), basis, residuals.weights, residuals.total, truncation)),

@@ -266,14 +266,15 @@ impl Posterior<'_> {
     ///
     /// # Errors
     ///
-    /// As [`weights`](Self::weights).
+    /// As [`weights`](Self::weights) and [`Emulator::truncation`].
     pub fn fluxes(&self, theta: MatRef<'_, f64>) -> Result<Vec<FluxDistribution>> {
+        let truncation = self.data.truncation()?;
         let weights = self.weights(theta)?;
         let means = self.data.basis.reconstruct(weights.mean.as_ref())?;
         let flux = |(row, covariance): (usize, &Mat<f64>)| {
             let mean = means.row(row).iter().copied().collect();
             let factor = self.data.basis.spread(covariance.as_ref())?;
-            let flux = FluxDistribution::new(mean, factor, self.data.truncation.clone())?;
+            let flux = FluxDistribution::new(mean, factor, truncation.to_vec())?;
             Ok(flux.flagged(weights.outside[row]))
         };
         weights.covariance.iter().enumerate().map(flux).collect()

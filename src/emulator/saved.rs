@@ -31,9 +31,10 @@ struct Document {
     mean: Vec<f64>,
     scale: Vec<f64>,
     normalised: bool,
+    fitted: usize,
     weights: Table,
     residual: f64,
-    truncation: Vec<f64>,
+    truncation: Option<Vec<f64>>,
     precision: f64,
     nugget: Vec<f64>,
     kernels: Vec<String>,
@@ -74,6 +75,7 @@ impl Document {
             mean: basis.standardizer().mean().to_vec(),
             scale: basis.standardizer().scale().to_vec(),
             normalised: basis.is_normalised(),
+            fitted: basis.fitted(),
             weights: Table::of(weights.as_ref()),
             residual: *residual,
             truncation: truncation.clone(),
@@ -101,10 +103,9 @@ impl Document {
             &self.mean,
             &self.scale,
             &self.weights.values,
-            &self.truncation,
             &self.nugget,
         ];
-        let numbers = arrays.into_iter().flatten().chain([&self.residual, &self.precision]);
+        let numbers = arrays.into_iter().chain(&self.truncation).flatten().chain([&self.residual, &self.precision]);
         let bits = numbers.flat_map(|number| number.to_bits().to_le_bytes());
         let text = self.kernels.iter().flat_map(|kernel| kernel.bytes());
         let sum = bits
@@ -150,16 +151,17 @@ impl Document {
             let expected = format!("{} x {}, as theta and the components have", theta.nrows(), basis.len());
             return Err(Error::shape("the weights", expected, (weights.nrows(), weights.ncols())));
         }
-        if self.truncation.len() != basis.features() {
+        let truncation = self.truncation.as_deref().unwrap_or_default();
+        if self.truncation.is_some() && truncation.len() != basis.features() {
             let expected = format!("{} value(s), one for each pixel", basis.features());
-            return Err(Error::shape("the truncation", expected, (self.truncation.len(), 1)));
+            return Err(Error::shape("the truncation", expected, (truncation.len(), 1)));
         }
-        for &value in self.truncation.iter().chain([&self.residual]) {
+        for &value in truncation.iter().chain([&self.residual]) {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::setting("a variance of the truncation", value, "must be finite and not negative"));
             }
         }
-        let basis = basis.with_normalisation(self.normalised);
+        let basis = basis.with_normalisation(self.normalised).with_fitted(self.fitted);
         Ok(Data::new(theta, basis, weights, self.residual, self.truncation.clone()))
     }
 }

@@ -522,6 +522,41 @@ fn flux_distributions_are_gaussians_of_low_rank() {
     assert_eq!(noisy, flux);
 }
 
+/// Of components that were given, and of such that were fitted to the spectra; of as many as there are spectra too.
+#[test]
+fn the_own_variance_of_a_flux_is_the_truncation() {
+    let (theta, fluxes) = spectra(12, 20, 15);
+    let settings = PcaSettings { components: Components::Count(2), scale: true, normalise: true };
+    let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+    for (basis, freedom) in [(bumps(20), 12.0), (pca.basis().clone(), 9.0)] {
+        let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), basis).unwrap();
+        let basis = emulator.basis();
+        let factors = basis.factors(fluxes.as_ref()).unwrap();
+        let back = basis.reconstruct(emulator.weights()).unwrap();
+        let left = |j: usize, p: usize| fluxes[(j, p)] / factors[j] - back[(j, p)];
+        let expected: Vec<f64> =
+            (0..20).map(|p| (0..12).map(|j| left(j, p).powi(2)).sum::<f64>() / freedom).collect();
+        assert_close("truncation", emulator.truncation().unwrap(), &expected, 1e-12);
+        assert!(expected.iter().any(|&variance| variance > 1e-9));
+        let flux = emulator.condition().unwrap().fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
+        assert_eq!(flux.own_variance(), emulator.truncation().unwrap());
+    }
+    // Two spectra are enough to see what two components that were given leave.
+    let (theta, fluxes) = (theta.as_ref().subrows(0, 2), fluxes.as_ref().subrows(0, 2));
+    let few = Emulator::new(theta, fluxes, bumps(20)).unwrap();
+    assert!(few.truncation().unwrap().iter().any(|&variance| variance > 1e-9));
+
+    let all = PcaSettings { components: Components::Count(1), ..PcaSettings::default() };
+    let full = Emulator::new(theta, fluxes, &Pca::fit(fluxes, &all).unwrap()).unwrap();
+    let saved = serde_json::to_string(&full).unwrap();
+    for emulator in [full, serde_json::from_str(&saved).unwrap()] {
+        assert!(matches!(emulator.truncation(), Err(Error::Setting { .. })));
+        let posterior = emulator.condition().unwrap();
+        assert!(posterior.weights(theta).is_ok() && posterior.flux_mean(theta).is_ok());
+        assert!(matches!(posterior.fluxes(theta), Err(Error::Setting { .. })));
+    }
+}
+
 #[test]
 fn a_saved_emulator_comes_back_whole() {
     let (theta, fluxes) = spectra(12, 20, 12);
@@ -540,8 +575,8 @@ fn a_saved_emulator_comes_back_whole() {
     let read: Emulator = serde_json::from_str(&saved).unwrap();
     assert_eq!(read.parameters(), emulator.parameters());
     assert_eq!(
-        (read.theta(), read.weights(), read.truncation()),
-        (emulator.theta(), emulator.weights(), emulator.truncation())
+        (read.theta(), read.weights(), read.truncation(), read.basis().fitted()),
+        (emulator.theta(), emulator.weights(), emulator.truncation(), 3)
     );
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
         assert_eq!(read.log_evidence_gradient(evidence).unwrap(), emulator.log_evidence_gradient(evidence).unwrap());
