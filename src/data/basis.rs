@@ -1,6 +1,6 @@
 //! Spectra as weighted sums of a few components.
 
-use faer::{Mat, MatRef, Par, Side};
+use faer::{Mat, MatRef, Par};
 
 use super::{Standardizer, check_finite};
 use crate::linalg::{Cholesky, Jitter};
@@ -241,20 +241,14 @@ impl Basis {
         self.standardizer.inverse_mean((weights * &self.components).as_ref())
     }
 
-    /// A factor of the covariance that weights of this covariance give the features, without a matrix of features:
-    /// diag(s) Eᵀ C^(½), P × m. Eigenvalues of C that are negative by rounding count as 0.
-    pub(crate) fn spread(&self, covariance: MatRef<'_, f64>) -> Result<Mat<f64>> {
-        let Ok(eigen) = covariance.self_adjoint_eigen(Side::Lower) else {
-            let found = "a matrix whose eigenvalues do not converge";
-            return Err(Error::setting("the covariance of the weights", found, "must have eigenvalues"));
-        };
-        let roots: Vec<f64> = eigen.S().column_vector().iter().map(|value| value.max(0.0).sqrt()).collect();
-        let root = Mat::from_fn(self.len(), self.len(), |row, col| eigen.U()[(row, col)] * roots[col]);
+    /// A factor of the covariance that weights of the covariance RRᵀ give the features, without a matrix of features:
+    /// diag(s) Eᵀ R, P × m.
+    pub(crate) fn spread(&self, root: MatRef<'_, f64>) -> Mat<f64> {
         let mut spread = self.components.transpose() * root;
         for column in spread.col_iter_mut() {
             column.iter_mut().zip(self.standardizer.scale()).for_each(|(entry, scale)| *entry *= scale);
         }
-        Ok(spread)
+        spread
     }
 
     fn check(&self, spectra: MatRef<'_, f64>) -> Result<()> {
@@ -364,13 +358,11 @@ mod tests {
         let standardizer = Standardizer::new(vec![0.0; 3], vec![1.0, 2.0, 4.0]).unwrap();
         let basis =
             Basis::new(mat![[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]).unwrap().with_standardizer(standardizer).unwrap();
-        // The second is singular, with an eigenvalue that may be negative by rounding.
-        for covariance in [mat![[2.0, 0.5], [0.5, 1.0]], mat![[0.01, 0.1], [0.1, 1.0]]] {
-            let factor = basis.spread(covariance.as_ref()).unwrap();
-            let scaled = Mat::from_fn(2, 3, |i, p| basis.components()[(i, p)] * [1.0, 2.0, 4.0][p]);
-            let expected = scaled.transpose() * covariance * &scaled;
-            assert!((&factor * factor.transpose() - expected).norm_max() < 1e-13);
-        }
+        let root = mat![[2.0, 0.0], [0.5, 1.0]];
+        let factor = basis.spread(root.as_ref());
+        let scaled = Mat::from_fn(2, 3, |i, p| basis.components()[(i, p)] * [1.0, 2.0, 4.0][p]);
+        let expected = scaled.transpose() * (&root * root.transpose()) * &scaled;
+        assert!((&factor * factor.transpose() - expected).norm_max() < 1e-13);
     }
 
     #[test]

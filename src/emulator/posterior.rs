@@ -6,6 +6,7 @@ use super::structure::Covariance;
 use super::{Data, Emulator, FluxDistribution, Structure};
 use crate::data::check_finite;
 use crate::gp::clamp;
+use crate::linalg::Eigendecomposition;
 use crate::{Error, Expr, Kernel, Result};
 
 /// New parameters that are predicted at a time: bounds the scratch.
@@ -266,14 +267,16 @@ impl Posterior<'_> {
     ///
     /// # Errors
     ///
-    /// As [`weights`](Self::weights) and [`Emulator::truncation`].
+    /// As [`weights`](Self::weights), where the variances of all combinations of weights count, and
+    /// [`Emulator::truncation`].
     pub fn fluxes(&self, theta: MatRef<'_, f64>) -> Result<Vec<FluxDistribution>> {
         let truncation = self.data.truncation()?;
         let weights = self.weights(theta)?;
-        let means = self.data.basis.reconstruct(weights.mean.as_ref())?;
+        let (means, prior) = (self.data.basis.reconstruct(weights.mean.as_ref())?, self.prior(theta)?);
         let flux = |(row, covariance): (usize, &Mat<f64>)| {
             let mean = means.row(row).iter().copied().collect();
-            let factor = self.data.basis.spread(covariance.as_ref())?;
+            let largest = (0..prior.len()).map(|i| prior[i][row] + self.nugget_of(i)).fold(0.0, f64::max);
+            let factor = self.data.basis.spread(root(covariance.as_ref(), largest, row)?.as_ref());
             let flux = FluxDistribution::new(mean, factor, truncation.to_vec())?;
             Ok(flux.flagged(weights.outside[row]))
         };
@@ -304,5 +307,38 @@ impl Posterior<'_> {
             means.as_mut().col_mut(component).copy_from(k.transpose() * self.solved.col(component));
         }
         means
+    }
+}
+
+/// R with RRᵀ = C. Eigenvalues that are negative by rounding, of what C is the difference of, are 0.
+fn root(covariance: MatRef<'_, f64>, prior: f64, row: usize) -> Result<Mat<f64>> {
+    let eigen = Eigendecomposition::new(covariance)?;
+    let mut clamped = 0;
+    let root = |&value: &f64| Ok(clamp(value, prior, row, &mut clamped)?.sqrt());
+    let roots: Vec<f64> = eigen.values().iter().map(root).collect::<Result<_>>()?;
+    let m = covariance.nrows();
+    Ok(Mat::from_fn(m, m, |row, col| eigen.vectors()[(row, col)] * roots[col]))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use faer::mat;
+
+    #[test]
+    fn roots_are_of_covariances_alone() {
+        // The second is singular, with an eigenvalue that may be negative by rounding.
+        for covariance in [mat![[2.0, 0.5], [0.5, 1.0]], mat![[0.01, 0.1], [0.1, 1.0]]] {
+            let root = root(covariance.as_ref(), 2.0, 0).unwrap();
+            assert!((&root * root.transpose() - covariance).norm_max() < 1e-14);
+        }
+        // Positive variances, but one of −0.1 between them: rounding for a prior of 10⁸, not for one of 1.
+        let negative = mat![[1.0, 1.1], [1.1, 1.0]];
+        let refused = root(negative.as_ref(), 1.0, 3);
+        assert!(matches!(refused, Err(Error::NegativeVariance { row: 3, value }) if (value + 0.1).abs() < 1e-14));
+        assert!(root(negative.as_ref(), 1e8, 3).is_ok());
+        let holed = mat![[1.0, f64::NAN], [f64::NAN, 1.0]];
+        assert!(matches!(root(holed.as_ref(), 1.0, 0), Err(Error::NonFinite { .. })));
     }
 }
