@@ -46,6 +46,8 @@ pub struct JointWeights {
     pub covariance: Mat<f64>,
     /// Whether the parameters are outside the convex hull of those of the training spectra: n.
     pub outside: Vec<bool>,
+    /// How many variances came out negative by rounding and were set to 0.
+    pub clamped: usize,
 }
 
 /// An emulator given its training spectra: ready to predict spectra at any parameters, the covariance factorised once.
@@ -250,7 +252,7 @@ impl Posterior<'_> {
         }
         let mean =
             self.means(&cross).col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>()).collect();
-        Ok(JointWeights { mean, covariance, outside })
+        Ok(JointWeights { mean, covariance, outside, clamped })
     }
 
     /// The mean of the normalised flux at n parameters, n × d: n × P. It takes O(nMm + nmP) time, and no solve.

@@ -522,6 +522,21 @@ fn flux_distributions_are_gaussians_of_low_rank() {
     assert_eq!(noisy, flux);
 }
 
+/// A smooth process seen at 30 points with next to no noise: at these, variances are rounding errors of either sign.
+#[test]
+fn clamped_variances_are_counted() {
+    let theta = Mat::from_fn(30, 1, |j, _| j as f64 / 29.0);
+    let spectra = Mat::from_fn(30, 2, |j, pixel| 1.0 + (theta[(j, 0)] * (1 + pixel) as f64).sin());
+    let emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), Basis::new(mat![[1.0, 0.0]]).unwrap()).unwrap();
+    let emulator = emulator.with_kernels(vec![100.0 * Rbf::new(0.5)]).unwrap().with_precision(1e12).unwrap();
+    let posterior = emulator.condition().unwrap();
+    let joint = posterior.joint_weights(theta.as_ref()).unwrap();
+    let zeros = (0..30).filter(|&row| joint.covariance[(row, row)] == 0.0).count();
+    assert!(zeros > 0 && joint.clamped == zeros, "{zeros} {}", joint.clamped);
+    let each = posterior.weights(theta.as_ref()).unwrap();
+    assert_eq!(each.clamped, each.covariance.iter().filter(|covariance| covariance[(0, 0)] == 0.0).count());
+}
+
 /// Of components that were given, and of such that were fitted to the spectra; of as many as there are spectra too.
 #[test]
 fn the_own_variance_of_a_flux_is_the_truncation() {
