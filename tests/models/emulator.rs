@@ -537,6 +537,25 @@ fn clamped_variances_are_counted() {
     assert_eq!(each.clamped, each.covariance.iter().filter(|covariance| covariance[(0, 0)] == 0.0).count());
 }
 
+#[test]
+fn fluxes_without_finite_numbers_are_refused() {
+    let flux = FluxDistribution::new(vec![1.0, 2.0], mat![[1.0], [2.0]], vec![0.5, 0.0]).unwrap();
+    let certain = flux.solve(mat![[1.0], [1.0]].as_ref());
+    assert!(matches!(certain, Err(Error::Parameter { .. })), "{certain:?}");
+    let noisy = flux.with_noise(&[0.5, 0.5]).unwrap();
+    let holed = noisy.solve(mat![[1.0, 1.0], [1.0, f64::NAN]].as_ref());
+    assert!(matches!(holed, Err(Error::NonFinite { row: 1, col: 1, .. })), "{holed:?}");
+    assert!(noisy.log_density(&[1.0, f64::INFINITY]).is_err());
+    let far = noisy.log_density(&[1e300, -1e300]);
+    assert!(matches!(far, Err(Error::NonFinite { .. })), "{far:?}");
+    assert!(noisy.clone().scaled(1e308).is_err() && noisy.clone().scaled(1e200).is_err());
+    let full = noisy.clone().with_noise(&[f64::MAX, 1.0]).unwrap().with_noise(&[f64::MAX, 1.0]);
+    assert!(matches!(full, Err(Error::Parameter { .. })), "{full:?}");
+    // A variance that is none stays none, however large the multiple.
+    let exact = FluxDistribution::new(vec![1.0], mat![[1.0]], vec![0.0]).unwrap().scaled(1e200).unwrap();
+    assert_eq!(exact.own_variance(), [0.0]);
+}
+
 /// Of components that were given, and of such that were fitted to the spectra; of as many as there are spectra too.
 #[test]
 fn the_own_variance_of_a_flux_is_the_truncation() {
