@@ -113,7 +113,10 @@ pub struct Emulator<K = DynKernel> {
 impl Emulator {
     /// An emulator of these spectra, M × P, at these parameters, M × d, with a start that can be fitted: for each
     /// component, 10⁴ times a squared exponential whose lengthscale in each dimension is three times the largest
-    /// gap between neighbouring values of the parameter; and a precision of 1.
+    /// gap between neighbouring values of the parameter; and a precision of 1. That suits spectra that are standardised,
+    /// with residuals below one and weights of tens or hundreds; for spectra in other units, set the
+    /// [precision](Self::with_precision), that of the [residuals](Self::residual_precision) say, and the
+    /// [kernels](Self::with_kernels).
     ///
     /// Of the spectra, it keeps the weights and what is left of them beside the components; spectra are [normalised and
     /// standardised](Basis) as the basis says.
@@ -121,7 +124,7 @@ impl Emulator {
     /// # Errors
     ///
     /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for parameters or spectra that do not fit; those of
-    /// [`Basis::factors`].
+    /// [`Basis::factors`]; [`Error::NonFinite`] and [`Error::Setting`] for weights or residuals that overflow.
     pub fn new(theta: MatRef<'_, f64>, spectra: MatRef<'_, f64>, basis: impl Into<Basis>) -> Result<Self> {
         let basis = basis.into();
         check_finite("theta", theta)?;
@@ -131,6 +134,13 @@ impl Emulator {
         }
         let residuals = basis.residuals(spectra)?;
         let truncation = residuals.variance(&basis);
+        check_finite("the weights of the spectra", residuals.weights.as_ref())?;
+        for &size in truncation.iter().flatten().chain([&residuals.total]) {
+            if !size.is_finite() {
+                let expected = "must be finite: the spectra are too large for the scales of the basis";
+                return Err(Error::setting("the sum of squares of the residuals", size, expected));
+            }
+        }
         let kernel = Kernels::start(theta, basis.len())?;
         Ok(Self {
             data: Arc::new(Data::new(theta.to_owned(), basis, residuals.weights, residuals.total, truncation)),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use faer::Side;
-use mercer::data::{Basis, Components, Pca, PcaSettings};
+use mercer::data::{Basis, Components, Pca, PcaSettings, Standardizer};
 use mercer::emulator::{Emulator, Evidence, FluxDistribution, Outside, Structure};
 use mercer::optim::{Lbfgs, Minimizer, Minimum, Objective};
 use mercer::params::Prior;
@@ -554,6 +554,22 @@ fn fluxes_without_finite_numbers_are_refused() {
     // A variance that is none stays none, however large the multiple.
     let exact = FluxDistribution::new(vec![1.0], mat![[1.0]], vec![0.0]).unwrap().scaled(1e200).unwrap();
     assert_eq!(exact.own_variance(), [0.0]);
+}
+
+/// Finite spectra, in units so small that the standardised ones are not.
+#[test]
+fn spectra_that_overflow_are_refused() {
+    let theta = mat![[0.0], [1.0]];
+    let basis = |scale: f64| {
+        let standardizer = Standardizer::new(vec![0.0; 2], vec![scale; 2]).unwrap();
+        Basis::new(mat![[1.0, 0.0]]).unwrap().with_standardizer(standardizer).unwrap()
+    };
+    let spectra = mat![[1.0, 2.0], [2.0, 3.0]];
+    for scale in [1e-310, 1e-200] {
+        let refused = Emulator::new(theta.as_ref(), spectra.as_ref(), basis(scale)).map(|_| ());
+        assert!(matches!(refused, Err(Error::NonFinite { .. } | Error::Setting { .. })), "{scale:e}: {refused:?}");
+    }
+    assert!(Emulator::new(theta.as_ref(), spectra.as_ref(), basis(1e-100)).is_ok());
 }
 
 /// Of components that were given, and of such that were fitted to the spectra; of as many as there are spectra too.
