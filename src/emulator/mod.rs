@@ -28,7 +28,7 @@ use crate::data::{Basis, check_finite};
 use crate::gp::checks::check_psd;
 use crate::gp::settings::model_settings;
 use crate::linalg::Jitter;
-use crate::params::{Constraint, Parameter, ParameterArray, Shape};
+use crate::params::{Constraint, Parameter, ParameterArray, ParameterizedExt, Shape};
 use crate::{DynKernel, Error, Expr, Kernel, Result};
 
 /// A map from d parameters θ to spectra of P pixels, learned from M spectra: a few components, and a Gaussian process
@@ -191,18 +191,20 @@ impl<K: Expr + Clone> Emulator<K> {
         Ok(Emulator { data, precision, nugget, kernel, structure, outside, jitter, allow_indefinite, par })
     }
 
-    /// The same with this precision λ of what the components leave of the standardised spectra.
+    /// The same with this precision λ of what the components leave of the standardised spectra. Whether it is frozen, its
+    /// prior and its tie stay; what is tied to it is set too.
     ///
     /// # Errors
     ///
     /// [`Error::Parameter`] if it is not positive and finite.
     pub fn with_precision(mut self, precision: f64) -> Result<Self> {
-        self.precision = Parameter::new("precision", precision, Constraint::Positive)?;
+        self.set("precision", precision)?;
         Ok(self)
     }
 
     /// The same with a variance νᵢ of each weight beside its process, one for each component: what the parameters θ do not
-    /// determine. It is part of the weights of new spectra as it is of those of the training spectra.
+    /// determine. It is part of the weights of new spectra as it is of those of the training spectra. Where there are
+    /// nuggets already, which are frozen, priors and ties stay; what is tied to one is set too.
     ///
     /// # Errors
     ///
@@ -227,6 +229,12 @@ impl<K: Expr + Clone> Emulator<K> {
         if variances.len() != components {
             let expected = format!("must be {components}, one for each component");
             return Err(Error::setting("the number of nuggets", variances.len(), &expected));
+        }
+        if !self.nugget.values().is_empty() {
+            for (component, &variance) in variances.iter().enumerate() {
+                self.set(&format!("nugget[{component}]"), variance)?;
+            }
+            return Ok(self);
         }
         let shape = Shape::Vector(components);
         self.nugget = ParameterArray::new("nugget", variances.to_vec(), shape, Constraint::Positive)?;

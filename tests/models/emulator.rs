@@ -572,6 +572,23 @@ fn spectra_that_overflow_are_refused() {
     assert!(Emulator::new(theta.as_ref(), spectra.as_ref(), basis(1e-100)).is_ok());
 }
 
+#[test]
+fn setting_a_value_keeps_what_is_said_about_the_parameter() {
+    let (theta, fluxes) = spectra(12, 20, 12);
+    let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
+    let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+    let mut emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap().with_nugget(&[0.1, 0.2]).unwrap();
+    emulator.freeze("precision").unwrap();
+    emulator.set_prior("nugget[0]", Prior::gamma(2.0, 1.0).unwrap()).unwrap();
+    emulator.freeze("nugget[1]").unwrap();
+    let before = emulator.parameters();
+    let emulator = emulator.with_precision(7.0).unwrap().with_nugget(&[0.3, 0.4]).unwrap();
+    assert_eq!(emulator.values()[..3], [7.0, 0.3, 0.4]);
+    for (after, before) in emulator.parameters().iter().zip(&before).take(3) {
+        assert_eq!((&after.path, after.free, after.prior), (&before.path, before.free, before.prior));
+    }
+}
+
 /// Of components that were given, and of such that were fitted to the spectra; of as many as there are spectra too.
 #[test]
 fn the_own_variance_of_a_flux_is_the_truncation() {
