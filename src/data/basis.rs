@@ -3,7 +3,7 @@
 use faer::{Mat, MatRef, Par};
 
 use super::{Standardizer, check_finite};
-use crate::linalg::{Cholesky, Jitter};
+use crate::linalg::{Cholesky, Jitter, product};
 use crate::{Error, Result};
 
 /// Rows that are standardised at a time: bounds the memory beside the data.
@@ -218,7 +218,7 @@ impl Basis {
         let mut per_feature = vec![0.0; self.features()];
         self.by_chunks(spectra, |start, standardised| {
             let part = self.solve(standardised)?;
-            let left = standardised - &part * &self.components;
+            let left = standardised - product(part.as_ref(), self.components.as_ref());
             for (sum, column) in per_feature.iter_mut().zip(left.col_iter()) {
                 *sum += column.squared_norm_l2();
             }
@@ -238,13 +238,13 @@ impl Basis {
             let expected = format!("{} column(s), one for each component", self.len());
             return Err(Error::shape("the weights", expected, (weights.nrows(), weights.ncols())));
         }
-        self.standardizer.inverse_mean((weights * &self.components).as_ref())
+        self.standardizer.inverse_mean(product(weights, self.components.as_ref()).as_ref())
     }
 
     /// A factor of the covariance that weights of the covariance RRᵀ give the features, without a matrix of features:
     /// diag(s) Eᵀ R, P × m.
     pub(crate) fn spread(&self, root: MatRef<'_, f64>) -> Mat<f64> {
-        let mut spread = self.components.transpose() * root;
+        let mut spread = product(self.components.transpose(), root);
         for column in spread.col_iter_mut() {
             column.iter_mut().zip(self.standardizer.scale()).for_each(|(entry, scale)| *entry *= scale);
         }
@@ -262,7 +262,7 @@ impl Basis {
 
     /// F Eᵀ G⁻¹ for standardised rows F.
     fn solve(&self, standardised: MatRef<'_, f64>) -> Result<Mat<f64>> {
-        let mut weights = &self.components * standardised.transpose();
+        let mut weights = product(self.components.as_ref(), standardised.transpose());
         self.factor.solve_in_place(weights.as_mut(), Par::Seq)?;
         Ok(weights.transpose().to_owned())
     }
@@ -307,7 +307,7 @@ pub(super) fn means(spectra: MatRef<'_, f64>) -> Result<Vec<f64>> {
 /// E Eᵀ, exactly symmetric, with exact zeros for rows that are orthogonal up to rounding.
 fn exact_gram(components: MatRef<'_, f64>) -> Mat<f64> {
     let (count, features) = (components.nrows(), components.ncols());
-    let mut gram = components * components.transpose();
+    let mut gram = product(components, components.transpose());
     // The bound of the rounding errors of an inner product, and as much for those of the components.
     let rounding = (2 * features + 64) as f64 * f64::EPSILON;
     for col in 0..count {

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use crate::data::check_finite;
-use crate::linalg::{Diagonal, LowRank, Operator};
+use crate::linalg::{Diagonal, LowRank, Operator, product};
 use crate::{Error, Result};
 
 /// A spectrum of P pixels that is known up to a Gaussian error: N(μ, AAᵀ + diag(d)), with a factor A of P × m.
@@ -151,7 +151,7 @@ impl FluxDistribution {
 
     /// AAᵀ + diag(d) as a matrix of P × P, for spectra of few pixels.
     pub fn covariance(&self) -> Mat<f64> {
-        let mut covariance = &self.factor * self.factor.transpose();
+        let mut covariance = product(self.factor.as_ref(), self.factor.transpose());
         for (pixel, own) in self.own.iter().enumerate() {
             covariance[(pixel, pixel)] += own;
         }
@@ -178,8 +178,8 @@ impl FluxDistribution {
     pub fn sample(&self, draws: usize, rng: &mut (impl Rng + ?Sized)) -> Mat<f64> {
         let mut spectra = Mat::zeros(self.mean.len(), draws);
         for column in spectra.col_iter_mut() {
-            let weights = Mat::from_fn(self.factor.ncols(), 1, |_, _| rng.sample::<f64, _>(StandardNormal));
-            let moved = &self.factor * weights;
+            let weights = Mat::<f64>::from_fn(self.factor.ncols(), 1, |_, _| rng.sample(StandardNormal));
+            let moved = product(self.factor.as_ref(), weights.as_ref());
             for (pixel, value) in column.iter_mut().enumerate() {
                 let own = self.own[pixel].sqrt() * rng.sample::<f64, _>(StandardNormal);
                 *value = self.mean[pixel] + moved[(pixel, 0)] + own;

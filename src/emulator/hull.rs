@@ -3,6 +3,8 @@
 use faer::prelude::SolveLstsq;
 use faer::{Mat, MatRef};
 
+use crate::linalg::product;
+
 /// Distances that count as none, in units of the ranges of the points.
 const TOLERANCE: f64 = 1e-9;
 
@@ -70,7 +72,7 @@ fn holds_origin(points: MatRef<'_, f64>) -> bool {
             return true;
         }
         let length = nearest.norm_l2();
-        let along = (nearest.transpose() * points) * faer::Scale(1.0 / length);
+        let along = product(nearest.transpose(), points) * faer::Scale(1.0 / length);
         let farthest = (0..points.ncols()).min_by(|&a, &b| along[(0, a)].total_cmp(&along[(0, b)])).unwrap_or(first);
         // All points are beyond the plane across the nearest, at this distance from the origin.
         if along[(0, farthest)] > TOLERANCE || corral.points.contains(&farthest) {

@@ -6,7 +6,7 @@ use super::structure::Covariance;
 use super::{Data, Emulator, FluxDistribution, Structure};
 use crate::data::check_finite;
 use crate::gp::clamp;
-use crate::linalg::Eigendecomposition;
+use crate::linalg::{Eigendecomposition, product};
 use crate::{Error, Expr, Kernel, Result};
 
 /// New parameters that are predicted at a time: bounds the scratch.
@@ -306,7 +306,8 @@ impl Posterior<'_> {
         let n = cross.first().map_or(0, Mat::ncols);
         let mut means = Mat::zeros(n, cross.len());
         for (component, k) in cross.iter().enumerate() {
-            means.as_mut().col_mut(component).copy_from(k.transpose() * self.solved.col(component));
+            let mean = product(k.transpose(), self.solved.as_ref().subcols(component, 1));
+            means.as_mut().subcols_mut(component, 1).copy_from(mean);
         }
         means
     }

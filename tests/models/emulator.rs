@@ -589,6 +589,35 @@ fn setting_a_value_keeps_what_is_said_about_the_parameter() {
     }
 }
 
+/// One spectrum in many pixels, and spectra at once: pools of one thread and of three give the same bits.
+#[test]
+fn bits_do_not_depend_on_the_pool() {
+    let (rows, pixels) = (5, 40_000);
+    let theta = Mat::from_fn(rows, 1, |j, _| j as f64);
+    let value = |j: usize, p: usize| ((0.001 + 0.0003 * j as f64) * p as f64).sin() + 0.1 * ((p * p + j) as f64).cos();
+    let fluxes = Mat::from_fn(rows, pixels, value);
+    let run = || {
+        let settings = PcaSettings { components: Components::Count(3), ..PcaSettings::default() };
+        let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+        let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
+        let weights = pca.transform(fluxes.as_ref().subrows(2, 1)).unwrap();
+        let back = pca.inverse(weights.as_ref()).unwrap();
+        let posterior = emulator.condition().unwrap();
+        let at = mat![[1.5]];
+        let flux = posterior.fluxes(at.as_ref()).unwrap().remove(0).with_noise(&vec![0.01; pixels]).unwrap();
+        let spectrum: Vec<f64> = fluxes.row(1).iter().copied().collect();
+        let draw = flux.sample(1, &mut rand_pcg::Pcg64::seed_from_u64(1));
+        let means = posterior.flux_mean(at.as_ref()).unwrap();
+        (pca.basis().components().to_owned(), weights, back, flux.log_density(&spectrum).unwrap(), draw, means, flux)
+    };
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let (one, three) = (pool(1).install(run), pool(3).install(run));
+    assert_eq!(one.0, three.0, "components");
+    assert_eq!((one.1, one.2), (three.1, three.2), "weights and their spectra");
+    assert_eq!((one.3, one.4, one.5), (three.3, three.4, three.5), "densities, draws and means");
+    assert_eq!(one.6, three.6, "fluxes");
+}
+
 /// Of components that were given, and of such that were fitted to the spectra; of as many as there are spectra too.
 #[test]
 fn the_own_variance_of_a_flux_is_the_truncation() {
@@ -601,8 +630,7 @@ fn the_own_variance_of_a_flux_is_the_truncation() {
         let factors = basis.factors(fluxes.as_ref()).unwrap();
         let back = basis.reconstruct(emulator.weights()).unwrap();
         let left = |j: usize, p: usize| fluxes[(j, p)] / factors[j] - back[(j, p)];
-        let expected: Vec<f64> =
-            (0..20).map(|p| (0..12).map(|j| left(j, p).powi(2)).sum::<f64>() / freedom).collect();
+        let expected: Vec<f64> = (0..20).map(|p| (0..12).map(|j| left(j, p).powi(2)).sum::<f64>() / freedom).collect();
         assert_close("truncation", emulator.truncation().unwrap(), &expected, 1e-12);
         assert!(expected.iter().any(|&variance| variance > 1e-9));
         let flux = emulator.condition().unwrap().fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
