@@ -4,6 +4,7 @@
 use faer::Side;
 use mercer::data::{Basis, Components, Pca, PcaSettings, Standardizer};
 use mercer::emulator::{Emulator, Evidence, FluxDistribution, Outside, Structure};
+use mercer::linalg::Jitter;
 use mercer::optim::{Lbfgs, Minimizer, Minimum, Objective};
 use mercer::params::Prior;
 use mercer::prelude::*;
@@ -706,6 +707,22 @@ fn a_corrupt_file_says_so() {
     ];
     for error in errors {
         assert!(error.contains("the saved emulator is corrupt"), "{error}");
+    }
+    // Each of these would be another emulator, and none is impossible.
+    let adaptive = serde_json::to_value(Jitter::Fixed(0.1)).unwrap();
+    let changes: [(&str, Value); 8] = [
+        ("normalised", true.into()),
+        ("allow_indefinite", true.into()),
+        ("structure", "Dense".into()),
+        ("outside", "Refuse".into()),
+        ("jitter", adaptive),
+        ("frozen", vec!["precision"].into()),
+        ("priors", serde_json::json!({ "precision": "gamma(shape=2, rate=1)" })),
+        ("ties", serde_json::json!([["kernel[0].scaled.rbf.lengthscale[0]", "kernel[0].scaled.rbf.lengthscale[1]"]])),
+    ];
+    for (name, change) in changes {
+        let error = spoilt(&|value| value[name] = change.clone());
+        assert!(error.contains("checksum"), "{name}: {error}");
     }
     assert!(spoilt(&|value| value["extra"] = 1.into()).contains("unknown field"));
     let text = saved.to_string();
