@@ -174,12 +174,7 @@ impl Posterior<'_> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn outside(&self, theta: MatRef<'_, f64>) -> Result<Vec<bool>> {
-        check_finite("theta", theta)?;
-        let dims = self.data.theta.ncols();
-        if theta.ncols() != dims {
-            let expected = format!("{dims} column(s), as those of the training spectra");
-            return Err(Error::shape("theta", expected, (theta.nrows(), theta.ncols())));
-        }
+        self.check(theta)?;
         let outside = |row: usize| !self.data.hull.contains(|dim| theta[(row, dim)]);
         let outside: Vec<bool> = (0..theta.nrows()).map(outside).collect();
         match (self.outside, outside.iter().position(|&outside| outside)) {
@@ -198,8 +193,7 @@ impl Posterior<'_> {
         let outside = self.outside(theta)?;
         let m = self.solved.ncols();
         let mut weights = Weights { mean: Mat::zeros(theta.nrows(), m), covariance: Vec::new(), outside, clamped: 0 };
-        for start in (0..theta.nrows()).step_by(CHUNK) {
-            let part = theta.subrows(start, CHUNK.min(theta.nrows() - start));
+        for (start, part) in chunks(theta) {
             let (cross, prior) = (self.cross(part)?, self.prior(part)?);
             weights.mean.as_mut().subrows_mut(start, part.nrows()).copy_from(self.means(&cross));
             for (new, mut covariance) in self.covariance.explained(&cross)?.into_iter().enumerate() {
@@ -257,12 +251,22 @@ impl Posterior<'_> {
 
     /// The mean of the normalised flux at n parameters, n × d: n × P. It takes O(nMm + nmP) time, and no solve.
     ///
+    /// Parameters outside the convex hull are not flagged here, nor looked for unless they are to be
+    /// [refused](Outside::Refuse): ask [`outside`](Self::outside).
+    ///
     /// # Errors
     ///
     /// As [`outside`](Self::outside).
     pub fn flux_mean(&self, theta: MatRef<'_, f64>) -> Result<Mat<f64>> {
-        self.outside(theta)?;
-        self.data.basis.reconstruct(self.means(&self.cross(theta)?).as_ref())
+        match self.outside {
+            Outside::Flag => self.check(theta)?,
+            Outside::Refuse => drop(self.outside(theta)?),
+        }
+        let mut means = Mat::zeros(theta.nrows(), self.solved.ncols());
+        for (start, part) in chunks(theta) {
+            means.as_mut().subrows_mut(start, part.nrows()).copy_from(self.means(&self.cross(part)?));
+        }
+        self.data.basis.reconstruct(means.as_ref())
     }
 
     /// The distribution of the normalised flux at n parameters, n × d, each on its own: O(Pm) memory for each.
@@ -283,6 +287,16 @@ impl Posterior<'_> {
             Ok(flux.flagged(weights.outside[row]))
         };
         weights.covariance.iter().enumerate().map(flux).collect()
+    }
+
+    fn check(&self, theta: MatRef<'_, f64>) -> Result<()> {
+        check_finite("theta", theta)?;
+        let dims = self.data.theta.ncols();
+        if theta.ncols() == dims {
+            return Ok(());
+        }
+        let expected = format!("{dims} column(s), as those of the training spectra");
+        Err(Error::shape("theta", expected, (theta.nrows(), theta.ncols())))
     }
 
     fn nugget_of(&self, component: usize) -> f64 {
@@ -313,7 +327,13 @@ impl Posterior<'_> {
     }
 }
 
-/// R with RRᵀ = C. Eigenvalues that are negative by rounding, of what C is the difference of, are 0.
+/// New parameters so many at a time, with the first of them.
+fn chunks(theta: MatRef<'_, f64>) -> impl Iterator<Item = (usize, MatRef<'_, f64>)> {
+    let part = move |start: usize| (start, theta.subrows(start, CHUNK.min(theta.nrows() - start)));
+    (0..theta.nrows()).step_by(CHUNK).map(part)
+}
+
+/// R with RRᵀ = C. Eigenvalues that are negative by no more than the rounding errors of a prior of this size are 0.
 fn root(covariance: MatRef<'_, f64>, prior: f64, row: usize) -> Result<Mat<f64>> {
     let eigen = Eigendecomposition::new(covariance)?;
     let mut clamped = 0;
