@@ -1,9 +1,9 @@
 //! Spectra as weighted sums of a few components.
 
-use faer::{Mat, MatRef, Par, Side};
+use faer::{Mat, MatRef, Par};
 
 use super::{Standardizer, check_finite};
-use crate::linalg::{Cholesky, Jitter};
+use crate::linalg::{Cholesky, Jitter, product};
 use crate::{Error, Result};
 
 /// Rows that are standardised at a time: bounds the memory beside the data.
@@ -44,6 +44,7 @@ pub struct Basis {
     components: Mat<f64>,
     standardizer: Standardizer,
     normalised: bool,
+    fitted: usize,
     gram: Mat<f64>,
     factor: Cholesky<f64>,
 }
@@ -60,13 +61,12 @@ pub struct Residuals {
 }
 
 impl Residuals {
-    /// The variance of each feature in the units of its scale, with the n − 1 − m degrees of freedom that a mean and
-    /// the components leave; 0 where they leave none.
-    pub(crate) fn variance(&self, scale: &[f64]) -> Vec<f64> {
-        let freedom = self.weights.nrows().saturating_sub(1 + self.weights.ncols());
-        let variance =
-            |(sum, scale): (&f64, &f64)| if freedom == 0 { 0.0 } else { scale * (scale * sum / freedom as f64) };
-        self.per_feature.iter().zip(scale).map(variance).collect()
+    /// The variance of each feature, in squared units of the (normalised) spectra, with the degrees of freedom that the
+    /// fit of the basis leaves; none where it leaves none.
+    pub(crate) fn variance(&self, basis: &Basis) -> Option<Vec<f64>> {
+        let freedom = self.weights.nrows().checked_sub(basis.fitted).filter(|&freedom| freedom > 0)? as f64;
+        let variance = |(sum, scale): (&f64, &f64)| scale * (scale * sum / freedom);
+        Some(self.per_feature.iter().zip(basis.standardizer.scale()).map(variance).collect())
     }
 }
 
@@ -87,7 +87,7 @@ impl Basis {
         let gram = exact_gram(components.as_ref());
         let factor = Cholesky::new(gram.as_ref(), NO_JITTER, Par::Seq)?;
         let standardizer = Standardizer::new(vec![0.0; features], vec![1.0; features])?;
-        Ok(Self { components, standardizer, normalised: false, gram, factor })
+        Ok(Self { components, standardizer, normalised: false, fitted: 0, gram, factor })
     }
 
     /// The same for features that are shifted and scaled.
@@ -109,6 +109,37 @@ impl Basis {
     pub fn with_normalisation(mut self, normalised: bool) -> Self {
         self.normalised = normalised;
         self
+    }
+
+    /// The same, said to have so many degrees of freedom that were fitted to the spectra whose
+    /// [residuals](Self::residuals) give the components' truncation: each mean over the spectra is one, and so is each
+    /// component that was made from them. 0 by default, 1 + m for [principal components](super::Pca).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::Emulator;
+    /// use mercer::prelude::*;
+    ///
+    /// // The second pixel, 1 and −1, is left by the component: a variance of 2 / 2, or of 2 / 1.
+    /// let (theta, spectra) = (mat![[0.0], [1.0]], mat![[3.0, 1.0], [2.0, -1.0]]);
+    /// let given = Basis::new(mat![[1.0, 0.0]])?;
+    /// let emulator = |basis: Basis| Emulator::new(theta.as_ref(), spectra.as_ref(), basis);
+    /// assert_eq!(emulator(given.clone())?.truncation()?, [0.0, 1.0]);
+    /// assert_eq!(emulator(given.clone().with_fitted(1))?.truncation()?, [0.0, 2.0]);
+    /// assert!(emulator(given.with_fitted(2))?.truncation().is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_fitted(mut self, degrees: usize) -> Self {
+        self.fitted = degrees;
+        self
+    }
+
+    /// How many degrees of freedom [were fitted](Self::with_fitted).
+    pub fn fitted(&self) -> usize {
+        self.fitted
     }
 
     /// The components E, m × P.
@@ -187,7 +218,7 @@ impl Basis {
         let mut per_feature = vec![0.0; self.features()];
         self.by_chunks(spectra, |start, standardised| {
             let part = self.solve(standardised)?;
-            let left = standardised - &part * &self.components;
+            let left = standardised - product(part.as_ref(), self.components.as_ref());
             for (sum, column) in per_feature.iter_mut().zip(left.col_iter()) {
                 *sum += column.squared_norm_l2();
             }
@@ -207,23 +238,17 @@ impl Basis {
             let expected = format!("{} column(s), one for each component", self.len());
             return Err(Error::shape("the weights", expected, (weights.nrows(), weights.ncols())));
         }
-        self.standardizer.inverse_mean((weights * &self.components).as_ref())
+        self.standardizer.inverse_mean(product(weights, self.components.as_ref()).as_ref())
     }
 
-    /// A factor of the covariance that weights of this covariance give the features, without a matrix of features:
-    /// diag(s) Eᵀ C^(½), P × m. Eigenvalues of C that are negative by rounding count as 0.
-    pub(crate) fn spread(&self, covariance: MatRef<'_, f64>) -> Result<Mat<f64>> {
-        let Ok(eigen) = covariance.self_adjoint_eigen(Side::Lower) else {
-            let found = "a matrix whose eigenvalues do not converge";
-            return Err(Error::setting("the covariance of the weights", found, "must have eigenvalues"));
-        };
-        let roots: Vec<f64> = eigen.S().column_vector().iter().map(|value| value.max(0.0).sqrt()).collect();
-        let root = Mat::from_fn(self.len(), self.len(), |row, col| eigen.U()[(row, col)] * roots[col]);
-        let mut spread = self.components.transpose() * root;
+    /// A factor of the covariance that weights of the covariance RRᵀ give the features, without a matrix of features:
+    /// diag(s) Eᵀ R, P × m.
+    pub(crate) fn spread(&self, root: MatRef<'_, f64>) -> Mat<f64> {
+        let mut spread = product(self.components.transpose(), root);
         for column in spread.col_iter_mut() {
             column.iter_mut().zip(self.standardizer.scale()).for_each(|(entry, scale)| *entry *= scale);
         }
-        Ok(spread)
+        spread
     }
 
     fn check(&self, spectra: MatRef<'_, f64>) -> Result<()> {
@@ -237,7 +262,7 @@ impl Basis {
 
     /// F Eᵀ G⁻¹ for standardised rows F.
     fn solve(&self, standardised: MatRef<'_, f64>) -> Result<Mat<f64>> {
-        let mut weights = &self.components * standardised.transpose();
+        let mut weights = product(self.components.as_ref(), standardised.transpose());
         self.factor.solve_in_place(weights.as_mut(), Par::Seq)?;
         Ok(weights.transpose().to_owned())
     }
@@ -282,7 +307,7 @@ pub(super) fn means(spectra: MatRef<'_, f64>) -> Result<Vec<f64>> {
 /// E Eᵀ, exactly symmetric, with exact zeros for rows that are orthogonal up to rounding.
 fn exact_gram(components: MatRef<'_, f64>) -> Mat<f64> {
     let (count, features) = (components.nrows(), components.ncols());
-    let mut gram = components * components.transpose();
+    let mut gram = product(components, components.transpose());
     // The bound of the rounding errors of an inner product, and as much for those of the components.
     let rounding = (2 * features + 64) as f64 * f64::EPSILON;
     for col in 0..count {
@@ -321,8 +346,11 @@ mod tests {
         for (p, &found) in residuals.per_feature.iter().enumerate() {
             assert!((found / left.col(p).squared_norm_l2() - 1.0).abs() < 1e-12);
         }
-        let variance = residuals.variance(basis.standardizer().scale());
-        assert!((variance[2] / (9.0 * residuals.per_feature[2] / 147.0) - 1.0).abs() < 1e-14);
+        for (fitted, freedom) in [(0, 150.0), (3, 147.0), (149, 1.0)] {
+            let variance = residuals.variance(&basis.clone().with_fitted(fitted)).unwrap();
+            assert!((variance[2] / (9.0 * residuals.per_feature[2] / freedom) - 1.0).abs() < 1e-14);
+        }
+        assert!([150, 151].into_iter().all(|fitted| residuals.variance(&basis.clone().with_fitted(fitted)).is_none()));
     }
 
     #[test]
@@ -330,13 +358,11 @@ mod tests {
         let standardizer = Standardizer::new(vec![0.0; 3], vec![1.0, 2.0, 4.0]).unwrap();
         let basis =
             Basis::new(mat![[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]).unwrap().with_standardizer(standardizer).unwrap();
-        // The second is singular, with an eigenvalue that may be negative by rounding.
-        for covariance in [mat![[2.0, 0.5], [0.5, 1.0]], mat![[0.01, 0.1], [0.1, 1.0]]] {
-            let factor = basis.spread(covariance.as_ref()).unwrap();
-            let scaled = Mat::from_fn(2, 3, |i, p| basis.components()[(i, p)] * [1.0, 2.0, 4.0][p]);
-            let expected = scaled.transpose() * covariance * &scaled;
-            assert!((&factor * factor.transpose() - expected).norm_max() < 1e-13);
-        }
+        let root = mat![[2.0, 0.0], [0.5, 1.0]];
+        let factor = basis.spread(root.as_ref());
+        let scaled = Mat::from_fn(2, 3, |i, p| basis.components()[(i, p)] * [1.0, 2.0, 4.0][p]);
+        let expected = scaled.transpose() * (&root * root.transpose()) * &scaled;
+        assert!((&factor * factor.transpose() - expected).norm_max() < 1e-13);
     }
 
     #[test]

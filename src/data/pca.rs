@@ -1,8 +1,10 @@
 //! Principal components.
 
+use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::householder;
-use faer::linalg::solvers::Qr;
+use faer::linalg::qr::no_pivoting::factor as qr;
+use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
 use faer::{Conj, Mat, MatRef, Par};
 
 use super::basis::means;
@@ -47,7 +49,7 @@ impl Default for PcaSettings {
 /// are F V, and component i explains a variance of Sᵢ²/(n − 1). Each component has the sign that makes its element of
 /// largest magnitude positive.
 ///
-/// O(n P min(n, P)) time; two copies of the rows in memory, and nothing of P × P if n is less than P.
+/// O(n P min(n, P)) time on one thread, so that the bits do not depend on the number of threads; two copies of the rows in memory, and nothing of P × P if n is less than P.
 ///
 /// # Examples
 ///
@@ -103,7 +105,8 @@ impl Pca {
 
         let count = settings.components.number(&decomposition.singular_values, x.nrows().max(x.ncols()))?;
         let basis = Basis::new(decomposition.components(count))?;
-        let basis = basis.with_standardizer(standardizer)?.with_normalisation(settings.normalise);
+        let basis =
+            basis.with_standardizer(standardizer)?.with_normalisation(settings.normalise).with_fitted(1 + count);
         let residuals = basis.residuals(x)?;
         Ok(Self { basis, singular_values: decomposition.singular_values, residuals })
     }
@@ -146,7 +149,7 @@ impl Pca {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn residual_variance(&self) -> Vec<f64> {
-        self.residuals.variance(self.basis.standardizer().scale())
+        self.residuals.variance(&self.basis).unwrap_or_else(|| vec![0.0; self.basis.features()])
     }
 
     /// The weights of other rows: [`Basis::weights`].
@@ -216,53 +219,88 @@ fn fractions(singular_values: &[f64]) -> impl Iterator<Item = f64> {
 /// The right singular vectors of an n × P matrix, by the triangular factor of the longer side.
 struct Decomposition {
     /// The reflections that the vectors are still to go through, if P is the longer side.
-    reflections: Option<Qr<f64>>,
+    reflections: Option<Reflections>,
     /// By columns.
     vectors: Mat<f64>,
     singular_values: Vec<f64>,
 }
 
+/// Q of A = QR, on one thread, as the additions of a factorisation are in an order that depends on their number.
+struct Reflections {
+    /// Below the diagonal, the reflections by columns; from there on, R.
+    packed: Mat<f64>,
+    coefficients: Mat<f64>,
+}
+
+impl Reflections {
+    fn of(mut matrix: Mat<f64>) -> Self {
+        let (rows, cols) = matrix.shape();
+        let block = qr::recommended_block_size::<f64>(rows, cols);
+        let mut coefficients = Mat::zeros(block, rows.min(cols));
+        let scratch = qr::qr_in_place_scratch::<f64>(rows, cols, block, Par::Seq, Default::default());
+        let mut buffer = MemBuffer::new(scratch);
+        let stack = MemStack::new(&mut buffer);
+        qr::qr_in_place(matrix.as_mut(), coefficients.as_mut(), Par::Seq, stack, Default::default());
+        Self { packed: matrix, coefficients }
+    }
+
+    /// R, square.
+    fn triangle(&self) -> Mat<f64> {
+        let size = self.packed.ncols();
+        Mat::from_fn(size, size, |row, col| if row <= col { self.packed[(row, col)] } else { 0.0 })
+    }
+
+    /// Q X, for the first rows of X.
+    fn apply(&self, first: MatRef<'_, f64>) -> Mat<f64> {
+        let (rows, block) = (self.packed.nrows(), self.coefficients.nrows());
+        let mut columns = Mat::zeros(rows, first.ncols());
+        columns.as_mut().subrows_mut(0, first.nrows()).copy_from(first);
+        let scratch = householder::apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(
+            rows,
+            block,
+            first.ncols(),
+        );
+        householder::apply_block_householder_sequence_on_the_left_in_place_with_conj(
+            self.packed.as_ref(),
+            self.coefficients.as_ref(),
+            Conj::No,
+            columns.as_mut(),
+            Par::Seq,
+            MemStack::new(&mut MemBuffer::new(scratch)),
+        );
+        columns
+    }
+}
+
 impl Decomposition {
     fn new(rows: usize, cols: usize, entry: impl Fn(usize, usize) -> f64) -> Result<Self> {
         let wide = cols > rows;
-        let qr = if wide {
-            Mat::from_fn(cols, rows, |col, row| entry(row, col)).qr()
+        let reflections = Reflections::of(if wide {
+            Mat::from_fn(cols, rows, |col, row| entry(row, col))
         } else {
-            Mat::from_fn(rows, cols, &entry).qr()
-        };
-        let Ok(svd) = qr.thin_R().thin_svd() else {
+            Mat::from_fn(rows, cols, &entry)
+        });
+        let triangle = reflections.triangle();
+        let size = triangle.nrows();
+        // If F = QR then Vᵀ is that of R; if Fᵀ = QR, R = U S Wᵀ, then F = W S (QU)ᵀ.
+        let (mut vectors, mut values) = (Mat::zeros(size, size), Diag::zeros(size));
+        let (left, right) = if wide { (Some(vectors.as_mut()), None) } else { (None, Some(vectors.as_mut())) };
+        let wanted = |wanted: bool| if wanted { ComputeSvdVectors::Thin } else { ComputeSvdVectors::No };
+        let scratch = svd_scratch::<f64>(size, size, wanted(wide), wanted(!wide), Par::Seq, Default::default());
+        let mut buffer = MemBuffer::new(scratch);
+        let stack = MemStack::new(&mut buffer);
+        if svd(triangle.as_ref(), values.as_mut(), left, right, Par::Seq, stack, Default::default()).is_err() {
             let found = "a matrix whose singular values do not converge";
             return Err(Error::setting("the rows", found, "must have singular values"));
-        };
-        let singular_values = svd.S().column_vector().iter().copied().collect();
-        // If F = QR then Vᵀ is that of R; if Fᵀ = QR, R = U S Wᵀ, then F = W S (QU)ᵀ.
-        let vectors = if wide { svd.U() } else { svd.V() }.to_owned();
-        Ok(Self { reflections: wide.then_some(qr), vectors, singular_values })
+        }
+        let singular_values = values.column_vector().iter().copied().collect();
+        Ok(Self { reflections: wide.then_some(reflections), vectors, singular_values })
     }
 
     /// The first so many as rows, of determined sign.
     fn components(&self, count: usize) -> Mat<f64> {
         let first = self.vectors.as_ref().subcols(0, count);
-        let mut columns = first.to_owned();
-        if let Some(qr) = &self.reflections {
-            let (basis, coefficients) = (qr.Q_basis(), qr.Q_coeff());
-            columns = Mat::zeros(basis.nrows(), count);
-            columns.as_mut().subrows_mut(0, first.nrows()).copy_from(first);
-            let block = coefficients.nrows();
-            let scratch = householder::apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(
-                basis.nrows(),
-                block,
-                count,
-            );
-            householder::apply_block_householder_sequence_on_the_left_in_place_with_conj(
-                basis,
-                coefficients,
-                Conj::No,
-                columns.as_mut(),
-                Par::Seq,
-                MemStack::new(&mut MemBuffer::new(scratch)),
-            );
-        }
+        let columns = self.reflections.as_ref().map_or_else(|| first.to_owned(), |q| q.apply(first));
         let sign = |column: usize| {
             let larger = |extreme: f64, &x: &f64| if x.abs() > extreme.abs() { x } else { extreme };
             1f64.copysign(columns.col(column).iter().fold(0.0, larger))

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use crate::data::check_finite;
-use crate::linalg::{Cholesky, Jitter};
+use crate::linalg::{Diagonal, LowRank, Operator, product};
 use crate::{Error, Result};
 
 /// A spectrum of P pixels that is known up to a Gaussian error: N(μ, AAᵀ + diag(d)), with a factor A of P × m.
@@ -15,10 +15,7 @@ use crate::{Error, Result};
 /// # Definition
 ///
 /// A carries the covariance of the components' weights to the pixels; d is the variance that each pixel has of its own:
-/// what the components leave, and [noise](Self::with_noise). Solves and densities go through the m × m matrix
-/// H = I + AᵀD⁻¹A (Woodbury): with z = H⁻¹AᵀD⁻¹r,
-///
-/// (AAᵀ + D)⁻¹r = D⁻¹(r − Az), rᵀ(AAᵀ + D)⁻¹r = ‖D^(−½)(r − Az)‖² + ‖z‖², log|AAᵀ + D| = log|H| + Σₚ log dₚ
+/// what the components leave, and [noise](Self::with_noise). Solves and densities are those of [`LowRank`].
 ///
 /// Everything takes O(Pm²) time and O(Pm) memory, but for [`covariance`](Self::covariance).
 ///
@@ -78,7 +75,7 @@ impl FluxDistribution {
     /// # Errors
     ///
     /// [`Error::Shape`] unless there is a variance for each pixel; [`Error::Parameter`] for one that is negative or not
-    /// finite.
+    /// finite, or whose sum with the pixel's own is not.
     ///
     /// # Examples
     ///
@@ -93,6 +90,7 @@ impl FluxDistribution {
     pub fn with_noise(mut self, variance: &[f64]) -> Result<Self> {
         check_variances(variance, self.mean.len())?;
         self.own.iter_mut().zip(variance).for_each(|(own, variance)| *own += variance);
+        check_variances(&self.own, self.mean.len())?;
         Ok(self)
     }
 
@@ -101,7 +99,8 @@ impl FluxDistribution {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a multiple that is not finite.
+    /// [`Error::Setting`] for a multiple that is not finite; [`Error::NonFinite`] and [`Error::Parameter`] if the mean,
+    /// the factor or a variance overflows.
     ///
     /// # Examples
     ///
@@ -119,8 +118,9 @@ impl FluxDistribution {
         }
         self.mean.iter_mut().for_each(|mean| *mean *= multiple);
         self.factor *= faer::Scale(multiple);
-        self.own.iter_mut().for_each(|own| *own *= multiple * multiple);
-        Ok(self)
+        // The square of the multiple may overflow where the variance is none.
+        self.own.iter_mut().for_each(|own| *own = *own * multiple * multiple);
+        Ok(Self::new(self.mean, self.factor, self.own)?.flagged(self.outside))
     }
 
     /// μ, the mean of each pixel.
@@ -151,7 +151,7 @@ impl FluxDistribution {
 
     /// AAᵀ + diag(d) as a matrix of P × P, for spectra of few pixels.
     pub fn covariance(&self) -> Mat<f64> {
-        let mut covariance = &self.factor * self.factor.transpose();
+        let mut covariance = product(self.factor.as_ref(), self.factor.transpose());
         for (pixel, own) in self.own.iter().enumerate() {
             covariance[(pixel, pixel)] += own;
         }
@@ -178,8 +178,8 @@ impl FluxDistribution {
     pub fn sample(&self, draws: usize, rng: &mut (impl Rng + ?Sized)) -> Mat<f64> {
         let mut spectra = Mat::zeros(self.mean.len(), draws);
         for column in spectra.col_iter_mut() {
-            let weights = Mat::from_fn(self.factor.ncols(), 1, |_, _| rng.sample::<f64, _>(StandardNormal));
-            let moved = &self.factor * weights;
+            let weights = Mat::<f64>::from_fn(self.factor.ncols(), 1, |_, _| rng.sample(StandardNormal));
+            let moved = product(self.factor.as_ref(), weights.as_ref());
             for (pixel, value) in column.iter_mut().enumerate() {
                 let own = self.own[pixel].sqrt() * rng.sample::<f64, _>(StandardNormal);
                 *value = self.mean[pixel] + moved[(pixel, 0)] + own;
@@ -192,8 +192,9 @@ impl FluxDistribution {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] and [`Error::NonFinite`] for a spectrum that does not fit; [`Error::Parameter`] if a pixel has no
-    /// variance of its own: [add noise](Self::with_noise).
+    /// [`Error::Shape`] and [`Error::NonFinite`] for a spectrum that does not fit, or whose log density overflows;
+    /// [`Error::Parameter`] if a pixel has no variance of its own: [add noise](Self::with_noise); those of
+    /// [`LowRank::new`] if variances are so small that AᵀD⁻¹A overflows.
     pub fn log_density(&self, spectrum: &[f64]) -> Result<f64> {
         let pixels = self.mean.len();
         if spectrum.len() != pixels {
@@ -201,50 +202,39 @@ impl FluxDistribution {
         }
         let residual = Mat::from_fn(pixels, 1, |pixel, _| spectrum[pixel] - self.mean[pixel]);
         check_finite("the spectrum", residual.as_ref())?;
-        let small = self.small()?;
-        let z = self.project(&small, residual.as_ref())?;
-        let left = &residual - &self.factor * &z;
-        let misfit: f64 = left.col(0).iter().zip(&self.own).map(|(left, own)| left * (left / own)).sum();
-        let log_det: f64 = self.own.iter().map(|own| own.ln()).sum::<f64>() + small.log_det();
-        Ok(-0.5 * (misfit + z.col(0).squared_norm_l2() + log_det + pixels as f64 * TAU.ln()))
+        let operator = self.operator()?;
+        let white = operator.half_solve(residual.as_ref(), Par::Seq)?;
+        let square: f64 = white.col(0).iter().map(|x| x * x).sum();
+        let density = -0.5 * (square + operator.log_det() + pixels as f64 * TAU.ln());
+        check_finite("the log density", MatRef::from_column_major_slice(&[density], 1, 1))?;
+        Ok(density)
     }
 
     /// (AAᵀ + diag(d))⁻¹ B, for P × k.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for another number of rows; [`Error::Parameter`] if a pixel has no variance of its own.
+    /// [`Error::Empty`] and [`Error::NonFinite`] for such a B, or for a result that overflows; [`Error::Shape`] for
+    /// another number of rows; [`Error::Parameter`] if a pixel has no variance of its own; those of [`LowRank::new`] if
+    /// variances are so small that AᵀD⁻¹A overflows.
     pub fn solve(&self, b: MatRef<'_, f64>) -> Result<Mat<f64>> {
         if b.nrows() != self.mean.len() {
             let expected = format!("{} row(s), one for each pixel", self.mean.len());
             return Err(Error::shape("the right-hand side", expected, (b.nrows(), b.ncols())));
         }
-        let z = self.project(&self.small()?, b)?;
-        let left = b - &self.factor * &z;
-        Ok(Mat::from_fn(b.nrows(), b.ncols(), |pixel, col| left[(pixel, col)] / self.own[pixel]))
+        check_finite("the right-hand side", b)?;
+        let solution = self.operator()?.solve(b, Par::Seq)?;
+        check_finite("the solution", solution.as_ref())?;
+        Ok(solution)
     }
 
-    /// H, factorised.
-    fn small(&self) -> Result<Cholesky<f64>> {
+    /// AAᵀ + diag(d), factorised.
+    fn operator(&self) -> Result<LowRank<f64>> {
         if let Some((pixel, &value)) = self.own.iter().enumerate().find(|(_, own)| **own <= 0.0) {
             let expected = "positive for a density or a solve: add noise".to_owned();
             return Err(Error::Parameter { path: format!("the own variance of pixel {pixel}"), value, expected });
         }
-        let mut small = self.factor.transpose() * self.weighted(self.factor.as_ref());
-        small.diagonal_mut().column_vector_mut().iter_mut().for_each(|entry| *entry += 1.0);
-        Cholesky::new(small.as_ref(), Jitter::Fixed(0.0), Par::Seq)
-    }
-
-    /// H⁻¹AᵀD⁻¹B.
-    fn project(&self, small: &Cholesky<f64>, b: MatRef<'_, f64>) -> Result<Mat<f64>> {
-        let mut z = self.factor.transpose() * self.weighted(b);
-        small.solve_in_place(z.as_mut(), Par::Seq)?;
-        Ok(z)
-    }
-
-    /// D⁻¹B.
-    fn weighted(&self, b: MatRef<'_, f64>) -> Mat<f64> {
-        Mat::from_fn(b.nrows(), b.ncols(), |pixel, col| b[(pixel, col)] / self.own[pixel])
+        LowRank::new(Diagonal::new(self.own.clone())?, self.factor.clone(), Par::Seq)
     }
 }
 

@@ -3,6 +3,8 @@
 use faer::prelude::SolveLstsq;
 use faer::{Mat, MatRef};
 
+use crate::linalg::product;
+
 /// Distances that count as none, in units of the ranges of the points.
 const TOLERANCE: f64 = 1e-9;
 
@@ -70,7 +72,7 @@ fn holds_origin(points: MatRef<'_, f64>) -> bool {
             return true;
         }
         let length = nearest.norm_l2();
-        let along = (nearest.transpose() * points) * faer::Scale(1.0 / length);
+        let along = product(nearest.transpose(), points) * faer::Scale(1.0 / length);
         let farthest = (0..points.ncols()).min_by(|&a, &b| along[(0, a)].total_cmp(&along[(0, b)])).unwrap_or(first);
         // All points are beyond the plane across the nearest, at this distance from the origin.
         if along[(0, farthest)] > TOLERANCE || corral.points.contains(&farthest) {
@@ -112,6 +114,10 @@ impl Corral {
                 return;
             }
             let leaving: Vec<bool> = steps.iter().zip(&target).map(|(&s, &t)| s <= step && t <= 0.0).collect();
+            // Numbers that are none, of coordinates that overflow: nothing would ever leave.
+            if !leaving.contains(&true) {
+                return;
+            }
             let mut stays = leaving.iter().map(|leaves| !leaves);
             self.points.retain(|_| stays.next().unwrap_or(true));
             let mut stays = leaving.iter().map(|leaves| !leaves);
@@ -190,6 +196,15 @@ mod tests {
             }
         }
         assert!(seen[0] > 200 && seen[1] > 200, "{seen:?}");
+    }
+
+    /// Numbers that are none leave no point behind, and none to go to.
+    #[test]
+    fn a_corral_without_numbers_settles() {
+        let points = Mat::from_fn(2, 3, |_, col| if col == 1 { f64::NAN } else { 1.0 + col as f64 });
+        let mut corral = Corral { points: vec![0, 1, 2], weights: vec![1.0, 0.0, 0.0] };
+        corral.settle(points.as_ref());
+        assert!(!holds_origin(points.as_ref()));
     }
 
     #[test]

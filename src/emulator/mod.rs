@@ -28,7 +28,7 @@ use crate::data::{Basis, check_finite};
 use crate::gp::checks::check_psd;
 use crate::gp::settings::model_settings;
 use crate::linalg::Jitter;
-use crate::params::{Constraint, Parameter, ParameterArray, Shape};
+use crate::params::{Constraint, Parameter, ParameterArray, ParameterizedExt, Shape};
 use crate::{DynKernel, Error, Expr, Kernel, Result};
 
 /// A map from d parameters θ to spectra of P pixels, learned from M spectra: a few components, and a Gaussian process
@@ -113,7 +113,10 @@ pub struct Emulator<K = DynKernel> {
 impl Emulator {
     /// An emulator of these spectra, M × P, at these parameters, M × d, with a start that can be fitted: for each
     /// component, 10⁴ times a squared exponential whose lengthscale in each dimension is three times the largest
-    /// gap between neighbouring values of the parameter; and a precision of 1.
+    /// gap between neighbouring values of the parameter; and a precision of 1. That suits spectra that are standardised,
+    /// with residuals below one and weights of tens or hundreds; for spectra in other units, set the
+    /// [precision](Self::with_precision), that of the [residuals](Self::residual_precision) say, and the
+    /// [kernels](Self::with_kernels).
     ///
     /// Of the spectra, it keeps the weights and what is left of them beside the components; spectra are [normalised and
     /// standardised](Basis) as the basis says.
@@ -121,7 +124,7 @@ impl Emulator {
     /// # Errors
     ///
     /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for parameters or spectra that do not fit; those of
-    /// [`Basis::factors`].
+    /// [`Basis::factors`]; [`Error::NonFinite`] and [`Error::Setting`] for weights or residuals that overflow.
     pub fn new(theta: MatRef<'_, f64>, spectra: MatRef<'_, f64>, basis: impl Into<Basis>) -> Result<Self> {
         let basis = basis.into();
         check_finite("theta", theta)?;
@@ -130,7 +133,14 @@ impl Emulator {
             return Err(Error::shape("theta", expected, (theta.nrows(), theta.ncols())));
         }
         let residuals = basis.residuals(spectra)?;
-        let truncation = residuals.variance(basis.standardizer().scale());
+        let truncation = residuals.variance(&basis);
+        check_finite("the weights of the spectra", residuals.weights.as_ref())?;
+        for &size in truncation.iter().flatten().chain([&residuals.total]) {
+            if !size.is_finite() {
+                let expected = "must be finite: the spectra are too large for the scales of the basis";
+                return Err(Error::setting("the sum of squares of the residuals", size, expected));
+            }
+        }
         let kernel = Kernels::start(theta, basis.len())?;
         Ok(Self {
             data: Arc::new(Data::new(theta.to_owned(), basis, residuals.weights, residuals.total, truncation)),
@@ -181,18 +191,20 @@ impl<K: Expr + Clone> Emulator<K> {
         Ok(Emulator { data, precision, nugget, kernel, structure, outside, jitter, allow_indefinite, par })
     }
 
-    /// The same with this precision λ of what the components leave of the standardised spectra.
+    /// The same with this precision λ of what the components leave of the standardised spectra. Whether it is frozen, its
+    /// prior and its tie stay; what is tied to it is set too.
     ///
     /// # Errors
     ///
     /// [`Error::Parameter`] if it is not positive and finite.
     pub fn with_precision(mut self, precision: f64) -> Result<Self> {
-        self.precision = Parameter::new("precision", precision, Constraint::Positive)?;
+        self.set("precision", precision)?;
         Ok(self)
     }
 
     /// The same with a variance νᵢ of each weight beside its process, one for each component: what the parameters θ do not
-    /// determine. It is part of the weights of new spectra as it is of those of the training spectra.
+    /// determine. It is part of the weights of new spectra as it is of those of the training spectra. Where there are
+    /// nuggets already, which are frozen, priors and ties stay; what is tied to one is set too.
     ///
     /// # Errors
     ///
@@ -217,6 +229,12 @@ impl<K: Expr + Clone> Emulator<K> {
         if variances.len() != components {
             let expected = format!("must be {components}, one for each component");
             return Err(Error::setting("the number of nuggets", variances.len(), &expected));
+        }
+        if !self.nugget.values().is_empty() {
+            for (component, &variance) in variances.iter().enumerate() {
+                self.set(&format!("nugget[{component}]"), variance)?;
+            }
+            return Ok(self);
         }
         let shape = Shape::Vector(components);
         self.nugget = ParameterArray::new("nugget", variances.to_vec(), shape, Constraint::Positive)?;

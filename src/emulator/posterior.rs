@@ -6,6 +6,7 @@ use super::structure::Covariance;
 use super::{Data, Emulator, FluxDistribution, Structure};
 use crate::data::check_finite;
 use crate::gp::clamp;
+use crate::linalg::{Eigendecomposition, product};
 use crate::{Error, Expr, Kernel, Result};
 
 /// New parameters that are predicted at a time: bounds the scratch.
@@ -45,6 +46,8 @@ pub struct JointWeights {
     pub covariance: Mat<f64>,
     /// Whether the parameters are outside the convex hull of those of the training spectra: n.
     pub outside: Vec<bool>,
+    /// How many variances came out negative by rounding and were set to 0.
+    pub clamped: usize,
 }
 
 /// An emulator given its training spectra: ready to predict spectra at any parameters, the covariance factorised once.
@@ -171,12 +174,7 @@ impl Posterior<'_> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn outside(&self, theta: MatRef<'_, f64>) -> Result<Vec<bool>> {
-        check_finite("theta", theta)?;
-        let dims = self.data.theta.ncols();
-        if theta.ncols() != dims {
-            let expected = format!("{dims} column(s), as those of the training spectra");
-            return Err(Error::shape("theta", expected, (theta.nrows(), theta.ncols())));
-        }
+        self.check(theta)?;
         let outside = |row: usize| !self.data.hull.contains(|dim| theta[(row, dim)]);
         let outside: Vec<bool> = (0..theta.nrows()).map(outside).collect();
         match (self.outside, outside.iter().position(|&outside| outside)) {
@@ -195,8 +193,7 @@ impl Posterior<'_> {
         let outside = self.outside(theta)?;
         let m = self.solved.ncols();
         let mut weights = Weights { mean: Mat::zeros(theta.nrows(), m), covariance: Vec::new(), outside, clamped: 0 };
-        for start in (0..theta.nrows()).step_by(CHUNK) {
-            let part = theta.subrows(start, CHUNK.min(theta.nrows() - start));
+        for (start, part) in chunks(theta) {
             let (cross, prior) = (self.cross(part)?, self.prior(part)?);
             weights.mean.as_mut().subrows_mut(start, part.nrows()).copy_from(self.means(&cross));
             for (new, mut covariance) in self.covariance.explained(&cross)?.into_iter().enumerate() {
@@ -249,34 +246,57 @@ impl Posterior<'_> {
         }
         let mean =
             self.means(&cross).col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>()).collect();
-        Ok(JointWeights { mean, covariance, outside })
+        Ok(JointWeights { mean, covariance, outside, clamped })
     }
 
     /// The mean of the normalised flux at n parameters, n × d: n × P. It takes O(nMm + nmP) time, and no solve.
+    ///
+    /// Parameters outside the convex hull are not flagged here, nor looked for unless they are to be
+    /// [refused](Outside::Refuse): ask [`outside`](Self::outside).
     ///
     /// # Errors
     ///
     /// As [`outside`](Self::outside).
     pub fn flux_mean(&self, theta: MatRef<'_, f64>) -> Result<Mat<f64>> {
-        self.outside(theta)?;
-        self.data.basis.reconstruct(self.means(&self.cross(theta)?).as_ref())
+        match self.outside {
+            Outside::Flag => self.check(theta)?,
+            Outside::Refuse => drop(self.outside(theta)?),
+        }
+        let mut means = Mat::zeros(theta.nrows(), self.solved.ncols());
+        for (start, part) in chunks(theta) {
+            means.as_mut().subrows_mut(start, part.nrows()).copy_from(self.means(&self.cross(part)?));
+        }
+        self.data.basis.reconstruct(means.as_ref())
     }
 
     /// The distribution of the normalised flux at n parameters, n × d, each on its own: O(Pm) memory for each.
     ///
     /// # Errors
     ///
-    /// As [`weights`](Self::weights).
+    /// As [`weights`](Self::weights), where the variances of all combinations of weights count, and
+    /// [`Emulator::truncation`].
     pub fn fluxes(&self, theta: MatRef<'_, f64>) -> Result<Vec<FluxDistribution>> {
+        let truncation = self.data.truncation()?;
         let weights = self.weights(theta)?;
-        let means = self.data.basis.reconstruct(weights.mean.as_ref())?;
+        let (means, prior) = (self.data.basis.reconstruct(weights.mean.as_ref())?, self.prior(theta)?);
         let flux = |(row, covariance): (usize, &Mat<f64>)| {
             let mean = means.row(row).iter().copied().collect();
-            let factor = self.data.basis.spread(covariance.as_ref())?;
-            let flux = FluxDistribution::new(mean, factor, self.data.truncation.clone())?;
+            let largest = (0..prior.len()).map(|i| prior[i][row] + self.nugget_of(i)).fold(0.0, f64::max);
+            let factor = self.data.basis.spread(root(covariance.as_ref(), largest, row)?.as_ref());
+            let flux = FluxDistribution::new(mean, factor, truncation.to_vec())?;
             Ok(flux.flagged(weights.outside[row]))
         };
         weights.covariance.iter().enumerate().map(flux).collect()
+    }
+
+    fn check(&self, theta: MatRef<'_, f64>) -> Result<()> {
+        check_finite("theta", theta)?;
+        let dims = self.data.theta.ncols();
+        if theta.ncols() == dims {
+            return Ok(());
+        }
+        let expected = format!("{dims} column(s), as those of the training spectra");
+        Err(Error::shape("theta", expected, (theta.nrows(), theta.ncols())))
     }
 
     fn nugget_of(&self, component: usize) -> f64 {
@@ -300,8 +320,48 @@ impl Posterior<'_> {
         let n = cross.first().map_or(0, Mat::ncols);
         let mut means = Mat::zeros(n, cross.len());
         for (component, k) in cross.iter().enumerate() {
-            means.as_mut().col_mut(component).copy_from(k.transpose() * self.solved.col(component));
+            let mean = product(k.transpose(), self.solved.as_ref().subcols(component, 1));
+            means.as_mut().subcols_mut(component, 1).copy_from(mean);
         }
         means
+    }
+}
+
+/// New parameters so many at a time, with the first of them.
+fn chunks(theta: MatRef<'_, f64>) -> impl Iterator<Item = (usize, MatRef<'_, f64>)> {
+    let part = move |start: usize| (start, theta.subrows(start, CHUNK.min(theta.nrows() - start)));
+    (0..theta.nrows()).step_by(CHUNK).map(part)
+}
+
+/// R with RRᵀ = C. Eigenvalues that are negative by no more than the rounding errors of a prior of this size are 0.
+fn root(covariance: MatRef<'_, f64>, prior: f64, row: usize) -> Result<Mat<f64>> {
+    let eigen = Eigendecomposition::new(covariance)?;
+    let mut clamped = 0;
+    let root = |&value: &f64| Ok(clamp(value, prior, row, &mut clamped)?.sqrt());
+    let roots: Vec<f64> = eigen.values().iter().map(root).collect::<Result<_>>()?;
+    let m = covariance.nrows();
+    Ok(Mat::from_fn(m, m, |row, col| eigen.vectors()[(row, col)] * roots[col]))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use faer::mat;
+
+    #[test]
+    fn roots_are_of_covariances_alone() {
+        // The second is singular, with an eigenvalue that may be negative by rounding.
+        for covariance in [mat![[2.0, 0.5], [0.5, 1.0]], mat![[0.01, 0.1], [0.1, 1.0]]] {
+            let root = root(covariance.as_ref(), 2.0, 0).unwrap();
+            assert!((&root * root.transpose() - covariance).norm_max() < 1e-14);
+        }
+        // Positive variances, but one of −0.1 between them: rounding for a prior of 10⁸, not for one of 1.
+        let negative = mat![[1.0, 1.1], [1.1, 1.0]];
+        let refused = root(negative.as_ref(), 1.0, 3);
+        assert!(matches!(refused, Err(Error::NegativeVariance { row: 3, value }) if (value + 0.1).abs() < 1e-14));
+        assert!(root(negative.as_ref(), 1e8, 3).is_ok());
+        let holed = mat![[1.0, f64::NAN], [f64::NAN, 1.0]];
+        assert!(matches!(root(holed.as_ref(), 1.0, 0), Err(Error::NonFinite { .. })));
     }
 }

@@ -31,9 +31,10 @@ struct Document {
     mean: Vec<f64>,
     scale: Vec<f64>,
     normalised: bool,
+    fitted: usize,
     weights: Table,
     residual: f64,
-    truncation: Vec<f64>,
+    truncation: Option<Vec<f64>>,
     precision: f64,
     nugget: Vec<f64>,
     kernels: Vec<String>,
@@ -44,7 +45,7 @@ struct Document {
     outside: Outside,
     jitter: Jitter,
     allow_indefinite: bool,
-    /// Of the bits of all numbers and the text of the kernels.
+    /// Of all that is above.
     checksum: String,
 }
 
@@ -74,6 +75,7 @@ impl Document {
             mean: basis.standardizer().mean().to_vec(),
             scale: basis.standardizer().scale().to_vec(),
             normalised: basis.is_normalised(),
+            fitted: basis.fitted(),
             weights: Table::of(weights.as_ref()),
             residual: *residual,
             truncation: truncation.clone(),
@@ -93,29 +95,29 @@ impl Document {
         document
     }
 
-    /// FNV-1a, 64 bits.
+    /// FNV-1a, 64 bits, of all fields: of numbers their bits, of all else the text.
     fn sum(&self) -> String {
-        let arrays = [
-            &self.theta.values,
-            &self.components.values,
-            &self.mean,
-            &self.scale,
-            &self.weights.values,
-            &self.truncation,
-            &self.nugget,
-        ];
-        let numbers = arrays.into_iter().flatten().chain([&self.residual, &self.precision]);
+        let rows = [self.theta.rows, self.components.rows, self.weights.rows];
+        let flags = (self.normalised, self.fitted, self.truncation.is_some(), self.allow_indefinite);
+        let notes = (&self.frozen, &self.priors, &self.ties);
+        let settings = (self.structure, self.outside, self.jitter);
+        let rest = format!("{rows:?}{flags:?}{notes:?}{settings:?}");
+        let arrays =
+            [&self.theta.values, &self.components.values, &self.mean, &self.scale, &self.weights.values, &self.nugget];
+        let numbers = arrays.into_iter().chain(&self.truncation).flatten().chain([&self.residual, &self.precision]);
         let bits = numbers.flat_map(|number| number.to_bits().to_le_bytes());
         let text = self.kernels.iter().flat_map(|kernel| kernel.bytes());
         let sum = bits
             .chain(text)
+            .chain(rest.bytes())
             .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         format!("{sum:016x}")
     }
 
     fn emulator(self) -> Result<Emulator> {
         if self.sum() != self.checksum {
-            let expected = format!("must be {}: numbers were changed, or not read to the last bit", self.checksum);
+            let expected =
+                format!("must be {}: something was changed, or numbers were not read to the last bit", self.checksum);
             return Err(Error::setting("the checksum of the saved emulator", self.sum(), &expected));
         }
         let data = self.data()?;
@@ -150,22 +152,23 @@ impl Document {
             let expected = format!("{} x {}, as theta and the components have", theta.nrows(), basis.len());
             return Err(Error::shape("the weights", expected, (weights.nrows(), weights.ncols())));
         }
-        if self.truncation.len() != basis.features() {
+        let truncation = self.truncation.as_deref().unwrap_or_default();
+        if self.truncation.is_some() && truncation.len() != basis.features() {
             let expected = format!("{} value(s), one for each pixel", basis.features());
-            return Err(Error::shape("the truncation", expected, (self.truncation.len(), 1)));
+            return Err(Error::shape("the truncation", expected, (truncation.len(), 1)));
         }
-        for &value in self.truncation.iter().chain([&self.residual]) {
+        for &value in truncation.iter().chain([&self.residual]) {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::setting("a variance of the truncation", value, "must be finite and not negative"));
             }
         }
-        let basis = basis.with_normalisation(self.normalised);
+        let basis = basis.with_normalisation(self.normalised).with_fitted(self.fitted);
         Ok(Data::new(theta, basis, weights, self.residual, self.truncation.clone()))
     }
 }
 
 /// As a map with all that the emulator is: the parameters and weights of the training spectra, the basis, the kernels as
-/// text, and settings; with a checksum of all numbers. The number of threads is not saved.
+/// text, and settings; with a checksum of all of it. The number of threads is not saved.
 ///
 /// # Examples
 ///

@@ -17,18 +17,36 @@ pub(super) struct Data {
     pub(super) weights: Mat<f64>,
     /// ‖F − Φŵ‖²
     pub(super) residual: f64,
-    /// The variance of each pixel beside the components, in squared units of the normalised flux.
-    pub(super) truncation: Vec<f64>,
+    /// The variance of each pixel beside the components, in squared units of the normalised flux; none where the fit of
+    /// the basis has used up the spectra.
+    pub(super) truncation: Option<Vec<f64>>,
     /// G⁻¹, m × m, exactly diagonal if G is.
     pub(super) inverse_gram: Mat<f64>,
     pub(super) hull: Hull,
 }
 
 impl Data {
-    pub(super) fn new(theta: Mat<f64>, basis: Basis, weights: Mat<f64>, residual: f64, truncation: Vec<f64>) -> Self {
+    pub(super) fn new(
+        theta: Mat<f64>,
+        basis: Basis,
+        weights: Mat<f64>,
+        residual: f64,
+        truncation: Option<Vec<f64>>,
+    ) -> Self {
         let inverse_gram = basis.gram_factor().inverse(Par::Seq);
         let hull = Hull::new(theta.as_ref());
         Self { theta, basis, weights, residual, truncation, inverse_gram, hull }
+    }
+
+    pub(super) fn truncation(&self) -> Result<&[f64]> {
+        self.truncation.as_deref().ok_or_else(|| {
+            let fitted = self.basis.fitted();
+            let expected = format!(
+                "must be above {fitted}, the degrees of freedom that were fitted to them, for the variance that the \
+                 components leave: keep fewer components, or give more spectra"
+            );
+            Error::setting("the number of spectra", self.theta.nrows(), &expected)
+        })
     }
 }
 
@@ -53,10 +71,16 @@ impl<K> Emulator<K> {
         self.data.residual
     }
 
-    /// The variance of each pixel beside the components, in squared units of the normalised flux: that of the training
-    /// spectra's residuals, with M − 1 − m degrees of freedom.
-    pub fn truncation(&self) -> &[f64] {
-        &self.data.truncation
+    /// The variance of each pixel beside the components, in squared units of the normalised flux: the sum of squares of
+    /// the training spectra's residuals, divided by M less the degrees of freedom that were
+    /// [fitted](Basis::with_fitted): 1 + m for principal components of the training spectra, 0 for a basis that does not
+    /// come from them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if M is not above those: as the residuals are 0 by the fit, they say nothing.
+    pub fn truncation(&self) -> Result<&[f64]> {
+        self.data.truncation()
     }
 
     /// The precision that the residuals alone give: λ = M(P − m)/‖F − Φŵ‖², where the terms of

@@ -66,14 +66,14 @@ pub struct Converged<T: Scalar> {
 
 impl ConjugateGradients {
     /// Solves A X = B for `product`, which multiplies by A, from a start of 0. Columns are solved side by side; one that
-    /// is solved stays as it is.
+    /// is solved stays as it is. Their sizes do not matter: each is solved in units of its largest magnitude.
     ///
     /// # Errors
     ///
-    /// [`Error::NotConverged`] if `limit` iterations do not reach the tolerance, which may be below what rounding allows;
-    /// [`Error::Setting`] for a tolerance that is not positive, or if a product shows that A is not positive
-    /// definite; [`Error::NonFinite`] for a NaN or an infinity in B; [`Error::Shape`] if products or the preconditioner
-    /// do not have the rows of B; and the errors of `product`.
+    /// [`Error::NotConverged`] if `limit` iterations do not reach the tolerance, which may be below what rounding allows,
+    /// or if a residual is NaN; [`Error::Setting`] for a tolerance that is not positive, or if a product shows that A is
+    /// not positive definite; [`Error::NonFinite`] for a NaN or an infinity in B, or for an X that overflows;
+    /// [`Error::Shape`] if products or the preconditioner do not have the rows of B; and the errors of `product`.
     pub fn solve<T: Scalar>(
         &self,
         product: impl Fn(MatRef<'_, T>) -> Result<Mat<T>>,
@@ -90,16 +90,22 @@ impl ConjugateGradients {
             check_rows("the product with the matrix", x.nrows(), out.as_ref())?;
             Ok(out)
         };
-        let norms = dots(b, b);
+        let (b, sizes) = in_units_of_largest(b);
+        let norms = dots(b.as_ref(), b.as_ref());
         let mut iterations = 0;
         let mut solution = padded(b.nrows(), b.ncols());
-        let mut rest = copied(b);
+        let mut rest = b.clone();
         loop {
-            let residual = ratios(rest.as_ref(), &norms).into_iter().fold(0.0, f64::max);
+            let larger = |worst: f64, left: f64| if left.is_nan() || left > worst { left } else { worst };
+            let residual = ratios(rest.as_ref(), &norms).into_iter().fold(0.0, larger);
             if residual <= self.tolerance {
+                for (col, &size) in sizes.iter().enumerate() {
+                    column_mut(solution.as_mut(), col).iter_mut().for_each(|value| *value *= size);
+                }
+                check_finite("the solution", solution.as_ref())?;
                 return Ok(Converged { solution, iterations, residual });
             }
-            if iterations >= self.limit {
+            if iterations >= self.limit || residual.is_nan() {
                 let what = "conjugate gradients".to_owned();
                 return Err(Error::NotConverged { what, iterations, residual, tolerance: self.tolerance });
             }
@@ -110,7 +116,7 @@ impl ConjugateGradients {
             };
             iterations += self.run(product, condition, rest, &mut solution, &norms, self.limit - iterations)?;
             let found = product(solution.as_ref())?;
-            rest = b - found;
+            rest = &b - found;
         }
     }
 
@@ -161,6 +167,21 @@ impl ConjugateGradients {
     }
 }
 
+/// The columns of B in units of their largest magnitudes, so that squares neither overflow nor vanish, and those; 1 for
+/// a column of zeros.
+fn in_units_of_largest<T: Scalar>(b: MatRef<'_, T>) -> (Mat<T>, Vec<T>) {
+    let (mut scaled, mut sizes) = (copied(b), Vec::new());
+    for col in 0..b.ncols() {
+        let column = column_mut(scaled.as_mut(), col);
+        let zero = T::from_f64(0.0);
+        let largest = column.iter().fold(zero, |size, &x| num_traits::Float::max(size, num_traits::Float::abs(x)));
+        let size = if largest > zero { largest } else { T::from_f64(1.0) };
+        column.iter_mut().for_each(|value| *value /= size);
+        sizes.push(size);
+    }
+    (scaled, sizes)
+}
+
 /// xᵀy for each pair of columns, in `f64`.
 pub(super) fn dots<T: Scalar>(x: MatRef<'_, T>, y: MatRef<'_, T>) -> Vec<f64> {
     let dot = |col| x.col(col).iter().zip(y.col(col).iter()).map(|(&x, &y)| x.as_f64() * y.as_f64()).sum();
@@ -172,8 +193,8 @@ fn add<T: Scalar>(to: &mut Mat<T>, col: usize, of: MatRef<'_, T>, factor: T) {
     column_mut(to.as_mut(), col).iter_mut().zip(of.col(col).iter()).for_each(|(value, &of)| *value += factor * of);
 }
 
-/// The norm of each column, relative to one whose square is given. Where there is nothing to solve for, nothing is left.
+/// The norm of each column, relative to one whose square is given; 0 where nothing is left, of nothing too.
 fn ratios<T: Scalar>(x: MatRef<'_, T>, squares: &[f64]) -> Vec<f64> {
-    let ratio = |(of, square): (f64, &f64)| if *square > 0.0 { (of / square).sqrt() } else { 0.0 };
+    let ratio = |(of, square): (f64, &f64)| if of == 0.0 { 0.0 } else { (of / square).sqrt() };
     dots(x, x).into_iter().zip(squares).map(ratio).collect()
 }

@@ -8,6 +8,7 @@ mod eigen;
 mod jitter;
 mod lanczos;
 pub mod operator;
+mod product;
 mod storage;
 
 pub use cholesky::Cholesky;
@@ -20,5 +21,6 @@ pub use lanczos::{LogDetEstimate, StochasticLogDet};
 pub use operator::{
     BlockDiagonal, Dense, Diagonal, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,
 };
+pub(crate) use product::product;
 pub use storage::padded;
 pub(crate) use storage::{clear_strict_upper, column, column_mut, mirror_lower, transpose_into};

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use faer::Side;
-use mercer::data::{Basis, Components, Pca, PcaSettings};
+use mercer::data::{Basis, Components, Pca, PcaSettings, Standardizer};
 use mercer::emulator::{Emulator, Evidence, FluxDistribution, Outside, Structure};
+use mercer::linalg::Jitter;
 use mercer::optim::{Lbfgs, Minimizer, Minimum, Objective};
 use mercer::params::Prior;
 use mercer::prelude::*;
@@ -522,6 +523,143 @@ fn flux_distributions_are_gaussians_of_low_rank() {
     assert_eq!(noisy, flux);
 }
 
+/// A process seen at 30 points with no noise to speak of: at these, variances are rounding errors of either sign, some
+/// of them 0 as they are; far from them there is nothing to clamp.
+#[test]
+fn clamped_variances_are_counted() {
+    let theta = Mat::from_fn(30, 1, |j, _| j as f64 / 29.0);
+    let spectra = Mat::from_fn(30, 2, |j, pixel| 1.0 + (theta[(j, 0)] * (1 + pixel) as f64).sin());
+    let emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), Basis::new(mat![[1.0, 0.0]]).unwrap()).unwrap();
+    let emulator = emulator.with_kernels(vec![100.0 * Rbf::new(0.05)]).unwrap().with_precision(1e18).unwrap();
+    let posterior = emulator.condition().unwrap();
+    assert_eq!(posterior.jitter(), 0.0);
+    let joint = posterior.joint_weights(theta.as_ref()).unwrap();
+    let zeros = (0..30).filter(|&row| joint.covariance[(row, row)] == 0.0).count();
+    assert!(joint.clamped > 0 && joint.clamped <= zeros, "{zeros} {}", joint.clamped);
+    let each = posterior.weights(theta.as_ref()).unwrap();
+    assert!(each.clamped > 0);
+    let far = mat![[5.0], [6.0]];
+    assert_eq!(
+        (posterior.joint_weights(far.as_ref()).unwrap().clamped, posterior.weights(far.as_ref()).unwrap().clamped),
+        (0, 0)
+    );
+}
+
+#[test]
+fn fluxes_without_finite_numbers_are_refused() {
+    let flux = FluxDistribution::new(vec![1.0, 2.0], mat![[1.0], [2.0]], vec![0.5, 0.0]).unwrap();
+    let certain = flux.solve(mat![[1.0], [1.0]].as_ref());
+    assert!(matches!(certain, Err(Error::Parameter { .. })), "{certain:?}");
+    let noisy = flux.with_noise(&[0.5, 0.5]).unwrap();
+    let holed = noisy.solve(mat![[1.0, 1.0], [1.0, f64::NAN]].as_ref());
+    assert!(matches!(holed, Err(Error::NonFinite { row: 1, col: 1, .. })), "{holed:?}");
+    assert!(noisy.log_density(&[1.0, f64::INFINITY]).is_err());
+    let far = noisy.log_density(&[1e300, -1e300]);
+    assert!(matches!(far, Err(Error::NonFinite { .. })), "{far:?}");
+    assert!(noisy.clone().scaled(1e308).is_err() && noisy.clone().scaled(1e200).is_err());
+    let full = noisy.clone().with_noise(&[f64::MAX, 1.0]).unwrap().with_noise(&[f64::MAX, 1.0]);
+    assert!(matches!(full, Err(Error::Parameter { .. })), "{full:?}");
+    // A variance that is none stays none, however large the multiple.
+    let exact = FluxDistribution::new(vec![1.0], mat![[1.0]], vec![0.0]).unwrap().scaled(1e200).unwrap();
+    assert_eq!(exact.own_variance(), [0.0]);
+}
+
+/// Finite spectra, in units so small that the standardised ones are not.
+#[test]
+fn spectra_that_overflow_are_refused() {
+    let theta = mat![[0.0], [1.0]];
+    let basis = |scale: f64| {
+        let standardizer = Standardizer::new(vec![0.0; 2], vec![scale; 2]).unwrap();
+        Basis::new(mat![[1.0, 0.0]]).unwrap().with_standardizer(standardizer).unwrap()
+    };
+    let spectra = mat![[1.0, 2.0], [2.0, 3.0]];
+    for scale in [1e-310, 1e-200] {
+        let refused = Emulator::new(theta.as_ref(), spectra.as_ref(), basis(scale)).map(|_| ());
+        assert!(matches!(refused, Err(Error::NonFinite { .. } | Error::Setting { .. })), "{scale:e}: {refused:?}");
+    }
+    assert!(Emulator::new(theta.as_ref(), spectra.as_ref(), basis(1e-100)).is_ok());
+}
+
+#[test]
+fn setting_a_value_keeps_what_is_said_about_the_parameter() {
+    let (theta, fluxes) = spectra(12, 20, 12);
+    let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
+    let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+    let mut emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap().with_nugget(&[0.1, 0.2]).unwrap();
+    emulator.freeze("precision").unwrap();
+    emulator.set_prior("nugget[0]", Prior::gamma(2.0, 1.0).unwrap()).unwrap();
+    emulator.freeze("nugget[1]").unwrap();
+    let before = emulator.parameters();
+    let emulator = emulator.with_precision(7.0).unwrap().with_nugget(&[0.3, 0.4]).unwrap();
+    assert_eq!(emulator.values()[..3], [7.0, 0.3, 0.4]);
+    for (after, before) in emulator.parameters().iter().zip(&before).take(3) {
+        assert_eq!((&after.path, after.free, after.prior), (&before.path, before.free, before.prior));
+    }
+}
+
+/// One spectrum in many pixels, and spectra at once: pools of one thread and of three give the same bits.
+#[test]
+fn bits_do_not_depend_on_the_pool() {
+    let (rows, pixels) = (5, 40_000);
+    let theta = Mat::from_fn(rows, 1, |j, _| j as f64);
+    let value = |j: usize, p: usize| ((0.001 + 0.0003 * j as f64) * p as f64).sin() + 0.1 * ((p * p + j) as f64).cos();
+    let fluxes = Mat::from_fn(rows, pixels, value);
+    let run = || {
+        let settings = PcaSettings { components: Components::Count(3), ..PcaSettings::default() };
+        let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+        let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
+        let weights = pca.transform(fluxes.as_ref().subrows(2, 1)).unwrap();
+        let back = pca.inverse(weights.as_ref()).unwrap();
+        let posterior = emulator.condition().unwrap();
+        let at = mat![[1.5]];
+        let flux = posterior.fluxes(at.as_ref()).unwrap().remove(0).with_noise(&vec![0.01; pixels]).unwrap();
+        let spectrum: Vec<f64> = fluxes.row(1).iter().copied().collect();
+        let draw = flux.sample(1, &mut rand_pcg::Pcg64::seed_from_u64(1));
+        let means = posterior.flux_mean(at.as_ref()).unwrap();
+        (pca.basis().components().to_owned(), weights, back, flux.log_density(&spectrum).unwrap(), draw, means, flux)
+    };
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let (one, three) = (pool(1).install(run), pool(3).install(run));
+    assert_eq!(one.0, three.0, "components");
+    assert_eq!((one.1, one.2), (three.1, three.2), "weights and their spectra");
+    assert_eq!((one.3, one.4, one.5), (three.3, three.4, three.5), "densities, draws and means");
+    assert_eq!(one.6, three.6, "fluxes");
+}
+
+/// Of components that were given, and of such that were fitted to the spectra; of as many as there are spectra too.
+#[test]
+fn the_own_variance_of_a_flux_is_the_truncation() {
+    let (theta, fluxes) = spectra(12, 20, 15);
+    let settings = PcaSettings { components: Components::Count(2), scale: true, normalise: true };
+    let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+    for (basis, freedom) in [(bumps(20), 12.0), (pca.basis().clone(), 9.0)] {
+        let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), basis).unwrap();
+        let basis = emulator.basis();
+        let factors = basis.factors(fluxes.as_ref()).unwrap();
+        let back = basis.reconstruct(emulator.weights()).unwrap();
+        let left = |j: usize, p: usize| fluxes[(j, p)] / factors[j] - back[(j, p)];
+        let expected: Vec<f64> = (0..20).map(|p| (0..12).map(|j| left(j, p).powi(2)).sum::<f64>() / freedom).collect();
+        assert_close("truncation", emulator.truncation().unwrap(), &expected, 1e-12);
+        assert!(expected.iter().any(|&variance| variance > 1e-9));
+        let flux = emulator.condition().unwrap().fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
+        assert_eq!(flux.own_variance(), emulator.truncation().unwrap());
+    }
+    // Two spectra are enough to see what two components that were given leave.
+    let (theta, fluxes) = (theta.as_ref().subrows(0, 2), fluxes.as_ref().subrows(0, 2));
+    let few = Emulator::new(theta, fluxes, bumps(20)).unwrap();
+    assert!(few.truncation().unwrap().iter().any(|&variance| variance > 1e-9));
+
+    let all = PcaSettings { components: Components::Count(1), ..PcaSettings::default() };
+    let full = Emulator::new(theta, fluxes, &Pca::fit(fluxes, &all).unwrap()).unwrap();
+    let saved = serde_json::to_string(&full).unwrap();
+    for emulator in [full, serde_json::from_str(&saved).unwrap()] {
+        assert!(matches!(emulator.truncation(), Err(Error::Setting { .. })));
+        let posterior = emulator.condition().unwrap();
+        assert!(posterior.weights(theta).is_ok() && posterior.flux_mean(theta).is_ok());
+        assert!(matches!(posterior.fluxes(theta), Err(Error::Setting { .. })));
+    }
+}
+
 #[test]
 fn a_saved_emulator_comes_back_whole() {
     let (theta, fluxes) = spectra(12, 20, 12);
@@ -540,8 +678,8 @@ fn a_saved_emulator_comes_back_whole() {
     let read: Emulator = serde_json::from_str(&saved).unwrap();
     assert_eq!(read.parameters(), emulator.parameters());
     assert_eq!(
-        (read.theta(), read.weights(), read.truncation()),
-        (emulator.theta(), emulator.weights(), emulator.truncation())
+        (read.theta(), read.weights(), read.truncation(), read.basis().fitted()),
+        (emulator.theta(), emulator.weights(), emulator.truncation(), 3)
     );
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
         assert_eq!(read.log_evidence_gradient(evidence).unwrap(), emulator.log_evidence_gradient(evidence).unwrap());
@@ -576,6 +714,22 @@ fn a_corrupt_file_says_so() {
     ];
     for error in errors {
         assert!(error.contains("the saved emulator is corrupt"), "{error}");
+    }
+    // Each of these would be another emulator, and none is impossible.
+    let adaptive = serde_json::to_value(Jitter::Fixed(0.1)).unwrap();
+    let changes: [(&str, Value); 8] = [
+        ("normalised", true.into()),
+        ("allow_indefinite", true.into()),
+        ("structure", "Dense".into()),
+        ("outside", "Refuse".into()),
+        ("jitter", adaptive),
+        ("frozen", vec!["precision"].into()),
+        ("priors", serde_json::json!({ "precision": "gamma(shape=2, rate=1)" })),
+        ("ties", serde_json::json!([["kernel[0].scaled.rbf.lengthscale[0]", "kernel[0].scaled.rbf.lengthscale[1]"]])),
+    ];
+    for (name, change) in changes {
+        let error = spoilt(&|value| value[name] = change.clone());
+        assert!(error.contains("checksum"), "{name}: {error}");
     }
     assert!(spoilt(&|value| value["extra"] = 1.into()).contains("unknown field"));
     let text = saved.to_string();

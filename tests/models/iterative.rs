@@ -1,6 +1,8 @@
 //! Solves and log-determinants by products, against factorisations.
 #![allow(clippy::unwrap_used)]
 
+use std::cell::Cell;
+
 use mercer::linalg::{ConjugateGradients, Dense, Diagonal, Jitter, Operator, StochasticLogDet};
 use mercer::prelude::{Mat, Par};
 use mercer::{Error, Scalar};
@@ -82,6 +84,43 @@ fn what_cannot_be_solved_is_refused() {
     for (probes, steps, sign) in [(1, 10, 1.0), (5, 0, 1.0), (5, 10, -1.0)] {
         assert!(matches!(estimate(probes, steps, sign, rng), Err(Error::Setting { .. })));
     }
+}
+
+/// Columns whose squares overflow or vanish are solved as those of ordinary size are.
+#[test]
+fn the_size_of_a_column_does_not_matter() {
+    let a = matrix::<f64>(40);
+    let b = Mat::from_fn(40, 1, |i, _| (i as f64).cos());
+    let solver = ConjugateGradients::default();
+    let solve = |b: &Mat<f64>| solver.solve(|x| Ok(&a * x), b.as_ref(), Some(&diagonal(&a)), Par::Seq);
+    let expected = solve(&b).unwrap().solution;
+    let sizes = [1e200, 1e-200, 1e-290];
+    let found = solve(&Mat::from_fn(40, 3, |i, col| sizes[col] * b[(i, 0)])).unwrap();
+    assert!(found.residual > 0.0 && found.residual <= 1e-10);
+    for (col, size) in sizes.into_iter().enumerate() {
+        let left = Mat::from_fn(40, 1, |i, _| found.solution[(i, col)] / size - expected[(i, 0)]);
+        // Either is within the tolerance of the solution: see above.
+        assert!(left.norm_l2() <= 2e-10 * b.norm_l2(), "{size:e}: {:e}", left.norm_l2());
+    }
+    let steep = solver.solve(|x| Ok(x * faer::Scale(1e-20)), Mat::full(3, 1, 1e300).as_ref(), None, Par::Seq);
+    assert!(matches!(steep, Err(Error::NonFinite { .. })), "{steep:?}");
+}
+
+/// A product that spoils the check of the result, and one that spoils a column beside another.
+#[test]
+fn a_residual_that_is_no_number_is_not_converged() {
+    let calls = Cell::new(0);
+    let b = Mat::from_fn(3, 2, |i, col| if col == 0 { 1.0 } else { i as f64 });
+    let spoilt = |x: faer::MatRef<'_, f64>| {
+        calls.set(calls.get() + 1);
+        let mut out = x.to_owned();
+        if calls.get() > 1 {
+            out[(1, 0)] = f64::NAN;
+        }
+        Ok(out)
+    };
+    let refused = ConjugateGradients::default().solve(spoilt, b.as_ref(), None, Par::Seq);
+    assert!(matches!(&refused, Err(Error::NotConverged { residual, .. }) if residual.is_nan()), "{refused:?}");
 }
 
 /// The errors, in units of the stated standard error, have the size that they should.
