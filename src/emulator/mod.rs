@@ -285,6 +285,14 @@ impl<K: Expr + Clone> Emulator<K> {
     where
         K: Kernel<f64>,
     {
+        self.problem()?.factorise(self.structure)
+    }
+
+    /// What V is made of.
+    fn problem(&self) -> Result<structure::Problem<'_>>
+    where
+        K: Kernel<f64>,
+    {
         self.check()?;
         let mut noise = &self.data.inverse_gram * faer::Scale(1.0 / self.precision.value());
         for (component, &nugget) in self.nugget.values().iter().enumerate() {
@@ -292,7 +300,7 @@ impl<K: Expr + Clone> Emulator<K> {
         }
         let kernels = self.kernel.0.iter().map(|kernel| kernel as &dyn Kernel<f64>).collect();
         let theta = self.data.theta.as_ref();
-        structure::Problem { kernels, theta, noise, jitter: self.jitter, par: self.par }.factorise(self.structure)
+        Ok(structure::Problem { kernels, theta, noise, jitter: self.jitter, par: self.par })
     }
 }
 

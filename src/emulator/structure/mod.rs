@@ -71,7 +71,7 @@ const PROBES: usize = 32;
 ///
 /// Vectors of mM elements have all spectra of the first component first: they are M × m matrices by columns. Every
 /// vector that crosses [`Covariance`] is such a matrix.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Problem<'a> {
     /// The kernels, one for each component.
     pub(super) kernels: Vec<&'a dyn Kernel<f64>>,
@@ -138,13 +138,37 @@ impl<'a> Problem<'a> {
         Ok(variances)
     }
 
-    /// Factorises V by this structure, or by the one that is [chosen](Self::chosen).
+    /// Factorises V by this structure, or by the cheapest exact one that holds, or the iterative one if V would be too
+    /// large.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a structure that V does not have; [`Error::NotPositiveDefinite`].
+    /// [`Error::Setting`] for a structure that was asked for and that V does not have; [`Error::NotPositiveDefinite`];
+    /// [`Error::NotConverged`] from the iterative one.
     pub(super) fn factorise(self, asked: Option<Structure>) -> Result<Box<dyn Covariance + 'a>> {
-        let structure = asked.unwrap_or_else(|| self.chosen());
+        if let Some(structure) = asked {
+            return self.by(structure);
+        }
+        if let Some(structure) = self.spectral(form::variances(&self.kernels).is_ok()) {
+            // Expressions do not tell all: the values may still be refused.
+            match self.clone().by(structure) {
+                Err(Error::Setting { .. }) => {}
+                done => return done,
+            }
+        }
+        let structure = self.general();
+        self.by(structure)
+    }
+
+    /// The structure to take where the free parameters change and the structure must not, from the places of each
+    /// kernel's parameters among the free ones: kernels count as multiples of one only if they remain so.
+    pub(super) fn lasting(&self, places: &[&[Option<usize>]]) -> Structure {
+        let holds = |structure: &Structure| !matches!(self.clone().by(*structure), Err(Error::Setting { .. }));
+        let shared = form::variances(&self.kernels).is_ok() && form::are_tied(&self.kernels, places);
+        self.spectral(shared).filter(holds).unwrap_or_else(|| self.general())
+    }
+
+    fn by(self, structure: Structure) -> Result<Box<dyn Covariance + 'a>> {
         Ok(match structure {
             Structure::Independent if !is_diagonal(self.noise.as_ref()) => {
                 let expected = "holds for orthogonal components only: ask for another";
@@ -158,17 +182,20 @@ impl<'a> Problem<'a> {
         })
     }
 
-    /// The cheapest exact structure that holds, or the iterative one if V would be too large. The one place where a
-    /// structure is chosen.
-    fn chosen(&self) -> Structure {
+    /// A structure that is cheaper than the general one, and holds by the expressions of the kernels, which may be multiples
+    /// of one.
+    fn spectral(&self, shared: bool) -> Option<Structure> {
         let orthogonal = is_diagonal(self.noise.as_ref());
-        let shared = form::variances(&self.kernels).is_ok();
         if self.spectra() >= GRID_FROM && (orthogonal || shared) && self.on_grid() {
-            Structure::Grid
-        } else if orthogonal {
+            return Some(Structure::Grid);
+        }
+        (shared && !orthogonal).then_some(Structure::SharedCorrelation)
+    }
+
+    /// The structure that holds for any kernels.
+    fn general(&self) -> Structure {
+        if is_diagonal(self.noise.as_ref()) {
             Structure::Independent
-        } else if shared {
-            Structure::SharedCorrelation
         } else if self.components() * self.spectra() <= DENSE_LIMIT {
             Structure::Dense
         } else {
@@ -176,11 +203,11 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Whether the parameters are a grid, and the kernels products of functions of one each.
+    /// Whether the parameters are a grid of more than one axis, without which nothing is saved, and the kernels products of functions of one each.
     fn on_grid(&self) -> bool {
         Grid::detect(self.theta).is_ok_and(|grid| {
             let varying = grid.varying(self.theta.ncols());
-            self.kernels.iter().all(|kernel| form::check_product(*kernel, &varying).is_ok())
+            grid.sizes().len() > 1 && self.kernels.iter().all(|kernel| form::check_product(*kernel, &varying).is_ok())
         })
     }
 }

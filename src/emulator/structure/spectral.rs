@@ -127,12 +127,13 @@ impl Part {
         let views: Vec<_> = axes.iter().map(Mat::as_ref).collect();
         let operator = NoisyKronecker::new(signal.as_ref(), noise, &views, problem.par)?;
         let part = Self { components, variances, reference, operator };
-        part.check(problem, grid, &axes)?;
+        part.check(problem, grid, &axes, at)?;
         Ok(part)
     }
 
-    /// Whether the kernels are what was read from their expressions, in the column of the reference.
-    fn check(&self, problem: &Problem<'_>, grid: &Grid, axes: &[Mat<f64>]) -> Result<()> {
+    /// Whether the kernels are what was read from their expressions, in the column of the reference, which is at this
+    /// place.
+    fn check(&self, problem: &Problem<'_>, grid: &Grid, axes: &[Mat<f64>], at: usize) -> Result<()> {
         if self.components.len() == 1 && axes.len() == 1 {
             return Ok(());
         }
@@ -143,7 +144,9 @@ impl Part {
             axes.iter().zip(indices.iter().zip(&self.reference)).map(|(k, (&i, &j))| k[(i, j)]).product()
         };
         for (component, &variance) in self.components.clone().zip(&self.variances) {
-            let column = grid.ordered(problem.cross(component, point)?.as_ref());
+            let mut column = grid.ordered(problem.cross(component, point)?.as_ref());
+            // White kernels are of the diagonal alone.
+            column[(at, 0)] = problem.variances(component, point)?[0];
             let holds = |place: usize| (column[(place, 0)] - variance * product(place)).abs() <= ROUNDING * variance;
             if !(0..column.nrows()).all(holds) {
                 let name = if axes.len() > 1 { "grid" } else { "shared correlation" };
