@@ -21,4 +21,4 @@ pub use operator::{
     BlockDiagonal, Dense, Diagonal, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,
 };
 pub use storage::padded;
-pub(crate) use storage::{clear_strict_upper, column, column_mut, mirror_lower, transpose_into};
+pub(crate) use storage::{clear_strict_upper, column, column_mut, mirror_lower, steady, transpose_into};
