@@ -3,6 +3,7 @@
 
 use mercer::data::Basis;
 use mercer::emulator::{Emulator, Evidence, Structure};
+use mercer::linalg::{Jitter, NoisyKronecker, Operator};
 use mercer::optim::{Minimizer, Minimum, Objective};
 use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -251,4 +252,86 @@ fn a_fit_keeps_its_structure() {
     let mut frozen = equal();
     lengthscales.iter().for_each(|path| frozen.freeze(path).unwrap());
     assert_eq!(start(&mut frozen, None), start(&mut frozen, Some(Structure::SharedCorrelation)));
+}
+
+/// Spectra at the same parameters with next to no noise: V is singular but for the jitter, which the dense structure adds
+/// too.
+#[test]
+fn a_singular_covariance_takes_the_jitter_of_the_policy() {
+    let theta = scattered(10, 2, 1);
+    let repeated = Mat::from_fn(20, 2, |row, dim| theta[(row / 2, dim)]);
+    let kernels = multiples(|| Rbf::new(0.5).dynamic());
+    let singular = |precision: f64| {
+        let mut rng = Pcg64::seed_from_u64(2);
+        let fluxes = Mat::from_fn(20, 8, |_, _| rng.random_range(-1.0..1.0));
+        let emulator = Emulator::new(repeated.as_ref(), fluxes.as_ref(), basis(false)).unwrap();
+        emulator.with_kernels(kernels.clone()).and_then(|emulator| emulator.with_precision(precision)).unwrap()
+    };
+    let both = |emulator: &Emulator, at: &Mat<f64>| {
+        [Structure::SharedCorrelation, Structure::Dense].map(|structure| {
+            let emulator = emulator.clone().with_structure(structure);
+            let posterior = emulator.condition().unwrap();
+            (posterior.jitter(), posterior.weights(at.as_ref()).unwrap().covariance)
+        })
+    };
+    let [(shared, found), (dense, expected)] = both(&singular(1e18), &scattered(5, 2, 4));
+    assert!(shared > 0.0 && dense > 0.0 && shared <= 1e3 * dense && dense <= 1e3 * shared, "{shared:e} {dense:e}");
+    for (found, expected) in found.iter().zip(&expected) {
+        let error = (found - expected).norm_max();
+        assert!(error < 1e-6, "{error:e}");
+    }
+    let [(shared, _), (dense, _)] = both(&singular(1e6), &scattered(5, 2, 4));
+    assert_eq!((shared, dense), (0.0, 0.0));
+
+    // A fixed jitter is noise.
+    let fixed = singular(10.0).with_jitter(Jitter::Fixed(0.5));
+    let [(shared, found), (dense, expected)] = both(&fixed, &scattered(5, 2, 4));
+    assert_eq!((shared, dense), (0.5, 0.5));
+    assert!(found.iter().zip(&expected).all(|(found, expected)| (found - expected).norm_max() < 1e-11));
+
+    // None that is allowed is enough.
+    let none = Jitter::Adaptive { first: 64.0, growth: 10.0, largest: 0.0 };
+    for structure in [Structure::SharedCorrelation, Structure::Dense] {
+        let refused = singular(1e18).with_jitter(none).with_structure(structure).condition().unwrap_err();
+        assert!(matches!(refused, Error::NotPositiveDefinite { .. }), "{structure:?}: {refused}");
+    }
+}
+
+#[test]
+fn more_probes_than_weights_are_refused() {
+    let emulator = emulator(&scattered(4, 2, 1), false, different());
+    let probed = |probes| {
+        let emulator = emulator.clone().with_structure(Structure::Iterative { probes, seed: 0 });
+        emulator.log_evidence(Evidence::Weights)
+    };
+    assert!(probed(12).is_ok());
+    for probes in [0, 1, 13, 1 << 20] {
+        let refused = probed(probes).unwrap_err();
+        assert!(matches!(refused, Error::Setting { .. }) && refused.to_string().contains("probes"), "{refused}");
+    }
+}
+
+/// A product with one vector of a matrix this large would be split over threads.
+#[test]
+fn one_vector_gives_the_same_bits_on_any_number_of_threads() {
+    let theta = scattered(300, 2, 1);
+    let kernels = multiples(|| Rbf::new(0.5).dynamic());
+    for structure in [Structure::SharedCorrelation, Structure::Iterative { probes: 2, seed: 0 }, Structure::Dense] {
+        let emulator = emulator(&theta, false, kernels.clone()).with_structure(structure);
+        let mean = |par| {
+            let emulator = emulator.clone().with_par(par);
+            let posterior = emulator.condition().unwrap();
+            posterior.weights(scattered(3, 2, 4).as_ref()).unwrap().mean
+        };
+        assert_eq!(mean(Par::Seq), mean(Par::rayon(3)), "{structure:?}");
+    }
+    let operator = |par| {
+        let axis = Mat::from_fn(400, 400, |i, j| (-0.01 * (i as f64 - j as f64).powi(2)).exp());
+        let (signal, noise) = (mat![[2.0]], mat![[0.1]]);
+        let operator = NoisyKronecker::new(signal.as_ref(), noise.as_ref(), &[axis.as_ref()], par).unwrap();
+        let y = Mat::from_fn(400, 1, |i, _| ((7 * i) % 11) as f64 - 5.0);
+        let gradient = operator.log_density_gradient(y.as_ref(), par).unwrap();
+        (operator.solve(y.as_ref(), par).unwrap(), gradient.value, gradient.y, gradient.axes)
+    };
+    assert_eq!(operator(Par::Seq), operator(Par::rayon(3)));
 }
