@@ -31,7 +31,8 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     /// [`Error::Dimension`](crate::Error::Dimension) if a kernel cannot read the parameters;
     /// [`Error::Indefinite`](crate::Error::Indefinite) for a kernel that is not guaranteed positive semi-definite;
     /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is enough;
-    /// [`Error::Setting`](crate::Error::Setting) for a structure that does not hold.
+    /// [`Error::Setting`](crate::Error::Setting) for a structure that was asked for and does not hold;
+    /// [`Error::NotConverged`](crate::Error::NotConverged) from [`Structure::Iterative`].
     ///
     /// # Examples
     ///

@@ -223,9 +223,10 @@ impl<K: Expr + Clone> Emulator<K> {
         Ok(self)
     }
 
-    /// The same with this structure of the covariance, or, by default, with the cheapest that holds.
+    /// The same with this structure of the covariance, or, by default, with the cheapest that holds for the values of the
+    /// parameters; a [fit](Self::fit) takes one that holds throughout.
     ///
-    /// Where it does not hold, evidence and posterior are errors.
+    /// Where one that is asked for does not hold, evidence and posterior are errors.
     ///
     /// # Examples
     ///

@@ -22,8 +22,12 @@ use crate::{Error, Result};
 
 /// How the covariance of the training spectra's weights is factorised.
 ///
-/// Of M spectra and m components, the covariance V = N ⊗ I + blockdiag(K₁, …, K_m) has mM rows. All structures give the
-/// same numbers, up to rounding, where they hold.
+/// Of M spectra and m components, the covariance V = N ⊗ I + blockdiag(K₁, …, K_m) has mM rows. Where they hold,
+/// structures give the same numbers up to rounding and jitter, but for [`Iterative`](Self::Iterative), which estimates
+/// evidence and gradients. Those by eigendecompositions, [`SharedCorrelation`](Self::SharedCorrelation) and
+/// [`Grid`](Self::Grid), add the [`Jitter`] to the diagonal of N; an adaptive one adds nothing unless a 1 + βκ is below
+/// nε times the largest, with the eigenvalues κ of the correlation, β of its variances relative to N, and n points
+/// on all axes, as the digits are then lost. That is sooner than with a Cholesky factorisation.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -45,13 +49,14 @@ pub enum Structure {
     /// of nₖ points, O(mM) memory.
     Grid,
     /// Any components, by preconditioned conjugate gradients: O(mM³) time for the preconditioner, the blocks of the
-    /// components, and O(mM²) for each iteration; O(mM²) memory.
+    /// components, and O(mM²) for each iteration. O(mM²) memory, and that of 50 bases of s vectors for the
+    /// log-determinant, 50 s mM numbers for s probes: more than the blocks take if 50 s is above M.
     ///
     /// Solves are to 10⁻¹⁰. The log-determinant, and gradients, are estimates over random vectors, the same on every
     /// call with the same seed: [`Posterior::evidence_error`](super::Posterior::evidence_error) is the
     /// standard error of the log evidence. The closer the components are to orthogonal, the smaller it is.
     Iterative {
-        /// The number of random vectors, at least 2.
+        /// The number s of random vectors, at least 2 and at most mM.
         probes: usize,
         /// The seed that they are drawn with.
         seed: u64,
