@@ -2,9 +2,10 @@
 
 use std::f64::consts::TAU;
 
-use super::Emulator;
+use super::{Emulator, Structure};
 use crate::kernel::check_differentiable;
 use crate::optim::{Minimizer, Minimum, fit};
+use crate::params::{ParameterizedExt, places};
 use crate::{Expr, Kernel, Result};
 
 /// The objectives of an [`Emulator`]: M spectra of P pixels, m components.
@@ -30,7 +31,8 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     /// [`Error::Dimension`](crate::Error::Dimension) if a kernel cannot read the parameters;
     /// [`Error::Indefinite`](crate::Error::Indefinite) for a kernel that is not guaranteed positive semi-definite;
     /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is enough;
-    /// [`Error::Setting`](crate::Error::Setting) for a structure that does not hold.
+    /// [`Error::Setting`](crate::Error::Setting) for a structure that was asked for and does not hold;
+    /// [`Error::NotConverged`](crate::Error::NotConverged) from [`Structure::Iterative`].
     ///
     /// # Examples
     ///
@@ -87,16 +89,43 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     /// Maximises a log evidence over the free parameters; with [priors](crate::params::Prior), its sum with their
     /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
     ///
+    /// A [structure](Self::with_structure) that was not asked for is chosen once, before the search, and holds throughout:
+    /// kernels are multiples of one for it only if what they have in common is
+    /// [tied](crate::params::ParameterizedExt::tie), or frozen at equal values. Kernels that only start out equal are
+    /// factorised as different ones.
+    ///
     /// # Errors
     ///
     /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end the search at the
     /// best parameters found.
     pub fn fit(&mut self, of: Evidence, minimizer: &dyn Minimizer) -> Result<Minimum> {
-        fit(self, minimizer, |emulator| {
+        let asked = self.structure;
+        self.structure = Some(self.lasting_structure()?);
+        let minimum = fit(self, minimizer, |emulator| {
             let (evidence, mut gradient) = emulator.log_evidence_gradient(of)?;
             gradient.iter_mut().for_each(|entry| *entry = -*entry);
             Ok((-evidence, gradient))
-        })
+        });
+        self.structure = asked;
+        minimum
+    }
+
+    /// The structure that was asked for, or one that holds for all values of the free parameters.
+    fn lasting_structure(&self) -> Result<Structure> {
+        let problem = self.problem()?;
+        if let Some(structure) = self.structure {
+            return Ok(structure);
+        }
+        let places = places(self);
+        let kernels: usize = self.kernel.0.iter().map(|kernel| kernel.num_params()).sum();
+        let mut rest = &places[places.len() - kernels..];
+        let of_kernel = |kernel: &K| {
+            let (own, others) = rest.split_at(kernel.num_params());
+            rest = others;
+            own
+        };
+        let places: Vec<_> = self.kernel.0.iter().map(of_kernel).collect();
+        Ok(problem.lasting(&places))
     }
 
     /// The log evidence from log|V| and a = V⁻¹ŵ.

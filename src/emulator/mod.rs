@@ -241,9 +241,10 @@ impl<K: Expr + Clone> Emulator<K> {
         Ok(self)
     }
 
-    /// The same with this structure of the covariance, or, by default, with the cheapest that holds.
+    /// The same with this structure of the covariance, or, by default, with the cheapest that holds for the values of the
+    /// parameters; a [fit](Self::fit) takes one that holds throughout.
     ///
-    /// Where it does not hold, evidence and posterior are errors.
+    /// Where one that is asked for does not hold, evidence and posterior are errors.
     ///
     /// # Examples
     ///
@@ -303,6 +304,14 @@ impl<K: Expr + Clone> Emulator<K> {
     where
         K: Kernel<f64>,
     {
+        self.problem()?.factorise(self.structure)
+    }
+
+    /// What V is made of.
+    fn problem(&self) -> Result<structure::Problem<'_>>
+    where
+        K: Kernel<f64>,
+    {
         self.check()?;
         let mut noise = &self.data.inverse_gram * faer::Scale(1.0 / self.precision.value());
         for (component, &nugget) in self.nugget.values().iter().enumerate() {
@@ -310,7 +319,7 @@ impl<K: Expr + Clone> Emulator<K> {
         }
         let kernels = self.kernel.0.iter().map(|kernel| kernel as &dyn Kernel<f64>).collect();
         let theta = self.data.theta.as_ref();
-        structure::Problem { kernels, theta, noise, jitter: self.jitter, par: self.par }.factorise(self.structure)
+        Ok(structure::Problem { kernels, theta, noise, jitter: self.jitter, par: self.par })
     }
 }
 

@@ -51,6 +51,9 @@ impl Default for Jitter {
 }
 
 impl Jitter {
+    /// Nothing is added, and a pivot that is what rounding has left of zero is a failure, as for `Adaptive`.
+    pub(crate) const GUARD: Self = Self::Adaptive { first: 64.0, growth: 10.0, largest: 0.0 };
+
     /// The absolute amounts to try, in order, for a mean diagonal.
     ///
     /// # Errors

@@ -79,7 +79,8 @@ impl StochasticLogDet {
     /// # Errors
     ///
     /// [`Error::Setting`] for fewer than 2 vectors or no steps, or if a Ritz value shows that A is not positive definite;
-    /// [`Error::Shape`] if products or the preconditioner do not have `dim` rows; and the errors of `product`.
+    /// [`Error::Shape`] if products or the preconditioner do not have `dim` rows; [`Error::NonFinite`] if products have a
+    /// NaN or an infinity; and the errors of `product`.
     pub fn estimate<T: Scalar>(
         &self,
         product: impl Fn(MatRef<'_, T>) -> Result<Mat<T>>,

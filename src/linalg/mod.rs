@@ -23,4 +23,4 @@ pub use operator::{
 };
 pub(crate) use product::product;
 pub use storage::padded;
-pub(crate) use storage::{clear_strict_upper, column, column_mut, mirror_lower, transpose_into};
+pub(crate) use storage::{clear_strict_upper, column, column_mut, mirror_lower, steady, transpose_into};

@@ -1,7 +1,7 @@
 //! Where matrices lie in memory.
 
 use faer::prelude::{Reborrow, ReborrowMut};
-use faer::{Mat, MatMut, MatRef};
+use faer::{Mat, MatMut, MatRef, Par};
 
 use crate::Scalar;
 
@@ -13,6 +13,12 @@ const LINE: usize = 64;
 
 /// Columns that a transposition reads side by side: a cache line of doubles.
 const BLOCK: usize = 8;
+
+/// How a product or a solve with so many columns is divided, such that the bits do not depend on the number of
+/// threads: not at all for one, which would be added up in parts.
+pub(crate) fn steady(columns: usize, par: Par) -> Par {
+    if columns == 1 { Par::Seq } else { par }
+}
 
 /// An m × n matrix of zeros whose columns are not a multiple of 4 KiB apart.
 ///

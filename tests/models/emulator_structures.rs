@@ -3,6 +3,8 @@
 
 use mercer::data::Basis;
 use mercer::emulator::{Emulator, Evidence, Structure};
+use mercer::linalg::{Jitter, NoisyKronecker, Operator};
+use mercer::optim::{Minimizer, Minimum, Objective};
 use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -176,4 +178,160 @@ fn iterations_estimate_the_dense_evidence() {
         assert!((mean - expected).abs() < 4.0 * error + 1e-8, "{index}: {mean} ± {error} is not {expected}");
         assert!(variance.sqrt() < 0.05 * expected.abs().max(1.0), "{index}: {variance} about {expected}");
     }
+}
+
+/// White kernels are of the diagonal, so that they are in V and not in what new parameters have in common with the old.
+#[test]
+fn white_kernels_are_part_of_a_shared_correlation() {
+    let kernels = multiples(|| (Rbf::new([0.7, 1.3]) + White::new(0.2)).dynamic());
+    let emulator = emulator(&scattered(25, 2, 1), false, kernels);
+    assert_eq!(emulator.condition().unwrap().structure(), Structure::SharedCorrelation);
+    agrees(&emulator, Structure::SharedCorrelation, 1e-11);
+}
+
+fn large_grid() -> Mat<f64> {
+    Mat::from_fn(256, 2, |row, dim| 0.1 * if dim == 0 { row % 16 } else { row / 16 } as f64)
+}
+
+#[test]
+fn a_structure_that_values_refuse_is_not_chosen() {
+    // A white kernel reads no parameter, but is no product.
+    let white = || (Rbf::new(1.0).on([0]) + White::new(0.5)).dynamic();
+    let on_grid = emulator(&large_grid(), true, multiples(white));
+    assert_eq!(on_grid.condition().unwrap().structure(), Structure::Independent);
+    let refused = on_grid.with_structure(Structure::Grid).condition().unwrap_err();
+    assert!(refused.to_string().contains("white"), "{refused}");
+    // A linear kernel is 0 in the whole column of the reference but at itself.
+    let corners = Mat::from_fn(4, 2, |row, dim| if dim == 0 { row / 2 } else { row % 2 } as f64);
+    let linear = || (Linear::new(1.0).on([0]) + White::new(0.5)).dynamic();
+    assert!(emulator(&corners, true, multiples(linear)).with_structure(Structure::Grid).condition().is_err());
+
+    // Indefinite, but not with the noise.
+    let indefinite = || (0.05 * (Rbf::new(1.0) - 0.9 * Rbf::new(0.1))).dynamic();
+    let emulator = emulator(&scattered(12, 2, 3), false, multiples(indefinite)).allow_indefinite();
+    assert_eq!(emulator.condition().unwrap().structure(), Structure::Dense);
+    assert!(emulator.with_structure(Structure::SharedCorrelation).condition().is_err());
+}
+
+#[test]
+fn one_axis_is_no_grid() {
+    let line = Mat::from_fn(256, 1, |row, _| 0.1 * row as f64);
+    let kernels = multiples(|| Rbf::new(1.0).dynamic());
+    let chosen = |orthogonal| emulator(&line, orthogonal, kernels.clone()).condition().unwrap().structure();
+    assert_eq!((chosen(true), chosen(false)), (Structure::Independent, Structure::SharedCorrelation));
+}
+
+/// A search that begins where untied kernels are equal takes the steps of one by the dense structure.
+#[test]
+fn a_fit_keeps_its_structure() {
+    struct Watch;
+    impl Minimizer for Watch {
+        fn minimize(&self, objective: &mut Objective<'_>, start: &[f64]) -> mercer::Result<Minimum> {
+            let (value, gradient) = objective(start)?;
+            let reason = String::new();
+            Ok(Minimum { x: gradient, value, gradient_norm: 0.0, steps: 0, evaluations: 1, converged: true, reason })
+        }
+    }
+    let kernels: Vec<DynKernel> = (1..=M).map(|i| (i as f64 * Rbf::new(1.0)).dynamic()).collect();
+    let equal = || emulator(&scattered(12, 2, 1), false, kernels.clone());
+    let start = |emulator: &mut Emulator, structure: Option<Structure>| {
+        *emulator = emulator.clone().with_structure(structure);
+        let minimum = emulator.fit(Evidence::Weights, &Watch).unwrap();
+        assert!(emulator.clone().condition().unwrap().structure() == structure.unwrap_or(Structure::SharedCorrelation));
+        (minimum.value, minimum.x)
+    };
+    // To the bit, as the structures agree but up to rounding.
+    let mut untied = equal();
+    assert_eq!(start(&mut untied, None), start(&mut untied, Some(Structure::Dense)));
+    let lengthscales = [0, 1, 2].map(|i| format!("kernel[{i}].scaled.rbf.lengthscale"));
+    let lengthscales = lengthscales.each_ref().map(String::as_str);
+    let mut tied = equal();
+    tied.tie(&lengthscales).unwrap();
+    assert_eq!(start(&mut tied, None), start(&mut tied, Some(Structure::SharedCorrelation)));
+    assert_ne!(start(&mut tied, None), start(&mut tied, Some(Structure::Dense)));
+    let mut frozen = equal();
+    lengthscales.iter().for_each(|path| frozen.freeze(path).unwrap());
+    assert_eq!(start(&mut frozen, None), start(&mut frozen, Some(Structure::SharedCorrelation)));
+}
+
+/// Spectra at the same parameters with next to no noise: V is singular but for the jitter, which the dense structure adds
+/// too.
+#[test]
+fn a_singular_covariance_takes_the_jitter_of_the_policy() {
+    let theta = scattered(10, 2, 1);
+    let repeated = Mat::from_fn(20, 2, |row, dim| theta[(row / 2, dim)]);
+    let kernels = multiples(|| Rbf::new(0.5).dynamic());
+    let singular = |precision: f64| {
+        let mut rng = Pcg64::seed_from_u64(2);
+        let fluxes = Mat::from_fn(20, 8, |_, _| rng.random_range(-1.0..1.0));
+        let emulator = Emulator::new(repeated.as_ref(), fluxes.as_ref(), basis(false)).unwrap();
+        emulator.with_kernels(kernels.clone()).and_then(|emulator| emulator.with_precision(precision)).unwrap()
+    };
+    let both = |emulator: &Emulator, at: &Mat<f64>| {
+        [Structure::SharedCorrelation, Structure::Dense].map(|structure| {
+            let emulator = emulator.clone().with_structure(structure);
+            let posterior = emulator.condition().unwrap();
+            (posterior.jitter(), posterior.weights(at.as_ref()).unwrap().covariance)
+        })
+    };
+    let [(shared, found), (dense, expected)] = both(&singular(1e18), &scattered(5, 2, 4));
+    assert!(shared > 0.0 && dense > 0.0 && shared <= 1e3 * dense && dense <= 1e3 * shared, "{shared:e} {dense:e}");
+    for (found, expected) in found.iter().zip(&expected) {
+        let error = (found - expected).norm_max();
+        assert!(error < 1e-6, "{error:e}");
+    }
+    let [(shared, _), (dense, _)] = both(&singular(1e6), &scattered(5, 2, 4));
+    assert_eq!((shared, dense), (0.0, 0.0));
+
+    // A fixed jitter is noise.
+    let fixed = singular(10.0).with_jitter(Jitter::Fixed(0.5));
+    let [(shared, found), (dense, expected)] = both(&fixed, &scattered(5, 2, 4));
+    assert_eq!((shared, dense), (0.5, 0.5));
+    assert!(found.iter().zip(&expected).all(|(found, expected)| (found - expected).norm_max() < 1e-11));
+
+    // None that is allowed is enough.
+    let none = Jitter::Adaptive { first: 64.0, growth: 10.0, largest: 0.0 };
+    for structure in [Structure::SharedCorrelation, Structure::Dense] {
+        let refused = singular(1e18).with_jitter(none).with_structure(structure).condition().unwrap_err();
+        assert!(matches!(refused, Error::NotPositiveDefinite { .. }), "{structure:?}: {refused}");
+    }
+}
+
+#[test]
+fn more_probes_than_weights_are_refused() {
+    let emulator = emulator(&scattered(4, 2, 1), false, different());
+    let probed = |probes| {
+        let emulator = emulator.clone().with_structure(Structure::Iterative { probes, seed: 0 });
+        emulator.log_evidence(Evidence::Weights)
+    };
+    assert!(probed(12).is_ok());
+    for probes in [0, 1, 13, 1 << 20] {
+        let refused = probed(probes).unwrap_err();
+        assert!(matches!(refused, Error::Setting { .. }) && refused.to_string().contains("probes"), "{refused}");
+    }
+}
+
+/// A product with one vector of a matrix this large would be split over threads.
+#[test]
+fn one_vector_gives_the_same_bits_on_any_number_of_threads() {
+    let theta = scattered(300, 2, 1);
+    let kernels = multiples(|| Rbf::new(0.5).dynamic());
+    for structure in [Structure::SharedCorrelation, Structure::Iterative { probes: 2, seed: 0 }, Structure::Dense] {
+        let emulator = emulator(&theta, false, kernels.clone()).with_structure(structure);
+        let mean = |par| {
+            let emulator = emulator.clone().with_par(par);
+            let posterior = emulator.condition().unwrap();
+            posterior.weights(scattered(3, 2, 4).as_ref()).unwrap().mean
+        };
+        assert_eq!(mean(Par::Seq), mean(Par::rayon(3)), "{structure:?}");
+    }
+    let operator = |par| {
+        let axis = Mat::from_fn(400, 400, |i, j| (-0.01 * (i as f64 - j as f64).powi(2)).exp());
+        let (signal, noise) = (mat![[2.0]], mat![[0.1]]);
+        let operator = NoisyKronecker::new(signal.as_ref(), noise.as_ref(), &[axis.as_ref()], par).unwrap();
+        let y = Mat::from_fn(400, 1, |i, _| ((7 * i) % 11) as f64 - 5.0);
+        let gradient = operator.log_density_gradient(y.as_ref(), par).unwrap();
+        (operator.solve(y.as_ref(), par).unwrap(), gradient.value, gradient.y, gradient.axes)
+    };
+    assert_eq!(operator(Par::Seq), operator(Par::rayon(3)));
 }

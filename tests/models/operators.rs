@@ -263,3 +263,12 @@ fn the_tape_scales_the_gradients() {
         assert_eq!(gradients.get(var).unwrap().to_owned(), expected * -2.0);
     }
 }
+
+/// A pivot that rounding has left of zero is positive at times.
+#[test]
+fn noise_that_is_singular_up_to_rounding_is_refused() {
+    let noise = faer::mat![[1.0, 1.3], [1.3, 1.3 * 1.3 + f64::EPSILON]];
+    let one = Mat::<f64>::identity(2, 2);
+    let refused = NoisyKronecker::new(one.as_ref(), noise.as_ref(), &[one.as_ref()], Par::Seq).unwrap_err();
+    assert!(matches!(refused, Error::NotPositiveDefinite { pivot: 1, .. }), "{refused:?}");
+}

@@ -4,7 +4,7 @@ use faer::{Mat, MatMut, MatRef};
 
 use super::{Cotangents, Covariance, Problem, Structure, kernel_cotangent, stacked};
 use crate::Result;
-use crate::linalg::{Cholesky, column, padded};
+use crate::linalg::{Cholesky, column, padded, steady};
 
 /// New parameters whose right-hand sides, m each, are solved for at a time.
 pub(super) const CHUNK: usize = 64;
@@ -38,7 +38,8 @@ impl<'a> Dense<'a> {
     /// component first.
     fn half_solve(&self, cross: &[Mat<f64>], first: usize, count: usize) -> Result<Mat<f64>> {
         let mut half = stacked(cross, first, count);
-        self.factor.half_solve_in_place(half.as_mut(), self.problem.par)?;
+        let par = steady(half.ncols(), self.problem.par);
+        self.factor.half_solve_in_place(half.as_mut(), par)?;
         Ok(half)
     }
 }
@@ -63,7 +64,7 @@ impl Covariance for Dense<'_> {
     fn solve_in_place(&self, mut b: MatMut<'_, f64>) -> Result<()> {
         let (rows, cols) = (b.nrows(), b.ncols());
         let mut vector = Mat::from_fn(rows * cols, 1, |index, _| b[(index % rows, index / rows)]);
-        self.factor.solve_in_place(vector.as_mut(), self.problem.par)?;
+        self.factor.solve_in_place(vector.as_mut(), steady(1, self.problem.par))?;
         b.copy_from(MatRef::from_column_major_slice(column(vector.as_ref(), 0), rows, cols));
         Ok(())
     }

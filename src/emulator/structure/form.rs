@@ -15,6 +15,18 @@ pub(super) fn variances(kernels: &[&dyn Kernel<f64>]) -> Result<Vec<f64>> {
     }
 }
 
+/// Whether kernels that are multiples of one remain so whatever the values of the free parameters: what they have in
+/// common is tied, or frozen. `places` are those of each kernel's parameters among the free ones.
+pub(super) fn are_tied(kernels: &[&dyn Kernel<f64>], places: &[&[Option<usize>]]) -> bool {
+    let common = |(kernel, places): (&&dyn Kernel<f64>, &&[Option<usize>])| {
+        let (_, inner) = split(*kernel);
+        places[places.len() - inner.num_params()..].to_vec()
+    };
+    let mut common = kernels.iter().zip(places).map(common);
+    let first = common.next();
+    common.all(|places| Some(places) == first)
+}
+
 /// The factor before an expression, and the expression.
 fn split(kernel: &dyn Expr) -> (f64, &dyn Expr) {
     let mut node = kernel;
@@ -32,13 +44,20 @@ fn split(kernel: &dyn Expr) -> (f64, &dyn Expr) {
 /// Refuses a kernel that is not, by its expression, a product of functions of one dimension each, among the dimensions
 /// that vary.
 pub(super) fn check_product(kernel: &dyn Expr, varying: &[bool]) -> Result<()> {
-    match culprit(kernel, Some(varying)) {
+    let axes = varying.iter().filter(|varies| **varies).count();
+    let white = if axes > 1 { white(kernel) } else { None };
+    match white.or_else(|| culprit(kernel, Some(varying))) {
         None => Ok(()),
         Some(node) => {
             let reason = format!("`{}` is not known to be a product of functions of one parameter each", text(node));
             Err(refused("grid", &reason))
         }
     }
+}
+
+/// A white kernel reads no dimension, and yet tells points apart by all of them.
+fn white(node: &dyn Expr) -> Option<&dyn Expr> {
+    if node.name() == "white" { Some(node) } else { node.children().into_iter().find_map(white) }
 }
 
 /// The subexpression that is not known to be a product. The dimensions that vary are `None` where the points are

@@ -7,10 +7,11 @@ use rand_pcg::Pcg64;
 
 use super::dense::CHUNK;
 use super::{Cotangents, Covariance, Problem, Structure, kernel_cotangent, stacked};
-use crate::Result;
 use crate::linalg::{
     BlockDiagonal, ConjugateGradients, Dense, LogDetEstimate, Operator, StochasticLogDet, column, padded, random_signs,
+    steady,
 };
+use crate::{Error, Result};
 
 /// Lanczos steps of the log-determinant: enough for condition numbers of S in the thousands.
 const STEPS: usize = 50;
@@ -27,6 +28,11 @@ pub(super) struct Iterative<'a> {
 
 impl<'a> Iterative<'a> {
     pub(super) fn new(problem: Problem<'a>, probes: usize, seed: u64) -> Result<Self> {
+        let rows = problem.components() * problem.spectra();
+        if probes < 2 || probes > rows {
+            let expected = format!("must be at least 2 and at most {rows}, the number of weights");
+            return Err(Error::setting("the number of probes", probes, &expected));
+        }
         let block = |component: usize| {
             let mut block = problem.gram(component, problem.par)?;
             let noise = problem.noise[(component, component)];
@@ -38,7 +44,6 @@ impl<'a> Iterative<'a> {
         let mut made = Self { problem, blocks, log_det: nothing, probes, seed };
         let rng = &mut Pcg64::seed_from_u64(seed);
         let estimator = StochasticLogDet { probes, steps: STEPS };
-        let rows = Operator::<f64>::dim(&made.blocks);
         made.log_det = estimator.estimate(|x| made.product(x), Some(&made.blocks), rows, rng, made.problem.par)?;
         Ok(made)
     }
@@ -46,7 +51,7 @@ impl<'a> Iterative<'a> {
     /// V X.
     fn product(&self, x: MatRef<'_, f64>) -> Result<Mat<f64>> {
         let (m, spectra) = (self.problem.components(), self.problem.spectra());
-        let mut out = self.blocks.matmul(x, self.problem.par)?;
+        let mut out = self.blocks.matmul(x, steady(x.ncols(), self.problem.par))?;
         for (i, j) in (0..m).flat_map(|i| (0..m).map(move |j| (i, j))).filter(|(i, j)| i != j) {
             let noise = self.problem.noise[(i, j)];
             let mut target = out.as_mut().subrows_mut(i * spectra, spectra);
@@ -58,7 +63,8 @@ impl<'a> Iterative<'a> {
     /// V⁻¹B.
     fn solve(&self, b: MatRef<'_, f64>) -> Result<Mat<f64>> {
         let solver = ConjugateGradients::default();
-        Ok(solver.solve(|x| self.product(x), b, Some(&self.blocks), self.problem.par)?.solution)
+        let par = steady(b.ncols(), self.problem.par);
+        Ok(solver.solve(|x| self.product(x), b, Some(&self.blocks), par)?.solution)
     }
 
     /// The [cotangents](Covariance::cotangents) from s vectors Z of which the mean of zzᵀ is I.

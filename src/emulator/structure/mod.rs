@@ -22,8 +22,12 @@ use crate::{Error, Result};
 
 /// How the covariance of the training spectra's weights is factorised.
 ///
-/// Of M spectra and m components, the covariance V = N ⊗ I + blockdiag(K₁, …, K_m) has mM rows. All structures give the
-/// same numbers, up to rounding, where they hold.
+/// Of M spectra and m components, the covariance V = N ⊗ I + blockdiag(K₁, …, K_m) has mM rows. Where they hold,
+/// structures give the same numbers up to rounding and jitter, but for [`Iterative`](Self::Iterative), which estimates
+/// evidence and gradients. Those by eigendecompositions, [`SharedCorrelation`](Self::SharedCorrelation) and
+/// [`Grid`](Self::Grid), add the [`Jitter`] to the diagonal of N; an adaptive one adds nothing unless a 1 + βκ is below
+/// nε times the largest, with the eigenvalues κ of the correlation, β of its variances relative to N, and n points
+/// on all axes, as the digits are then lost. That is sooner than with a Cholesky factorisation.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -45,13 +49,14 @@ pub enum Structure {
     /// of nₖ points, O(mM) memory.
     Grid,
     /// Any components, by preconditioned conjugate gradients: O(mM³) time for the preconditioner, the blocks of the
-    /// components, and O(mM²) for each iteration; O(mM²) memory.
+    /// components, and O(mM²) for each iteration. O(mM²) memory, and that of 50 bases of s vectors for the
+    /// log-determinant, 50 s mM numbers for s probes: more than the blocks take if 50 s is above M.
     ///
     /// Solves are to 10⁻¹⁰. The log-determinant, and gradients, are estimates over random vectors, the same on every
     /// call with the same seed: [`Posterior::evidence_error`](super::Posterior::evidence_error) is the
     /// standard error of the log evidence. The closer the components are to orthogonal, the smaller it is.
     Iterative {
-        /// The number of random vectors, at least 2.
+        /// The number s of random vectors, at least 2 and at most mM.
         probes: usize,
         /// The seed that they are drawn with.
         seed: u64,
@@ -71,7 +76,7 @@ const PROBES: usize = 32;
 ///
 /// Vectors of mM elements have all spectra of the first component first: they are M × m matrices by columns. Every
 /// vector that crosses [`Covariance`] is such a matrix.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Problem<'a> {
     /// The kernels, one for each component.
     pub(super) kernels: Vec<&'a dyn Kernel<f64>>,
@@ -138,13 +143,37 @@ impl<'a> Problem<'a> {
         Ok(variances)
     }
 
-    /// Factorises V by this structure, or by the one that is [chosen](Self::chosen).
+    /// Factorises V by this structure, or by the cheapest exact one that holds, or the iterative one if V would be too
+    /// large.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a structure that V does not have; [`Error::NotPositiveDefinite`].
+    /// [`Error::Setting`] for a structure that was asked for and that V does not have; [`Error::NotPositiveDefinite`];
+    /// [`Error::NotConverged`] from the iterative one.
     pub(super) fn factorise(self, asked: Option<Structure>) -> Result<Box<dyn Covariance + 'a>> {
-        let structure = asked.unwrap_or_else(|| self.chosen());
+        if let Some(structure) = asked {
+            return self.by(structure);
+        }
+        if let Some(structure) = self.spectral(form::variances(&self.kernels).is_ok()) {
+            // Expressions do not tell all: the values may still be refused.
+            match self.clone().by(structure) {
+                Err(Error::Setting { .. }) => {}
+                done => return done,
+            }
+        }
+        let structure = self.general();
+        self.by(structure)
+    }
+
+    /// The structure to take where the free parameters change and the structure must not, from the places of each
+    /// kernel's parameters among the free ones: kernels count as multiples of one only if they remain so.
+    pub(super) fn lasting(&self, places: &[&[Option<usize>]]) -> Structure {
+        let holds = |structure: &Structure| !matches!(self.clone().by(*structure), Err(Error::Setting { .. }));
+        let shared = form::variances(&self.kernels).is_ok() && form::are_tied(&self.kernels, places);
+        self.spectral(shared).filter(holds).unwrap_or_else(|| self.general())
+    }
+
+    fn by(self, structure: Structure) -> Result<Box<dyn Covariance + 'a>> {
         Ok(match structure {
             Structure::Independent if !is_diagonal(self.noise.as_ref()) => {
                 let expected = "holds for orthogonal components only: ask for another";
@@ -158,17 +187,20 @@ impl<'a> Problem<'a> {
         })
     }
 
-    /// The cheapest exact structure that holds, or the iterative one if V would be too large. The one place where a
-    /// structure is chosen.
-    fn chosen(&self) -> Structure {
+    /// A structure that is cheaper than the general one, and holds by the expressions of the kernels, which may be multiples
+    /// of one.
+    fn spectral(&self, shared: bool) -> Option<Structure> {
         let orthogonal = is_diagonal(self.noise.as_ref());
-        let shared = form::variances(&self.kernels).is_ok();
         if self.spectra() >= GRID_FROM && (orthogonal || shared) && self.on_grid() {
-            Structure::Grid
-        } else if orthogonal {
+            return Some(Structure::Grid);
+        }
+        (shared && !orthogonal).then_some(Structure::SharedCorrelation)
+    }
+
+    /// The structure that holds for any kernels.
+    fn general(&self) -> Structure {
+        if is_diagonal(self.noise.as_ref()) {
             Structure::Independent
-        } else if shared {
-            Structure::SharedCorrelation
         } else if self.components() * self.spectra() <= DENSE_LIMIT {
             Structure::Dense
         } else {
@@ -176,11 +208,11 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Whether the parameters are a grid, and the kernels products of functions of one each.
+    /// Whether the parameters are a grid of more than one axis, without which nothing is saved, and the kernels products of functions of one each.
     fn on_grid(&self) -> bool {
         Grid::detect(self.theta).is_ok_and(|grid| {
             let varying = grid.varying(self.theta.ncols());
-            self.kernels.iter().all(|kernel| form::check_product(*kernel, &varying).is_ok())
+            grid.sizes().len() > 1 && self.kernels.iter().all(|kernel| form::check_product(*kernel, &varying).is_ok())
         })
     }
 }

@@ -8,8 +8,8 @@ use faer::{Accum, Mat, MatMut, MatRef};
 use super::form::{check_product, refused, variances};
 use super::grid::Grid;
 use super::{Cotangents, Covariance, Problem, Structure, is_diagonal};
-use crate::Result;
-use crate::linalg::{NoisyKronecker, Operator, column};
+use crate::linalg::{Jitter, NoisyKronecker, Operator, column, steady};
+use crate::{Error, Result};
 
 /// How far a kernel may be from what its expression says, relative to its variance.
 const ROUNDING: f64 = 1e-10;
@@ -33,6 +33,8 @@ struct Part {
     /// The indices of the point at which R is 1.
     reference: Vec<usize>,
     operator: NoisyKronecker<f64>,
+    /// What was added to the diagonal of N.
+    jitter: f64,
 }
 
 impl<'a> Spectral<'a> {
@@ -124,15 +126,18 @@ impl Part {
         let (first, m) = (components.start, components.len());
         let signal = Mat::from_fn(m, m, |i, j| if i == j { variances[i] } else { 0.0 });
         let noise = problem.noise.as_ref().submatrix(first, first, m, m);
-        let views: Vec<_> = axes.iter().map(Mat::as_ref).collect();
-        let operator = NoisyKronecker::new(signal.as_ref(), noise, &views, problem.par)?;
-        let part = Self { components, variances, reference, operator };
-        part.check(problem, grid, &axes)?;
+        let mean_variance = column(prior.as_ref(), 0).iter().sum::<f64>() / prior.nrows() as f64;
+        let mean_diagonal =
+            (0..m).map(|i| noise[(i, i)] + variances[i] * (mean_variance / scale)).sum::<f64>() / m as f64;
+        let (operator, jitter) = factorised(problem, signal.as_ref(), noise, &axes, mean_diagonal)?;
+        let part = Self { components, variances, reference, operator, jitter };
+        part.check(problem, grid, &axes, at)?;
         Ok(part)
     }
 
-    /// Whether the kernels are what was read from their expressions, in the column of the reference.
-    fn check(&self, problem: &Problem<'_>, grid: &Grid, axes: &[Mat<f64>]) -> Result<()> {
+    /// Whether the kernels are what was read from their expressions, in the column of the reference, which is at this
+    /// place.
+    fn check(&self, problem: &Problem<'_>, grid: &Grid, axes: &[Mat<f64>], at: usize) -> Result<()> {
         if self.components.len() == 1 && axes.len() == 1 {
             return Ok(());
         }
@@ -143,7 +148,9 @@ impl Part {
             axes.iter().zip(indices.iter().zip(&self.reference)).map(|(k, (&i, &j))| k[(i, j)]).product()
         };
         for (component, &variance) in self.components.clone().zip(&self.variances) {
-            let column = grid.ordered(problem.cross(component, point)?.as_ref());
+            let mut column = grid.ordered(problem.cross(component, point)?.as_ref());
+            // White kernels are of the diagonal alone.
+            column[(at, 0)] = problem.variances(component, point)?[0];
             let holds = |place: usize| (column[(place, 0)] - variance * product(place)).abs() <= ROUNDING * variance;
             if !(0..column.nrows()).all(holds) {
                 let name = if axes.len() > 1 { "grid" } else { "shared correlation" };
@@ -177,7 +184,7 @@ impl Covariance for Spectral<'_> {
     }
 
     fn jitter(&self) -> f64 {
-        0.0
+        self.parts.iter().map(|part| part.jitter).fold(0.0, f64::max)
     }
 
     fn problem(&self) -> &Problem<'_> {
@@ -247,12 +254,52 @@ impl Covariance for Spectral<'_> {
                     let scaled = Mat::from_fn(rotated.nrows(), n, |at, new| inverse[at] * rotated[(at, new)]);
                     let block = explained.as_mut().submatrix_mut(component * n, other * n, n, n);
                     let factor = part.variances[i] * part.variances[j];
-                    matmul(block, Accum::Replace, rotated.transpose(), scaled.as_ref(), factor, self.problem.par);
+                    let par = steady(n, self.problem.par);
+                    matmul(block, Accum::Replace, rotated.transpose(), scaled.as_ref(), factor, par);
                 }
             }
         }
         Ok(explained)
     }
+}
+
+/// The eigendecomposition of B ⊗ R + (N + jitter·I) ⊗ I, with the first jitter that the policy allows and that is enough.
+///
+/// Rounding changes the eigenvalues κ of R by up to nε κ_max, with n points on all axes. An output of which a
+/// 1 + βκ is less than that of the largest has lost its digits, which an adaptive policy takes for a failure.
+fn factorised(
+    problem: &Problem<'_>,
+    signal: MatRef<'_, f64>,
+    noise: MatRef<'_, f64>,
+    axes: &[Mat<f64>],
+    mean_diagonal: f64,
+) -> Result<(NoisyKronecker<f64>, f64)> {
+    let rounding = f64::EPSILON * axes.iter().map(Mat::nrows).sum::<usize>() as f64;
+    let fixed = matches!(problem.jitter, Jitter::Fixed(_));
+    let lost = |operator: &NoisyKronecker<f64>| {
+        (0..operator.outputs()).find(|&output| {
+            let values = operator.spectrum(output);
+            let [least, most] = [f64::min, f64::max].map(|of| values.iter().copied().fold(values[0], of));
+            least < rounding * most
+        })
+    };
+    let views: Vec<_> = axes.iter().map(Mat::as_ref).collect();
+    let axes = NoisyKronecker::decomposed(&views)?;
+    let mut failure = (0, 0.0);
+    for amount in problem.jitter.amounts::<f64>(mean_diagonal)? {
+        let mut noise = noise.to_owned();
+        noise.diagonal_mut().column_vector_mut().iter_mut().for_each(|entry| *entry += amount);
+        match NoisyKronecker::from_axes(signal, noise.as_ref(), axes.clone(), problem.par) {
+            Ok(operator) => match lost(&operator).filter(|_| !fixed) {
+                Some(output) => failure = (output * operator.points(), amount),
+                None => return Ok((operator, amount)),
+            },
+            // N is singular, or so small that 1 + βκ overflows.
+            Err(Error::NotPositiveDefinite { .. } | Error::NonFinite { .. }) => failure = (0, amount),
+            Err(other) => return Err(other),
+        }
+    }
+    Err(Error::NotPositiveDefinite { pivot: failure.0, jitter: failure.1, mean_diagonal })
 }
 
 fn largest(values: &[f64]) -> usize {

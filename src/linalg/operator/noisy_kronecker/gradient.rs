@@ -5,7 +5,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::NoisyKronecker;
 use crate::linalg::axes::{along_axes, by_column, outer};
-use crate::linalg::{Eigendecomposition, mirror_lower, padded, transpose_into};
+use crate::linalg::{Eigendecomposition, mirror_lower, padded, steady, transpose_into};
 use crate::{Result, Scalar};
 
 /// A Gaussian log density with its gradients, from [`NoisyKronecker::log_density_gradient`].
@@ -74,6 +74,7 @@ impl<T: Scalar> NoisyKronecker<T> {
         let axes = axes.collect();
 
         along_axes(&mut z, &self.sizes, |axis, x, out| {
+            let par = steady(x.ncols(), par);
             matmul(out, Accum::Replace, x.transpose(), self.basis(axis).transpose(), T::from_f64(1.0), par);
             Ok(())
         })?;
@@ -103,11 +104,13 @@ impl<T: Scalar> NoisyKronecker<T> {
     pub(crate) fn rotate_points(&self, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         if let [axis] = &self.axes[..] {
             let mut out = padded(x.nrows(), x.ncols());
+            let par = steady(x.ncols(), par);
             matmul(out.as_mut(), Accum::Replace, axis.vectors().transpose(), x, T::from_f64(1.0), par);
             return Ok(out);
         }
         by_column(x, |x| {
             along_axes(x, &self.sizes[1..], |axis, x, out| {
+                let par = steady(x.ncols(), par);
                 matmul(out, Accum::Replace, x.transpose(), self.axes[axis].vectors(), T::from_f64(1.0), par);
                 Ok(())
             })
@@ -153,6 +156,7 @@ fn contracted<T: Scalar>(
     let rows = MatRef::from_column_major_slice(&rows, left * right, size);
 
     let mut inner = Mat::zeros(size, size);
+    let par = steady(size, par);
     matmul(inner.as_mut(), Accum::Replace, rows.transpose(), rows, half, par);
     let mut traces = vec![0.0; size];
     traced.iter().enumerate().for_each(|(at, &value)| traces[at / right % size] += value.as_f64());

@@ -10,7 +10,7 @@ use faer::{Accum, Mat, MatRef, Par};
 use super::{Operator, check_rows};
 use crate::linalg::axes::{along_axes, by_column, outer, product_size};
 use crate::linalg::checks::check_square;
-use crate::linalg::{Cholesky, Eigendecomposition, Jitter, mirror_lower};
+use crate::linalg::{Cholesky, Eigendecomposition, Jitter, mirror_lower, steady};
 use crate::{Error, Result, Scalar};
 
 /// B ⊗ K + Σ ⊗ I with K = K₁ ⊗ … ⊗ K_d: the covariance of m outputs at N common points that share the correlation
@@ -86,9 +86,27 @@ impl<T: Scalar> NoisyKronecker<T> {
     ///
     /// [`Error::Shape`] for a matrix that is not square, or for B and Σ of different sizes; [`Error::Empty`] without
     /// axes, or for a matrix without rows; [`Error::NonFinite`] for a NaN or an infinity;
-    /// [`Error::NotPositiveDefinite`] if Σ is not positive definite; [`Error::Setting`] if B or an axis is not
-    /// positive semi-definite.
+    /// [`Error::NotPositiveDefinite`] if Σ is not positive definite, or is by no more than rounding; [`Error::Setting`]
+    /// if B or an axis is not positive semi-definite.
     pub fn new(signal: MatRef<'_, T>, noise: MatRef<'_, T>, axes: &[MatRef<'_, T>], par: Par) -> Result<Self> {
+        Self::from_axes(signal, noise, Self::decomposed(axes)?, par)
+    }
+
+    /// K₁, …, K_d, decomposed.
+    pub(crate) fn decomposed(axes: &[MatRef<'_, T>]) -> Result<Vec<Eigendecomposition<T>>> {
+        let decompose = |(axis, k): (usize, &MatRef<'_, T>)| {
+            Eigendecomposition::positive_semidefinite(&format!("the covariance of axis {axis}"), *k)
+        };
+        axes.iter().enumerate().map(decompose).collect()
+    }
+
+    /// The same from axes that are [decomposed](Self::decomposed).
+    pub(crate) fn from_axes(
+        signal: MatRef<'_, T>,
+        noise: MatRef<'_, T>,
+        axes: Vec<Eigendecomposition<T>>,
+        par: Par,
+    ) -> Result<Self> {
         check_square("the covariance between outputs", signal)?;
         let m = signal.nrows();
         if noise.shape() != (m, m) {
@@ -98,19 +116,15 @@ impl<T: Scalar> NoisyKronecker<T> {
         if axes.is_empty() {
             return Err(Error::Empty { what: "the list of axes".to_owned() });
         }
-        let sizes: Vec<usize> = std::iter::once(m).chain(axes.iter().map(MatRef::nrows)).collect();
+        let sizes: Vec<usize> = std::iter::once(m).chain(axes.iter().map(|axis| axis.values().len())).collect();
         product_size("the Kronecker product", &sizes)?;
 
-        let factor = Cholesky::new(noise, Jitter::Fixed(0.0), par)?;
+        let factor = Cholesky::new(noise, Jitter::GUARD, par)?;
         let mut whitened = signal.to_owned();
         mirror_lower(whitened.as_mut());
         factor.half_solve_in_place(whitened.as_mut(), par)?;
         factor.half_solve_in_place(whitened.as_mut().transpose_mut(), par)?;
         let outputs = Eigendecomposition::positive_semidefinite("the covariance between outputs", whitened.as_ref())?;
-        let decompose = |(axis, k): (usize, &MatRef<'_, T>)| {
-            Eigendecomposition::positive_semidefinite(&format!("the covariance of axis {axis}"), *k)
-        };
-        let axes: Vec<_> = axes.iter().enumerate().map(decompose).collect::<Result<_>>()?;
 
         let mut whitener = outputs.vectors().to_owned();
         factor.half_solve_transpose_in_place(whitener.as_mut(), par)?;
@@ -172,6 +186,7 @@ impl<T: Scalar> NoisyKronecker<T> {
         }
         let mut x: Vec<T> = (0..m).flat_map(|col| y.col(col).iter().copied()).collect();
         along_axes(&mut x, &self.sizes, |axis, x, out| {
+            let par = steady(x.ncols(), par);
             matmul(out, Accum::Replace, x.transpose(), self.basis(axis), T::from_f64(1.0), par);
             Ok(())
         })?;
@@ -198,7 +213,7 @@ impl<T: Scalar> NoisyKronecker<T> {
                     Step::Rotate { inverse, transpose } => along_axes(x, &self.sizes, |axis, x, out| {
                         let e = if axis == 0 && inverse { self.unwhitener.as_ref() } else { self.basis(axis) };
                         let e = if transpose { e } else { e.transpose() };
-                        matmul(out, Accum::Replace, x.transpose(), e, one, par);
+                        matmul(out, Accum::Replace, x.transpose(), e, one, steady(x.ncols(), par));
                         Ok(())
                     })?,
                 }
