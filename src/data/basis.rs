@@ -9,9 +9,6 @@ use crate::{Error, Result};
 /// Rows that are standardised at a time: bounds the memory beside the data.
 const CHUNK: usize = 64;
 
-/// Solves with a Gram matrix of components have digits, or none at all.
-const NO_JITTER: Jitter = Jitter::Adaptive { first: 64.0, growth: 10.0, largest: 0.0 };
-
 /// A linear basis for rows of P features, spectra of P pixels say: what is done to a row before it is
 /// written as a weighted sum of m components, and back.
 ///
@@ -85,7 +82,7 @@ impl Basis {
             return Err(Error::shape("the components", format!("at most {features} row(s)"), shape));
         }
         let gram = exact_gram(components.as_ref());
-        let factor = Cholesky::new(gram.as_ref(), NO_JITTER, Par::Seq)?;
+        let factor = Cholesky::new(gram.as_ref(), Jitter::GUARD, Par::Seq)?;
         let standardizer = Standardizer::new(vec![0.0; features], vec![1.0; features])?;
         Ok(Self { components, standardizer, normalised: false, fitted: 0, gram, factor })
     }

@@ -188,7 +188,7 @@ impl Posterior<'_> {
     /// # Errors
     ///
     /// As [`outside`](Self::outside); [`Error::NegativeVariance`] if a variance is negative by more than rounding
-    /// explains.
+    /// explains; [`Error::NotConverged`] from [`Structure::Iterative`].
     pub fn weights(&self, theta: MatRef<'_, f64>) -> Result<Weights> {
         let outside = self.outside(theta)?;
         let m = self.solved.ncols();
