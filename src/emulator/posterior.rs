@@ -132,12 +132,14 @@ impl Posterior<'_> {
     ///
     /// // Components that are not orthogonal, with kernels that differ.
     /// let basis = Basis::new(mat![[1.0, 1.0], [1.0, 0.0]])?;
-    /// let emulator = Emulator::new(mat![[0.0], [1.0]].as_ref(), mat![[1.0, 2.0], [2.0, 1.0]].as_ref(), basis)?;
+    /// let theta = Mat::from_fn(30, 1, |j, _| 0.1 * j as f64);
+    /// let spectra = Mat::from_fn(30, 2, |j, pixel| (0.1 * j as f64 + pixel as f64).sin());
+    /// let emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), basis)?;
     /// let emulator = emulator.with_kernels(vec![Rbf::new(1.0), Rbf::new(2.0)])?;
     /// assert_eq!(emulator.condition()?.evidence_error(), 0.0);
     ///
     /// let exact = emulator.log_evidence(Evidence::Weights)?;
-    /// let iterative = emulator.with_structure(Structure::Iterative { probes: 64, seed: 1 });
+    /// let iterative = emulator.with_structure(Structure::Iterative { probes: 20, seed: 1 });
     /// let error = iterative.condition()?.evidence_error();
     /// assert!(error > 0.0 && (iterative.log_evidence(Evidence::Weights)? - exact).abs() < 4.0 * error);
     /// # Ok::<(), mercer::Error>(())
