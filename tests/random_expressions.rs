@@ -1,6 +1,6 @@
 //! Random expressions of every kernel and combinator: they print, parse and evaluate.
 //!
-//! `EXPRESSIONS=1000000 cargo test --release --test random_expressions -- --nocapture` tries a million.
+//! `MERCER_TRIALS=300 cargo test --release --test random_expressions -- --nocapture` tries a million.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -10,7 +10,7 @@ use faer::Side;
 use mercer::kernels::registry;
 use mercer::mask::Missing;
 use mercer::prelude::*;
-use mercer::testkit::expressions;
+use mercer::testkit::{expressions, seed, trials};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -64,9 +64,9 @@ fn operations(kernel: &dyn Expr) -> f64 {
 
 #[test]
 fn random_expressions_print_parse_and_evaluate() {
-    let count = std::env::var("EXPRESSIONS").map_or(FEW, |text| text.parse().unwrap());
+    let count = trials(FEW);
     let pool = pool();
-    let mut rng = Pcg64::seed_from_u64(2024);
+    let mut rng = Pcg64::seed_from_u64(seed(2024));
     let (mut claimed, mut unbounded) = (0, 0);
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     for index in 0..count {

@@ -34,12 +34,14 @@ pub mod matrices;
 mod probe;
 mod rounding;
 mod sample;
+mod trials;
 mod violation;
 mod workload;
 
 pub use gradients::{difference, directional_difference};
 pub use probe::{Calls, Probe, keeps_fast_paths};
 pub use sample::{coincident_points_for, few_dims, points, points_for, with_coincident_points};
+pub use trials::{seed, trials};
 pub use violation::Violation;
 pub use workload::{Task, Workload};
 

@@ -11,6 +11,7 @@ use mercer::testkit::{
     bits, coincident_points_for, conforms, expressions, few_dims, gradients, matrices, points, points_for,
 };
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 const DIMS: [usize; 5] = [1, 2, 3, 8, 17];
 
@@ -268,10 +269,9 @@ fn tree() -> impl Strategy<Value = Tree> {
 }
 
 proptest! {
-    // A fixed seed: the same expressions in every run.
     #![proptest_config(ProptestConfig {
-        cases: 60,
-        rng_seed: proptest::test_runner::RngSeed::Fixed(20),
+        cases: mercer::testkit::trials(60) as u32,
+        rng_seed: RngSeed::Fixed(mercer::testkit::seed(20)),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -9,6 +9,7 @@ use mercer::mean::{ConstantMean, LinearMean};
 use mercer::optim::Lbfgs;
 use mercer::prelude::*;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -246,7 +247,12 @@ fn check_bounds(seed: u64, n: usize, m: usize, dim: usize, noise: f64) -> Result
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: mercer::testkit::trials(256) as u32,
+        rng_seed: RngSeed::Fixed(mercer::testkit::seed(21)),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn bounds_are_in_order(

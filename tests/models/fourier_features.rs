@@ -10,6 +10,7 @@ use mercer::optim::NaturalGradient;
 use mercer::prelude::*;
 use mercer::tape::Tape;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -197,7 +198,12 @@ fn bounds_tend_to_the_evidence() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: mercer::testkit::trials(64) as u32,
+        rng_seed: RngSeed::Fixed(mercer::testkit::seed(22)),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn no_bound_exceeds_the_evidence(

@@ -12,6 +12,7 @@ use mercer::prelude::*;
 use mercer::sphere::SphericalHarmonics;
 use mercer::tape::Tape;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
@@ -354,7 +355,12 @@ fn zonal_kernels() -> impl Strategy<Value = DynKernel> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: mercer::testkit::trials(48) as u32,
+        rng_seed: RngSeed::Fixed(mercer::testkit::seed(23)),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// Whatever the kernel, the degrees, the noise, the nugget and q.
     #[test]
