@@ -9,6 +9,7 @@
 mod common;
 
 use common::forms::{DIMS, Points, all};
+use common::iterate;
 use criterion::Criterion;
 
 fn main() {
@@ -18,7 +19,7 @@ fn main() {
         for forms in all(&points) {
             let mut group = criterion.benchmark_group(format!("{}/{}_D{dim}", forms.expression, forms.task));
             for (form, mut work) in forms.works {
-                group.bench_function(form, |b| b.iter(|| work.run()));
+                group.bench_function(form, |b| iterate(b, || work.run()));
             }
             group.finish();
         }

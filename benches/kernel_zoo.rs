@@ -29,7 +29,7 @@ fn zoo<T: Scalar>(c: &mut Criterion, name: &str, kernel: &dyn Kernel<T>) {
     for mut work in Workload::all(kernel, x.as_ref(), z.as_ref()).unwrap() {
         let mut group = common::group::<T>(c, work.name());
         group.throughput(Throughput::Elements(work.values() as u64));
-        group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(|| work.run().unwrap()));
+        group.bench_function(BenchmarkId::from_parameter(name), |b| common::iterate(b, || work.run().unwrap()));
         group.finish();
     }
 }

@@ -8,9 +8,10 @@ pub(crate) mod notebook;
 pub(crate) mod sparse;
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
+use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use mercer::batch::{Batched, Inputs, Member};
 use mercer::prelude::*;
 use mercer::testkit::{Task, Workload};
@@ -150,8 +151,33 @@ pub(crate) fn measure<'a>(group: &mut BenchmarkGroup<'_, WallTime>, id: Benchmar
     let mut work = None;
     group.bench_function(id, |b| {
         let work = work.get_or_insert_with(&build);
-        b.iter(|| work.run());
+        iterate(b, || work.run());
     });
+}
+
+/// Times a piece of work: by the clock on the wall or, where the environment variable `MERCER_BENCH_CLOCK` is `cpu`, by the
+/// time that the processor spent in this process, which other processes on the machine do not add to.
+pub(crate) fn iterate(bencher: &mut Bencher<'_>, mut run: impl FnMut()) {
+    if std::env::var_os("MERCER_BENCH_CLOCK").is_none_or(|clock| clock != "cpu") {
+        bencher.iter(run);
+        return;
+    }
+    bencher.iter_custom(|iterations| {
+        let start = processor_time();
+        (0..iterations).for_each(|_| run());
+        processor_time() - start
+    });
+}
+
+#[cfg(unix)]
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[cfg(not(unix))]
+fn processor_time() -> Duration {
+    panic!("MERCER_BENCH_CLOCK=cpu needs a clock of the processor's time, which this system is not known to have")
 }
 
 /// As [`measure`], for work of so many values of the kernel, or calls.

@@ -170,7 +170,7 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Scaled<K> {
     }
 
     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
-        target.write_scaled(self.factor(), &self.kernel, pairs, scratch, |pairs, out, scratch| {
+        target.write_scaled(self.factor(), &self.kernel, pairs, scratch, &mut |pairs, out, scratch| {
             self.tile(pairs, out, scratch)
         });
     }

@@ -314,7 +314,7 @@ pub trait Kernel<T: Scalar>: Expr {
     /// combinator that changes no value, or only by a factor, hands on the target. The bits must be
     /// those of the tile.
     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
-        target.write_tile(pairs, scratch, |pairs, out, scratch| self.tile(pairs, out, scratch));
+        target.write_tile(pairs, scratch, &mut |pairs, out, scratch| self.tile(pairs, out, scratch));
     }
 
     /// Fills `out` with k(x, x), as it stands on the diagonal of a Gram matrix.

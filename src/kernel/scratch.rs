@@ -176,13 +176,19 @@ impl<T: Scalar> Scratch<T> {
 
     /// Shows the squared Euclidean distances of a leaf's points.
     pub(crate) fn with_squared_distances<R>(&mut self, pairs: &Pairs<'_, T>, see: impl FnOnce(&[T]) -> R) -> R {
+        let key = self.compute_squared_distances(pairs);
+        see(&self.shared[key].squared.buffer)
+    }
+
+    /// Sees to it that the squared distances of a leaf's points are there, and says where.
+    fn compute_squared_distances(&mut self, pairs: &Pairs<'_, T>) -> usize {
         let key = self.key(pairs);
         if !self.shared[key].squared.valid {
             let packed = self.pack(pairs);
             squared_distances(&packed, self.shared[key].squared.unfilled(pairs.len()));
             self.give(packed.into_buffer());
         }
-        see(&self.shared[key].squared.buffer)
+        key
     }
 
     /// Shows the squared distances of a leaf's points, and the gradient in them, to add to: empty if
@@ -192,8 +198,7 @@ impl<T: Scalar> Scratch<T> {
         pairs: &Pairs<'_, T>,
         see: impl FnOnce(&[T], &mut [T]) -> R,
     ) -> R {
-        self.with_squared_distances(pairs, |_| ());
-        let key = self.key(pairs);
+        let key = self.compute_squared_distances(pairs);
         let shared = self.shared[key].of_block(pairs);
         let Shared { squared, squared_gradient, wants_gradient, .. } = shared;
         let gradient = if *wants_gradient { squared_gradient.zeroed(pairs.len()) } else { &mut [] };

@@ -389,20 +389,38 @@ impl<T: Scalar> Cotangent<'_, T> {
         theta: &mut [f64],
         scratch: &mut Scratch<T>,
     ) {
+        let reads_value = kernel.vjp_reads_value();
+        self.through_tile(
+            pairs,
+            reads_value,
+            scratch,
+            &mut |out, scratch| kernel.tile(pairs, out, scratch),
+            &mut |value, weights, scratch| kernel.tile_vjp(pairs, value, weights, theta, scratch),
+        );
+    }
+
+    fn through_tile(
+        &mut self,
+        pairs: &Pairs<'_, T>,
+        reads_value: bool,
+        scratch: &mut Scratch<T>,
+        tile: &mut dyn FnMut(&mut [T], &mut Scratch<T>),
+        tile_vjp: &mut dyn FnMut(&[T], &[T], &mut Scratch<T>),
+    ) {
         let (mut value, mut weights) = (scratch.take(pairs.len()), scratch.take(pairs.len()));
         self.source.fill(pairs.nrows(), &mut weights);
         // Those of the next block come from memory while this one is worked on.
         if let Some(next) = self.next.and_then(|next| next.weights()) {
             next.prefetch();
         }
-        if self.factor.is_some() || kernel.vjp_reads_value() {
-            kernel.tile(pairs, &mut value, scratch);
+        if self.factor.is_some() || reads_value {
+            tile(&mut value, scratch);
         }
         if let Some(factor) = self.factor {
             self.value_sum += dot(&weights, &value).as_f64();
             scale(&mut weights, factor);
         }
-        kernel.tile_vjp(pairs, &value, &weights, theta, scratch);
+        tile_vjp(&value, &weights, scratch);
         scratch.give(value);
         scratch.give(weights);
     }

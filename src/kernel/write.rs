@@ -140,7 +140,7 @@ impl<'a, T: Scalar> Target<'a, T> {
         kernel: &dyn Kernel<T>,
         pairs: &Pairs<'_, T>,
         scratch: &mut Scratch<T>,
-        tile: impl FnOnce(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
+        tile: &mut dyn FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
     ) {
         if self.factor.is_none() {
             self.factor = Some(T::from_f64(factor));
@@ -155,7 +155,7 @@ impl<'a, T: Scalar> Target<'a, T> {
         &mut self,
         pairs: &Pairs<'_, T>,
         scratch: &mut Scratch<T>,
-        tile: impl FnOnce(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
+        tile: &mut dyn FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
     ) {
         if pairs.is_empty() {
             return;

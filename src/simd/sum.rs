@@ -9,18 +9,37 @@ pub const LANES: usize = 16;
 /// The sum of the terms of slices (of their common length), in [`LANES`] interleaved partial sums.
 #[inline(always)]
 pub(crate) fn lane_sum<T: Copy, S: Scalar, const N: usize>(slices: [&[T]; N], term: impl Fn([T; N]) -> S) -> S {
-    let len = slices.iter().map(|slice| slice.len()).min().unwrap_or(0);
-    // Whole arrays: with bounds to check in between, the compiler would add one number at a time.
-    let parts = slices.map(|slice| slice[..len].as_chunks::<LANES>());
+    const { assert!(N > 0) };
+    let mut len = slices[0].len();
+    for slice in slices {
+        len = len.min(slice.len());
+    }
+    // Whole arrays: with bounds to check in between, the compiler would add one number at a time. And loops in place of
+    // `map` and `from_fn`, which every program that reduces anything would compile again.
+    let mut parts = [slices[0][..len].as_chunks::<LANES>(); N];
+    for n in 1..N {
+        parts[n] = slices[n][..len].as_chunks::<LANES>();
+    }
     let mut partial = [S::from_f64(0.0); LANES];
     for index in 0..len / LANES {
-        let whole = parts.map(|(whole, _)| whole[index]);
+        let mut whole = [&parts[0].0[index]; N];
+        for n in 1..N {
+            whole[n] = &parts[n].0[index];
+        }
         for lane in 0..LANES {
-            partial[lane] += term(std::array::from_fn(|n| whole[n][lane]));
+            let mut values = [whole[0][lane]; N];
+            for n in 1..N {
+                values[n] = whole[n][lane];
+            }
+            partial[lane] += term(values);
         }
     }
     for lane in 0..len % LANES {
-        partial[lane] += term(parts.map(|(_, rest)| rest[lane]));
+        let mut values = [parts[0].1[lane]; N];
+        for n in 1..N {
+            values[n] = parts[n].1[lane];
+        }
+        partial[lane] += term(values);
     }
     let mut width = LANES / 2;
     while width > 0 {

@@ -315,12 +315,14 @@ impl<'a, T: Scalar> Tape<'a, T> {
         operands: &[Var],
         reverse: impl Fn(Mat<T>, &mut Pullback<'_, 'a, T>) -> Result<()> + 'a,
     ) -> Var {
-        let needs_gradient = {
-            let nodes = self.nodes.borrow();
-            operands.iter().any(|operand| nodes[operand.index].needs_gradient)
-        };
+        let needs_gradient = self.any_needs_gradient(operands);
         let reverse = needs_gradient.then(|| Box::new(reverse) as Reverse<'a, T>);
         self.push_node(Node { value: Value::owned(value), needs_gradient, reverse })
+    }
+
+    fn any_needs_gradient(&self, operands: &[Var]) -> bool {
+        let nodes = self.nodes.borrow();
+        operands.iter().any(|operand| nodes[operand.index].needs_gradient)
     }
 
     fn push_node(&self, node: Node<'a, T>) -> Var {

@@ -96,17 +96,21 @@ impl<'r, 'a, T: Scalar> Pullback<'r, 'a, T> {
 
     /// Lets `write` replace or add to the cotangent of an operand, if it is of use.
     pub(super) fn add(&mut self, var: Var, write: impl FnOnce(MatMut<'_, T>, Accum)) {
+        if let Some((out, accum)) = self.slot(var) {
+            write(out, accum);
+        }
+    }
+
+    /// The cotangent of an operand, to be replaced or added to, if it is of use.
+    fn slot(&mut self, var: Var) -> Option<(MatMut<'_, T>, Accum)> {
         if !self.wants(var) {
-            return;
+            return None;
         }
-        if let Some(cotangent) = &mut self.cotangents[var.index] {
-            write(cotangent.as_mut(), Accum::Add);
-            return;
-        }
+        let accum = if self.cotangents[var.index].is_some() { Accum::Add } else { Accum::Replace };
         let (nrows, ncols) = super::shape(self.value(var));
-        let mut cotangent = self.take(nrows, ncols);
-        write(cotangent.as_mut(), Accum::Replace);
-        self.cotangents[var.index] = Some(cotangent);
+        let pool = self.pool;
+        let cotangent = self.cotangents[var.index].get_or_insert_with(|| pool.borrow_mut().take(nrows, ncols));
+        Some((cotangent.as_mut(), accum))
     }
 
     /// Adds a matrix to the cotangent of an operand, and takes it over.

@@ -116,7 +116,7 @@ pub(in crate::kernels) fn write_block<T: Scalar, P: Profile<T>>(
 ) {
     let function = |factor| ScaledProfile { profile, scale, factor };
     if !target.write_of_squared_distance(pairs, scratch, function) {
-        target.write_tile(pairs, scratch, |pairs, out, scratch| scaled_tile(profile, scale, pairs, out, scratch));
+        target.write_tile(pairs, scratch, &mut |pairs, out, scratch| scaled_tile(profile, scale, pairs, out, scratch));
     }
 }
 
