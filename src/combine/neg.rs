@@ -122,7 +122,9 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Neg<K> {
     }
 
     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
-        target.write_scaled(-1.0, &self.kernel, pairs, scratch, &mut |pairs, out, scratch| self.tile(pairs, out, scratch));
+        target.write_scaled(-1.0, &self.kernel, pairs, scratch, &mut |pairs, out, scratch| {
+            self.tile(pairs, out, scratch)
+        });
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
