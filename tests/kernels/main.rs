@@ -9,3 +9,4 @@ mod formula;
 mod indices;
 mod kernax;
 mod mask;
+mod random_expressions;

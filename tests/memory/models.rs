@@ -1,11 +1,6 @@
-//! What the drivers allocate, counted: nothing at the second call with a workspace, for leaves on the
-//! points themselves; for the others a number that does not grow with the number of points; and a Gram
-//! matrix into the caller's memory takes little memory beside it. And what a step of training takes, whatever
-//! the number of rows of the data; and what many outputs on a grid take.
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+//! What drivers, training and grids of outputs allocate: nothing at the second call with a workspace, for leaves on the
+//! points themselves; for the others a number that does not grow with the number of points; a Gram matrix into the
+//! caller's memory takes little memory beside it; a step of training the same, whatever the number of rows of the data.
 
 use std::ops::ControlFlow;
 
@@ -18,40 +13,7 @@ use mercer::testkit::points;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-struct Counting;
-
-thread_local! {
-    /// Of this thread alone: the test harness allocates on its own.
-    static CALLS: Cell<usize> = const { Cell::new(0) };
-}
-static BYTES: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: hands everything on to the system's allocator.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.set(CALLS.get() + 1);
-        PEAK.fetch_max(BYTES.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn calls(run: impl FnOnce()) -> usize {
-    let before = CALLS.get();
-    run();
-    CALLS.get() - before
-}
+use crate::{calls, peak, peak_since, reset_peak};
 
 /// Allocations of a second Gram matrix and a second cross-covariance of n points.
 fn second<T: Scalar>(kernel: &dyn Kernel<T>, n: usize) -> (usize, usize) {
@@ -84,10 +46,9 @@ fn of_steps(n: usize, natural: bool) -> usize {
     let (mut before, mut peak) = (0, 0);
     let callback = |progress: &Progress, _: &_| {
         if progress.step == 0 {
-            before = BYTES.load(Relaxed);
-            PEAK.store(before, Relaxed);
+            before = reset_peak();
         }
-        peak = PEAK.load(Relaxed) - before;
+        peak = peak_since(before);
         ControlFlow::Continue(())
     };
     let history = if natural {
@@ -100,7 +61,7 @@ fn of_steps(n: usize, natural: bool) -> usize {
     peak
 }
 
-fn steps_take_no_more_for_more_rows() {
+pub(crate) fn steps_take_no_more_for_more_rows() {
     for natural in [false, true] {
         let [few, many] = [10_000, 1_000_000].map(|n| of_steps(n, natural));
         // The harness has a thread of its own.
@@ -110,30 +71,20 @@ fn steps_take_no_more_for_more_rows() {
     }
 }
 
-/// One test, since the counters are one for the whole program.
-#[test]
-fn little_is_allocated() {
-    drivers_allocate_little();
-    steps_take_no_more_for_more_rows();
-    grids_take_no_product();
-}
-
 /// The evidence of many outputs with its gradient: N², P² and N·P numbers, some times over, where the covariance of all
 /// values has (N·P)², 36 million here.
-fn grids_take_no_product() {
+pub(crate) fn grids_take_no_product() {
     let (n, p) = (60, 100);
     let x = points::<f64>(n, 2, 1);
     let y = Mat::from_fn(n, p, |row, output| (x[(row, 0)] + 0.1 * output as f64).sin());
     let gp = IcmGp::new(Rbf::new(1.0), Coregionalization::new(Mat::full(p, 1, 0.7), vec![0.1; p])).with_par(Par::Seq);
-    let before = BYTES.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    assert!(gp.log_evidence_gradient(x.as_ref(), y.as_ref()).is_ok());
-    let peak = PEAK.load(Relaxed) - before;
+    let (peak, gradient) = peak(|| gp.log_evidence_gradient(x.as_ref(), y.as_ref()));
+    assert!(gradient.is_ok());
     let entries = n * n + p * p + n * p;
     assert!(peak < 20 * 8 * entries, "{peak} bytes for {entries} entries");
 }
 
-fn drivers_allocate_little() {
+pub(crate) fn drivers_allocate_little() {
     for n in [5, 70, 300] {
         assert_eq!(second::<f64>(&Rbf::new(2.0), n), (0, 0), "{n}");
         assert_eq!(second::<f32>(&(1.5 * Matern52::new(2.0)), n), (0, 0));
@@ -145,9 +96,7 @@ fn drivers_allocate_little() {
     let n = 1500;
     let x = points::<f64>(n, 4, 1);
     let mut out = Mat::zeros(n, n);
-    let before = BYTES.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    assert!(gram_into(&composite, x.as_ref(), out.as_mut(), Par::rayon(0)).is_ok());
-    let beside = PEAK.load(Relaxed) - before;
+    let (beside, written) = peak(|| gram_into(&composite, x.as_ref(), out.as_mut(), Par::rayon(0)));
+    assert!(written.is_ok());
     assert!(beside < 8 << 20, "{beside} bytes beside the output");
 }

@@ -1,38 +1,12 @@
 //! What an emulator allocates: nothing of the square of the number of pixels, nor, for orthogonal components, of the
 //! square of the number of weights.
-#![allow(clippy::unwrap_used)]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use mercer::data::{Components, Pca, PcaSettings};
 use mercer::emulator::{Emulator, Evidence, Structure};
 use mercer::optim::Lbfgs;
 use mercer::prelude::*;
 
-struct Counting;
-
-static BYTES: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: hands everything on to the system's allocator.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        PEAK.fetch_max(BYTES.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use crate::peak;
 
 const SPECTRA: usize = 80;
 const PIXELS: usize = 3000;
@@ -40,17 +14,7 @@ const COMPONENTS: usize = 8;
 /// Of a number.
 const BYTES_EACH: usize = 8;
 
-/// The most memory in use during a run beyond what was in use before, and its result.
-fn peak<R>(run: impl FnOnce() -> R) -> (usize, R) {
-    let before = BYTES.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    let result = run();
-    (PEAK.load(Relaxed) - before, result)
-}
-
-/// One test, as the harness runs several side by side.
-#[test]
-fn no_square_of_pixels_or_weights() {
+pub(crate) fn no_square_of_pixels_or_weights() {
     let theta = Mat::from_fn(SPECTRA, 2, |j, dim| (j / [1, 10][dim] % 10) as f64);
     let flux =
         |j: usize, p: usize| ((1.0 + 0.1 * theta[(j, 0)]) * p as f64 * 0.01).sin() + 0.01 * p as f64 * theta[(j, 1)];

@@ -1,6 +1,6 @@
 //! Random expressions of every kernel and combinator: they print, parse and evaluate.
 //!
-//! `MERCER_TRIALS=300 cargo test --release --test random_expressions -- --nocapture` tries a million.
+//! `MERCER_TRIALS=300 cargo test --release --test kernels random_expressions -- --nocapture` tries a million.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
