@@ -245,6 +245,22 @@ pub enum Error {
         expected: String,
     },
 
+    /// A link that overflows: the expected log density of an observation, or a derivative of it, is no number.
+    #[error(
+        "the link of `{likelihood}` overflows at y[{row}], where the latent function has mean {mean:e} and variance {variance:e}: \
+         scale the inputs or the kernel down, give the model a mean function near the data, or start from a smaller variance"
+    )]
+    Overflow {
+        /// The name of the likelihood.
+        likelihood: String,
+        /// The row of the observation: the one whose expected log density is the largest.
+        row: usize,
+        /// The mean of the latent function there: of several, of the most extreme one.
+        mean: f64,
+        /// Its variance there.
+        variance: f64,
+    },
+
     /// A point outside the convex hull of those that were learned from, where that is refused.
     #[error(
         "{what}[{row}] lies outside the convex hull of the training points, where predictions are extrapolation; allow it, or add points there"

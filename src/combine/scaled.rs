@@ -7,7 +7,7 @@ use crate::kernel::{
     SpectralMeasure, Target, Text, no_spectrum,
 };
 use crate::kernels::Laplacian;
-use crate::params::{Constraint, Parameter};
+use crate::params::Parameter;
 use crate::simd::dot;
 use crate::simd::elementwise::{self, scale};
 use crate::{Error, Result, Scalar, kernel_ops};
@@ -68,7 +68,7 @@ impl<K> Scaled<K> {
     ///
     /// [`Error::Parameter`] if the factor is not finite.
     pub fn try_new(factor: f64, kernel: K) -> Result<Self, Error> {
-        Ok(Self { factor: Parameter::new("factor", factor, Constraint::by_sign(factor))?, kernel })
+        Ok(Self { factor: Parameter::by_sign("factor", factor)?, kernel })
     }
 
     /// The factor.

@@ -38,6 +38,8 @@ struct Document {
     precision: f64,
     nugget: Vec<f64>,
     kernels: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    real: Vec<String>,
     frozen: Vec<String>,
     priors: BTreeMap<String, String>,
     ties: Vec<Vec<String>>,
@@ -68,7 +70,7 @@ impl Table {
 impl Document {
     fn of(emulator: &Emulator) -> Self {
         let Data { theta, basis, weights, residual, truncation, .. } = &*emulator.data;
-        let Notes { frozen, priors, ties } = Notes::of(emulator);
+        let Notes { real, frozen, priors, ties } = Notes::of(emulator);
         let mut document = Self {
             theta: Table::of(theta.as_ref()),
             components: Table::of(basis.components()),
@@ -82,6 +84,7 @@ impl Document {
             precision: emulator.precision.value(),
             nugget: emulator.nugget.values().to_vec(),
             kernels: emulator.kernel.0.iter().map(DynKernel::to_string).collect(),
+            real,
             frozen,
             priors,
             ties,
@@ -101,7 +104,7 @@ impl Document {
         let flags = (self.normalised, self.fitted, self.truncation.is_some(), self.allow_indefinite);
         let notes = (&self.frozen, &self.priors, &self.ties);
         let settings = (self.structure, self.outside, self.jitter);
-        let rest = format!("{rows:?}{flags:?}{notes:?}{settings:?}");
+        let rest = format!("{rows:?}{flags:?}{notes:?}{settings:?}{}", self.real.concat());
         let arrays =
             [&self.theta.values, &self.components.values, &self.mean, &self.scale, &self.weights.values, &self.nugget];
         let numbers = arrays.into_iter().chain(&self.truncation).flatten().chain([&self.residual, &self.precision]);
@@ -139,7 +142,7 @@ impl Document {
             allow_indefinite: self.allow_indefinite,
             par: Par::rayon(0),
         };
-        Notes { frozen: self.frozen, priors: self.priors, ties: self.ties }.give(&mut emulator)?;
+        Notes { real: self.real, frozen: self.frozen, priors: self.priors, ties: self.ties }.give(&mut emulator)?;
         Ok(emulator)
     }
 

@@ -8,12 +8,13 @@ use super::posterior::Posterior;
 use super::process::{Latent, Process};
 use super::settings::{model_settings, one_kernel};
 use super::terms::{gather, noise_variances, prior_mean};
+use super::units;
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::{Gaussian, GaussianNoise};
 use crate::linalg::{Cholesky, Jitter};
 use crate::mean::{DynMean, Mean, MeanExpr, Zero};
-use crate::optim::{Minimizer, Minimum, fit};
+use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
 
@@ -192,7 +193,10 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
     where
         K: Kernel<T>,
     {
-        fit(self, minimizer, |model| {
+        self.check(x, y)?;
+        let mean = units::of_mean(&self.mean, x, units::spread(y.iter().copied()));
+        let units = [units::ones(&self.kernel), mean].concat();
+        fit_in_units(self, &units, minimizer, |model| {
             let (evidence, mut gradient) = model.log_evidence_gradient(x, y)?;
             gradient.iter_mut().for_each(|entry| *entry = -*entry);
             Ok((-evidence, gradient))

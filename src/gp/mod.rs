@@ -6,6 +6,7 @@
 
 mod batch;
 pub(crate) mod checks;
+mod coincident;
 mod collapsed;
 mod conditional;
 mod diagnostics;
@@ -17,6 +18,7 @@ mod low_rank;
 mod mean_basis;
 mod moments;
 mod multioutput;
+mod overflow;
 mod pathwise;
 mod posterior;
 mod process;
@@ -26,6 +28,7 @@ mod sgpr;
 mod statistics;
 mod svgp;
 mod terms;
+mod units;
 mod variational;
 
 pub use batch::{BatchGp, BatchPosterior, BatchPrediction, BatchSamples};

@@ -2,6 +2,7 @@
 
 use faer::Mat;
 
+use super::overflow::Largest;
 use super::posterior::{from_f64, to_f64};
 use crate::inducing::InducingFeatures;
 use crate::likelihood::{GaussianNoise, Likelihood};
@@ -58,14 +59,14 @@ pub(super) fn noise_variances<'a, T: Scalar>(
 }
 
 /// Σᵢ E log p(yᵢ | fᵢ) for independent latent values of these means and variances, n × 1 for each of one or more latent
-/// functions: 1 × 1.
+/// functions: 1 × 1. With the observation to name where it overflows.
 pub(super) fn expected_log_likelihood<'a, T: Scalar>(
     tape: &Tape<'a, T>,
     likelihood: &'a dyn Likelihood,
     y: &[T],
     means: &[Var],
     variances: &[Var],
-) -> Result<Term> {
+) -> Result<(Term, Option<Largest>)> {
     let theta = tape.parameter(column(&likelihood.values()));
     let values = |vars: &[Var]| -> Result<Vec<f64>> {
         let mut values = Vec::new();
@@ -74,9 +75,11 @@ pub(super) fn expected_log_likelihood<'a, T: Scalar>(
         }
         Ok(values)
     };
-    let expectations = likelihood.variational_expectations(&to_f64(y), &values(means)?, &values(variances)?)?;
+    let (mean_values, variance_values) = (values(means)?, values(variances)?);
+    let expectations = likelihood.variational_expectations(&to_f64(y), &mean_values, &variance_values)?;
     let total: f64 = expectations.values.iter().sum();
     let rows = expectations.d_mean.len() / means.len();
+    let largest = Largest::find(likelihood, &expectations, &mean_values, &variance_values, rows);
     let reverse = move |c: faer::MatRef<'_, T>| {
         let c = c[(0, 0)].as_f64();
         let scaled = |values: &[f64]| Some(column(&values.iter().map(|value| c * value).collect::<Vec<_>>()));
@@ -85,7 +88,7 @@ pub(super) fn expected_log_likelihood<'a, T: Scalar>(
     };
     let operands: Vec<Var> = std::iter::once(&theta).chain(means).chain(variances).copied().collect();
     let value = tape.custom(&operands, column(&[total]), Box::new(reverse))?;
-    Ok(Term { value, theta })
+    Ok((Term { value, theta }, largest))
 }
 
 /// The features' parameters, with or without gradient.

@@ -6,7 +6,7 @@ use faer::linalg::matmul::matmul;
 use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
-use super::features::{Embedding, Points};
+use super::features::Embedding;
 use super::tile::{COLS, Pairs, ROWS};
 use super::workspace::Workspace;
 use super::{Kernel, check_others, check_points};
@@ -144,7 +144,7 @@ pub(super) fn embed_both<'a, T: Scalar>(
 ) -> Result<(Embedding<'a, T>, Embedding<'a, T>)> {
     check_points(kernel, "x", x)?;
     check_others(kernel, z, x.ncols())?;
-    Ok((Embedding::new(kernel, Points::new(x)), Embedding::new(kernel, Points::new(z))))
+    Ok(Embedding::pair(kernel, [x, z], [false; 2]))
 }
 
 struct Job<'a, T: Scalar> {

@@ -2,7 +2,7 @@
 
 use faer::MatRef;
 
-use super::features::{Embedding, Points};
+use super::features::Embedding;
 use super::{Kernel, check_points};
 use crate::{Error, Result, Scalar};
 
@@ -29,7 +29,7 @@ pub fn diag_into<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, out: &mut 
     if out.len() != x.nrows() {
         return Err(Error::shape("the output", format!("{} element(s)", x.nrows()), (out.len(), 1)));
     }
-    let embedding = Embedding::new(kernel, Points::new(x));
+    let embedding = Embedding::new(kernel, x, false);
     kernel.tile_diag(&embedding.features, out);
     Ok(())
 }

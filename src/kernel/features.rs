@@ -1,9 +1,11 @@
 //! Points, the features made from them, and the gradients of both.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use faer::{Mat, MatRef};
 
+use super::span::{Span, frame};
 use crate::Scalar;
 use crate::mask::Present;
 use crate::simd::sum::dot_in_f64;
@@ -27,6 +29,12 @@ pub struct Points<'a, T: Scalar> {
     needs_gradient: bool,
     /// Whether, of the gradient, only its moments are wanted.
     moments_only: bool,
+    /// Where the second set of the matrix lies in these coordinates, if it is known.
+    span: Option<Span<'a, T>>,
+    /// Whether the coordinates themselves are read, and not their differences alone.
+    fixed: bool,
+    /// What differences of these coordinates are still to be multiplied by.
+    weights: Option<Arc<[T]>>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,8 +49,11 @@ impl<'a, T: Scalar> Points<'a, T> {
     pub fn new(matrix: MatRef<'a, T>) -> Self {
         let apart = matrix.ncols() <= 1 || matrix.col_stride() >= matrix.nrows() as isize;
         let contiguous = matrix.row_stride() == 1 && apart;
-        let storage = if contiguous { Storage::Borrowed(matrix) } else { Storage::Shared(Arc::new(matrix.to_owned())) };
-        Self { storage, needs_gradient: false, moments_only: false }
+        Self::stored(if contiguous { Storage::Borrowed(matrix) } else { Storage::Shared(Arc::new(matrix.to_owned())) })
+    }
+
+    fn stored(storage: Storage<'a, T>) -> Self {
+        Self { storage, needs_gradient: false, moments_only: false, span: None, fixed: false, weights: None }
     }
 
     /// So many points without coordinates: for kernels that read none.
@@ -52,7 +63,7 @@ impl<'a, T: Scalar> Points<'a, T> {
 
     /// Points that a map has made.
     pub fn made(matrix: Mat<T>) -> Self {
-        Self { storage: Storage::Shared(Arc::new(matrix)), needs_gradient: false, moments_only: false }
+        Self::stored(Storage::Shared(Arc::new(matrix)))
     }
 
     /// The same points, marked by whether anybody wants their gradient.
@@ -73,6 +84,60 @@ impl<'a, T: Scalar> Points<'a, T> {
     /// Whether anybody wants the gradient in these points.
     pub fn needs_gradient(&self) -> bool {
         self.needs_gradient
+    }
+
+    /// The same points, in a matrix whose second set lies there.
+    #[must_use]
+    pub(crate) fn against(mut self, span: Option<Span<'a, T>>) -> Self {
+        self.span = span;
+        self
+    }
+
+    /// Where the second set of the matrix lies, if it is known.
+    pub(crate) fn span(&self) -> Option<&Span<'a, T>> {
+        self.span.as_ref()
+    }
+
+    /// The same points, for a map under a kernel that is not a function of differences: the origin stays 0.
+    #[must_use]
+    pub(crate) fn fixed(mut self) -> Self {
+        self.fixed = true;
+        self
+    }
+
+    /// Whether the coordinates themselves are read, and not their differences alone.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.fixed
+    }
+
+    /// What to subtract from a coordinate before it is scaled or multiplied: the same for both sets of a matrix. For
+    /// nodes whose value depends on differences alone.
+    pub(crate) fn origin(&self, dim: usize) -> T {
+        self.frame(dim).map_or(T::from_f64(0.0), |(origin, _)| origin)
+    }
+
+    /// How far from the origin the second set reaches in a coordinate, if that is known.
+    pub(crate) fn reach(&self, dim: usize) -> Option<f64> {
+        self.frame(dim).map(|(_, reach)| reach)
+    }
+
+    fn frame(&self, dim: usize) -> Option<(T, f64)> {
+        let &[low, high] = self.span.as_ref()?.ranges().get(dim)?;
+        Some(if self.fixed { (T::from_f64(0.0), high.max(-low)) } else { frame([low, high]) })
+    }
+
+    /// The same points, as features of a leaf that reads squared distances alone: their differences are to be
+    /// multiplied by these weights. A set that is weighted otherwise has a slot of its own.
+    #[must_use]
+    pub(crate) fn weighted(mut self, weights: Vec<T>) -> Self {
+        self.weights = Some(weights.into());
+        self
+    }
+
+    /// What differences are to be multiplied by, if by anything.
+    #[inline]
+    pub(crate) fn weights(&self) -> Option<&[T]> {
+        self.weights.as_deref()
     }
 
     /// The number of points.
@@ -105,6 +170,27 @@ impl<'a, T: Scalar> Points<'a, T> {
         self.matrix().col(dim).try_as_col_major().map_or(&[], |column| column.as_slice())
     }
 
+    /// One coordinate of all points, less the origin.
+    pub(crate) fn shifted(&self, dim: usize) -> Cow<'_, [T]> {
+        let (column, origin) = (self.column(dim), self.origin(dim));
+        if origin == T::from_f64(0.0) {
+            return Cow::Borrowed(column);
+        }
+        Cow::Owned(column.iter().map(|&x| x - origin).collect())
+    }
+
+    /// The points less the origin, if it is not 0.
+    pub(crate) fn less_origin(&self) -> Option<Mat<T>> {
+        let origin: Vec<T> = (0..self.dim()).map(|dim| self.origin(dim)).collect();
+        let moved = origin.iter().any(|&origin| origin != T::from_f64(0.0));
+        moved.then(|| Mat::from_fn(self.len(), self.dim(), |row, dim| self.column(dim)[row] - origin[dim]))
+    }
+
+    /// Whether all points of the second set are known to be 0.
+    pub(crate) fn against_zero(&self) -> bool {
+        self.span.as_ref().is_some_and(|span| span.ranges().iter().all(|range| *range == [0.0; 2]))
+    }
+
     /// Copies one point into a buffer.
     pub fn copy_row(&self, row: usize, out: &mut Vec<T>) {
         out.clear();
@@ -113,15 +199,18 @@ impl<'a, T: Scalar> Points<'a, T> {
 
     /// The first columns of borrowed points, without a copy; otherwise, or for other columns, a copy.
     pub(crate) fn select(&self, columns: &[usize]) -> Self {
-        let needs_gradient = self.needs_gradient;
         let in_sequence = columns.windows(2).all(|pair| pair[1] == pair[0] + 1);
-        if let (Storage::Borrowed(matrix), true, Some(&first)) = (&self.storage, in_sequence, columns.first()) {
-            let storage = Storage::Borrowed(matrix.subcols(first, columns.len()));
-            return Self { storage, needs_gradient, moments_only: false };
-        }
-        let matrix = self.matrix();
-        Self::made(Mat::from_fn(matrix.nrows(), columns.len(), |row, col| matrix[(row, columns[col])]))
-            .with_gradient(needs_gradient)
+        let selected = match (&self.storage, in_sequence, columns.first()) {
+            (Storage::Borrowed(matrix), true, Some(&first)) => {
+                Self::stored(Storage::Borrowed(matrix.subcols(first, columns.len())))
+            }
+            _ => {
+                let matrix = self.matrix();
+                Self::made(Mat::from_fn(matrix.nrows(), columns.len(), |row, col| matrix[(row, columns[col])]))
+            }
+        };
+        let span = self.span.as_ref().map(|span| span.select(columns));
+        selected.with_gradient(self.needs_gradient).against(span)
     }
 
     /// Whether both are the same numbers at the same place.
@@ -131,7 +220,12 @@ impl<'a, T: Scalar> Points<'a, T> {
 
     fn memory(&self) -> Memory {
         let matrix = self.matrix();
-        Memory { address: matrix.as_ptr().addr(), shape: (matrix.nrows(), matrix.ncols()), stride: matrix.col_stride() }
+        Memory {
+            address: matrix.as_ptr().addr(),
+            shape: (matrix.nrows(), matrix.ncols()),
+            stride: matrix.col_stride(),
+            weights: self.weights.as_ref().map(|weights| weights.as_ptr().addr()),
+        }
     }
 }
 
@@ -141,6 +235,7 @@ struct Memory {
     address: usize,
     shape: (usize, usize),
     stride: isize,
+    weights: Option<usize>,
 }
 
 /// The features of a set of points, in a tree: a leaf of the expression has points, a combinator has
@@ -152,22 +247,40 @@ pub struct Features<'a, T: Scalar> {
     children: Vec<Features<'a, T>>,
     /// Which points the children have features of, if not of all.
     present: Option<Arc<Present>>,
+    /// Whether pairs are differenced before anything is made of them.
+    differenced: bool,
 }
 
 impl<'a, T: Scalar> Features<'a, T> {
     /// The features of a leaf.
     pub fn leaf(points: Points<'a, T>) -> Self {
-        Self { points: Some(points), slot: usize::MAX, children: Vec::new(), present: None }
+        Self::node(Some(points), Vec::new())
     }
 
     /// The features of a combinator: those of its children, in order.
     pub fn branch(children: Vec<Self>) -> Self {
-        Self { points: None, slot: usize::MAX, children, present: None }
+        Self::node(None, children)
     }
 
     /// The features of a map of the inputs: the points that it made, and what its child made of them.
     pub fn mapped(points: Points<'a, T>, child: Self) -> Self {
-        Self { points: Some(points), slot: usize::MAX, children: vec![child], present: None }
+        Self::node(Some(points), vec![child])
+    }
+
+    fn node(points: Option<Points<'a, T>>, children: Vec<Self>) -> Self {
+        Self { points, slot: usize::MAX, children, present: None, differenced: false }
+    }
+
+    /// The features of a node that takes differences of the points as they are: see
+    /// [`differences`](crate::warp::differences).
+    pub(crate) fn differenced(points: Points<'a, T>) -> Self {
+        Self { differenced: true, ..Self::leaf(points) }
+    }
+
+    /// Whether the node takes differences of the points as they are.
+    #[inline]
+    pub(crate) fn is_differenced(&self) -> bool {
+        self.differenced
     }
 
     /// The same features, where the children know only some of the points.
@@ -236,8 +349,26 @@ pub(crate) struct Embedding<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> Embedding<'a, T> {
-    /// Embeds points. Slot 0 is always the input itself, whether a leaf reads it or not.
-    pub(crate) fn new(kernel: &dyn super::Kernel<T>, input: Points<'a, T>) -> Self {
+    /// Embeds the points of a matrix of one set with itself.
+    pub(crate) fn new(kernel: &dyn super::Kernel<T>, x: MatRef<'a, T>, gradient: bool) -> Self {
+        Self::of(kernel, Points::new(x).with_gradient(gradient).against(Some(Span::of(x))))
+    }
+
+    /// Embeds the points of a matrix of two sets.
+    pub(crate) fn pair(
+        kernel: &dyn super::Kernel<T>,
+        [x, z]: [MatRef<'a, T>; 2],
+        [in_x, in_z]: [bool; 2],
+    ) -> (Self, Self) {
+        let span = Span::of(z);
+        let of = |points, gradient| {
+            Self::of(kernel, Points::new(points).with_gradient(gradient).against(Some(span.clone())))
+        };
+        (of(x, in_x), of(z, in_z))
+    }
+
+    /// Slot 0 is always the input itself, whether a leaf reads it or not.
+    fn of(kernel: &dyn super::Kernel<T>, input: Points<'a, T>) -> Self {
         let mut features = kernel.embed(&input);
         let mut others: Vec<Points<'a, T>> = Vec::new();
         features.each_mut(&mut |points, slot| {
@@ -285,7 +416,7 @@ impl<'a, T: Scalar> Embedding<'a, T> {
         let room = |points: &Points<'a, T>| Gradient {
             memory: points.memory(),
             whole: (points.needs_gradient && !points.moments_only).then(|| Mat::zeros(points.len(), points.dim())),
-            moments: points.moments_only.then(|| vec![0.0; points.dim()]),
+            moments: (points.moments_only || points.weights.is_some()).then(|| vec![0.0; points.dim()]),
         };
         FeatureGradients { by_slot: (0..self.slots()).map(|slot| room(self.slot(slot))).collect() }
     }
@@ -303,6 +434,8 @@ struct Gradient<T: Scalar> {
     memory: Memory,
     /// The gradient; where only moments are wanted, that part of it whose moments are not taken yet.
     whole: Option<Mat<T>>,
+    /// Moments that are summed pair by pair: where only they are wanted, and always where differences are
+    /// weighted, since the sum over points has no digits far from the origin.
     moments: Option<Vec<f64>>,
 }
 
@@ -335,7 +468,7 @@ impl<T: Scalar> FeatureGradients<T> {
             return None;
         }
         let mut moments = gradient.moments.clone().unwrap_or_else(|| vec![0.0; points.dim()]);
-        if let Some(whole) = &gradient.whole {
+        if let (Some(whole), None) = (&gradient.whole, points.weights()) {
             for (dim, moment) in moments.iter_mut().enumerate() {
                 *moment += dot_in_f64(whole.col_as_slice(dim), points.column(dim));
             }
@@ -352,7 +485,12 @@ impl<T: Scalar> FeatureGradients<T> {
         self.by_slot.get_mut(slot)?.whole_mut()
     }
 
-    /// Where to add moments, if they are all that is wanted of a slot's gradient.
+    /// The gradient of a slot, if more of it is wanted than moments.
+    pub(super) fn wanted_mut(&mut self, slot: usize) -> Option<&mut Mat<T>> {
+        self.by_slot.get_mut(slot)?.whole.as_mut()
+    }
+
+    /// Where to add moments of a slot's gradient, if they are summed pair by pair.
     pub(super) fn moments_mut(&mut self, slot: usize) -> Option<&mut Vec<f64>> {
         self.by_slot.get_mut(slot)?.moments.as_mut()
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use faer::prelude::ReborrowMut;
 use faer::{MatMut, MatRef, Par};
 
-use super::features::{Embedding, Points};
+use super::features::Embedding;
 use super::scratch::Scratch;
 use super::tile::{COLS, Pairs, ROWS};
 use super::workspace::Workspace;
@@ -85,7 +85,7 @@ fn gram<T: Scalar>(
     if (out.nrows(), out.ncols()) != (n, n) {
         return Err(Error::shape("the output", format!("{n} x {n}"), (out.nrows(), out.ncols())));
     }
-    let embedding = Embedding::new(kernel, Points::new(x));
+    let embedding = Embedding::new(kernel, x, false);
     let job = Job { kernel, embedding: &embedding, parallel };
     workspace.reset(&embedding, &embedding);
     job.square(0..n, out, workspace);

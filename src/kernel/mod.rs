@@ -18,6 +18,7 @@ mod psd;
 mod scratch;
 #[cfg(feature = "serde")]
 mod serde;
+pub(crate) mod span;
 mod spectral;
 mod text;
 pub(crate) mod tile;
@@ -29,6 +30,7 @@ mod write;
 pub use cross::{cross_into, cross_into_with, matmul_into};
 pub use diag::diag_into;
 pub use ext::KernelExt;
+pub(crate) use features::Embedding;
 pub use features::{FeatureGradients, Features, Points};
 pub use formula::Formula;
 pub use gram::{gram_into, gram_into_with};

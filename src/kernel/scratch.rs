@@ -213,7 +213,7 @@ impl<T: Scalar> Scratch<T> {
         function: F,
         windows: &mut Windows<'_, T>,
     ) -> bool {
-        if self.shares_squared_distances(pairs) {
+        if self.shares_squared_distances(pairs) || pairs.weights().is_some() {
             return false;
         }
         let packed = self.pack(pairs);
@@ -232,6 +232,9 @@ impl<T: Scalar> Scratch<T> {
         weights: &Weights<'_, T>,
         next: Option<&Weights<'_, T>>,
     ) -> Option<[T; 2]> {
+        if pairs.weights().is_some() {
+            return None;
+        }
         let packed = self.pack(pairs);
         let (key, slots) = (self.key(pairs), (pairs.x.slot(), pairs.y.slot()));
         let mut lanes = self.take(pairs.dim() * GROUP);
@@ -322,6 +325,7 @@ impl<T: Scalar> Scratch<T> {
             let (rows, cols) = (self.shared[key].rows.clone(), self.shared[key].cols.clone());
             for term in [Term::SquaredDistance, Term::InnerProduct] {
                 let Some(gradient) = self.shared[key].take_gradient(term) else { continue };
+                let weighted = x_points.weights().is_some();
                 if let Some(moments) = moments_mut(&mut x_gradients, &mut y_gradients, (i, j)) {
                     let buffer = self.pool.pop().unwrap_or_default();
                     let packed = pack(buffer, x_points, rows.clone(), y_points, cols.clone());
@@ -330,13 +334,17 @@ impl<T: Scalar> Scratch<T> {
                         Term::InnerProduct => moments_of_inner_products(&packed, &gradient, moments),
                     }
                     self.give(packed.into_buffer());
-                    self.shared[key].give_gradient(term, gradient);
-                    continue;
+                    if !weighted {
+                        self.shared[key].give_gradient(term, gradient);
+                        continue;
+                    }
                 }
-                if let Some(out) = x_gradients.slot_mut(i) {
+                // Moments that have been summed pair by pair are not to be made of a gradient again.
+                let out_of = if weighted { FeatureGradients::wanted_mut } else { FeatureGradients::slot_mut };
+                if let Some(out) = out_of(&mut x_gradients, i) {
                     self.pull_back_rows(term, &gradient, (x_points, rows.clone()), (y_points, cols.clone()), out);
                 }
-                if let Some(out) = y_gradients.slot_mut(j) {
+                if let Some(out) = out_of(&mut y_gradients, j) {
                     let mut transposed = self.take(gradient.len());
                     transpose(&gradient, rows.len(), &mut transposed);
                     self.pull_back_rows(term, &transposed, (y_points, cols.clone()), (x_points, rows.clone()), out);
@@ -382,7 +390,7 @@ impl<T: Scalar> Scratch<T> {
     }
 }
 
-/// Where to add the moments of two sets, if they are all that is wanted of both gradients. They come in one
+/// Where to add the moments of two sets, if they are summed pair by pair for both. They come in one
 /// sum, and both go to the same parameters.
 fn moments_mut<'g, T: Scalar>(
     x: &'g mut FeatureGradients<T>,
@@ -400,7 +408,7 @@ fn pack<T: Scalar>(
     y: &Points<'_, T>,
     cols: Range<usize>,
 ) -> Packed<T> {
-    Packed::new(buffer, x.dim(), |d| &x.column(d)[rows.clone()], |d| &y.column(d)[cols.clone()])
+    Packed::new(buffer, x.dim(), |d| &x.column(d)[rows.clone()], |d| &y.column(d)[cols.clone()]).weighted(x.weights())
 }
 
 impl<T: Scalar> Kept<T> {

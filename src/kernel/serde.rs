@@ -13,6 +13,9 @@ use crate::{DynKernel, Result};
 #[serde(deny_unknown_fields)]
 struct Document {
     kernel: String,
+    /// Paths of parameters that are positive, and may be of any sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    real: Vec<String>,
     /// Paths of parameters that optimisers may not change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     frozen: Vec<String>,
@@ -26,19 +29,19 @@ struct Document {
 
 impl Document {
     fn of(kernel: &DynKernel) -> Self {
-        let Notes { frozen, priors, ties } = Notes::of(kernel);
-        Self { kernel: kernel.to_string(), frozen, priors, ties }
+        let Notes { real, frozen, priors, ties } = Notes::of(kernel);
+        Self { kernel: kernel.to_string(), real, frozen, priors, ties }
     }
 
     fn kernel(self) -> Result<DynKernel> {
         let mut kernel: DynKernel = self.kernel.parse()?;
-        Notes { frozen: self.frozen, priors: self.priors, ties: self.ties }.give(&mut kernel)?;
+        Notes { real: self.real, frozen: self.frozen, priors: self.priors, ties: self.ties }.give(&mut kernel)?;
         Ok(kernel)
     }
 }
 
-/// As a map with the text of the expression as `kernel`, and, where there are any, `frozen` (paths),
-/// `priors` (by path, as text) and `ties` (groups of paths).
+/// As a map with the text of the expression as `kernel`, and, where there are any, `real` (paths of positive
+/// parameters that may be of any sign, as they started with another), `frozen` (paths), `priors` (by path, as text) and `ties` (groups of paths).
 ///
 /// # Examples
 ///
@@ -89,6 +92,53 @@ mod tests {
         let read: DynKernel = serde_json::from_str(&serde_json::to_string(&kernel).unwrap()).unwrap();
         assert_eq!(read.parameters(), kernel.parameters());
         assert_eq!(read.to_string(), kernel.to_string());
+    }
+
+    /// A coefficient that started below zero may be of any sign, also where it is positive when it is saved.
+    #[test]
+    fn constraints_come_back() {
+        let mut kernel =
+            (Constant::new(-0.8).dynamic() + Tanh::new(0.3, -0.2) + Scaled::new(-2.0, Rbf::new(0.7))).dynamic();
+        kernel.tie(&["sum[0].constant.value", "sum[1].tanh.offset"]).unwrap();
+        kernel.set("sum[0].constant.value", 0.3).unwrap();
+        kernel.set("sum[2].scaled.factor", 1.5).unwrap();
+        let json = serde_json::to_string(&kernel).unwrap();
+        let mut read: DynKernel = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.parameters(), kernel.parameters());
+        read.set("sum[0].constant.value", -0.1).unwrap();
+
+        let error = serde_json::from_str::<DynKernel>(r#"{"kernel":"rbf(1)","real":["rbf.lengthscale"]}"#).unwrap_err();
+        assert!(error.to_string().contains("depends on its sign"), "{error}");
+    }
+
+    /// Every kernel of the registry with each value that may be so of another sign, saved before and after it is positive
+    /// again.
+    #[test]
+    fn constraints_of_every_kernel_come_back() {
+        let mut tried = 0;
+        for (name, kernel) in crate::kernels::registry::all() {
+            for entry in kernel.parameters() {
+                let Ok(text) = kernel.to_string().parse::<DynKernel>() else { continue };
+                for sign in [-1.0, 1.0] {
+                    let mut changed = text.clone();
+                    if changed.set(&entry.path, sign * 0.3).is_err() {
+                        continue;
+                    }
+                    let Ok(started) = changed.to_string().parse::<DynKernel>() else { continue };
+                    for value in [0.3, -0.3] {
+                        let mut kernel = started.clone();
+                        if kernel.set(&entry.path, value).is_err() {
+                            continue;
+                        }
+                        let json = serde_json::to_string(&kernel).unwrap();
+                        let read: DynKernel = serde_json::from_str(&json).unwrap();
+                        assert_eq!(read.parameters(), kernel.parameters(), "{name}: {json}");
+                        tried += 1;
+                    }
+                }
+            }
+        }
+        assert!(tried > 200, "{tried}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Blocks of pairs of points, and what is done with them pair by pair.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::features::{Embedding, FeatureGradients, Features, Points};
 use super::scratch::Scratch;
@@ -19,6 +20,8 @@ pub struct Pairs<'a, T: Scalar> {
     pub(super) rows: Range<usize>,
     pub(super) cols: Range<usize>,
     same_set: bool,
+    /// The entries on the diagonal, where they do not follow from rows and columns.
+    on_diagonal: Option<Arc<[usize]>>,
 }
 
 impl<'a, T: Scalar> Pairs<'a, T> {
@@ -29,7 +32,15 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         cols: Range<usize>,
         same_set: bool,
     ) -> Self {
-        Self { x, y, rows, cols, same_set }
+        Self { x, y, rows, cols, same_set, on_diagonal: None }
+    }
+
+    /// One point for each entry of a block, in its order, against one point. Entries that stand on the diagonal do so
+    /// here too.
+    pub(crate) fn column(x: &'a Features<'a, T>, y: &'a Features<'a, T>, of: &Pairs<'_, T>) -> Self {
+        let on_diagonal: Vec<usize> = of.diagonal().collect();
+        let on_diagonal = (!on_diagonal.is_empty()).then(|| on_diagonal.into());
+        Self { x, y, rows: 0..of.len(), cols: 0..1, same_set: false, on_diagonal }
     }
 
     /// The number of rows of the block.
@@ -70,7 +81,22 @@ impl<'a, T: Scalar> Pairs<'a, T> {
             rows: within(self.x, &self.rows),
             cols: within(self.y, &self.cols),
             same_set: self.same_set,
+            on_diagonal: self.on_diagonal.as_ref().map(|entries| match self.x.present() {
+                None => entries.clone(),
+                Some(present) => {
+                    let known = present.indices(self.rows.clone()).enumerate();
+                    known
+                        .filter(|(_, row)| entries.contains(&(row - self.rows.start)))
+                        .map(|(entry, _)| entry)
+                        .collect()
+                }
+            }),
         }
+    }
+
+    /// Whether the node takes differences of the points as they are.
+    pub(crate) fn is_differenced(&self) -> bool {
+        self.x.is_differenced()
     }
 
     /// The rows of the block whose points the child knows, and the columns.
@@ -104,6 +130,12 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         &self.y.points().column(dim)[self.cols.clone()]
     }
 
+    /// What differences of the points are to be multiplied by, if by anything.
+    #[inline]
+    pub(crate) fn weights(&self) -> Option<&'a [T]> {
+        self.x.points().weights()
+    }
+
     /// All points of the first set, beyond those in the block's rows.
     pub(crate) fn x_points(&self) -> &'a Points<'a, T> {
         self.x.points()
@@ -114,7 +146,10 @@ impl<'a, T: Scalar> Pairs<'a, T> {
     pub fn diagonal(&self) -> impl Iterator<Item = usize> + use<T> {
         let (rows, cols) = (self.rows.clone(), self.cols.clone());
         let common = if self.same_set { rows.start.max(cols.start)..rows.end.min(cols.end) } else { 0..0 };
-        common.map(move |point| (point - rows.start) + (point - cols.start) * rows.len())
+        let listed = self.on_diagonal.clone();
+        let listed = (0..listed.as_ref().map_or(0, |entries| entries.len()))
+            .filter_map(move |index| listed.as_ref().map(|entries| entries[index]));
+        common.map(move |point| (point - rows.start) + (point - cols.start) * rows.len()).chain(listed)
     }
 }
 

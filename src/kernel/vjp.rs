@@ -5,7 +5,7 @@ use std::ops::Range;
 use faer::{Mat, MatRef, Par};
 use rayon::prelude::*;
 
-use super::features::{Embedding, FeatureGradients, Points};
+use super::features::{Embedding, FeatureGradients};
 use super::scratch::Scratch;
 use super::tile::{COLS, Pairs, ROWS};
 use super::{Kernel, check_differentiable, check_others, check_points};
@@ -84,7 +84,7 @@ pub fn gram_vjp<T: Scalar>(
     if (cotangent.nrows(), cotangent.ncols()) != (n, n) {
         return Err(Error::shape("the cotangent", format!("{n} x {n}"), (cotangent.nrows(), cotangent.ncols())));
     }
-    let embedding = Embedding::new(kernel, Points::new(x).with_gradient(wanted.x));
+    let embedding = Embedding::new(kernel, x, wanted.x);
     let job = Job { kernel, x: &embedding, z: &embedding, same_set: true };
     let (mut theta, gradients) = job.run(&lower_blocks(n), par, |block| Source::of_matrix(cotangent, block));
     let x = gradients.and_then(|(mut x, z)| {
@@ -200,7 +200,7 @@ pub fn diag_vjp<T: Scalar>(
     if cotangent.len() != x.nrows() {
         return Err(Error::shape("the cotangent", format!("{} element(s)", x.nrows()), (cotangent.len(), 1)));
     }
-    let embedding = Embedding::new(kernel, Points::new(x).with_gradient(wanted.x));
+    let embedding = Embedding::new(kernel, x, wanted.x);
     let mut theta = vec![0.0; kernel.num_params()];
     let mut gradients = embedding.gradients();
     kernel.tile_diag_vjp(&embedding.features, cotangent, &mut theta, &mut gradients);
@@ -219,8 +219,7 @@ fn rectangle_vjp<'w, T: Scalar>(
     check_differentiable(kernel)?;
     check_points(kernel, "x", x)?;
     check_others(kernel, z, x.ncols())?;
-    let x = Embedding::new(kernel, Points::new(x).with_gradient(wanted.x));
-    let z = Embedding::new(kernel, Points::new(z).with_gradient(wanted.z));
+    let (x, z) = Embedding::pair(kernel, [x, z], [wanted.x, wanted.z]);
     let job = Job { kernel, x: &x, z: &z, same_set: false };
     let (mut theta, gradients) = job.run(&Blocks::Rectangle { n: x.input.len(), m: z.input.len() }, par, cotangent);
     let Some((in_x, in_z)) = gradients else { return Ok(Gradients { theta, x: None, z: None }) };

@@ -4,7 +4,7 @@ use super::gegenbauer;
 use crate::kernel::{
     Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure, no_spectrum,
 };
-use crate::params::{Constraint, Parameter};
+use crate::params::Parameter;
 use crate::simd::sum;
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
@@ -64,7 +64,7 @@ impl Constant {
     ///
     /// [`Error::Parameter`](crate::Error::Parameter) if the value is not finite.
     pub fn try_new(value: f64) -> Result<Self> {
-        Ok(Self { value: Parameter::new("value", value, Constraint::by_sign(value))? })
+        Ok(Self { value: Parameter::by_sign("value", value)? })
     }
 
     /// The value c.

@@ -1,5 +1,7 @@
 //! The cosine kernel.
 
+use std::f64::consts::TAU;
+
 use super::radial::check_dim;
 use crate::kernel::{
     Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
@@ -99,18 +101,15 @@ impl Expr for Cosine {
     }
 
     fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        let scales: Vec<f64> = (0..dim).map(|d| std::f64::consts::TAU / self.period.at(d)).collect();
+        let scales: Vec<f64> = (0..dim).map(|d| TAU / self.period.at(d)).collect();
         Ok(SpectralMeasure::of(FrequencyLaw::Signs, &scales))
     }
 }
 
 impl<T: Scalar> Kernel<T> for Cosine {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
-        let factor = |(dim, (&x, &y)): (usize, (&T, &T))| {
-            let p = T::from_f64(self.period.at(dim));
-            // Remainders are exact, which the difference of two large numbers is not.
-            num_traits::Float::cos(T::TAU() * ((x % p - y % p) / p))
-        };
+        let factor =
+            |(dim, (&x, &y)): (usize, (&T, &T))| T::from_f64((TAU * circle::turn(x, y, self.period.at(dim))).cos());
         x.iter().zip(y).enumerate().map(factor).fold(T::from_f64(1.0), |product, factor| product * factor)
     }
 

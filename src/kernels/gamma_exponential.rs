@@ -69,11 +69,9 @@ impl GammaExponential {
     /// [`Error::Parameter`](crate::Error::Parameter) if a lengthscale is not positive and finite, or
     /// γ not above 0 and at most 2.
     pub fn try_new(lengthscale: impl Into<OneOrEach>, gamma: f64) -> Result<Self> {
-        // The bounds of an interval are excluded, and 2 is admitted here.
-        let up_to_2 = Constraint::Interval { lower: 0.0, upper: 2.0f64.next_up() };
         Ok(Self {
             lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
-            gamma: Parameter::new("gamma", gamma, up_to_2)?,
+            gamma: Parameter::new("gamma", gamma, Constraint::UpTo { upper: 2.0 })?,
         })
     }
 

@@ -2,13 +2,16 @@
 
 use faer::Mat;
 
+use super::periodic::Chord;
 use super::radial;
-use super::rbf::RbfProfile;
+use super::rbf::{Rbf, RbfProfile};
+use crate::kernel::span::{Span, farthest};
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::elementwise;
-use crate::warp::ard::{divide, divide_backward};
+use crate::warp::ard::{divide, divide_backward, divide_difference, divide_difference_backward, divided};
 use crate::warp::circle;
+use crate::warp::differences::Differences;
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
 /// The locally periodic kernel: a periodic pattern that changes slowly.
@@ -107,6 +110,42 @@ impl LocallyPeriodic {
         let on_circle = (0..2 * dim).map(|column| self.lengthscale.at(column / 2));
         on_circle.chain((0..dim).map(|dim| self.decay.at(dim))).collect()
     }
+
+    fn chord<T: Scalar>(&self, dim: usize, x: T, y: T) -> Chord<'_> {
+        Chord::new(x, y, [&self.lengthscale, &self.period], dim)
+    }
+
+    /// Shows the kernel as a squared exponential of scaled chords and of scaled differences, in this order.
+    fn with_differences<T: Scalar>(&self, dims: usize, see: impl FnOnce(Differences<'_, T>)) {
+        see(Differences {
+            kernel: &Rbf::new(1.0),
+            made: 2 * dims,
+            difference: &|[x, y], out| {
+                let (chords, moved) = out.split_at_mut(dims);
+                chords.iter_mut().enumerate().for_each(|(dim, out)| *out = self.chord(dim, x[dim], y[dim]).value());
+                divide_difference([x, y], |dim| self.decay.at(dim), moved);
+            },
+            backward: &|[x, y], in_differences, [in_x, in_y], theta| {
+                let (in_lengthscale, rest) = theta.split_at_mut(self.lengthscale.values().len());
+                let (in_period, in_decay) = rest.split_at_mut(self.period.values().len());
+                let (in_chords, in_moved) = in_differences.split_at(dims);
+                for (dim, &gradient) in in_chords.iter().enumerate() {
+                    let in_points = [&mut in_x[dim], &mut in_y[dim]];
+                    let in_parameters = [&mut *in_lengthscale, &mut *in_period];
+                    self.chord(dim, x[dim], y[dim]).backward(gradient, in_points, in_parameters);
+                }
+                divide_difference_backward(
+                    [x, y],
+                    |dim| self.decay.at(dim),
+                    in_moved,
+                    [in_x, in_y],
+                    |dim, more| {
+                        in_decay[if self.decay.dim().is_some() { dim } else { 0 }] += more;
+                    },
+                );
+            },
+        });
+    }
 }
 
 impl Expr for LocallyPeriodic {
@@ -132,41 +171,67 @@ impl Expr for LocallyPeriodic {
 impl<T: Scalar> Kernel<T> for LocallyPeriodic {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let term = |(dim, (&x, &y)): (usize, (&T, &T))| {
-            let of = |values: &PerDimension| T::from_f64(values.at(dim));
-            let p = of(&self.period);
-            // Remainders are exact, which the difference of two large numbers is not.
-            let sine = num_traits::Float::sin(T::PI() * ((x % p - y % p) / p)) / of(&self.lengthscale);
-            let moved = (x - y) / of(&self.decay);
-            T::from_f64(2.0) * sine * sine + T::from_f64(0.5) * moved * moved
+            let chord: T = self.chord(dim, x, y).value();
+            let moved = divided(x, y, self.decay.at(dim));
+            chord * chord + moved * moved
         };
         let sum: T = x.iter().zip(y).enumerate().map(term).sum();
-        num_traits::Float::exp(-sum)
+        num_traits::Float::exp(T::from_f64(-0.5) * sum)
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        let (circle, dim) = (circle::embed(points, &self.period), points.dim());
+        let dim = points.dim();
+        let short = |lengthscale: f64| 1.0 / lengthscale > farthest::<T>() && !points.against_zero();
+        let far = |dim| points.reach(dim).is_some_and(|reach| reach / self.decay.at(dim) > farthest::<T>());
+        if self.lengthscale.values().iter().any(|&lengthscale| short(lengthscale)) || (0..dim).any(far) {
+            return Features::differenced(points.clone());
+        }
+        let circle = circle::embed(points, &self.period);
         let joined = Mat::from_fn(points.len(), 3 * dim, |row, col| match col.checked_sub(2 * dim) {
             None => circle.matrix()[(row, col)],
             Some(coordinate) => points.matrix()[(row, coordinate)],
         });
-        let joined = Points::made(joined).with_gradient(true);
+        let ranges =
+            circle.span().zip(points.span()).map(|(circle, points)| [circle.ranges(), points.ranges()].concat());
+        let joined = Points::made(joined).with_gradient(true).against(ranges.map(Span::known));
         let divided = divide(&joined, &self.scales(dim));
         Features::mapped(joined, Features::leaf(divided))
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        radial::scaled_tile(RbfProfile, T::from_f64(1.0), &pairs.child(0), out, scratch);
+        if pairs.is_differenced() {
+            self.with_differences(pairs.dim(), |differences| differences.tile(pairs, out, scratch));
+        } else {
+            radial::scaled_tile(RbfProfile, T::from_f64(1.0), &pairs.child(0), out, scratch);
+        }
     }
 
     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
-        radial::write_block(RbfProfile, T::from_f64(1.0), &pairs.child(0), target, scratch);
+        if pairs.is_differenced() {
+            target.write_tile(pairs, scratch, &mut |pairs, out, scratch| self.tile(pairs, out, scratch));
+        } else {
+            radial::write_block(RbfProfile, T::from_f64(1.0), &pairs.child(0), target, scratch);
+        }
     }
 
     fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
         out.fill(T::from_f64(1.0));
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, value: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(
+        &self,
+        pairs: &Pairs<'_, T>,
+        value: &[T],
+        cotangent: &[T],
+        theta: &mut [f64],
+        scratch: &mut Scratch<T>,
+    ) {
+        if pairs.is_differenced() {
+            self.with_differences(pairs.dim(), |differences| {
+                differences.tile_vjp(pairs, [value, cotangent], [theta, &mut [0.0]], scratch);
+            });
+            return;
+        }
         radial::scaled_tile_vjp(RbfProfile, T::from_f64(1.0), &pairs.child(0), value, cotangent, scratch);
     }
 
@@ -180,6 +245,10 @@ impl<T: Scalar> Kernel<T> for LocallyPeriodic {
         gradients: &mut FeatureGradients<T>,
         theta: &mut [f64],
     ) {
+        // Tiles of differences have added to all gradients themselves.
+        if features.is_differenced() {
+            return;
+        }
         let dim = points.dim();
         let (in_lengthscale, rest) = theta.split_at_mut(self.lengthscale.values().len());
         let (in_period, in_decay) = rest.split_at_mut(self.period.values().len());

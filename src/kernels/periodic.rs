@@ -1,11 +1,16 @@
 //! The periodic kernel.
 
+use std::f64::consts::PI;
+
 use super::radial;
-use super::rbf::RbfProfile;
+use super::rbf::{Rbf, RbfProfile};
+use crate::kernel::span::farthest;
 use crate::kernel::{Cotangent, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target};
 use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::simd::pairs::squarable;
 use crate::warp::ard::{divide, divide_backward};
 use crate::warp::circle;
+use crate::warp::differences::Differences;
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
 /// The periodic kernel: a squared exponential on the circle, in each dimension.
@@ -165,16 +170,18 @@ impl Expr for Periodic {
 impl<T: Scalar> Kernel<T> for Periodic {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let term = |(dim, (&x, &y)): (usize, (&T, &T))| {
-            let (p, l) = (T::from_f64(self.period.at(dim)), T::from_f64(self.lengthscale.at(dim)));
-            // Remainders are exact, which the difference of two large numbers is not.
-            let sine = num_traits::Float::sin(T::PI() * ((x % p - y % p) / p)) / l;
-            sine * sine
+            let chord: T = Chord::new(x, y, [&self.lengthscale, &self.period], dim).value();
+            chord * chord
         };
         let sum: T = x.iter().zip(y).enumerate().map(term).sum();
-        num_traits::Float::exp(T::from_f64(-2.0) * sum)
+        num_traits::Float::exp(T::from_f64(-0.5) * sum)
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        let short = |&lengthscale: &f64| 1.0 / lengthscale > farthest::<T>();
+        if self.lengthscale.values().iter().any(short) && !points.against_zero() {
+            return Features::differenced(points.clone());
+        }
         let circle = circle::embed(points, &self.period);
         match &self.lengthscale {
             PerDimension::One(_) => Features::leaf(circle),
@@ -186,12 +193,20 @@ impl<T: Scalar> Kernel<T> for Periodic {
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        radial::tile(RbfProfile, &self.lengthscale, &self.on_circle(pairs), out, scratch);
+        if pairs.is_differenced() {
+            self.with_chords(pairs.dim(), |chords| chords.tile(pairs, out, scratch));
+        } else {
+            radial::tile(RbfProfile, &self.lengthscale, &self.on_circle(pairs), out, scratch);
+        }
     }
 
     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
-        let scale = radial::feature_scale(&self.lengthscale);
-        radial::write_block(RbfProfile, scale, &self.on_circle(pairs), target, scratch);
+        if pairs.is_differenced() {
+            target.write_tile(pairs, scratch, &mut |pairs, out, scratch| self.tile(pairs, out, scratch));
+        } else {
+            let pairs = self.on_circle(pairs);
+            radial::write_block(RbfProfile, radial::feature_scale(&self.lengthscale, &pairs), &pairs, target, scratch);
+        }
     }
 
     fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
@@ -205,7 +220,9 @@ impl<T: Scalar> Kernel<T> for Periodic {
         theta: &mut [f64],
         scratch: &mut Scratch<T>,
     ) {
-        if !radial::block_vjp(RbfProfile, &self.lengthscale, &self.on_circle(pairs), cotangent, theta, scratch) {
+        let done = !pairs.is_differenced()
+            && radial::block_vjp(RbfProfile, &self.lengthscale, &self.on_circle(pairs), cotangent, theta, scratch);
+        if !done {
             cotangent.by_tile(self, pairs, theta, scratch);
         }
     }
@@ -222,6 +239,12 @@ impl<T: Scalar> Kernel<T> for Periodic {
         theta: &mut [f64],
         scratch: &mut Scratch<T>,
     ) {
+        if pairs.is_differenced() {
+            self.with_chords(pairs.dim(), |chords| {
+                chords.tile_vjp(pairs, [value, cotangent], [theta, &mut [0.0]], scratch);
+            });
+            return;
+        }
         let pairs = self.on_circle(pairs);
         radial::tile_vjp(RbfProfile, &self.lengthscale, &pairs, value, cotangent, theta, scratch);
     }
@@ -233,6 +256,10 @@ impl<T: Scalar> Kernel<T> for Periodic {
         gradients: &mut FeatureGradients<T>,
         theta: &mut [f64],
     ) {
+        // Tiles of differences have added to all gradients themselves.
+        if features.is_differenced() {
+            return;
+        }
         let (in_lengthscale, in_period) = theta.split_at_mut(self.lengthscale.values().len());
         let circle = features.points();
         if let PerDimension::Each(each) = &self.lengthscale {
@@ -254,6 +281,61 @@ impl Periodic {
             PerDimension::One(_) => pairs.clone(),
             PerDimension::Each(_) => pairs.child(0),
         }
+    }
+
+    /// Shows the kernel as a squared exponential of scaled chords, 2 sin(π Δ/p)/ℓ, formed from differences.
+    fn with_chords<T: Scalar>(&self, dims: usize, see: impl FnOnce(Differences<'_, T>)) {
+        let chord = |dim, [x, y]: [&[T]; 2]| Chord::new(x[dim], y[dim], [&self.lengthscale, &self.period], dim);
+        see(Differences {
+            kernel: &Rbf::new(1.0),
+            made: dims,
+            difference: &|points, out| {
+                out.iter_mut().enumerate().for_each(|(dim, out)| *out = chord(dim, points).value());
+            },
+            backward: &|points, in_chords, in_points, theta| {
+                let (in_lengthscale, in_period) = theta.split_at_mut(self.lengthscale.values().len());
+                let [in_x, in_y] = in_points;
+                for (dim, &gradient) in in_chords.iter().enumerate() {
+                    let in_points = [&mut in_x[dim], &mut in_y[dim]];
+                    chord(dim, points).backward(gradient, in_points, [&mut *in_lengthscale, &mut *in_period]);
+                }
+            },
+        });
+    }
+}
+
+/// 2 sin(π (x − y)/p)/ℓ in one dimension, in `f64` at either precision.
+pub(super) struct Chord<'a> {
+    difference: f64,
+    /// π (x − y)/p, less whole turns.
+    half: f64,
+    parameters: [&'a PerDimension; 2],
+    dim: usize,
+}
+
+impl<'a> Chord<'a> {
+    /// The parameters are the lengthscale and the period.
+    pub(super) fn new<T: Scalar>(x: T, y: T, parameters: [&'a PerDimension; 2], dim: usize) -> Self {
+        let half = PI * circle::turn(x, y, parameters[1].at(dim));
+        Self { difference: x.as_f64() - y.as_f64(), half, parameters, dim }
+    }
+
+    pub(super) fn value<T: Scalar>(&self) -> T {
+        squarable(T::from_f64(2.0 * self.half.sin() / self.parameters[0].at(self.dim)))
+    }
+
+    /// Adds to the gradients in both points, in the lengthscale and in the period. Factors are applied one after
+    /// the other to a gradient that may be 0: their product may not be finite.
+    pub(super) fn backward<T: Scalar>(&self, gradient: T, in_points: [&mut T; 2], in_parameters: [&mut [f64]; 2]) {
+        let [lengthscale, period] = self.parameters.map(|values| values.at(self.dim));
+        let [in_lengthscale, in_period] = in_parameters;
+        let [place, place_of_period] = self.parameters.map(|values| if values.dim().is_some() { self.dim } else { 0 });
+        let in_turns = 2.0 * PI * self.half.cos() * gradient.as_f64() / lengthscale / period;
+        let [in_x, in_y] = in_points;
+        *in_x += T::from_f64(in_turns);
+        *in_y -= T::from_f64(in_turns);
+        in_lengthscale[place] -= gradient.as_f64() * self.value::<T>().as_f64() / lengthscale;
+        in_period[place_of_period] -= in_turns * self.difference / period;
     }
 }
 

@@ -76,7 +76,7 @@ impl Polynomial {
             return Err(Error::setting("the degree of a polynomial kernel", degree, "must be between 1 and 1000"));
         }
         let scale = Parameter::new("scale", scale, Constraint::Positive)?;
-        Ok(Self { degree, scale, offset: Parameter::new("offset", offset, Constraint::by_sign(offset))? })
+        Ok(Self { degree, scale, offset: Parameter::by_sign("offset", offset)? })
     }
 
     /// The degree n.

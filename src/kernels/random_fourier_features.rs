@@ -249,8 +249,8 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
         (0..features).map(cosine).sum::<T>() / T::from_f64(features as f64)
     }
 
-    // The cosines of all frequencies, then the sines. Phases are summed in `f64`: far from the origin they are large,
-    // and a cosine is as wrong as its argument.
+    // The cosines of all frequencies, then the sines. Phases are summed in `f64`, from the origin of the points: a cosine
+    // is as wrong as its argument.
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
         let (features, height) = (self.frequencies.ncols(), self.height::<T>());
         let mut made = Mat::zeros(points.len(), 2 * features);
@@ -260,7 +260,7 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
             for dim in 0..points.dim() {
                 dispatch(AddPhase {
                     frequency: self.frequency(dim, feature),
-                    x: points.column(dim),
+                    x: &points.shifted(dim),
                     phases: &mut phases,
                 });
             }
@@ -307,7 +307,7 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
             let in_phase = in_angle([cos, sin], [in_cos, in_sin]);
             for dim in 0..points.dim() {
                 let frequency = self.frequency(dim, feature);
-                let in_frequency = dot_in_f64(&in_phase, points.column(dim));
+                let in_frequency = dot_in_f64(&in_phase, &points.shifted(dim));
                 theta[if self.lengthscale.dim().is_some() { dim } else { 0 }] -=
                     in_frequency * frequency / self.lengthscale.at(dim);
                 if let Some(in_points) = &mut in_points {

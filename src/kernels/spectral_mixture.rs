@@ -1,5 +1,7 @@
 //! The spectral mixture kernel.
 
+use std::f64::consts::{PI, TAU};
+
 use faer::Mat;
 
 use super::rbf::RbfProfile;
@@ -7,7 +9,7 @@ use super::{cosine, radial};
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, text};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::simd::{Pass, dispatch, dot, elementwise, sum};
-use crate::warp::ard::{divide, divide_backward};
+use crate::warp::ard::{divide_backward, scaled};
 use crate::warp::circle;
 use crate::{Error, Result, Scalar, construct, kernel_ops, parameterized};
 
@@ -128,7 +130,7 @@ impl SpectralMixture {
 
     /// The lengthscales of a component's squared exponential: exp(−2π²Δ²v) = exp(−½Δ²/ℓ²).
     fn lengthscales(&self, component: usize) -> Vec<f64> {
-        let lengthscale = |dim| 1.0 / (std::f64::consts::TAU * self.variance(component, dim).sqrt());
+        let lengthscale = |dim| 1.0 / (TAU * self.variance(component, dim).sqrt());
         (0..self.dim()).map(lengthscale).collect()
     }
 }
@@ -136,24 +138,25 @@ impl SpectralMixture {
 /// 2π times what whole turns leave over of f x. What the product lost to rounding is added to its
 /// fraction, so that the angle is as good far from the origin as near it.
 #[inline(always)]
-fn angle<T: Scalar>(x: T, frequency: T) -> T {
+fn angle(x: f64, frequency: f64) -> f64 {
     let product = frequency * x;
-    let lost = num_traits::Float::mul_add(frequency, x, -product);
-    T::TAU() * (num_traits::Float::fract(product) + lost)
+    let lost = frequency.mul_add(x, -product);
+    TAU * (product.fract() + lost)
 }
 
-struct Angles<'a, T> {
-    frequency: T,
-    values: &'a mut [T],
+struct Angles<'a> {
+    frequency: f64,
+    values: &'a mut [f64],
+    lost: &'a [f64],
 }
 
-impl<T: Scalar> Pass for Angles<'_, T> {
+impl Pass for Angles<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        for value in self.values {
-            *value = angle(*value, self.frequency);
+        for (value, lost) in self.values.iter_mut().zip(self.lost) {
+            *value = angle(*value, self.frequency) + TAU * self.frequency * lost;
         }
     }
 }
@@ -188,14 +191,13 @@ fn parts<'a, T: Scalar>(pairs: &Pairs<'a, T>, component: usize) -> (Pairs<'a, T>
 impl<T: Scalar> Kernel<T> for SpectralMixture {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let component = |q: usize| {
-            let (mut squared, mut product) = (T::from_f64(0.0), T::from_f64(1.0));
+            let (mut squared, mut product) = (0.0, T::from_f64(1.0));
             for (dim, (&x, &y)) in x.iter().zip(y).enumerate() {
-                let delta = x - y;
-                squared += delta * delta * T::from_f64(self.variance(q, dim));
-                product *= num_traits::Float::cos(angle(delta, T::from_f64(self.mean(q, dim))));
+                let delta = (x - y).as_f64();
+                squared += delta * delta * self.variance(q, dim);
+                product *= T::from_f64(angle(delta, self.mean(q, dim)).cos());
             }
-            let factor = T::from_f64(-2.0) * T::PI() * T::PI();
-            T::from_f64(self.weights()[q]) * (num_traits::Float::exp(factor * squared) * product)
+            T::from_f64(self.weights()[q] * (-2.0 * PI * PI * squared).exp()) * product
         };
         (0..self.components()).map(component).sum()
     }
@@ -203,9 +205,9 @@ impl<T: Scalar> Kernel<T> for SpectralMixture {
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
         let mut children = Vec::with_capacity(2 * self.components());
         for q in 0..self.components() {
-            children.push(Features::leaf(divide(points, &self.lengthscales(q))));
-            let on_circle = circle::embed_by(points, |dim, values| {
-                dispatch(Angles { frequency: T::from_f64(self.mean(q, dim)), values })
+            children.push(Features::leaf(scaled(points, &self.lengthscales(q))));
+            let on_circle = circle::embed_by(points, |dim, values, lost| {
+                dispatch(Angles { frequency: self.mean(q, dim), values, lost })
             });
             children.push(Features::leaf(on_circle));
         }

@@ -2,7 +2,7 @@
 
 use super::gegenbauer::{self, Series, sphere_kernel};
 use crate::kernel::{Expr, Psd};
-use crate::params::{Constraint, ParameterArray, Shape};
+use crate::params::{ParameterArray, Shape};
 use crate::{Error, Result, construct, kernel_ops, parameterized};
 
 /// A finite Gegenbauer series in the cosine of the angle: by Schoenberg's theorem, every covariance of
@@ -74,10 +74,8 @@ impl Zonal {
         if values.is_empty() {
             return Err(Error::Empty { what: "the list of coefficients".to_owned() });
         }
-        let positive = values.iter().all(|&value| value > 0.0);
-        let constraint = if positive { Constraint::Positive } else { Constraint::Real };
         let shape = Shape::Vector(values.len());
-        Ok(Self { coefficients: ParameterArray::new("coefficients", values, shape, constraint)? })
+        Ok(Self { coefficients: ParameterArray::by_sign("coefficients", values, shape)? })
     }
 
     /// The coefficients b₀, b₁, ….

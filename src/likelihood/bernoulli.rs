@@ -1,8 +1,12 @@
 //! The Bernoulli likelihood.
 
+use std::f64::consts::PI;
+
+use super::bend::Bend;
+use super::log_mean_exp::log_mean_exp;
 use super::one_latent::{OneLatent, Terms, quadrature_setting};
 use super::quadrature::GaussHermite;
-use super::special::{Normal, logistic, normal_cdf, softplus};
+use super::special::{Normal, log_logistic, logistic, normal_cdf, softplus};
 use crate::parameterized;
 
 /// Observations 0 and 1, the probability of 1 a function of f.
@@ -48,7 +52,7 @@ use crate::parameterized;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bernoulli {
     link: Link,
-    quadrature: GaussHermite,
+    quadrature: Option<GaussHermite>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,22 +66,17 @@ parameterized!(Bernoulli as "bernoulli", parameters: []);
 impl Bernoulli {
     /// The logit link: f is the log odds of 1.
     pub fn logit() -> Self {
-        Self { link: Link::Logit, quadrature: GaussHermite::default() }
+        Self { link: Link::Logit, quadrature: None }
     }
 
     /// The probit link: 1 is observed where f and noise of variance 1 are positive together.
     pub fn probit() -> Self {
-        Self { link: Link::Probit, quadrature: GaussHermite::default() }
+        Self { link: Link::Probit, quadrature: None }
     }
 
-    quadrature_setting!();
-
-    fn probability(&self, f: f64) -> f64 {
-        match self.link {
-            Link::Logit => logistic(f),
-            Link::Probit => normal_cdf(f),
-        }
-    }
+    quadrature_setting!(
+        "Takes Gauss–Hermite quadrature of this order in all that has no closed form, at all variances, as other libraries do."
+    );
 }
 
 impl OneLatent for Bernoulli {
@@ -91,8 +90,8 @@ impl OneLatent for Bernoulli {
         y == 0.0 || y == 1.0
     }
 
-    fn quadrature(&self) -> &GaussHermite {
-        &self.quadrature
+    fn fixed_rule(&self) -> Option<&GaussHermite> {
+        self.quadrature.as_ref()
     }
 
     fn terms(&self, _row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 0]> {
@@ -110,25 +109,30 @@ impl OneLatent for Bernoulli {
         }
     }
 
-    fn conditional(&self, _row: usize, f: f64) -> (f64, f64) {
-        (self.probability(f), self.probability(f) * self.probability(-f))
+    fn bend(&self, _row: usize, _y: f64) -> Bend {
+        match self.link {
+            // 1 + exp(−f) is 0 at iπ.
+            Link::Logit => Bend::new(0.0, PI),
+            Link::Probit => Bend::PROBIT,
+        }
     }
 
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
-        let probability = |mean: f64| match self.link {
-            Link::Logit => self.quadrature.expectation(mean, variance, logistic),
-            Link::Probit => normal_cdf(mean / (1.0 + variance).sqrt()),
+        let probability = |mean: f64| match (self.link, &self.quadrature) {
+            (Link::Logit, Some(rule)) => rule.expectation(mean, variance, logistic),
+            (Link::Logit, None) => log_mean_exp(log_logistic, &[(0.0, PI)], mean, variance).exp(),
+            (Link::Probit, _) => normal_cdf(mean / (1.0 + variance).sqrt()),
         };
-        (probability(mean), probability(mean) * probability(-mean))
+        let p = probability(mean);
+        (p, p * probability(-mean))
     }
 
     fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        match self.link {
-            Link::Logit => {
-                let terms = self.terms(row, y);
-                self.quadrature.log_mean_exp(mean, variance, |f| terms(f).value)
-            }
-            Link::Probit => Normal::new((2.0 * y - 1.0) * mean / (1.0 + variance).sqrt()).ln_cdf,
+        let terms = self.terms(row, y);
+        match (self.link, &self.quadrature) {
+            (Link::Logit, Some(rule)) => rule.log_mean_exp(mean, variance, |f| terms(f).value),
+            (Link::Logit, None) => log_mean_exp(|f| terms(f).jet(), &[(0.0, PI)], mean, variance),
+            (Link::Probit, _) => Normal::new((2.0 * y - 1.0) * mean / (1.0 + variance).sqrt()).ln_cdf,
         }
     }
 }

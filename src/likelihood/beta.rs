@@ -2,10 +2,11 @@
 
 use std::f64::consts::PI;
 
+use super::bend::Bend;
+use super::log_mean_exp::{Jet, log_mean_exp};
 use super::one_latent::{OneLatent, Terms, quadrature_setting};
 use super::quadrature::GaussHermite;
-use super::special::{digamma, logistic, softplus, trigamma};
-use super::trapezoid::log_mean_exp_by_trapezoid;
+use super::special::{digamma, log_logistic, logistic, softplus, trigamma};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, parameterized};
 
@@ -49,7 +50,7 @@ use crate::{Result, parameterized};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Beta {
     concentration: Parameter,
-    quadrature: GaussHermite,
+    quadrature: Option<GaussHermite>,
 }
 
 parameterized!(Beta as "beta", parameters: [concentration]);
@@ -72,10 +73,12 @@ impl Beta {
     /// [`Error::Parameter`](crate::Error::Parameter) if the concentration is not positive and finite.
     pub fn try_new(concentration: f64) -> Result<Self> {
         let concentration = Parameter::new("concentration", concentration, Constraint::Positive)?;
-        Ok(Self { concentration, quadrature: GaussHermite::default() })
+        Ok(Self { concentration, quadrature: None })
     }
 
-    quadrature_setting!();
+    quadrature_setting!(
+        "Takes Gauss–Hermite quadrature of this order for expectations and predictions at all variances, as other libraries do."
+    );
 
     /// The concentration c.
     pub fn concentration(&self) -> f64 {
@@ -94,8 +97,8 @@ impl OneLatent for Beta {
         y > 0.0 && y < 1.0
     }
 
-    fn quadrature(&self) -> &GaussHermite {
-        &self.quadrature
+    fn fixed_rule(&self) -> Option<&GaussHermite> {
+        self.quadrature.as_ref()
     }
 
     fn terms(&self, _row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 1]> {
@@ -123,16 +126,26 @@ impl OneLatent for Beta {
         }
     }
 
-    fn conditional(&self, _row: usize, f: f64) -> (f64, f64) {
-        let (m, rest) = (logistic(f), logistic(-f));
-        (m, m * rest / (1.0 + self.concentration()))
+    fn bend(&self, _row: usize, _y: f64) -> Bend {
+        // 1 + exp(−f) is 0 at iπ, and m = −k/c, a pole of Γ(1 + c m), at −log(1 + c/k) + iπ.
+        let c = self.concentration();
+        Bend { span: c.ln_1p(), size: 1.0 + c, ..Bend::new(0.0, PI) }
     }
 
-    fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        let terms = self.terms(row, y);
-        // 1 + exp(−f) is 0 at iπ. The curvature of the peak is about c m (1 − m), at most c/4.
-        let width = (1.0 + 0.25 * self.concentration()).recip().sqrt();
-        log_mean_exp_by_trapezoid(|f| terms(f).value, mean, variance, PI, width)
+    fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
+        let c = self.concentration();
+        if let Some(rule) = &self.quadrature {
+            let center = rule.expectation(mean, variance, logistic);
+            let spread = |f: f64| logistic(f) * logistic(-f) / (1.0 + c) + (logistic(f) - center).powi(2);
+            return (center, rule.expectation(mean, variance, spread));
+        }
+        let expected = |of: &dyn Fn(f64) -> Jet| log_mean_exp(of, &[(0.0, PI)], mean, variance).exp();
+        let (m, rest) = (log_logistic, |f: f64| log_logistic(-f).mirrored());
+        // The variance of m is that of 1 − m: the difference of squares keeps its digits for the smaller of the two.
+        let (center, smaller) = (expected(&m), if mean > 0.0 { expected(&rest) } else { expected(&m) });
+        let square = expected(&|f| if mean > 0.0 { rest(f).times(2.0) } else { m(f).times(2.0) });
+        let given = expected(&|f| m(f) + rest(f)) / (1.0 + c);
+        (center, given + (square - smaller * smaller).max(0.0))
     }
 }
 

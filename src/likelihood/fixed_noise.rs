@@ -92,10 +92,6 @@ impl OneLatent for FixedNoise {
         move |f| Terms { value: log_normal(y, f, noise), slope: (y - f) / noise, curvature: -1.0 / noise, gradient: [] }
     }
 
-    fn conditional(&self, row: usize, f: f64) -> (f64, f64) {
-        (f, self.variances.get(row))
-    }
-
     fn check_count(&self, count: usize) -> Result<()> {
         self.variances.check_count(count)
     }

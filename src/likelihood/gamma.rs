@@ -1,8 +1,9 @@
 //! The gamma likelihood.
 
-use super::one_latent::{Expected, OneLatent, Terms, log_mean_exp_about_mode, quadrature_setting};
+use super::bend::Bend;
+use super::one_latent::{Expected, OneLatent, Terms, log_concave_predictive, quadrature_setting};
 use super::quadrature::GaussHermite;
-use super::special::digamma;
+use super::special::{digamma, log_normal_moments};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, parameterized};
 
@@ -45,7 +46,7 @@ use crate::{Result, parameterized};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gamma {
     shape: Parameter,
-    quadrature: GaussHermite,
+    quadrature: Option<GaussHermite>,
 }
 
 parameterized!(Gamma as "gamma", parameters: [shape]);
@@ -68,10 +69,12 @@ impl Gamma {
     /// [`Error::Parameter`](crate::Error::Parameter) if the shape is not positive and finite.
     pub fn try_new(shape: f64) -> Result<Self> {
         let shape = Parameter::new("shape", shape, Constraint::Positive)?;
-        Ok(Self { shape, quadrature: GaussHermite::default() })
+        Ok(Self { shape, quadrature: None })
     }
 
-    quadrature_setting!();
+    quadrature_setting!(
+        "Takes Gauss–Hermite quadrature of this order, about the mode of the integrand, for densities of new observations."
+    );
 
     /// The shape α.
     pub fn shape(&self) -> f64 {
@@ -97,8 +100,8 @@ impl OneLatent for Gamma {
         y > 0.0 && y.is_finite()
     }
 
-    fn quadrature(&self) -> &GaussHermite {
-        &self.quadrature
+    fn fixed_rule(&self) -> Option<&GaussHermite> {
+        self.quadrature.as_ref()
     }
 
     fn terms(&self, _row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 1]> {
@@ -111,8 +114,8 @@ impl OneLatent for Gamma {
         }
     }
 
-    fn conditional(&self, _row: usize, f: f64) -> (f64, f64) {
-        (f.exp(), (2.0 * f).exp() / self.shape())
+    fn bend(&self, _row: usize, y: f64) -> Bend {
+        Bend::new(self.shape().ln() + y.ln(), 1.0)
     }
 
     fn expectation(&self, _row: usize, y: f64, mean: f64, variance: f64) -> Expected<[f64; 1]> {
@@ -124,12 +127,11 @@ impl OneLatent for Gamma {
     }
 
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
-        let center = (mean + 0.5 * variance).exp();
-        (center, center * center * (variance.exp() / self.shape() + variance.exp_m1()))
+        log_normal_moments(1.0, mean, variance, 1.0 / self.shape())
     }
 
     fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        log_mean_exp_about_mode(&self.quadrature, self.terms(row, y), mean, variance)
+        log_concave_predictive(self, row, y, mean, variance)
     }
 }
 

@@ -1,12 +1,10 @@
 //! Gaussian noise whose variance is a second latent function.
 
-use std::f64::consts::FRAC_PI_4;
-
 use super::latents::{check_latents, observations};
+use super::log_mean_exp::{Jet, log_mean_exp};
 use super::quadrature::deviation;
-use super::special::HALF_LN_TAU;
-use super::trapezoid::log_mean_exp_by_trapezoid;
-use super::{Expectations, Likelihood, Predicted, log_normal};
+use super::special::{HALF_LN_TAU, logistic};
+use super::{Expectations, Likelihood, Predicted};
 use crate::{Error, Result, parameterized};
 
 /// Gaussian noise with a deviation of its own at each point, the exponential of a second latent function.
@@ -72,6 +70,21 @@ fn times(miss: f64, precision: f64) -> f64 {
     if miss == 0.0 { 0.0 } else { miss * precision }
 }
 
+/// log N(miss; 0, certain² + exp(2g)) as a function of g.
+fn log_density_of(miss: f64, certain: f64, g: f64) -> Jet {
+    // The share of exp(2g) in the variance s², which is s² = exp(2g)/share, and its derivative.
+    let share = logistic(2.0 * (g - certain.ln()));
+    let d_share = 2.0 * share * logistic(2.0 * (certain.ln() - g));
+    let log_deviation = if share > 0.5 { g - 0.5 * share.ln() } else { certain.ln() - 0.5 * (-share).ln_1p() };
+    let z = times(miss, (-log_deviation).exp());
+    let square = z * z;
+    Jet {
+        value: -HALF_LN_TAU - log_deviation - 0.5 * square,
+        slope: times(share, square - 1.0),
+        curvature: times(d_share, square - 1.0) - times(2.0 * share * share, square),
+    }
+}
+
 impl Likelihood for Heteroscedastic {
     fn latents(&self) -> usize {
         2
@@ -116,11 +129,10 @@ impl Likelihood for Heteroscedastic {
         check(y, &[("the means", mean), ("the variances", variance)])?;
         let n = y.len();
         let density = |row: usize| {
-            let certain = deviation(variance[row]).powi(2);
-            let given = |g: f64| log_normal(y[row], mean[row], certain + (2.0 * g).exp());
-            // v + exp(2g) is 0 at g = ½ log v + iπ/2, and the density grows without bound near it. Its peak is
-            // the narrower the further out y is: 0.15 is that of an observation 30 deviations out, for w = 0.1.
-            log_mean_exp_by_trapezoid(given, mean[n + row], variance[n + row], FRAC_PI_4, 0.15)
+            let (miss, certain) = (f64::abs(y[row] - mean[row]), deviation(variance[row]));
+            // The noise overtakes what is certain, and is as large as the miss.
+            let landmarks = [(certain.ln(), 1.0), (miss.ln(), 0.5)];
+            log_mean_exp(|g| log_density_of(miss, certain, g), &landmarks, mean[n + row], variance[n + row])
         };
         Ok((0..n).map(density).collect())
     }

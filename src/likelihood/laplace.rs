@@ -98,10 +98,6 @@ impl OneLatent for Laplace {
         }
     }
 
-    fn conditional(&self, _row: usize, f: f64) -> (f64, f64) {
-        (f, 2.0 * self.scale() * self.scale())
-    }
-
     fn expectation(&self, _row: usize, y: f64, mean: f64, variance: f64) -> Expected<[f64; 1]> {
         let (scale, miss) = (self.scale(), y - mean);
         let deviation = deviation(variance).max(1e-100);

@@ -27,16 +27,20 @@
 //! A likelihood of several latent functions needs a model of several: [`Svgp`](crate::gp::Svgp), which has one,
 //! refuses it.
 
+mod bend;
 mod bernoulli;
 mod beta;
+mod expectation;
 mod fixed_noise;
 mod gamma;
+mod gauss_kronrod;
 mod gaussian;
 mod gaussian_noise;
 mod heteroscedastic;
 mod laplace;
 mod latents;
 mod linear_mixing;
+mod log_mean_exp;
 mod log_sum;
 mod negative_binomial;
 mod one_latent;
@@ -50,7 +54,6 @@ mod robust_max;
 mod softmax;
 mod special;
 mod student_t;
-mod trapezoid;
 
 pub use bernoulli::Bernoulli;
 pub use beta::Beta;

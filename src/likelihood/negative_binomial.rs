@@ -1,9 +1,12 @@
 //! The negative binomial likelihood.
 
-use super::one_latent::{OneLatent, Terms, log_mean_exp_about_mode, quadrature_setting};
+use std::f64::consts::PI;
+
+use super::bend::Bend;
+use super::one_latent::{OneLatent, Terms, log_concave_predictive, quadrature_setting};
 use super::poisson::is_count;
 use super::quadrature::GaussHermite;
-use super::special::{digamma, ln_1p_excess, logistic, softplus};
+use super::special::{digamma, ln_1p_excess, log_normal_moments, logistic, softplus};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, parameterized};
 
@@ -48,7 +51,7 @@ use crate::{Result, parameterized};
 #[derive(Clone, Debug, PartialEq)]
 pub struct NegativeBinomial {
     dispersion: Parameter,
-    quadrature: GaussHermite,
+    quadrature: Option<GaussHermite>,
 }
 
 parameterized!(NegativeBinomial as "negative_binomial", parameters: [dispersion]);
@@ -71,10 +74,12 @@ impl NegativeBinomial {
     /// [`Error::Parameter`](crate::Error::Parameter) if the dispersion is not positive and finite.
     pub fn try_new(dispersion: f64) -> Result<Self> {
         let dispersion = Parameter::new("dispersion", dispersion, Constraint::Positive)?;
-        Ok(Self { dispersion, quadrature: GaussHermite::default() })
+        Ok(Self { dispersion, quadrature: None })
     }
 
-    quadrature_setting!();
+    quadrature_setting!(
+        "Takes Gauss–Hermite quadrature of this order in all that has no closed form, at all variances, as other libraries do."
+    );
 
     /// The dispersion α.
     pub fn dispersion(&self) -> f64 {
@@ -113,8 +118,8 @@ impl OneLatent for NegativeBinomial {
         is_count(y)
     }
 
-    fn quadrature(&self) -> &GaussHermite {
-        &self.quadrature
+    fn fixed_rule(&self) -> Option<&GaussHermite> {
+        self.quadrature.as_ref()
     }
 
     fn terms(&self, _row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 1]> {
@@ -138,18 +143,19 @@ impl OneLatent for NegativeBinomial {
         }
     }
 
-    fn conditional(&self, _row: usize, f: f64) -> (f64, f64) {
-        let mean = f.exp();
-        (mean, mean + self.dispersion() * mean * mean)
+    fn bend(&self, _row: usize, y: f64) -> Bend {
+        // 1 + α exp(f) is 0 at −log α + iπ. Below it log p falls as exp(f).
+        let alpha = self.dispersion();
+        Bend { size: y + 1.0 / alpha, growth: 1.0, ..Bend::new(-alpha.ln(), PI) }
     }
 
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
-        let rate = (mean + 0.5 * variance).exp();
-        (rate, rate + rate * rate * (self.dispersion() * variance.exp() + variance.exp_m1()))
+        let (rate, spread) = log_normal_moments(1.0, mean, variance, self.dispersion());
+        (rate, rate + spread)
     }
 
     fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        log_mean_exp_about_mode(&self.quadrature, self.terms(row, y), mean, variance)
+        log_concave_predictive(self, row, y, mean, variance)
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::fmt::Debug;
 
+use super::bend::Bend;
+use super::expectation::expectation;
+use super::log_mean_exp::{Jet, log_mean_exp};
 use super::quadrature::{GaussHermite, deviation};
 use super::special::log_sum_exp;
 use super::{Expectations, Likelihood, Predicted, check_len};
@@ -20,6 +23,12 @@ pub(super) struct Terms<G> {
     pub(super) gradient: G,
 }
 
+impl<G> Terms<G> {
+    pub(super) fn jet(&self) -> Jet {
+        Jet { value: self.value, slope: self.slope, curvature: self.curvature }
+    }
+}
+
 /// E log p(y | f) of one observation, with its derivatives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<G> {
@@ -31,8 +40,8 @@ pub(super) struct Expected<G> {
 
 /// A likelihood of one latent value, by what one observation has to say.
 ///
-/// From [`terms`](Self::terms), [`conditional`](Self::conditional) and [`supports`](Self::supports) the rest
-/// follows by quadrature; what has a closed form overrides its method. All arguments `row` count observations
+/// From [`terms`](Self::terms), [`bend`](Self::bend) and [`supports`](Self::supports) expectations and densities
+/// follow by quadrature; what has a closed form overrides its method. All arguments `row` count observations
 /// of the call.
 pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// A gradient: `[f64; P]` in the P parameters, unless [`scatter`](Self::scatter) says otherwise.
@@ -44,16 +53,18 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
     /// Whether the likelihood gives this observation a density.
     fn supports(&self, y: f64) -> bool;
 
-    /// The rule for what has no closed form.
-    fn quadrature(&self) -> &GaussHermite {
-        GaussHermite::usual()
+    /// A fixed rule for what has no closed form, where one was asked for.
+    fn fixed_rule(&self) -> Option<&GaussHermite> {
+        None
     }
 
     /// log p(y | f) as a function of f. What does not depend on f is computed before.
     fn terms(&self, row: usize, y: f64) -> impl Fn(f64) -> Terms<Self::Gradient>;
 
-    /// Mean and variance of an observation given f.
-    fn conditional(&self, row: usize, f: f64) -> (f64, f64);
+    /// Where log p(y | f) bends. Of no use where closed forms take the place of quadrature.
+    fn bend(&self, _row: usize, _y: f64) -> Bend {
+        Bend::NONE
+    }
 
     /// Adds a gradient of the observation y to that of all parameters.
     fn scatter(&self, _y: f64, gradient: &Self::Gradient, all: &mut [f64]) {
@@ -81,21 +92,18 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
     }
 
     fn expectation(&self, row: usize, y: f64, mean: f64, variance: f64) -> Expected<Self::Gradient> {
-        by_quadrature(self.quadrature(), self.terms(row, y), mean, variance)
+        match self.fixed_rule() {
+            Some(rule) => by_quadrature(rule, self.terms(row, y), mean, variance),
+            None => expectation(self.terms(row, y), self.bend(row, y), mean, variance),
+        }
     }
 
     /// Mean and variance of a new observation.
-    fn predict_one(&self, row: usize, mean: f64, variance: f64) -> (f64, f64) {
-        let deviation = deviation(variance);
-        let at = self.quadrature().iter().map(|(z, weight)| (weight, self.conditional(row, mean + deviation * z)));
-        let center: f64 = at.clone().map(|(weight, (mean, _))| weight * mean).sum();
-        let spread = at.map(|(weight, (mean, variance))| weight * (variance + (mean - center) * (mean - center))).sum();
-        (center, spread)
-    }
+    fn predict_one(&self, row: usize, mean: f64, variance: f64) -> (f64, f64);
 
     fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
         let terms = self.terms(row, y);
-        self.quadrature().log_mean_exp(mean, variance, |f| terms(f).value)
+        log_mean_exp(|f| terms(f).jet(), &self.bend(row, y).landmarks(), mean, variance)
     }
 }
 
@@ -108,7 +116,12 @@ pub(super) const SMALL: f64 = 1e-8;
 /// With f_k = μ + √v z_k, ∂/∂v Σ wₖ l(fₖ) = Σ wₖ zₖ l′(fₖ) / (2√v), where the terms of zₖ and −zₖ nearly cancel
 /// for small v. There ½ Σ wₖ l″(fₖ) takes its place, the same but for the error of the rule, which is
 /// nothing on so short a range.
-fn by_quadrature<G>(rule: &GaussHermite, terms: impl Fn(f64) -> Terms<G>, mean: f64, variance: f64) -> Expected<G>
+pub(super) fn by_quadrature<G>(
+    rule: &GaussHermite,
+    terms: impl Fn(f64) -> Terms<G>,
+    mean: f64,
+    variance: f64,
+) -> Expected<G>
 where
     G: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
 {
@@ -128,12 +141,7 @@ where
 /// the curvature there has: accurate where l is narrower than N(μ, v) too.
 ///
 /// Liu & Pierce (1994), "A note on Gauss–Hermite quadrature", *Biometrika* 81(3), 624–629.
-pub(super) fn log_mean_exp_about_mode<G>(
-    rule: &GaussHermite,
-    terms: impl Fn(f64) -> Terms<G>,
-    mean: f64,
-    variance: f64,
-) -> f64 {
+fn log_mean_exp_about_mode<G>(rule: &GaussHermite, terms: impl Fn(f64) -> Terms<G>, mean: f64, variance: f64) -> f64 {
     let deviation = deviation(variance);
     if deviation == 0.0 {
         return terms(mean).value;
@@ -171,6 +179,21 @@ pub(super) fn log_mean_exp_about_mode<G>(
         weight.ln() + at(moved).value + ratio
     });
     scale.ln() + log_sum_exp(exponents)
+}
+
+/// log E p(y | f) for a log-concave p, by the fixed rule where one was asked for.
+pub(super) fn log_concave_predictive<L: OneLatent>(
+    likelihood: &L,
+    row: usize,
+    y: f64,
+    mean: f64,
+    variance: f64,
+) -> f64 {
+    let terms = likelihood.terms(row, y);
+    match likelihood.fixed_rule() {
+        Some(rule) => log_mean_exp_about_mode(rule, terms, mean, variance),
+        None => log_mean_exp(|f| terms(f).jet(), &likelihood.bend(row, y).landmarks(), mean, variance),
+    }
 }
 
 fn check_support(likelihood: &impl OneLatent, y: &[f64]) -> Result<()> {
@@ -226,14 +249,14 @@ impl<L: OneLatent> Likelihood for L {
 
 /// The method that sets the order of the quadrature, for a likelihood with a field `quadrature`.
 macro_rules! quadrature_setting {
-    () => {
-        /// The same with Gauss–Hermite quadrature of another order than 20.
+    ($what:literal) => {
+        #[doc = $what]
         ///
         /// # Errors
         ///
         /// [`Error::Setting`](crate::Error::Setting) for the order 0.
         pub fn with_quadrature(mut self, order: usize) -> crate::Result<Self> {
-            self.quadrature = crate::likelihood::GaussHermite::new(order)?;
+            self.quadrature = crate::likelihood::GaussHermite::new(order)?.into();
             Ok(self)
         }
     };

@@ -1,5 +1,6 @@
 //! The ordinal likelihood.
 
+use super::bend::Bend;
 use super::one_latent::{OneLatent, Terms, quadrature_setting};
 use super::poisson::is_count;
 use super::quadrature::{GaussHermite, deviation};
@@ -58,7 +59,7 @@ use crate::{Error, Result, parameterized};
 pub struct Ordinal {
     first_cut: Parameter,
     gaps: ParameterArray,
-    quadrature: GaussHermite,
+    quadrature: Option<GaussHermite>,
 }
 
 parameterized!(Ordinal as "ordinal", parameters: [first_cut, gaps]);
@@ -93,11 +94,13 @@ impl Ordinal {
         Ok(Self {
             first_cut: Parameter::new("first_cut", first, Constraint::Real)?,
             gaps: ParameterArray::new("gaps", gaps, shape, Constraint::Positive)?,
-            quadrature: GaussHermite::default(),
+            quadrature: None,
         })
     }
 
-    quadrature_setting!();
+    quadrature_setting!(
+        "Takes Gauss–Hermite quadrature of this order for expectations at all variances, as other libraries do."
+    );
 
     /// The cut points, ascending.
     pub fn cuts(&self) -> Vec<f64> {
@@ -119,11 +122,15 @@ impl Ordinal {
         (0..self.categories()).map(|category| self.interval(category, mean, variance).ln_probability.exp()).collect()
     }
 
+    /// The cut point with so many gaps before it.
+    fn cut(&self, gaps: usize) -> f64 {
+        self.first_cut.value() + self.gaps.values()[..gaps].iter().sum::<f64>()
+    }
+
     /// The interval of a category, of f ~ N(mean, variance) and noise together.
     fn interval(&self, category: usize, mean: f64, variance: f64) -> Interval {
         let scale = (1.0 + deviation(variance).powi(2)).sqrt();
-        let cut = |gaps: usize| self.first_cut.value() + self.gaps.values()[..gaps].iter().sum::<f64>();
-        let at = |gaps: usize| (cut(gaps) - mean) / scale;
+        let at = |gaps: usize| (self.cut(gaps) - mean) / scale;
         match category {
             0 => Interval::below(at(0)),
             k if k + 1 == self.categories() => Interval::below(-at(k - 1)).mirrored(),
@@ -191,8 +198,8 @@ impl OneLatent for Ordinal {
         is_count(y) && y < self.categories() as f64
     }
 
-    fn quadrature(&self) -> &GaussHermite {
-        &self.quadrature
+    fn fixed_rule(&self) -> Option<&GaussHermite> {
+        self.quadrature.as_ref()
     }
 
     fn terms(&self, _row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 2]> {
@@ -204,6 +211,18 @@ impl OneLatent for Ordinal {
                 curvature: at.curvature,
                 gradient: [-at.lower, at.upper],
             }
+        }
+    }
+
+    fn bend(&self, _row: usize, y: f64) -> Bend {
+        match y as usize {
+            0 => Bend { at: self.cut(0), ..Bend::PROBIT },
+            k if k + 1 == self.categories() => Bend { at: self.cut(k - 1), ..Bend::PROBIT },
+            k => Bend {
+                at: 0.5 * (self.cut(k - 1) + self.cut(k)),
+                span: 0.5 * self.gaps.values()[k - 1],
+                ..Bend::PROBIT
+            },
         }
     }
 
@@ -219,10 +238,6 @@ impl OneLatent for Ordinal {
                 *gap += above;
             }
         }
-    }
-
-    fn conditional(&self, _row: usize, f: f64) -> (f64, f64) {
-        self.predict_one(0, f, 0.0)
     }
 
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {

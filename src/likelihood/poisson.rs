@@ -1,8 +1,10 @@
 //! The Poisson likelihood.
 
-use super::one_latent::{Expected, OneLatent, Terms, log_mean_exp_about_mode, quadrature_setting};
+use super::bend::Bend;
+use super::one_latent::{Expected, OneLatent, Terms, log_concave_predictive, quadrature_setting};
 use super::per_observation::PerObservation;
 use super::quadrature::GaussHermite;
+use super::special::log_normal_moments;
 use crate::{Result, parameterized};
 
 /// Counts of events at the rate exp(f), each over an exposure.
@@ -44,7 +46,7 @@ use crate::{Result, parameterized};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Poisson {
     exposure: Option<PerObservation>,
-    quadrature: GaussHermite,
+    quadrature: Option<GaussHermite>,
 }
 
 parameterized!(Poisson as "poisson", parameters: []);
@@ -59,7 +61,7 @@ pub(super) fn is_count(y: f64) -> bool {
 impl Poisson {
     /// Counts of exposure 1.
     pub fn new() -> Self {
-        Self { exposure: None, quadrature: GaussHermite::default() }
+        Self { exposure: None, quadrature: None }
     }
 
     /// The same with one exposure for all observations, new ones too.
@@ -91,7 +93,9 @@ impl Poisson {
         Ok(Self { exposure: Some(PerObservation::of_new(WHAT, exposures)?), ..self.clone() })
     }
 
-    quadrature_setting!();
+    quadrature_setting!(
+        "Takes Gauss–Hermite quadrature of this order, about the mode of the integrand, for densities of new observations."
+    );
 
     fn exposure(&self, row: usize) -> f64 {
         self.exposure.as_ref().map_or(1.0, |exposure| exposure.get(row))
@@ -115,8 +119,8 @@ impl OneLatent for Poisson {
         is_count(y)
     }
 
-    fn quadrature(&self) -> &GaussHermite {
-        &self.quadrature
+    fn fixed_rule(&self) -> Option<&GaussHermite> {
+        self.quadrature.as_ref()
     }
 
     fn terms(&self, row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 0]> {
@@ -129,9 +133,8 @@ impl OneLatent for Poisson {
         }
     }
 
-    fn conditional(&self, row: usize, f: f64) -> (f64, f64) {
-        let rate = self.exposure(row) * f.exp();
-        (rate, rate)
+    fn bend(&self, row: usize, _y: f64) -> Bend {
+        Bend::new(-self.exposure(row).ln(), 1.0)
     }
 
     fn check_count(&self, count: usize) -> Result<()> {
@@ -155,12 +158,12 @@ impl OneLatent for Poisson {
     }
 
     fn predict_one(&self, row: usize, mean: f64, variance: f64) -> (f64, f64) {
-        let rate = self.exposure(row) * (mean + 0.5 * variance).exp();
-        (rate, rate + rate * rate * variance.exp_m1())
+        let (rate, spread) = log_normal_moments(self.exposure(row), mean, variance, 0.0);
+        (rate, rate + spread)
     }
 
     fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        log_mean_exp_about_mode(&self.quadrature, self.terms(row, y), mean, variance)
+        log_concave_predictive(self, row, y, mean, variance)
     }
 }
 

@@ -69,7 +69,7 @@ impl GaussHermite {
         &USUAL
     }
 
-    fn of_order(order: usize) -> Self {
+    pub(super) fn of_order(order: usize) -> Self {
         let mut nodes = vec![0.0; order];
         let mut weights = vec![0.0; order];
         // The rule is symmetric: the middle node of an odd order is exactly 0.

@@ -80,7 +80,7 @@ impl RobustMax {
         Ok(Self { classes, error, quadrature: GaussHermite::default() })
     }
 
-    super::one_latent::quadrature_setting!();
+    super::one_latent::quadrature_setting!("Takes Gauss–Hermite quadrature of another order than 20.");
 
     /// The probability of error ε.
     pub fn error(&self) -> f64 {

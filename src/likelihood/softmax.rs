@@ -78,7 +78,7 @@ impl Softmax {
         Ok(Self { classes, quadrature: GaussHermite::default() })
     }
 
-    super::one_latent::quadrature_setting!();
+    super::one_latent::quadrature_setting!("Takes Gauss–Hermite quadrature of another order than 20.");
 
     fn log_sum(&self, mean: &[f64], variance: &[f64], row: usize, observations: usize) -> LogSum {
         LogSum::new(&self.quadrature, &of_row(mean, row, observations), &of_row(variance, row, observations))

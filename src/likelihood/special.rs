@@ -2,6 +2,8 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
+use super::log_mean_exp::Jet;
+
 /// ½ log 2π
 pub(super) const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
 
@@ -18,6 +20,23 @@ pub(super) fn logistic(x: f64) -> f64 {
 /// log(1 + eˣ)
 pub(super) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// log 1 / (1 + e⁻ˣ)
+pub(super) fn log_logistic(x: f64) -> Jet {
+    let (right, wrong) = (logistic(x), logistic(-x));
+    Jet { value: -softplus(-x), slope: wrong, curvature: -right * wrong }
+}
+
+/// For f ~ N(mean, variance), the mean M of scale · exp(f), and M² (relative · eᵛ + eᵛ − 1): the variance of an
+/// observation whose deviation is √relative times scale · exp(f). Infinite where they overflow.
+pub(super) fn log_normal_moments(scale: f64, mean: f64, variance: f64, relative: f64) -> (f64, f64) {
+    let variance = if variance < 0.0 { 0.0 } else { variance };
+    // Halves, since a scale below 1 may bring back what has overflowed.
+    let times_exp = |exponent: f64| scale * (0.5 * exponent).exp() * (0.5 * exponent).exp();
+    let root = times_exp(mean + variance);
+    let share = relative - (-variance).exp_m1();
+    (times_exp(mean + 0.5 * variance), if share == 0.0 { 0.0 } else { root * share * root })
 }
 
 /// log Σ exp of some numbers; −∞ for none.

@@ -2,10 +2,10 @@
 
 use std::f64::consts::PI;
 
+use super::bend::Bend;
 use super::one_latent::{OneLatent, Terms, quadrature_setting};
 use super::quadrature::GaussHermite;
 use super::special::ln_gamma_half_step;
-use super::trapezoid::log_mean_exp_by_trapezoid;
 use crate::params::{Constraint, Parameter};
 use crate::{Error, Result, parameterized};
 
@@ -52,7 +52,7 @@ use crate::{Error, Result, parameterized};
 pub struct StudentT {
     scale: Parameter,
     degrees_of_freedom: Parameter,
-    quadrature: GaussHermite,
+    quadrature: Option<GaussHermite>,
 }
 
 parameterized!(StudentT as "student_t", parameters: [scale, degrees_of_freedom]);
@@ -77,11 +77,13 @@ impl StudentT {
         Ok(Self {
             scale: Parameter::new("scale", scale, Constraint::Positive)?,
             degrees_of_freedom: Parameter::new("degrees_of_freedom", degrees_of_freedom, Constraint::Positive)?,
-            quadrature: GaussHermite::default(),
+            quadrature: None,
         })
     }
 
-    quadrature_setting!();
+    quadrature_setting!(
+        "Takes Gauss–Hermite quadrature of this order for expectations at all variances, as other libraries do."
+    );
 
     /// The scale σ.
     pub fn scale(&self) -> f64 {
@@ -110,8 +112,8 @@ impl OneLatent for StudentT {
         y.is_finite()
     }
 
-    fn quadrature(&self) -> &GaussHermite {
-        &self.quadrature
+    fn fixed_rule(&self) -> Option<&GaussHermite> {
+        self.quadrature.as_ref()
     }
 
     fn terms(&self, _row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 2]> {
@@ -135,14 +137,10 @@ impl OneLatent for StudentT {
         }
     }
 
-    fn conditional(&self, _row: usize, f: f64) -> (f64, f64) {
-        (f, self.noise_variance())
-    }
-
-    fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        let terms = self.terms(row, y);
-        let poles = self.scale() * self.degrees_of_freedom().sqrt();
-        log_mean_exp_by_trapezoid(|f| terms(f).value, mean, variance, poles, self.scale())
+    fn bend(&self, _row: usize, y: f64) -> Bend {
+        // 1 + z²/ν is 0 at z = ±i√ν.
+        let nu = self.degrees_of_freedom();
+        Bend { size: 0.5 * (nu + 1.0), ..Bend::new(y, self.scale() * nu.sqrt()) }
     }
 
     fn check_moments(&self) -> Result<()> {

@@ -48,7 +48,7 @@ impl<T: Scalar> Cholesky<T> {
     ///
     /// [`Error::Shape`] if it is not square; [`Error::NonFinite`] for a NaN or an infinity in the
     /// lower triangle; [`Error::NotPositiveDefinite`] if no amount that `jitter` allows is enough;
-    /// [`Error::Setting`] for a jitter policy that cannot work.
+    /// [`Error::Setting`] for a jitter policy that cannot work, or is not through after a hundred amounts.
     pub fn new(matrix: MatRef<'_, T>, jitter: Jitter, par: Par) -> Result<Self> {
         check_square("the matrix", matrix)?;
         let mut factor = padded(matrix.nrows(), matrix.nrows());
@@ -170,7 +170,7 @@ pub(crate) fn factorize<T: Scalar>(
             Err(factor::LltError::NonPositivePivot { index }) => failure = (index, amount),
         }
     }
-    Err(Error::NotPositiveDefinite { pivot: failure.0, jitter: failure.1, mean_diagonal })
+    Err(jitter.exhausted::<T>(Error::NotPositiveDefinite { pivot: failure.0, jitter: failure.1, mean_diagonal }))
 }
 
 /// The first pivot below ε times its element of the diagonal.

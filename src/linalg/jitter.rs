@@ -28,7 +28,7 @@ use crate::{Error, Result, Scalar};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Jitter {
     /// Nothing at first; then, as long as the factorisation fails, `first`·ε·d̄, each time `growth`
-    /// times more, up to `largest`·√ε·d̄. A pivot below ε times its element of the diagonal counts as
+    /// times more, up to `largest`·√ε·d̄, a hundred times at most. A pivot below ε times its element of the diagonal counts as
     /// a failure: it is what rounding has left of zero, and solves with it have no digits.
     Adaptive {
         /// The first amount that is not zero, in units of ε·d̄.
@@ -54,7 +54,8 @@ impl Jitter {
     /// Nothing is added, and a pivot that is what rounding has left of zero is a failure, as for `Adaptive`.
     pub(crate) const GUARD: Self = Self::Adaptive { first: 64.0, growth: 10.0, largest: 0.0 };
 
-    /// The absolute amounts to try, in order, for a mean diagonal.
+    /// The absolute amounts to try, in order, for a mean diagonal: those that the policy allows, or the first of them, if they
+    /// are more than the bound on attempts.
     ///
     /// # Errors
     ///
@@ -81,13 +82,32 @@ impl Jitter {
                 let epsilon = T::epsilon().as_f64();
                 let bound = largest * epsilon.sqrt();
                 let grown = std::iter::successors(Some(first * epsilon), |amount| Some(amount * growth));
-                let relative = std::iter::once(0.0).chain(grown.take_while(|&amount| amount <= bound));
+                let relative = std::iter::once(0.0).chain(grown.take_while(|&amount| amount <= bound).take(ATTEMPTS));
                 // A diagonal without a positive mean gives no scale, and no jitter would help it.
                 Ok(if mean_diagonal > 0.0 { relative.map(|r| r * mean_diagonal).collect() } else { vec![0.0] })
             }
         }
     }
 }
+
+impl Jitter {
+    /// The error after all amounts have failed: this one, or what the policy would have to be to go on.
+    pub(crate) fn exhausted<T: Scalar>(self, error: Error) -> Error {
+        let Self::Adaptive { first, growth, largest } = self else { return error };
+        let next = first * T::epsilon().as_f64().sqrt() * growth.powi(ATTEMPTS as i32);
+        if next > largest {
+            return error;
+        }
+        let expected = format!(
+            "must lead from `first`, {first:e}, to `largest`, {largest:e}, in {ATTEMPTS} amounts: none of these made the \
+             matrix positive definite"
+        );
+        Error::setting("the jitter's `growth`", growth, &expected)
+    }
+}
+
+/// Amounts that are tried at most: more are a search that does not end, as with a first one that underflows.
+const ATTEMPTS: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +126,26 @@ mod tests {
         let single = Jitter::default().amounts::<f32>(1.0).unwrap();
         assert_eq!(single[1], 64.0 * f64::from(f32::EPSILON));
         assert_eq!(Jitter::default().amounts::<f64>(0.0).unwrap(), [0.0]);
+    }
+
+    /// Steps that are lost in an underflow never reach the bound.
+    #[test]
+    fn attempts_are_bounded() {
+        use crate::linalg::Cholesky;
+        use faer::{Par, mat};
+        let singular = mat![[1.0, 1.0], [1.0, 1.0]];
+        for (first, growth) in [(1e-307, 1.1), (5e-324, 1.5), (1e-300, 10.0), (1e-12, 1.1)] {
+            let jitter = Jitter::Adaptive { first, growth, largest: 64.0 };
+            assert_eq!(jitter.amounts::<f64>(1.0).unwrap().len(), 1 + ATTEMPTS, "{jitter:?}");
+            let whole = Cholesky::new(mat![[2.0, 1.0], [1.0, 2.0]].as_ref(), jitter, Par::Seq).unwrap();
+            assert_eq!(whole.jitter(), 0.0);
+            if first < 1e-100 {
+                let error = Cholesky::new(singular.as_ref(), jitter, Par::Seq).unwrap_err().to_string();
+                assert!(error.contains("in 100 amounts"), "{error}");
+            }
+        }
+        let error = Cholesky::new(mat![[-1.0]].as_ref(), Jitter::default(), Par::Seq).unwrap_err();
+        assert!(matches!(error, Error::NotPositiveDefinite { .. }), "{error}");
     }
 
     #[test]

@@ -57,6 +57,6 @@ impl Present {
     pub(crate) fn compact<'a, T: Scalar>(&self, points: &Points<'a, T>) -> Points<'a, T> {
         let rows: Vec<usize> = self.indices(0..points.len()).collect();
         let made = Mat::from_fn(rows.len(), points.dim(), |row, col| points.column(col)[rows[row]]);
-        Points::made(made).with_gradient(points.needs_gradient())
+        Points::made(made).with_gradient(points.needs_gradient()).against(points.span().cloned())
     }
 }

@@ -15,6 +15,11 @@ use crate::{Error, Result};
 /// ε is outside the square root, as in the paper's algorithm 1 and in `optax.adam`. With
 /// [`clip`](Self::clip) c, a gradient with ‖g‖ ≥ c is first replaced by c g / ‖g‖.
 ///
+/// One gradient out of all proportion would stop the search for 1/(1 − β₂) steps and more, by what it leaves in v. In a
+/// coordinate where |gₜ| is above 10⁸ √v̂ₜ₋₁ > 0 it counts as 0, and v is multiplied by 4, so that a gradient which stays is
+/// soon believed. And where both |gₜ| and |m̂ₜ| have come to be below 10⁻⁵ √v̂ₜ, as after a first gradient of that kind, m
+/// is divided by 2, and v by 4. Nothing else departs from the definition.
+///
 /// # Examples
 ///
 /// The first step has length α in each coordinate, whatever the gradient:
@@ -84,6 +89,13 @@ impl Adam {
         self.clip.map_or(Ok(()), |clip| positive("clip", clip))
     }
 }
+
+/// The largest gradient that has a finite square.
+const LARGEST: f64 = 1e150;
+/// Times the root of the second moment that a gradient is not believed.
+const DISPROPORTION: f64 = 1e8;
+/// The fraction of the root of the second moment below which gradients are lost in what is left of others.
+const FORGOTTEN: f64 = 1e-5;
 
 /// Adam under way: the settings and the two running moments. Made by [`Adam::start`].
 #[derive(Clone, Debug, PartialEq)]
@@ -185,11 +197,24 @@ impl AdamState {
         let clip = clip.filter(|&clip| length >= clip);
         let steps = self.steps as f64;
         let (correction1, correction2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
+        // At the first step there is no moment to be out of proportion to.
+        let before = 1.0 - beta2.powf(steps - 1.0);
         let moments = self.first.iter_mut().zip(&mut self.second);
         for (coordinate, ((x, &g), (first, second))) in x.iter_mut().zip(gradient).zip(moments).enumerate() {
-            let g = clip.map_or(g, |clip| g / length * clip);
-            *first = (1.0 - beta1) * g + beta1 * *first;
-            *second = (1.0 - beta2) * (g * g) + beta2 * *second;
+            // Larger ones have no square.
+            let g = clip.map_or(g, |clip| g / length * clip).clamp(-LARGEST, LARGEST);
+            if *second > 0.0 && g * g > DISPROPORTION * DISPROPORTION * (*second / before) {
+                *first *= beta1;
+                *second *= 4.0;
+            } else {
+                *first = (1.0 - beta1) * g + beta1 * *first;
+                *second = (1.0 - beta2) * (g * g) + beta2 * *second;
+                let heard = g.abs().max((*first / correction1).abs());
+                if g != 0.0 && heard < FORGOTTEN * (*second / correction2).sqrt() {
+                    *first *= 0.5;
+                    *second *= 0.25;
+                }
+            }
             let (first, second) = (*first / correction1, *second / correction2);
             // 0/0 where epsilon is 0 and the gradient has always been 0: nothing to do there.
             if first != 0.0 {
@@ -254,6 +279,35 @@ mod tests {
         }
         assert!(matches!(state.step(&mut x, &[0.0]), Err(Error::Shape { .. })));
         assert_eq!((state, x), (before, x_before));
+    }
+
+    /// A gradient out of all proportion, first or later, of any size: the search goes on at a slope, as fast as before in
+    /// the end, and the moments are finite.
+    #[test]
+    fn one_absurd_gradient_does_not_end_the_search() {
+        for (ordinary, size) in [0, 1, 50].into_iter().flat_map(|k| [1e12, 1e60, 1e160, 1e200, 1e300].map(|s| (k, s))) {
+            let mut state = Adam::default().start(1).unwrap();
+            let mut x = [0.0];
+            (0..ordinary).for_each(|_| state.step(&mut x, &[1.0]).unwrap());
+            state.step(&mut x, &[size]).unwrap();
+            let steps = if ordinary == 0 { 40_000 } else { 4_000 };
+            (0..steps).for_each(|_| state.step(&mut x, &[1.0]).unwrap());
+            let before = x[0];
+            state.step(&mut x, &[1.0]).unwrap();
+            assert!((before - x[0]) / 1e-3 > 0.5, "{size:e} after {ordinary}: {}", before - x[0]);
+            assert!(x[0].abs() < 1e-3 * (steps + ordinary + 20) as f64, "{size:e} after {ordinary}: {}", x[0]);
+        }
+    }
+
+    /// What stays is believed soon, however small the gradients were before.
+    #[test]
+    fn gradients_that_grow_are_followed() {
+        let mut state = Adam::default().start(1).unwrap();
+        let mut x = [0.0];
+        (0..100).for_each(|_| state.step(&mut x, &[1e-17]).unwrap());
+        let before = x[0];
+        (0..100).for_each(|_| state.step(&mut x, &[1.0]).unwrap());
+        assert!((before - x[0]) / 1e-3 > 50.0, "{}", before - x[0]);
     }
 
     #[test]

@@ -85,6 +85,11 @@ impl Deck {
         Err(Error::shape("the order of the rows", format!("each of {n} row(s) once"), (self.order.len(), 1)))
     }
 
+    /// The rows that were dealt last.
+    pub(super) fn last(&self) -> &[usize] {
+        &self.order[self.dealt.saturating_sub(self.size)..self.dealt]
+    }
+
     pub(super) fn deal(&mut self, rng: &mut (impl Rng + ?Sized)) -> &[usize] {
         if self.dealt + self.size > self.order.len() {
             self.order.shuffle(rng);

@@ -3,7 +3,7 @@
 use super::objective::penalised;
 use super::{Minimizer, Minimum};
 use crate::Result;
-use crate::params::{Parameterized, ParameterizedExt};
+use crate::params::{Constraint, Entry, Parameterized, ParameterizedExt, places, units_at};
 
 /// Minimises a loss, less the log prior of the model's parameters, over the free parameters of a
 /// model, on the real line of their constraints.
@@ -12,6 +12,9 @@ use crate::params::{Parameterized, ParameterizedExt};
 /// ones included; the gradient is converted here. The model ends with the best parameters seen, also
 /// if the minimiser fails half-way. [`Minimum::x`] is in unconstrained coordinates, and
 /// [`Minimum::value`] is the loss less [`log_prior`](ParameterizedExt::log_prior).
+///
+/// A search that has ended within a tolerance has not converged if at none of its points the loss depended on some positive
+/// parameter: a lengthscale far below the distance of any two inputs, say. [`Minimum::reason`] names it then.
 ///
 /// # Errors
 ///
@@ -39,25 +42,68 @@ use crate::params::{Parameterized, ParameterizedExt};
 pub fn fit<M: Parameterized + Clone>(
     model: &mut M,
     minimizer: &dyn Minimizer,
+    loss: impl FnMut(&M) -> Result<(f64, Vec<f64>)>,
+) -> Result<Minimum> {
+    fit_in_units(model, &[], minimizer, loss)
+}
+
+/// [`fit`], with the parameters that may be any finite number counted in these units, in visiting order of all scalars: the
+/// steps do not depend on the units of the data if these come from them.
+pub(crate) fn fit_in_units<M: Parameterized + Clone>(
+    model: &mut M,
+    units: &[f64],
+    minimizer: &dyn Minimizer,
     mut loss: impl FnMut(&M) -> Result<(f64, Vec<f64>)>,
 ) -> Result<Minimum> {
     let mut trial = model.clone();
     let mut best: Option<(f64, Vec<f64>)> = None;
-    let mut objective = |x: &[f64]| {
-        trial.set_unconstrained(x)?;
+    let (origin, units) = (model.unconstrained(), units_at(model, units));
+    let start: Vec<f64> = origin.iter().zip(&units).map(|(x, unit)| x / unit).collect();
+    // The start comes back to the last bit.
+    let scaled = |at: &[f64]| -> Vec<f64> {
+        let entries = at.iter().zip(&start).zip(origin.iter().zip(&units));
+        entries.map(|((at, start), (origin, unit))| if at == start { *origin } else { at * unit }).collect()
+    };
+    let mut silent = vec![true; start.len()];
+    let mut objective = |at: &[f64]| {
+        let x = scaled(at);
+        trial.set_unconstrained(&x)?;
         let (value, mut natural) = loss(&trial)?;
-        let (value, gradient) = penalised(&trial, value, &mut natural)?;
+        let (value, mut gradient) = penalised(&trial, &x, value, &mut natural)?;
+        gradient.iter_mut().zip(&units).for_each(|(entry, unit)| *entry *= unit);
+        silent.iter_mut().zip(&gradient).for_each(|(silent, entry)| *silent &= entry.abs() < AUDIBLE);
         let sound = value.is_finite() && gradient.iter().all(|g| g.is_finite());
         if sound && best.as_ref().is_none_or(|(least, _)| value < *least) {
-            best = Some((value, x.to_vec()));
+            best = Some((value, x));
         }
         Ok((value, gradient))
     };
-    let outcome = minimizer.minimize(&mut objective, &model.unconstrained());
+    let outcome = minimizer.minimize(&mut objective, &start);
     if let Some((_, x)) = best {
         model.set_unconstrained(&x)?;
     }
-    outcome
+    let mut minimum = outcome?;
+    minimum.x = scaled(&minimum.x);
+    if minimum.converged
+        && let Some(path) = first_silent(model, &silent)
+    {
+        minimum.converged = false;
+        minimum.reason += &format!(
+            ", but the value never depended on `{path}`: start it on the scale of the data (or scale these), or freeze it"
+        );
+    }
+    Ok(minimum)
+}
+
+/// The size of an element of the gradient below which nothing is to be heard of a parameter.
+const AUDIBLE: f64 = 1e-20;
+
+/// The first parameter with a scale of its own, by its path, of which a search has heard nothing.
+fn first_silent<M: Parameterized>(model: &M, silent: &[bool]) -> Option<String> {
+    let positive = |entry: &Entry| !matches!(entry.constraint, Constraint::Real | Constraint::Interval { .. });
+    let entries = model.parameters().into_iter().zip(places(model));
+    let mut entries = entries.filter(|(entry, place)| positive(entry) && place.is_some_and(|place| silent[place]));
+    entries.next().map(|(entry, _)| entry.path)
 }
 
 #[cfg(test)]
@@ -87,6 +133,54 @@ mod tests {
         for (found, expected) in fitted.iter().zip([0.5, 0.1, 4.0]) {
             assert!((found / expected - 1.0).abs() < 1e-5, "{fitted:?}");
         }
+    }
+
+    /// From the bound of a set, if the loss falls into it, a search gets where one from within does; if not, it stays there.
+    #[test]
+    fn bounds_are_left() {
+        for (target, expected) in [(1.0, 1.0), (0.01, 0.01), (1.999, 1.999), (2.0, 2.0), (3.0, 2.0)] {
+            for start in [2.0, 1.9, 2.0f64.next_down(), 0.1] {
+                let mut kernel = GammaExponential::new(5.0, start);
+                let minimum = fit(&mut kernel, &Lbfgs::default(), |k| Ok(bowl(k, &[1.0, target]))).unwrap();
+                let gamma = kernel.gamma();
+                assert!((gamma / expected - 1.0).abs() < 1e-4, "{start} to {target}: {gamma}, {}", minimum.reason);
+                assert!((kernel.lengthscale()[0] - 1.0).abs() < 1e-4, "{start} to {target}");
+            }
+        }
+    }
+
+    /// A constant that is added to the loss, and the units of real parameters, do not change the steps.
+    #[test]
+    fn steps_do_not_depend_on_units() {
+        let run = |shift: f64, unit: f64| {
+            let mut kernel = Tanh::new(3.0, 2.0 * unit);
+            let loss = |kernel: &Tanh| {
+                let (a, b) = (kernel.values()[0], kernel.values()[1] / unit);
+                let across = b - a * a;
+                let gradient = vec![-2.0 * (1.0 - a) - 40.0 * a * across, 20.0 * across / unit];
+                Ok(((1.0 - a).powi(2) + 10.0 * across * across + shift, gradient))
+            };
+            let minimum = fit_in_units(&mut kernel, &[7.0, unit], &Lbfgs::default(), loss).unwrap();
+            (kernel.values()[0], kernel.values()[1] / unit, minimum.steps)
+        };
+        let (a, b, steps) = run(0.0, 1.0);
+        assert!(((a - 1.0).abs() + (b - 1.0).abs()) < 1e-5);
+        for (shift, unit) in [(3e3, 1.0), (-3e3, 1e-12), (1.0, 1e12), (0.0, 1e6)] {
+            let (c, d, others) = run(shift, unit);
+            assert!((a - c).abs() + (b - d).abs() < 1e-6 && steps.abs_diff(others) <= 1, "{shift} {unit}: {c} {d}");
+        }
+    }
+
+    /// A search that has heard nothing of a parameter says so.
+    #[test]
+    fn what_does_not_matter_is_named() {
+        let mut kernel = 2.0 * Rbf::new(0.7);
+        let flat = |k: &_| {
+            let (value, gradient) = bowl(k, &[1.0, 1.0]);
+            Ok((value, vec![gradient[0], 0.0]))
+        };
+        let minimum = fit(&mut kernel, &Lbfgs::default(), flat).unwrap();
+        assert!(!minimum.converged && minimum.reason.contains("`scaled.rbf.lengthscale`"), "{}", minimum.reason);
     }
 
     #[test]

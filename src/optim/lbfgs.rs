@@ -19,7 +19,8 @@ use crate::{Error, Result};
 ///
 /// It stops as converged when the largest element of the gradient is at most
 /// [`gradient_tolerance`](Self::gradient_tolerance), or when a step changes the value f by at most
-/// [`cost_tolerance`](Self::cost_tolerance) · max(|f|, 1). The result is the best point seen. With no
+/// [`cost_tolerance`](Self::cost_tolerance) · max(f₀ − f, 1), with f₀ at the start: a constant that is added to f, such as
+/// that of the unit of the data in a log density, does not matter; or by at most 4 ε |f|, which is rounding. The result is the best point seen. With no
 /// coordinates at all, the objective is evaluated once, at the empty point.
 ///
 /// # Examples
@@ -51,7 +52,7 @@ pub struct Lbfgs {
     pub max_steps: usize,
     /// Largest element of the gradient at which the method stops. By default 1e-6.
     pub gradient_tolerance: f64,
-    /// Relative change of the value at which the method stops. By default 1e-12.
+    /// Change of the value at which the method stops, relative to the change from the start. By default 1e-12.
     pub cost_tolerance: f64,
 }
 
@@ -75,16 +76,21 @@ impl Lbfgs {
         Ok(())
     }
 
-    /// Whether a fall of the value is too small to count.
-    fn is_stalled(&self, before: f64, after: f64) -> bool {
-        (before - after).abs() <= self.cost_tolerance * before.abs().max(after.abs()).max(1.0)
+    /// Whether a fall of the value is too small to count, from a search's value at its start.
+    fn is_stalled(&self, start: f64, before: f64, after: f64) -> bool {
+        let rounding = self.cost_tolerance.min(4.0 * f64::EPSILON) * before.abs().max(after.abs());
+        (before - after).abs() <= rounding.max(self.cost_tolerance * (start - after).max(1.0))
     }
 
     /// Runs from a point until a tolerance, the limit or a failed search: the steps taken, and the
     /// reason if it is final.
     fn run(&self, recorder: &RefCell<Recorder<'_, '_>>, steps: usize) -> (usize, Option<(bool, String)>) {
         let Evaluation { x, value, gradient } = recorder.borrow().best.clone();
-        let solver = Stopping { solver: LBFGS::new(WeakWolfe::default(), self.memory), rule: *self };
+        let solver = Stopping {
+            solver: LBFGS::new(WeakWolfe::default(), self.memory),
+            rule: *self,
+            start: recorder.borrow().start,
+        };
         let outcome = Executor::new(Recorded(recorder), solver)
             .configure(|state| state.param(x).cost(value).gradient(gradient).max_iters(steps as u64))
             .ctrlc(false)
@@ -131,7 +137,7 @@ impl Minimizer for Lbfgs {
             if self.is_flat(Some(&recorder.best.gradient)) {
                 break (true, "the gradient is within its tolerance".to_owned());
             }
-            if self.is_stalled(before, recorder.best.value) {
+            if self.is_stalled(recorder.start, before, recorder.best.value) {
                 break (false, recorder.no_decrease());
             }
         };
@@ -154,6 +160,8 @@ struct Recorder<'o, 'f> {
     objective: &'o mut Objective<'f>,
     last: Evaluation,
     best: Evaluation,
+    /// The value at the start.
+    start: f64,
     evaluations: usize,
     failure: Option<Error>,
 }
@@ -161,7 +169,7 @@ struct Recorder<'o, 'f> {
 impl<'o, 'f> Recorder<'o, 'f> {
     fn start(objective: &'o mut Objective<'f>, start: &[f64]) -> Result<Self> {
         let first = evaluate(objective, start)?;
-        Ok(Self { objective, last: first.clone(), best: first, evaluations: 1, failure: None })
+        Ok(Self { objective, last: first.clone(), start: first.value, best: first, evaluations: 1, failure: None })
     }
 
     /// The evaluation at a point; of infinite value where the objective fails.
@@ -227,6 +235,7 @@ impl Gradient for Recorded<'_, '_, '_> {
 struct Stopping<S> {
     solver: S,
     rule: Lbfgs,
+    start: f64,
 }
 
 impl<O, S: Solver<O, State>> Solver<O, State> for Stopping<S> {
@@ -243,7 +252,7 @@ impl<O, S: Solver<O, State>> Solver<O, State> for Stopping<S> {
     }
 
     fn terminate(&mut self, state: &State) -> TerminationStatus {
-        let stalled = state.get_iter() > 0 && self.rule.is_stalled(state.get_prev_cost(), state.get_cost());
+        let stalled = state.get_iter() > 0 && self.rule.is_stalled(self.start, state.get_prev_cost(), state.get_cost());
         if stalled || self.rule.is_flat(state.get_gradient()) {
             return TerminationStatus::Terminated(TerminationReason::SolverConverged);
         }

@@ -6,6 +6,10 @@
 //! minimised is the loss less [`log_prior`](crate::params::ParameterizedExt::log_prior), so a loss that is
 //! a negative log likelihood of all the data, or a bound on it, leads to the maximum a posteriori.
 //!
+//! The models of [`gp`](crate::gp) count the parameters of mean functions in the spread of the outputs, and inducing inputs in
+//! that of their columns, so that their fits do not depend on the units of the data; rates of Adam are in these units. Inducing
+//! inputs that coincide are parted before the first step, where that is no loss: no gradient would do it.
+//!
 //! Training that is stopped goes on from a [`Checkpoint`] to the same bits. It stops by itself where the loss has stopped to
 //! fall ([`EarlyStop`]) or, by a callback that sees the model, where anything else has ([`Patience`]).
 //!
@@ -32,6 +36,7 @@ pub use adam::{Adam, AdamState};
 pub use batch::Batch;
 pub use checkpoint::Checkpoint;
 pub use fit::fit;
+pub(crate) use fit::fit_in_units;
 pub use lbfgs::Lbfgs;
 pub use minimizer::{Minimizer, Minimum, Objective};
 pub use natural::NaturalGradient;

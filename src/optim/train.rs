@@ -7,7 +7,7 @@ use rand::Rng;
 use super::checkpoint::{Checkpoint, State};
 use super::objective::penalised;
 use super::{Adam, Batch, EarlyStop, Schedule};
-use crate::params::{Entry, Parameterized, ParameterizedExt, places, positions, restore};
+use crate::params::{Entry, Parameterized, ParameterizedExt, places, positions, restore, units_at};
 use crate::{Error, Result};
 
 /// Training with [`Adam`] on the free parameters, on the real line of their constraints.
@@ -149,7 +149,7 @@ impl Train {
     ///
     /// [`Error::Setting`] for settings outside their ranges, before anything is done: a batch of no
     /// rows or of more than `n`, for one; [`Error::UnknownPath`] for a rate of parameters that there are not. [`Error::Optimisation`] names the step at which a loss or a
-    /// gradient was not finite; errors of the loss pass through, and [`Error::Parameter`] names a parameter at
+    /// gradient was not finite, after the last step too; errors of the loss pass through, and [`Error::Parameter`] names a parameter at
     /// whose value its prior has no finite log density. The model then keeps the last
     /// parameters at which the loss was sound.
     pub fn run<M: Parameterized>(
@@ -185,16 +185,18 @@ impl Train {
         rng: &mut (impl Rng + ?Sized),
         callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
     ) -> Result<History> {
-        self.resume_beside(model, n, loss, |_, _, _| Ok(()), checkpoint, rng, callback)
+        self.resume_beside(model, &[], n, loss, |_, _, _| Ok(()), checkpoint, rng, callback)
     }
 
     /// The same, with a part of the model that does not learn by Adam: `beside` moves it after each step
     /// of Adam, by the number of the step and the gradient of the loss, less the log prior, in all natural
-    /// parameters before both.
+    /// parameters before both. Parameters that may be any finite number are counted in these units, in visiting order of all
+    /// scalars, or in 1.
     #[allow(clippy::too_many_arguments, reason = "the model, its two ways to learn, and what a run is given")]
     pub(crate) fn resume_beside<M: Parameterized>(
         &self,
         model: &mut M,
+        units: &[f64],
         n: usize,
         mut loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
         mut beside: impl FnMut(&mut M, usize, &[f64]) -> Result<()>,
@@ -203,7 +205,9 @@ impl Train {
         mut callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
     ) -> Result<History> {
         self.check(n)?;
-        let rates = self.rates_of(model)?;
+        let units = units_at(model, units);
+        let mut rates = self.rates_of(model)?;
+        rates.iter_mut().zip(&units).for_each(|(rate, unit)| *rate *= unit);
         let state = match &mut checkpoint.state {
             Some(state) => {
                 state.load(self, model, n)?;
@@ -211,10 +215,11 @@ impl Train {
             }
             none => none.insert(State::start(self, model, n)?),
         };
+        let before = state.steps;
         let mut stopped = Stopped::Finished;
         while state.steps < self.steps && stopped == Stopped::Finished {
             let step = state.steps;
-            let loss = self.step(model, state, &rates, &mut loss, &mut beside, rng)?;
+            let loss = self.step(model, state, (&rates, &units), &mut loss, &mut beside, rng)?;
             let progress =
                 Progress { step, steps: self.steps, loss, rate: self.adam.rate * self.schedule.factor(step) };
             state.steps += 1;
@@ -230,6 +235,11 @@ impl Train {
                 stopped = Stopped::Callback;
             }
         }
+        if state.steps > before
+            && let Some(last) = state.last
+        {
+            self.judge(model, state, &mut loss, last.step)?;
+        }
         state.values = model.values();
         let mut records = state.records.clone();
         records.extend(state.last.filter(|last| records.last() != Some(last)));
@@ -241,7 +251,7 @@ impl Train {
         &self,
         model: &mut M,
         state: &mut State,
-        rates: &[f64],
+        (rates, units): (&[f64], &[f64]),
         loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
         beside: &mut impl FnMut(&mut M, usize, &[f64]) -> Result<()>,
         rng: &mut (impl Rng + ?Sized),
@@ -249,7 +259,8 @@ impl Train {
         let State { steps, point, sound, adam, deck, .. } = state;
         let mut take = || {
             let batch = deck.as_mut().map_or(Batch::All, |deck| Batch::Rows(deck.deal(rng)));
-            let Evaluation { loss, gradient, natural } = evaluate(model, batch, loss, *steps)?;
+            let Evaluation { loss, mut gradient, natural } = evaluate(model, point, batch, loss, *steps)?;
+            gradient.iter_mut().zip(units).for_each(|(entry, unit)| *entry *= unit);
             *sound = model.values();
             adam.step_each(rates, self.schedule.factor(*steps), point, &gradient)?;
             model.set_unconstrained(point)?;
@@ -261,6 +272,22 @@ impl Train {
             restore(model, sound);
         }
         taken
+    }
+
+    /// Refuses a last step after which the loss of its batch is not sound, as the next step would.
+    fn judge<M: Parameterized>(
+        &self,
+        model: &mut M,
+        state: &State,
+        loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
+        step: usize,
+    ) -> Result<()> {
+        let batch = state.deck.as_ref().map_or(Batch::All, |deck| Batch::Rows(deck.last()));
+        let judged = evaluate(model, &state.point, batch, loss, step);
+        if judged.is_err() {
+            restore(model, &state.sound);
+        }
+        judged.map(drop)
     }
 
     /// The rate of each free parameter, before the schedule.
@@ -316,6 +343,7 @@ struct Evaluation {
 /// The loss and its gradient in the free unconstrained parameters, both finite.
 fn evaluate<M: Parameterized>(
     model: &M,
+    point: &[f64],
     batch: Batch<'_>,
     loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
     step: usize,
@@ -324,7 +352,7 @@ fn evaluate<M: Parameterized>(
     if !value.is_finite() {
         return Err(Error::Optimisation { step, reason: format!("the loss is {value}") });
     }
-    let (loss, gradient) = penalised(model, value, &mut natural)?;
+    let (loss, gradient) = penalised(model, point, value, &mut natural)?;
     if gradient.iter().all(|g| g.is_finite()) {
         return Ok(Evaluation { loss, gradient, natural });
     }
@@ -355,6 +383,30 @@ mod tests {
         let scale = batch.scale(5);
         let value = scale * misses.iter().map(|miss| miss * miss).sum::<f64>();
         Ok((value, vec![scale * 2.0 * misses.iter().sum::<f64>() / l]))
+    }
+
+    /// A step that leaves a loss which is no number is none to end with, wherever it is.
+    #[test]
+    fn the_last_step_is_judged() {
+        for (steps, batch) in [(1, None), (3, Some(2)), (7, None)] {
+            let train = Train { steps, batch, ..train() };
+            let mut kernel = Rbf::new(1.0);
+            let mut evaluations = 0;
+            let falls = |kernel: &Rbf, _: Batch<'_>| {
+                evaluations += 1;
+                let value = if evaluations > steps { f64::NEG_INFINITY } else { kernel.lengthscale()[0] };
+                Ok((value, vec![1.0]))
+            };
+            let mut rng = Pcg64::seed_from_u64(1);
+            let error = train.run(&mut kernel, 5, falls, &mut rng, go_on).unwrap_err();
+            assert!(matches!(error, Error::Optimisation { step, .. } if step + 1 == steps), "{error}");
+            // Where the loss was last sound.
+            let mut sound = Rbf::new(1.0);
+            let short = Train { steps: steps - 1, batch, ..train };
+            let slopes = |kernel: &Rbf, _: Batch<'_>| Ok((kernel.lengthscale()[0], vec![1.0]));
+            short.run(&mut sound, 5, slopes, &mut Pcg64::seed_from_u64(1), go_on).unwrap();
+            assert_eq!(kernel.values(), sound.values());
+        }
     }
 
     fn train() -> Train {

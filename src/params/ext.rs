@@ -357,8 +357,8 @@ pub trait ParameterizedExt: Parameterized {
         packing::set_unconstrained(self, packed)
     }
 
-    /// The gradient in the free unconstrained parameters, from that in all natural ones. It is summed
-    /// over those that are tied.
+    /// The gradient in the free unconstrained parameters, at the point that
+    /// [`unconstrained`](Self::unconstrained) gives, from that in all natural ones. It is summed over those that are tied.
     ///
     /// # Errors
     ///

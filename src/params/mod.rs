@@ -15,6 +15,7 @@ mod constraint;
 mod density;
 mod ext;
 mod horseshoe;
+mod interval;
 mod note;
 #[cfg(feature = "serde")]
 mod notes;
@@ -32,7 +33,7 @@ pub(crate) use density::subtract_log_prior;
 pub use ext::{Entry, ParameterizedExt};
 #[cfg(feature = "serde")]
 pub(crate) use notes::Notes;
-pub(crate) use packing::places;
+pub(crate) use packing::{gradient_at, places, units_at};
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
 pub(crate) use path::{is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};

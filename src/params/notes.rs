@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Parameterized, ParameterizedExt, Prior};
-use crate::Result;
+use super::path::walk;
+use super::select::for_each_at;
+use super::{Constraint, Parameterized, ParameterizedExt, Prior, positions};
+use crate::{Error, Result};
 
-/// Freedom, priors and ties of the parameters of something, by path.
+/// Constraints that no value tells, freedom, priors and ties of the parameters of something, by path.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
+    /// Paths of parameters that are positive, and may be of any sign.
+    pub(crate) real: Vec<String>,
     /// Paths of parameters that optimisers may not change.
     pub(crate) frozen: Vec<String>,
     /// Priors by path, as text.
@@ -29,11 +33,26 @@ impl Notes {
                 ties.entry(first).or_default().push(entry.path.clone());
             }
         }
-        Self { frozen, priors, ties: ties.into_values().collect() }
+        let mut real = Vec::new();
+        walk(root, &mut |path, parameter| {
+            let told = Constraint::by_sign(parameter.values);
+            if parameter.by_sign && parameter.constraint != told {
+                real.push(path.to_owned());
+            }
+        });
+        Self { real, frozen, priors, ties: ties.into_values().collect() }
     }
 
     /// Gives them to another that has none.
     pub(crate) fn give<P: Parameterized + ?Sized>(&self, root: &mut P) -> Result<()> {
+        for path in &self.real {
+            let mut found = true;
+            for_each_at(root, &positions(root, path)?, &mut |parameter, _| found &= parameter.free_sign());
+            if !found {
+                let expected = "must be that of a parameter whose constraint depends on its sign";
+                return Err(Error::setting("the path of a parameter of any sign", format!("`{path}`"), expected));
+            }
+        }
         for group in &self.ties {
             let paths: Vec<&str> = group.iter().map(String::as_str).collect();
             root.tie(&paths)?;

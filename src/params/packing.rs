@@ -7,7 +7,7 @@ use super::ext::refusal;
 use super::note::Note;
 use super::select::{check_len, for_each, for_each_mut};
 use super::ties::Tie;
-use super::{ParameterMut, Parameterized, ParameterizedExt};
+use super::{Constraint, ParameterMut, Parameterized, ParameterizedExt};
 use crate::Result;
 
 /// Deals the places of the packed vector to the scalars of a visit.
@@ -111,6 +111,40 @@ pub(super) fn set_unconstrained<P: Parameterized + ?Sized>(root: &mut P, packed:
 }
 
 pub(super) fn unconstrained_gradient<P: Parameterized + ?Sized>(root: &P, natural: &[f64]) -> Result<Vec<f64>> {
+    pulled(root, natural, &|_, constraint, value, gradient| gradient * constraint.slope(value))
+}
+
+/// The units of the packed vector, from those of all scalars in visiting order, or none. On a logarithmic scale there is nothing
+/// to choose: only what may be of any sign has them.
+pub(crate) fn units_at<P: Parameterized + ?Sized>(root: &P, units: &[f64]) -> Vec<f64> {
+    let mut places = Places::default();
+    let mut packed = Vec::new();
+    let mut start = 0;
+    for_each(root, &mut |parameter| {
+        places.of_runs(parameter.free, parameter.notes, &mut |elements, place| {
+            if place == packed.len() {
+                let real = parameter.constraint == Constraint::Real;
+                let unit = |element| units.get(start + element).copied().filter(|_| real).unwrap_or(1.0);
+                packed.extend(elements.map(unit));
+            }
+        });
+        start += parameter.values.len();
+    });
+    packed
+}
+
+/// The gradient of a loss for a search that is at this point, to which the parameters were set.
+pub(crate) fn gradient_at<P: Parameterized + ?Sized>(root: &P, point: &[f64], natural: &[f64]) -> Result<Vec<f64>> {
+    let at = |place: usize| point.get(place).copied().unwrap_or(f64::NAN);
+    pulled(root, natural, &|place, constraint, value, gradient| constraint.pull(at(place), value, gradient))
+}
+
+/// Entries by place, constraint, value and natural gradient, summed over those that are tied.
+fn pulled<P: Parameterized + ?Sized>(
+    root: &P,
+    natural: &[f64],
+    pull: &dyn Fn(usize, Constraint, f64, f64) -> f64,
+) -> Result<Vec<f64>> {
     check_len("the gradient", root.num_params(), natural.len())?;
     let mut places = Places::default();
     let mut packed: Vec<f64> = Vec::new();
@@ -119,8 +153,9 @@ pub(super) fn unconstrained_gradient<P: Parameterized + ?Sized>(root: &P, natura
         let (gradient, after) = rest.split_at(parameter.values.len());
         rest = after;
         places.of_runs(parameter.free, parameter.notes, &mut |elements, place| {
-            let entries = gradient[elements.clone()].iter().zip(&parameter.values[elements]);
-            let entries = entries.map(|(gradient, &value)| gradient * parameter.constraint.slope(value));
+            let entries = gradient[elements.clone()].iter().zip(&parameter.values[elements]).enumerate();
+            let entries = entries
+                .map(|(offset, (&gradient, &value))| pull(place + offset, parameter.constraint, value, gradient));
             if place == packed.len() {
                 packed.extend(entries);
             } else {

@@ -75,6 +75,7 @@ fn check(name: impl FnOnce() -> String, constraint: Constraint, value: f64) -> R
 pub struct Parameter {
     value: f64,
     constraint: Constraint,
+    by_sign: bool,
     free: bool,
     note: Note,
 }
@@ -87,7 +88,27 @@ impl Parameter {
     /// [`Error::Parameter`], under the name given, if the constraint refuses the value.
     pub fn new(name: &str, value: f64, constraint: Constraint) -> Result<Self> {
         check(|| name.to_owned(), constraint, value)?;
-        Ok(Self { value, constraint, free: true, note: Note::default() })
+        Ok(Self { value, constraint, by_sign: false, free: true, note: Note::default() })
+    }
+
+    /// A free parameter that is to stay positive if it starts so, and may be any finite number else: a coefficient that keeps
+    /// a kernel a covariance where it is positive.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`], under the name given, for a value that is not finite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::params::{Constraint, Parameter};
+    ///
+    /// assert_eq!(Parameter::by_sign("factor", 0.3)?.constraint(), Constraint::Positive);
+    /// assert_eq!(Parameter::by_sign("factor", -0.3)?.constraint(), Constraint::Real);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn by_sign(name: &str, value: f64) -> Result<Self> {
+        Ok(Self { by_sign: true, ..Self::new(name, value, Constraint::by_sign(&[value]))? })
     }
 
     /// The value, in natural units.
@@ -121,6 +142,7 @@ impl Parameter {
             name,
             shape: Shape::Scalar,
             constraint: self.constraint,
+            by_sign: self.by_sign,
             values: std::slice::from_ref(&self.value),
             free: std::slice::from_ref(&self.free),
             notes: std::slice::from_ref(&self.note),
@@ -133,6 +155,7 @@ impl Parameter {
             name,
             shape: Shape::Scalar,
             constraint: self.constraint,
+            of_sign: self.by_sign.then_some(&mut self.constraint),
             values: std::slice::from_mut(&mut self.value),
             free: std::slice::from_mut(&mut self.free),
             notes: NotesMut::One(&mut self.note),
@@ -156,6 +179,7 @@ pub struct ParameterArray {
     values: Vec<f64>,
     shape: Shape,
     constraint: Constraint,
+    by_sign: bool,
     free: Vec<bool>,
     /// Empty if there are none.
     notes: Vec<Note>,
@@ -176,7 +200,17 @@ impl ParameterArray {
             check(|| format!("{name}{}", shape.index(element)), constraint, value)?;
         }
         let free = vec![true; values.len()];
-        Ok(Self { values, shape, constraint, free, notes: Vec::new() })
+        Ok(Self { values, shape, constraint, by_sign: false, free, notes: Vec::new() })
+    }
+
+    /// Free parameters that are to stay positive if all start so, and may be any finite numbers else.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), for values that are not finite.
+    pub fn by_sign(name: &str, values: Vec<f64>, shape: Shape) -> Result<Self> {
+        let constraint = Constraint::by_sign(&values);
+        Ok(Self { by_sign: true, ..Self::new(name, values, shape, constraint)? })
     }
 
     /// Drops columns of a matrix of so many rows beyond `cols`, or repeats the last, with all that its elements carry;
@@ -214,6 +248,7 @@ impl ParameterArray {
             name,
             shape: self.shape,
             constraint: self.constraint,
+            by_sign: self.by_sign,
             values: &self.values,
             free: &self.free,
             notes: &self.notes,
@@ -226,6 +261,7 @@ impl ParameterArray {
             name,
             shape: self.shape,
             constraint: self.constraint,
+            of_sign: self.by_sign.then_some(&mut self.constraint),
             values: &mut self.values,
             free: &mut self.free,
             notes: NotesMut::Each(&mut self.notes),
@@ -239,6 +275,8 @@ pub struct ParameterRef<'a> {
     pub(super) name: &'a str,
     pub(super) shape: Shape,
     pub(super) constraint: Constraint,
+    /// Whether the constraint is that of the sign which the values had at first.
+    pub(super) by_sign: bool,
     pub(super) values: &'a [f64],
     pub(super) free: &'a [bool],
     /// One for each element, or none.
@@ -290,6 +328,8 @@ pub struct ParameterMut<'a> {
     pub(super) name: &'a str,
     pub(super) shape: Shape,
     pub(super) constraint: Constraint,
+    /// The constraint, if it is that of the sign which the values had at first.
+    pub(super) of_sign: Option<&'a mut Constraint>,
     pub(super) values: &'a mut [f64],
     pub(super) free: &'a mut [bool],
     pub(super) notes: NotesMut<'a>,
@@ -302,6 +342,7 @@ impl ParameterMut<'_> {
             name: self.name,
             shape: self.shape,
             constraint: self.constraint,
+            by_sign: self.of_sign.is_some(),
             values: self.values,
             free: self.free,
             notes: self.notes.as_slice(),
@@ -350,6 +391,14 @@ impl ParameterMut<'_> {
         }
         self.change_note(element, |note| note.prior = prior);
         Ok(())
+    }
+
+    /// Lets values be of any sign whose constraint is that of the sign which they had at first; whether there was anything to
+    /// let.
+    pub(super) fn free_sign(&mut self) -> bool {
+        let Some(constraint) = &mut self.of_sign else { return false };
+        **constraint = Constraint::Real;
+        true
     }
 
     pub(super) fn change_note(&mut self, element: usize, change: impl FnOnce(&mut Note)) {

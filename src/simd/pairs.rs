@@ -20,6 +20,8 @@ pub struct Packed<T> {
     pub(super) rows: usize,
     pub(super) cols: usize,
     pub(super) dim: usize,
+    /// What differences are to be multiplied by; empty if by nothing.
+    weights: Vec<T>,
 }
 
 /// Rows in a group: two vector registers of `f64` in AVX-512, one of `f32`.
@@ -48,7 +50,18 @@ impl<T: Scalar> Packed<T> {
             packed[..cols].copy_from_slice(y(d));
             packed[cols..].fill(T::from_f64(0.0));
         }
-        Self { buffer, rows, cols, dim }
+        Self { buffer, rows, cols, dim, weights: Vec::new() }
+    }
+
+    /// The same points, whose differences are to be multiplied by these weights.
+    pub(crate) fn weighted(self, weights: Option<&[T]>) -> Self {
+        Self { weights: weights.map_or_else(Vec::new, <[T]>::to_vec), ..self }
+    }
+
+    /// The weight of a dimension, for terms that have one.
+    #[inline(always)]
+    fn weight<O: Term>(&self, dim: usize) -> T {
+        if O::WEIGHTED { self.weights[dim] } else { T::from_f64(1.0) }
     }
 
     pub(crate) fn into_buffer(self) -> Vec<T> {
@@ -70,24 +83,56 @@ impl<T: Scalar> Packed<T> {
 
 /// One term of a distance or an inner product, added to what has been summed so far.
 trait Term {
-    fn add<T: Scalar, const FMA: bool>(x: T, y: T, sum: T) -> T;
+    /// Whether the weight is read.
+    const WEIGHTED: bool = false;
+
+    fn add<T: Scalar, const FMA: bool>(x: T, y: T, weight: T, sum: T) -> T;
 }
 
 struct SquaredDifference;
 
 impl Term for SquaredDifference {
     #[inline(always)]
-    fn add<T: Scalar, const FMA: bool>(x: T, y: T, sum: T) -> T {
+    fn add<T: Scalar, const FMA: bool>(x: T, y: T, _: T, sum: T) -> T {
         let difference = x - y;
         difference.lane_mul_add::<FMA>(difference, sum)
     }
+}
+
+/// A difference is scaled after it is taken: as exact as its operands, wherever they are.
+struct WeightedDifference;
+
+impl WeightedDifference {
+    #[inline(always)]
+    fn of<T: Scalar>(x: T, y: T, weight: T) -> T {
+        squarable((x - y) * weight)
+    }
+}
+
+impl Term for WeightedDifference {
+    const WEIGHTED: bool = true;
+
+    #[inline(always)]
+    fn add<T: Scalar, const FMA: bool>(x: T, y: T, weight: T, sum: T) -> T {
+        let difference = Self::of(x, y, weight);
+        difference.lane_mul_add::<FMA>(difference, sum)
+    }
+}
+
+/// A scaled difference, or half of one, where its square is far below overflow, so that it times a slope of 0 is 0;
+/// NaN for NaN.
+#[inline(always)]
+pub(crate) fn squarable<T: Scalar>(difference: T) -> T {
+    let largest = num_traits::Float::sqrt(<T as num_traits::Float>::max_value()) * T::from_f64(0.125);
+    let difference = if difference > largest { largest } else { difference };
+    if difference < -largest { -largest } else { difference }
 }
 
 struct ProductTerm;
 
 impl Term for ProductTerm {
     #[inline(always)]
-    fn add<T: Scalar, const FMA: bool>(x: T, y: T, sum: T) -> T {
+    fn add<T: Scalar, const FMA: bool>(x: T, y: T, _: T, sum: T) -> T {
         x.lane_mul_add::<FMA>(y, sum)
     }
 }
@@ -95,18 +140,18 @@ impl Term for ProductTerm {
 /// Σ_d term(x_d, y_d) for `N` columns, starting at `col`, and one group of rows.
 #[inline(always)]
 fn columns<O: Term, T: Scalar, const N: usize, const FMA: bool>(
+    packed: &Packed<T>,
     x: &[[T; GROUP]],
-    y: &[T],
-    y_stride: usize,
     col: usize,
 ) -> [[T; GROUP]; N] {
+    let (_, y) = packed.split();
     let mut sums = [[T::from_f64(0.0); GROUP]; N];
-    for (x, y) in x.iter().zip(y.chunks_exact(y_stride)) {
-        let y = &y[col..col + N];
+    for (dim, (x, y)) in x.iter().zip(y.chunks_exact(packed.y_stride())).enumerate() {
+        let (y, weight) = (&y[col..col + N], packed.weight::<O>(dim));
         for n in 0..N {
             let y = y[n];
             for r in 0..GROUP {
-                sums[n][r] = O::add::<T, FMA>(x[r], y, sums[n][r]);
+                sums[n][r] = O::add::<T, FMA>(x[r], y, weight, sums[n][r]);
             }
         }
     }
@@ -115,22 +160,22 @@ fn columns<O: Term, T: Scalar, const N: usize, const FMA: bool>(
 
 #[inline(always)]
 fn fill<O: Term, T: Scalar, const FMA: bool>(packed: &Packed<T>, out: &mut [T]) {
-    let (x, y) = packed.split();
+    let (x, _) = packed.split();
     let (x, _) = x.as_chunks::<GROUP>();
-    let (rows, cols, dim, y_stride) = (packed.rows, packed.cols, packed.dim, packed.y_stride());
+    let (rows, cols, dim) = (packed.rows, packed.cols, packed.dim);
     for (index, x) in x.chunks_exact(dim).enumerate() {
         let first = index * GROUP;
         let valid = GROUP.min(rows - first);
         let mut col = 0;
         while col + TOGETHER <= cols {
-            let sums = columns::<O, T, TOGETHER, FMA>(x, y, y_stride, col);
+            let sums = columns::<O, T, TOGETHER, FMA>(packed, x, col);
             for (n, sums) in sums.iter().enumerate() {
                 store(sums, &mut out[(col + n) * rows + first..], valid);
             }
             col += TOGETHER;
         }
         while col < cols {
-            let [sums] = columns::<O, T, 1, FMA>(x, y, y_stride, col);
+            let [sums] = columns::<O, T, 1, FMA>(packed, x, col);
             store(&sums, &mut out[col * rows + first..], valid);
             col += 1;
         }
@@ -161,9 +206,13 @@ impl<O: Term, T: Scalar> Pass for Fill<'_, O, T> {
     }
 }
 
-/// Σ_d (x_d − y_d)² for every pair, by columns.
+/// Σ_d (x_d − y_d)² for every pair, by columns; of weighted differences, if there are weights.
 pub(crate) fn squared_distances<T: Scalar>(packed: &Packed<T>, out: &mut [T]) {
-    dispatch(Fill::<SquaredDifference, T> { packed, out, term: std::marker::PhantomData });
+    if packed.weights.is_empty() {
+        dispatch(Fill::<SquaredDifference, T> { packed, out, term: std::marker::PhantomData });
+    } else {
+        dispatch(Fill::<WeightedDifference, T> { packed, out, term: std::marker::PhantomData });
+    }
 }
 
 /// Σ_d x_d y_d for every pair, by columns.
@@ -172,25 +221,40 @@ pub(crate) fn inner_products<T: Scalar>(packed: &Packed<T>, out: &mut [T]) {
 }
 
 /// How a gradient in a term's sum becomes a gradient in one coordinate of x.
-trait Derivative {
+trait Derivative: Term {
     /// gradient · dterm/dx, added to what has been summed so far. Squared differences leave their
-    /// factor of 2 to the end.
-    fn add<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T;
+    /// factor of 2 to the end. Where differences are weighted, x is the weighted coordinate.
+    fn add_slope<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, weight: T, sum: T) -> T;
     /// gradient · ½(x · dterm/dx + y · dterm/dy), added to what has been summed so far.
-    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T;
+    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, weight: T, sum: T) -> T;
     /// The factor left to the end.
     const FACTOR: f64;
 }
 
 impl Derivative for SquaredDifference {
     #[inline(always)]
-    fn add<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T {
+    fn add_slope<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, _: T, sum: T) -> T {
         gradient.lane_mul_add::<FMA>(x - y, sum)
     }
 
     #[inline(always)]
-    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T {
+    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, _: T, sum: T) -> T {
         let difference = x - y;
+        (gradient * difference).lane_mul_add::<FMA>(difference, sum)
+    }
+
+    const FACTOR: f64 = 2.0;
+}
+
+impl Derivative for WeightedDifference {
+    #[inline(always)]
+    fn add_slope<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, weight: T, sum: T) -> T {
+        gradient.lane_mul_add::<FMA>(Self::of(x, y, weight), sum)
+    }
+
+    #[inline(always)]
+    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, weight: T, sum: T) -> T {
+        let difference = Self::of(x, y, weight);
         (gradient * difference).lane_mul_add::<FMA>(difference, sum)
     }
 
@@ -199,12 +263,12 @@ impl Derivative for SquaredDifference {
 
 impl Derivative for ProductTerm {
     #[inline(always)]
-    fn add<T: Scalar, const FMA: bool>(gradient: T, _: T, y: T, sum: T) -> T {
+    fn add_slope<T: Scalar, const FMA: bool>(gradient: T, _: T, y: T, _: T, sum: T) -> T {
         gradient.lane_mul_add::<FMA>(y, sum)
     }
 
     #[inline(always)]
-    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, sum: T) -> T {
+    fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, _: T, sum: T) -> T {
         (gradient * x).lane_mul_add::<FMA>(y, sum)
     }
 
@@ -223,21 +287,21 @@ fn column_sums<O: Derivative, T: Scalar, const MOMENTS: bool, const FMA: bool>(
     first: usize,
 ) -> [T; GROUP] {
     let (_, y) = packed.split();
-    let rows = packed.rows;
+    let (rows, weight) = (packed.rows, packed.weight::<O>(dim));
     let columns = gradient.chunks_exact(rows).zip(&y[dim * packed.y_stride()..][..packed.cols]);
     let mut sums = [T::from_f64(0.0); GROUP];
     // Two loops, so that the usual one has no branch.
     if rows - first >= GROUP {
         for (column, &y) in columns {
             if let Some(gradient) = column[first..].first_chunk::<GROUP>() {
-                add_column::<O, T, MOMENTS, FMA>(gradient, x, y, &mut sums);
+                add_column::<O, T, MOMENTS, FMA>(gradient, x, y, weight, &mut sums);
             }
         }
     } else {
         for (column, &y) in columns {
             let mut gradient = [T::from_f64(0.0); GROUP];
             gradient[..rows - first].copy_from_slice(&column[first..]);
-            add_column::<O, T, MOMENTS, FMA>(&gradient, x, y, &mut sums);
+            add_column::<O, T, MOMENTS, FMA>(&gradient, x, y, weight, &mut sums);
         }
     }
     sums
@@ -248,13 +312,14 @@ fn add_column<O: Derivative, T: Scalar, const MOMENTS: bool, const FMA: bool>(
     gradient: &[T; GROUP],
     x: &[T; GROUP],
     y: T,
+    weight: T,
     sums: &mut [T; GROUP],
 ) {
     for r in 0..GROUP {
         sums[r] = if MOMENTS {
-            O::add_moment::<T, FMA>(gradient[r], x[r], y, sums[r])
+            O::add_moment::<T, FMA>(gradient[r], x[r], y, weight, sums[r])
         } else {
-            O::add::<T, FMA>(gradient[r], x[r], y, sums[r])
+            O::add_slope::<T, FMA>(gradient[r], x[r], y, weight, sums[r])
         };
     }
 }
@@ -323,7 +388,11 @@ pub(crate) fn add_lanes<T: Scalar>(moments: &mut [f64], lanes: &[[T; GROUP]]) {
 
 /// The gradients in the rows' coordinates, `out[row + rows · dim]`, from that in squared distances.
 pub(crate) fn pull_back_squared_distances<T: Scalar>(packed: &Packed<T>, gradient: &[T], out: &mut [T]) {
-    dispatch(PullBack::<SquaredDifference, T> { packed, gradient, out, term: std::marker::PhantomData });
+    if packed.weights.is_empty() {
+        dispatch(PullBack::<SquaredDifference, T> { packed, gradient, out, term: std::marker::PhantomData });
+    } else {
+        dispatch(PullBack::<WeightedDifference, T> { packed, gradient, out, term: std::marker::PhantomData });
+    }
 }
 
 /// The gradients in the rows' coordinates, `out[row + rows · dim]`, from that in inner products.
@@ -334,7 +403,11 @@ pub(crate) fn pull_back_inner_products<T: Scalar>(packed: &Packed<T>, gradient: 
 /// Σ over both points of coordinate · gradient in the coordinate, for each dimension, added to `out`: from
 /// the gradient in squared distances.
 pub(crate) fn moments_of_squared_distances<T: Scalar>(packed: &Packed<T>, gradient: &[T], out: &mut [f64]) {
-    dispatch(Moments::<SquaredDifference, T> { packed, gradient, out, term: std::marker::PhantomData });
+    if packed.weights.is_empty() {
+        dispatch(Moments::<SquaredDifference, T> { packed, gradient, out, term: std::marker::PhantomData });
+    } else {
+        dispatch(Moments::<WeightedDifference, T> { packed, gradient, out, term: std::marker::PhantomData });
+    }
 }
 
 /// The same, from the gradient in inner products.

@@ -4,10 +4,13 @@ use std::fmt;
 
 use faer::Mat;
 
+use super::differences::rounding;
 use super::{Warp, WarpExpr};
+use crate::kernel::span::{Span, farthest};
 use crate::kernel::{Arguments, Construct, FeatureGradients, List, Points, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
-use crate::simd::elementwise;
+use crate::simd::pairs::squarable;
+use crate::simd::{Pass, dispatch, elementwise};
 use crate::{Error, Result, Scalar};
 
 /// Points divided by one lengthscale for each dimension (automatic relevance determination): the warp
@@ -137,7 +140,7 @@ impl<T: Scalar> Warp<T> for Ard {
     #[inline]
     fn point(&self, x: &[T], out: &mut [T]) {
         for ((out, &x), &lengthscale) in out.iter_mut().zip(x).zip(self.lengthscales()) {
-            *out = x * T::from_f64(1.0 / lengthscale);
+            *out = x * inverse::<T>(lengthscale);
         }
     }
 
@@ -150,19 +153,129 @@ impl<T: Scalar> Warp<T> for Ard {
     ) {
         divide_backward(points, made, self.lengthscales(), gradients, theta);
     }
+
+    fn difference(&self, points: [&[T]; 2], out: &mut [T]) -> bool {
+        divide_difference(points, |dim| self.lengthscales()[dim], out);
+        true
+    }
+
+    fn rounding(&self, points: &Points<'_, T>) -> Option<Vec<f64>> {
+        Some(
+            rounding(points)?.iter().zip(self.lengthscales()).map(|(error, lengthscale)| error / lengthscale).collect(),
+        )
+    }
+
+    fn difference_backward(
+        &self,
+        points: [&[T]; 2],
+        _: &[T],
+        in_difference: &[T],
+        in_points: [&mut [T]; 2],
+        theta: &mut [f64],
+    ) {
+        divide_difference_backward(
+            points,
+            |dim| self.lengthscales()[dim],
+            in_difference,
+            in_points,
+            |dim, more| {
+                theta[dim] += more;
+            },
+        );
+    }
 }
 
-/// The points divided by one lengthscale for each dimension.
+/// (x − y)/ℓ, in `f64` at either precision, and finite for finite points. A quotient has no use for 1/ℓ, which may be no
+/// finite number.
+#[inline]
+pub(crate) fn divided<T: Scalar>(x: T, y: T, lengthscale: f64) -> T {
+    squarable(T::from_f64((x - y).as_f64() / lengthscale))
+}
+
+pub(crate) fn divide_difference<T: Scalar>([x, y]: [&[T]; 2], lengthscale: impl Fn(usize) -> f64, out: &mut [T]) {
+    for (dim, out) in out.iter_mut().enumerate() {
+        *out = divided(x[dim], y[dim], lengthscale(dim));
+    }
+}
+
+/// From the gradient in (x − y)/ℓ: adds to those in x and y, and shows that in ℓ.
+pub(crate) fn divide_difference_backward<T: Scalar>(
+    [x, y]: [&[T]; 2],
+    lengthscale: impl Fn(usize) -> f64,
+    in_difference: &[T],
+    [in_x, in_y]: [&mut [T]; 2],
+    mut in_lengthscale: impl FnMut(usize, f64),
+) {
+    for (dim, &gradient) in in_difference.iter().enumerate() {
+        let lengthscale = lengthscale(dim);
+        let in_point = gradient * inverse::<T>(lengthscale);
+        in_x[dim] += in_point;
+        in_y[dim] -= in_point;
+        in_lengthscale(dim, -gradient.as_f64() * divided(x[dim], y[dim], lengthscale).as_f64() / lengthscale);
+    }
+}
+
+/// 1/ℓ, kept finite so that it gives 0 at a difference of 0 for the smallest lengthscales.
+#[inline]
+pub(crate) fn inverse<T: Scalar>(lengthscale: f64) -> T {
+    num_traits::Float::min(T::from_f64(1.0 / lengthscale), num_traits::Float::max_value())
+}
+
+/// (x − o)/ℓ; finite for finite x, where only differences are read.
+struct Divide<'a, T> {
+    values: &'a mut [T],
+    origin: T,
+    inverse: T,
+    finite: bool,
+}
+
+impl<T: Scalar> Pass for Divide<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let largest = <T as num_traits::Float>::max_value();
+        for value in self.values {
+            let divided = (*value - self.origin) * self.inverse;
+            let finite = self.finite & (num_traits::Float::abs(*value) <= largest);
+            *value = if finite { squarable(divided) } else { divided };
+        }
+    }
+}
+
+/// The points divided by one lengthscale for each dimension, after their origin is subtracted.
 pub(crate) fn divide<'a, T: Scalar>(points: &Points<'a, T>, lengthscales: &[f64]) -> Points<'a, T> {
     let mut made = points.matrix().to_owned();
-    for (dim, lengthscale) in lengthscales.iter().enumerate().take(points.dim()) {
-        elementwise::scale(made.col_as_slice_mut(dim), T::from_f64(1.0 / lengthscale));
+    for (dim, &lengthscale) in lengthscales.iter().enumerate().take(points.dim()) {
+        let (values, origin) = (made.col_as_slice_mut(dim), points.origin(dim));
+        dispatch(Divide { values, origin, inverse: inverse(lengthscale), finite: !points.is_fixed() });
     }
-    let made = Points::made(made);
+    let ranges = points.span().map(|span| {
+        let shifted = |(dim, (range, lengthscale)): (usize, (&[f64; 2], &f64))| {
+            range.map(|end| (end - points.origin(dim).as_f64()) / lengthscale)
+        };
+        Span::known(span.ranges().iter().zip(lengthscales).enumerate().map(shifted).collect())
+    });
+    marked(points, Points::made(made).against(ranges))
+}
+
+/// The points divided, or, where the second set reaches so far that this would cost digits, as they are with
+/// weights for their differences: for leaves that read squared distances alone.
+pub(crate) fn scaled<'a, T: Scalar>(points: &Points<'a, T>, lengthscales: &[f64]) -> Points<'a, T> {
+    let near = |(dim, lengthscale)| points.reach(dim).is_some_and(|reach| reach / lengthscale <= farthest::<T>());
+    if lengthscales.iter().enumerate().all(near) {
+        return divide(points, lengthscales);
+    }
+    let weights = lengthscales.iter().map(|&lengthscale| inverse(lengthscale)).collect();
+    marked(points, points.clone().weighted(weights))
+}
+
+/// Of what lengthscales have made of points, their gradient asks for moments.
+fn marked<'a, T: Scalar>(points: &Points<'a, T>, made: Points<'a, T>) -> Points<'a, T> {
     if points.needs_gradient() { made.with_gradient(true) } else { made.with_moments() }
 }
 
-/// From the gradient G in f = x/ℓ: adds G/ℓ to that in x, and −Σᵢ Gᵢ fᵢ/ℓ to that in ℓ.
+/// From the gradient G in f = (x − o)/ℓ: adds G/ℓ to that in x, and −Σᵢ Gᵢ fᵢ/ℓ to that in ℓ.
 pub(crate) fn divide_backward<T: Scalar>(
     points: &Points<'_, T>,
     made: &Points<'_, T>,
@@ -181,7 +294,7 @@ pub(crate) fn divide_backward<T: Scalar>(
     let Some(in_made) = gradients.take(made) else { return };
     let Some(in_points) = gradients.at_mut(points) else { return };
     for (dim, &lengthscale) in lengthscales.iter().enumerate() {
-        let inverse = T::from_f64(1.0 / lengthscale);
-        elementwise::add_scaled(in_points.col_as_slice_mut(dim), in_made.col_as_slice(dim), inverse);
+        let (in_points, in_made) = (in_points.col_as_slice_mut(dim), in_made.col_as_slice(dim));
+        elementwise::add_scaled(in_points, in_made, inverse(lengthscale));
     }
 }

@@ -1,9 +1,13 @@
 //! The circle embedding: a warp of its own, and what is behind the periodic kernel.
 
+use std::f64::consts::{PI, TAU};
+
 use faer::Mat;
 
+use super::ard::inverse;
 use super::coordinate::check_dim;
 use super::{Warp, WarpExpr};
+use crate::kernel::span::Span;
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::remainder::remainder_each;
@@ -117,8 +121,8 @@ impl<T: Scalar> Warp<T> for CircleEmbedding {
 
     fn point(&self, x: &[T], out: &mut [T]) {
         for (dim, (out, &x)) in out.chunks_exact_mut(2).zip(x).enumerate() {
-            let (sin, cos) = num_traits::Float::sin_cos(angle(x, T::from_f64(self.period.at(dim))));
-            out.copy_from_slice(&[cos, sin]);
+            let (sin, cos) = angle(x.as_f64(), self.period.at(dim)).sin_cos();
+            out.copy_from_slice(&[T::from_f64(cos), T::from_f64(sin)]);
         }
     }
 
@@ -131,67 +135,175 @@ impl<T: Scalar> Warp<T> for CircleEmbedding {
     ) {
         embed_backward(points, made, &self.period, gradients, theta);
     }
+
+    // f(x) − f(y) is the chord of length 2 sin h, h = π (x − y)/p, across the mean of both angles.
+    fn difference(&self, [x, y]: [&[T]; 2], out: &mut [T]) -> bool {
+        for (dim, (out, (&x, &y))) in out.chunks_exact_mut(2).zip(x.iter().zip(y)).enumerate() {
+            let chord = Chord::new(x, y, self.period.at(dim));
+            out.copy_from_slice(&chord.across.map(|across| T::from_f64(2.0 * chord.half.sin() * across)));
+        }
+        true
+    }
+
+    // Cosine and sine are each right to half a unit in the last place of numbers up to 1.
+    fn rounding(&self, points: &Points<'_, T>) -> Option<Vec<f64>> {
+        (!points.against_zero()).then(|| vec![T::epsilon().as_f64(); 2 * points.dim()])
+    }
+
+    // With g and g' the derivatives along the circle at x and y, that in 2π/p is x g − y g'. Where the kernel depends on
+    // x − y alone, g = g', and the second term below is the rounding of 0.
+    fn difference_backward(
+        &self,
+        [x, y]: [&[T]; 2],
+        origin: &[T],
+        in_difference: &[T],
+        [in_x, in_y]: [&mut [T]; 2],
+        theta: &mut [f64],
+    ) {
+        for (dim, gradient) in in_difference.chunks_exact(2).enumerate() {
+            let p = self.period.at(dim);
+            let Chord { half, across: [cos, sin] } = Chord::new(x[dim], y[dim], p);
+            let (in_cos, in_sin) = (gradient[0].as_f64(), gradient[1].as_f64());
+            // The tangents at x and y are those at the middle, turned by ±h.
+            let (along, inward) = (in_cos * cos + in_sin * sin, in_cos * -sin + in_sin * cos);
+            let (sin_h, cos_h) = half.sin_cos();
+            let [by_x, by_y] = [1.0, -1.0].map(|side| cos_h * along + side * sin_h * inward);
+            let turns = inverse::<f64>(p);
+            in_x[dim] += T::from_f64(TAU * by_x * turns);
+            in_y[dim] -= T::from_f64(TAU * by_y * turns);
+            let (x, y, origin) = (x[dim].as_f64(), y[dim].as_f64(), origin[dim].as_f64());
+            let by_turns = TAU * (0.5 * (by_x + by_y) * (x - y) + 0.5 * (by_x - by_y) * ((x - origin) + (y - origin)));
+            theta[if self.period.dim().is_some() { dim } else { 0 }] -= by_turns * turns * turns;
+        }
+    }
+}
+
+/// Two points of a circle.
+struct Chord {
+    /// Half of the angle between them.
+    half: f64,
+    /// The direction from y to x, for a positive angle: the tangent at the mean of their angles.
+    across: [f64; 2],
+}
+
+impl Chord {
+    fn new<T: Scalar>(x: T, y: T, period: f64) -> Self {
+        let half = PI * turn(x, y, period);
+        let (sin, cos) = (angle(y.as_f64(), period) + half).sin_cos();
+        Self { half, across: [-sin, cos] }
+    }
+}
+
+/// (x − y)/p less whole turns, between −½ and ½: to a rounding unit of itself, by the exact difference of two
+/// floating-point numbers and the exact remainder of its larger part.
+pub(crate) fn turn<T: Scalar>(x: T, y: T, period: f64) -> f64 {
+    let [difference, lost] = exact_difference(x.as_f64(), y.as_f64());
+    let left = difference % period;
+    let whole = if left > 0.5 * period {
+        period
+    } else if left < -0.5 * period {
+        -period
+    } else {
+        0.0
+    };
+    ((left - whole) + lost) / period
+}
+
+/// a − b as the sum of two numbers (Knuth's two-sum).
+#[inline(always)]
+fn exact_difference(a: f64, b: f64) -> [f64; 2] {
+    let difference = a - b;
+    let other = difference - a;
+    [difference, (a - (difference - other)) - (b + other)]
 }
 
 /// 2π times the part of x that the period leaves over, divided by the period. The remainder of
 /// floating-point numbers is exact, so that the angle is as good far from the origin as near it.
 #[inline]
-fn angle<T: Scalar>(x: T, period: T) -> T {
-    T::TAU() * ((x % period) / period)
+fn angle(x: f64, period: f64) -> f64 {
+    TAU * ((x % period) / period)
 }
 
 /// The points on the circle: for each dimension d, the columns cos and sin of 2π x_d/p_d.
 ///
 /// The squared distance of two such points is Σ_d 4 sin²(π Δ_d/p_d).
 pub(crate) fn embed<'a, T: Scalar>(points: &Points<'a, T>, period: &PerDimension) -> Points<'a, T> {
-    embed_by(points, |dim, values| dispatch(Angles { period: T::from_f64(period.at(dim)), values }))
+    embed_by(points, |dim, values, lost| dispatch(Angles { period: period.at(dim), values, lost }))
 }
 
-/// For each dimension, the columns cos and sin of an angle. `angles` replaces the coordinates of a dimension by
-/// their angles.
-pub(crate) fn embed_by<'a, T: Scalar>(points: &Points<'a, T>, angles: impl Fn(usize, &mut [T])) -> Points<'a, T> {
+/// For each dimension, the columns cos and sin of an angle: in `f64` at either precision, since an angle loses digits that
+/// a point of the circle has. `angles` replaces coordinates less their origin by their angles, given what the
+/// subtraction has lost.
+pub(crate) fn embed_by<'a, T: Scalar>(
+    points: &Points<'a, T>,
+    angles: impl Fn(usize, &mut [f64], &[f64]),
+) -> Points<'a, T> {
     let mut made = Mat::zeros(points.len(), 2 * points.dim());
-    let mut cosines = vec![T::from_f64(0.0); points.len()];
+    let [mut sines, mut cosines, mut lost] = [(); 3].map(|()| vec![0.0; points.len()]);
     for dim in 0..points.dim() {
-        let sines = made.col_as_slice_mut(2 * dim + 1);
-        sines.copy_from_slice(points.column(dim));
-        angles(dim, sines);
-        dispatch(SinesAndCosines { angles: sines, cosines: &mut cosines });
-        made.col_as_slice_mut(2 * dim).copy_from_slice(&cosines);
+        let (x, origin) = (points.column(dim), points.origin(dim).as_f64());
+        dispatch(LessOrigin { x, origin, left: &mut sines, lost: &mut lost });
+        angles(dim, &mut sines, &lost);
+        dispatch(SinesAndCosines { angles: &mut sines, cosines: &mut cosines });
+        for (offset, values) in [&cosines, &sines].into_iter().enumerate() {
+            let column = made.col_as_slice_mut(2 * dim + offset);
+            column.iter_mut().zip(values).for_each(|(out, &value)| *out = T::from_f64(value));
+        }
     }
-    Points::made(made).with_gradient(true)
+    let ranges = points.span().map(|_| Span::known(vec![[-1.0, 1.0]; 2 * points.dim()]));
+    Points::made(made).with_gradient(true).against(ranges)
 }
 
-/// The angles of coordinates: see [`angle`].
-struct Angles<'a, T> {
-    period: T,
-    values: &'a mut [T],
+/// Coordinates less their origin, and what that lost.
+struct LessOrigin<'a, T> {
+    x: &'a [T],
+    origin: f64,
+    left: &'a mut [f64],
+    lost: &'a mut [f64],
 }
 
-impl<T: Scalar> Pass for Angles<'_, T> {
+impl<T: Scalar> Pass for LessOrigin<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        remainder_each::<T, FMA>(self.values, self.period);
-        for value in self.values {
-            *value = T::TAU() * (*value / self.period);
+        for ((left, lost), x) in self.left.iter_mut().zip(self.lost).zip(self.x) {
+            [*left, *lost] = exact_difference(x.as_f64(), self.origin);
+        }
+    }
+}
+
+/// The angles of coordinates: see [`angle`].
+struct Angles<'a> {
+    period: f64,
+    values: &'a mut [f64],
+    lost: &'a [f64],
+}
+
+impl Pass for Angles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        remainder_each::<f64, FMA>(self.values, self.period);
+        for (value, lost) in self.values.iter_mut().zip(self.lost) {
+            *value = TAU * ((*value + lost) / self.period);
         }
     }
 }
 
 /// Replaces angles by their sines.
-struct SinesAndCosines<'a, T> {
-    angles: &'a mut [T],
-    cosines: &'a mut [T],
+struct SinesAndCosines<'a> {
+    angles: &'a mut [f64],
+    cosines: &'a mut [f64],
 }
 
-impl<T: Scalar> Pass for SinesAndCosines<'_, T> {
+impl Pass for SinesAndCosines<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        sin_cos_each::<T, FMA>(self.angles, self.cosines);
+        sin_cos_each::<f64, FMA>(self.angles, self.cosines);
     }
 }
 
@@ -251,12 +363,13 @@ pub(crate) fn backward<T: Scalar>(
     for dim in 0..points.dim() {
         // The angle is 2π x/p up to whole turns.
         let p = period.at(dim);
-        let turns_by_x = backward_by(points, made, in_made, dim, 1.0 / p, gradients);
-        theta[if period.dim().is_some() { dim } else { 0 }] -= turns_by_x / p / p;
+        let turns = inverse::<f64>(p);
+        let turns_by_x = backward_by(points, made, in_made, dim, turns, gradients);
+        theta[if period.dim().is_some() { dim } else { 0 }] -= turns_by_x * turns * turns;
     }
 }
 
-/// From the gradient in the circle of one dimension, whose angle is 2π `turns` x: adds to that in the
+/// From the gradient in the circle of one dimension, whose angle is 2π `turns` (x − o): adds to that in the
 /// points, and returns the derivative by `turns`.
 pub(crate) fn backward_by<T: Scalar>(
     points: &Points<'_, T>,
@@ -269,11 +382,12 @@ pub(crate) fn backward_by<T: Scalar>(
     let wave = [made.column(2 * dim), made.column(2 * dim + 1)];
     let in_angle = in_angle(wave, [in_made.col_as_slice(2 * dim), in_made.col_as_slice(2 * dim + 1)]);
     if let Some(in_points) = gradients.at_mut(points) {
-        let by_x = T::from_f64(std::f64::consts::TAU * turns);
+        let by_x = T::from_f64(TAU * turns);
         elementwise::add_scaled(in_points.col_as_slice_mut(dim), &in_angle, by_x);
     }
-    std::f64::consts::TAU * dot_in_f64(&in_angle, points.column(dim))
+    TAU * dot_in_f64(&in_angle, &points.shifted(dim))
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

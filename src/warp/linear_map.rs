@@ -3,7 +3,10 @@
 use faer::Mat;
 
 use super::dense::Weights;
+use super::differences::rounding;
 use super::{Warp, WarpExpr};
+use crate::kernel::span::Span;
+use crate::kernel::variables::with_buffer;
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result, Scalar};
@@ -77,6 +80,12 @@ impl LinearMap {
         self.matrix.values()[row + col * self.rows]
     }
 
+    /// |A| v
+    fn apply_absolute(&self, v: &[f64]) -> Vec<f64> {
+        let entry = |row: usize| v.iter().enumerate().map(|(col, v)| self.entry(row, col).abs() * v).sum();
+        (0..self.rows).map(entry).collect()
+    }
+
     fn weights(&self) -> Weights<'_> {
         Weights { values: self.matrix.values(), rows: self.rows }
     }
@@ -122,7 +131,20 @@ impl WarpExpr for LinearMap {
 
 impl<T: Scalar> Warp<T> for LinearMap {
     fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
-        Points::made(self.weights().apply(points.matrix())).with_gradient(true)
+        let moved = points.less_origin();
+        let made = self.weights().apply(moved.as_ref().map_or(points.matrix(), Mat::as_ref));
+        // Symmetric about the image of the middle, which covers the range.
+        let ranges = points.span().map(|span| {
+            let ends =
+                span.ranges().iter().enumerate().map(|(dim, range)| range.map(|end| end - points.origin(dim).as_f64()));
+            let (middle, half): (Vec<f64>, Vec<f64>) =
+                ends.map(|[low, high]| (0.5 * (low + high), 0.5 * (high - low))).unzip();
+            let mut center = vec![0.0; self.rows];
+            self.weights().apply_point(&middle, &mut center);
+            let half = self.apply_absolute(&half);
+            Span::known(center.iter().zip(half).map(|(center, half)| [center - half, center + half]).collect())
+        });
+        Points::made(made).with_gradient(true).against(ranges)
     }
 
     #[inline]
@@ -138,9 +160,41 @@ impl<T: Scalar> Warp<T> for LinearMap {
         theta: &mut [f64],
     ) {
         let Some(in_made) = gradients.take(made) else { return };
-        self.weights().gradient(points.matrix(), in_made.as_ref(), theta);
+        let moved = points.less_origin();
+        self.weights().gradient(moved.as_ref().map_or(points.matrix(), Mat::as_ref), in_made.as_ref(), theta);
         if let Some(in_points) = gradients.at_mut(points) {
             *in_points += self.weights().apply_transposed(in_made.as_ref());
+        }
+    }
+
+    fn difference(&self, [x, y]: [&[T]; 2], out: &mut [T]) -> bool {
+        with_buffer(x.len(), T::from_f64(0.0), |difference| {
+            difference.iter_mut().zip(x.iter().zip(y)).for_each(|(difference, (&x, &y))| *difference = x - y);
+            self.weights().apply_point(difference, out);
+        });
+        true
+    }
+
+    fn rounding(&self, points: &Points<'_, T>) -> Option<Vec<f64>> {
+        Some(self.apply_absolute(&rounding(points)?))
+    }
+
+    fn difference_backward(
+        &self,
+        [x, y]: [&[T]; 2],
+        _: &[T],
+        in_difference: &[T],
+        [in_x, in_y]: [&mut [T]; 2],
+        theta: &mut [f64],
+    ) {
+        for (dim, in_column) in theta.chunks_exact_mut(self.rows).enumerate() {
+            let moved = (x[dim] - y[dim]).as_f64();
+            for (row, (in_entry, &gradient)) in in_column.iter_mut().zip(in_difference).enumerate() {
+                *in_entry += gradient.as_f64() * moved;
+                let in_point = gradient * T::from_f64(self.entry(row, dim));
+                in_x[dim] += in_point;
+                in_y[dim] -= in_point;
+            }
         }
     }
 }

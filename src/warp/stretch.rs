@@ -2,7 +2,8 @@
 
 use faer::Mat;
 
-use super::ard::{divide, divide_backward};
+use super::ard::{divide, divide_backward, divide_difference, divide_difference_backward, inverse};
+use super::differences::rounding;
 use super::{Warp, WarpExpr};
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::params::{Constraint, Parameter};
@@ -108,7 +109,7 @@ impl<T: Scalar> Warp<T> for Stretch {
 
     #[inline]
     fn point(&self, x: &[T], out: &mut [T]) {
-        let inverse = T::from_f64(1.0 / self.lengthscale());
+        let inverse = inverse::<T>(self.lengthscale());
         out.iter_mut().zip(x).for_each(|(out, &x)| *out = x * inverse);
     }
 
@@ -122,6 +123,32 @@ impl<T: Scalar> Warp<T> for Stretch {
         let mut in_each = vec![0.0; points.dim()];
         divide_backward(points, made, &vec![self.lengthscale(); points.dim()], gradients, &mut in_each);
         theta[0] += in_each.iter().sum::<f64>();
+    }
+
+    fn difference(&self, points: [&[T]; 2], out: &mut [T]) -> bool {
+        divide_difference(points, |_| self.lengthscale(), out);
+        true
+    }
+
+    fn rounding(&self, points: &Points<'_, T>) -> Option<Vec<f64>> {
+        Some(rounding(points)?.into_iter().map(|error| error / self.lengthscale()).collect())
+    }
+
+    fn difference_backward(
+        &self,
+        points: [&[T]; 2],
+        _: &[T],
+        in_difference: &[T],
+        in_points: [&mut [T]; 2],
+        theta: &mut [f64],
+    ) {
+        divide_difference_backward(
+            points,
+            |_| self.lengthscale(),
+            in_difference,
+            in_points,
+            |_, more| theta[0] += more,
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::differences::{Differences, loses};
 use super::{Warp, WarpExpr};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
@@ -141,28 +142,45 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         let dim = self.warp.output_dim(x.len()).unwrap_or(0);
         with_buffer(2 * dim, T::from_f64(0.0), |warped| {
             let (fx, fy) = warped.split_at_mut(dim);
-            self.warp.point(x, fx);
-            self.warp.point(y, fy);
+            if !(self.kernel.stationary() && self.warp.difference([x, y], fx)) {
+                self.warp.point(x, fx);
+                self.warp.point(y, fy);
+            }
             self.kernel.pairwise(fx, fy)
         })
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        let made = self.warp.forward(points);
+        if self.loses_differences(points) {
+            return Features::differenced(points.clone());
+        }
+        let made = self.warp.forward(&self.read(points));
         let child = self.kernel.embed(&made);
         Features::mapped(made, child)
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        self.kernel.tile(&pairs.child(0), out, scratch);
+        if pairs.is_differenced() {
+            self.with_differences(pairs.x_points(), |differences| differences.tile(pairs, out, scratch));
+        } else {
+            self.kernel.tile(&pairs.child(0), out, scratch);
+        }
     }
 
     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
-        self.kernel.write_block(&pairs.child(0), target, scratch);
+        if pairs.is_differenced() {
+            target.write_tile(pairs, scratch, &mut |pairs, out, scratch| self.tile(pairs, out, scratch));
+        } else {
+            self.kernel.write_block(&pairs.child(0), target, scratch);
+        }
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        self.kernel.tile_diag(features.child(0), out);
+        if features.is_differenced() {
+            self.with_differences(features.points(), |differences| differences.tile_diag(features, out));
+        } else {
+            self.kernel.tile_diag(features.child(0), out);
+        }
     }
 
     fn tile_vjp(
@@ -173,8 +191,14 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         theta: &mut [f64],
         scratch: &mut Scratch<T>,
     ) {
-        let (_, in_kernel) = split_theta(&self.warp, theta);
-        self.kernel.tile_vjp(&pairs.child(0), value, cotangent, in_kernel, scratch);
+        let (in_warp, in_kernel) = split_theta(&self.warp, theta);
+        if pairs.is_differenced() {
+            self.with_differences(pairs.x_points(), |differences| {
+                differences.tile_vjp(pairs, [value, cotangent], [in_warp, in_kernel], scratch);
+            });
+        } else {
+            self.kernel.tile_vjp(&pairs.child(0), value, cotangent, in_kernel, scratch);
+        }
     }
 
     fn block_vjp(
@@ -184,6 +208,10 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         theta: &mut [f64],
         scratch: &mut Scratch<T>,
     ) {
+        if pairs.is_differenced() {
+            cotangent.by_tile(self, pairs, theta, scratch);
+            return;
+        }
         let (_, in_kernel) = split_theta(&self.warp, theta);
         self.kernel.block_vjp(&pairs.child(0), cotangent, in_kernel, scratch);
     }
@@ -200,7 +228,13 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         gradients: &mut FeatureGradients<T>,
     ) {
         let (_, in_kernel) = split_theta(&self.warp, theta);
-        self.kernel.tile_diag_vjp(features.child(0), cotangent, in_kernel, gradients);
+        if features.is_differenced() {
+            self.with_differences(features.points(), |differences| {
+                differences.tile_diag_vjp(features, cotangent, in_kernel);
+            });
+        } else {
+            self.kernel.tile_diag_vjp(features.child(0), cotangent, in_kernel, gradients);
+        }
     }
 
     fn embed_vjp(
@@ -210,9 +244,56 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         gradients: &mut FeatureGradients<T>,
         theta: &mut [f64],
     ) {
+        // Tiles of differences have added to all gradients themselves.
+        if features.is_differenced() {
+            return;
+        }
         let (in_warp, in_kernel) = split_theta(&self.warp, theta);
         let made = features.points();
         self.kernel.embed_vjp(made, features.child(0), gradients, in_kernel);
-        self.warp.backward(points, made, gradients, in_warp);
+        self.warp.backward(&self.read(points), made, gradients, in_warp);
+    }
+}
+
+impl<W, K> Warped<W, K> {
+    /// The points as the warp reads them. A kernel of differences is the same for points measured from any origin
+    /// behind a linear map, and one of the distance behind any map to which another origin is a rotation.
+    fn read<'a, T: Scalar>(&self, points: &Points<'a, T>) -> Points<'a, T>
+    where
+        W: Warp<T>,
+        K: Kernel<T>,
+    {
+        let from_any_origin = if self.warp.is_linear() { self.kernel.stationary() } else { self.kernel.isotropic() };
+        if from_any_origin { points.clone() } else { points.clone().fixed() }
+    }
+
+    /// Whether points mapped each by itself lack digits that the kernel would show.
+    fn loses_differences<T: Scalar>(&self, points: &Points<'_, T>) -> bool
+    where
+        W: Warp<T>,
+        K: Kernel<T>,
+    {
+        let rounding = || self.kernel.stationary().then(|| self.warp.rounding(points)).flatten();
+        rounding().is_some_and(|errors| loses(&self.kernel, &errors))
+    }
+
+    /// Shows the kernel on differences of these points and others.
+    fn with_differences<T: Scalar>(&self, points: &Points<'_, T>, see: impl FnOnce(Differences<'_, T>))
+    where
+        W: Warp<T>,
+        K: Kernel<T>,
+    {
+        let points = self.read(points);
+        let origin: Vec<T> = (0..points.dim()).map(|dim| points.origin(dim)).collect();
+        see(Differences {
+            kernel: &self.kernel,
+            made: self.warp.output_dim(points.dim()).unwrap_or(0),
+            difference: &|points, out| {
+                self.warp.difference(points, out);
+            },
+            backward: &|points, in_difference, in_points, theta| {
+                self.warp.difference_backward(points, &origin, in_difference, in_points, theta);
+            },
+        });
     }
 }

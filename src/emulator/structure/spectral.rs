@@ -299,7 +299,11 @@ fn factorised(
             Err(other) => return Err(other),
         }
     }
-    Err(Error::NotPositiveDefinite { pivot: failure.0, jitter: failure.1, mean_diagonal })
+    Err(problem.jitter.exhausted::<f64>(Error::NotPositiveDefinite {
+        pivot: failure.0,
+        jitter: failure.1,
+        mean_diagonal,
+    }))
 }
 
 fn largest(values: &[f64]) -> usize {

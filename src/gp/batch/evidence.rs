@@ -6,8 +6,9 @@ use super::BatchGp;
 use super::group::{Group, map};
 use crate::batch::Inputs;
 use crate::gp::terms::{gather, prior_mean};
+use crate::gp::units;
 use crate::kernel::Kernel;
-use crate::optim::{Minimizer, Minimum, fit};
+use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::params::ParameterizedExt;
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
@@ -106,11 +107,29 @@ impl<K: Expr + Clone> BatchGp<K> {
         K: Kernel<T>,
     {
         let groups = self.groups(&x.into(), y)?;
-        fit(self, minimizer, |model| {
+        let units = self.units(&groups);
+        fit_in_units(self, &units, minimizer, |model| {
             let (evidence, mut gradient) = model.gradient_of(&groups)?;
             gradient.iter_mut().for_each(|entry| *entry = -*entry);
             Ok((-evidence, gradient))
         })
+    }
+
+    /// The units of the parameters that may be any finite number, in visiting order of all scalars.
+    fn units<T: Scalar>(&self, groups: &[Group<T>]) -> Vec<f64> {
+        let mut of_members = vec![Vec::new(); self.outputs()];
+        for group in groups {
+            for (col, &output) in group.outputs.iter().enumerate() {
+                let spread = units::spread(group.y.col(col).iter().copied());
+                of_members[output] = units::of_mean(&self.mean.members()[output], group.x.as_ref(), spread);
+            }
+        }
+        // As `units::together` of what is shared, or of one.
+        let weights: Vec<Vec<f64>> =
+            of_members.iter().map(|units| units.iter().map(|unit| unit.powi(-2)).collect()).collect();
+        let counts = self.mean.fold(&of_members.iter().map(|units| vec![1.0; units.len()]).collect::<Vec<_>>());
+        let means = self.mean.fold(&weights).into_iter().zip(counts).map(|(weight, count)| (count / weight).sqrt());
+        [units::ones(&self.kernel), means.collect(), units::ones(&self.likelihood)].concat()
     }
 
     fn evidences_of<T: Scalar>(&self, group: &Group<T>) -> Result<Vec<f64>>

@@ -11,8 +11,9 @@ use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
 use crate::gp::terms::{features_on, gather};
 use crate::gp::variational::Root;
+use crate::gp::{coincident, units};
 use crate::kernel::Kernel;
-use crate::optim::{Minimizer, Minimum, fit};
+use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::tape::{Pool, Tape, Var};
 use crate::{Expr, Result};
 
@@ -100,12 +101,18 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     where
         K: Kernel<f64>,
     {
+        let spreads = self.prior.spreads();
+        let inducing = units::of_inducing(&self.inducing, &spreads);
+        let latents = self.latents.units(&self.prior);
+        let units = [units::ones(&self.kernel), units::ones(&self.likelihood), latents, inducing].concat();
         let pool = RefCell::default();
-        fit(self, minimizer, |model| {
+        let mut loss = |model: &Self| {
             let (elbo, mut gradient) = model.elbo_gradient_with(y, &pool)?;
             gradient.iter_mut().for_each(|entry| *entry = -*entry);
             Ok((-elbo.value, gradient))
-        })
+        };
+        coincident::part(self, &spreads, &mut loss);
+        fit_in_units(self, &units, minimizer, loss)
     }
 
     /// The posterior of the processes given the outputs, for predictions and for the latents of others.

@@ -9,10 +9,11 @@ use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
 use crate::gp::terms::{features_on, gather};
 use crate::gp::variational::Root;
+use crate::gp::{coincident, units};
 use crate::inducing::{InducingFeatures, StoredPrior};
 use crate::kernel::{Kernel, gram_into};
 use crate::linalg::Cholesky;
-use crate::optim::{Minimizer, Minimum, fit};
+use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result};
 
@@ -86,11 +87,18 @@ impl<K: Expr + Clone> Gplvm<K> {
     where
         K: Kernel<f64>,
     {
-        fit(self, minimizer, |model| {
+        let spreads = self.prior.spreads();
+        let inducing = self.inducing.iter().flat_map(|inducing| units::of_inducing(inducing, &spreads));
+        let units =
+            [units::ones(&self.kernel), units::ones(&self.likelihood), self.latents.units(&self.prior)].concat();
+        let units: Vec<f64> = units.into_iter().chain(inducing).collect();
+        let mut loss = |model: &Self| {
             let (joint, mut gradient) = model.log_joint_gradient(y)?;
             gradient.iter_mut().for_each(|entry| *entry = -*entry);
             Ok((-joint.value, gradient))
-        })
+        };
+        coincident::part(self, &spreads, &mut loss);
+        fit_in_units(self, &units, minimizer, loss)
     }
 
     /// The posterior of the processes given the outputs, for predictions and for the latents of others.

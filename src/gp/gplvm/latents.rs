@@ -5,6 +5,7 @@ use faer::{Mat, MatRef};
 use super::back_constraint::BackConstraint;
 use super::expectations::GaussianInputs;
 use crate::data::check_finite;
+use crate::gp::units;
 use crate::params::{Constraint, Label, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
 use crate::tape::{Tape, Var};
 use crate::{Error, Result};
@@ -44,6 +45,14 @@ impl Locations {
         match &self.source {
             Source::Free(array) => shape(array),
             Source::Mapped(map) => map.shape(),
+        }
+    }
+
+    /// The units of the parameters, in visiting order: those of free locations by the prior.
+    pub(super) fn units(&self, prior: &LatentPrior) -> Vec<f64> {
+        match &self.source {
+            Source::Free(_) => prior.units(),
+            Source::Mapped(map) => units::ones(map),
         }
     }
 
@@ -106,6 +115,11 @@ impl GaussianLatents {
         let shape = Shape::Matrix(rows, cols);
         let variance = ParameterArray::new("variance", values(variance), shape, Constraint::Positive)?;
         Ok(Self { mean, variance })
+    }
+
+    /// The units of the parameters, in visiting order; variances have none, on a logarithmic scale.
+    pub(super) fn units(&self, prior: &LatentPrior) -> Vec<f64> {
+        [self.mean.units(prior), vec![1.0; self.variance.values().len()]].concat()
     }
 
     pub(super) fn variance(&self) -> Mat<f64> {
@@ -174,6 +188,23 @@ impl LatentPrior {
             }
         }
         Ok(Self { mean: mean.to_owned(), variance: variance.to_owned() })
+    }
+
+    /// The units of locations of this shape, column by column: their deviations.
+    pub(super) fn units(&self) -> Vec<f64> {
+        self.variance.col_iter().flat_map(|column| column.iter().map(|variance| variance.sqrt())).collect()
+    }
+
+    /// The deviations of a location in each column, whichever row it is of.
+    pub(super) fn spreads(&self) -> Vec<f64> {
+        let of = |col: usize| {
+            let (mean, variance) = (self.mean.col(col), self.variance.col(col));
+            let count = mean.nrows() as f64;
+            let centre = mean.sum() / count;
+            let squares = mean.iter().zip(variance.iter()).map(|(mean, v)| (mean - centre).powi(2) + v);
+            (squares.sum::<f64>() / count).sqrt()
+        };
+        (0..self.mean.ncols()).map(of).collect()
     }
 
     /// log p(X), 1 × 1.

@@ -88,7 +88,9 @@ macro_rules! grid_methods {
         where
             K: Kernel<T>,
         {
-            crate::optim::fit(self, minimizer, |model| {
+            self.check(x, y)?;
+            let units = self.units(x, y);
+            crate::optim::fit_in_units(self, &units, minimizer, |model| {
                 let (evidence, mut gradient) = model.log_evidence_gradient(x, y)?;
                 gradient.iter_mut().for_each(|entry| *entry = -*entry);
                 Ok((-evidence, gradient))

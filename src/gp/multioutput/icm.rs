@@ -9,6 +9,7 @@ use super::noise::OutputNoise;
 use crate::gp::checks::check_psd;
 use crate::gp::latents::PerLatent;
 use crate::gp::settings::plain_settings;
+use crate::gp::units;
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::DynKernel;
 use crate::kernels::Coregionalization;
@@ -177,6 +178,16 @@ impl<K: Expr + Clone> IcmGp<K> {
         self.kernel.check_dim(x.ncols())?;
         check_means(&self.mean, self.outputs(), x.ncols())?;
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, x.ncols()) }
+    }
+
+    /// The units of the parameters that may be any finite number, in visiting order of all scalars.
+    fn units<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Vec<f64> {
+        let means = units::of_means(&self.mean, x, &units::of_columns(y));
+        let noise = match &self.noise {
+            OutputNoise::Independent(_) => units::ones(&self.noise),
+            OutputNoise::Correlated(matrix) => units::of_coregionalization(matrix),
+        };
+        [units::ones(&self.kernel), units::of_coregionalization(&self.outputs), means, noise].concat()
     }
 
     fn record<'a, T: Scalar>(

@@ -11,6 +11,7 @@ use crate::gp::latents::PerLatent;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process};
 use crate::gp::settings::model_settings;
+use crate::gp::units;
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
@@ -260,6 +261,12 @@ impl<K: Expr + Clone> Oilmm<K> {
             }
         }
         Ok(())
+    }
+
+    /// The units of the parameters that may be any finite number, in visiting order of all scalars.
+    fn units<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Vec<f64> {
+        let means = units::of_means(&self.mean, x, &units::of_columns(y));
+        [units::ones(&self.kernel), means, units::ones(&self.likelihood), units::ones(&self.mixing)].concat()
     }
 
     fn record<'a, T: Scalar>(

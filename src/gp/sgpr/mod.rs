@@ -9,17 +9,19 @@ use std::cell::RefCell;
 use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
+use super::coincident;
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
 use super::conditional::Conditional;
 use super::settings::{model_settings, one_kernel};
 use super::terms::{features_on, gather, noise_variances, prior_mean};
+use super::units;
 use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior};
 use crate::kernel::Kernel;
 use crate::kernel::dynamic::DynKernel;
 use crate::likelihood::{Gaussian, GaussianNoise};
 use crate::linalg::Jitter;
 use crate::mean::{DynMean, MeanExpr, Zero};
-use crate::optim::{Minimizer, Minimum, fit};
+use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::tape::{KernelVar, Pool, Tape, Var};
 use crate::{Error, Expr, Result, Scalar};
@@ -292,12 +294,19 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     where
         K: Kernel<T>,
     {
+        self.check(x, y)?;
+        let mean = units::of_mean(&self.mean, x, units::spread(y.iter().copied()));
+        let columns = units::of_columns(x);
+        let inducing = units::of_inducing(&self.inducing, &columns);
+        let units = [units::ones(&self.kernel), mean, units::ones(&self.likelihood), inducing].concat();
         let pool = RefCell::default();
-        fit(self, minimizer, |model| {
+        let mut loss = |model: &Self| {
             let (evidence, mut gradient) = model.log_evidence_gradient_with(x, y, &pool)?;
             gradient.iter_mut().for_each(|entry| *entry = -*entry);
             Ok((-evidence.value, gradient))
-        })
+        };
+        coincident::part(self, &columns, &mut loss);
+        fit_in_units(self, &units, minimizer, loss)
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {

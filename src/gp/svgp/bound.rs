@@ -7,11 +7,12 @@ use faer::MatRef;
 use super::Svgp;
 use crate::gp::conditional::Conditional;
 use crate::gp::mean_basis;
+use crate::gp::overflow::Largest;
 use crate::gp::terms::{Term, expected_log_likelihood, features_on, gather, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
-use crate::tape::{KernelVar, Pool, Tape, Var};
+use crate::tape::{Adjoints, KernelVar, Pool, Tape, Var};
 use crate::{Expr, Result, Scalar};
 
 /// A bound on the log evidence, and its parts.
@@ -66,7 +67,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     ///
     /// # Errors
     ///
-    /// As [`elbo`](Self::elbo), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without gradients.
+    /// As [`elbo`](Self::elbo), [`Error::Overflow`](crate::Error::Overflow) where the bound is not finite because the
+    /// link of the likelihood overflows, and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel
+    /// without gradients.
     pub fn elbo_gradient<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], total: usize) -> Result<(Elbo, Vec<f64>)>
     where
         K: Kernel<T>,
@@ -110,7 +113,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let tape = Tape::with_pool(self.par, pool.take());
         let recorded = self.record(&tape, likelihood, x, y, total, true)?;
         let gradients = tape.backward(recorded.bound)?;
-        let result = (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?);
+        let result = recorded.with_gradient(&tape, &gradients)?;
         tape.recycle(gradients);
         pool.replace(tape.into_pool());
         Ok(result)
@@ -141,7 +144,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let basis = self.mean_basis.as_ref().map(|basis| basis.record(tape, differentiable)).transpose()?;
         let marginals = self.marginals(tape, x, features, &kernels, &prior_means, basis)?;
 
-        let fit = expected_log_likelihood(tape, likelihood, y, &marginals.means, &marginals.variances)?;
+        let (fit, largest) = expected_log_likelihood(tape, likelihood, y, &marginals.means, &marginals.variances)?;
         let expected = tape.scale(fit.value, total as f64 / rows)?;
         let bound = tape.sub(expected, marginals.kl)?;
         let kernels = kernels.iter().map(|kernel| kernel.theta());
@@ -150,6 +153,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(Recorded {
             bound,
             expected,
+            largest,
             kl: marginals.kl,
             kl_offset: -0.5 * (self.inducing.len() * marginals.means.len()) as f64,
             jitter: marginals.jitter,
@@ -217,6 +221,7 @@ struct Marginals {
 pub(super) struct Recorded {
     pub(super) bound: Var,
     pub(super) expected: Var,
+    pub(super) largest: Option<Largest>,
     pub(super) kl: Var,
     pub(super) kl_offset: f64,
     pub(super) jitter: f64,
@@ -228,5 +233,16 @@ impl Recorded {
         let expected_log_likelihood = tape.scalar(self.expected)?;
         let kl = tape.scalar(self.kl)? + self.kl_offset;
         Ok(Elbo { value: expected_log_likelihood - kl, expected_log_likelihood, kl, jitter: self.jitter })
+    }
+
+    /// The bound with its gradient, both finite unless it is for another reason than a likelihood that overflows.
+    pub(super) fn with_gradient<T: Scalar>(
+        &self,
+        tape: &Tape<'_, T>,
+        gradients: &Adjoints<T>,
+    ) -> Result<(Elbo, Vec<f64>)> {
+        let (elbo, gradient) = (self.elbo(tape)?, gather(gradients, tape, &self.parameters)?);
+        self.largest.as_ref().map_or(Ok(()), |largest| largest.check::<T>(elbo.value, &gradient))?;
+        Ok((elbo, gradient))
     }
 }

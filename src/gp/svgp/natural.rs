@@ -8,11 +8,10 @@ use rand::Rng;
 
 use super::train::negative;
 use super::{Elbo, Svgp};
-use crate::gp::terms::gather;
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit};
+use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit_in_units};
 use crate::params::ParameterizedExt;
 use crate::tape::Tape;
 use crate::{Expr, Result, Scalar};
@@ -38,7 +37,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     ///
     /// # Errors
     ///
-    /// As [`elbo`](Self::elbo) and [`NaturalGradient::step`]; [`Error::Setting`](crate::Error::Setting)
+    /// As [`elbo_gradient`](Self::elbo_gradient) and [`NaturalGradient::step`]; [`Error::Setting`](crate::Error::Setting)
     /// for a q that is not full, or not all free.
     ///
     /// # Examples
@@ -76,7 +75,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let tape = Tape::new(self.par);
             let recorded = self.record(&tape, &*self.likelihood, x, y, total, false)?;
             let gradients = tape.backward(recorded.bound)?;
-            (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?)
+            recorded.with_gradient(&tape, &gradients)?
         };
         Ok(NaturalStep { elbo, rate: self.move_q(rule, 0, &gradient)? })
     }
@@ -167,15 +166,16 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_observed(x, y, x.nrows())?;
         self.check_observations(y)?;
         self.check_natural(rule)?;
-        let pool = RefCell::default();
-        self.resume_natural(x.nrows(), Self::loss(x, y, &pool), train, rule, checkpoint, rng, callback)
+        let (units, pool) = (self.units(x, y)?, RefCell::default());
+        self.part_coincident(x, y, train, checkpoint);
+        self.resume_natural((x.nrows(), &units), Self::loss(x, y, &pool), train, rule, checkpoint, rng, callback)
     }
 
-    /// Training on n rows by a loss, q by natural gradients.
+    /// Training on n rows, in [units](Self::units) or none, by a loss, q by natural gradients.
     #[allow(clippy::too_many_arguments, reason = "a loss, two rules, and what a run is given")]
     pub(super) fn resume_natural(
         &mut self,
-        n: usize,
+        (n, units): (usize, &[f64]),
         loss: impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>,
         train: &Train,
         rule: &NaturalGradient,
@@ -189,7 +189,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         };
         // Adam does not see what is not free.
         self.freeze("variational")?;
-        let outcome = train.resume_beside(self, n, loss, beside, checkpoint, rng, callback);
+        let outcome = train.resume_beside(self, units, n, loss, beside, checkpoint, rng, callback);
         self.unfreeze("variational")?;
         outcome
     }
@@ -238,11 +238,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check(x, y)?;
         self.check_natural(rule)?;
-        let pool = RefCell::default();
+        let (units, pool) = (self.units(x, y)?, RefCell::default());
+        self.part_coincident(x, y, &Train::default(), &Checkpoint::default());
         let mut best = self.variational.clone();
         let free = self.variational.clone();
         self.freeze("variational")?;
-        let outcome = fit(self, minimizer, |model| {
+        let outcome = fit_in_units(self, &units, minimizer, |model| {
             let mut trial = model.clone();
             trial.variational.clone_from(&best);
             trial.best_q(x, y, rule)?;

@@ -204,7 +204,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_natural(rule)?;
         let (n, pool, mut start) = (statistics.observations(), RefCell::default(), Checkpoint::default());
         let (loss, go_on) = (Self::loss_on(statistics, &pool), |_: &_, _: &_| ControlFlow::Continue(()));
-        self.resume_natural(n, loss, train, rule, &mut start, &mut Pcg64::seed_from_u64(0), go_on)
+        self.resume_natural((n, &[]), loss, train, rule, &mut start, &mut Pcg64::seed_from_u64(0), go_on)
     }
 
     /// −ELBO and its gradient, for [`Train`].
@@ -258,6 +258,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(Recorded {
             bound: tape.sub(expected, q.kl)?,
             expected,
+            largest: None,
             kl: q.kl,
             kl_offset: -0.5 * self.inducing.len() as f64,
             jitter: moments.prior.jitter(),

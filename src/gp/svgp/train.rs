@@ -8,9 +8,12 @@ use rand::Rng;
 
 use super::{Elbo, Svgp};
 use crate::gp::posterior::to_f64;
+use crate::gp::{coincident, units};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, Progress, Train, fit};
+use crate::likelihood::Likelihood;
+use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, Progress, Train, fit_in_units};
+use crate::params::{Parameterized, ParameterizedExt};
 use crate::tape::Pool;
 use crate::{Expr, Result, Scalar};
 
@@ -27,8 +30,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        let pool = RefCell::default();
-        fit(self, minimizer, |model| negative(model.elbo_gradient_with(x, y, x.nrows(), &pool)?))
+        self.check(x, y)?;
+        let (units, pool) = (self.units(x, y)?, RefCell::default());
+        let mut loss = |model: &Self| negative(model.elbo_gradient_with(x, y, x.nrows(), &pool)?);
+        coincident::part(self, &units::of_columns(x), &mut loss);
+        fit_in_units(self, &units, minimizer, loss)
     }
 
     /// Maximises the bound by stochastic gradients; with [priors](crate::params::Prior), its sum with
@@ -91,8 +97,59 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check(x, y)?;
         self.check_observed(x, y, x.nrows())?;
         self.check_observations(y)?;
+        let (units, pool) = (self.units(x, y)?, RefCell::default());
+        self.part_coincident(x, y, train, checkpoint);
+        let (loss, alone) = (Self::loss(x, y, &pool), |_: &mut Self, _: usize, _: &[f64]| Ok(()));
+        train.resume_beside(self, &units, x.nrows(), loss, alone, checkpoint, rng, callback)
+    }
+
+    /// Parts inducing inputs that coincide, before the first step, by the bound of as many rows as a step sees.
+    pub(super) fn part_coincident<T: Scalar>(
+        &mut self,
+        x: MatRef<'_, T>,
+        y: &[T],
+        train: &Train,
+        checkpoint: &Checkpoint,
+    ) where
+        K: Kernel<T>,
+    {
+        if checkpoint.steps() > 0 {
+            return;
+        }
         let pool = RefCell::default();
-        train.resume(self, x.nrows(), Self::loss(x, y, &pool), checkpoint, rng, callback)
+        let mut loss = Self::loss(x, y, &pool);
+        let rows: Option<Vec<usize>> = train.batch.map(|size| (0..size.min(x.nrows())).collect());
+        let batch = rows.as_deref().map_or(Batch::All, Batch::Rows);
+        coincident::part(self, &units::of_columns(x), &mut |model| loss(model, batch));
+    }
+
+    /// The units of the parameters that may be any finite number, in visiting order of all scalars: of means those of the values, if
+    /// these are those of the process with noise, and else of the process a priori.
+    pub(super) fn units<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Vec<f64>>
+    where
+        K: Kernel<T>,
+    {
+        let seen = self.likelihood.gaussian_noise().map(|_| units::spread(y.iter().copied()));
+        let latents = 0..self.likelihood.latents();
+        let of = |latent| seen.map_or_else(|| units::of_process(self.kernels.of(latent), x), Ok);
+        let spreads = latents.map(of).collect::<Result<Vec<f64>>>()?;
+        let columns = units::of_columns(x);
+        let mut units = [units::ones(&self.kernels), units::of_means(&self.means, x, &spreads)].concat();
+        units.extend(units::ones(&*self.likelihood as &dyn Likelihood as &dyn Parameterized));
+        units.extend(units::of_inducing(&self.inducing, &columns));
+        if let Some(basis) = &self.mean_basis {
+            units.extend(units::of_inducing(basis, &columns));
+            // Weights of covariances with the process.
+            let (end, latents) = (units.len(), spreads.len());
+            for (latent, spread) in spreads.iter().enumerate() {
+                let start = end - (latents - latent) * basis.len();
+                units[start..start + basis.len()].fill(spread / units::of_process(self.kernels.of(latent), x)?.powi(2));
+            }
+        }
+        for (q, spread) in self.variational.all().iter().zip(spreads) {
+            units.extend(vec![if q.is_whitened() { 1.0 } else { spread }; q.num_params()]);
+        }
+        Ok(units)
     }
 
     /// Refuses observations without a density by their row of the data, and a likelihood for other rows: a batch

@@ -5,7 +5,7 @@
 
 use std::cell::LazyCell;
 
-use super::mixture::{Slopes, Values, nodes};
+use super::mixture::{Mixture, Slopes, Values, decay, within_limits};
 use super::table::{self, Cache, Table};
 use crate::kernel::{
     Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
@@ -108,10 +108,7 @@ impl Matern {
 
     /// The kernel as a function of s = r²/ℓ² and ν: for those who keep hyperparameters apart.
     pub fn value<T: Scalar>(s: T, nu: f64) -> T {
-        let mut out = [T::from_f64(0.0)];
-        let nodes = nodes::<T>(nu);
-        dispatch(Values { nodes: &nodes, s: &[radial::bounded(s)], out: &mut out });
-        out[0]
+        T::from_f64(value(s.as_f64(), within_limits(nu)))
     }
 
     /// dk/ds at s = 0: −½ E[1/w] where the mean exists, else 0.
@@ -122,39 +119,56 @@ impl Matern {
     }
 }
 
+/// k at one s.
+fn value(s: f64, nu: f64) -> f64 {
+    if s == 0.0 || s.is_nan() {
+        return 1.0 + s;
+    }
+    let mut out = [0.0];
+    dispatch(Values { rule: &Mixture::new(nu).rule(s, s), s: &[s], out: &mut out });
+    out[0] * (-decay::<false>(s, nu)).exp()
+}
+
+/// s·dk/ds and dk/dν at one positive s.
+fn slopes(s: f64, nu: f64) -> [f64; 2] {
+    let (mut in_s, mut in_nu) = ([0.0], [0.0]);
+    dispatch(Slopes { rule: &Mixture::new(nu).rule(s, s), s: &[s], in_s: &mut in_s, in_nu: &mut in_nu });
+    let factor = (-decay::<false>(s, nu)).exp();
+    [in_s[0] * factor, in_nu[0] * factor]
+}
+
+/// The smallest and the largest element.
+fn ends(s: &[f64]) -> (f64, f64) {
+    s.iter().fold((f64::INFINITY, 0.0), |(low, high), &s| (low.min(s), high.max(s)))
+}
+
 impl Matern {
     fn fill_values<T: Scalar>(&self, s: &[T], out: &mut [T]) {
-        let nu = self.nu();
-        if !table::is_tabulated(nu) {
-            dispatch(Values { nodes: &nodes(nu), s, out });
-            return;
-        }
-        let all = LazyCell::new(|| nodes::<f64>(nu));
-        let compute = |s: &[f64], [out]: [&mut [f64]; 1]| dispatch(Values { nodes: &all, s, out });
-        let table = self.values.table(nu, s, compute);
+        let nu = within_limits(self.nu());
+        let mixture = LazyCell::new(|| Mixture::new(nu));
+        let table = self.values.table(nu, s, |s, [out]| {
+            let (lowest, highest) = ends(s);
+            dispatch(Values { rule: &mixture.rule(lowest, highest), s, out });
+        });
         dispatch(TabulatedValues { table: &table, s, out });
         for place in table::uncovered(s) {
-            out[place] = Self::value(s[place], nu);
+            out[place] = T::from_f64(value(s[place].as_f64(), nu));
         }
     }
 
     fn fill_slopes<T: Scalar>(&self, slope_at_0: T, s: &[T], in_s: &mut [T], in_nu: &mut [T]) {
-        let nu = self.nu();
-        if !table::is_tabulated(nu) {
-            dispatch(Slopes { nodes: &nodes(nu), slope_at_0, s, in_s, in_nu });
-            return;
-        }
-        let all = LazyCell::new(|| nodes::<f64>(nu));
-        // s · dk/ds, which is finite.
-        let compute = |s: &[f64], [in_s, in_nu]: [&mut [f64]; 2]| {
-            dispatch(Slopes { nodes: &all, slope_at_0: 0.0, s, in_s, in_nu });
-            in_s.iter_mut().zip(s).for_each(|(in_s, s)| *in_s *= s);
-        };
-        let table = self.slopes.table(nu, s, compute);
+        let nu = within_limits(self.nu());
+        let mixture = LazyCell::new(|| Mixture::new(nu));
+        // s·dk/ds, which is finite.
+        let table = self.slopes.table(nu, s, |s, [in_s, in_nu]| {
+            let (lowest, highest) = ends(s);
+            dispatch(Slopes { rule: &mixture.rule(lowest, highest), s, in_s, in_nu });
+        });
         dispatch(TabulatedSlopes { table: &table, slope_at_0, s, in_s, in_nu });
         for place in table::uncovered(s) {
-            let (s, in_s, in_nu) = (&s[place..=place], &mut in_s[place..=place], &mut in_nu[place..=place]);
-            dispatch(Slopes { nodes: &nodes(nu), slope_at_0, s, in_s, in_nu });
+            let [by_log_s, by_nu] = slopes(s[place].as_f64(), nu);
+            in_s[place] = radial::slope_bounded(T::from_f64(by_log_s / s[place].as_f64()));
+            in_nu[place] = T::from_f64(by_nu);
         }
     }
 }
@@ -280,7 +294,7 @@ impl<T: Scalar> Kernel<T> for Matern {
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         let mut s = scratch.take(pairs.len());
         scratch.squared_distances(pairs, &mut s);
-        dispatch(Scaled { squared: &mut s, scale: radial::feature_scale(&self.lengthscale) });
+        dispatch(Scaled { squared: &mut s, scale: radial::feature_scale(&self.lengthscale, pairs) });
         self.fill_values(&s, out);
         scratch.give(s);
     }
@@ -290,7 +304,7 @@ impl<T: Scalar> Kernel<T> for Matern {
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
-        let scale = radial::feature_scale(&self.lengthscale);
+        let scale = radial::feature_scale(&self.lengthscale, pairs);
         let [mut s, mut in_s, mut in_nu] = [(); 3].map(|()| scratch.take(pairs.len()));
         scratch.squared_distances(pairs, &mut s);
         dispatch(Scaled { squared: &mut s, scale });
@@ -325,6 +339,8 @@ impl<T: Scalar> Kernel<T> for Matern {
 
 #[cfg(test)]
 mod tests {
+    use approx::{assert_abs_diff_eq, assert_relative_eq};
+
     use super::*;
     use crate::prelude::*;
 
@@ -340,51 +356,114 @@ mod tests {
 
     #[test]
     fn values_and_derivatives_are_those_of_the_bessel_function() {
-        for [nu, s, value, in_nu, in_s] in REFERENCE {
+        for [nu, s, k, in_nu, in_s] in REFERENCE {
             let close = |found: f64, expected: f64| (found - expected).abs() < 4e-15 * (1.0 + expected.abs());
-            assert!(close(Matern::value(s, nu), value), "value at {nu}, {s}");
-            let (mut found_s, mut found_nu) = ([0.0], [0.0]);
-            let nodes = nodes(nu);
-            let s = &[s];
-            dispatch(Slopes { nodes: &nodes, slope_at_0: 0.0, s, in_s: &mut found_s, in_nu: &mut found_nu });
-            assert!(close(found_nu[0], in_nu), "dk/dν at {nu}, {s:?}: {}", found_nu[0]);
-            assert!(close(found_s[0], in_s), "dk/ds at {nu}, {s:?}: {}", found_s[0]);
+            assert!(close(Matern::value(s, nu), k), "value at {nu}, {s}");
+            let [by_log_s, by_nu] = slopes(s, nu);
+            assert!(close(by_nu, in_nu), "dk/dν at {nu}, {s:?}: {by_nu}");
+            assert!(close(by_log_s / s, in_s), "dk/ds at {nu}, {s:?}: {by_log_s}");
+        }
+    }
+
+    /// ν, s, k, s·dk/ds, dk/dν, from the Bessel function in 50 digits: ν from 0.1 to 50, z = √(2νs) to the last normal k.
+    const TAIL: [[f64; 5]; 48] = [
+        [1.5, 0.16221, 0.845032771734159, -0.12111835355969555, 0.0650606767603641],
+        [1.163, 8.3774e-07, 0.9999973026009071, -2.649929997381579e-06, 1.0141872194750971e-05],
+        [16.47, 1.1144e-07, 0.999999940678192, -5.932180619247598e-08, 2.3282544255439772e-10],
+        [50.0, 2.2284e-08, 0.9999999886306123, -1.1369387623146085e-08, 4.6405663487424595e-12],
+        [2.342, 3.5839e-07, 0.9999996872768747, -3.127229350924326e-07, 9.949897120001359e-08],
+        [1.48, 8.8683e-07, 0.9999986347188783, -1.3643623083075408e-06, 1.8974409800811248e-06],
+        [0.3, 251830.0, 3.1538575705064212e-170, -6.132881939918899e-168, -2.016625219724658e-167],
+        [0.1444, 550870.0, 2.487008757166835e-175, -4.964290399630476e-173, -3.4065803892363387e-172],
+        [36.07, 2742.2, 1.2142864098219094e-149, -2.4932873778205888e-147, -4.588458370265215e-149],
+        [50.0, 4464.4, 1.0656545828863975e-227, -3.306336597476987e-225, -4.498307704602099e-227],
+        [3.611, 10853.0, 5.916373442277514e-116, -8.190529653648804e-114, -2.042494004927632e-114],
+        [43.14, 12.866, 0.0021390722751356136, -0.012360386810775451, -1.2313551824328842e-05],
+        [0.5, 41832.0, 1.4938350730693144e-89, -1.52766092614211e-87, -2.9568256876493777e-87],
+        [0.2451, 14218.0, 1.0225121644138553e-37, -4.2811708554916766e-36, -1.6644146532956796e-35],
+        [0.6801, 243460.0, 4.449392747423344e-250, -1.2798236729242e-247, -1.8509339586761967e-247],
+        [0.5, 5344.0, 1.786137461862968e-32, -6.528570651871282e-31, -1.2062437556674888e-30],
+        [3.481, 2535.3, 3.08413226712784e-53, -2.0034443062995993e-51, -4.7914676231001104e-52],
+        [0.1832, 688280.0, 4.915623865470712e-220, -1.235044646646469e-217, -6.6859869470971704e-217],
+        [50.0, 18.053, 0.000203930670800761, -0.0016136987348993547, -1.8165081618057076e-06],
+        [0.3596, 320140.0, 1.3477306022233862e-209, -3.2344083210000784e-207, -8.881716262954292e-207],
+        [1.426, 17252.0, 7.288227469998826e-95, -8.049658746936131e-93, -5.298718541994475e-93],
+        [50.0, 4238.8, 8.286692671041572e-221, -2.5004045969133884e-218, -3.376509774835604e-220],
+        [0.946, 16282.0, 7.520331977511672e-76, -6.582956768684869e-74, -6.571455098641279e-74],
+        [0.3056, 494730.0, 3.10944021959831e-240, -8.552270067428842e-238, -2.770370307510898e-237],
+        [0.3, 273620.0, 2.203953542769699e-177, -4.467207143126058e-175, -1.469642406079572e-174],
+        [2.615, 72798.0, 2.4000055894376878e-263, -7.379134260257767e-261, -2.7023770003336114e-261],
+        [9.306, 2221.8, 6.44152768189136e-76, -6.272677048799187e-74, -5.135585489691416e-75],
+        [0.3, 11670.0, 1.27959705355593e-37, -5.366438695484045e-36, -1.6961711388943032e-35],
+        [1.344, 106050.0, 2.9626298042350897e-230, -7.896442491499951e-228, -5.706162769814052e-228],
+        [0.2572, 231350.0, 2.1832776299877342e-151, -3.7685078638366505e-149, -1.4449925473220032e-148],
+        [0.1, 2300100.0, 4.9976089563978086e-297, -1.6958075762440715e-294, -1.687686327897449e-293],
+        [0.162, 478310.0, 5.594468689490161e-173, -1.1021190240478787e-170, -6.737223233477584e-170],
+        [13.48, 12350.0, 2.7592139962240865e-228, -7.783747397202256e-226, -4.912199582829677e-227],
+        [1.5, 80143.0, 5.5123038508873976e-211, -1.3486888638749018e-208, -8.689818265223721e-209],
+        [4.02, 20810.0, 9.090656603218755e-171, -1.843302372519117e-168, -4.215457791361196e-169],
+        [1.703, 102990.0, 1.107700037960452e-254, -3.273637937067594e-252, -1.8615445444279693e-252],
+        [1.0, 55946.0, 1.2249140220063893e-144, -2.0456292832215933e-142, -1.97581288028432e-142],
+        [6.202, 150.74, 1.0956344207013159e-13, -2.0800015480301583e-12, -1.7399956716180214e-13],
+        [7.822, 13315.0, 6.110806095933366e-185, -1.3723141107680994e-182, -1.5432587384128027e-183],
+        [2.5, 8080.0, 6.976145857539455e-84, -6.941696384110806e-82, -2.5032558009333895e-82],
+        [1.1, 101080.0, 7.851964693013105e-204, -1.8490144654083212e-201, -1.6346820180900025e-201],
+        [0.1151, 461000.0, 1.0115607997587086e-143, -1.6495955049021563e-141, -1.4188368523178253e-140],
+        [0.5, 185670.0, 7.327093091801393e-188, -1.578601758992254e-185, -3.1034418152526e-185],
+        [2.15, 5531.6, 2.280682807122252e-64, -1.740056071866339e-62, -7.216604824667538e-63],
+        [0.5967, 227170.0, 1.5129623786938095e-226, -3.9380938284919967e-224, -6.492129157401518e-224],
+        [2.0, 19034.0, 4.240001707206727e-117, -5.818009447518865e-115, -2.717719511646505e-115],
+        [22.49, 72.917, 8.47488800557213e-12, -1.6725143046305393e-10, -1.97654896167261e-12],
+        [1.631, 46051.0, 3.630816995546751e-166, -7.015686758837194e-164, -4.115614484968329e-164],
+    ];
+
+    #[test]
+    fn the_tail_keeps_its_digits_until_it_underflows() {
+        for [nu, s, k, by_log_s, by_nu] in TAIL {
+            let kernel = Matern::new(1.0, nu);
+            let [mut values, mut in_s, mut in_nu] = [[0.0]; 3];
+            kernel.fill_values(&[s], &mut values);
+            kernel.fill_slopes(kernel.slope_at_0(), &[s], &mut in_s, &mut in_nu);
+            // The exponent, up to 708, has four roundings.
+            for value in [values[0], Matern::value(s, nu)] {
+                assert_relative_eq!(value, k, max_relative = 5e-13);
+            }
+            assert_relative_eq!(in_s[0] * s, by_log_s, max_relative = 5e-13);
+            assert_abs_diff_eq!(in_nu[0], by_nu, epsilon = 5e-13 * k.max(by_nu.abs()));
+
+            // In single precision, the same numbers rounded, at the s that it has.
+            let single = s as f32;
+            let (mut values, exact) = ([0.0f32], value(f64::from(single), nu));
+            kernel.fill_values(&[single], &mut values);
+            if exact > f64::from(f32::MIN_POSITIVE) {
+                assert_relative_eq!(f64::from(values[0]), exact, max_relative = 6e-8);
+            }
         }
     }
 
     #[test]
     fn tables_are_as_good_as_sums() {
-        let mut s: Vec<f64> = (0..4000).map(|k| 2f64.powf(-45.0 + 55.0 * f64::from(k) / 4000.0)).collect();
+        let mut s: Vec<f64> = (0..4000).map(|k| 2f64.powf(-45.0 + 65.0 * f64::from(k) / 4000.0)).collect();
         // Beyond the table on both sides.
         s.extend([0.0, 5e-324, 1e-200, 1e-31, 2f64.powi(-100), 2f64.powi(40), 1e13, 1e300]);
-        for nu in [1e-3, 0.05, 0.3, 0.5, 0.9, 1.0, 1.7, 2.5, 4.2, 17.0, 400.0, 3e4, 1e6] {
+        for nu in [1e-200, 1e-6, 0.05, 0.3, 0.5, 0.9, 1.0, 1.7, 2.5, 4.2, 17.0, 400.0, 3e4, 1e9, 1e200] {
             let kernel = Matern::new(1.0, nu);
             let [mut values, mut in_s, mut in_nu] = [(); 3].map(|()| vec![0.0; s.len()]);
             kernel.fill_values(&s, &mut values);
             let slope_at_0 = kernel.slope_at_0();
             kernel.fill_slopes(slope_at_0, &s, &mut in_s, &mut in_nu);
-            let [mut exact, mut exact_in_s, mut exact_in_nu] = [(); 3].map(|()| vec![0.0; s.len()]);
-            dispatch(Values { nodes: &nodes(nu), s: &s, out: &mut exact });
-            let (in_s_slice, in_nu_slice) = (&mut exact_in_s, &mut exact_in_nu);
-            dispatch(Slopes { nodes: &nodes(nu), slope_at_0, s: &s, in_s: in_s_slice, in_nu: in_nu_slice });
-            for row in 0..s.len() {
-                let close = |found: f64, exact: f64, most: f64| (found - exact).abs() <= most * (1.0 + exact.abs());
-                assert!(close(values[row], exact[row], 2e-15), "k at {nu}, {}: {} {}", s[row], values[row], exact[row]);
-                assert!(
-                    close(in_s[row], exact_in_s[row], 1e-14),
-                    "dk/ds at {nu}, {}: {} {}",
-                    s[row],
-                    in_s[row],
-                    exact_in_s[row]
-                );
-                assert!(
-                    close(in_nu[row], exact_in_nu[row], 1e-14),
-                    "dk/dν at {nu}, {}: {} {}",
-                    s[row],
-                    in_nu[row],
-                    exact_in_nu[row]
-                );
+            for (row, &s) in s.iter().enumerate() {
+                let nu = within_limits(nu);
+                let exact = value(s, nu);
+                // The interpolation is good to 2 · 10⁻¹⁵ of the function; both take the exponential of the same number.
+                assert_relative_eq!(values[row], exact, max_relative = 4e-15);
+                if s > 0.0 {
+                    let [by_log_s, by_nu] = slopes(s, nu);
+                    assert_relative_eq!(in_s[row], radial::slope_bounded(by_log_s / s), max_relative = 1e-14);
+                    assert_abs_diff_eq!(in_nu[row], by_nu, epsilon = 1e-14 * exact.max(by_nu.abs()));
+                }
             }
+            assert_eq!([values[4000], in_s[4000], in_nu[4000]], [1.0, slope_at_0, 0.0]);
         }
     }
 

@@ -5,163 +5,217 @@
 //!
 //! k(s) = ∫ exp(−s/(2w)) p(w) dw, p the gamma density of shape ν and rate ν (mean 1).
 //!
-//! With w = e^τ the integrand is smooth and falls off doubly exponentially on one side, exponentially on
-//! the other, for which the trapezoidal rule converges exponentially: the value, dk/ds and dk/dν are
-//! sums over the same nodes, whose places do not depend on s, and each tile is some passes of vectorised
-//! exponentials. The rule's weights add up to 1, so that a constant factor of p is not needed, and
-//! neither is the gamma function.
+//! With w = e^τ the integrand is exp(ν (τ − e^τ) − s e^−τ/2). Its peak is where w = w₀ = (1 + √(1 + 2s/ν))/2, and its
+//! logarithm there is lower by ν (2δ − log (1 + δ)) than that at s = 0, for δ = w₀ − 1: the [`decay`] of the kernel,
+//! which is taken off. What is left, with τ = log w₀ + u and P(u) = e^u − 1 − u, is a sum without cancellation at
+//! every s, whose largest term is 1:
+//!
+//! exp(decay) k(s) = ∫ exp(−ν P(u) − δ ν (P(u) + P(−u))) du / ∫ exp(−ν P(u)) du
+//!
+//! The integrand is smooth and falls off doubly exponentially on one side, exponentially on the other, for which the
+//! trapezoidal rule converges exponentially. s·dk/ds and dk/dν are sums over the same nodes, of which a whole octave
+//! of s can share one set. The gamma function is not needed, because the integral below is such a sum too.
 
 use crate::Scalar;
-use crate::kernels::radial;
 use crate::simd::Pass;
 
-/// One squared exponential of the mixture, w = e^τ.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Node<T> {
-    /// 1/(2w), the factor of −s in the exponent.
-    rate: T,
-    weight: T,
-    /// −weight · rate, for dk/ds.
-    weight_in_slope: T,
-    /// dweight/dν
-    weight_in_nu: T,
-}
+/// Smoothness beyond this is as good as infinite: k differs from its limit by s²/(8ν), and dk/dν is as small.
+const LARGEST: f64 = 1e100;
+/// For smaller ones, k is below 10⁻²⁸⁶ at every s above 0; and 2s/ν stays finite in the table.
+const SMALLEST: f64 = 1e-290;
+/// Terms below e^−50 of the largest are left out.
+const DEPTH: f64 = 50.0;
 
-/// τ − (e^τ − 1), to full relative precision: ν times it is the logarithm of the density of τ, less its
-/// largest value.
-fn log_density(tau: f64) -> f64 {
-    if tau.abs() > 0.05 {
-        return tau - tau.exp_m1();
+/// P(u) = e^u − 1 − u, to full relative precision.
+fn excess(u: f64) -> f64 {
+    if u.abs() > 0.05 {
+        return u.exp_m1() - u;
     }
-    // −τ²/2! − τ³/3! − … to τ¹⁰, where terms are 10⁻¹⁶ of the first.
+    // u²/2! + u³/3! + … to u¹⁰, where terms are 10⁻¹⁶ of the first.
     let term = |(sum, term): (f64, f64), n: u32| {
-        let term = term * tau / f64::from(n);
-        (sum - term, term)
+        let term = term * u / f64::from(n);
+        (sum + term, term)
     };
-    (2..=10).fold((0.0, tau), term).0
+    (2..=10).fold((0.0, u), term).0
 }
 
-/// Where, on the side of a sign, the density of τ has fallen by e^−`depth`; at most 1000.
-fn reach(nu: f64, depth: f64, sign: f64) -> f64 {
-    let (mut near, mut far) = (0.0f64, 1000.0f64);
-    // By the geometric mean where there is one: for the largest ν, the reach is as small as 1e-75.
-    for _ in 0..60 {
-        let middle = if near > 0.0 { (near * far).sqrt() } else { far * 1e-6 };
-        if nu * log_density(sign * middle) > -depth {
-            near = middle;
-        } else {
-            far = middle;
-        }
-    }
-    sign * far
-}
-
-/// The mixture at a smoothness, from the largest rate to the smallest.
+/// The distance of the nodes where −log of the integrand has the second derivative `curvature` at its peak.
 ///
-/// With the step h = ¼/√(1 + ν/8), the error of the rule is below 4 · 10⁻¹⁶ in value and in dk/dν, as
-/// measured against 40 digits for ν from 0.1 to 50 and s from 10⁻⁸ to 40: ¼ for the analyticity of
-/// exp(−s e^−τ/2), which ends at an imaginary part of π/2, and 0.7/√ν for the Gaussian that the density
-/// of τ approaches.
-pub(super) fn nodes<T: Scalar>(nu: f64) -> Vec<Node<T>> {
-    let step = 0.25 / (1.0 + nu / 8.0).sqrt();
-    let largest = <T as num_traits::Float>::max_value().as_f64();
-    // Below, weights are under 4e-18, or rates so large that they do nothing but at s = 0.
-    let lowest = reach(nu, 40.0, -1.0).max(1.0 - largest.ln());
-    let first = (lowest / step).ceil() as i64;
-    // Above, the weights matter to values of 1e-40, at large s.
-    let last = (reach(nu, 100.0, 1.0) / step).floor() as i64;
-    let at = |index: i64| {
-        let log_density = log_density(index as f64 * step);
-        (index as f64 * step, log_density, (nu * log_density).exp())
-    };
+/// The error of the rule is below 10⁻¹⁷ then: ¼ for the analyticity of the integrand, which ends at an imaginary part
+/// of π/2, and 0.7/√curvature for the Gaussian that it approaches.
+fn step(curvature: f64) -> f64 {
+    0.25 / (1.0 + curvature / 8.0).sqrt()
+}
 
-    // The nodes below the first have log density τ + 1: their weights are a geometric series of ratio t,
-    // with Σ tⁱ = t/(1 − t) and Σ i tⁱ = t/(1 − t)².
-    let (_, log_first, weight_first) = at(first);
-    let (ratio, rest) = ((-nu * step).exp(), -(-nu * step).exp_m1());
-    let below = weight_first * ratio / rest;
-    let (mut total, mut log_total) = (below, below * (log_first - step / rest));
-    for index in first..=last {
-        let (_, log_density, weight) = at(index);
-        total += weight;
-        log_total += weight * log_density;
+/// A smoothness within the limits that sums are right for.
+pub(super) fn within_limits(nu: f64) -> f64 {
+    nu.clamp(SMALLEST, LARGEST)
+}
+
+/// δ = w₀ − 1 at s.
+#[inline(always)]
+fn beyond_one(s: f64, nu: f64) -> f64 {
+    let ratio = s * (1.0 / nu);
+    // Kept from overflow, where k has vanished with ν or with s.
+    let ratio = if ratio > 1e300 { 1e300 } else { ratio };
+    ratio / (1.0 + (1.0 + 2.0 * ratio).sqrt())
+}
+
+/// −log of the factor that is taken off all functions.
+#[inline(always)]
+pub(super) fn decay<const FMA: bool>(s: f64, nu: f64) -> f64 {
+    let delta = beyond_one(s, nu);
+    nu * (2.0 * delta - delta.lane_ln_1p::<FMA>())
+}
+
+/// One place of the integrand.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    /// ν P(u)
+    fixed: f64,
+    /// ν (P(u) + P(−u)), the factor of δ.
+    spread: f64,
+    /// e^−u
+    inverse: f64,
+    /// e^u − 1
+    growth: f64,
+    /// P(u)
+    excess: f64,
+}
+
+impl Node {
+    fn new(nu: f64, u: f64) -> Self {
+        let (excess, mirrored) = (excess(u), self::excess(-u));
+        Self { fixed: nu * excess, spread: nu * (excess + mirrored), inverse: (-u).exp(), growth: u.exp_m1(), excess }
     }
-    // dweight/dν = weight (g − E[g]), g the log density: what normalises the weights depends on ν too.
-    let mean = log_total / total;
-    let node = |index: i64| {
-        let (tau, log_density, weight) = at(index);
-        let (rate, weight) = (0.5 * (-tau).exp(), weight / total);
-        Node {
-            rate: T::from_f64(rate),
-            weight: T::from_f64(weight),
-            weight_in_slope: T::from_f64(-weight * rate),
-            weight_in_nu: T::from_f64(weight * (log_density - mean)),
+}
+
+/// What the mixture of one smoothness has in common at all s.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mixture {
+    nu: f64,
+    /// ∫ exp(−ν P(u)) du
+    total: f64,
+    /// The mean of P(τ) under the density.
+    mean_excess: f64,
+}
+
+impl Mixture {
+    /// The mixture of a smoothness within the limits.
+    pub(super) fn new(nu: f64) -> Self {
+        let step = step(nu);
+        let (mut total, mut in_excess) = (0.0, 0.0);
+        // Adds a term, and returns how much lower than the largest it is.
+        let mut add = |u: f64| {
+            let excess = excess(u);
+            let weight = (-nu * excess).exp();
+            total += weight;
+            in_excess += weight * excess;
+            nu * excess
+        };
+        let place = |index: u32| f64::from(index) * step;
+        let mut index = 0;
+        while add(place(index)) <= DEPTH {
+            index += 1;
         }
-    };
-    (first..=last).map(node).collect()
+        // Beyond −40, P is |u| − 1 to all digits.
+        let mut last = 1;
+        while add(-place(last)) <= DEPTH && place(last) <= 40.0 {
+            last += 1;
+        }
+        // What follows is a geometric series of ratio t, with Σ tⁱ = t/(1 − t) and Σ i tⁱ = t/(1 − t)².
+        let (ratio, rest) = ((-nu * step).exp(), -(-nu * step).exp_m1());
+        let last = excess(-place(last));
+        let below = (-nu * last).exp() * ratio / rest;
+        let whole = total + below;
+        let mean_excess = in_excess / whole + below / whole * (last + step / rest);
+        Self { nu, total: whole * step, mean_excess }
+    }
+
+    /// The rule for s between two positive numbers, which is good if they are no further apart than an octave.
+    pub(super) fn rule(self, lowest: f64, highest: f64) -> Rule {
+        let (low, high) = (beyond_one(lowest, self.nu), beyond_one(highest, self.nu));
+        let step = step(self.nu * (1.0 + 2.0 * high));
+        // |u| is there for dk/ds, whose terms have the factor e^−u. NaN, of 0 · ∞, ends it too.
+        let within = |u: f64, node: &Node| node.fixed + low * node.spread <= DEPTH + u.abs();
+        let side = |sign: f64, first: i32| {
+            let place = move |index: i32| sign * f64::from(index) * step;
+            let nodes = (first..).map(move |index| (place(index), Node::new(self.nu, place(index))));
+            nodes.take_while(move |(u, node)| within(*u, node)).map(|(_, node)| node)
+        };
+        let nodes = side(1.0, 0).chain(side(-1.0, 1)).collect();
+        Rule { nu: self.nu, mean_excess: self.mean_excess, weight: step / self.total, nodes }
+    }
 }
 
-/// The nodes that are not exactly 0 at every positive element of s, and at least one, to hand on a NaN.
-fn needed<'n, T: Scalar>(nodes: &'n [Node<T>], s: &[T]) -> &'n [Node<T>] {
-    let zero = T::from_f64(0.0);
-    let positive = s.iter().copied().filter(|&s| s > zero);
-    let nearest = positive.fold(<T as num_traits::Float>::infinity(), |a, b| if b < a { b } else { a });
-    // Beyond 746, exp is 0 in every type: leaving such terms out changes no bit.
-    let without = nodes.partition_point(|node| node.rate * nearest > T::from_f64(750.0));
-    &nodes[without.min(nodes.len().saturating_sub(1))..]
+/// The nodes for an octave of s at most.
+#[derive(Debug)]
+pub(super) struct Rule {
+    nu: f64,
+    mean_excess: f64,
+    weight: f64,
+    nodes: Vec<Node>,
 }
 
-/// Σ weight · exp(−rate · s), exactly 1 at s = 0.
-pub(super) struct Values<'a, T> {
-    pub(super) nodes: &'a [Node<T>],
-    pub(super) s: &'a [T],
-    pub(super) out: &'a mut [T],
+/// exp(decay) k at elements of s that a rule is for.
+pub(super) struct Values<'a> {
+    pub(super) rule: &'a Rule,
+    pub(super) s: &'a [f64],
+    pub(super) out: &'a mut [f64],
 }
 
-impl<T: Scalar> Pass for Values<'_, T> {
+impl Pass for Values<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        self.out.fill(T::from_f64(0.0));
-        for node in needed(self.nodes, self.s) {
-            for (out, &s) in self.out.iter_mut().zip(self.s) {
-                *out = node.weight.lane_mul_add::<FMA>((-node.rate * s).lane_exp::<FMA>(), *out);
+        let Rule { nu, weight, ref nodes, .. } = *self.rule;
+        let delta: Vec<f64> = self.s.iter().map(|&s| beyond_one(s, nu)).collect();
+        self.out.fill(0.0);
+        for node in nodes {
+            for (out, &delta) in self.out.iter_mut().zip(&delta) {
+                *out += (-delta.lane_mul_add::<FMA>(node.spread, node.fixed)).lane_exp::<FMA>();
             }
         }
-        for (out, &s) in self.out.iter_mut().zip(self.s) {
-            *out = if s == T::from_f64(0.0) { T::from_f64(1.0) } else { *out };
-        }
+        self.out.iter_mut().for_each(|out| *out *= weight);
     }
 }
 
-/// dk/ds and dk/dν.
-pub(super) struct Slopes<'a, T> {
-    pub(super) nodes: &'a [Node<T>],
-    pub(super) slope_at_0: T,
-    pub(super) s: &'a [T],
-    pub(super) in_s: &'a mut [T],
-    pub(super) in_nu: &'a mut [T],
+/// exp(decay) s·dk/ds and exp(decay) dk/dν at elements of s that a rule is for.
+///
+/// dk/ds = −½ E[1/w]. By dlog p/dν = −P(τ) + E[P], and P(τ) = P(u) + δ (e^u − 1) + δ − log (1 + δ) for τ = log w₀ + u,
+/// dk/dν has three positive terms and one of either sign that is smaller.
+pub(super) struct Slopes<'a> {
+    pub(super) rule: &'a Rule,
+    pub(super) s: &'a [f64],
+    pub(super) in_s: &'a mut [f64],
+    pub(super) in_nu: &'a mut [f64],
 }
 
-impl<T: Scalar> Pass for Slopes<'_, T> {
+impl Pass for Slopes<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let zero = T::from_f64(0.0);
-        self.in_s.fill(zero);
-        self.in_nu.fill(zero);
-        for node in needed(self.nodes, self.s) {
-            for ((in_s, in_nu), &s) in self.in_s.iter_mut().zip(self.in_nu.iter_mut()).zip(self.s) {
-                let exponential = (-node.rate * s).lane_exp::<FMA>();
-                *in_s = node.weight_in_slope.lane_mul_add::<FMA>(exponential, *in_s);
-                *in_nu = node.weight_in_nu.lane_mul_add::<FMA>(exponential, *in_nu);
+        let Rule { nu, mean_excess, weight, ref nodes } = *self.rule;
+        let delta: Vec<f64> = self.s.iter().map(|&s| beyond_one(s, nu)).collect();
+        let mut whole = vec![0.0; delta.len()];
+        self.in_s.fill(0.0);
+        self.in_nu.fill(0.0);
+        for node in nodes {
+            let sums = self.in_s.iter_mut().zip(self.in_nu.iter_mut()).zip(&mut whole);
+            for (((in_s, in_nu), whole), &delta) in sums.zip(&delta) {
+                let term = (-delta.lane_mul_add::<FMA>(node.spread, node.fixed)).lane_exp::<FMA>();
+                *whole += term;
+                *in_s = node.inverse.lane_mul_add::<FMA>(term, *in_s);
+                *in_nu = delta.lane_mul_add::<FMA>(node.growth, node.excess).lane_mul_add::<FMA>(term, *in_nu);
             }
         }
-        for ((in_s, in_nu), &s) in self.in_s.iter_mut().zip(self.in_nu.iter_mut()).zip(self.s) {
-            *in_s = if s == zero { self.slope_at_0 } else { radial::slope_bounded(*in_s) };
-            *in_nu = if s == zero { zero } else { *in_nu };
+        let sums = self.in_s.iter_mut().zip(self.in_nu).zip(whole);
+        for (((in_s, in_nu), whole), (&delta, &s)) in sums.zip(delta.iter().zip(self.s)) {
+            *in_s *= -0.5 * weight * s / (1.0 + delta);
+            let common = delta - delta.lane_ln_1p::<FMA>() - mean_excess;
+            *in_nu = -weight * common.lane_mul_add::<FMA>(whole, *in_nu);
         }
     }
 }

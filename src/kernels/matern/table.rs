@@ -1,12 +1,14 @@
 //! Functions of s by piecewise polynomials, for the Matérn kernel of any smoothness.
 //!
-//! With x² = 2s/ν and w = √(1 + x²), the kernel falls off as exp(−ν (w − 1 − log((1 + w)/2))), uniformly in ν
-//! (Debye's expansion of the Bessel function). Divided by that, the kernel and its derivatives are analytic and vary
-//! slowly, up to the branch point s = 0. On an eighth of an octave of s, whose ends lie 17 times as far from 0 as
-//! from its middle, polynomials of degree 11 leave an error of 34⁻¹²: less than rounding.
+//! The kernel falls off as exp(−ν (w − 1 − log((1 + w)/2))), w = √(1 + 2s/ν), uniformly in ν (Debye's expansion of the
+//! Bessel function): [`decay`]. Divided by that, the kernel and its derivatives are analytic and vary slowly, up to the
+//! branch point s = 0. On an eighth of an octave of s, whose ends lie 17 times as far from 0 as from its middle,
+//! polynomials of degree 11 leave an error of 34⁻¹²: less than rounding. They are made from sums that are as good
+//! relative to the function where it is 10⁻³⁰⁰, so that entries are, too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::mixture::decay;
 use crate::Scalar;
 use crate::simd::{LANES, Pass, dispatch};
 
@@ -21,24 +23,11 @@ const WITHIN: u32 = 49;
 /// The octaves that pieces are made for: beyond, there are few entries, or the kernel has vanished.
 const OCTAVES: std::ops::Range<i32> = -100..40;
 
-/// The smoothness for which the decay below keeps its digits.
-pub(super) fn is_tabulated(nu: f64) -> bool {
-    (1e-3..=1e6).contains(&nu)
-}
-
 /// Whether s has a piece, or is 0, which has none but a known value.
 #[inline(always)]
 fn is_covered(s: f64) -> bool {
     // NaN has every value.
     !(s > 0.0 && s < 2f64.powi(OCTAVES.start) || s >= 2f64.powi(OCTAVES.end))
-}
-
-/// log of the factor taken off all functions, with its sign changed.
-#[inline(always)]
-fn decay<const FMA: bool>(s: f64, nu: f64) -> f64 {
-    let square = s * (2.0 / nu);
-    let less = square / (1.0 + (1.0 + square).sqrt());
-    nu * (less - (0.5 * less).lane_ln_1p::<FMA>())
 }
 
 /// N functions of s for one ν.
@@ -81,28 +70,6 @@ impl<const N: usize> Table<N> {
                     }
                     out[block * BLOCK + row] = T::from_f64(factors[row] * sum);
                 }
-            }
-        }
-    }
-}
-
-/// Multiplies the values of N functions by the inverse of the decay.
-struct Flatten<'a, const N: usize> {
-    nu: f64,
-    s: &'a [f64],
-    values: [&'a mut [f64]; N],
-}
-
-impl<const N: usize> Pass for Flatten<'_, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        for values in self.values {
-            for (value, &s) in values.iter_mut().zip(self.s) {
-                let factor = decay::<FMA>(s, self.nu).lane_exp::<FMA>();
-                // Both have vanished.
-                *value = if factor == f64::INFINITY { 0.0 } else { *value * factor };
             }
         }
     }
@@ -152,7 +119,7 @@ impl<const N: usize> PartialEq for Cache<N> {
 }
 
 impl<const N: usize> Cache<N> {
-    /// A table for all elements of s that are covered, given what computes the functions without one.
+    /// A table for all elements of s that are covered, given what computes the functions, times exp(decay), on an octave.
     ///
     /// A piece depends on ν alone: in which order they are made, and on how many threads, changes no bit.
     pub(super) fn table<T: Scalar>(
@@ -168,12 +135,12 @@ impl<const N: usize> Cache<N> {
             Some(table) if table.octaves().start <= needed.start && needed.end <= table.octaves().end => table,
             Some(table) => {
                 let (start, end) = (table.octaves().start, table.octaves().end);
-                let mut pieces = make(nu, needed.start..start.max(needed.start), &compute);
+                let mut pieces = make(needed.start..start.max(needed.start), &compute);
                 pieces.extend_from_slice(&table.pieces);
-                pieces.extend(make(nu, end..needed.end.max(end), &compute));
+                pieces.extend(make(end..needed.end.max(end), &compute));
                 Arc::new(Table { nu, first: start.min(needed.start), pieces })
             }
-            None => Arc::new(Table { nu, first: needed.start, pieces: make(nu, needed, &compute) }),
+            None => Arc::new(Table { nu, first: needed.start, pieces: make(needed, &compute) }),
         };
         *slot = Some(Arc::clone(&table));
         table
@@ -220,7 +187,6 @@ impl<T: Scalar> Pass for Extent<'_, T> {
 
 /// The pieces of some octaves, which may be none.
 fn make<const N: usize>(
-    nu: f64,
     octaves: std::ops::Range<i32>,
     compute: &impl Fn(&[f64], [&mut [f64]; N]),
 ) -> Vec<[[f64; TERMS]; N]> {
@@ -234,7 +200,6 @@ fn make<const N: usize>(
         };
         let s: Vec<f64> = (0..PIECES * TERMS).map(place).collect();
         compute(&s, values.each_mut().map(Vec::as_mut_slice));
-        dispatch(Flatten { nu, s: &s, values: values.each_mut().map(Vec::as_mut_slice) });
         for piece in 0..PIECES {
             pieces.push(values.each_ref().map(|values| interpolate(&values[piece * TERMS..][..TERMS])));
         }

@@ -17,8 +17,9 @@ use crate::kernel::{
     Target, no_spectrum, text,
 };
 use crate::params::{Parameterized, PerDimension};
+use crate::simd::pairs::squarable;
 use crate::simd::sum;
-use crate::warp::ard::{divide, divide_backward};
+use crate::warp::ard::{divide_backward, inverse, scaled};
 use crate::{Error, Result, Scalar};
 
 /// A radial kernel as a function of s = r²/ℓ², at precision `T`.
@@ -63,10 +64,16 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
         (value, self.slope::<FMA>(s, value))
     }
 
-    /// dk/da, given s and k(s), for the one shape parameter a that a family may have.
+    /// dk/da in units of [`shape_unit`](Self::shape_unit), given s and k(s), for the one shape parameter a that a
+    /// family may have.
     fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
         let _ = (s, value);
         None
+    }
+
+    /// What [`shape_slope`](Self::shape_slope) is multiplied by, where dk/da may be too small or too large for `T`.
+    fn shape_unit(self) -> f64 {
+        1.0
     }
 
     /// The spectral density for lengthscale 1 and its derivative in ‖ω‖², given the dimension and ‖ω‖²; `None` if it
@@ -269,7 +276,7 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
     }
 
     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
-        write_block(self.profile::<T>(), feature_scale(self.lengthscale()), pairs, target, scratch);
+        write_block(self.profile::<T>(), feature_scale(self.lengthscale(), pairs), pairs, target, scratch);
     }
 
     fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
@@ -328,17 +335,24 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
 /// s for two points.
 #[inline]
 pub(super) fn scaled_distance<T: Scalar>(lengthscale: &PerDimension, x: &[T], y: &[T]) -> T {
-    let squared = |(&x, &y): (&T, &T)| (x - y) * (x - y);
     match lengthscale {
-        PerDimension::One(lengthscale) => {
-            let r2: T = x.iter().zip(y).map(squared).sum();
+        PerDimension::One(lengthscale) if has_square::<T>(lengthscale.value()) => {
+            let r2: T = x.iter().zip(y).map(|(&x, &y)| (x - y) * (x - y)).sum();
             r2 * inverse_square::<T>(lengthscale.value())
         }
-        PerDimension::Each(lengthscales) => {
-            let terms = x.iter().zip(y).zip(lengthscales.values());
-            terms.map(|((&x, &y), &l)| squared((&(x * T::from_f64(1.0 / l)), &(y * T::from_f64(1.0 / l))))).sum()
+        each => {
+            let scaled = |(dim, (&x, &y))| squarable((x - y) * inverse::<T>(each.at(dim)));
+            x.iter().zip(y).enumerate().map(scaled).map(|difference| difference * difference).sum()
         }
     }
+}
+
+/// Whether ℓ² and 1/ℓ² are so far from both ends of the range of numbers that s = r²/ℓ² is right wherever k(s) changes.
+/// Of other lengthscales, differences are divided before they are squared.
+#[inline]
+fn has_square<T: Scalar>(lengthscale: f64) -> bool {
+    let largest = num_traits::Float::sqrt(num_traits::Float::sqrt(<T as num_traits::Float>::max_value())).as_f64();
+    1.0 <= lengthscale * largest && lengthscale <= largest
 }
 
 /// 1/ℓ², kept finite so that it gives 0 at r = 0 for the smallest lengthscales.
@@ -365,10 +379,11 @@ pub(super) fn slope_bounded<T: Scalar>(slope: T) -> T {
 
 /// The points themselves for one lengthscale; divided by the lengthscales for one each.
 pub(super) fn embed<'a, T: Scalar>(lengthscale: &PerDimension, points: &Points<'a, T>) -> Features<'a, T> {
-    match lengthscale {
-        PerDimension::One(_) => Features::leaf(points.clone()),
-        PerDimension::Each(each) => Features::leaf(divide(points, each.values())),
-    }
+    Features::leaf(match lengthscale {
+        PerDimension::One(one) if has_square::<T>(one.value()) => points.clone(),
+        PerDimension::One(one) => points.clone().weighted(vec![inverse(one.value()); points.dim()]),
+        PerDimension::Each(each) => scaled(points, each.values()),
+    })
 }
 
 pub(super) fn embed_vjp<T: Scalar>(
@@ -378,16 +393,22 @@ pub(super) fn embed_vjp<T: Scalar>(
     gradients: &mut FeatureGradients<T>,
     theta: &mut [f64],
 ) {
-    if let PerDimension::Each(each) = lengthscale {
-        divide_backward(points, features.points(), each.values(), gradients, theta);
+    match lengthscale {
+        PerDimension::Each(each) => divide_backward(points, features.points(), each.values(), gradients, theta),
+        // The lengthscale has its gradient from the tiles.
+        PerDimension::One(one) if features.points().weights().is_some() => {
+            let each = vec![one.value(); points.dim()];
+            divide_backward(points, features.points(), &each, gradients, &mut []);
+        }
+        PerDimension::One(_) => {}
     }
 }
 
 /// The factor from the squared distance of the features to s.
-pub(super) fn feature_scale<T: Scalar>(lengthscale: &PerDimension) -> T {
+pub(super) fn feature_scale<T: Scalar>(lengthscale: &PerDimension, pairs: &Pairs<'_, T>) -> T {
     match lengthscale {
-        PerDimension::One(lengthscale) => inverse_square(lengthscale.value()),
-        PerDimension::Each(_) => T::from_f64(1.0),
+        PerDimension::One(lengthscale) if pairs.weights().is_none() => inverse_square(lengthscale.value()),
+        _ => T::from_f64(1.0),
     }
 }
 

@@ -73,7 +73,7 @@ pub(in crate::kernels) fn tile<T: Scalar, P: Profile<T>>(
     out: &mut [T],
     scratch: &mut Scratch<T>,
 ) {
-    let scale = feature_scale(lengthscale);
+    let scale = feature_scale(lengthscale, pairs);
     if !scratch.keeps_slopes() || has_shape(profile) {
         scaled_tile(profile, scale, pairs, out, scratch);
         return;
@@ -204,7 +204,7 @@ pub(in crate::kernels) fn tile_vjp<T: Scalar, P: Profile<T>>(
     theta: &mut [f64],
     scratch: &mut Scratch<T>,
 ) {
-    let scale = feature_scale(lengthscale);
+    let scale = feature_scale(lengthscale, pairs);
     let (weighted, shape) = if has_shape(profile) {
         slopes::<_, _, { Known::Value as u8 }>(profile, scale, pairs, value, cotangent, scratch)
     } else if let Some(slope) = scratch.take_slope(leaf(lengthscale), pairs) {
@@ -218,7 +218,7 @@ pub(in crate::kernels) fn tile_vjp<T: Scalar, P: Profile<T>>(
     if has_shape(profile)
         && let Some(last) = theta.last_mut()
     {
-        *last += shape.as_f64();
+        *last += profile.shape_unit() * shape.as_f64();
     }
 }
 
@@ -252,7 +252,7 @@ pub(in crate::kernels) fn block_vjp<T: Scalar, P: Profile<T>>(
     if has_shape(profile) {
         return false;
     }
-    let function = |factor| ScaledSlope { profile, scale: feature_scale(lengthscale), factor };
+    let function = |factor| ScaledSlope { profile, scale: feature_scale(lengthscale, pairs), factor };
     let Some(weighted) = cotangent.by_squared_distance(pairs, scratch, function) else { return false };
     add_in_lengthscale(lengthscale, weighted, theta);
     true
@@ -262,7 +262,7 @@ pub(in crate::kernels) fn block_vjp<T: Scalar, P: Profile<T>>(
 /// features.
 pub(in crate::kernels) fn add_in_lengthscale<T: Scalar>(lengthscale: &PerDimension, weighted: T, theta: &mut [f64]) {
     if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
-        *first -= 2.0 / lengthscale.value() * weighted.as_f64();
+        *first -= 2.0 * weighted.as_f64() / lengthscale.value();
     }
 }
 

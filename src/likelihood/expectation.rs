@@ -1,0 +1,161 @@
+//! E log p(y | f), at every variance of f.
+
+use std::f64::consts::{SQRT_2, TAU};
+use std::sync::LazyLock;
+
+use super::bend::Bend;
+use super::one_latent::{Expected, Terms, by_quadrature};
+use super::quadrature::{GaussHermite, deviation};
+
+/// −log of the error that rules aim at, beside a log density of size 1: 1e-12.
+const DIGITS: f64 = 28.0;
+
+/// Deviations beyond which N(f; μ, v) is left out: 1e-13 of it.
+const REACH: f64 = 7.5;
+
+/// The largest step in deviations: aliases of N(0, 1) fall as exp(−2π²/step²).
+const STEP: f64 = 0.84;
+
+/// The half-width of the strip about the real line of t in which the density of [`Rule::Graded`] still falls off. The
+/// limit is π/4.
+const STRIP: f64 = 0.7;
+
+/// E l(f) under f ~ N(mean, variance), with its derivatives, within some 1e-11 · (1 + |E l|), by the cheapest of three
+/// rules whose errors are known beforehand from where l [bends](Bend):
+///
+/// - Gauss–Hermite quadrature of order 12, where √v is well below the width of the bend;
+/// - the trapezoid rule in f, for bends that are wide or out of reach;
+/// - the trapezoid rule in t with f = at + scale · sinh t, whose points crowd about the bend and thin out as their distance
+///   from it: their number grows as log v. The strip in which the integrand is analytic has in t a width of its own,
+///   whatever √v over the width of the bend is.
+///
+/// Trefethen & Weideman (2014), "The exponentially convergent trapezoidal rule", *SIAM Review* 56(3), 385–458.
+pub(super) fn expectation<G>(terms: impl Fn(f64) -> Terms<G>, bend: Bend, mean: f64, variance: f64) -> Expected<G>
+where
+    G: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
+{
+    static SHORT: LazyLock<GaussHermite> = LazyLock::new(|| GaussHermite::of_order(ORDER));
+    match Rule::choose(bend, mean, variance) {
+        Rule::Short => by_quadrature(&SHORT, terms, mean, variance),
+        rule => by_points(rule.points(), terms, mean, deviation(variance)),
+    }
+}
+
+/// Of the short rule.
+const ORDER: usize = 12;
+
+/// How an expectation is taken. All but `f` is in deviations from the mean.
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    Short,
+    Even {
+        from: f64,
+        step: f64,
+        count: usize,
+    },
+    /// z = at + scale · sinh t
+    Graded {
+        at: f64,
+        scale: f64,
+        from: f64,
+        step: f64,
+        count: usize,
+    },
+}
+
+impl Rule {
+    fn choose(bend: Bend, mean: f64, variance: f64) -> Self {
+        let deviation = deviation(variance);
+        let need = DIGITS + bend.size.max(1.0).ln();
+        let width = bend.width / deviation;
+        if !(mean + variance).is_finite() || error_exponent(ORDER, width / SQRT_2) > need {
+            return Self::Short;
+        }
+        let (at, span) = ((bend.at - mean) / deviation, bend.span / deviation);
+        // What grows as exp(growth · f) up to the bend moves mass from 0 to growth · √v.
+        let (lower, upper) = (-REACH, REACH + (bend.growth * deviation).min(at).max(0.0));
+        let count = |from: f64, to: f64, step: f64| ((to - from) / step).ceil() as usize + 1;
+
+        // A singularity at x + i·width counts as exp(−2π width/step − (x² − width²)/2).
+        let nearest = (f64::abs(at) - span).max(0.0);
+        let out_of_reach = at + span < lower || at - span > upper;
+        let step = if out_of_reach {
+            STEP
+        } else {
+            let need = (need - 0.5 * (nearest * nearest - width * width)).max(1.0);
+            (TAU * width / need).min(STEP)
+        };
+        let even = Self::Even { from: lower, step, count: count(lower, upper, step) };
+
+        let scale = span + width;
+        let (re, im) = (span / scale, width / scale);
+        // The imaginary part of arsinh of the nearest singularity.
+        let strip = (0.5 * ((1.0 + im).hypot(re) - (1.0 - im).hypot(re))).min(1.0).asin().min(STRIP);
+        // Within the strip N(z; 0, 1) grows by up to exp(at² strip²/2).
+        let step_in_t = TAU * strip / (need + 0.5 * (at * strip).powi(2));
+        let (from, to) = (((lower - at) / scale).asinh(), ((upper - at) / scale).asinh());
+        let graded = Self::Graded { at, scale, from, step: step_in_t, count: count(from, to, step_in_t) };
+        // A graded point takes an exponential more.
+        if 5 * even.count() <= 6 * graded.count() { even } else { graded }
+    }
+
+    fn count(&self) -> usize {
+        match *self {
+            Self::Short => ORDER,
+            Self::Even { count, .. } | Self::Graded { count, .. } => count,
+        }
+    }
+
+    /// Values of z with their weights, all but exp(−z²/2)/√2π.
+    fn points(self) -> impl Iterator<Item = (f64, f64)> {
+        let (at, scale, from, step) = match self {
+            Self::Graded { at, scale, from, step, .. } => (at, Some(scale), from, step),
+            Self::Even { from, step, .. } => (0.0, None, from, step),
+            Self::Short => (0.0, None, 0.0, 0.0),
+        };
+        (0..self.count()).map(move |i| {
+            let t = from + step * i as f64;
+            let Some(scale) = scale else { return (t, step) };
+            // At small t the difference has lost digits; beside `at` it does not count, and at = 0 is the bend itself.
+            let (up, down) = (0.5 * t.exp(), 0.5 * (-t).exp());
+            (at + scale * (up - down), step * scale * (up + down))
+        })
+    }
+}
+
+/// −log of the error of Gauss–Hermite quadrature, for a singularity so many half-variances off: by the leading order of
+/// Hermite polynomials off the real line.
+///
+/// Barrett (1961), "Convergence properties of Gaussian quadrature formulae", *The Computer Journal* 3(4), 272–277.
+fn error_exponent(order: usize, distance: f64) -> f64 {
+    let n = (2 * order + 1) as f64;
+    let distance = distance.min(1e8);
+    n * (distance / (distance + (n + distance * distance).sqrt()) + (distance / n.sqrt()).asinh())
+}
+
+fn by_points<G>(
+    points: impl Iterator<Item = (f64, f64)>,
+    terms: impl Fn(f64) -> Terms<G>,
+    mean: f64,
+    deviation: f64,
+) -> Expected<G>
+where
+    G: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
+{
+    let mut total = 0.0;
+    let mut sum = Expected { value: 0.0, d_mean: 0.0, d_variance: 0.0, gradient: G::default() };
+    for (z, weight) in points {
+        let weight = weight * (-0.5 * z * z).exp();
+        let at = terms(mean + deviation * z);
+        total += weight;
+        sum.value += weight * at.value;
+        sum.d_mean += weight * at.slope;
+        sum.d_variance += weight * z * at.slope;
+        sum.gradient.as_mut().iter_mut().zip(at.gradient.as_ref()).for_each(|(sum, entry)| *sum += weight * entry);
+    }
+    sum.value /= total;
+    sum.d_mean /= total;
+    sum.d_variance /= 2.0 * deviation * total;
+    sum.gradient.as_mut().iter_mut().for_each(|sum| *sum /= total);
+    sum
+}

@@ -1,0 +1,224 @@
+//! Integrals over the latent function: stored values of high precision, laws, and what is said of those that overflow.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use approx::relative_eq;
+use mercer::gp::Svgp;
+use mercer::likelihood::{
+    Bernoulli, Beta, Gamma, Heteroscedastic, Laplace, Likelihood, NegativeBinomial, Ordinal, Poisson, StudentT,
+};
+use mercer::optim::{Adam, Lbfgs, NaturalGradient, Train};
+use mercer::prelude::*;
+use mercer::testkit::{seed, trials};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use serde_json::Value;
+
+/// Infinities are stored by their names, and what does not exist as null.
+fn number(value: &Value) -> f64 {
+    match value {
+        Value::Null => f64::NAN,
+        Value::String(name) => name.parse().unwrap(),
+        other => other.as_f64().unwrap(),
+    }
+}
+
+fn vector(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(number).collect()
+}
+
+fn likelihood(name: &str, params: &[f64]) -> Box<dyn Likelihood> {
+    match name {
+        "bernoulli_logit" => Box::new(Bernoulli::logit()),
+        "bernoulli_probit" => Box::new(Bernoulli::probit()),
+        "student_t" => Box::new(StudentT::new(params[0], params[1])),
+        "laplace" => Box::new(Laplace::new(params[0])),
+        "gamma" => Box::new(Gamma::new(params[0])),
+        "beta" => Box::new(Beta::new(params[0])),
+        "poisson" => Box::new(Poisson::new().with_exposure(params[0]).unwrap()),
+        "negative_binomial" => Box::new(NegativeBinomial::new(params[0])),
+        "ordinal" => Box::new(Ordinal::new(params)),
+        "heteroscedastic" => Box::new(Heteroscedastic::new()),
+        other => panic!("{other}"),
+    }
+}
+
+/// A number that agrees to a tolerance relative to it or to this scale.
+fn agrees(found: f64, right: f64, scale: f64, tolerance: f64) -> bool {
+    relative_eq!(found, right, epsilon = tolerance * scale, max_relative = tolerance)
+}
+
+/// Rules are within 1e-11 or so beside numbers of order 1, and values were stored to 13 digits; log densities far out are
+/// differences of numbers some thousand times as large.
+#[test]
+fn stored_values_match() {
+    const TOLERANCE: f64 = 1e-9;
+    let stored: Value = serde_json::from_str(include_str!("../data/latent_integrals.json")).unwrap();
+    let mut wrong = Vec::new();
+    for case in stored["cases"].as_array().unwrap() {
+        let (name, params) = (case[0].as_str().unwrap(), vector(&case[1]));
+        let (y, mean, variance) = (number(&case[2]), number(&case[3]), number(&case[4]));
+        let two = name == "heteroscedastic";
+        let (means, variances) =
+            if two { (vec![params[0], mean], vec![params[1], variance]) } else { (vec![mean], vec![variance]) };
+        let likelihood = likelihood(name, &params);
+        let expected = likelihood.variational_expectations(&[y], &means, &variances).unwrap();
+        let right = vector(&case[5]);
+        let size = 1.0 + right[0].abs();
+        let mut check = |what: &str, found: f64, right: f64, scale: f64| {
+            if !agrees(found, right, scale, TOLERANCE) {
+                wrong.push(format!("{name} {params:?}, y {y}, N({mean}, {variance}): {what} {found}, right {right}"));
+            }
+        };
+        check("expectation", expected.values[0], right[0], size);
+        for latent in 0..means.len() {
+            // What a change of the mean by a deviation, or of the variance by itself, does to the value.
+            let unit = variances[latent].max(1.0);
+            check("d_mean", expected.d_mean[latent], right[1 + 2 * latent], size / unit.sqrt());
+            check("d_variance", expected.d_variance[latent], right[2 + 2 * latent], size / unit);
+        }
+        let density = likelihood.log_predictive_density(&[y], &means, &variances).unwrap()[0];
+        check("log density", density, number(&case[8]), 1.0 + number(&case[8]).abs());
+        match likelihood.predict(&means, &variances) {
+            Ok(predicted) => {
+                check("mean", predicted.mean[0], number(&case[6]), 0.0);
+                check("variance", predicted.variance[0], number(&case[7]), 0.0);
+            }
+            Err(_) => assert!(number(&case[6]).is_nan()),
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// ∂/∂v is ½ ∂²/∂μ² for every expectation: derivatives belong together, whichever rules take them.
+#[test]
+fn derivatives_obey_the_heat_equation() {
+    let mut rng = Pcg64::seed_from_u64(seed(11));
+    for _ in 0..trials(400) {
+        let mut uniform = |from: f64, to: f64| from + (to - from) * rng.random::<f64>();
+        let power = 10f64.powf(uniform(-2.0, 2.0));
+        let (likelihood, y): (Box<dyn Likelihood>, f64) = match uniform(0.0, 6.0) as usize {
+            0 => (Box::new(Bernoulli::logit()), uniform(0.0, 2.0).floor()),
+            1 => (Box::new(Bernoulli::probit()), uniform(0.0, 2.0).floor()),
+            2 => (Box::new(StudentT::new(power, uniform(1.0, 30.0))), uniform(-5.0, 5.0)),
+            3 => (Box::new(Beta::new(power)), uniform(0.01, 0.99)),
+            4 => (Box::new(NegativeBinomial::new(power)), uniform(0.0, 100.0).floor()),
+            _ => (Box::new(Ordinal::new(&[-1.0, 0.3, 2.0 + power])), uniform(0.0, 4.0).floor()),
+        };
+        let (mean, variance) = (uniform(-10.0, 10.0), 10f64.powf(uniform(-1.0, 4.0)));
+        let step = 0.02 * variance.sqrt();
+        let at = |steps: f64| {
+            likelihood.variational_expectations(&[y], &[mean + steps * step], &[variance]).unwrap().d_mean[0]
+        };
+        // Of sixth order: off by some step⁶ of its seventh derivative.
+        let (one, two, three) = (at(1.0) - at(-1.0), at(2.0) - at(-2.0), at(3.0) - at(-3.0));
+        let by_mean = (45.0 * one - 9.0 * two + three) / (60.0 * step);
+        let found = likelihood.variational_expectations(&[y], &[mean], &[variance]).unwrap();
+        let scale = (1.0 + found.values[0].abs()) / variance;
+        assert!(
+            agrees(found.d_variance[0], 0.5 * by_mean, scale, 1e-7),
+            "{likelihood:?}, y {y}, N({mean}, {variance}): {} is not {}",
+            found.d_variance[0],
+            0.5 * by_mean
+        );
+    }
+}
+
+/// Values at settings where a rule for small variances is far off.
+#[test]
+fn wide_latents_and_outliers() {
+    let density = |likelihood: &dyn Likelihood, y: f64, mean: &[f64], variance: &[f64]| {
+        likelihood.log_predictive_density(&[y], mean, variance).unwrap()[0]
+    };
+    let student = StudentT::new(0.0708341718646541, 35.004016059774195);
+    let found = density(&student, -5.775123061786051, &[-0.0868962995295311], &[0.24076210883905555]);
+    assert!(agrees(found, -65.888478, 1.0, 1e-8), "{found}");
+    for (y, right) in [(0.3, -65.053661), (0.01, -173.105380)] {
+        let found = density(&Beta::new(200.0), y, &[3.0], &[0.09]);
+        assert!(agrees(found, right, 1.0, 1e-8), "{found}");
+    }
+    for (y, variance, right) in [(30.0, 0.01, -112.679997), (100.0, 0.04, -116.089321)] {
+        let found = density(&Heteroscedastic::new(), y, &[0.0, 0.0], &[0.01, variance]);
+        assert!(agrees(found, right, 1.0, 1e-8), "{found}");
+    }
+    // Without variance it is the density; and certain of what is not there, it is 0.
+    assert_eq!(
+        density(&Heteroscedastic::new(), 1.0, &[0.0, 0.0], &[0.0, 0.0]),
+        -0.5 - 0.5 * std::f64::consts::TAU.ln()
+    );
+    assert_eq!(density(&Poisson::new(), 0.0, &[800.0], &[0.0]), f64::NEG_INFINITY);
+}
+
+/// Infinite where the true value is, and no NaN.
+#[test]
+fn moments_overflow_to_infinity() {
+    let count: [Box<dyn Likelihood>; 2] = [Box::new(Poisson::new()), Box::new(NegativeBinomial::new(1e-300))];
+    for likelihood in count {
+        let found = likelihood.predict(&[400.0; 2], &[0.0, 1e-300]).unwrap();
+        assert!(found.mean.iter().chain(&found.variance).all(|value| relative_eq!(
+            *value,
+            400f64.exp(),
+            max_relative = 1e-12
+        )));
+        let found = likelihood.predict(&[400.0, 800.0, -800.0, 0.0], &[1.0, 0.0, 3000.0, 1e5]).unwrap();
+        assert_eq!(found.variance, [f64::INFINITY; 4]);
+        // exp(−800 + 1500/2)
+        let found = likelihood.predict(&[-800.0], &[1500.0]).unwrap();
+        assert!(
+            relative_eq!(found.mean[0], (-50f64).exp(), max_relative = 1e-12) && found.variance[0] == f64::INFINITY
+        );
+    }
+    let found = Gamma::new(2.0).predict(&[350.0, 700.0, -800.0], &[0.0, 0.0, 800.0]).unwrap();
+    assert!(relative_eq!(found.variance[0], 0.5 * 700f64.exp(), max_relative = 1e-12));
+    assert_eq!(found.variance[1], f64::INFINITY);
+    assert!(relative_eq!(found.variance[2], 1.5, max_relative = 1e-12), "{:?}", found.variance);
+    let found = Heteroscedastic::new().predict(&[0.0, 400.0], &[1.0, 1.0]).unwrap();
+    assert_eq!(found.variance, [f64::INFINITY]);
+    // An exposure brings the rate back.
+    let found = Poisson::new().with_exposure(1e-10).unwrap().predict(&[720.0], &[0.0]).unwrap();
+    assert!(relative_eq!(found.mean[0].ln(), 720.0 - 1e10f64.ln(), max_relative = 1e-14));
+}
+
+/// Years as inputs of a linear kernel, and the same inputs scaled.
+fn assert_overflow_is_named(name: &str, likelihood: impl Likelihood + Clone + 'static) {
+    let years = Mat::from_fn(40, 1, |i, _| 1980.0 + i as f64);
+    let scaled = Mat::from_fn(40, 1, |i, _| (i as f64 - 20.0) / 20.0);
+    let y: Vec<f64> = (0..40).map(|i| 20.0 + f64::from(i)).collect();
+    let model = |z: Mat<f64>| Svgp::new(Linear::new(1.0), z.as_ref()).unwrap().with_likelihood(likelihood.clone());
+    let mut gp = model(mat![[1985.0], [2015.0]]);
+    let before = gp.clone();
+    let rule = NaturalGradient::default();
+    let train = Train { steps: 2, batch: Some(10), adam: Adam::default(), ..Train::default() };
+    let errors = [
+        gp.fit(years.as_ref(), &y, &Lbfgs::default()).unwrap_err(),
+        gp.natural_step(years.as_ref(), &y, 40, &rule).unwrap_err(),
+        gp.fit_natural(years.as_ref(), &y, &Lbfgs::default(), &rule).unwrap_err(),
+        gp.train(years.as_ref(), &y, &train, &mut Pcg64::seed_from_u64(1)).unwrap_err(),
+        gp.elbo_gradient(years.as_ref(), &y, 40).unwrap_err(),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        assert!(matches!(&error, Error::Overflow { likelihood, .. } if likelihood == name), "{error:?}");
+        assert!(["link", name, "y[", "variance", "scale the inputs"].iter().all(|part| text.contains(part)), "{text}");
+    }
+    // The bound is what it is, and nothing has moved.
+    assert_eq!(gp.elbo(years.as_ref(), &y).unwrap().value, f64::NEG_INFINITY);
+    assert_eq!(gp.values(), before.values());
+
+    let mut gp = model(mat![[-0.8], [0.8]]);
+    let start = gp.elbo(scaled.as_ref(), &y).unwrap().value;
+    gp.fit(scaled.as_ref(), &y, &Lbfgs::default()).unwrap();
+    assert!(gp.elbo(scaled.as_ref(), &y).unwrap().value > start);
+}
+
+/// The error of a bound that is not finite names the link, the place and what to do; and what it says helps.
+#[test]
+fn links_that_overflow_are_named() {
+    assert_overflow_is_named("poisson", Poisson::new());
+    assert_overflow_is_named("gamma", Gamma::new(2.0));
+    assert_overflow_is_named("heteroscedastic", Heteroscedastic::new());
+    // In single precision, beyond the largest f32.
+    let x = Mat::from_fn(4, 1, |i, _| 8.0 + i as f32);
+    let gp = Svgp::new(Linear::new(2.0), mat![[8.0], [10.0]].as_ref()).unwrap().with_likelihood(Poisson::new());
+    let error = gp.elbo_gradient(x.as_ref(), &[1.0f32; 4], 4).unwrap_err();
+    assert!(matches!(error, Error::Overflow { row: 3, .. }), "{error:?}");
+}
