@@ -234,6 +234,20 @@ pub enum Error {
         reason: String,
     },
 
+    /// A result of which rounding has left too few digits.
+    #[error(
+        "rounding may have changed {what} by {error:.1e} nats, more than {limit}: the variance of the kernel is too large for that of the noise, \
+         or inducing inputs are too close; bound the one from above or the other from below, start elsewhere, allow more jitter, or use double precision"
+    )]
+    Rounding {
+        /// The result.
+        what: String,
+        /// By how much it may be off.
+        error: f64,
+        /// The most that is taken.
+        limit: f64,
+    },
+
     /// An observation that a likelihood gives no density.
     #[error("y[{row}] is {value}, but {expected}")]
     Observation {

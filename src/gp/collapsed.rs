@@ -1,10 +1,10 @@
 //! Evidences of sparse processes with the inducing variables integrated out.
 
-use faer::{Accum, Mat, MatRef};
+use faer::{Accum, Mat};
 
-use super::conditional::Conditional;
+use super::conditional::{Conditional, at_most};
 use super::moments::Moments;
-use crate::linalg::Jitter;
+use crate::linalg::{Jitter, column};
 use crate::tape::{Tape, Var};
 use crate::{Error, Result, Scalar};
 
@@ -78,6 +78,9 @@ pub struct CollapsedEvidence {
     /// The jitter that was added to the diagonal of I + AΛ⁻¹Aᵀ: 0 unless the noise is as small as
     /// the rounding errors of the covariances. It lowers `log_density`, so a lower bound stays one.
     pub precision_jitter: f64,
+    /// By how much rounding may have changed `value`: a lower bound exceeds the exact evidence by no more. It grows with the
+    /// kernel's variance over that of the noise, and with the condition of K_uu.
+    pub rounding: f64,
 }
 
 /// An evidence on a tape. The density lacks nothing; the trace term is there where it counts.
@@ -95,11 +98,17 @@ impl Recorded {
         Ok(Self { value, log_density, trace: Some(trace), precision_jitter })
     }
 
-    pub(super) fn evidence<T: Scalar>(&self, tape: &Tape<'_, T>, jitter: f64) -> Result<CollapsedEvidence> {
+    pub(super) fn evidence<T: Scalar>(
+        &self,
+        tape: &Tape<'_, T>,
+        jitter: f64,
+        rounding: f64,
+    ) -> Result<CollapsedEvidence> {
         let log_density = tape.scalar(self.log_density)?;
         let trace = self.trace.map_or(Ok(0.0), |trace| tape.scalar(trace))?;
         let precision_jitter = self.precision_jitter;
-        Ok(CollapsedEvidence { value: log_density - trace, log_density, trace, jitter, precision_jitter })
+        let value = log_density - trace;
+        Ok(CollapsedEvidence { value, log_density, trace, jitter, precision_jitter, rounding })
     }
 }
 
@@ -126,13 +135,19 @@ pub(super) fn record_evidence<T: Scalar>(
 ) -> Result<Recorded> {
     let (a, unexplained) = (given.a, given.unexplained(tape)?);
     let n = tape.shape(residual)?.0;
-    let variance = if approximation == Approximation::Fitc { tape.add(unexplained, noise)? } else { noise };
-    check_positive(tape.value(variance)?.as_mat())?;
+    let variance = if approximation == Approximation::Fitc {
+        check_left(&given.remainders(tape)?, column(tape.value(noise)?.as_mat(), 0))?;
+        tape.add(unexplained, noise)?
+    } else {
+        noise
+    };
+    check_positive(column(tape.value(variance)?.as_mat(), 0))?;
 
     let precision = tape.recip(variance)?;
     let one = tape.scalar_constant(1.0);
     let b = tape.add_to_diagonal(tape.weighted_outer(a, precision)?, one)?;
     let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
+    tape.diagonal_is_off_by(b, precision_jitter)?;
     let m = solve_normal(tape, l, product(tape, a, tape.hadamard(residual, precision)?)?)?;
     let penalty = m.squared_norm_l2().as_f64();
     let misfit = tape.sub(residual, tape.matmul_tn(a, tape.constant_owned(m))?)?;
@@ -162,6 +177,7 @@ pub(super) fn record_evidence_of<'a>(
     let (n, precision, one) = (moments.observations() as f64, tape.recip(noise)?, tape.scalar_constant(1.0));
     let b = tape.add_to_diagonal(tape.scale_by(moments.outer, precision)?, one)?;
     let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
+    tape.diagonal_is_off_by(b, precision_jitter)?;
     let target = tape.value(tape.scale_by(moments.target(tape)?, precision)?)?;
     let m = solve_normal(tape, l, target.as_mat().to_owned())?;
     let penalty = m.squared_norm_l2();
@@ -173,7 +189,8 @@ pub(super) fn record_evidence_of<'a>(
     if approximation == Approximation::Dtc {
         return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
     }
-    let unexplained = tape.sub(moments.variance, tape.trace(moments.outer)?)?;
+    let explained = at_most(tape, tape.trace(moments.outer)?, moments.variance)?;
+    let unexplained = tape.sub(moments.variance, explained)?;
     let trace = tape.scale(tape.scale_by(unexplained, precision)?, 0.5)?;
     Recorded::bound(tape, log_density, trace, precision_jitter)
 }
@@ -196,12 +213,15 @@ fn solve_normal<T: Scalar>(tape: &Tape<'_, T>, l: Var, mut m: Mat<T>) -> Result<
     Ok(m)
 }
 
-/// Refuses a diagonal of Λ that rounding has made zero or negative, or that is not a number.
-pub(super) fn check_positive<T: Scalar>(variance: MatRef<'_, T>) -> Result<()> {
-    for (row, value) in variance.col(0).iter().map(|&value| value.as_f64()).enumerate() {
-        if value.is_nan() || value <= 0.0 {
-            return Err(Error::NegativeVariance { row, value });
-        }
+/// Refuses a diagonal of Λ that is zero or negative, or that is not a number.
+pub(super) fn check_positive<T: Scalar>(variances: &[T]) -> Result<()> {
+    match variances.iter().map(|value| value.as_f64()).enumerate().find(|(_, value)| value.is_nan() || *value <= 0.0) {
+        Some((row, value)) => Err(Error::NegativeVariance { row, value }),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Refuses noise that is less than what rounding has taken from the variances that it is added to.
+pub(super) fn check_left<T: Scalar>(remainders: &[T], noise: &[T]) -> Result<()> {
+    check_positive(&remainders.iter().zip(noise).map(|(&left, &noise)| left + noise).collect::<Vec<_>>())
 }

@@ -13,6 +13,8 @@ pub(super) struct Conditional {
     /// k(x, x), or ‖a‖² without a remainder, B × 1
     pub(super) prior_variance: Var,
     /// ‖a‖², B × 1
+    norms: Var,
+    /// The same, in a bound at most k(x, x): above it, it is rounding alone.
     explained: Var,
 }
 
@@ -25,14 +27,29 @@ impl Conditional {
         x: Var,
     ) -> Result<Self> {
         let a = prior.whiten(tape, k_uf)?;
-        let explained = tape.column_sums_of_squares(a)?;
-        let prior_variance = if prior.has_remainder() { tape.diag(kernel, x)? } else { explained };
-        Ok(Self { a, prior_variance, explained })
+        let norms = tape.column_sums_of_squares(a)?;
+        if !prior.has_remainder() {
+            return Ok(Self { a, prior_variance: norms, norms, explained: norms });
+        }
+        let prior_variance = tape.diag(kernel, x)?;
+        Ok(Self { a, prior_variance, norms, explained: norms })
+    }
+
+    /// The same where the variances go into a bound: what is explained is at most what there is.
+    pub(super) fn bounded<T: Scalar>(self, tape: &Tape<'_, T>) -> Result<Self> {
+        let explained = at_most(tape, self.norms, self.prior_variance)?;
+        Ok(Self { explained, ..self })
     }
 
     /// The variance of the remainder, B × 1.
     pub(super) fn unexplained<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Var> {
         tape.sub(self.prior_variance, self.explained)
+    }
+
+    /// The same as rounding has it, which may be below 0.
+    pub(super) fn remainders<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Vec<T>> {
+        let (prior, norms) = (tape.value(self.prior_variance)?, tape.value(self.norms)?);
+        Ok(prior.as_mat().col(0).iter().zip(norms.as_mat().col(0).iter()).map(|(&prior, &norm)| prior - norm).collect())
     }
 
     /// Aᵀm, B × 1, for v of this mean.
@@ -60,4 +77,19 @@ impl Conditional {
         };
         tape.add(self.prior_variance, change)
     }
+}
+
+/// What is explained of a variance, n × 1, where rounding may have it exceed all that there is.
+///
+/// By as much as it does it may be off, and then what is left is 0: it must not be negative, or an optimiser would
+/// look for such places, where a bound is above what it bounds.
+pub(super) fn at_most<T: Scalar>(tape: &Tape<'_, T>, explained: Var, total: Var) -> Result<Var> {
+    let least = tape.least(explained, total)?;
+    if least != explained {
+        let (found, least_value) = (tape.value(explained)?, tape.value(least)?);
+        let pairs = found.as_mat().col(0).iter().zip(least_value.as_mat().col(0).iter());
+        let excess = pairs.map(|(found, least)| found.as_f64() - least.as_f64()).collect();
+        tape.is_off_by(least, excess)?;
+    }
+    Ok(least)
 }

@@ -75,6 +75,8 @@ pub struct Bounds {
     pub upper: f64,
     /// tr(K − Q)/2σ², the part of the lower bound that more inducing inputs would reduce.
     pub trace: f64,
+    /// By how much rounding may have changed `lower`; what it does to `upper` is of that order.
+    pub rounding: f64,
     /// How far the bound of a given q lies below `lower`; see [`Sgpr::gap`](super::Sgpr::gap).
     pub gap: Option<f64>,
 }
@@ -167,8 +169,9 @@ impl fmt::Display for Diagnostics {
         if pile_ups.len() > LISTED {
             writeln!(f, "and {} more pairs do", pile_ups.len() - LISTED)?;
         }
-        let Some(Bounds { lower, upper, trace, gap }) = bounds else { return Ok(()) };
+        let Some(Bounds { lower, upper, trace, rounding, gap }) = bounds else { return Ok(()) };
         writeln!(f, "log evidence between {lower:.4} and {upper:.4}; the trace term takes {trace:.4}")?;
+        writeln!(f, "rounding may have changed them by {rounding:.1e}")?;
         match gap {
             Some(gap) => writeln!(f, "q lies {gap:.4e} nats below the best for these inducing inputs"),
             None => Ok(()),

@@ -1,5 +1,6 @@
 //! Second moments of the whitened projection, from statistics of the data.
 
+use super::conditional::at_most;
 use super::statistics::Statistics;
 use super::terms::features_on;
 use super::variational::Root;
@@ -73,7 +74,7 @@ impl<'a> Moments<'a> {
     ///
     /// The difference is taken before it meets the prior's, as in the marginals of single points.
     pub(super) fn total_variance(&self, tape: &Tape<'a, f64>, roots: &[Root<Var>]) -> Result<Var> {
-        let mut change = tape.neg(tape.trace(self.outer)?)?;
+        let mut change = tape.neg(at_most(tape, tape.trace(self.outer)?, self.variance)?)?;
         for root in roots {
             let part = match *root {
                 Root::Diagonal(d) => tape.inner(tape.diagonal(self.outer)?, tape.square(d)?)?,

@@ -17,6 +17,8 @@ use crate::{Error, Result};
 /// takes shorter steps; only a failure at the start is an error. When a search fails, the method
 /// starts again from the best point without memory, as long as that brings anything.
 ///
+/// It goes no further than to where the objective fails by [`Error::Rounding`], and says so if that is what ends it.
+///
 /// It stops as converged when the largest element of the gradient is at most
 /// [`gradient_tolerance`](Self::gradient_tolerance), or when a step changes the value f by at most
 /// [`cost_tolerance`](Self::cost_tolerance) · max(f₀ − f, 1), with f₀ at the start: a constant that is added to f, such as
@@ -86,11 +88,7 @@ impl Lbfgs {
     /// reason if it is final.
     fn run(&self, recorder: &RefCell<Recorder<'_, '_>>, steps: usize) -> (usize, Option<(bool, String)>) {
         let Evaluation { x, value, gradient } = recorder.borrow().best.clone();
-        let solver = Stopping {
-            solver: LBFGS::new(WeakWolfe::default(), self.memory),
-            rule: *self,
-            start: recorder.borrow().start,
-        };
+        let solver = Stopping { solver: LBFGS::new(WeakWolfe::default(), self.memory), rule: *self, recorder };
         let outcome = Executor::new(Recorded(recorder), solver)
             .configure(|state| state.param(x).cost(value).gradient(gradient).max_iters(steps as u64))
             .ctrlc(false)
@@ -105,9 +103,11 @@ impl Lbfgs {
             Some(TerminationReason::SolverConverged) if self.is_flat(state.get_gradient()) => {
                 Some((true, "the gradient is within its tolerance".to_owned()))
             }
-            Some(TerminationReason::SolverConverged) => {
-                Some((true, "the value changed by less than its tolerance".to_owned()))
-            }
+            Some(TerminationReason::SolverConverged) => Some(match &recorder.borrow().failure {
+                // It would go on, where the objective has no digits.
+                Some(error @ Error::Rounding { .. }) => (false, error.to_string()),
+                _ => (true, "the value changed by less than its tolerance".to_owned()),
+            }),
             _ => Some((false, "the largest number of steps was reached".to_owned())),
         };
         (taken, ended)
@@ -163,6 +163,7 @@ struct Recorder<'o, 'f> {
     /// The value at the start.
     start: f64,
     evaluations: usize,
+    /// That of the present step.
     failure: Option<Error>,
 }
 
@@ -232,13 +233,13 @@ impl Gradient for Recorded<'_, '_, '_> {
 }
 
 /// A solver with our rule for stopping: argmin's tolerance on the value is absolute.
-struct Stopping<S> {
+struct Stopping<'r, 'o, 'f, S> {
     solver: S,
     rule: Lbfgs,
-    start: f64,
+    recorder: &'r RefCell<Recorder<'o, 'f>>,
 }
 
-impl<O, S: Solver<O, State>> Solver<O, State> for Stopping<S> {
+impl<O, S: Solver<O, State>> Solver<O, State> for Stopping<'_, '_, '_, S> {
     fn name(&self) -> &str {
         self.solver.name()
     }
@@ -248,11 +249,13 @@ impl<O, S: Solver<O, State>> Solver<O, State> for Stopping<S> {
     }
 
     fn next_iter(&mut self, problem: &mut Problem<O>, state: State) -> Result<(State, Option<KV>), ArgminError> {
+        self.recorder.borrow_mut().failure = None;
         self.solver.next_iter(problem, state)
     }
 
     fn terminate(&mut self, state: &State) -> TerminationStatus {
-        let stalled = state.get_iter() > 0 && self.rule.is_stalled(self.start, state.get_prev_cost(), state.get_cost());
+        let stalled = state.get_iter() > 0
+            && self.rule.is_stalled(self.recorder.borrow().start, state.get_prev_cost(), state.get_cost());
         if stalled || self.rule.is_flat(state.get_gradient()) {
             return TerminationStatus::Terminated(TerminationReason::SolverConverged);
         }

@@ -1,5 +1,6 @@
 //! The Cholesky factor.
 
+use super::rounding::Slip;
 use super::triangular::cholesky_reverse;
 use super::{Tape, Var, check_square};
 use crate::linalg::{Jitter, factorize};
@@ -46,6 +47,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let n = operand.as_mat().nrows();
         let mut value = self.take(n, n);
         let jitter = factorize(value.as_mut(), operand.as_mat(), jitter, self.par)?;
+        self.slips_at(a, || Slip::Factored);
         let var = self.record(value, &[a], move |mut c, pull| {
             let mut work = pull.take(n, n);
             cholesky_reverse(pull.result(), &mut c, &mut work, pull.par);

@@ -4,6 +4,7 @@ use faer::Accum;
 use num_traits::Float;
 
 use super::{Tape, Var, check_same, columns};
+use crate::linalg::column;
 use crate::{Result, Scalar};
 
 impl<'a, T: Scalar> Tape<'a, T> {
@@ -131,6 +132,32 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// As [`neg`](Self::neg).
     pub fn recip(&self, a: Var) -> Result<Var> {
         self.map(a, Float::recip, |_, y| -(y * y))
+    }
+
+    /// The lesser of corresponding elements, and A itself if that is all of them. The gradient goes to what was taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add).
+    pub(crate) fn least(&self, a: Var, bound: Var) -> Result<Var> {
+        let (left, right) = (self.value(a)?, self.value(bound)?);
+        check_same("the second operand of `least`", left.as_mat(), right.as_mat())?;
+        let pairs = |col| column(left.as_mat(), col).iter().zip(column(right.as_mat(), col));
+        if !(0..left.as_mat().ncols()).any(|col| pairs(col).any(|(a, bound)| a > bound)) {
+            return Ok(a);
+        }
+        let value =
+            self.zip("the second operand of `least`", a, bound, |a, bound| if a > bound { bound } else { a })?;
+        Ok(self.record(value, &[a, bound], move |mut c, pull| {
+            let (left, right, zero) = (pull.value(a), pull.value(bound), T::from_f64(0.0));
+            let mut rest = pull.take(c.nrows(), c.ncols());
+            columns::map_into(rest.as_mut(), Accum::Replace, c.as_ref(), |c| c);
+            columns::update_by_two(rest.as_mut(), left, right, |c, a, bound| if a > bound { c } else { zero });
+            columns::update_by_two(c.as_mut(), left, right, |c, a, bound| if a > bound { zero } else { c });
+            pull.give(a, c);
+            pull.give(bound, rest);
+            Ok(())
+        }))
     }
 
     /// f(A), element by element, for a function with the derivative `df(x, f(x))`.

@@ -91,13 +91,13 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let n = points.as_mat().nrows();
         let mut value = self.take(n, n);
         gram_into(kernel.kernel, points.as_mat(), value.as_mut(), self.par)?;
-        Ok(self.record(value, &[kernel.theta, x], move |c, pull| {
+        Ok(self.rounded_input(self.record(value, &[kernel.theta, x], move |c, pull| {
             let wanted = Wanted { x: pull.wants(x), z: false };
             let gradients = gram_vjp(kernel.kernel, pull.value(x), c.as_ref(), wanted, pull.par)?;
             pull.recycle(c);
             give(pull, kernel.theta, x, x, gradients);
             Ok(())
-        }))
+        })))
     }
 
     /// K(X, Z) for n points X and m points Z, one a row: n × m.
@@ -110,14 +110,14 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let (first, second) = (self.kernel_operand(kernel, x)?, self.kernel_operand(kernel, z)?);
         let mut value = self.take(first.as_mat().nrows(), second.as_mat().nrows());
         cross_into(kernel.kernel, first.as_mat(), second.as_mat(), value.as_mut(), self.par)?;
-        Ok(self.record(value, &[kernel.theta, x, z], move |c, pull| {
+        Ok(self.rounded_input(self.record(value, &[kernel.theta, x, z], move |c, pull| {
             let wanted = Wanted { x: pull.wants(x), z: pull.wants(z) };
             let (first, second) = (pull.value(x), pull.value(z));
             let gradients = cross_vjp(kernel.kernel, first, second, c.as_ref(), wanted, pull.par)?;
             pull.recycle(c);
             give(pull, kernel.theta, x, z, gradients);
             Ok(())
-        }))
+        })))
     }
 
     /// k(xᵢ, xᵢ) for n points, one a row: n × 1.
@@ -130,13 +130,13 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let points = self.kernel_operand(kernel, x)?;
         let mut value = self.take(points.as_mat().nrows(), 1);
         diag_into(kernel.kernel, points.as_mat(), column_mut(value.as_mut(), 0))?;
-        Ok(self.record(value, &[kernel.theta, x], move |c, pull| {
+        Ok(self.rounded_input(self.record(value, &[kernel.theta, x], move |c, pull| {
             let wanted = Wanted { x: pull.wants(x), z: false };
             let gradients = diag_vjp(kernel.kernel, pull.value(x), column(c.as_ref(), 0), wanted)?;
             pull.recycle(c);
             give(pull, kernel.theta, x, x, gradients);
             Ok(())
-        }))
+        })))
     }
 
     /// The points, if the kernel and they belong here and their gradient can be had.

@@ -74,6 +74,7 @@ mod pool;
 mod products;
 mod pullback;
 mod reductions;
+mod rounding;
 mod scalars;
 mod structure;
 mod triangular;
@@ -93,6 +94,7 @@ use faer::{Mat, MatRef, Par};
 
 use crate::{Error, Result, Scalar};
 use pullback::Pullback;
+use rounding::{Slip, Slips};
 
 /// A matrix on a [`Tape`]: an input or the result of a primitive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +123,8 @@ pub struct Tape<'a, T: Scalar> {
     id: u64,
     nodes: RefCell<Vec<Node<'a, T>>>,
     pool: RefCell<Pool<T>>,
+    /// `None` unless rounding errors are watched.
+    slips: RefCell<Option<Slips>>,
     par: Par,
 }
 
@@ -140,7 +144,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     pub fn with_pool(par: Par, pool: Pool<T>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { id, nodes: RefCell::default(), pool: RefCell::new(pool), par }
+        Self { id, nodes: RefCell::default(), pool: RefCell::new(pool), slips: RefCell::default(), par }
     }
 
     /// Ends the tape, and gives its matrices to the pool, for the next.
@@ -283,14 +287,15 @@ impl<'a, T: Scalar> Tape<'a, T> {
             return Err(Error::shape("the cotangent", format!("{} x {}", found.0, found.1), shape(cotangent)));
         }
         let nodes = self.nodes.borrow();
-        let mut pullback = Pullback::new(&nodes[..=result.index], &self.pool, self.par);
+        let slips = self.slips.borrow();
+        let mut pullback = Pullback::new(&nodes[..=result.index], &self.pool, slips.as_ref(), self.par);
         if nodes[result.index].needs_gradient {
             let mut seed = pullback.take(found.0, found.1);
             seed.copy_from(cotangent);
             pullback.give(result, seed);
         }
-        let cotangents = pullback.run()?;
-        Ok(Adjoints::new(self.id, cotangents))
+        let (cotangents, squared_rounding) = pullback.run()?;
+        Ok(Adjoints::new(self.id, cotangents, squared_rounding))
     }
 
     /// Makes the matrices of a gradient available to the tape again, and to its pool.
@@ -317,7 +322,13 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ) -> Var {
         let needs_gradient = self.any_needs_gradient(operands);
         let reverse = needs_gradient.then(|| Box::new(reverse) as Reverse<'a, T>);
-        self.push_node(Node { value: Value::owned(value), needs_gradient, reverse })
+        let narrow = value.ncols() == 1;
+        let var = self.push_node(Node { value: Value::owned(value), needs_gradient, reverse });
+        // Wide ones are covered by the solves and products that they go into.
+        if narrow {
+            self.slips_at(var, || Slip::Elements);
+        }
+        var
     }
 
     fn any_needs_gradient(&self, operands: &[Var]) -> bool {

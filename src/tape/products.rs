@@ -3,6 +3,7 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatRef};
 
+use super::rounding::Slip;
 use super::{Tape, Var, check_rows};
 use crate::linalg::transpose_into;
 use crate::{Error, Result, Scalar};
@@ -37,13 +38,17 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let (left, right) = (self.value(a)?, self.value(b)?);
         check_rows("the second operand of `matmul_tn`", right.as_mat(), left.as_mat().nrows())?;
         let value = self.product(left.as_mat().transpose(), right.as_mat());
-        Ok(self.record(value, &[a, b], move |c, pull| {
+        let result = self.record(value, &[a, b], move |c, pull| {
             let (left, right, par, one) = (pull.value(a), pull.value(b), pull.par, T::from_f64(1.0));
             pull.add(a, |out, accum| matmul(out, accum, right, c.transpose(), one, par));
             pull.add(b, |out, accum| matmul(out, accum, left, c.as_ref(), one, par));
             pull.recycle(c);
             Ok(())
-        }))
+        });
+        if self.shape(result)?.1 == 1 {
+            self.slips_at(result, || Slip::Product { a, b });
+        }
+        Ok(result)
     }
 
     /// C = A Bᵀ. Reverse: Ā += C̄ B, B̄ += C̄ᵀ A.

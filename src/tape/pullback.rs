@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
-use super::{Node, Pool, Var, columns};
+use super::{Node, Pool, Slips, Var, columns};
 use crate::{Result, Scalar};
 
 /// The gradients that [`Tape::backward`](super::Tape::backward) found, one for each parameter that
@@ -13,11 +13,17 @@ use crate::{Result, Scalar};
 pub struct Adjoints<T: Scalar> {
     tape: u64,
     cotangents: Vec<Option<Mat<T>>>,
+    squared_rounding: f64,
 }
 
 impl<T: Scalar> Adjoints<T> {
-    pub(super) fn new(tape: u64, cotangents: Vec<Option<Mat<T>>>) -> Self {
-        Self { tape, cotangents }
+    pub(super) fn new(tape: u64, cotangents: Vec<Option<Mat<T>>>, squared_rounding: f64) -> Self {
+        Self { tape, cotangents, squared_rounding }
+    }
+
+    /// The square of the rounding error of the result, in units of its own; 0 on a tape that does not watch it.
+    pub(crate) fn squared_rounding(&self) -> f64 {
+        self.squared_rounding
     }
 
     /// The gradient in a parameter, in its shape; `None` if the result does not depend on it, or for
@@ -52,6 +58,7 @@ impl<T: Scalar> Adjoints<T> {
 pub(super) struct Pullback<'r, 'a, T: Scalar> {
     nodes: &'r [Node<'a, T>],
     pool: &'r RefCell<Pool<T>>,
+    slips: Option<&'r Slips>,
     cotangents: Vec<Option<Mat<T>>>,
     /// The node whose reverse runs.
     current: usize,
@@ -60,15 +67,25 @@ pub(super) struct Pullback<'r, 'a, T: Scalar> {
 }
 
 impl<'r, 'a, T: Scalar> Pullback<'r, 'a, T> {
-    pub(super) fn new(nodes: &'r [Node<'a, T>], pool: &'r RefCell<Pool<T>>, par: Par) -> Self {
+    pub(super) fn new(
+        nodes: &'r [Node<'a, T>],
+        pool: &'r RefCell<Pool<T>>,
+        slips: Option<&'r Slips>,
+        par: Par,
+    ) -> Self {
         let cotangents = nodes.iter().map(|_| None).collect();
-        Self { nodes, pool, cotangents, current: 0, par }
+        Self { nodes, pool, slips, cotangents, current: 0, par }
     }
 
-    /// Runs the reverses from the last node to the first. Inputs keep what arrived.
-    pub(super) fn run(mut self) -> Result<Vec<Option<Mat<T>>>> {
+    /// Runs the reverses from the last node to the first. Inputs keep what arrived. With them comes the square of what
+    /// rounding does to the result.
+    pub(super) fn run(mut self) -> Result<(Vec<Option<Mat<T>>>, f64)> {
         let nodes = self.nodes;
+        let mut squared_rounding = 0.0;
         for (index, node) in nodes.iter().enumerate().rev() {
+            if let (Some(slips), Some(cotangent)) = (self.slips, &self.cotangents[index]) {
+                squared_rounding += slips.squared_error(index, cotangent.as_ref(), nodes);
+            }
             if let Some(reverse) = &node.reverse
                 && let Some(cotangent) = self.cotangents[index].take()
             {
@@ -76,7 +93,7 @@ impl<'r, 'a, T: Scalar> Pullback<'r, 'a, T> {
                 reverse(cotangent, &mut self)?;
             }
         }
-        Ok(self.cotangents)
+        Ok((self.cotangents, squared_rounding))
     }
 
     /// The value of an operand.

@@ -6,6 +6,7 @@ use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
+use super::rounding::Slip;
 use super::{Tape, Value, Var, check_rows, check_square};
 use crate::linalg::clear_strict_upper;
 use crate::{Result, Scalar};
@@ -22,13 +23,15 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let (factor, right) = self.lower_operands("solve_lower", l, b)?;
         let mut value = self.copy(right.as_mat());
         solve_lower_triangular_in_place(factor.as_mat(), value.as_mut(), self.par);
-        Ok(self.record(value, &[l, b], move |mut c, pull| {
+        let result = self.record(value, &[l, b], move |mut c, pull| {
             let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
             solve_upper_triangular_in_place(factor.transpose(), c.as_mut(), par);
             pull.add(l, |out, accum| lower_product(out, accum, c.as_ref(), result.transpose(), -1.0, par));
             pull.give(b, c);
             Ok(())
-        }))
+        });
+        self.slips_at(b, || Slip::Solved { l, result, transposed: false });
+        Ok(result)
     }
 
     /// C = L⁻ᵀ B. Reverse: B̄ += L⁻¹ C̄, L̄ −= tril(C (L⁻¹ C̄)ᵀ).
@@ -40,13 +43,15 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let (factor, right) = self.lower_operands("solve_lower_transpose", l, b)?;
         let mut value = self.copy(right.as_mat());
         solve_upper_triangular_in_place(factor.as_mat().transpose(), value.as_mut(), self.par);
-        Ok(self.record(value, &[l, b], move |mut c, pull| {
+        let result = self.record(value, &[l, b], move |mut c, pull| {
             let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
             solve_lower_triangular_in_place(factor, c.as_mut(), par);
             pull.add(l, |out, accum| lower_product(out, accum, result, c.transpose(), -1.0, par));
             pull.give(b, c);
             Ok(())
-        }))
+        });
+        self.slips_at(b, || Slip::Solved { l, result, transposed: true });
+        Ok(result)
     }
 
     /// C = L B, at half the cost of [`matmul`](Self::matmul). Reverse: L̄ += tril(C̄ Bᵀ), B̄ += Lᵀ C̄.

@@ -2,6 +2,7 @@
 //! share is compiled once.
 
 mod batch_gp;
+mod bounds_rounding;
 mod collapsed;
 mod concrete;
 mod coregionalization;
@@ -32,6 +33,7 @@ mod svgp;
 mod svgp_reference;
 mod tape;
 mod training;
+mod twofold;
 mod units;
 mod vish;
 mod zonal_spectrum;

@@ -4,6 +4,7 @@ use faer::{Mat, MatRef};
 
 use super::expectations::PsiStatistics;
 use crate::Result;
+use crate::gp::conditional::at_most;
 use crate::gp::low_rank::Solved;
 use crate::inducing::InducingPrior;
 use crate::linalg::{Cholesky, Jitter};
@@ -99,13 +100,15 @@ pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise:
     let precision = tape.recip(noise)?;
     let b = tape.add_to_diagonal(tape.scale_by(outer, precision)?, tape.scalar_constant(1.0))?;
     let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
+    tape.diagonal_is_off_by(b, precision_jitter)?;
 
     let mut m = tape.value(tape.scale_by(target, precision)?)?.as_mat().to_owned();
     solve_normal(tape, l, &mut m)?;
     let penalty = m.squared_norm_l2();
     let misfit = seen.misfit(tape, y, tape.constant_owned(m))?;
 
-    let unexplained = tape.scale(tape.sub(psi0, tape.trace(outer)?)?, outputs as f64)?;
+    let explained = at_most(tape, tape.trace(outer)?, psi0)?;
+    let unexplained = tape.scale(tape.sub(psi0, explained)?, outputs as f64)?;
     let scaled = tape.scale_by(tape.add(misfit, unexplained)?, precision)?;
     let count = (n * outputs) as f64;
     let log_noise = tape.scale(tape.ln(noise)?, count)?;

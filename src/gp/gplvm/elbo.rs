@@ -9,6 +9,7 @@ use super::BayesianGplvm;
 use super::bound::{Collapsed, Seen, record_collapsed, record_prior};
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
+use crate::gp::rounding::{loss, stated};
 use crate::gp::terms::{features_on, gather};
 use crate::gp::variational::Root;
 use crate::gp::{coincident, units};
@@ -33,6 +34,8 @@ pub struct GplvmElbo {
     pub jitter: f64,
     /// The jitter that was added to the diagonal of B: 0 unless the noise is as small as rounding errors.
     pub precision_jitter: f64,
+    /// By how much rounding may have changed `value`.
+    pub rounding: f64,
 }
 
 /// The bound on a tape, and its parameters in visiting order.
@@ -56,9 +59,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     where
         K: Kernel<f64>,
     {
-        let tape = Tape::new(self.par);
-        let recorded = self.record(&tape, y, false)?;
-        recorded.elbo(&tape)
+        Ok(self.evaluate(y, &RefCell::default(), self.kernel.differentiable())?.0)
     }
 
     /// The bound, and its gradient in all natural parameters in visiting order.
@@ -82,13 +83,27 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     where
         K: Kernel<f64>,
     {
+        self.evaluate(y, pool, true)
+    }
+
+    fn evaluate(
+        &self,
+        y: MatRef<'_, f64>,
+        pool: &RefCell<Pool<f64>>,
+        differentiable: bool,
+    ) -> Result<(GplvmElbo, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
         let tape = Tape::with_pool(self.par, pool.take());
-        let recorded = self.record(&tape, y, true)?;
+        tape.watch_rounding();
+        let recorded = self.record(&tape, y, differentiable)?;
         let gradients = tape.backward(recorded.value)?;
-        let result = (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?);
+        let gradient = gather(&gradients, &tape, &recorded.parameters)?;
+        let elbo = recorded.elbo(&tape, stated(&gradients, self, &gradient))?;
         tape.recycle(gradients);
         pool.replace(tape.into_pool());
-        Ok(result)
+        Ok((elbo, gradient))
     }
 
     /// Maximises the bound over the free parameters; with [priors](crate::params::Prior), its sum with their
@@ -96,7 +111,8 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     ///
     /// # Errors
     ///
-    /// As [`elbo_gradient`](Self::elbo_gradient) at the start; later failures end the search at the best parameters found.
+    /// As [`elbo_gradient`](Self::elbo_gradient) at the start, and [`Error::Rounding`](crate::Error::Rounding) where
+    /// [`rounding`](GplvmElbo::rounding) is above [`ROUNDING_LIMIT`](crate::gp::ROUNDING_LIMIT); later failures end the search at the best parameters found.
     pub fn fit(&mut self, y: MatRef<'_, f64>, minimizer: &dyn Minimizer) -> Result<Minimum>
     where
         K: Kernel<f64>,
@@ -106,13 +122,12 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let latents = self.latents.units(&self.prior);
         let units = [units::ones(&self.kernel), units::ones(&self.likelihood), latents, inducing].concat();
         let pool = RefCell::default();
-        let mut loss = |model: &Self| {
-            let (elbo, mut gradient) = model.elbo_gradient_with(y, &pool)?;
-            gradient.iter_mut().for_each(|entry| *entry = -*entry);
-            Ok((-elbo.value, gradient))
+        let mut objective = |model: &Self| {
+            let (elbo, gradient) = model.elbo_gradient_with(y, &pool)?;
+            loss("the bound", elbo.value, elbo.rounding, gradient)
         };
-        coincident::part(self, &spreads, &mut loss);
-        fit_in_units(self, &units, minimizer, loss)
+        coincident::part(self, &spreads, &mut objective);
+        fit_in_units(self, &units, minimizer, objective)
     }
 
     /// The posterior of the processes given the outputs, for predictions and for the latents of others.
@@ -172,13 +187,14 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
 }
 
 impl Recorded {
-    fn elbo(&self, tape: &Tape<'_, f64>) -> Result<GplvmElbo> {
+    fn elbo(&self, tape: &Tape<'_, f64>, rounding: f64) -> Result<GplvmElbo> {
         Ok(GplvmElbo {
             value: tape.scalar(self.value)?,
             expected_evidence: tape.scalar(self.collapsed.value)?,
             divergence: tape.scalar(self.divergence)?,
             jitter: self.jitter,
             precision_jitter: self.collapsed.precision_jitter,
+            rounding,
         })
     }
 }

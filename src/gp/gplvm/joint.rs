@@ -7,6 +7,7 @@ use super::bound::{Seen, record_collapsed, solve_exact};
 use super::latents::LatentMarginals;
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
+use crate::gp::rounding::{loss, stated};
 use crate::gp::terms::{features_on, gather};
 use crate::gp::variational::Root;
 use crate::gp::{coincident, units};
@@ -31,6 +32,8 @@ pub struct LogJoint {
     /// The jitter that was added to the diagonal of I + AAᵀ/σ² with inducing inputs, A = L⁻¹K_uf: 0 unless the noise is as
     /// small as the rounding errors of the covariances. It lowers `log_evidence`, so a lower bound stays one.
     pub precision_jitter: f64,
+    /// By how much rounding may have changed `value`.
+    pub rounding: f64,
 }
 
 struct Recorded {
@@ -55,9 +58,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     where
         K: Kernel<f64>,
     {
-        let tape = Tape::new(self.par);
-        let recorded = self.record(&tape, y, false)?;
-        recorded.log_joint(&tape)
+        Ok(self.evaluate(y, self.kernel.differentiable())?.0)
     }
 
     /// The log density, and its gradient in all natural parameters in visiting order.
@@ -70,10 +71,19 @@ impl<K: Expr + Clone> Gplvm<K> {
     where
         K: Kernel<f64>,
     {
+        self.evaluate(y, true)
+    }
+
+    fn evaluate(&self, y: MatRef<'_, f64>, differentiable: bool) -> Result<(LogJoint, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
         let tape = Tape::new(self.par);
-        let recorded = self.record(&tape, y, true)?;
+        tape.watch_rounding();
+        let recorded = self.record(&tape, y, differentiable)?;
         let gradients = tape.backward(recorded.value)?;
-        Ok((recorded.log_joint(&tape)?, gather(&gradients, &tape, &recorded.parameters)?))
+        let gradient = gather(&gradients, &tape, &recorded.parameters)?;
+        Ok((recorded.log_joint(&tape, stated(&gradients, self, &gradient))?, gradient))
     }
 
     /// Maximises the log density over the free parameters; with [priors](crate::params::Prior), its sum with their
@@ -81,7 +91,8 @@ impl<K: Expr + Clone> Gplvm<K> {
     ///
     /// # Errors
     ///
-    /// As [`log_joint_gradient`](Self::log_joint_gradient) at the start; later failures end the search at the best
+    /// As [`log_joint_gradient`](Self::log_joint_gradient) at the start, and [`Error::Rounding`](crate::Error::Rounding) where
+    /// [`rounding`](LogJoint::rounding) is above [`ROUNDING_LIMIT`](crate::gp::ROUNDING_LIMIT); later failures end the search at the best
     /// parameters found.
     pub fn fit(&mut self, y: MatRef<'_, f64>, minimizer: &dyn Minimizer) -> Result<Minimum>
     where
@@ -92,13 +103,12 @@ impl<K: Expr + Clone> Gplvm<K> {
         let units =
             [units::ones(&self.kernel), units::ones(&self.likelihood), self.latents.units(&self.prior)].concat();
         let units: Vec<f64> = units.into_iter().chain(inducing).collect();
-        let mut loss = |model: &Self| {
-            let (joint, mut gradient) = model.log_joint_gradient(y)?;
-            gradient.iter_mut().for_each(|entry| *entry = -*entry);
-            Ok((-joint.value, gradient))
+        let mut objective = |model: &Self| {
+            let (joint, gradient) = model.log_joint_gradient(y)?;
+            loss("the log density", joint.value, joint.rounding, gradient)
         };
-        coincident::part(self, &spreads, &mut loss);
-        fit_in_units(self, &units, minimizer, loss)
+        coincident::part(self, &spreads, &mut objective);
+        fit_in_units(self, &units, minimizer, objective)
     }
 
     /// The posterior of the processes given the outputs, for predictions and for the latents of others.
@@ -174,10 +184,10 @@ impl<K: Expr + Clone> Gplvm<K> {
 }
 
 impl Recorded {
-    fn log_joint(&self, tape: &Tape<'_, f64>) -> Result<LogJoint> {
+    fn log_joint(&self, tape: &Tape<'_, f64>, rounding: f64) -> Result<LogJoint> {
         let [value, log_evidence, log_prior] =
             [tape.scalar(self.value)?, tape.scalar(self.evidence)?, tape.scalar(self.log_prior)?];
         let &Self { jitter, precision_jitter, .. } = self;
-        Ok(LogJoint { value, log_evidence, log_prior, jitter, precision_jitter })
+        Ok(LogJoint { value, log_evidence, log_prior, jitter, precision_jitter, rounding })
     }
 }

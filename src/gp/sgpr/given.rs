@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use faer::MatRef;
 
 use super::Sgpr;
-use crate::gp::collapsed::{Approximation, check_positive};
+use crate::gp::collapsed::{Approximation, check_left, check_positive};
 use crate::gp::diagnostics::{Bounds, Diagnostics, diagnose};
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::LowRank;
@@ -16,7 +16,6 @@ use crate::gp::variational::{Root, Variational};
 use crate::inducing::{InducingFeatures, InducingPoints, StoredPrior};
 use crate::kernel::Kernel;
 use crate::likelihood::GaussianNoise;
-use crate::linalg::column;
 use crate::mean::Mean;
 use crate::tape::{Tape, Value};
 use crate::{Expr, Result, Scalar};
@@ -26,7 +25,7 @@ pub(super) struct Seen<'a, T: Scalar> {
     prior: StoredPrior<T>,
     /// A, M × N.
     a: Value<'a, T>,
-    /// diag(K − AᵀA)
+    /// diag(K − AᵀA), as rounding has it: an element may be below 0.
     unexplained: Vec<T>,
     /// y − m(X)
     residual: Vec<T>,
@@ -56,8 +55,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
         let variances = self.likelihood.noise_variances(y.len())?;
         let noise: Vec<T> = from_f64(&variances);
         let least = LowRank::new(seen.a.as_mat(), &seen.residual, &noise, self.par)?;
-        // Where nothing is left to explain, rounding may leave less than nothing.
-        let trace = seen.unexplained.iter().map(|value| value.as_f64()).sum::<f64>().max(0.0);
+        let trace = seen.unexplained.iter().map(|value| value.as_f64().max(0.0)).sum::<f64>();
         let noisier: Vec<T> = noise.iter().map(|&noise| noise + T::from_f64(trace)).collect();
         let most = LowRank::new(seen.a.as_mat(), &seen.residual, &noisier, self.par)?;
         let log_det = least.log_det + variances.iter().map(|v| v.ln() + std::f64::consts::TAU.ln()).sum::<f64>();
@@ -120,7 +118,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
         let (points, kernel) = (tape.constant(x), tape.fixed_kernel(&self.kernel));
         let features = features_on(&tape, &self.inducing, false)?;
         let (prior, given) = self.given(&tape, kernel, features, points)?;
-        let unexplained = column(tape.value(given.unexplained(&tape)?)?.as_mat(), 0).to_vec();
+        let unexplained = given.remainders(&tape)?;
         let mut residual = vec![T::from_f64(0.0); y.len()];
         self.mean.mean_into(x, &mut residual);
         residual.iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
@@ -131,9 +129,14 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     fn noise<T: Scalar>(&self, seen: &Seen<'_, T>, approximation: Approximation) -> Result<Vec<T>> {
         let mut noise: Vec<T> = from_f64(&self.likelihood.noise_variances(seen.residual.len())?);
         if approximation == Approximation::Fitc {
-            noise.iter_mut().zip(&seen.unexplained).for_each(|(noise, &left)| *noise += left);
+            check_left(&seen.unexplained, &noise)?;
+            let zero = T::from_f64(0.0);
+            noise
+                .iter_mut()
+                .zip(&seen.unexplained)
+                .for_each(|(noise, &left)| *noise += if left > zero { left } else { zero });
         }
-        check_positive(MatRef::from_column_major_slice(&noise, noise.len(), 1))?;
+        check_positive(&noise)?;
         Ok(noise)
     }
 
@@ -157,7 +160,8 @@ impl<K: Expr + Clone, N: GaussianNoise> Sgpr<K, InducingPoints, N> {
         let upper = self.upper_bound(x, y)?;
         let gap = q.map(|q| self.gap(x, y, q)).transpose()?;
         let mut diagnostics = diagnose(&self.kernel, self.inducing.inputs(), self.jitter, self.par)?;
-        diagnostics.bounds = Some(Bounds { lower: lower.value, upper, trace: lower.trace, gap });
+        let (trace, rounding) = (lower.trace, lower.rounding);
+        diagnostics.bounds = Some(Bounds { lower: lower.value, upper, trace, rounding, gap });
         Ok(diagnostics)
     }
 }

@@ -12,6 +12,7 @@ use super::checks::{check_data, check_psd};
 use super::coincident;
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
 use super::conditional::Conditional;
+use super::rounding::{loss, stated};
 use super::settings::{model_settings, one_kernel};
 use super::terms::{features_on, gather, noise_variances, prior_mean};
 use super::units;
@@ -40,8 +41,10 @@ use crate::{Error, Expr, Result, Scalar};
 /// q(v) = N(B⁻¹AΛ⁻¹r, B⁻¹) with B = I + AΛ⁻¹Aᵀ
 ///
 /// and the log evidence is log N(r; 0, AᵀA + Λ), less tr(K − AᵀA)/2σ² for [`Approximation::Vfe`], which
-/// makes it a lower bound. Where a dense K_uu is singular to rounding, AᵀA has errors of that size; a fixed
-/// jitter above them, some M·ε·k, keeps the bound below the evidence in all digits.
+/// makes it a lower bound. An element of diag(K − AᵀA) that rounding leaves below 0 counts as 0. Where a dense K_uu is
+/// singular to rounding, AᵀA has errors of that size, which count by the noise:
+/// [`rounding`](CollapsedEvidence::rounding) tells what they do to the evidence. A fixed jitter above them, some M·ε·k,
+/// keeps the bound below the exact one.
 ///
 /// # Parameters
 ///
@@ -240,10 +243,8 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     where
         K: Kernel<T>,
     {
-        self.check(x, y)?;
-        let tape = Tape::new(self.par);
-        let (recorded, jitter, _) = self.record(&tape, x, y, false)?;
-        recorded.evidence(&tape, jitter)
+        let differentiable = self.kernel.differentiable();
+        Ok(self.evaluate(x, y, &RefCell::default(), differentiable)?.0)
     }
 
     /// The log evidence, and its gradient in all natural parameters in visiting order.
@@ -273,14 +274,31 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     where
         K: Kernel<T>,
     {
+        self.evaluate(x, y, pool, true)
+    }
+
+    /// The evidence, with the rounding error that its cotangents tell, and its gradient; without that in kernel and
+    /// features, unless it is differentiable.
+    fn evaluate<T: Scalar>(
+        &self,
+        x: MatRef<'_, T>,
+        y: &[T],
+        pool: &RefCell<Pool<T>>,
+        differentiable: bool,
+    ) -> Result<(CollapsedEvidence, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
         self.check(x, y)?;
         let tape = Tape::with_pool(self.par, pool.take());
-        let (recorded, jitter, parameters) = self.record(&tape, x, y, true)?;
+        tape.watch_rounding();
+        let (recorded, jitter, parameters) = self.record(&tape, x, y, differentiable)?;
         let gradients = tape.backward(recorded.value)?;
-        let result = (recorded.evidence(&tape, jitter)?, gather(&gradients, &tape, &parameters)?);
+        let gradient = gather(&gradients, &tape, &parameters)?;
+        let evidence = recorded.evidence(&tape, jitter, stated(&gradients, self, &gradient))?;
         tape.recycle(gradients);
         pool.replace(tape.into_pool());
-        Ok(result)
+        Ok((evidence, gradient))
     }
 
     /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
@@ -288,7 +306,8 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     ///
     /// # Errors
     ///
-    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end
+    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start, and [`Error::Rounding`] where
+    /// [`rounding`](CollapsedEvidence::rounding) is above [`ROUNDING_LIMIT`](crate::gp::ROUNDING_LIMIT); later failures end
     /// the search at the best parameters found.
     pub fn fit<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], minimizer: &dyn Minimizer) -> Result<Minimum>
     where
@@ -300,13 +319,12 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
         let inducing = units::of_inducing(&self.inducing, &columns);
         let units = [units::ones(&self.kernel), mean, units::ones(&self.likelihood), inducing].concat();
         let pool = RefCell::default();
-        let mut loss = |model: &Self| {
-            let (evidence, mut gradient) = model.log_evidence_gradient_with(x, y, &pool)?;
-            gradient.iter_mut().for_each(|entry| *entry = -*entry);
-            Ok((-evidence.value, gradient))
+        let mut objective = |model: &Self| {
+            let (evidence, gradient) = model.log_evidence_gradient_with(x, y, &pool)?;
+            loss("the log evidence", evidence.value, evidence.rounding, gradient)
         };
-        coincident::part(self, &columns, &mut loss);
-        fit_in_units(self, &units, minimizer, loss)
+        coincident::part(self, &columns, &mut objective);
+        fit_in_units(self, &units, minimizer, objective)
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
@@ -357,7 +375,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     ) -> Result<(InducingPrior, Conditional)> {
         let prior = self.inducing.prior(tape, kernel, features, self.jitter)?;
         let k_uf = self.inducing.cross(tape, kernel, &prior, x)?;
-        let given = Conditional::new(tape, kernel, &prior, k_uf, x)?;
+        let given = Conditional::new(tape, kernel, &prior, k_uf, x)?.bounded(tape)?;
         Ok((prior, given))
     }
 }

@@ -11,6 +11,7 @@ use crate::gp::low_rank::Solved;
 use crate::gp::moments::Moments;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process, Values};
+use crate::gp::rounding::{loss, stated};
 use crate::gp::statistics::Statistics;
 use crate::gp::terms::{gather, parameter_column};
 use crate::gp::variational::Root;
@@ -43,9 +44,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     where
         K: Kernel<f64>,
     {
-        let tape = Tape::new(self.par);
-        let (recorded, moments, _) = self.record_on(&tape, statistics, false)?;
-        recorded.evidence(&tape, moments.prior.jitter())
+        let differentiable = self.kernel.differentiable();
+        Ok(self.evaluate_on(statistics, &RefCell::default(), differentiable)?.0)
     }
 
     /// [`log_evidence_gradient`](Self::log_evidence_gradient) from statistics: O(M³), whatever N. In the mean
@@ -81,17 +81,16 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     ///
     /// # Errors
     ///
-    /// As [`log_evidence_gradient_on`](Self::log_evidence_gradient_on) at the start; later failures end
-    /// the search at the best parameters found.
+    /// As [`log_evidence_gradient_on`](Self::log_evidence_gradient_on) and [`fit`](Self::fit) at the start; later failures
+    /// end the search at the best parameters found.
     pub fn fit_on(&mut self, statistics: &Statistics, minimizer: &dyn Minimizer) -> Result<Minimum>
     where
         K: Kernel<f64>,
     {
         let pool = RefCell::default();
         fit(self, minimizer, |model| {
-            let (evidence, mut gradient) = model.gradient_on(statistics, &pool)?;
-            gradient.iter_mut().for_each(|entry| *entry = -*entry);
-            Ok((-evidence.value, gradient))
+            let (evidence, gradient) = model.gradient_on(statistics, &pool)?;
+            loss("the log evidence", evidence.value, evidence.rounding, gradient)
         })
     }
 
@@ -145,14 +144,28 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         K: Kernel<f64>,
     {
         Statistics::check_frozen(&self.mean)?;
+        self.evaluate_on(statistics, pool, true)
+    }
+
+    fn evaluate_on(
+        &self,
+        statistics: &Statistics,
+        pool: &RefCell<Pool<f64>>,
+        differentiable: bool,
+    ) -> Result<(CollapsedEvidence, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
         let tape = Tape::with_pool(self.par, pool.take());
-        let (recorded, moments, parameters) = self.record_on(&tape, statistics, true)?;
+        tape.watch_rounding();
+        let (recorded, moments, parameters) = self.record_on(&tape, statistics, differentiable)?;
         let gradients = tape.backward(recorded.value)?;
-        let evidence = recorded.evidence(&tape, moments.prior.jitter())?;
-        let result = (evidence, gather(&gradients, &tape, &parameters)?);
+        let gradient = gather(&gradients, &tape, &parameters)?;
+        let evidence = recorded.evidence(&tape, moments.prior.jitter(), stated(&gradients, self, &gradient))?;
         tape.recycle(gradients);
+        drop(moments);
         pool.replace(tape.into_pool());
-        Ok(result)
+        Ok((evidence, gradient))
     }
 
     fn record_on<'a>(

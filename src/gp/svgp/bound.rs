@@ -8,11 +8,12 @@ use super::Svgp;
 use crate::gp::conditional::Conditional;
 use crate::gp::mean_basis;
 use crate::gp::overflow::Largest;
+use crate::gp::rounding::stated;
 use crate::gp::terms::{Term, expected_log_likelihood, features_on, gather, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
-use crate::tape::{Adjoints, KernelVar, Pool, Tape, Var};
+use crate::tape::{KernelVar, Pool, Tape, Var};
 use crate::{Expr, Result, Scalar};
 
 /// A bound on the log evidence, and its parts.
@@ -26,6 +27,8 @@ pub struct Elbo {
     pub kl: f64,
     /// The jitter that was added to the diagonal of K_uu: the largest, if there are several.
     pub jitter: f64,
+    /// By how much rounding may have changed `value`: a lower bound exceeds the exact log evidence by no more.
+    pub rounding: f64,
 }
 
 impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
@@ -58,8 +61,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check(x, y)?;
         self.check_observed(x, y, total)?;
-        let tape = Tape::new(self.par);
-        self.record(&tape, &*self.likelihood, x, y, total, false)?.elbo(&tape)
+        let differentiable = self.kernels.all().iter().all(|kernel| kernel.differentiable());
+        Ok(self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), differentiable)?.0)
     }
 
     /// The bound on `total` observations, estimated from a batch of them, and its gradient in all
@@ -110,13 +113,32 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
+        self.evaluate(likelihood, x, y, total, pool, true)
+    }
+
+    /// The same, without the gradient in kernels and features, unless it is differentiable.
+    pub(super) fn evaluate<T: Scalar>(
+        &self,
+        likelihood: &dyn Likelihood,
+        x: MatRef<'_, T>,
+        y: &[T],
+        total: usize,
+        pool: &RefCell<Pool<T>>,
+        differentiable: bool,
+    ) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
         let tape = Tape::with_pool(self.par, pool.take());
-        let recorded = self.record(&tape, likelihood, x, y, total, true)?;
+        tape.watch_rounding();
+        let recorded = self.record(&tape, likelihood, x, y, total, differentiable)?;
         let gradients = tape.backward(recorded.bound)?;
-        let result = recorded.with_gradient(&tape, &gradients)?;
+        let gradient = gather(&gradients, &tape, &recorded.parameters)?;
+        let elbo = recorded.elbo(&tape, stated(&gradients, self, &gradient))?;
+        recorded.check_overflow::<T>(&elbo, &gradient)?;
         tape.recycle(gradients);
         pool.replace(tape.into_pool());
-        Ok(result)
+        Ok((elbo, gradient))
     }
 
     /// The bound, as in the definition.
@@ -176,10 +198,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         for &kernel in kernels {
             let prior = self.inducing.prior(tape, kernel, features, self.jitter)?;
             let k_uf = self.inducing.cross(tape, kernel, &prior, x)?;
+            let given_points = Conditional::new(tape, kernel, &prior, k_uf, x)?.bounded(tape)?;
             let of_basis = |basis: mean_basis::Recorded| {
                 basis.of_kernel(tape, &self.inducing, kernel, &prior)?.at(tape, kernel, x)
             };
-            given.push((prior, Conditional::new(tape, kernel, &prior, k_uf, x)?, basis.map(of_basis).transpose()?));
+            given.push((prior, given_points, basis.map(of_basis).transpose()?));
             jitter = jitter.max(prior.jitter());
         }
         let (mut means, mut variances, mut parameters) = (Vec::new(), Vec::new(), Vec::new());
@@ -229,20 +252,15 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    pub(super) fn elbo<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Elbo> {
+    pub(super) fn elbo<T: Scalar>(&self, tape: &Tape<'_, T>, rounding: f64) -> Result<Elbo> {
         let expected_log_likelihood = tape.scalar(self.expected)?;
         let kl = tape.scalar(self.kl)? + self.kl_offset;
-        Ok(Elbo { value: expected_log_likelihood - kl, expected_log_likelihood, kl, jitter: self.jitter })
+        let value = expected_log_likelihood - kl;
+        Ok(Elbo { value, expected_log_likelihood, kl, jitter: self.jitter, rounding })
     }
 
-    /// The bound with its gradient, both finite unless it is for another reason than a likelihood that overflows.
-    pub(super) fn with_gradient<T: Scalar>(
-        &self,
-        tape: &Tape<'_, T>,
-        gradients: &Adjoints<T>,
-    ) -> Result<(Elbo, Vec<f64>)> {
-        let (elbo, gradient) = (self.elbo(tape)?, gather(gradients, tape, &self.parameters)?);
-        self.largest.as_ref().map_or(Ok(()), |largest| largest.check::<T>(elbo.value, &gradient))?;
-        Ok((elbo, gradient))
+    /// Names a likelihood that overflows, where that is why the bound or its gradient is not finite.
+    pub(super) fn check_overflow<T: Scalar>(&self, elbo: &Elbo, gradient: &[f64]) -> Result<()> {
+        self.largest.as_ref().map_or(Ok(()), |largest| largest.check::<T>(elbo.value, gradient))
     }
 }

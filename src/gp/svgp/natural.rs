@@ -13,7 +13,6 @@ use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit_in_units};
 use crate::params::ParameterizedExt;
-use crate::tape::Tape;
 use crate::{Expr, Result, Scalar};
 
 /// The most steps of q in an evaluation of [`Svgp::fit_natural`].
@@ -71,12 +70,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check(x, y)?;
         self.check_observed(x, y, total)?;
         self.check_natural(rule)?;
-        let (elbo, gradient) = {
-            let tape = Tape::new(self.par);
-            let recorded = self.record(&tape, &*self.likelihood, x, y, total, false)?;
-            let gradients = tape.backward(recorded.bound)?;
-            recorded.with_gradient(&tape, &gradients)?
-        };
+        let (elbo, gradient) = self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), false)?;
         Ok(NaturalStep { elbo, rate: self.move_q(rule, 0, &gradient)? })
     }
 

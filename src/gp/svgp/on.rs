@@ -8,9 +8,10 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
 use super::bound::Recorded;
-use super::train::negative;
+use super::train::{negative, precise};
 use super::{Elbo, NaturalStep, Svgp};
 use crate::gp::moments::Moments;
+use crate::gp::rounding::stated;
 use crate::gp::statistics::Statistics;
 use crate::gp::terms::{gather, parameter_column};
 use crate::inducing::InducingFeatures;
@@ -43,8 +44,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<f64>,
     {
-        let tape = Tape::new(self.par);
-        self.record_on(&tape, statistics, false)?.elbo(&tape)
+        let differentiable = self.kernels.of(0).differentiable();
+        Ok(self.evaluate_on(statistics, &RefCell::default(), differentiable)?.0)
     }
 
     /// [`elbo_gradient`](Self::elbo_gradient) from statistics: O(M³), whatever N. In the mean function's
@@ -87,27 +88,41 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<f64>,
     {
         Statistics::check_frozen(self.means.of(0))?;
+        self.evaluate_on(statistics, pool, true)
+    }
+
+    fn evaluate_on(
+        &self,
+        statistics: &Statistics,
+        pool: &RefCell<Pool<f64>>,
+        differentiable: bool,
+    ) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
         let tape = Tape::with_pool(self.par, pool.take());
-        let recorded = self.record_on(&tape, statistics, true)?;
+        tape.watch_rounding();
+        let recorded = self.record_on(&tape, statistics, differentiable)?;
         let gradients = tape.backward(recorded.bound)?;
-        let result = (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?);
+        let gradient = gather(&gradients, &tape, &recorded.parameters)?;
+        let elbo = recorded.elbo(&tape, stated(&gradients, self, &gradient))?;
         tape.recycle(gradients);
         pool.replace(tape.into_pool());
-        Ok(result)
+        Ok((elbo, gradient))
     }
 
     /// [`fit`](Self::fit) from statistics: each evaluation costs O(M³), whatever N.
     ///
     /// # Errors
     ///
-    /// As [`elbo_gradient_on`](Self::elbo_gradient_on) at the start; later failures end the search at the
-    /// best parameters found.
+    /// As [`elbo_gradient_on`](Self::elbo_gradient_on) and [`fit`](Self::fit) at the start; later failures end the search
+    /// at the best parameters found.
     pub fn fit_on(&mut self, statistics: &Statistics, minimizer: &dyn Minimizer) -> Result<Minimum>
     where
         K: Kernel<f64>,
     {
         let pool = RefCell::default();
-        fit(self, minimizer, |model| negative(model.elbo_gradient_on_with(statistics, &pool)?))
+        fit(self, minimizer, |model| precise(model.elbo_gradient_on_with(statistics, &pool)?))
     }
 
     /// [`natural_step`](Self::natural_step) on the data of the statistics: O(M³), whatever N.
@@ -140,12 +155,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<f64>,
     {
         self.check_natural(rule)?;
-        let (elbo, gradient) = {
-            let tape = Tape::new(self.par);
-            let recorded = self.record_on(&tape, statistics, false)?;
-            let gradients = tape.backward(recorded.bound)?;
-            (recorded.elbo(&tape)?, gather(&gradients, &tape, &recorded.parameters)?)
-        };
+        let (elbo, gradient) = self.evaluate_on(statistics, &RefCell::default(), false)?;
         Ok(NaturalStep { elbo, rate: self.move_q(rule, 0, &gradient)? })
     }
 

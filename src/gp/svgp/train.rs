@@ -8,6 +8,7 @@ use rand::Rng;
 
 use super::{Elbo, Svgp};
 use crate::gp::posterior::to_f64;
+use crate::gp::rounding::loss;
 use crate::gp::{coincident, units};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
@@ -24,17 +25,18 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     ///
     /// # Errors
     ///
-    /// As [`elbo_gradient`](Self::elbo_gradient) at the start; later failures end the search at the
-    /// best parameters found.
+    /// As [`elbo_gradient`](Self::elbo_gradient) at the start, and [`Error::Rounding`](crate::Error::Rounding) where
+    /// [`rounding`](Elbo::rounding) is above [`ROUNDING_LIMIT`](crate::gp::ROUNDING_LIMIT); later failures end the search at
+    /// the best parameters found.
     pub fn fit<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], minimizer: &dyn Minimizer) -> Result<Minimum>
     where
         K: Kernel<T>,
     {
         self.check(x, y)?;
         let (units, pool) = (self.units(x, y)?, RefCell::default());
-        let mut loss = |model: &Self| negative(model.elbo_gradient_with(x, y, x.nrows(), &pool)?);
-        coincident::part(self, &units::of_columns(x), &mut loss);
-        fit_in_units(self, &units, minimizer, loss)
+        let mut objective = |model: &Self| precise(model.elbo_gradient_with(x, y, x.nrows(), &pool)?);
+        coincident::part(self, &units::of_columns(x), &mut objective);
+        fit_in_units(self, &units, minimizer, objective)
     }
 
     /// Maximises the bound by stochastic gradients; with [priors](crate::params::Prior), its sum with
@@ -181,6 +183,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             }
         }
     }
+}
+
+/// The same for a fit, which needs its digits.
+pub(super) fn precise((elbo, gradient): (Elbo, Vec<f64>)) -> Result<(f64, Vec<f64>)> {
+    loss("the bound", elbo.value, elbo.rounding, gradient)
 }
 
 /// The loss to minimise: −ELBO and its gradient.

@@ -1,0 +1,169 @@
+//! The rounding error of a result, from the cotangents of what was rounded on the way.
+//!
+//! To first order a result is off by Σ c̄ δ over all that was rounded, for local errors δ whose effect the cotangents c̄
+//! carry (Linnainmaa 1976; Iri, Tsuchiya & Hoshi 1988). The backward pass has all c̄, so its error costs a small part of a
+//! gradient. The δ have either sign and are independent, so they add up in quadrature:
+//!
+//! | | \|δ\| in units of ε |
+//! |---|---|
+//! | a value vᵢⱼ | \|vᵢⱼ\| |
+//! | A, of which the Cholesky factor is taken | (aᵢᵢ aⱼⱼ)^½ |
+//! | B in L⁻¹B | ‖lᵢ‖ ‖(L⁻¹B)ⱼ‖, for rows lᵢ |
+//! | (AᵀB)ᵢⱼ | ‖aᵢ‖ ‖bⱼ‖ |
+//!
+//! The second and third are backward errors: what is computed belongs to an operand that is off by so much, |L||Lᵀ| and
+//! |L||L⁻¹B| by the inequality of Cauchy and Schwarz (Higham 2002, theorems 8.5 and 10.3). Forward errors of a factor that
+//! is nearly singular would be far larger than their effect.
+
+use super::{Node, Tape, Var};
+use crate::linalg::column;
+use crate::simd::sum::{dot_in_f64, lane_sum};
+use crate::simd::{Pass, dispatch};
+use crate::{Result, Scalar};
+use faer::MatRef;
+
+/// What is rounded at a variable.
+pub(super) enum Slip {
+    /// Its elements.
+    Elements,
+    /// A symmetric matrix, as its Cholesky factor has it.
+    Factored,
+    /// The right-hand side of a solve.
+    Solved { l: Var, result: Var, transposed: bool },
+    /// The elements, which are inner products of columns.
+    Product { a: Var, b: Var },
+    /// The elements by amounts that are known, which have one sign.
+    By(Vec<f64>),
+    /// The diagonal, by this amount.
+    Diagonal(f64),
+}
+
+/// What was rounded, by the position of the variable.
+#[derive(Default)]
+pub(super) struct Slips(Vec<(usize, Slip)>);
+
+impl Slips {
+    /// The square of the error that comes from a variable of this cotangent.
+    pub(super) fn squared_error<T: Scalar>(&self, index: usize, c: MatRef<'_, T>, nodes: &[Node<'_, T>]) -> f64 {
+        let here = self.0.iter().filter(|(at, _)| *at == index);
+        here.map(|(_, slip)| slip.squared_error(index, c, nodes)).sum()
+    }
+}
+
+impl Slip {
+    fn squared_error<T: Scalar>(&self, index: usize, c: MatRef<'_, T>, nodes: &[Node<'_, T>]) -> f64 {
+        let value = |var: &Var| nodes[var.index].value.as_mat();
+        let own = nodes[index].value.as_mat();
+        let epsilon = T::epsilon().as_f64();
+        let columns = 0..c.ncols();
+        let relative = match self {
+            Self::Elements => columns.map(|j| squares(column(c, j), column(own, j))).sum::<f64>(),
+            Self::Factored => {
+                let roots: Vec<T> = (0..own.nrows()).map(|i| num_traits::Float::sqrt(own[(i, i)])).collect();
+                // An element and its mirror image are one number.
+                2.0 * columns.map(|j| squares(column(c, j), &roots) * own[(j, j)].as_f64()).sum::<f64>()
+            }
+            Self::Solved { l, result, transposed } => {
+                let (l, result) = (value(l), value(result));
+                let rows = if *transposed { column_norms(l) } else { row_norms(l) };
+                let norm = |j| dot_in_f64(column(result, j), column(result, j));
+                columns.map(|j| squares(column(c, j), &rows) * norm(j)).sum::<f64>()
+            }
+            Self::Product { a, b } => {
+                let (a, b) = (column_norms(value(a)), column_norms(value(b)));
+                columns.map(|j| squares(column(c, j), &a) * b[j].as_f64().powi(2)).sum::<f64>()
+            }
+            Self::By(amounts) => {
+                let amounts = amounts.iter().zip(column(c, 0));
+                return amounts.map(|(amount, c)| amount * c.as_f64().abs()).sum::<f64>().powi(2);
+            }
+            Self::Diagonal(amount) => {
+                return columns.map(|j| amount * c[(j, j)].as_f64().abs()).sum::<f64>().powi(2);
+            }
+        };
+        relative * epsilon * epsilon
+    }
+}
+
+struct Squares<'a, T>(&'a [T], &'a [T]);
+
+impl<T: Scalar> Pass for Squares<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> f64 {
+        lane_sum([self.0, self.1], |[a, b]| {
+            let product = a.as_f64() * b.as_f64();
+            product * product
+        })
+    }
+}
+
+/// Σ (ab)²: the product of single numbers may be as large as 10³⁰ here, so its square is not single.
+fn squares<T: Scalar>(a: &[T], b: &[T]) -> f64 {
+    dispatch(Squares(a, b))
+}
+
+fn column_norms<T: Scalar>(a: MatRef<'_, T>) -> Vec<T> {
+    let norm = |j| dot_in_f64(column(a, j), column(a, j)).sqrt();
+    (0..a.ncols()).map(|j| T::from_f64(norm(j))).collect()
+}
+
+/// Of a lower triangular matrix.
+fn row_norms<T: Scalar>(l: MatRef<'_, T>) -> Vec<T> {
+    let mut squares = vec![0.0; l.nrows()];
+    for j in 0..l.ncols() {
+        for (square, entry) in squares[j..].iter_mut().zip(&column(l, j)[j..]) {
+            *square += entry.as_f64() * entry.as_f64();
+        }
+    }
+    squares.into_iter().map(|square: f64| T::from_f64(square.sqrt())).collect()
+}
+
+impl<T: Scalar> Tape<'_, T> {
+    /// From here on, what is rounded is noted, so that [`Adjoints::rounding`](super::Adjoints) tells what it does to
+    /// the result. To be called before anything is recorded.
+    pub(crate) fn watch_rounding(&self) {
+        *self.slips.borrow_mut() = Some(Slips::default());
+    }
+
+    pub(super) fn slips_at(&self, var: Var, slip: impl FnOnce() -> Slip) {
+        if let Some(slips) = &mut *self.slips.borrow_mut() {
+            slips.0.push((var.index, slip()));
+        }
+    }
+
+    /// Elements that are off by so much, all to the same side. n × 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    pub(crate) fn is_off_by(&self, var: Var, amounts: Vec<f64>) -> Result<()> {
+        self.value(var)?;
+        self.slips_at(var, || Slip::By(amounts));
+        Ok(())
+    }
+
+    /// A matrix whose factor has this much more on the diagonal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    pub(crate) fn diagonal_is_off_by(&self, var: Var, amount: f64) -> Result<()> {
+        self.value(var)?;
+        self.slips_at(var, || Slip::Diagonal(amount));
+        Ok(())
+    }
+
+    /// A covariance matrix: rounded where it leads to the result, whether or not anyone wants its gradient.
+    pub(super) fn rounded_input(&self, var: Var) -> Var {
+        if self.slips.borrow().is_some() {
+            self.nodes.borrow_mut()[var.index].needs_gradient = true;
+            // Of a column they are noted as those of any other.
+            if self.nodes.borrow()[var.index].value.as_mat().ncols() != 1 {
+                self.slips_at(var, || Slip::Elements);
+            }
+        }
+        var
+    }
+}
