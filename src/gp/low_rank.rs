@@ -5,6 +5,7 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatRef, Par};
 
+use super::variational::excess;
 use crate::linalg::{Cholesky, Jitter, column_mut, padded};
 use crate::{Result, Scalar};
 
@@ -131,12 +132,6 @@ fn reversed_precision<T: Scalar>(a: MatRef<'_, T>, noise: &[T], par: Par) -> Mat
         par,
     );
     precision
-}
-
-/// r² − 1 − ln r², without cancellation about |r| = 1.
-fn excess(ratio: f64) -> f64 {
-    let d = (ratio.abs() - 1.0) * (ratio.abs() + 1.0);
-    d - libm::log1p(d)
 }
 
 fn reversed_rows<T: Scalar>(a: MatRef<'_, T>) -> Mat<T> {

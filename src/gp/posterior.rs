@@ -8,7 +8,7 @@ use super::checks::check_count;
 use super::process::{Basis, Process};
 use crate::data::check_finite;
 use crate::likelihood::Likelihood;
-use crate::linalg::{Cholesky, Jitter};
+use crate::linalg::semidefinite_root;
 use crate::mean::Mean;
 use crate::{Error, Result, Scalar};
 
@@ -28,7 +28,8 @@ pub struct Prediction<T> {
 pub struct Samples<T> {
     /// The values, a column for each draw: N·L × draws.
     pub values: Mat<T>,
-    /// The largest jitter that was added to the diagonal of a covariance.
+    /// By how much the diagonal of a covariance was changed, at most, for it to have a root: by what rounding had left in it
+    /// of 0.
     pub jitter: f64,
 }
 
@@ -217,13 +218,13 @@ impl<T: Scalar> Posterior<'_, T> {
     /// So many draws of the latent function at n points jointly: O(n·M² + n²·M + n³) time. The
     /// functions of a model with several are drawn independently.
     ///
-    /// Jitter is added by the [policy](Jitter), in units of the diagonal of the covariance a priori: that is
-    /// the size of what was subtracted, and of its rounding.
+    /// A covariance may be singular: what is certain is drawn as it is, and values that determine each other are drawn so.
+    /// Rounding is told from it in units of the variances a priori, which are the size of what was subtracted.
     ///
     /// # Errors
     ///
-    /// As [`mean`](Self::mean); [`Error::NotPositiveDefinite`] if no jitter that the policy allows is
-    /// enough.
+    /// As [`mean`](Self::mean); [`Error::NotPositiveDefinite`] for a covariance that is indefinite by more than rounding
+    /// explains.
     ///
     /// # Examples
     ///
@@ -246,14 +247,14 @@ impl<T: Scalar> Posterior<'_, T> {
         let mut values = Mat::from_fn(mean.len(), draws, |row, _| mean[row]);
         let mut largest = 0.0f64;
         for latent in 0..self.latents() {
-            let (covariance, prior_diagonal) = self.covariance_of(x, latent)?;
-            let diagonal = (0..n).map(|i| covariance[(i, i)].as_f64()).sum::<f64>() / n as f64;
-            let factor = Cholesky::new(covariance.as_ref(), in_units_of(prior_diagonal / diagonal), self.par)?;
-            largest = largest.max(factor.jitter());
+            let (covariance, prior) = self.covariance_of(x, latent)?;
+            let (root, left) = semidefinite_root(covariance.as_ref(), &prior, self.par)?;
+            largest = largest.max(left);
+            // As many numbers whatever the rank: that of one function does not move the draws of the next.
             let normal = Mat::from_fn(n, draws, |_, _| T::from_f64(rng.sample(StandardNormal)));
-            let out = values.as_mut().subrows_mut(latent * n, n);
+            let (out, normal) = (values.as_mut().subrows_mut(latent * n, n), normal.subrows(0, root.ncols()));
             let one = T::from_f64(1.0);
-            faer::linalg::matmul::matmul(out, faer::Accum::Add, factor.factor(), normal.as_ref(), one, self.par);
+            faer::linalg::matmul::matmul(out, faer::Accum::Add, root.as_ref(), normal, one, self.par);
         }
         Ok(Samples { values, jitter: largest })
     }
@@ -328,8 +329,8 @@ impl<T: Scalar> Posterior<'_, T> {
         Ok((variance, clamped))
     }
 
-    /// With the mean of the diagonal a priori.
-    fn covariance_of(&self, x: MatRef<'_, T>, latent: usize) -> Result<(Mat<T>, f64)> {
+    /// With the diagonal a priori.
+    fn covariance_of(&self, x: MatRef<'_, T>, latent: usize) -> Result<(Mat<T>, Vec<T>)> {
         let mut index = latent;
         for process in &self.processes {
             if index < process.latents.len() {
@@ -339,16 +340,6 @@ impl<T: Scalar> Posterior<'_, T> {
         }
         let expected = format!("there are {}, counted from 0", self.latents());
         Err(Error::setting("the latent function", latent, &expected))
-    }
-}
-
-/// The default policy in units of another diagonal, so many times the matrix's own.
-fn in_units_of(ratio: f64) -> Jitter {
-    match Jitter::default() {
-        Jitter::Adaptive { first, growth, largest } if ratio.is_finite() && ratio > 1.0 => {
-            Jitter::Adaptive { first: first * ratio, growth, largest: largest * ratio }
-        }
-        jitter => jitter,
     }
 }
 

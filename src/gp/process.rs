@@ -194,21 +194,19 @@ impl<'a, T: Scalar> Process<'a, T> {
         Ok(())
     }
 
-    /// The full covariance of a latent function at n points, exactly symmetric, and the mean of the
-    /// diagonal that it has a priori.
+    /// The full covariance of a latent function at n points, exactly symmetric, and the diagonal that it has a priori.
     pub(super) fn covariance(
         &self,
         basis: &dyn Basis<T>,
         latent: usize,
         x: MatRef<'_, T>,
         par: Par,
-    ) -> Result<(Mat<T>, f64)> {
+    ) -> Result<(Mat<T>, Vec<T>)> {
         let n = x.nrows();
         let mut covariance = Mat::zeros(n, n);
         let tape = Tape::new(par);
         let given = self.given(&tape, basis, x)?;
-        let prior = tape.value(given.prior_variance)?;
-        let mean_diagonal = prior.as_mat().col(0).iter().map(|value| value.as_f64()).sum::<f64>() / n as f64;
+        let prior = tape.value(given.prior_variance)?.as_mat().col(0).iter().copied().collect();
         if self.prior.has_remainder() {
             gram_into(self.kernel, x, covariance.as_mut(), par)?;
             add_gram(covariance.as_mut(), tape.value(given.a)?.as_mat(), -1.0, par);
@@ -217,7 +215,7 @@ impl<'a, T: Scalar> Process<'a, T> {
             let projected = root.on(&tape).project(&tape, given.a)?;
             add_gram(covariance.as_mut(), tape.value(projected)?.as_mat(), 1.0, par);
         }
-        Ok((covariance, mean_diagonal))
+        Ok((covariance, prior))
     }
 
     fn given<'t>(&'t self, tape: &Tape<'t, T>, basis: &'t dyn Basis<T>, x: MatRef<'t, T>) -> Result<Conditional> {

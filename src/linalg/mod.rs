@@ -9,6 +9,8 @@ mod jitter;
 mod lanczos;
 pub mod operator;
 mod product;
+mod semidefinite;
+mod stacked;
 mod storage;
 
 pub use cholesky::Cholesky;
@@ -22,5 +24,7 @@ pub use operator::{
     BlockDiagonal, Dense, Diagonal, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,
 };
 pub(crate) use product::product;
+pub(crate) use semidefinite::semidefinite_root;
+pub(crate) use stacked::Stacked;
 pub use storage::padded;
 pub(crate) use storage::{clear_strict_upper, column, column_mut, mirror_lower, steady, transpose_into};

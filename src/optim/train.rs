@@ -112,6 +112,9 @@ pub struct Progress {
     pub loss: f64,
     /// The learning rate of the step, of all that has no rate of its own.
     pub rate: f64,
+    /// The rate of the natural gradient step beside it, 0 if it was not taken; `None` without natural gradients.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub natural: Option<f64>,
 }
 
 /// What ended the training.
@@ -185,13 +188,13 @@ impl Train {
         rng: &mut (impl Rng + ?Sized),
         callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
     ) -> Result<History> {
-        self.resume_beside(model, &[], n, loss, |_, _, _| Ok(()), checkpoint, rng, callback)
+        self.resume_beside(model, &[], n, loss, |_, _, _, _| Ok(None), checkpoint, rng, callback)
     }
 
-    /// The same, with a part of the model that does not learn by Adam: `beside` moves it after each step
-    /// of Adam, by the number of the step and the gradient of the loss, less the log prior, in all natural
-    /// parameters before both. Parameters that may be any finite number are counted in these units, in visiting order of all
-    /// scalars, or in 1.
+    /// The same, with a part of the model that does not learn by Adam: `beside` moves it before each step
+    /// of Adam, by the number of the step and the loss, less the log prior, with its gradient in all natural
+    /// parameters before both, and returns the rate. Parameters that may be any finite number are counted in these units, in
+    /// visiting order of all scalars, or in 1.
     #[allow(clippy::too_many_arguments, reason = "the model, its two ways to learn, and what a run is given")]
     pub(crate) fn resume_beside<M: Parameterized>(
         &self,
@@ -199,7 +202,7 @@ impl Train {
         units: &[f64],
         n: usize,
         mut loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
-        mut beside: impl FnMut(&mut M, usize, &[f64]) -> Result<()>,
+        mut beside: impl FnMut(&mut M, usize, f64, &[f64]) -> Result<Option<f64>>,
         checkpoint: &mut Checkpoint,
         rng: &mut (impl Rng + ?Sized),
         mut callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
@@ -219,9 +222,9 @@ impl Train {
         let mut stopped = Stopped::Finished;
         while state.steps < self.steps && stopped == Stopped::Finished {
             let step = state.steps;
-            let loss = self.step(model, state, (&rates, &units), &mut loss, &mut beside, rng)?;
-            let progress =
-                Progress { step, steps: self.steps, loss, rate: self.adam.rate * self.schedule.factor(step) };
+            let (loss, natural) = self.step(model, state, (&rates, &units), &mut loss, &mut beside, rng)?;
+            let rate = self.adam.rate * self.schedule.factor(step);
+            let progress = Progress { step, steps: self.steps, loss, rate, natural };
             state.steps += 1;
             state.last = Some(progress);
             if step.is_multiple_of(self.record_every) {
@@ -246,16 +249,16 @@ impl Train {
         Ok(History { records, steps: state.steps, stopped })
     }
 
-    /// One step, and the loss before it. If it fails, the model goes back to where the loss was last sound.
+    /// One step, the loss before it, and the rate of what is beside it. If it fails, the model goes back to where the loss was last sound.
     fn step<M: Parameterized>(
         &self,
         model: &mut M,
         state: &mut State,
         (rates, units): (&[f64], &[f64]),
         loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
-        beside: &mut impl FnMut(&mut M, usize, &[f64]) -> Result<()>,
+        beside: &mut impl FnMut(&mut M, usize, f64, &[f64]) -> Result<Option<f64>>,
         rng: &mut (impl Rng + ?Sized),
-    ) -> Result<f64> {
+    ) -> Result<(f64, Option<f64>)> {
         let State { steps, point, sound, adam, deck, .. } = state;
         let mut take = || {
             let batch = deck.as_mut().map_or(Batch::All, |deck| Batch::Rows(deck.deal(rng)));
@@ -263,9 +266,9 @@ impl Train {
             gradient.iter_mut().zip(units).for_each(|(entry, unit)| *entry *= unit);
             *sound = model.values();
             adam.step_each(rates, self.schedule.factor(*steps), point, &gradient)?;
+            let moved = beside(model, *steps, loss, &natural)?;
             model.set_unconstrained(point)?;
-            beside(model, *steps, &natural)?;
-            Ok(loss)
+            Ok((loss, moved))
         };
         let taken = take();
         if taken.is_err() {

@@ -65,6 +65,7 @@ mod cholesky;
 mod columns;
 mod custom;
 mod elementwise;
+mod evaluated;
 mod gaussian;
 mod inputs;
 mod kernels;
@@ -81,6 +82,7 @@ mod triangular;
 mod value;
 
 pub use custom::CustomReverse;
+pub(crate) use evaluated::Slope;
 pub use kernels::KernelVar;
 pub use pool::Pool;
 pub use pullback::Adjoints;

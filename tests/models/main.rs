@@ -3,9 +3,12 @@
 
 mod batch_gp;
 mod bounds_rounding;
+mod certain_draws;
 mod collapsed;
 mod concrete;
 mod coregionalization;
+mod divergences;
+mod double_double;
 mod emulator;
 mod emulator_structures;
 mod equivalences;

@@ -4,15 +4,18 @@
 use std::ops::ControlFlow;
 
 use mercer::gp::{ExactGp, Svgp, Variational};
-use mercer::likelihood::Gaussian;
+use mercer::likelihood::{Bernoulli, Gaussian, Heteroscedastic, NegativeBinomial, Poisson, StudentT};
 use mercer::linalg::Jitter;
-use mercer::optim::{Adam, NaturalGradient, Schedule, Train};
+use mercer::optim::{Adam, Lbfgs, NaturalGradient, Schedule, Train};
 use mercer::params::Prior;
 use mercer::prelude::*;
 use mercer::tape::Tape;
+use mercer::testkit::{seed, trials};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+type Random = Svgp<Scaled<Rbf>>;
+type Kind = (&'static str, fn(Random) -> Random, fn(f64) -> f64);
 type Model = Svgp<Scaled<Matern52>>;
 
 const NOISE: f64 = 0.07;
@@ -223,4 +226,125 @@ fn what_cannot_move_is_refused_and_failures_leave_sound_parameters() {
     assert!(close);
     let model = failed;
     assert!(model.parameters().iter().all(|entry| entry.free));
+}
+
+/// Likelihoods, log-concave or not, with an observation for a value of the function.
+fn likelihoods() -> Vec<Kind> {
+    let count: fn(f64) -> f64 = |f| f.exp().min(20.0).round();
+    let sign: fn(f64) -> f64 = |f| f64::from(u8::from(f > 0.0));
+    vec![
+        ("Gaussian", |gp| gp.with_likelihood(Gaussian::new(0.01)), |f| f),
+        ("logit", |gp| gp.with_likelihood(Bernoulli::logit()), sign),
+        ("probit", |gp| gp.with_likelihood(Bernoulli::probit()), sign),
+        ("Poisson", |gp| gp.with_likelihood(Poisson::new()), count),
+        ("negative binomial", |gp| gp.with_likelihood(NegativeBinomial::new(2.0)), count),
+        ("Student-t", |gp| gp.with_likelihood(StudentT::new(0.05, 2.5)), |f| if f > 0.8 { 30.0 } else { f }),
+        ("heteroscedastic", |gp| gp.with_likelihood(Heteroscedastic::new()), |f| f),
+    ]
+}
+
+/// A random model of one dimension with data, for a kind of likelihood.
+fn random_model(rng: &mut Pcg64, (_, seen, see): &Kind) -> (Random, Mat<f64>, Vec<f64>) {
+    let (n, m) = (rng.random_range(3..20), rng.random_range(1..8));
+    let x = Mat::from_fn(n, 1, |_, _| rng.random_range(-3.0..3.0));
+    let y = (0..n).map(|row| see(2.0 * (2.0 * x[(row, 0)]).sin() + rng.random_range(-0.5..0.5))).collect();
+    let kernel = 10f64.powf(rng.random_range(-1.0..3.0)) * Rbf::new(rng.random_range(0.3..2.0));
+    let z = Mat::from_fn(m, 1, |i, _| -3.0 + 6.0 * (i as f64 + 0.5) / m as f64);
+    let factor = Mat::from_fn(m, m, |i, j| if i == j { 0.7 } else { 0.1 * rng.random_range(-1.0..1.0) });
+    let mean: Vec<f64> = (0..m).map(|_| 0.3 * rng.random_range(-1.0..1.0)).collect();
+    let q = Variational::new(&mean, factor.as_ref()).unwrap();
+    let q = if rng.random_bool(0.5) { q } else { q.unwhitened() };
+    let gp = Svgp::new(kernel, z.as_ref()).unwrap().with_par(Par::Seq);
+    let gp = seen(gp);
+    let latents = gp.likelihood().latents();
+    (gp.with_variationals(vec![q; latents]).unwrap(), x, y)
+}
+
+/// Whatever the model, the likelihood and the rate, a step from all data does not lower the bound, says what it reached,
+/// and if there is none that raises it, leaves q.
+#[test]
+fn every_step_from_all_data_raises_the_bound() {
+    let mut rng = Pcg64::seed_from_u64(seed(21));
+    let kinds = likelihoods();
+    for trial in 0..trials(42) {
+        let kind = &kinds[trial % kinds.len()];
+        let (mut model, x, y) = random_model(&mut rng, kind);
+        let rule = NaturalGradient { rate: [1.0, 0.9, 0.5][trial % 3], ..NaturalGradient::default() };
+        for number in 0..8 {
+            let (q, before) = (model.variationals().to_vec(), model.elbo(x.as_ref(), &y).unwrap());
+            let step = model.natural_step(x.as_ref(), &y, y.len(), &rule).unwrap();
+            let (reached, after) = (step.reached.unwrap(), model.elbo(x.as_ref(), &y).unwrap());
+            let what = format!("{}, {trial}, step {number}: {before:?}, {after:?}, rate {}", kind.0, step.rate);
+            assert!(after.value >= before.value && (step.elbo, reached) == (before, after), "{what}");
+            assert!(step.rate <= rule.rate && (step.rate > 0.0 || model.variationals() == q), "{what}");
+        }
+    }
+}
+
+/// With nothing else free the loss of training on all data never rises, also where the batch is all rows.
+#[test]
+fn training_on_all_data_does_not_lower_the_bound() {
+    let mut rng = Pcg64::seed_from_u64(seed(22));
+    let kinds = likelihoods();
+    for trial in 0..trials(14) {
+        let kind = &kinds[trial % kinds.len()];
+        let (mut model, x, y) = random_model(&mut rng, kind);
+        for part in ["kernel", "likelihood", "inducing"] {
+            model.freeze(part).unwrap();
+        }
+        let batch = (trial % 2 == 1).then_some(y.len());
+        let train = Train { steps: 10, batch, ..Train::default() };
+        let rule = NaturalGradient::default();
+        let history = model.train_natural(x.as_ref(), &y, &train, &rule, &mut rng).unwrap();
+        assert!(history.records.iter().all(|record| record.natural.is_some()));
+        // The order of the rows of a batch moves the loss by rounding.
+        let rounding = if batch.is_some() { 1e-12 } else { 0.0 };
+        for pair in history.records.windows(2) {
+            let allowed = pair[0].loss + rounding * pair[0].loss.abs();
+            assert!(pair[1].loss <= allowed, "{}, {trial}: {pair:?}", kind.0);
+        }
+    }
+}
+
+/// Four points of two classes and a wide prior, for which steps of rate 1 overshoot: the best bounds are known
+/// to four digits.
+#[test]
+fn the_best_q_is_found_at_every_rate() {
+    let (x, y) = (mat![[0.0], [1.0], [2.0], [3.0]], [0.0, 0.0, 1.0, 1.0]);
+    for (variance, best) in [(100.0, -2.7187), (1000.0, -3.1357)] {
+        for rate in [1.0, 0.9, 0.5] {
+            let mut gp = Svgp::new(variance * Rbf::new(1.0), x.as_ref()).unwrap().with_likelihood(Bernoulli::logit());
+            gp.freeze("kernel").unwrap();
+            gp.freeze("inducing").unwrap();
+            let rule = NaturalGradient { rate, ..NaturalGradient::default() };
+            let fit = gp.fit_natural(x.as_ref(), &y, &Lbfgs::default(), &rule).unwrap();
+            assert_eq!(-fit.value, gp.elbo(x.as_ref(), &y).unwrap().value);
+            assert!((-fit.value - best).abs() < 2e-4, "{variance}, {rate}: {}", -fit.value);
+        }
+    }
+}
+
+/// What is reported is what there is, at the best q for the kernel, and no worse than at the start.
+#[test]
+fn a_fit_reports_the_model_that_it_leaves() {
+    let mut rng = Pcg64::seed_from_u64(seed(23));
+    let kinds = likelihoods();
+    for trial in 0..trials(14) {
+        let kind = &kinds[trial % kinds.len()];
+        let (mut model, x, y) = random_model(&mut rng, kind);
+        model.freeze("inducing").unwrap();
+        if trial % 3 == 0 {
+            model.set_prior("kernel.scaled.factor", Prior::gamma(2.0, 1.0).unwrap()).unwrap();
+        }
+        let rule = NaturalGradient { rate: [1.0, 0.9, 0.5][trial % 3], ..NaturalGradient::default() };
+        let start = model.elbo(x.as_ref(), &y).unwrap().value + model.log_prior();
+        let minimizer = Lbfgs { max_steps: 5, ..Lbfgs::default() };
+        let fit = model.fit_natural(x.as_ref(), &y, &minimizer, &rule).unwrap();
+        let there = model.elbo(x.as_ref(), &y).unwrap().value + model.log_prior();
+        assert!((there + fit.value).abs() <= 1e-12 * there.abs(), "{}: {} is not {there}", kind.0, -fit.value);
+        assert!(there >= start, "{}: {there} {start}", kind.0);
+        let better = model.natural_step(x.as_ref(), &y, y.len(), &rule).unwrap().reached.unwrap().value;
+        let gain = better - (there - model.log_prior());
+        assert!(gain <= 1e-8 * (1.0 + there.abs()), "{}, {trial}: {gain:e}", kind.0);
+    }
 }

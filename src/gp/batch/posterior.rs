@@ -24,7 +24,7 @@ pub struct BatchPrediction<T: Scalar> {
 pub struct BatchSamples<T: Scalar> {
     /// The values: for each output a matrix of n × draws.
     pub values: BatchMatrix<T>,
-    /// The largest jitter that was added to the diagonal of a covariance.
+    /// See [`Samples::jitter`](crate::gp::Samples::jitter): the largest of all outputs.
     pub jitter: f64,
 }
 

@@ -98,7 +98,9 @@ pub(in crate::gp) struct Added {
     pub(in crate::gp) shift: Var,
     /// See [`Beside::whitened_mean`].
     pub(in crate::gp) whitened: Var,
-    /// What the weights add to the KL.
+    /// The mean of the whitened inducing variables, M × 1: m, or m + Ba of a basis that is not orthogonal.
+    pub(in crate::gp) expected: Var,
+    /// What the weights add to the KL of a q of this mean: ½ aᵀ(K(Γ, Γ) − BᵀB)a.
     pub(in crate::gp) kl: Var,
 }
 
@@ -107,12 +109,13 @@ impl Batch {
         let weights = self.beside.weights(tape, latent)?;
         let norm = tape.inner(weights, tape.matmul(self.gram, weights)?)?;
         let seen = self.beside.seen(tape, weights)?;
-        let kl = if self.beside.basis.orthogonal {
-            tape.scale(tape.sub(norm, tape.sum_of_squares(seen)?)?, 0.5)?
-        } else {
-            tape.add(tape.inner(mean, seen)?, tape.scale(norm, 0.5)?)?
-        };
+        // mᵀBa + ½ aᵀK(Γ, Γ)a is what ½ ‖m + Ba‖² has beyond ½ ‖m‖², and the same: two terms of which none is negative.
+        let expected = if self.beside.basis.orthogonal { mean } else { tape.add(mean, seen)? };
+        let twice = tape.sub(norm, tape.sum_of_squares(seen)?)?;
+        // Of what rounding has left of 0 where u determines the basis.
+        let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
+        let kl = tape.scale(tape.map(twice, move |x| if x < zero { zero } else { x }, move |_, _| one)?, 0.5)?;
         let whitened = self.beside.whitened_mean(tape, mean, seen)?;
-        Ok(Added { shift: tape.matmul_tn(self.cross, weights)?, whitened, kl })
+        Ok(Added { shift: tape.matmul_tn(self.cross, weights)?, whitened, expected, kl })
     }
 }

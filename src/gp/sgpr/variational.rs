@@ -11,7 +11,6 @@ use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::GaussianNoise;
-use crate::linalg::{Cholesky, Jitter};
 use crate::{Error, Expr, Result, Scalar};
 
 impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
@@ -115,10 +114,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
         }
         let best = self.infer(&self.see(x, y)?, Approximation::Vfe)?;
         let mean = Mat::from_fn(m, 1, |row, _| T::from_f64(q.mean()[row]));
-        let root = match q.factor() {
-            Some(factor) => factor,
-            None => Cholesky::new(q.covariance().as_ref(), Jitter::Fixed(0.0), self.par)?.into_factor(),
-        };
+        let root = q.lower_root();
         let root = Mat::from_fn(m, m, |row, col| T::from_f64(root[(row, col)]));
         Ok(best.divergence_of(mean.as_ref(), root.as_ref(), self.par))
     }

@@ -177,7 +177,6 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             expected,
             largest,
             kl: marginals.kl,
-            kl_offset: -0.5 * (self.inducing.len() * marginals.means.len()) as f64,
             jitter: marginals.jitter,
             parameters: before.chain(marginals.parameters).collect(),
         })
@@ -211,13 +210,16 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let (prior, given, basis) = &given[if given.len() == 1 { 0 } else { latent }];
             let prior_mean = &prior_means[if prior_means.len() == 1 { 0 } else { latent }];
             let q = q.record(tape, prior)?;
-            let (mut mean, mut whitened, mut q_kl) = (prior_mean.value, q.mean, q.kl);
-            if let Some(basis) = basis {
-                let added = basis.add(tape, latent, q.mean)?;
-                mean = tape.add(mean, added.shift)?;
-                whitened = added.whitened;
-                q_kl = tape.add(q_kl, added.kl)?;
-            }
+            let (mut mean, mut whitened) = (prior_mean.value, q.mean);
+            let q_kl = match basis {
+                None => q.divergence(tape, prior, q.mean)?,
+                Some(basis) => {
+                    let added = basis.add(tape, latent, q.mean)?;
+                    mean = tape.add(mean, added.shift)?;
+                    whitened = added.whitened;
+                    tape.add(q.divergence(tape, prior, added.expected)?, added.kl)?
+                }
+            };
             means.push(tape.add(mean, given.mean(tape, whitened)?)?);
             variances.push(given.variance(tape, &q.roots)?);
             parameters.extend(q.parameters);
@@ -231,7 +233,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 }
 
-/// The marginals of the latent functions, with what belongs to q. `kl` lacks its constant.
+/// The marginals of the latent functions, with what belongs to q.
 struct Marginals {
     means: Vec<Var>,
     variances: Vec<Var>,
@@ -240,13 +242,12 @@ struct Marginals {
     parameters: Vec<Var>,
 }
 
-/// The bound on a tape. `kl` lacks its constant.
+/// The bound on a tape.
 pub(super) struct Recorded {
     pub(super) bound: Var,
     pub(super) expected: Var,
     pub(super) largest: Option<Largest>,
     pub(super) kl: Var,
-    pub(super) kl_offset: f64,
     pub(super) jitter: f64,
     pub(super) parameters: Vec<Var>,
 }
@@ -254,7 +255,7 @@ pub(super) struct Recorded {
 impl Recorded {
     pub(super) fn elbo<T: Scalar>(&self, tape: &Tape<'_, T>, rounding: f64) -> Result<Elbo> {
         let expected_log_likelihood = tape.scalar(self.expected)?;
-        let kl = tape.scalar(self.kl)? + self.kl_offset;
+        let kl = tape.scalar(self.kl)?;
         let value = expected_log_likelihood - kl;
         Ok(Elbo { value, expected_log_likelihood, kl, jitter: self.jitter, rounding })
     }

@@ -1,12 +1,12 @@
 //! Natural gradients for q.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
 use faer::MatRef;
 use rand::Rng;
 
-use super::train::negative;
+use super::train::precise;
 use super::{Elbo, Svgp};
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
@@ -16,14 +16,31 @@ use crate::params::ParameterizedExt;
 use crate::{Expr, Result, Scalar};
 
 /// The most steps of q in an evaluation of [`Svgp::fit_natural`].
-const LARGEST_NUMBER_OF_STEPS: usize = 100;
+const LARGEST_NUMBER_OF_STEPS: usize = 200;
+
+/// A step that lowers the bound is tried again at half the rate, so many times.
+const HALVINGS: usize = 30;
+
+/// What a step at the rate 1 has to gain, relative to the bound, for another to follow.
+const LEAST_GAIN: f64 = 1e-13;
+
+/// How training moves q: by a rule, and by the bound from all data where each step sees all.
+pub(super) struct Rule<'r, M> {
+    pub(super) natural: &'r NaturalGradient,
+    /// The relative rounding error of the data's precision.
+    pub(super) epsilon: f64,
+    pub(super) judge: &'r dyn Fn(&M) -> Result<Elbo>,
+}
 
 /// What a [step](Svgp::natural_step) along the natural gradient did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NaturalStep {
     /// The bound before the step.
     pub elbo: Elbo,
-    /// The rate that the step was taken with: of several latent functions, the least.
+    /// The bound after it, which is not lower; `None` from a batch of more data, of which it would be an estimate.
+    pub reached: Option<Elbo>,
+    /// The rate that the step was taken with: of several latent functions, the least. 0 if it was not taken: at the
+    /// best q, to rounding, there is no rate that raises the bound.
     pub rate: f64,
 }
 
@@ -31,6 +48,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// Moves q along the natural gradient of the bound on `total` observations, estimated from a batch
     /// of them: whitened or not, the step is the same. For a Gaussian likelihood and all data, one
     /// step of rate 1 from anywhere leads to the best q, at which the bound is the collapsed one.
+    ///
+    /// From all data, a step raises the bound: the rate is halved until it does, thirty times at most, and then
+    /// the step is not taken, and its [`rate`](NaturalStep::rate) is 0. A batch says too little of the bound for that.
     ///
     /// Gradients in q alone are computed: the kernel need not have any.
     ///
@@ -71,11 +91,18 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_observed(x, y, total)?;
         self.check_natural(rule)?;
         let (elbo, gradient) = self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), false)?;
-        Ok(NaturalStep { elbo, rate: self.move_q(rule, 0, &gradient)? })
+        if total != x.nrows() {
+            return Ok(NaturalStep { elbo, reached: None, rate: self.move_q(rule, 0, &gradient)? });
+        }
+        self.judged_step(rule, 0, (elbo, &gradient), T::epsilon().as_f64(), &|model| model.elbo(x, y))
     }
 
     /// Maximises the bound by stochastic gradients: q by natural gradients, all else that is free by
     /// Adam, with both steps from one evaluation at the parameters before.
+    ///
+    /// Where each step sees all data, that of q raises the bound, and with priors its sum with their
+    /// log density, at the parameters before Adam's: its rate is halved until it does, or the step is not taken.
+    /// [`Progress::natural`] has the rate.
     ///
     /// # Errors
     ///
@@ -162,7 +189,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_natural(rule)?;
         let (units, pool) = (self.units(x, y)?, RefCell::default());
         self.part_coincident(x, y, train, checkpoint);
-        self.resume_natural((x.nrows(), &units), Self::loss(x, y, &pool), train, rule, checkpoint, rng, callback)
+        let judge = |model: &Self| model.elbo(x, y);
+        let rule = Rule { natural: rule, epsilon: T::epsilon().as_f64(), judge: &judge };
+        self.resume_natural((x.nrows(), &units), Self::loss(x, y, &pool), train, &rule, checkpoint, rng, callback)
     }
 
     /// Training on n rows, in [units](Self::units) or none, by a loss, q by natural gradients.
@@ -172,14 +201,21 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         (n, units): (usize, &[f64]),
         loss: impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>,
         train: &Train,
-        rule: &NaturalGradient,
+        rule: &Rule<'_, Self>,
         checkpoint: &mut Checkpoint,
         rng: &mut (impl Rng + ?Sized),
         callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
     ) -> Result<History> {
-        let beside = |model: &mut Self, step: usize, gradient: &[f64]| -> Result<()> {
+        let sees_all = train.batch.is_none_or(|batch| batch == n);
+        let beside = |model: &mut Self, step: usize, loss: f64, gradient: &[f64]| -> Result<Option<f64>> {
             let ascent: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
-            model.move_q(rule, step, &ascent).map(drop)
+            if !sees_all {
+                return model.move_q(rule.natural, step, &ascent).map(Some);
+            }
+            // A batch of all rows has them in another order, and the loss other rounding errors.
+            let before = if train.batch.is_none() { -loss } else { (rule.judge)(model)?.value + model.log_prior() };
+            let objective = |model: &Self| Ok((rule.judge)(model)?.value + model.log_prior());
+            model.raise(rule.natural, step, &ascent, before, rule.epsilon * before.abs(), &objective).map(Some)
         };
         // Adam does not see what is not free.
         self.freeze("variational")?;
@@ -194,7 +230,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// At the best q the gradient in the rest is that of the bound that is left, so that a quasi-Newton
     /// minimiser sees a function of some hundred parameters, however many q has. With a Gaussian
     /// likelihood and the rate 1 the first step of q in an evaluation is the last that changes anything.
-    /// Others should be log-concave, for q to have one best.
+    /// Others should be log-concave, for q to have one best; each evaluation starts from the q of the best one before.
+    ///
+    /// Each step of q raises the bound, as a [`natural_step`](Self::natural_step) from all data does. The model ends
+    /// with the best parameters seen and the q that was found at them, and [`Minimum::value`] is −bound of the two, less
+    /// the log prior.
     ///
     /// # Errors
     ///
@@ -234,37 +274,115 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_natural(rule)?;
         let (units, pool) = (self.units(x, y)?, RefCell::default());
         self.part_coincident(x, y, &Train::default(), &Checkpoint::default());
-        let mut best = self.variational.clone();
-        let free = self.variational.clone();
+        let (mut least, mut best) = (f64::INFINITY, self.variational.clone());
         self.freeze("variational")?;
         let outcome = fit_in_units(self, &units, minimizer, |model| {
             let mut trial = model.clone();
             trial.variational.clone_from(&best);
             trial.best_q(x, y, rule)?;
-            best.clone_from(&trial.variational);
-            negative(trial.elbo_gradient_with(x, y, x.nrows(), &pool)?)
+            let (loss, gradient) = precise(trial.elbo_gradient_with(x, y, x.nrows(), &pool)?)?;
+            // Less what does not move: `fit` keeps the parameters by the same number.
+            let value = loss - model.log_prior();
+            if value < least && gradient.iter().all(|slope| slope.is_finite()) {
+                least = value;
+                best.clone_from(&trial.variational);
+            }
+            Ok((loss, gradient))
         });
-        self.variational = if outcome.is_ok() { best } else { free };
+        self.variational = best;
         self.unfreeze("variational")?;
-        let outcome = outcome?;
-        self.best_q(x, y, rule)?;
+        let mut outcome = outcome?;
+        // Once more, with q not frozen: the bound can only be higher than the one that was seen.
+        let reached = self.best_q(x, y, rule)?;
+        outcome.value = -reached.value - self.log_prior();
         Ok(outcome)
     }
 
-    /// Moves q until the bound gains less than 1e-10 of itself by a step.
-    fn best_q<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], rule: &NaturalGradient) -> Result<()>
+    /// Moves q until a step gains next to nothing: the bound there.
+    fn best_q<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], rule: &NaturalGradient) -> Result<Elbo>
     where
         K: Kernel<T>,
     {
-        let mut before = f64::NEG_INFINITY;
-        for _ in 0..LARGEST_NUMBER_OF_STEPS {
-            let bound = self.natural_step(x, y, x.nrows(), rule)?.elbo.value;
-            if bound - before < 1e-10 * bound.abs() {
+        let mut elbo = self.elbo(x, y)?;
+        // A rate that was too large once is not tried at once again.
+        let mut part = 1.0;
+        for number in 0..LARGEST_NUMBER_OF_STEPS {
+            let gradient = self.bound_gradient_in_q(x, y)?;
+            let shorter = NaturalGradient { rate: part * rule.rate, ..rule.clone() };
+            let judge = |model: &Self| model.elbo(x, y);
+            let step = self.judged_step(&shorter, number, (elbo, &gradient), T::epsilon().as_f64(), &judge)?;
+            let reached = step.reached.unwrap_or(elbo);
+            let gain = reached.value - elbo.value;
+            elbo = reached;
+            if gain <= LEAST_GAIN * step.rate * (1.0 + elbo.value.abs()) {
                 break;
             }
-            before = bound;
+            part = (2.0 * step.rate / (rule.rate * rule.schedule.factor(number))).min(1.0);
         }
-        Ok(())
+        Ok(elbo)
+    }
+
+    /// The gradient of the bound from all data; left at 0 in the parameters of the kernel, of which q needs none.
+    fn bound_gradient_in_q<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Vec<f64>>
+    where
+        K: Kernel<T>,
+    {
+        let (_, gradient) = self.evaluate(&*self.likelihood, x, y, x.nrows(), &RefCell::default(), false)?;
+        Ok(gradient)
+    }
+
+    /// A step that raises the bound from all data, which is known with its gradient before it, or none.
+    pub(super) fn judged_step(
+        &mut self,
+        rule: &NaturalGradient,
+        number: usize,
+        (elbo, gradient): (Elbo, &[f64]),
+        epsilon: f64,
+        judge: &dyn Fn(&Self) -> Result<Elbo>,
+    ) -> Result<NaturalStep> {
+        let last = Cell::new(elbo);
+        let objective = |model: &Self| {
+            last.set(judge(model)?);
+            Ok(last.get().value)
+        };
+        let rounding = epsilon * (elbo.expected_log_likelihood.abs() + elbo.kl.abs());
+        let rate = self.raise(rule, number, gradient, elbo.value, rounding, &objective)?;
+        Ok(NaturalStep { elbo, reached: Some(if rate > 0.0 { last.get() } else { elbo }), rate })
+    }
+
+    /// Moves q by a step that does not lower an objective, from its value and gradient before; returns the rate, or 0
+    /// where there is no such step.
+    ///
+    /// The natural gradient points uphill, so that a small enough rate raises the objective; halving ends early where
+    /// the gain that the gradient promises is no more than rounding, at the best q.
+    fn raise(
+        &mut self,
+        rule: &NaturalGradient,
+        number: usize,
+        gradient: &[f64],
+        before: f64,
+        rounding: f64,
+        objective: &dyn Fn(&Self) -> Result<f64>,
+    ) -> Result<f64> {
+        let start = self.variational.clone();
+        let own = &gradient[gradient.len() - start.num_params()..];
+        let mut shorter = rule.clone();
+        for _ in 0..=HALVINGS {
+            let rate = self.move_q(&shorter, number, gradient)?;
+            // Where there is no bound, the step led too far as well.
+            if objective(self).is_ok_and(|value| value >= before) {
+                return Ok(rate);
+            }
+            let moved = self.variational.values().into_iter().zip(start.values());
+            let promised: f64 = moved.zip(own).map(|((after, before), slope)| (after - before) * slope).sum();
+            self.variational.clone_from(&start);
+            if promised.abs() <= rounding {
+                break;
+            }
+            // The rule may have had to shorten the step itself.
+            shorter.rate = 0.5 * shorter.rate.min(rate / rule.schedule.factor(number));
+        }
+        Ok(0.0)
     }
 
     pub(super) fn check_natural(&self, rule: &NaturalGradient) -> Result<()> {

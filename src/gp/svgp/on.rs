@@ -8,6 +8,7 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
 use super::bound::Recorded;
+use super::natural::Rule;
 use super::train::{negative, precise};
 use super::{Elbo, NaturalStep, Svgp};
 use crate::gp::moments::Moments;
@@ -156,7 +157,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check_natural(rule)?;
         let (elbo, gradient) = self.evaluate_on(statistics, &RefCell::default(), false)?;
-        Ok(NaturalStep { elbo, rate: self.move_q(rule, 0, &gradient)? })
+        self.judged_step(rule, 0, (elbo, &gradient), f64::EPSILON, &|model| model.elbo_on(statistics))
     }
 
     /// [`train`](Self::train) on the data of the statistics, all of them at each step of O(M³), whatever N.
@@ -214,7 +215,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_natural(rule)?;
         let (n, pool, mut start) = (statistics.observations(), RefCell::default(), Checkpoint::default());
         let (loss, go_on) = (Self::loss_on(statistics, &pool), |_: &_, _: &_| ControlFlow::Continue(()));
-        self.resume_natural((n, &[]), loss, train, rule, &mut start, &mut Pcg64::seed_from_u64(0), go_on)
+        let judge = |model: &Self| model.elbo_on(statistics);
+        let rule = Rule { natural: rule, epsilon: f64::EPSILON, judge: &judge };
+        self.resume_natural((n, &[]), loss, train, &rule, &mut start, &mut Pcg64::seed_from_u64(0), go_on)
     }
 
     /// −ELBO and its gradient, for [`Train`].
@@ -258,6 +261,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let mean = parameter_column(tape, &self.means.of(0).values());
         let moments = Moments::new(tape, statistics, &self.inducing, kernel, differentiable, self.jitter)?;
         let q = self.variational.of(0).record(tape, &moments.prior)?;
+        let kl = q.divergence(tape, &moments.prior, q.mean)?;
 
         let (n, precision) = (statistics.observations() as f64, tape.recip(noise)?);
         let spread = tape.add(moments.misfit(tape, q.mean)?, moments.total_variance(tape, &q.roots)?)?;
@@ -266,11 +270,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let expected = tape.scale(tape.add(log_det, tape.hadamard(spread, precision)?)?, -0.5)?;
         let parameters = [kernel.theta(), mean, noise, moments.parameter].into_iter().chain(q.parameters).collect();
         Ok(Recorded {
-            bound: tape.sub(expected, q.kl)?,
+            bound: tape.sub(expected, kl)?,
             expected,
             largest: None,
-            kl: q.kl,
-            kl_offset: -0.5 * self.inducing.len() as f64,
+            kl,
             jitter: moments.prior.jitter(),
             parameters,
         })

@@ -101,7 +101,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check_observations(y)?;
         let (units, pool) = (self.units(x, y)?, RefCell::default());
         self.part_coincident(x, y, train, checkpoint);
-        let (loss, alone) = (Self::loss(x, y, &pool), |_: &mut Self, _: usize, _: &[f64]| Ok(()));
+        let (loss, alone) = (Self::loss(x, y, &pool), |_: &mut Self, _: usize, _: f64, _: &[f64]| Ok(None));
         train.resume_beside(self, &units, x.nrows(), loss, alone, checkpoint, rng, callback)
     }
 

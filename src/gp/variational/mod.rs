@@ -1,8 +1,10 @@
 //! The variational distribution of the inducing variables.
 
+mod divergence;
 mod record;
 mod root;
 
+pub(super) use divergence::excess;
 pub(super) use root::Root;
 
 use faer::{Mat, MatRef};
@@ -212,6 +214,32 @@ impl Variational {
             covariance[(i, i)] += d * d;
         }
         covariance
+    }
+
+    /// A lower triangular R with S = RRᵀ.
+    ///
+    /// A column of V is turned into the triangle by rotations, row by row, whose errors are relative to the row: S, in
+    /// which a small deviation is lost beside V, is not formed.
+    pub(super) fn lower_root(&self) -> Mat<f64> {
+        let deviation = match &self.covariance {
+            Covariance::Full { factor } => return unpacked(factor),
+            Covariance::Diagonal { deviation } | Covariance::LowRank { deviation, .. } => deviation.values(),
+        };
+        let m = deviation.len();
+        let mut root = Mat::from_fn(m, m, |row, col| if row == col { deviation[row] } else { 0.0 });
+        let Covariance::LowRank { factor, .. } = &self.covariance else { return root };
+        for mut column in unpacked(factor).col_iter().map(|column| column.to_owned()) {
+            for pivot in 0..m {
+                let radius = root[(pivot, pivot)].hypot(column[pivot]);
+                let (cos, sin) = (root[(pivot, pivot)] / radius, column[pivot] / radius);
+                for row in pivot..m {
+                    let (left, right) = (root[(row, pivot)], column[row]);
+                    root[(row, pivot)] = cos * left + sin * right;
+                    column[row] = cos * right - sin * left;
+                }
+            }
+        }
+        root
     }
 
     /// R, of a full covariance; `None` of another.

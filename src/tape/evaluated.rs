@@ -1,0 +1,64 @@
+//! Scalars whose value is evaluated apart.
+
+use faer::Accum;
+use faer::Mat;
+
+use super::{Tape, Var, columns};
+use crate::{Result, Scalar};
+
+/// The gradient of an [evaluated](Tape::evaluated) scalar in one variable A.
+#[derive(Clone, Debug)]
+pub(crate) enum Slope {
+    /// A: that of ½‖A‖².
+    Itself,
+    /// diag(g), of a square A.
+    Diagonal(Vec<f64>),
+    /// Of the shape of A.
+    Given(Mat<f64>),
+}
+
+impl<'a, T: Scalar> Tape<'a, T> {
+    /// A 1 × 1 variable of this value, by its gradient in the variables that it depends on: for a formula whose value
+    /// keeps more digits than the sum of its terms, and whose gradient does not come from it. Of a variable that is
+    /// named more than once, the gradients add up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    pub(crate) fn evaluated(&self, value: f64, slopes: Vec<(Var, Slope)>) -> Result<Var> {
+        for &(operand, _) in &slopes {
+            self.value(operand)?;
+        }
+        let mut scalar = self.take(1, 1);
+        scalar[(0, 0)] = T::from_f64(value);
+        let operands: Vec<Var> = slopes.iter().map(|&(operand, _)| operand).collect();
+        Ok(self.record(scalar, &operands, move |c, pull| {
+            let factor = c[(0, 0)];
+            pull.recycle(c);
+            for (operand, slope) in &slopes {
+                let operand = *operand;
+                let before = pull.value(operand);
+                pull.add(operand, |mut out, accum| match slope {
+                    Slope::Itself => columns::map_into(out, accum, before, |a| factor * a),
+                    Slope::Diagonal(entries) => {
+                        if accum == Accum::Replace {
+                            out.fill(T::from_f64(0.0));
+                        }
+                        for (i, &entry) in entries.iter().enumerate() {
+                            out[(i, i)] += factor * T::from_f64(entry);
+                        }
+                    }
+                    Slope::Given(gradient) => {
+                        for col in 0..gradient.ncols() {
+                            for row in 0..gradient.nrows() {
+                                let before = if accum == Accum::Add { out[(row, col)] } else { T::from_f64(0.0) };
+                                out[(row, col)] = before + factor * T::from_f64(gradient[(row, col)]);
+                            }
+                        }
+                    }
+                });
+            }
+            Ok(())
+        }))
+    }
+}
