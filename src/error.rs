@@ -1,5 +1,6 @@
 //! The one error type of the crate.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// `Result` with this crate's [`Error`].
@@ -51,7 +52,7 @@ pub enum Error {
     },
 
     /// A mistake in the text of an expression.
-    #[error("column {column}: {reason}, in `{text}`")]
+    #[error("column {column}: {reason}, in `{}`", excerpt(text, *column))]
     Parse {
         /// The whole text.
         text: String,
@@ -298,6 +299,19 @@ pub enum Error {
         /// The rows that there are.
         len: usize,
     },
+}
+
+/// A text, or what stands near a column of a long one.
+fn excerpt(text: &str, column: usize) -> Cow<'_, str> {
+    const LONG: usize = 400;
+    if text.len() <= LONG {
+        return Cow::Borrowed(text);
+    }
+    let first = column.saturating_sub(LONG / 2);
+    let part: String = text.chars().skip(first).take(LONG).collect();
+    let before = if first > 0 { "…" } else { "" };
+    let after = if text.chars().nth(first + LONG).is_some() { "…" } else { "" };
+    Cow::Owned(format!("{before}{part}{after}"))
 }
 
 impl Error {

@@ -121,6 +121,8 @@
 //! ```
 
 pub mod batch;
+#[cfg(feature = "serde")]
+mod checksum;
 pub mod combine;
 pub mod data;
 pub mod docs;

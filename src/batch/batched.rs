@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::shared::{Part, PartMut};
-use crate::kernel::{Argument, FromArgument, from_text};
+use crate::kernel::{Argument, FromArgument, Limits, from_text};
 use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut, positions};
 use crate::{Error, Result};
 
@@ -307,6 +307,6 @@ impl<K: FromArgument + Parameterized + Clone> FromStr for Batched<K> {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        from_text(text)
+        from_text(text, Limits::default())
     }
 }

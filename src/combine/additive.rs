@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::elementary::{self, include};
 use crate::kernel::{
-    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, Kernel, List, Pairs, Points, Psd,
-    Scratch, split_theta, text,
+    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, IndexColumn, Kernel, List, Pairs,
+    Points, Psd, Scratch, split_theta, text,
 };
 use crate::params::{Constraint, Label, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
 use crate::warp::{Select, Warp};
@@ -81,6 +81,15 @@ impl<K> Bases<K> {
             Self::One(base) => std::slice::from_ref(base),
             Self::Each(bases) => bases,
         }
+    }
+
+    /// The kernel of each dimension, without an end if it is one.
+    fn iter(&self) -> impl Iterator<Item = &K> {
+        let (one, each) = match self {
+            Self::One(base) => (Some(base), [].as_slice()),
+            Self::Each(bases) => (None, bases.as_slice()),
+        };
+        one.into_iter().cycle().chain(each)
     }
 
     fn at(&self, dim: usize) -> &K {
@@ -224,6 +233,21 @@ impl<K: Expr + Clone> Expr for Additive<K> {
 
     fn differentiable(&self) -> bool {
         self.bases.all().iter().all(Expr::differentiable)
+    }
+
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        let mut reads = vec![false; dim];
+        reads.iter_mut().zip(self.bases.iter()).for_each(|(read, base)| *read = base.reads(1) == [true]);
+        reads
+    }
+
+    // Each base kernel has its index in column 0 of its own coordinate.
+    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
+        let mut columns = Vec::new();
+        for (column, base) in self.bases.iter().take(dim).enumerate() {
+            columns.extend(base.index_columns(1).into_iter().map(|index| index.at(column)));
+        }
+        columns
     }
 
     fn check_dim(&self, dim: usize) -> Result<()> {

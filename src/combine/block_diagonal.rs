@@ -175,6 +175,15 @@ impl<K: Expr + Clone> Expr for BlockDiagonal<K> {
         self.kernels.iter().all(Expr::differentiable)
     }
 
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        let mut reads = vec![false; dim];
+        for kernel in &self.kernels {
+            reads.iter_mut().zip(kernel.reads(dim.saturating_sub(1))).for_each(|(any, read)| *any |= read);
+        }
+        reads.iter_mut().rev().take(1).for_each(|output| *output = true);
+        reads
+    }
+
     fn check_dim(&self, dim: usize) -> Result<()> {
         if dim < 2 {
             let needs = "reads the output in the last column, and points in those before".to_owned();
@@ -326,6 +335,10 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for BlockDiagonal<K> {
         let (outputs, inputs) = (outputs_of(features), features.child(0).child(0));
         self.each_with_theta(theta, |place, kernel, theta| {
             let masked = |(&c, &output)| if self.is_of(place, output) { c } else { T::from_f64(0.0) };
+            // No point of this output, and no share in the gradient: not NaN for those of others, either.
+            if !outputs.iter().any(|&output| self.is_of(place, output)) {
+                return;
+            }
             let masked: Vec<T> = cotangent.iter().zip(outputs).map(masked).collect();
             kernel.tile_diag_vjp(inputs.child(place), &masked, theta, gradients);
         });

@@ -182,6 +182,13 @@ impl<G: Gate, A: Expr + Clone, B: Expr + Clone> Expr for Gated<G, A, B> {
         self.first().differentiable() && self.second().differentiable()
     }
 
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        let (mut reads, second) = (self.first().reads(dim), self.second().reads(dim));
+        reads.iter_mut().zip(second).for_each(|(any, read)| *any |= read);
+        reads.iter_mut().skip(self.gate.dim()).take(1).for_each(|gate| *gate = true);
+        reads
+    }
+
     fn check_dim(&self, dim: usize) -> Result<()> {
         let read = self.gate.dim();
         if read >= dim {

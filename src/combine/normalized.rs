@@ -7,6 +7,7 @@ use faer::{Mat, MatRef};
 use super::outer::{outer_tile, outer_vjp};
 use crate::kernel::{
     Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
+    add_own_differences_vjp,
 };
 use crate::params::ParameterizedExt;
 use crate::{DynKernel, Result, Scalar, kernel_ops};
@@ -70,7 +71,9 @@ impl<K> Normalized<K> {
         let column = factors.col_as_slice_mut(0);
         self.kernel.tile_diag(child, column);
         for value in column {
-            *value = if *value <= zero { zero } else { num_traits::Float::recip(num_traits::Float::sqrt(*value)) };
+            // What overflows has a correlation that is not known.
+            let known = if value.is_infinite() { T::nan() } else { *value };
+            *value = if *value <= zero { zero } else { num_traits::Float::recip(num_traits::Float::sqrt(known)) };
         }
         factors
     }
@@ -146,7 +149,16 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Normalized<K> {
         false
     }
 
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        _: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        // By way of the factors, which `embed_vjp` pulls back.
+        add_own_differences_vjp(features.points(), cotangent, &mut [], gradients);
+    }
 
     fn embed_vjp(
         &self,

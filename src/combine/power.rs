@@ -78,7 +78,8 @@ impl Transform for ToPower {
 
     #[inline(always)]
     fn value<T: Scalar, const FMA: bool>(&self, k: T) -> T {
-        power(k, self.degree)
+        // Also to the power 0: NaN has to give NaN.
+        if self.degree == 0 && k.is_nan() { k } else { power(k, self.degree) }
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@ use crate::{Scalar, kernel_ops};
 /// A function of one number that is applied to the values of a kernel: a power, the exponential, the
 /// logarithm.
 ///
-/// `value` and `slope` are called in vectorised loops: mark them `#[inline(always)]`.
+/// `value` and `slope` are called in vectorised loops: mark them `#[inline(always)]`. NaN has to give NaN.
 pub trait Transform: Clone + Debug + Send + Sync {
     /// The word for the node in paths and, by default, in text.
     const NAME: &'static str;

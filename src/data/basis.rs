@@ -7,7 +7,7 @@ use crate::linalg::{Cholesky, Jitter, product};
 use crate::{Error, Result};
 
 /// Rows that are standardised at a time: bounds the memory beside the data.
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
 /// A linear basis for rows of P features, spectra of P pixels say: what is done to a row before it is
 /// written as a weighted sum of m components, and back.
@@ -42,6 +42,7 @@ pub struct Basis {
     standardizer: Standardizer,
     normalised: bool,
     fitted: usize,
+    truncation: Option<Vec<f64>>,
     gram: Mat<f64>,
     factor: Cholesky<f64>,
 }
@@ -58,8 +59,13 @@ pub struct Residuals {
 }
 
 impl Residuals {
-    /// The variance of each feature, in squared units of the (normalised) spectra, with the degrees of freedom that the
-    /// fit of the basis leaves; none where it leaves none.
+    /// The variance of each feature, in squared units of the (normalised) spectra: that of the basis, or else with the
+    /// degrees of freedom that the fit of the basis leaves; none where it leaves none.
+    pub(crate) fn truncation(&self, basis: &Basis) -> Option<Vec<f64>> {
+        basis.truncation.clone().or_else(|| self.variance(basis))
+    }
+
+    /// The variance of each feature with the degrees of freedom that the fit of the basis leaves; none where it leaves none.
     pub(crate) fn variance(&self, basis: &Basis) -> Option<Vec<f64>> {
         let freedom = self.weights.nrows().checked_sub(basis.fitted).filter(|&freedom| freedom > 0)? as f64;
         let variance = |(sum, scale): (&f64, &f64)| scale * (scale * sum / freedom);
@@ -84,7 +90,7 @@ impl Basis {
         let gram = exact_gram(components.as_ref());
         let factor = Cholesky::new(gram.as_ref(), Jitter::GUARD, Par::Seq)?;
         let standardizer = Standardizer::new(vec![0.0; features], vec![1.0; features])?;
-        Ok(Self { components, standardizer, normalised: false, fitted: 0, gram, factor })
+        Ok(Self { components, standardizer, normalised: false, fitted: 0, truncation: None, gram, factor })
     }
 
     /// The same for features that are shifted and scaled.
@@ -98,6 +104,7 @@ impl Basis {
             return Err(Error::shape("the standardizer", expected, (1, standardizer.mean().len())));
         }
         self.standardizer = standardizer;
+        self.truncation = None;
         Ok(self)
     }
 
@@ -105,12 +112,14 @@ impl Basis {
     #[must_use]
     pub fn with_normalisation(mut self, normalised: bool) -> Self {
         self.normalised = normalised;
+        self.truncation = None;
         self
     }
 
     /// The same, said to have so many degrees of freedom that were fitted to the spectra whose
     /// [residuals](Self::residuals) give the components' truncation: each mean over the spectra is one, and so is each
-    /// component that was made from them. 0 by default, 1 + m for [principal components](super::Pca).
+    /// component that was made from them. 0 by default, 1 + m for [principal components](super::Pca). A truncation that was
+    /// [stated](Self::with_truncation) is forgotten.
     ///
     /// # Examples
     ///
@@ -131,7 +140,42 @@ impl Basis {
     #[must_use]
     pub fn with_fitted(mut self, degrees: usize) -> Self {
         self.fitted = degrees;
+        self.truncation = None;
         self
+    }
+
+    /// The same, said to leave this variance of each feature of new spectra, in squared units of the (normalised) spectra: 0
+    /// for components that give every spectrum exactly. Without, it is that of the [residuals](Self::residuals) of the spectra
+    /// that are emulated, by the [degrees of freedom](Self::with_fitted). [Principal components](super::Pca) state what they
+    /// leave of spectra that they were not made from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] unless there is one for each feature; [`Error::Setting`] for one that is negative or not finite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::Emulator;
+    /// use mercer::prelude::*;
+    ///
+    /// let basis = Basis::new(mat![[1.0, 0.0]])?.with_truncation(vec![0.0, 0.25])?;
+    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0, 0.1]].as_ref(), basis)?;
+    /// let flux = &emulator.condition()?.fluxes(mat![[0.7]].as_ref())?[0];
+    /// assert_eq!(flux.variance()[1], 0.25);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn with_truncation(mut self, variances: Vec<f64>) -> Result<Self> {
+        if variances.len() != self.features() {
+            let expected = format!("{} value(s), one for each feature", self.features());
+            return Err(Error::shape("the truncation", expected, (variances.len(), 1)));
+        }
+        if let Some(value) = variances.iter().find(|variance| !(variance.is_finite() && **variance >= 0.0)) {
+            return Err(Error::setting("a variance of the truncation", value, "must be finite and not negative"));
+        }
+        self.truncation = Some(variances);
+        Ok(self)
     }
 
     /// How many degrees of freedom [were fitted](Self::with_fitted).
@@ -157,6 +201,12 @@ impl Basis {
     /// What is subtracted from the features, and what they are divided by.
     pub fn standardizer(&self) -> &Standardizer {
         &self.standardizer
+    }
+
+    /// What new spectra have beside the components, as a variance of each feature, if that was
+    /// [stated](Self::with_truncation).
+    pub fn truncation(&self) -> Option<&[f64]> {
+        self.truncation.as_deref()
     }
 
     /// Whether spectra are divided by the mean of their pixels.

@@ -2,6 +2,7 @@
 
 mod basis;
 mod checks;
+mod left_out;
 pub mod metrics;
 mod pca;
 mod split;

@@ -7,8 +7,10 @@ use faer::linalg::qr::no_pivoting::factor as qr;
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
 use faer::{Conj, Mat, MatRef, Par};
 
-use super::basis::means;
+use super::basis::{CHUNK, means};
+use super::left_out::left_out;
 use super::{Basis, Residuals, Standardizer, check_finite};
+use crate::linalg::product;
 use crate::{Error, Result};
 
 /// How many principal components to keep.
@@ -48,6 +50,10 @@ impl Default for PcaSettings {
 /// decomposition F = U S Vᵀ, the components are the first m rows of Vᵀ, which are orthonormal; the weights of the rows
 /// are F V, and component i explains a variance of Sᵢ²/(n − 1). Each component has the sign that makes its element of
 /// largest magnitude positive.
+///
+/// The [truncation](Basis::truncation) of the basis is the mean square, for each feature, of what the components leave of a
+/// row if they and the mean are made from the others, at the same scales, for each row in turn: rows that they were made
+/// from are nearer to them than others, by more than degrees of freedom tell if few rows are far from the rest.
 ///
 /// O(n P min(n, P)) time on one thread, so that the bits do not depend on the number of threads; two copies of the rows in memory, and nothing of P × P if n is less than P.
 ///
@@ -104,10 +110,17 @@ impl Pca {
         let decomposition = Decomposition::new(x.nrows(), x.ncols(), standardised)?;
 
         let count = settings.components.number(&decomposition.singular_values, x.nrows().max(x.ncols()))?;
+        let truncation = (x.nrows() > 1 + count).then(|| {
+            let left = decomposition.left_out(x.nrows(), standardised, count);
+            left.iter().zip(scale).map(|(square, scale)| scale * (scale * square)).collect()
+        });
         let basis = Basis::new(decomposition.components(count))?;
-        let basis =
+        let mut basis =
             basis.with_standardizer(standardizer)?.with_normalisation(settings.normalise).with_fitted(1 + count);
         let residuals = basis.residuals(x)?;
+        if let Some(truncation) = truncation {
+            basis = basis.with_truncation(truncation)?;
+        }
         Ok(Self { basis, singular_values: decomposition.singular_values, residuals })
     }
 
@@ -180,9 +193,7 @@ impl From<&Pca> for Basis {
 impl Components {
     /// How many these are of the components of such singular values.
     fn number(self, singular_values: &[f64], longer: usize) -> Result<usize> {
-        let largest = singular_values.first().copied().unwrap_or(0.0);
-        let rounding = longer as f64 * f64::EPSILON * largest;
-        let rank = singular_values.iter().take_while(|&&s| s > rounding).count();
+        let rank = rank(singular_values, longer);
         match self {
             Self::Count(count) if (1..=rank).contains(&count) => Ok(count),
             Self::Count(count) => {
@@ -206,6 +217,13 @@ impl Components {
             }
         }
     }
+}
+
+/// How many singular values are not 0 up to rounding.
+fn rank(singular_values: &[f64], longer: usize) -> usize {
+    let largest = singular_values.first().copied().unwrap_or(0.0);
+    let rounding = longer as f64 * f64::EPSILON * largest;
+    singular_values.iter().take_while(|&&s| s > rounding).count()
 }
 
 /// The squares in units of their sum.
@@ -295,6 +313,34 @@ impl Decomposition {
         }
         let singular_values = values.column_vector().iter().copied().collect();
         Ok(Self { reflections: wide.then_some(reflections), vectors, singular_values })
+    }
+
+    /// For each feature, the mean square of what the first so many components leave of a row, if they and the mean are made
+    /// from the other rows.
+    fn left_out(&self, rows: usize, entry: impl Fn(usize, usize) -> f64, count: usize) -> Vec<f64> {
+        let longer = rows.max(self.features());
+        let values = &self.singular_values[..rank(&self.singular_values, longer)];
+        let components = self.components(values.len());
+        let chunks = || (0..rows).step_by(CHUNK).map(|start| (start, CHUNK.min(rows - start)));
+        let mut coordinates = Mat::zeros(rows, values.len());
+        for (start, size) in chunks() {
+            let part = Mat::from_fn(size, components.ncols(), |row, col| entry(start + row, col));
+            let part = product(part.as_ref(), components.transpose());
+            coordinates.as_mut().subrows_mut(start, size).copy_from(part);
+        }
+        let left = left_out(coordinates.as_ref(), values, count);
+        let mut squares = vec![0.0; components.ncols()];
+        for (start, size) in chunks() {
+            let part = product(left.as_ref().subrows(start, size), components.as_ref());
+            for (sum, column) in squares.iter_mut().zip(part.col_iter()) {
+                *sum += column.squared_norm_l2() / rows as f64;
+            }
+        }
+        squares
+    }
+
+    fn features(&self) -> usize {
+        self.reflections.as_ref().map_or(self.vectors.nrows(), |reflections| reflections.packed.nrows())
     }
 
     /// The first so many as rows, of determined sign.

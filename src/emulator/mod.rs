@@ -11,12 +11,13 @@ mod kernels;
 mod posterior;
 #[cfg(feature = "serde")]
 mod saved;
+mod search;
 mod structure;
 mod training;
 
 use std::sync::Arc;
 
-use faer::{MatRef, Par};
+use faer::{Mat, MatRef, Par};
 
 pub use self::evidence::Evidence;
 pub use self::flux::FluxDistribution;
@@ -133,7 +134,7 @@ impl Emulator {
             return Err(Error::shape("theta", expected, (theta.nrows(), theta.ncols())));
         }
         let residuals = basis.residuals(spectra)?;
-        let truncation = residuals.variance(&basis);
+        let truncation = residuals.truncation(&basis);
         check_finite("the weights of the spectra", residuals.weights.as_ref())?;
         for &size in truncation.iter().flatten().chain([&residuals.total]) {
             if !size.is_finite() {
@@ -313,13 +314,18 @@ impl<K: Expr + Clone> Emulator<K> {
         K: Kernel<f64>,
     {
         self.check()?;
+        let kernels = self.kernel.0.iter().map(|kernel| kernel as &dyn Kernel<f64>).collect();
+        let theta = self.data.theta.as_ref();
+        Ok(structure::Problem { kernels, theta, noise: self.noise(), jitter: self.jitter, par: self.par })
+    }
+
+    /// N = G⁻¹/λ + diag(ν).
+    fn noise(&self) -> Mat<f64> {
         let mut noise = &self.data.inverse_gram * faer::Scale(1.0 / self.precision.value());
         for (component, &nugget) in self.nugget.values().iter().enumerate() {
             noise[(component, component)] += nugget;
         }
-        let kernels = self.kernel.0.iter().map(|kernel| kernel as &dyn Kernel<f64>).collect();
-        let theta = self.data.theta.as_ref();
-        Ok(structure::Problem { kernels, theta, noise, jitter: self.jitter, par: self.par })
+        noise
     }
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use faer::{Mat, MatRef, Par};
 use serde::de::Error as _;
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kernels::Kernels;
 use super::{Data, Emulator, Outside, Structure};
+use crate::checksum::{check_sum, checksum};
 use crate::data::{Basis, Standardizer, check_finite};
 use crate::linalg::Jitter;
 use crate::params::{Constraint, Notes, Parameter, ParameterArray, Shape};
@@ -35,6 +37,8 @@ struct Document {
     weights: Table,
     residual: f64,
     truncation: Option<Vec<f64>>,
+    /// Whether the basis states the truncation.
+    stated: bool,
     precision: f64,
     nugget: Vec<f64>,
     kernels: Vec<String>,
@@ -47,8 +51,8 @@ struct Document {
     outside: Outside,
     jitter: Jitter,
     allow_indefinite: bool,
-    /// Of all that is above.
-    checksum: String,
+    /// That of the document without one.
+    checksum: Option<String>,
 }
 
 impl Table {
@@ -68,7 +72,7 @@ impl Table {
 }
 
 impl Document {
-    fn of(emulator: &Emulator) -> Self {
+    fn of(emulator: &Emulator) -> Result<Self> {
         let Data { theta, basis, weights, residual, truncation, .. } = &*emulator.data;
         let Notes { real, frozen, priors, ties } = Notes::of(emulator);
         let mut document = Self {
@@ -81,6 +85,7 @@ impl Document {
             weights: Table::of(weights.as_ref()),
             residual: *residual,
             truncation: truncation.clone(),
+            stated: basis.truncation().is_some(),
             precision: emulator.precision.value(),
             nugget: emulator.nugget.values().to_vec(),
             kernels: emulator.kernel.0.iter().map(DynKernel::to_string).collect(),
@@ -92,37 +97,15 @@ impl Document {
             outside: emulator.outside,
             jitter: emulator.jitter,
             allow_indefinite: emulator.allow_indefinite,
-            checksum: String::new(),
+            checksum: None,
         };
-        document.checksum = document.sum();
-        document
+        document.checksum = Some(checksum(&document)?);
+        Ok(document)
     }
 
-    /// FNV-1a, 64 bits, of all fields: of numbers their bits, of all else the text.
-    fn sum(&self) -> String {
-        let rows = [self.theta.rows, self.components.rows, self.weights.rows];
-        let flags = (self.normalised, self.fitted, self.truncation.is_some(), self.allow_indefinite);
-        let notes = (&self.frozen, &self.priors, &self.ties);
-        let settings = (self.structure, self.outside, self.jitter);
-        let rest = format!("{rows:?}{flags:?}{notes:?}{settings:?}{}", self.real.concat());
-        let arrays =
-            [&self.theta.values, &self.components.values, &self.mean, &self.scale, &self.weights.values, &self.nugget];
-        let numbers = arrays.into_iter().chain(&self.truncation).flatten().chain([&self.residual, &self.precision]);
-        let bits = numbers.flat_map(|number| number.to_bits().to_le_bytes());
-        let text = self.kernels.iter().flat_map(|kernel| kernel.bytes());
-        let sum = bits
-            .chain(text)
-            .chain(rest.bytes())
-            .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        format!("{sum:016x}")
-    }
-
-    fn emulator(self) -> Result<Emulator> {
-        if self.sum() != self.checksum {
-            let expected =
-                format!("must be {}: something was changed, or numbers were not read to the last bit", self.checksum);
-            return Err(Error::setting("the checksum of the saved emulator", self.sum(), &expected));
-        }
+    fn emulator(mut self) -> Result<Emulator> {
+        let sum = self.checksum.take();
+        check_sum("the saved emulator", &self, sum.as_deref())?;
         let data = self.data()?;
         let components = data.basis.len();
         if self.kernels.len() != components || ![0, components].contains(&self.nugget.len()) {
@@ -165,7 +148,10 @@ impl Document {
                 return Err(Error::setting("a variance of the truncation", value, "must be finite and not negative"));
             }
         }
-        let basis = basis.with_normalisation(self.normalised).with_fitted(self.fitted);
+        let mut basis = basis.with_normalisation(self.normalised).with_fitted(self.fitted);
+        if let Some(truncation) = self.truncation.as_ref().filter(|_| self.stated) {
+            basis = basis.with_truncation(truncation.clone())?;
+        }
         Ok(Data::new(theta, basis, weights, self.residual, self.truncation.clone()))
     }
 }
@@ -199,7 +185,7 @@ impl Document {
 /// ```
 impl Serialize for Emulator {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Document::of(self).serialize(serializer)
+        Document::of(self).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -209,5 +195,44 @@ impl<'de> Deserialize<'de> for Emulator {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let corrupt = |error: Error| D::Error::custom(format!("the saved emulator is corrupt: {error}"));
         Document::deserialize(deserializer)?.emulator().map_err(corrupt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::checksum::assert_flips_are_found;
+    use crate::data::{Components, Pca, PcaSettings};
+    use crate::params::Prior;
+    use crate::prelude::*;
+
+    #[test]
+    fn no_flipped_bit_makes_another_emulator() {
+        let theta = Mat::from_fn(5, 1, |row, _| 0.3 * row as f64);
+        let spectra = Mat::from_fn(5, 4, |row, pixel| 1.0 + (0.3 * (row * pixel) as f64).sin());
+        let settings = PcaSettings { components: Components::Count(2), scale: true, normalise: true };
+        let pca = Pca::fit(spectra.as_ref(), &settings).unwrap();
+        let plain = Emulator::new(theta.as_ref(), spectra.as_ref(), &pca).unwrap();
+        let kernels =
+            vec![2e-8 * Rbf::new(1.0 / 3.0), 1e30 * Rbf::new(0.7)].into_iter().map(Compose::dynamic).collect();
+        let mut noted = plain.clone().with_kernels(kernels).unwrap().with_nugget(&[0.1, 1e-300]).unwrap();
+        noted = noted.with_outside(Outside::Refuse).with_structure(Structure::Iterative { probes: 3, seed: 8 });
+        noted.tie(&["kernel[0].scaled.rbf.lengthscale", "kernel[1].scaled.rbf.lengthscale"]).unwrap();
+        noted.freeze("nugget[1]").unwrap();
+        noted.set_prior("precision", Prior::gamma(2.0, 1.0 / 3.0).unwrap()).unwrap();
+        assert_flips_are_found(&plain);
+        assert_flips_are_found(&noted);
+    }
+
+    #[test]
+    fn a_file_without_a_checksum_says_what_to_do() {
+        let (theta, spectra) = (mat![[0.0], [1.0]], mat![[1.0, 2.0], [2.0, 1.0]]);
+        let basis = Basis::new(mat![[1.0, 0.0]]).unwrap();
+        let emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), basis).unwrap();
+        let mut saved = serde_json::to_value(&emulator).unwrap();
+        saved.as_object_mut().unwrap().remove("checksum");
+        let error = serde_json::from_value::<Emulator>(saved).unwrap_err().to_string();
+        assert!(error.contains("the checksum of the saved emulator is missing") && error.contains("save it again"));
     }
 }

@@ -71,10 +71,13 @@ impl<K> Emulator<K> {
         self.data.residual
     }
 
-    /// The variance of each pixel beside the components, in squared units of the normalised flux: the sum of squares of
-    /// the training spectra's residuals, divided by M less the degrees of freedom that were
-    /// [fitted](Basis::with_fitted): 1 + m for principal components of the training spectra, 0 for a basis that does not
-    /// come from them.
+    /// The variance of each pixel beside the components, in squared units of the normalised flux: that which the basis
+    /// [states](Basis::truncation), as principal components do, from spectra that they are not made from. Else the sum of
+    /// squares of the training spectra's residuals, divided by M less the degrees of freedom that were
+    /// [fitted](Basis::with_fitted), 0 for a basis that does not come from them.
+    ///
+    /// It is part of the [distribution of a flux](super::FluxDistribution), of its variances and covariance, and so of
+    /// densities and draws.
     ///
     /// # Errors
     ///

@@ -3,24 +3,105 @@
 use faer::MatRef;
 
 use crate::data::check_finite;
-use crate::kernel::{Expr, text};
+use crate::kernel::{Expr, Kernel, diag_into, text};
 use crate::likelihood::Likelihood;
+use crate::mean::{DynMean, Mean, MeanExpr};
 use crate::{Error, Result, Scalar};
 
-/// Refuses data that no model can work with: empty, of different lengths, or not finite.
-pub(super) fn check_data<T: Scalar>(x: MatRef<'_, T>, y: &[T]) -> Result<()> {
-    check_finite("x", x)?;
+/// Refuses inputs that the kernels and the mean functions of a model give no value: an infinity in a column that a kernel
+/// reads, a NaN there that no mask takes, and either where a mean function reads it. What nobody reads may be anything.
+pub(crate) fn check_inputs<'m, T: Scalar>(
+    x: MatRef<'_, T>,
+    kernels: impl IntoIterator<Item = &'m dyn Kernel<T>>,
+    means: impl IntoIterator<Item = &'m DynMean>,
+) -> Result<()> {
+    match check_finite("x", x) {
+        Err(Error::NonFinite { .. }) => {}
+        other => return other,
+    }
+    kernels.into_iter().try_for_each(|kernel| check_taken("x", x, kernel))?;
+    means.into_iter().try_for_each(|mean| check_mean(x, mean))
+}
+
+/// As [`check_inputs`], for one kernel.
+pub(crate) fn check_taken<T: Scalar>(what: &str, x: MatRef<'_, T>, kernel: &dyn Kernel<T>) -> Result<()> {
+    fn masks(node: &dyn Expr) -> bool {
+        node.name() == "masked" || node.children().into_iter().any(masks)
+    }
+    kernel.check_dim(x.ncols())?;
+    let reads = kernel.reads(x.ncols());
+    let read = |row: usize| (0..x.ncols()).filter(|&col| reads[col]).map(move |col| (row, col));
+    let refused = |row: usize, col: usize| {
+        Err(Error::NonFinite { what: what.to_owned(), row, col, value: x[(row, col)].as_f64() })
+    };
+    let mut missing = Vec::new();
+    for row in 0..x.nrows() {
+        if let Some((row, col)) = read(row).find(|&at| x[at].as_f64().is_infinite()) {
+            return refused(row, col);
+        }
+        missing.extend(read(row).find(|&at| x[at].is_nan()));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // A mask gives such a point a variance: that is how it is told.
+    let mut variances = vec![T::from_f64(0.0); x.nrows()];
+    diag_into(kernel, x, &mut variances)?;
+    match missing.into_iter().find(|&(row, _)| !variances[row].as_f64().is_finite()) {
+        None => Ok(()),
+        Some((row, col)) if masks(kernel) => {
+            let expected = format!(
+                "`{}` has no value there: mask all that reads the column, with `isolate` or `zero`, or remove the row",
+                text(kernel)
+            );
+            Err(Error::setting(&format!("{what}[{row}, {col}]"), "NaN", &expected))
+        }
+        Some((row, col)) => refused(row, col),
+    }
+}
+
+/// As [`check_inputs`], for one mean function.
+fn check_mean<T: Scalar>(x: MatRef<'_, T>, mean: &DynMean) -> Result<()> {
+    mean.check_dim(x.ncols())?;
+    let mut values = vec![T::from_f64(0.0); x.nrows()];
+    mean.mean_into(x, &mut values);
+    let finite = |row: usize| (0..x.ncols()).all(|col| x[(row, col)].as_f64().is_finite());
+    match (0..x.nrows()).find(|&row| !values[row].as_f64().is_finite() && !finite(row)) {
+        None => Ok(()),
+        Some(row) => {
+            let expected = "the mean function reads columns of that row that are not finite: impute them, remove the row, \
+                            or take a mean function that does not read them";
+            Err(Error::setting(&format!("the mean at row {row} of x"), values[row].as_f64(), expected))
+        }
+    }
+}
+
+/// Refuses data that no model can work with: [inputs](check_inputs), another number of observations, and observations
+/// that are not finite.
+pub(super) fn check_data<'m, T: Scalar>(
+    x: MatRef<'_, T>,
+    y: &[T],
+    kernels: impl IntoIterator<Item = &'m dyn Kernel<T>>,
+    means: impl IntoIterator<Item = &'m DynMean>,
+) -> Result<()> {
+    check_inputs(x, kernels, means)?;
     check_count(x, y, 1)?;
     check_finite("y", MatRef::from_column_major_slice(y, y.len(), 1))
 }
 
 /// Refuses data that no model of this likelihood can work with, as [`check_data`] that of one output; of several, or of
 /// mixtures, a NaN is a value that was not observed.
-pub(super) fn check_data_of<T: Scalar>(x: MatRef<'_, T>, y: &[T], likelihood: &dyn Likelihood) -> Result<()> {
+pub(super) fn check_data_of<'m, T: Scalar>(
+    x: MatRef<'_, T>,
+    y: &[T],
+    kernels: impl IntoIterator<Item = &'m dyn Kernel<T>>,
+    means: impl IntoIterator<Item = &'m DynMean>,
+    likelihood: &dyn Likelihood,
+) -> Result<()> {
     if likelihood.outputs() == 1 && likelihood.mixing().is_none() {
-        return check_data(x, y);
+        return check_data(x, y, kernels, means);
     }
-    check_finite("x", x)?;
+    check_inputs(x, kernels, means)?;
     check_count(x, y, likelihood.outputs())?;
     match y.iter().position(|y| y.as_f64().is_infinite()) {
         Some(row) => Err(Error::NonFinite { what: "y".to_owned(), row, col: 0, value: y[row].as_f64() }),

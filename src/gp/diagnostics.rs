@@ -5,7 +5,7 @@ use std::fmt;
 use faer::{MatRef, Par};
 
 use crate::kernel::{Kernel, gram_into};
-use crate::linalg::{Cholesky, Jitter, padded};
+use crate::linalg::{Cholesky, Jitter, LEAST_KNOWN_PIVOT, padded};
 use crate::{Error, Result};
 
 /// Two inducing inputs pile up where the standard deviation of f(z) − f(z′) is below this fraction
@@ -110,7 +110,7 @@ pub fn diagnose(kernel: &dyn Kernel<f64>, z: MatRef<'_, f64>, jitter: Jitter, pa
     let mut gram = padded(m, m);
     gram_into(kernel, z, gram.as_mut(), par)?;
     let gram = gram.as_ref();
-    let factor = Cholesky::new(gram, jitter, par)?;
+    let factor = Cholesky::above(gram, jitter, LEAST_KNOWN_PIVOT, par)?;
     // Ascending.
     let Ok(spectrum) = gram.self_adjoint_eigenvalues(faer::Side::Lower) else {
         return Err(Error::setting("K(Z, Z)", "a matrix whose eigenvalues do not converge", "must have eigenvalues"));

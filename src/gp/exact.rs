@@ -214,7 +214,7 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
     {
         let (factor, weights, variances) = self.solve(x, y)?;
         let latents = vec![Latent { mean: &self.mean, roots: Vec::new() }];
-        let (basis, mut process) = Process::on_points(&self.kernel, latents, x, factor, weights)?;
+        let (basis, mut process) = Process::on_points(&self.kernel, latents, x, factor, weights);
         if let Some(values) = &mut process.values {
             values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
         }
@@ -255,8 +255,11 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
         Ok((factor, weights, variances))
     }
 
-    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
-        check_data(x, y)?;
+    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()>
+    where
+        K: Kernel<T>,
+    {
+        check_data(x, y, [&self.kernel as &dyn Kernel<T>], [&self.mean])?;
         self.kernel.check_dim(x.ncols())?;
         self.mean.check_dim(x.ncols())?;
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, x.ncols()) }

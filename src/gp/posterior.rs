@@ -4,9 +4,8 @@ use faer::{Mat, MatRef, Par};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use super::checks::check_count;
+use super::checks::{check_count, check_inputs};
 use super::process::{Basis, Process};
-use crate::data::check_finite;
 use crate::likelihood::Likelihood;
 use crate::linalg::semidefinite_root;
 use crate::mean::Mean;
@@ -302,7 +301,8 @@ impl<T: Scalar> Posterior<'_, T> {
     }
 
     fn check(&self, x: MatRef<'_, T>) -> Result<()> {
-        check_finite("x", x)?;
+        let means = self.processes.iter().flat_map(|process| process.latents.iter().map(|latent| latent.mean));
+        check_inputs(x, self.processes.iter().map(|process| process.kernel), means)?;
         let dim = self.basis.dim();
         if x.ncols() != dim {
             let expected = format!("{dim} column(s), as the model's inputs have");

@@ -10,7 +10,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::conditional::Conditional;
 use super::variational::Root;
-use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior, StoredPrior};
+use crate::inducing::{InducingFeatures, InducingPrior, StoredPrior};
 use crate::kernel::{Kernel, gram_into, matmul_into};
 use crate::linalg::Cholesky;
 use crate::mean::DynMean;
@@ -62,6 +62,39 @@ impl<T: Scalar, F: InducingFeatures> Basis<T> for Cow<'_, F> {
         par: Par,
     ) -> Result<Option<Mat<T>>> {
         F::cross_times(self, kernel, x, weights, par)
+    }
+}
+
+/// Values at the points of the data: as [`InducingPoints`](crate::inducing::InducingPoints), but no parameters, so that a
+/// point may be missing.
+#[derive(Debug)]
+struct Data<T: Scalar> {
+    points: Mat<T>,
+}
+
+impl<T: Scalar> Basis<T> for Data<T> {
+    fn dim(&self) -> usize {
+        self.points.ncols()
+    }
+
+    fn check_points(&self, _: MatRef<'_, T>) -> Result<()> {
+        Ok(())
+    }
+
+    fn cross<'t>(&'t self, tape: &Tape<'t, T>, kernel: KernelVar<'t, T>, prior: &InducingPrior, x: Var) -> Result<Var> {
+        tape.cross(kernel, prior.parameter(), x)
+    }
+
+    fn cross_times(
+        &self,
+        kernel: &dyn Kernel<T>,
+        x: MatRef<'_, T>,
+        weights: MatRef<'_, T>,
+        par: Par,
+    ) -> Result<Option<Mat<T>>> {
+        let mut product = Mat::zeros(x.nrows(), weights.ncols());
+        matmul_into(kernel, x, self.points.as_ref(), weights, product.as_mut(), par)?;
+        Ok(Some(product))
     }
 }
 
@@ -130,14 +163,12 @@ impl<'a, T: Scalar> Process<'a, T> {
         points: MatRef<'_, T>,
         factor: Cholesky<T>,
         weights: Mat<T>,
-    ) -> Result<(Box<dyn Basis<T> + 'a>, Self)> {
-        let inputs = Mat::from_fn(points.nrows(), points.ncols(), |row, col| points[(row, col)].as_f64());
-        let features = InducingPoints::new(inputs.as_ref())?;
+    ) -> (Box<dyn Basis<T> + 'a>, Self) {
         let jitter = factor.jitter();
         let prior = StoredPrior::dense(points.to_owned(), factor.into_factor(), jitter);
         let values = Some(Values { points: points.to_owned(), noise: vec![jitter; points.nrows()] });
         let process = Self { kernel, prior, latents, weights, further: None, values };
-        Ok((Box::new(Cow::<InducingPoints>::Owned(features)), process))
+        (Box::new(Data { points: points.to_owned() }), process)
     }
 
     /// K_fu α and what further points add, n × latents, without the prior means.

@@ -55,7 +55,10 @@ pub(super) fn of_mean<T: Scalar>(mean: &DynMean, x: MatRef<'_, T>, spread: f64) 
     for row in 0..x.nrows() {
         gradient.fill(0.0);
         mean.vjp(x.subrows(row, 1), &[T::from_f64(1.0)], &mut gradient);
-        squares.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g * g / x.nrows() as f64);
+        // A row that is not there, of a kernel that masks it, moves nothing.
+        if gradient.iter().all(|g| g.is_finite()) {
+            squares.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g * g / x.nrows() as f64);
+        }
     }
     let unit = |square: f64| spread / square.sqrt();
     squares.into_iter().map(|square| Some(unit(square)).filter(|u| u.is_normal()).unwrap_or(1.0)).collect()
@@ -69,10 +72,9 @@ pub(super) fn of_means<T: Scalar>(means: &PerLatent<DynMean>, x: MatRef<'_, T>, 
     }
 }
 
-/// The unit of what is counted in each of these: what it weighs in a sum of squares of them all.
+/// The unit of what is counted in all of these: their geometric mean.
 pub(super) fn together(units: &[f64]) -> f64 {
-    let weight = units.iter().map(|unit| unit.powi(-2)).sum::<f64>() / units.len().max(1) as f64;
-    if weight > 0.0 { weight.sqrt().recip() } else { 1.0 }
+    (units.iter().map(|unit| unit.ln()).sum::<f64>() / units.len().max(1) as f64).exp()
 }
 
 /// Of the weights of a coregionalization, which are what they start as, and of its diagonal, which is positive.

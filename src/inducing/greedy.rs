@@ -3,6 +3,7 @@
 use faer::{Mat, MatRef, Par};
 
 use crate::data::{check_finite, rows};
+use crate::gp::checks::check_taken;
 use crate::kernel::{Kernel, cross_into, diag_into};
 use crate::{Error, Result};
 
@@ -11,12 +12,13 @@ use crate::{Error, Result};
 /// computed. O(N·m²) time and O(N·m) memory, and no randomness: of equal variances, the first row.
 ///
 /// It ends early when no variance is left above m·ε times the largest: more rows would repeat, to
-/// rounding, what the others say. What is left when it ends, tr(K − Q), is what the
+/// rounding, what the others say. Points that the kernel masks are never among them, and 0 stands for what is not finite in
+/// a column that it does not read. What is left when it ends, tr(K − Q), is what the
 /// [trace term](crate::gp::Bounds::trace) of the variational bound takes.
 ///
 /// # Errors
 ///
-/// [`Error::Empty`] and [`Error::NonFinite`] for such data; [`Error::Setting`] if `m` is 0 or more
+/// [`Error::Empty`] for such data; [`Error::NonFinite`] where the kernel reads it, and does not mask it; [`Error::Setting`] if `m` is 0 or more
 /// than the number of rows; [`Error::Dimension`] and [`Error::Index`] if the kernel cannot read them.
 ///
 /// # Examples
@@ -38,13 +40,22 @@ use crate::{Error, Result};
 /// Burt, Rasmussen & van der Wilk (2020), "Convergence of sparse variational inference in Gaussian processes
 /// regression", JMLR 21.
 pub fn greedy_variance(kernel: &dyn Kernel<f64>, x: MatRef<'_, f64>, m: usize) -> Result<Mat<f64>> {
-    check_finite("the points", x)?;
+    if let Err(error @ Error::Empty { .. }) = check_finite("the points", x) {
+        return Err(error);
+    }
+    check_taken("the points", x, kernel)?;
     let n = x.nrows();
     if m == 0 || m > n {
         return Err(Error::setting("m", m, &format!("must be at least 1 and at most the number of points, {n}")));
     }
     let mut left = vec![0.0; n];
     diag_into(kernel, x, &mut left)?;
+    let reads = kernel.reads(x.ncols());
+    let missing = |row: usize| (0..x.ncols()).any(|col| reads[col] && x[(row, col)].is_nan());
+    (0..n).filter(|&row| missing(row)).for_each(|row| left[row] = f64::NEG_INFINITY);
+    if left.iter().all(|left| left.is_infinite()) {
+        return Err(Error::Empty { what: "the list of points that are not missing".to_owned() });
+    }
     let threshold = m as f64 * f64::EPSILON * left.iter().fold(0.0, |largest: f64, &value| largest.max(value));
     let mut factor = Mat::<f64>::zeros(n, m);
     let mut chosen = Vec::with_capacity(m);
@@ -70,7 +81,12 @@ pub fn greedy_variance(kernel: &dyn Kernel<f64>, x: MatRef<'_, f64>, m: usize) -
         }
         left[pivot] = f64::NEG_INFINITY;
     }
-    rows(x, &chosen)
+    // Inducing inputs are finite, also where nobody reads them.
+    let mut inputs = rows(x, &chosen)?;
+    for col in (0..x.ncols()).filter(|&col| !reads[col]) {
+        inputs.col_as_slice_mut(col).iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
+    }
+    Ok(inputs)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use faer::{Mat, MatRef};
 
-use crate::linalg::Jitter;
+use crate::linalg::{Jitter, LEAST_KNOWN_PIVOT};
 use crate::tape::{Tape, Var};
 use crate::{Error, Result, Scalar};
 
@@ -75,7 +75,7 @@ impl InducingPrior {
     ///
     /// Those of [`Tape::cholesky`].
     pub fn dense<T: Scalar>(tape: &Tape<'_, T>, parameter: Var, k_uu: Var, jitter: Jitter) -> Result<Self> {
-        let (factor, jitter) = tape.cholesky(k_uu, jitter)?;
+        let (factor, jitter) = tape.cholesky_above(k_uu, jitter, LEAST_KNOWN_PIVOT)?;
         Ok(Self { parameter, factor: Factor::Lower(factor), jitter, has_remainder: true })
     }
 

@@ -29,6 +29,7 @@ mod write;
 
 pub use cross::{cross_into, cross_into_with, matmul_into};
 pub use diag::diag_into;
+pub(crate) use diag::{add_own_differences, add_own_differences_vjp, fill_diag};
 pub use ext::KernelExt;
 pub(crate) use features::Embedding;
 pub use features::{FeatureGradients, Features, Points};
@@ -39,7 +40,8 @@ pub use psd::Psd;
 pub use scratch::Scratch;
 pub use spectral::{FrequencyLaw, SpectralMeasure};
 pub use text::{
-    Argument, Arguments, Construct, Constructor, FromArgument, Precedence, Text, register, register_function, text,
+    Argument, Arguments, Construct, Constructor, FromArgument, Limits, Precedence, Text, register, register_function,
+    text,
 };
 pub(crate) use text::{
     List, Number, Rows, constructor, from_text, vertical, write_arguments, write_function, write_warped,
@@ -196,8 +198,20 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         false
     }
 
-    /// Which dimensions of points of this dimension the values depend on. The default is right for
-    /// leaves that read all, and for combinators that read what their children read.
+    /// Which dimensions of points of this dimension, one that [`check_dim`](Self::check_dim) accepts, the values depend on.
+    /// The default is right for leaves that read all, and for combinators that read what their children read.
+    ///
+    /// What stands in the others changes no value, a NaN neither; a NaN in one of these makes NaN of k(x, x). Masks and
+    /// models go by it, and the laws of `testkit::special` check it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Rbf::new(1.0).on([2]).change_point(Constant::new(1.0), 0.0, 1.0);
+    /// assert_eq!(kernel.reads(4), [true, false, true, false]);
+    /// ```
     fn reads(&self, dim: usize) -> Vec<bool> {
         let children = self.children();
         if children.is_empty() {
@@ -319,7 +333,8 @@ pub trait Kernel<T: Scalar>: Expr {
         target.write_tile(pairs, scratch, &mut |pairs, out, scratch| self.tile(pairs, out, scratch));
     }
 
-    /// Fills `out` with k(x, x), as it stands on the diagonal of a Gram matrix.
+    /// Fills `out` with k(x, x), as it stands on the diagonal of a Gram matrix: NaN where that has a NaN, as a kernel of x − y
+    /// has at a NaN or infinite x.
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
         let mut point = Vec::new();
         for (row, value) in out.iter_mut().enumerate() {

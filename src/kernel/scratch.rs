@@ -19,12 +19,21 @@ use crate::simd::window::Window;
 #[derive(Debug)]
 pub struct Scratch<T: Scalar> {
     pool: Vec<Vec<T>>,
-    /// Number of slots of the second set: a pair of slots (i, j) has the key `i · y_slots + j`.
-    y_slots: usize,
+    /// The pairs of slots that nodes of the expression have, in order: far fewer than there are pairs of any two slots,
+    /// where each leaf has points of its own. The place of a pair is its key.
+    pairs: Vec<Slots>,
+    /// What is known of each.
     shared: Vec<Shared<T>>,
     gradients: Option<(FeatureGradients<T>, FeatureGradients<T>)>,
     /// The slopes that leaves have computed with their values in the present block.
     slopes: Vec<(Place, Vec<T>)>,
+}
+
+/// The slots of a node in the first and the second set, and whether the node is a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Slots {
+    pair: (usize, usize),
+    leaf: bool,
 }
 
 /// A leaf and the block that it was evaluated on.
@@ -33,7 +42,6 @@ type Place = (usize, usize, Range<usize>, Range<usize>);
 /// What is known of one pair of slots in the present block.
 #[derive(Debug)]
 struct Shared<T> {
-    readers: usize,
     /// Whether more than one reader may ask for the squared distances.
     keep: bool,
     squared: Kept<T>,
@@ -48,7 +56,6 @@ struct Shared<T> {
 impl<T> Default for Shared<T> {
     fn default() -> Self {
         Self {
-            readers: 0,
             keep: false,
             squared: Kept::default(),
             squared_gradient: Kept::default(),
@@ -62,7 +69,7 @@ impl<T> Default for Shared<T> {
 
 impl<T: Scalar> Default for Scratch<T> {
     fn default() -> Self {
-        Self { pool: Vec::new(), y_slots: 0, shared: Vec::new(), gradients: None, slopes: Vec::new() }
+        Self { pool: Vec::new(), pairs: Vec::new(), shared: Vec::new(), gradients: None, slopes: Vec::new() }
     }
 }
 
@@ -91,22 +98,22 @@ impl<T: Scalar> Scratch<T> {
     pub(crate) fn reset(&mut self, x: &Embedding<'_, T>, y: &Embedding<'_, T>) {
         self.begin_block();
         self.gradients = None;
-        self.y_slots = y.slots();
-        self.shared.resize_with(x.slots() * y.slots(), Shared::default);
-        for shared in &mut self.shared {
-            (shared.readers, shared.wants_gradient) = (0, false);
+        self.pairs.clear();
+        find_pairs(&x.features, &y.features, &mut self.pairs);
+        self.pairs.sort_unstable();
+        let nodes = self.pairs.chunk_by(|a, b| a.pair == b.pair);
+        self.shared.resize_with(nodes.clone().count(), Shared::default);
+        for (shared, nodes) in self.shared.iter_mut().zip(nodes) {
+            shared.keep = nodes.iter().filter(|node| node.leaf).count() > 1;
+            shared.wants_gradient = false;
         }
-        count_readers(&x.features, &y.features, self.y_slots, &mut self.shared);
-        for shared in &mut self.shared {
-            shared.keep = shared.readers > 1;
-        }
+        self.pairs.dedup_by_key(|node| node.pair);
     }
 
     /// Scratch for values and gradients.
     pub(crate) fn with_gradients(x: &Embedding<'_, T>, y: &Embedding<'_, T>) -> Self {
         let mut scratch = Self::new(x, y);
-        for (key, shared) in scratch.shared.iter_mut().enumerate() {
-            let (i, j) = (key / y.slots(), key % y.slots());
+        for (&Slots { pair: (i, j), .. }, shared) in scratch.pairs.iter().zip(&mut scratch.shared) {
             shared.wants_gradient = x.slot(i).needs_gradient() || y.slot(j).needs_gradient();
             shared.keep = true;
         }
@@ -160,8 +167,16 @@ impl<T: Scalar> Scratch<T> {
         (leaf, self.key(pairs), pairs.rows.clone(), pairs.cols.clone())
     }
 
+    /// # Panics
+    ///
+    /// If there are no points at this node: a mistake in the kernel's `embed`, not in data.
+    #[track_caller]
     fn key(&self, pairs: &Pairs<'_, T>) -> usize {
-        pairs.x.slot() * self.y_slots + pairs.y.slot()
+        let slots = (pairs.x.slot(), pairs.y.slot());
+        match self.pairs.binary_search_by_key(&slots, |node| node.pair) {
+            Ok(key) => key,
+            Err(_) => unreachable!("this kernel's `embed` gave a branch where its `tile` expects points"),
+        }
     }
 
     /// Whether a leaf that reads these points has to compute how its values depend on them.
@@ -320,7 +335,7 @@ impl<T: Scalar> Scratch<T> {
     pub(crate) fn pull_back(&mut self, x: &Embedding<'_, T>, y: &Embedding<'_, T>) {
         let Some((mut x_gradients, mut y_gradients)) = self.gradients.take() else { return };
         for key in 0..self.shared.len() {
-            let (i, j) = (key / self.y_slots, key % self.y_slots);
+            let (i, j) = self.pairs[key].pair;
             let (x_points, y_points) = (x.slot(i), y.slot(j));
             let (rows, cols) = (self.shared[key].rows.clone(), self.shared[key].cols.clone());
             for term in [Term::SquaredDistance, Term::InnerProduct] {
@@ -463,13 +478,32 @@ impl<T: Scalar> Shared<T> {
     }
 }
 
-fn count_readers<T: Scalar>(x: &Features<'_, T>, y: &Features<'_, T>, y_slots: usize, shared: &mut [Shared<T>]) {
-    if x.children().is_empty()
-        && let Some(shared) = shared.get_mut(x.slot().wrapping_mul(y_slots).wrapping_add(y.slot()))
-    {
-        shared.readers += 1;
+/// The slots of every node that has points.
+fn find_pairs<T: Scalar>(x: &Features<'_, T>, y: &Features<'_, T>, pairs: &mut Vec<Slots>) {
+    let (pair, leaf) = ((x.slot(), y.slot()), x.children().is_empty());
+    if pair.0 != usize::MAX && pair.1 != usize::MAX {
+        pairs.push(Slots { pair, leaf });
     }
     for (x, y) in x.children().iter().zip(y.children()) {
-        count_readers(x, y, y_slots, shared);
+        find_pairs(x, y, pairs);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[test]
+    fn what_is_kept_grows_as_the_number_of_leaves() {
+        let terms: Vec<DynKernel> =
+            (0..200).map(|term| Rbf::new(1.0).ard([1.0 + 0.01 * f64::from(term)]).dynamic()).collect();
+        let kernel = Sum::flat(terms).unwrap();
+        let x = mat![[0.0], [1.0]];
+        let embedding = Embedding::<f64>::new(&kernel, Points::new(x.as_ref()));
+        let scratch = Scratch::new(&embedding, &embedding);
+        // One for each leaf, and one for each map's own points, which are the leaf's.
+        assert_eq!(scratch.shared.len(), 200);
+        assert!((kernel.gram(x.as_ref()).unwrap()[(0, 0)] - 200.0f64).abs() < 1e-12);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::Limits;
 use crate::params::Notes;
 use crate::{DynKernel, Result};
 
@@ -33,8 +34,8 @@ impl Document {
         Self { kernel: kernel.to_string(), real, frozen, priors, ties }
     }
 
-    fn kernel(self) -> Result<DynKernel> {
-        let mut kernel: DynKernel = self.kernel.parse()?;
+    fn kernel(self, limits: Limits) -> Result<DynKernel> {
+        let mut kernel: DynKernel = limits.parse(&self.kernel)?;
         Notes { real: self.real, frozen: self.frozen, priors: self.priors, ties: self.ties }.give(&mut kernel)?;
         Ok(kernel)
     }
@@ -70,12 +71,17 @@ impl Serialize for DynKernel {
     }
 }
 
-/// Reads what [`Serialize`] writes. Kernels of one's own need their names:
-/// [`register`](crate::kernel::register).
+/// Reads what [`Serialize`] writes, within the default [`Limits`]; as a `DeserializeSeed`, other limits read it too.
+/// Kernels of one's own need their names: [`register`](crate::kernel::register).
 impl<'de> Deserialize<'de> for DynKernel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Document::deserialize(deserializer)?.kernel().map_err(D::Error::custom)
+        within(Limits::default(), deserializer)
     }
+}
+
+/// Reads a document within limits.
+pub(super) fn within<'de, D: Deserializer<'de>>(limits: Limits, deserializer: D) -> Result<DynKernel, D::Error> {
+    Document::deserialize(deserializer)?.kernel(limits).map_err(D::Error::custom)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use faer::{Mat, MatRef};
 
 use super::{ByIndex, IndexMatrix};
+use crate::kernel::{Arguments, Construct};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result};
 
@@ -48,7 +49,13 @@ use crate::{Error, Result};
 ///   <https://doi.org/10.1561/2200000036>.
 pub type Coregionalization = ByIndex<LowRank>;
 
-crate::construct!(Coregionalization: try_new(weights: Mat<f64>, diagonal: Vec<f64>));
+impl Construct for Coregionalization {
+    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        let weights: Mat<f64> = arguments.take("weights")?;
+        arguments.check_entries(weights.nrows(), weights.nrows())?;
+        Self::try_new(weights, arguments.take::<Vec<f64>>("diagonal")?)
+    }
+}
 
 impl Coregionalization {
     /// The kernel with these weights, one row an output, and this diagonal.

@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use super::radial::check_dim;
 use crate::kernel::{
     Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
+    add_own_differences_vjp, fill_diag,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::{Pass, dispatch, elementwise, sum::lane_sum};
@@ -121,8 +122,8 @@ impl<T: Scalar> Kernel<T> for Cosine {
         tile(pairs, out);
     }
 
-    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
-        out.fill(T::from_f64(1.0));
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
@@ -134,7 +135,15 @@ impl<T: Scalar> Kernel<T> for Cosine {
     }
 
     // k(x, x) = 1.
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        add_own_differences_vjp(features.points(), cotangent, theta, gradients);
+    }
 
     fn embed_vjp(
         &self,

@@ -38,12 +38,12 @@ impl Augmented {
     }
 
     /// The length, by way of the largest coordinate so that no square overflows or vanishes.
-    fn length<T: Scalar>(self, x: impl Iterator<Item = T> + Clone) -> T {
+    pub(super) fn length<T: Scalar>(self, x: impl Iterator<Item = T> + Clone) -> T {
         let (scale, constant) = self.scales::<T>();
         let largest = x.clone().fold(constant, |largest, x| {
             let size = num_traits::Float::abs(scale * x);
-            // A NaN stays: in the sum below, if not here.
-            if size <= largest { largest } else { size }
+            // A NaN stays.
+            if size <= largest || largest.is_nan() { largest } else { size }
         });
         if largest == T::from_f64(0.0) {
             return largest;

@@ -12,7 +12,9 @@ use faer::Mat;
 use super::directions::{self, Augmented};
 use super::radial::slope_bounded;
 use crate::Scalar;
-use crate::kernel::{FeatureGradients, Features, Pairs, Points, Psd, Scratch};
+use crate::kernel::{
+    FeatureGradients, Features, Pairs, Points, Psd, Scratch, add_own_differences, add_own_differences_vjp,
+};
 use crate::params::Parameterized;
 use crate::simd::sum::lane_sum;
 use crate::simd::{LANES, Pass, dispatch, elementwise};
@@ -349,7 +351,11 @@ pub fn tile<T: Scalar, P: DotProfile<T>>(
 fn diagonal_pairs<T: Scalar>(reads: Reads, features: &Features<'_, T>) -> Vec<T> {
     match reads {
         Reads::InnerProduct => squared_norms(features.child(0).points()),
-        _ => vec![T::from_f64(0.0); features.points().len()],
+        _ => {
+            let mut zeros = vec![T::from_f64(0.0); features.points().len()];
+            add_own_differences(features.child(0).points(), &mut zeros);
+            zeros
+        }
     }
 }
 
@@ -466,9 +472,10 @@ pub fn tile_diag_vjp<T: Scalar, P: DotProfile<T>>(
             in_lengths[(row, 0)] += c * (slopes.x + slopes.y);
         }
     }
-    // A distance of a point to itself is 0 wherever the point is.
-    if reads == Reads::InnerProduct {
-        add_squared_norm_gradient(features.child(0).points(), &in_pairs, gradients);
+    match reads {
+        Reads::InnerProduct => add_squared_norm_gradient(features.child(0).points(), &in_pairs, gradients),
+        // A distance of a point to itself is 0 wherever the point is.
+        _ => add_own_differences_vjp(features.child(0).points(), cotangent, theta, gradients),
     }
 }
 

@@ -14,7 +14,9 @@ use std::fmt::Debug;
 
 use super::directions::Augmented;
 use super::radial::slope_bounded;
-use crate::kernel::{Expr, FeatureGradients, Features, Pairs, Points, Scratch, text};
+use crate::kernel::{
+    Expr, FeatureGradients, Features, Pairs, Points, Scratch, add_own_differences_vjp, fill_diag, text,
+};
 use crate::params::Parameterized;
 use crate::simd::sum::lane_sum;
 use crate::simd::{LANES, Pass, dispatch, elementwise, sum};
@@ -76,9 +78,9 @@ macro_rules! sphere_kernel {
                 features: &$crate::kernel::Features<'_, T>,
                 cotangent: &[T],
                 theta: &mut [f64],
-                _: &mut $crate::kernel::FeatureGradients<T>,
+                gradients: &mut $crate::kernel::FeatureGradients<T>,
             ) {
-                $crate::kernels::gegenbauer::tile_diag_vjp(self, features, cotangent, theta);
+                $crate::kernels::gegenbauer::tile_diag_vjp(self, features, cotangent, theta, gradients);
             }
 
             fn embed_vjp(
@@ -264,7 +266,7 @@ pub(super) fn tile<T: Scalar, K: Series>(kernel: &K, pairs: &Pairs<'_, T>, out: 
 }
 
 pub(super) fn tile_diag<T: Scalar, K: Series>(kernel: &K, features: &Features<'_, T>, out: &mut [T]) {
-    out.fill(T::from_f64(0.0));
+    fill_diag(features.points(), T::from_f64(0.0), out);
     let coefficients = Coefficients::new(kernel, features.points().dim());
     dispatch(Values { coefficients: &coefficients, out });
 }
@@ -296,7 +298,9 @@ pub(super) fn tile_diag_vjp<T: Scalar, K: Series>(
     features: &Features<'_, T>,
     cotangent: &[T],
     theta: &mut [f64],
+    gradients: &mut FeatureGradients<T>,
 ) {
+    add_own_differences_vjp(features.points(), cotangent, theta, gradients);
     let dim = features.points().dim();
     let len = kernel.coefficients(dim).len();
     kernel.add_gradient(dim, &vec![sum(cotangent).as_f64(); len], theta);

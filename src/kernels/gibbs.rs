@@ -8,7 +8,7 @@ use super::dot_product::{self, DotProfile, Reads, Slopes};
 use super::radial::bounded;
 use crate::kernel::{
     Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, Kernel, List, Number, Pairs,
-    Points, Psd, Scratch,
+    Points, Psd, Scratch, add_own_differences_vjp,
 };
 use crate::params::{Constraint, Label, Parameter, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
 use crate::simd::{Pass, dispatch, elementwise};
@@ -457,7 +457,15 @@ impl<T: Scalar, F: LengthscaleFunction + Clone> Kernel<T> for Gibbs<F> {
     }
 
     // k(x, x) = 1 wherever x is, and whatever the lengthscale.
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        add_own_differences_vjp(features.child(0).points(), cotangent, theta, gradients);
+    }
 
     fn embed_vjp(
         &self,
@@ -472,7 +480,7 @@ impl<T: Scalar, F: LengthscaleFunction + Clone> Kernel<T> for Gibbs<F> {
         Self::each_point(points, |row, x| {
             let g = in_lengths[(row, 0)].as_f64();
             let value = self.lengthscale.value(x);
-            if !(SMALLEST..=LARGEST).contains(&value) {
+            if !(value.is_nan() || (SMALLEST..=LARGEST).contains(&value)) {
                 return;
             }
             in_x.fill(0.0);

@@ -5,7 +5,10 @@ use std::f64::consts::TAU;
 
 use crate::combine::outer::{factor_gradients, multiply_outer};
 use crate::kernel::index::{checked_index, index};
-use crate::kernel::{Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, text};
+use crate::kernel::{
+    Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, add_own_differences,
+    add_own_differences_vjp, text,
+};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::simd::sum::lane_sum;
 use crate::simd::{LANES, Pass, dispatch, elementwise};
@@ -391,10 +394,7 @@ impl<T: Scalar> Kernel<T> for GpConvolution {
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
         let made = features.child(0).points();
         out.iter_mut().zip(features.child(1).points().column(0)).for_each(|(out, &a)| *out = a * a);
-        for dim in 0..made.dim() / 2 {
-            // Nothing but NaN where a coordinate is.
-            out.iter_mut().zip(made.column(dim)).filter(|(_, x)| x.is_nan()).for_each(|(out, _)| *out = T::nan());
-        }
+        add_own_differences(made, out);
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
@@ -428,10 +428,13 @@ impl<T: Scalar> Kernel<T> for GpConvolution {
         _: &mut [f64],
         gradients: &mut FeatureGradients<T>,
     ) {
-        let amplitudes = features.child(1).points();
+        let (made, amplitudes) = (features.child(0).points(), features.child(1).points());
+        add_own_differences_vjp(made, cotangent, &mut [], gradients);
+        let mut weights = vec![T::from_f64(1.0); cotangent.len()];
+        add_own_differences(made, &mut weights);
         let Some(gradient) = gradients.at_mut(amplitudes) else { return };
-        let terms = amplitudes.column(0).iter().zip(cotangent);
-        gradient.col_as_slice_mut(0).iter_mut().zip(terms).for_each(|(out, (&a, &c))| *out += (a + a) * c);
+        let terms = amplitudes.column(0).iter().zip(cotangent).zip(weights);
+        gradient.col_as_slice_mut(0).iter_mut().zip(terms).for_each(|(out, ((&a, &c), w))| *out += (a + a) * c * w);
     }
 
     // The gradient in the lengthscales that tiles gather is that in their logarithms.

@@ -6,7 +6,9 @@ use super::periodic::Chord;
 use super::radial;
 use super::rbf::{Rbf, RbfProfile};
 use crate::kernel::span::{Span, farthest};
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target};
+use crate::kernel::{
+    Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target, add_own_differences_vjp, fill_diag,
+};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::elementwise;
 use crate::warp::ard::{divide, divide_backward, divide_difference, divide_difference_backward, divided};
@@ -214,8 +216,8 @@ impl<T: Scalar> Kernel<T> for LocallyPeriodic {
         }
     }
 
-    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
-        out.fill(T::from_f64(1.0));
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
     fn tile_vjp(
@@ -236,7 +238,15 @@ impl<T: Scalar> Kernel<T> for LocallyPeriodic {
     }
 
     // k(x, x) = 1.
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        add_own_differences_vjp(features.points(), cotangent, theta, gradients);
+    }
 
     fn embed_vjp(
         &self,

@@ -136,12 +136,13 @@ impl<T: Scalar> Kernel<T> for LowRankLinear {
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        let factor = self.factor();
+        let (factor, rank) = (self.factor(), self.weights().ncols());
         let factor = Mat::from_fn(factor.nrows(), factor.ncols(), |row, col| T::from_f64(factor[(row, col)]));
         let mut made = Mat::zeros(points.len(), factor.ncols());
         for (col, column) in factor.col_iter().enumerate() {
             // Dimension by dimension, so that a row does not depend on the rows beside it.
-            for (dim, &factor) in column.iter().enumerate() {
+            // A column of the diagonal has one dimension, and nothing of the others.
+            for (dim, &factor) in column.iter().enumerate().filter(|(dim, _)| col < rank || *dim == col - rank) {
                 for (out, &x) in made.col_as_slice_mut(col).iter_mut().zip(points.column(dim)) {
                     *out += factor * x;
                 }

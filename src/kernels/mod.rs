@@ -45,7 +45,7 @@ mod zonal;
 
 pub use affine::Affine;
 pub use arc_cosine::{ArcCosine, ArcCosineProfile};
-pub use brownian::{Brownian, BrownianProfile, FractionalBrownian, FractionalBrownianProfile};
+pub use brownian::{Brownian, FractionalBrownian};
 pub use by_index::{ByIndex, IndexMatrix};
 pub use categorical::Categorical;
 pub use cauchy::Cauchy;

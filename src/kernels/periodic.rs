@@ -5,7 +5,10 @@ use std::f64::consts::PI;
 use super::radial;
 use super::rbf::{Rbf, RbfProfile};
 use crate::kernel::span::farthest;
-use crate::kernel::{Cotangent, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target};
+use crate::kernel::{
+    Cotangent, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target, add_own_differences_vjp,
+    fill_diag,
+};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::pairs::squarable;
 use crate::warp::ard::{divide, divide_backward};
@@ -209,8 +212,8 @@ impl<T: Scalar> Kernel<T> for Periodic {
         }
     }
 
-    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
-        out.fill(T::from_f64(1.0));
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
     fn block_vjp(
@@ -247,6 +250,17 @@ impl<T: Scalar> Kernel<T> for Periodic {
         }
         let pairs = self.on_circle(pairs);
         radial::tile_vjp(RbfProfile, &self.lengthscale, &pairs, value, cotangent, theta, scratch);
+    }
+
+    // k(x, x) = 1.
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        add_own_differences_vjp(features.points(), cotangent, theta, gradients);
     }
 
     fn embed_vjp(

@@ -5,7 +5,10 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
 use super::{Spectrum, radial};
-use crate::kernel::{Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernel::{
+    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch,
+    add_own_differences_vjp, fill_diag,
+};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::sum::dot_in_f64;
 use crate::simd::trig::sin_cos_each;
@@ -149,8 +152,9 @@ impl RandomFourierFeatures {
 impl Construct for RandomFourierFeatures {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
         let (spectrum, features) = (arguments.take("spectrum")?, arguments.take("features")?);
-        let (dim, seed) = (arguments.take("dim")?, arguments.take::<usize>("seed")?);
-        Self::try_new(spectrum, features, dim, seed as u64, arguments.take::<OneOrEach>("lengthscale")?)
+        let (dim, seed) = (arguments.take("dim")?, arguments.take("seed")?);
+        arguments.check_entries(dim, features)?;
+        Self::try_new(spectrum, features, dim, seed, arguments.take::<OneOrEach>("lengthscale")?)
     }
 }
 
@@ -275,8 +279,8 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
         scratch.inner_products(pairs, out);
     }
 
-    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
-        out.fill(T::from_f64(1.0));
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
@@ -288,7 +292,15 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
     }
 
     // cos² + sin² = 1 whatever the phase.
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        add_own_differences_vjp(features.points(), cotangent, theta, gradients);
+    }
 
     fn embed_vjp(
         &self,

@@ -6,7 +6,9 @@ use faer::Mat;
 
 use super::rbf::RbfProfile;
 use super::{cosine, radial};
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, text};
+use crate::kernel::{
+    Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, add_own_differences_vjp, fill_diag, text,
+};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::simd::{Pass, dispatch, dot, elementwise, sum};
 use crate::warp::ard::{divide_backward, scaled};
@@ -228,8 +230,8 @@ impl<T: Scalar> Kernel<T> for SpectralMixture {
         scratch.give(wave);
     }
 
-    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
-        out.fill(self.weights().iter().map(|&weight| T::from_f64(weight)).sum());
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        fill_diag(features.child(0).points(), self.weights().iter().map(|&weight| T::from_f64(weight)).sum(), out);
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
@@ -257,7 +259,14 @@ impl<T: Scalar> Kernel<T> for SpectralMixture {
     }
 
     // k(x, x) = Σ_q w_q
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        add_own_differences_vjp(features.child(0).points(), cotangent, theta, gradients);
         let total = sum(cotangent).as_f64();
         theta[..self.components()].iter_mut().for_each(|in_weight| *in_weight += total);
     }

@@ -5,7 +5,7 @@ use super::variance::variance_kernel;
 use crate::Scalar;
 use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
 use crate::params::Parameter;
-use crate::simd::{dot, sum};
+use crate::simd::dot;
 
 /// White noise by value: equal inputs have the same noise, also in two sets of points.
 ///
@@ -94,8 +94,16 @@ impl<T: Scalar> Kernel<T> for WhiteByValue {
         theta[0] += dot(cotangent, value).as_f64() / self.variance();
     }
 
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
-        theta[0] += sum(cotangent).as_f64();
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        _: &mut FeatureGradients<T>,
+    ) {
+        let mut value = vec![T::from_f64(0.0); cotangent.len()];
+        self.tile_diag(features, &mut value);
+        theta[0] += dot(cotangent, &value).as_f64() / self.variance();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use super::bend::Bend;
+use super::expectation::short_rule;
 use super::log_mean_exp::{Jet, log_mean_exp};
 use super::one_latent::{OneLatent, Terms, quadrature_setting};
 use super::quadrature::GaussHermite;
@@ -18,9 +19,8 @@ use crate::{Result, parameterized};
 ///
 /// p(y | f) = Γ(c) / (Γ(a) Γ(b)) · y^(a−1) (1 − y)^(b−1), of variance m (1 − m) / (1 + c).
 ///
-/// Expectations, and the mean and the variance of a new observation, are by Gauss–Hermite quadrature of order
-/// 20: within 1e-7 for v ≤ 1 and c ≤ 50. The density of a new observation, where p(y | f) may be a narrow peak
-/// far from μ, is by the trapezoid rule, within 1e-9.
+/// Expectations, and the mean, the variance and the density of a new observation, are by quadrature that follows the
+/// variance of f, to about 1e-9 of themselves or of 1 (log p is the difference of numbers c times as large).
 ///
 /// Where m or 1 − m underflows, Γ(a) = Γ(1 + a)/a with log a = log c + log m keeps all digits.
 ///
@@ -134,18 +134,22 @@ impl OneLatent for Beta {
 
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
         let c = self.concentration();
-        if let Some(rule) = &self.quadrature {
+        if let Some(rule) = self.fixed_rule().or_else(|| short_rule(Bend::new(0.0, PI), variance)) {
             let center = rule.expectation(mean, variance, logistic);
             let spread = |f: f64| logistic(f) * logistic(-f) / (1.0 + c) + (logistic(f) - center).powi(2);
             return (center, rule.expectation(mean, variance, spread));
         }
         let expected = |of: &dyn Fn(f64) -> Jet| log_mean_exp(of, &[(0.0, PI)], mean, variance).exp();
         let (m, rest) = (log_logistic, |f: f64| log_logistic(-f).mirrored());
-        // The variance of m is that of 1 − m: the difference of squares keeps its digits for the smaller of the two.
-        let (center, smaller) = (expected(&m), if mean > 0.0 { expected(&rest) } else { expected(&m) });
-        let square = expected(&|f| if mean > 0.0 { rest(f).times(2.0) } else { m(f).times(2.0) });
+        let center = expected(&m);
+        // m and 1 − m have one variance: the difference of squares keeps its digits for the smaller of the two.
+        let (smaller, square) = if mean > 0.0 {
+            (expected(&rest), expected(&|f| rest(f).times(2.0)))
+        } else {
+            (center, expected(&|f| m(f).times(2.0)))
+        };
         let given = expected(&|f| m(f) + rest(f)) / (1.0 + c);
-        (center, given + (square - smaller * smaller).max(0.0))
+        (center, given + square - smaller * smaller)
     }
 }
 

@@ -7,8 +7,8 @@ use super::bend::Bend;
 use super::one_latent::{Expected, Terms, by_quadrature};
 use super::quadrature::{GaussHermite, deviation};
 
-/// −log of the error that rules aim at, beside a log density of size 1: 1e-12.
-const DIGITS: f64 = 28.0;
+/// −log of the error that rules aim at, beside a log density of size 1: 5e-12.
+const DIGITS: f64 = 26.0;
 
 /// Deviations beyond which N(f; μ, v) is left out: 1e-13 of it.
 const REACH: f64 = 7.5;
@@ -16,11 +16,14 @@ const REACH: f64 = 7.5;
 /// The largest step in deviations: aliases of N(0, 1) fall as exp(−2π²/step²).
 const STEP: f64 = 0.84;
 
+/// So few points are no more work than to look for a better rule.
+const FEW: usize = 24;
+
 /// The half-width of the strip about the real line of t in which the density of [`Rule::Graded`] still falls off. The
 /// limit is π/4.
 const STRIP: f64 = 0.7;
 
-/// E l(f) under f ~ N(mean, variance), with its derivatives, within some 1e-11 · (1 + |E l|), by the cheapest of three
+/// E l(f) under f ~ N(mean, variance), with its derivatives, within some 1e-10 · (1 + |E l|), by the cheapest of three
 /// rules whose errors are known beforehand from where l [bends](Bend):
 ///
 /// - Gauss–Hermite quadrature of order 12, where √v is well below the width of the bend;
@@ -34,20 +37,28 @@ pub(super) fn expectation<G>(terms: impl Fn(f64) -> Terms<G>, bend: Bend, mean: 
 where
     G: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
 {
-    static SHORT: LazyLock<GaussHermite> = LazyLock::new(|| GaussHermite::of_order(ORDER));
-    match Rule::choose(bend, mean, variance) {
-        Rule::Short => by_quadrature(&SHORT, terms, mean, variance),
-        rule => by_points(rule.points(), terms, mean, deviation(variance)),
+    match short_rule(bend, variance) {
+        Some(rule) => by_quadrature(rule, terms, mean, variance),
+        None => by_points(Rule::choose(bend, mean, variance).points(), terms, mean, deviation(variance)),
     }
 }
 
-/// Of the short rule.
-const ORDER: usize = 12;
+/// A rule of few points, where √v is so far below the width of the bend that it is enough. What is not finite it hands on.
+pub(super) fn short_rule(bend: Bend, variance: f64) -> Option<&'static GaussHermite> {
+    const ORDER: usize = 12;
+    static RULE: LazyLock<GaussHermite> = LazyLock::new(|| GaussHermite::of_order(ORDER));
+    let distance = bend.width / (SQRT_2 * deviation(variance));
+    (!variance.is_finite() || error_exponent(ORDER, distance) > need(bend)).then(|| &*RULE)
+}
 
-/// How an expectation is taken. All but `f` is in deviations from the mean.
+/// −log of the error that a rule may have, beside 1.
+fn need(bend: Bend) -> f64 {
+    DIGITS + bend.size.max(1.0).ln()
+}
+
+/// Points of a trapezoid rule, in deviations from the mean.
 #[derive(Clone, Copy, Debug)]
 enum Rule {
-    Short,
     Even {
         from: f64,
         step: f64,
@@ -66,11 +77,8 @@ enum Rule {
 impl Rule {
     fn choose(bend: Bend, mean: f64, variance: f64) -> Self {
         let deviation = deviation(variance);
-        let need = DIGITS + bend.size.max(1.0).ln();
+        let need = need(bend);
         let width = bend.width / deviation;
-        if !(mean + variance).is_finite() || error_exponent(ORDER, width / SQRT_2) > need {
-            return Self::Short;
-        }
         let (at, span) = ((bend.at - mean) / deviation, bend.span / deviation);
         // What grows as exp(growth · f) up to the bend moves mass from 0 to growth · √v.
         let (lower, upper) = (-REACH, REACH + (bend.growth * deviation).min(at).max(0.0));
@@ -86,13 +94,21 @@ impl Rule {
             (TAU * width / need).min(STEP)
         };
         let even = Self::Even { from: lower, step, count: count(lower, upper, step) };
+        if even.count() <= FEW {
+            return even;
+        }
 
         let scale = span + width;
         let (re, im) = (span / scale, width / scale);
         // The imaginary part of arsinh of the nearest singularity.
         let strip = (0.5 * ((1.0 + im).hypot(re) - (1.0 - im).hypot(re))).min(1.0).asin().min(STRIP);
-        // Within the strip N(z; 0, 1) grows by up to exp(at² strip²/2).
-        let step_in_t = TAU * strip / (need + 0.5 * (at * strip).powi(2));
+        // A narrower strip may do: on the line Im t = θ, N(z; 0, 1) is up to exp(at² sin²θ / 2 cos 2θ + scale² sin²θ / 2)
+        // times as large.
+        let step_of = |angle: f64| {
+            let (sin, cos) = angle.sin_cos();
+            TAU * angle / (need + 0.5 * sin * sin * (at * at / (cos * cos - sin * sin) + scale * scale))
+        };
+        let step_in_t = [1.0, 0.75, 0.5].map(|part| step_of(part * strip)).into_iter().fold(0.0, f64::max);
         let (from, to) = (((lower - at) / scale).asinh(), ((upper - at) / scale).asinh());
         let graded = Self::Graded { at, scale, from, step: step_in_t, count: count(from, to, step_in_t) };
         // A graded point takes an exponential more.
@@ -101,7 +117,6 @@ impl Rule {
 
     fn count(&self) -> usize {
         match *self {
-            Self::Short => ORDER,
             Self::Even { count, .. } | Self::Graded { count, .. } => count,
         }
     }
@@ -111,7 +126,6 @@ impl Rule {
         let (at, scale, from, step) = match self {
             Self::Graded { at, scale, from, step, .. } => (at, Some(scale), from, step),
             Self::Even { from, step, .. } => (0.0, None, from, step),
-            Self::Short => (0.0, None, 0.0, 0.0),
         };
         (0..self.count()).map(move |i| {
             let t = from + step * i as f64;

@@ -16,8 +16,7 @@ use crate::{Result, parameterized};
 /// - log p(y | f) = α (log α − f) − log Γ(α) + (α − 1) log y − α y exp(−f), of mean exp(f) and variance exp(2f)/α;
 /// - its expectation has μ in place of f and exp(−μ + v/2) in place of exp(−f);
 /// - a new observation has the mean M = exp(μ + v/2) and the variance M² (exp(v)/α + exp(v) − 1); its log density
-///   is by Gauss–Hermite quadrature about the mode of the integrand, of order 20: within 1e-7 for v ≤ 1 and
-///   1e-4 for v ≤ 4.
+///   is by adaptive quadrature about the mode of the integrand, within 1e-9.
 ///
 /// α = 1 is exponential decay.
 ///

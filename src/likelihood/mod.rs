@@ -4,21 +4,24 @@
 //! |---|---|---|---|---|
 //! | [`Gaussian`] | numbers | 1 | closed form | closed form |
 //! | [`FixedNoise`]: known variances | numbers | 1 | closed form | closed form, with the noise that it has |
-//! | [`Heteroscedastic`] | numbers | 2: mean, log deviation | closed form | closed form; density by the trapezoid rule |
-//! | [`StudentT`] | numbers | 1 | Gauss–Hermite | closed form; density by the trapezoid rule |
+//! | [`Heteroscedastic`] | numbers | 2: mean, log deviation | closed form | closed form; density by quadrature |
+//! | [`StudentT`] | numbers | 1 | quadrature | closed form; density by quadrature |
 //! | [`Laplace`] | numbers | 1 | closed form | closed form |
-//! | [`Gamma`] | positive numbers | 1: log mean | closed form | closed form; density by Gauss–Hermite about its mode |
-//! | [`Beta`] | numbers between 0 and 1 | 1: logit of the mean | Gauss–Hermite | Gauss–Hermite; density by the trapezoid rule |
-//! | [`Poisson`], with exposures | counts | 1: log rate | closed form | closed form; density by Gauss–Hermite about its mode |
-//! | [`NegativeBinomial`] | counts | 1: log mean | Gauss–Hermite | closed form; density by Gauss–Hermite about its mode |
-//! | [`Bernoulli`], logit or probit | 0 and 1 | 1 | Gauss–Hermite | Gauss–Hermite; closed form for the probit |
-//! | [`Ordinal`] | 0, 1, …, C − 1, in order | 1 | Gauss–Hermite | closed form |
+//! | [`Gamma`] | positive numbers | 1: log mean | closed form | closed form; density by quadrature |
+//! | [`Beta`] | numbers between 0 and 1 | 1: logit of the mean | quadrature | quadrature |
+//! | [`Poisson`], with exposures | counts | 1: log rate | closed form | closed form; density by quadrature |
+//! | [`NegativeBinomial`] | counts | 1: log mean | quadrature | closed form; density by quadrature |
+//! | [`Bernoulli`], logit or probit | 0 and 1 | 1 | quadrature | quadrature; closed form for the probit |
+//! | [`Ordinal`] | 0, 1, …, C − 1, in order | 1 | quadrature | closed form |
 //! | [`Softmax`] | classes 0, 1, …, C − 1 | C | one integral of Gauss–Hermite sums | the same |
 //! | [`LinearMixing`] | those of each of P outputs; NaN where one was not observed | any number, mixed linearly | those of each output | those of each output |
 //! | [`RobustMax`] | classes 0, 1, …, C − 1 | C | Gauss–Hermite | Gauss–Hermite |
 //!
-//! Each says how far off its quadrature is, and most take another order. Derivatives are those of the
-//! quadrature's own sums, so that optimisers see the gradient of what they are given. A variance that
+//! Each says how far off its quadrature is. That over one latent value follows the variance and where the likelihood bends:
+//! few points where f is all but certain, and some ten more for each factor of 10 in the variance, to 1e-9 at any variance
+//! and however far out the observation is; derivatives are as accurate, so that optimisers see the gradient of what they
+//! are given. `with_quadrature` sets a Gauss–Hermite rule of one order instead. What overflows is infinite, and the
+//! gradient of a bound that is so an [`Error::Overflow`]. A variance that
 //! rounding left below 0 counts as 0. An observation that a likelihood gives no density is an
 //! [`Error::Observation`] with its row.
 //!

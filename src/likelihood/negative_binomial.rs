@@ -22,9 +22,8 @@ use crate::{Result, parameterized};
 /// product of 1 + αi over i < y for small counts, and as one Stirling series for large r.
 ///
 /// A new observation has the mean M = exp(μ + v/2) and the variance M + M² (α exp(v) + exp(v) − 1).
-/// Expectations are by Gauss–Hermite quadrature of order 20, within 1e-10 · (y + 1) for v ≤ 1 and within
-/// 2e-6 · (y + 1) for v ≤ 4; log densities of new observations by quadrature about the mode of the integrand, within 1e-7
-/// for v ≤ 1 and 1e-4 for v ≤ 4.
+/// Expectations, and log densities of new observations, are by quadrature that follows the variance of f, within 1e-9 of
+/// themselves or of 1.
 ///
 /// # Hyperparameters
 ///

@@ -20,8 +20,7 @@ use crate::{Error, Result, parameterized};
 ///   variance predicted are those of the category's number.
 ///
 /// The scale of the latent function belongs to the kernel: a factor in front of it is the only one that is
-/// needed. Expectations are by Gauss–Hermite quadrature of order 20, within 1e-9 for v ≤ 1 and
-/// within 1e-3 for v ≤ 10.
+/// needed. Expectations are by quadrature that follows the variance of f, within 1e-9 · (1 + |E|).
 ///
 /// The parameters are the first cut point and the positive gaps to the next ones, so that the order holds
 /// throughout. Differences of Φ are formed where Φ is small, through Mills' ratio, with the gap as it

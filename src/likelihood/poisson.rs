@@ -16,8 +16,7 @@ use crate::{Result, parameterized};
 /// - log p(y | f) = y (f + log t) − t exp(f) − log y!;
 /// - E log p(y | f) = y (μ + log t) − t exp(μ + v/2) − log y!;
 /// - a new observation has the mean m = t exp(μ + v/2) and the variance m + m² (exp(v) − 1); its log density
-///   is by Gauss–Hermite quadrature about the mode of the integrand, of order 20: within 1e-7 for v ≤ 1 and
-///   1e-4 for v ≤ 4, at all counts.
+///   is by adaptive quadrature about the mode of the integrand, within 1e-9 of itself or of 1.
 ///
 /// Exposures of single observations belong to the rows of the data: see [`for_new`](Self::for_new)
 /// for predictions.

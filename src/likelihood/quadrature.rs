@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// E\[g(μ + √v z)\] ≈ Σₖ wₖ g(μ + √v zₖ), z₁ < … < zₙ the zeros of the Hermite polynomial orthogonal under
 /// N(0, 1), Σₖ wₖ = 1. The rule is exact for polynomials of degree up to 2n − 1. For a g that is
 /// analytic in a strip of half-width d about the real line the error falls about as
-/// exp(−2 d √(2n / v)); where g has a kink or a jump in reach of √v, as 1/√n or 1/n only.
+/// exp(d² / 2v − 2 d √(n / v)), for d² below n v; where g has a kink or a jump in reach of √v, as 1/√n or 1/n only.
 ///
 /// The nodes are zeros to within an ulp or two: bisection on Sturm counts of the Jacobi matrix finds each, two
 /// steps of Newton's method end it. Weights come from the orthonormal recurrence with its magnitude kept
@@ -47,9 +47,6 @@ pub struct GaussHermite {
     weights: Vec<f64>,
 }
 
-/// The order of likelihoods that are not told another.
-const ORDER: usize = 20;
-
 impl GaussHermite {
     /// The rule of an order, the number of its nodes.
     ///
@@ -61,12 +58,6 @@ impl GaussHermite {
             return Err(Error::setting("the order of the quadrature", order, "must be at least 1"));
         }
         Ok(Self::of_order(order))
-    }
-
-    /// The rule of likelihoods that are not told another order.
-    pub(super) fn usual() -> &'static Self {
-        static USUAL: LazyLock<GaussHermite> = LazyLock::new(|| GaussHermite::of_order(ORDER));
-        &USUAL
     }
 
     pub(super) fn of_order(order: usize) -> Self {
@@ -116,7 +107,8 @@ impl GaussHermite {
 /// Of order 20.
 impl Default for GaussHermite {
     fn default() -> Self {
-        Self::usual().clone()
+        static USUAL: LazyLock<GaussHermite> = LazyLock::new(|| GaussHermite::of_order(20));
+        USUAL.clone()
     }
 }
 

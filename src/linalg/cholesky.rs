@@ -50,9 +50,14 @@ impl<T: Scalar> Cholesky<T> {
     /// lower triangle; [`Error::NotPositiveDefinite`] if no amount that `jitter` allows is enough;
     /// [`Error::Setting`] for a jitter policy that cannot work, or is not through after a hundred amounts.
     pub fn new(matrix: MatRef<'_, T>, jitter: Jitter, par: Par) -> Result<Self> {
+        Self::above(matrix, jitter, LEAST_PIVOT, par)
+    }
+
+    /// The same with another least pivot, in units of ε times its element of the diagonal.
+    pub(crate) fn above(matrix: MatRef<'_, T>, jitter: Jitter, least: f64, par: Par) -> Result<Self> {
         check_square("the matrix", matrix)?;
         let mut factor = padded(matrix.nrows(), matrix.nrows());
-        let jitter = factorize(factor.as_mut(), matrix, jitter, par)?;
+        let jitter = factorize(factor.as_mut(), matrix, jitter, least, par)?;
         Ok(Self { factor, jitter })
     }
 
@@ -138,12 +143,20 @@ impl<T: Scalar> Cholesky<T> {
     }
 }
 
+/// The least pivot that is not what rounding has left of zero, in units of ε times its element of the diagonal.
+pub(crate) const LEAST_PIVOT: f64 = 1.0;
+
+/// The same where the first digit of what a pivot explains counts. A pivot is off by some ε times its element, so that one
+/// of this size is known to an eighth, and a smaller one may explain many times what it should, or hide as much.
+pub(crate) const LEAST_KNOWN_PIVOT: f64 = 8.0;
+
 /// Writes the Cholesky factor of a square matrix into `out`, whose columns are contiguous, and
-/// returns the jitter that it took.
+/// returns the jitter that it took so that no pivot is below the least.
 pub(crate) fn factorize<T: Scalar>(
     mut out: MatMut<'_, T>,
     matrix: MatRef<'_, T>,
     jitter: Jitter,
+    least: f64,
     par: Par,
 ) -> Result<f64> {
     let n = matrix.nrows();
@@ -160,7 +173,7 @@ pub(crate) fn factorize<T: Scalar>(
         }
         let stack = MemStack::new(&mut stack);
         match factor::cholesky_in_place(out.rb_mut(), Default::default(), par, stack, Default::default()) {
-            Ok(_) => match adaptive.then(|| rounded_away(out.rb(), matrix, amount)).flatten() {
+            Ok(_) => match adaptive.then(|| rounded_away(out.rb(), matrix, amount, least)).flatten() {
                 Some(index) => failure = (index, amount),
                 None => {
                     clear_strict_upper(out);
@@ -173,13 +186,14 @@ pub(crate) fn factorize<T: Scalar>(
     Err(jitter.exhausted::<T>(Error::NotPositiveDefinite { pivot: failure.0, jitter: failure.1, mean_diagonal }))
 }
 
-/// The first pivot below ε times its element of the diagonal.
+/// The first pivot below the least.
 ///
 /// Such a pivot is what rounding has left of zero. The factor still multiplies to the matrix, but
 /// half solves L⁻¹b divide rounding errors of size ε by its root, and may have any size.
-fn rounded_away<T: Scalar>(factor: MatRef<'_, T>, matrix: MatRef<'_, T>, amount: f64) -> Option<usize> {
+fn rounded_away<T: Scalar>(factor: MatRef<'_, T>, matrix: MatRef<'_, T>, amount: f64, least: f64) -> Option<usize> {
+    let relative = T::epsilon() * T::from_f64(least);
     (0..matrix.nrows()).find(|&i| {
-        let least = T::epsilon() * (matrix[(i, i)] + T::from_f64(amount));
+        let least = relative * (matrix[(i, i)] + T::from_f64(amount));
         factor[(i, i)] * factor[(i, i)] < least
     })
 }

@@ -29,7 +29,8 @@ use crate::{Error, Result, Scalar};
 pub enum Jitter {
     /// Nothing at first; then, as long as the factorisation fails, `first`·ε·d̄, each time `growth`
     /// times more, up to `largest`·√ε·d̄, a hundred times at most. A pivot below ε times its element of the diagonal counts as
-    /// a failure: it is what rounding has left of zero, and solves with it have no digits.
+    /// a failure: it is what rounding has left of zero, and solves with it have no digits. For the covariance of inducing
+    /// variables it has to be 8 ε times its element.
     Adaptive {
         /// The first amount that is not zero, in units of ε·d̄.
         first: f64,

@@ -18,7 +18,7 @@ pub enum Missing {
     Propagate,
     /// In K(X, X) a row and a column of the identity, so that the point is independent of all others
     /// with variance 1 (a Cholesky factorisation gets a pivot of 1, a log-determinant gets 0); zero in
-    /// K(X, Z).
+    /// K(X, Z), and in single values.
     #[default]
     Isolate,
     /// Zero, on the diagonal too.
@@ -73,6 +73,11 @@ impl FromArgument for Missing {
 /// ([`Expr::reads`]). Between points that are there, k(x, y) = inner(x, y); what stands in the place of
 /// the others is a [`Missing`]. Their values are not computed, and gradients in their
 /// coordinates are zero.
+///
+/// # In models
+///
+/// A model takes rows that its kernel isolates or sets to zero: they are independent of all others, with an observation of
+/// N(m, 1 + σ²), or N(m, σ²). It refuses those that stay unknown.
 ///
 /// # Properties
 ///
@@ -175,13 +180,9 @@ impl<K> Masked<K> {
 
 impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Masked<K> {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
-        let value = self.kernel.pairwise(x, y);
-        if !value.is_nan() {
-            return value;
-        }
         let reads = self.kernel.reads(x.len());
         let missing = reads.iter().zip(x.iter().zip(y)).any(|(&read, (x, y))| read && (x.is_nan() || y.is_nan()));
-        if missing { self.missing.value() } else { value }
+        if missing { self.missing.value() } else { self.kernel.pairwise(x, y) }
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {

@@ -12,7 +12,8 @@ use crate::{Error, Result};
 /// It has the parameters of the model, in natural units and, those that are free, on the real line; the
 /// moments of [`Adam`](super::Adam); the order of the rows and how many of them have been dealt; what the rule
 /// of [`EarlyStop`](super::EarlyStop) has seen; and the history. With the feature `serde` it goes through any
-/// format that gives an `f64` back to the last bit; `serde_json` needs its feature `float_roundtrip` for it.
+/// format that gives an `f64` back to the last bit; `serde_json` needs its feature `float_roundtrip` for it. A checksum
+/// goes with it, so that what was changed on the way is an error and not another training.
 ///
 /// Not in it: the random generator, which is the caller's to save beside it; the settings; the data; and what
 /// the model is, beside its parameters.
@@ -54,7 +55,6 @@ use crate::{Error, Result};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Checkpoint {
     pub(super) state: Option<State>,
 }
@@ -63,6 +63,35 @@ impl Checkpoint {
     /// The number of steps taken.
     pub fn steps(&self) -> usize {
         self.state.as_ref().map_or(0, |state| state.steps)
+    }
+}
+
+#[cfg(feature = "serde")]
+mod saved {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    use super::{Checkpoint, State};
+    use crate::checksum::{check_sum, checksum};
+
+    #[derive(Serialize, Deserialize)]
+    struct Document<S> {
+        state: S,
+        checksum: Option<String>,
+    }
+
+    impl Serialize for Checkpoint {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let sum = checksum(&self.state).map_err(ser::Error::custom)?;
+            Document { state: &self.state, checksum: Some(sum) }.serialize(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Checkpoint {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let Document { state, checksum } = Document::<Option<State>>::deserialize(deserializer)?;
+            check_sum("the saved checkpoint", &state, checksum.as_deref()).map_err(de::Error::custom)?;
+            Ok(Self { state })
+        }
     }
 }
 
@@ -122,5 +151,47 @@ impl State {
             (Some(_), None) => return Err(Error::setting("batch", "none", "must be what it was before")),
         }
         model.set_values(&self.values)
+    }
+}
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::ops::ControlFlow;
+
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::checksum::assert_flips_are_found;
+    use crate::optim::EarlyStop;
+    use crate::prelude::*;
+
+    fn checkpoint(train: &Train) -> Checkpoint {
+        let (mut kernel, mut checkpoint) = (1.5 * Rbf::new(0.7), Checkpoint::default());
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+        let loss =
+            |kernel: &Scaled<Rbf>, _: crate::optim::Batch<'_>| Ok((kernel.values().iter().sum(), vec![1.0, 1.0 / 3.0]));
+        let go_on = |_: &_, _: &_| ControlFlow::Continue(());
+        train.resume(&mut kernel, 5, loss, &mut checkpoint, &mut rng, go_on).unwrap();
+        checkpoint
+    }
+
+    #[test]
+    fn no_flipped_bit_makes_another_checkpoint() {
+        let plain = Train { steps: 2, ..Train::default() };
+        let batches =
+            Train { batch: Some(2), early_stop: Some(EarlyStop::default()), record_every: 2, ..plain.clone() };
+        assert_flips_are_found(&Checkpoint::default());
+        for train in [plain, batches] {
+            assert_flips_are_found(&checkpoint(&train));
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_without_a_checksum_says_what_to_do() {
+        let mut saved = serde_json::to_value(checkpoint(&Train { steps: 1, ..Train::default() })).unwrap();
+        saved.as_object_mut().unwrap().remove("checksum");
+        let error = serde_json::from_value::<Checkpoint>(saved).unwrap_err().to_string();
+        assert!(error.contains("the checksum of the saved checkpoint is missing") && error.contains("save it again"));
     }
 }

@@ -152,7 +152,7 @@ impl Train {
     ///
     /// [`Error::Setting`] for settings outside their ranges, before anything is done: a batch of no
     /// rows or of more than `n`, for one; [`Error::UnknownPath`] for a rate of parameters that there are not. [`Error::Optimisation`] names the step at which a loss or a
-    /// gradient was not finite, after the last step too; errors of the loss pass through, and [`Error::Parameter`] names a parameter at
+    /// gradient was not finite, after the last step too unless the callback stopped there; errors of the loss pass through, and [`Error::Parameter`] names a parameter at
     /// whose value its prior has no finite log density. The model then keeps the last
     /// parameters at which the loss was sound.
     pub fn run<M: Parameterized>(
@@ -238,7 +238,9 @@ impl Train {
                 stopped = Stopped::Callback;
             }
         }
+        // Where the callback has stopped, the next step is the judge: training that goes on is to meet what it would have met.
         if state.steps > before
+            && stopped != Stopped::Callback
             && let Some(last) = state.last
         {
             self.judge(model, state, &mut loss, last.step)?;

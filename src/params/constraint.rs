@@ -49,6 +49,8 @@ pub enum Constraint {
     },
 }
 
+/// What counts as next to a bound, relative to it.
+const NEAR: f64 = 1e-8;
 /// The logarithm from which on downwards exponentials lose digits.
 const SUBNORMAL: f64 = -708.0;
 /// The least positive number.
@@ -84,15 +86,14 @@ impl Constraint {
                 // By the root, as e^u may overflow where its quotient with the bound does not.
                 let root = (0.5 * u).exp();
                 let ratio = root / upper * root;
-                let x = if u < SUBNORMAL {
-                    2.0 * root * root
-                } else if ratio < 0.5 {
-                    2.0 * u.exp() / (1.0 + ratio * ratio)
+                let x = if ratio < 0.5 {
+                    let twice = if u < SUBNORMAL { 2.0 * root * root } else { 2.0 * u.exp() };
+                    twice / (1.0 + ratio * ratio)
                 } else {
                     // To the last bit at the bound.
                     upper - upper * ((1.0 - ratio) * (1.0 - ratio) / (1.0 + ratio * ratio))
                 };
-                x.clamp(LEAST, upper)
+                x.clamp(LEAST, upper.min(f64::MAX))
             }
             Self::UpTo { .. } => f64::NAN,
             Self::Interval { lower, upper } => Interval { lower, upper }.constrain(u),
@@ -131,12 +132,12 @@ impl Constraint {
 
     /// The gradient of a loss in `u` from its gradient in `x`, for a search that is at `u`.
     ///
-    /// Beyond the largest value the map falls. At it, the slope is 0; there a loss that falls into the set counts as one
-    /// that falls to the side of smaller `u`, by as much as the exponential would: a stationary point that a search
-    /// is to leave.
+    /// Beyond the largest value the map falls. At it, the slope is 0, and next to it as small as a root of the distance; there
+    /// a loss that falls into the set counts as one that falls to the side of smaller `u`, by as much as for the
+    /// exponential: a stationary point that a search is to leave.
     pub(super) fn pull(self, u: f64, x: f64, gradient: f64) -> f64 {
         match self {
-            Self::UpTo { upper } if x == upper && gradient > 0.0 => gradient * x,
+            Self::UpTo { upper } if x >= upper * (1.0 - NEAR) && gradient > 0.0 => gradient * x,
             Self::UpTo { upper } if u > upper.ln() => -gradient * self.slope(x),
             _ => gradient * self.slope(x),
         }

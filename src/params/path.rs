@@ -74,6 +74,10 @@ pub(super) fn walk<P: Parameterized + ?Sized>(root: &P, see: &mut dyn FnMut(&str
 
 /// The paths that are spelt most like the one asked for, at most three, best first.
 pub(crate) fn nearest(path: &str, existing: &[String]) -> Vec<String> {
+    // The measures take as long as the product of the lengths, and no slip of the finger is that long.
+    if path.len() > 1000 {
+        return Vec::new();
+    }
     // One slip of the finger in a short name leaves less likeness than the measure asks of long ones.
     let likeness = |candidate: &String| {
         let one_slip = strsim::osa_distance(path, candidate) <= 1;

@@ -3,7 +3,7 @@
 use faer::{Mat, Par};
 use rand::{RngExt, SeedableRng};
 
-use crate::kernel::{Expr, Kernel, cross_into, text};
+use crate::kernel::{Expr, Kernel, Limits, cross_into, text};
 use crate::{DynKernel, Error, Result, Scalar};
 
 /// Planes that pairs are rotated to.
@@ -36,7 +36,7 @@ pub(crate) fn check_zonal_text(kernel: &dyn Expr, dim: usize) -> Result<()> {
     if is_known(kernel) {
         return Ok(());
     }
-    match text(kernel).to_string().parse::<DynKernel>() {
+    match Limits::NONE.parse::<DynKernel>(&text(kernel).to_string()) {
         Ok(parsed) => check_zonal::<f64>(&parsed, dim),
         Err(_) => Ok(()),
     }
@@ -55,7 +55,7 @@ pub(super) fn refused(kernel: &dyn Expr, dim: usize) -> Error {
 /// A subexpression is no kernel that could be evaluated, but its text can be read as one.
 fn culprit(kernel: &dyn Expr, dim: usize) -> String {
     for child in kernel.children() {
-        let Ok(child) = text(child).to_string().parse::<DynKernel>() else { continue };
+        let Ok(child) = Limits::NONE.parse::<DynKernel>(&text(child).to_string()) else { continue };
         if let Err(Error::NotZonal { kernel, .. }) = check_zonal::<f64>(&child, dim) {
             return kernel;
         }

@@ -3,7 +3,7 @@
 use super::rounding::Slip;
 use super::triangular::cholesky_reverse;
 use super::{Tape, Var, check_square};
-use crate::linalg::{Jitter, factorize};
+use crate::linalg::{Jitter, LEAST_PIVOT, factorize};
 use crate::{Result, Scalar};
 
 impl<'a, T: Scalar> Tape<'a, T> {
@@ -42,12 +42,16 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn cholesky(&self, a: Var, jitter: Jitter) -> Result<(Var, f64)> {
+        self.cholesky_above(a, jitter, LEAST_PIVOT)
+    }
+
+    /// The same with another least pivot, in units of ε times its element of the diagonal.
+    pub(crate) fn cholesky_above(&self, a: Var, jitter: Jitter, least: f64) -> Result<(Var, f64)> {
         let operand = self.value(a)?;
         check_square("the operand of `cholesky`", operand.as_mat())?;
         let n = operand.as_mat().nrows();
         let mut value = self.take(n, n);
-        let jitter = factorize(value.as_mut(), operand.as_mat(), jitter, self.par)?;
-        self.slips_at(a, || Slip::Factored);
+        let jitter = factorize(value.as_mut(), operand.as_mat(), jitter, least, self.par)?;
         let var = self.record(value, &[a], move |mut c, pull| {
             let mut work = pull.take(n, n);
             cholesky_reverse(pull.result(), &mut c, &mut work, pull.par);
@@ -55,6 +59,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
             pull.give(a, c);
             Ok(())
         });
+        self.slips_at(a, || Slip::Factored { factor: var });
         Ok((var, jitter))
     }
 }

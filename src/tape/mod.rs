@@ -96,7 +96,7 @@ use faer::{Mat, MatRef, Par};
 
 use crate::{Error, Result, Scalar};
 use pullback::Pullback;
-use rounding::{Slip, Slips};
+use rounding::Slips;
 
 /// A matrix on a [`Tape`]: an input or the result of a primitive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +114,8 @@ struct Node<'a, T: Scalar> {
     needs_gradient: bool,
     /// `None` for inputs, which keep their cotangents, and where no gradient is needed.
     reverse: Option<Reverse<'a, T>>,
+    /// Whether its elements are rounded, each by itself.
+    rounded: bool,
 }
 
 /// A record of a formula, for its gradient. See the [module](self) for an example.
@@ -312,7 +314,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
 
     /// Records an input.
     fn push(&self, value: Value<'a, T>, needs_gradient: bool) -> Var {
-        self.push_node(Node { value, needs_gradient, reverse: None })
+        self.push_node(Node { value, needs_gradient, reverse: None, rounded: false })
     }
 
     /// Records the result of a primitive. The operands must have been looked up on this tape.
@@ -324,13 +326,9 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ) -> Var {
         let needs_gradient = self.any_needs_gradient(operands);
         let reverse = needs_gradient.then(|| Box::new(reverse) as Reverse<'a, T>);
-        let narrow = value.ncols() == 1;
-        let var = self.push_node(Node { value: Value::owned(value), needs_gradient, reverse });
-        // Wide ones are covered by the solves and products that they go into.
-        if narrow {
-            self.slips_at(var, || Slip::Elements);
-        }
-        var
+        // Wide ones are covered by the factors, solves and products that they go into.
+        let rounded = value.ncols() == 1;
+        self.push_node(Node { value: Value::owned(value), needs_gradient, reverse, rounded })
     }
 
     fn any_needs_gradient(&self, operands: &[Var]) -> bool {

@@ -8,26 +8,26 @@
 //! |---|---|
 //! | a value vᵢⱼ | \|vᵢⱼ\| |
 //! | A, of which the Cholesky factor is taken | (aᵢᵢ aⱼⱼ)^½ |
-//! | B in L⁻¹B | ‖lᵢ‖ ‖(L⁻¹B)ⱼ‖, for rows lᵢ |
+//! | B in L⁻¹B | \|bᵢⱼ\| and ‖lᵢ‖ ‖(L⁻¹B)ⱼ‖, for rows lᵢ |
 //! | (AᵀB)ᵢⱼ | ‖aᵢ‖ ‖bⱼ‖ |
 //!
 //! The second and third are backward errors: what is computed belongs to an operand that is off by so much, |L||Lᵀ| and
-//! |L||L⁻¹B| by the inequality of Cauchy and Schwarz (Higham 2002, theorems 8.5 and 10.3). Forward errors of a factor that
-//! is nearly singular would be far larger than their effect.
+//! |L||L⁻¹B| by the inequality of Cauchy and Schwarz (Higham 2002, theorems 8.5 and 10.3), and these products themselves
+//! where the result has lost so many digits that their cost does not count. Forward errors of a factor that is nearly
+//! singular would be far larger than their effect.
+
+use faer::{Mat, MatRef};
 
 use super::{Node, Tape, Var};
-use crate::linalg::column;
+use crate::linalg::{clear_strict_upper, column};
 use crate::simd::sum::{dot_in_f64, lane_sum};
 use crate::simd::{Pass, dispatch};
 use crate::{Result, Scalar};
-use faer::MatRef;
 
 /// What is rounded at a variable.
 pub(super) enum Slip {
-    /// Its elements.
-    Elements,
     /// A symmetric matrix, as its Cholesky factor has it.
-    Factored,
+    Factored { factor: Var },
     /// The right-hand side of a solve.
     Solved { l: Var, result: Var, transposed: bool },
     /// The elements, which are inner products of columns.
@@ -45,8 +45,11 @@ pub(super) struct Slips(Vec<(usize, Slip)>);
 impl Slips {
     /// The square of the error that comes from a variable of this cotangent.
     pub(super) fn squared_error<T: Scalar>(&self, index: usize, c: MatRef<'_, T>, nodes: &[Node<'_, T>]) -> f64 {
+        let own = nodes[index].value.as_mat();
+        let elements = if nodes[index].rounded { squares(column(c, 0), column(own, 0)) } else { 0.0 };
         let here = self.0.iter().filter(|(at, _)| *at == index);
-        here.map(|(_, slip)| slip.squared_error(index, c, nodes)).sum()
+        let epsilon = T::epsilon().as_f64();
+        here.map(|(_, slip)| slip.squared_error(index, c, nodes)).sum::<f64>() + elements * epsilon * epsilon
     }
 }
 
@@ -57,21 +60,31 @@ impl Slip {
         let epsilon = T::epsilon().as_f64();
         let columns = 0..c.ncols();
         let relative = match self {
-            Self::Elements => columns.map(|j| squares(column(c, j), column(own, j))).sum::<f64>(),
-            Self::Factored => {
+            Self::Factored { factor } => {
                 let roots: Vec<T> = (0..own.nrows()).map(|i| num_traits::Float::sqrt(own[(i, i)])).collect();
+                let squares = columns.map(|j| squares(column(c, j), &roots) * own[(j, j)].as_f64()).sum::<f64>();
                 // An element and its mirror image are one number.
-                2.0 * columns.map(|j| squares(column(c, j), &roots) * own[(j, j)].as_f64()).sum::<f64>()
+                2.0 * sharper(squares, || {
+                    let factor = magnitudes(value(factor));
+                    weighted(c, (&factor * factor.transpose()).as_ref())
+                })
             }
             Self::Solved { l, result, transposed } => {
                 let (l, result) = (value(l), value(result));
-                let rows = if *transposed { column_norms(l) } else { row_norms(l) };
-                let norm = |j| dot_in_f64(column(result, j), column(result, j));
-                columns.map(|j| squares(column(c, j), &rows) * norm(j)).sum::<f64>()
+                let rows = lower_norms(l, *transposed);
+                let mut sums = vec![0.0; own.nrows()];
+                dispatch(SolveErrors { c, right: own, result, rows: &rows, sums: &mut sums });
+                sharper(sums.iter().sum::<f64>(), || {
+                    let (mut l, result) = (magnitudes(l), magnitudes(result));
+                    clear_strict_upper(l.as_mut());
+                    let product = if *transposed { l.transpose() * &result } else { &l * &result };
+                    weighted(c, own) + weighted(c, product.as_ref())
+                })
             }
             Self::Product { a, b } => {
                 let (a, b) = (column_norms(value(a)), column_norms(value(b)));
-                columns.map(|j| squares(column(c, j), &a) * b[j].as_f64().powi(2)).sum::<f64>()
+                let entries = columns.flat_map(|j| column(c, j).iter().zip(&a).map(move |(c, a)| (c, a, j)));
+                entries.map(|(c, a, j)| (c.as_f64() * a * b[j]).powi(2)).sum::<f64>()
             }
             Self::By(amounts) => {
                 let amounts = amounts.iter().zip(column(c, 0));
@@ -83,6 +96,22 @@ impl Slip {
         };
         relative * epsilon * epsilon
     }
+}
+
+/// In units of ε nats: where an error is larger, what it is is worth a matrix product.
+const SHARP: f64 = 1e8;
+
+fn sharper(squares: f64, product: impl FnOnce() -> f64) -> f64 {
+    if squares > SHARP * SHARP { product() } else { squares }
+}
+
+fn magnitudes<T: Scalar>(a: MatRef<'_, T>) -> Mat<T> {
+    Mat::from_fn(a.nrows(), a.ncols(), |i, j| num_traits::Float::abs(a[(i, j)]))
+}
+
+/// Σ (C ∘ A)²
+fn weighted<T: Scalar>(c: MatRef<'_, T>, a: MatRef<'_, T>) -> f64 {
+    (0..c.ncols()).map(|j| squares(column(c, j), column(a, j))).sum()
 }
 
 struct Squares<'a, T>(&'a [T], &'a [T]);
@@ -104,24 +133,49 @@ fn squares<T: Scalar>(a: &[T], b: &[T]) -> f64 {
     dispatch(Squares(a, b))
 }
 
-fn column_norms<T: Scalar>(a: MatRef<'_, T>) -> Vec<T> {
-    let norm = |j| dot_in_f64(column(a, j), column(a, j)).sqrt();
-    (0..a.ncols()).map(|j| T::from_f64(norm(j))).collect()
+/// For right-hand sides B of a solve, result C and rows of norms ‖lᵢ‖, adds B̄ᵢⱼ² (Bᵢⱼ² + ‖lᵢ‖² ‖Cⱼ‖²) to row i of the sums.
+struct SolveErrors<'a, T: Scalar> {
+    c: MatRef<'a, T>,
+    right: MatRef<'a, T>,
+    result: MatRef<'a, T>,
+    rows: &'a [f64],
+    sums: &'a mut [f64],
 }
 
-/// Of a lower triangular matrix.
-fn row_norms<T: Scalar>(l: MatRef<'_, T>) -> Vec<T> {
-    let mut squares = vec![0.0; l.nrows()];
-    for j in 0..l.ncols() {
-        for (square, entry) in squares[j..].iter_mut().zip(&column(l, j)[j..]) {
-            *square += entry.as_f64() * entry.as_f64();
+impl<T: Scalar> Pass for SolveErrors<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for j in 0..self.c.ncols() {
+            let result = column(self.result, j);
+            let square = lane_sum([result], |[entry]| entry.as_f64() * entry.as_f64());
+            let entries = column(self.c, j).iter().zip(column(self.right, j)).zip(self.rows);
+            for (sum, ((c, right), row)) in self.sums.iter_mut().zip(entries) {
+                let (c, right) = (c.as_f64(), right.as_f64());
+                *sum += c * c * (right * right + row * row * square);
+            }
         }
     }
-    squares.into_iter().map(|square: f64| T::from_f64(square.sqrt())).collect()
+}
+
+fn column_norms<T: Scalar>(a: MatRef<'_, T>) -> Vec<f64> {
+    (0..a.ncols()).map(|j| dot_in_f64(column(a, j), column(a, j)).sqrt()).collect()
+}
+
+/// Of the rows of a lower triangular matrix or its transpose.
+fn lower_norms<T: Scalar>(l: MatRef<'_, T>, transposed: bool) -> Vec<f64> {
+    let mut squares = vec![0.0; l.nrows()];
+    for j in 0..l.ncols() {
+        for (offset, entry) in column(l, j)[j..].iter().enumerate() {
+            squares[if transposed { j } else { j + offset }] += entry.as_f64() * entry.as_f64();
+        }
+    }
+    squares.into_iter().map(f64::sqrt).collect()
 }
 
 impl<T: Scalar> Tape<'_, T> {
-    /// From here on, what is rounded is noted, so that [`Adjoints::rounding`](super::Adjoints) tells what it does to
+    /// From here on, what is rounded is noted, so that the [`Adjoints`](super::Adjoints) tell what it does to
     /// the result. To be called before anything is recorded.
     pub(crate) fn watch_rounding(&self) {
         *self.slips.borrow_mut() = Some(Slips::default());
@@ -159,10 +213,6 @@ impl<T: Scalar> Tape<'_, T> {
     pub(super) fn rounded_input(&self, var: Var) -> Var {
         if self.slips.borrow().is_some() {
             self.nodes.borrow_mut()[var.index].needs_gradient = true;
-            // Of a column they are noted as those of any other.
-            if self.nodes.borrow()[var.index].value.as_mat().ncols() != 1 {
-                self.slips_at(var, || Slip::Elements);
-            }
         }
         var
     }

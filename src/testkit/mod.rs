@@ -1,7 +1,7 @@
 //! Laws that every kernel must obey, for the tests of this crate and of kernels elsewhere.
 //!
 //! The laws come in tiers: a kernel as data ([`expressions`]), its values ([`matrices`], [`bits`]), its
-//! derivatives ([`gradients`]), and as a part of others ([`composition`], [`keeps_fast_paths`]).
+//! derivatives ([`gradients`]), points that are no ordinary numbers ([`special`]), and as a part of others ([`composition`], [`keeps_fast_paths`]).
 //!
 //! Each law is a function that takes a kernel and points and returns the first [`Violation`]. Some
 //! laws are about what the kernel claims: [`matrices::positive_semidefinite`] asks nothing of a kernel
@@ -34,6 +34,7 @@ pub mod matrices;
 mod probe;
 mod rounding;
 mod sample;
+pub mod special;
 mod trials;
 mod violation;
 mod workload;
@@ -104,5 +105,13 @@ pub fn conforms(kernel: &DynKernel, dim: usize) -> Result<(), Violation> {
         gradients::elementwise(kernel, x.subrows(0, 6), z.subrows(0, 4))?;
         gradients::directional(kernel, x, z)?;
     }
+
+    special::diagonals_agree::<f64>(kernel, dim)?;
+    special::diagonals_agree::<f32>(kernel, dim)?;
+    special::nan_spreads::<f64>(kernel, dim)?;
+    special::nan_spreads::<f32>(kernel, dim)?;
+    special::unread_columns_change_nothing::<f64>(kernel, dim)?;
+    special::masks::<f64>(kernel, dim)?;
+    special::indices_are_checked::<f64>(kernel, dim)?;
     Ok(())
 }

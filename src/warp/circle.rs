@@ -97,7 +97,7 @@ impl Construct for CircleEmbedding {
 
 impl WarpExpr for CircleEmbedding {
     fn output_dim(&self, dim: usize) -> Result<usize> {
-        check_dim("circle", "period", &self.period, dim).map(|()| 2 * dim)
+        check_dim("circle", "period", &self.period, dim).map(|()| dim.saturating_mul(2))
     }
 
     fn psd(&self, kernel: Psd) -> Psd {
@@ -107,6 +107,10 @@ impl WarpExpr for CircleEmbedding {
             (Psd::Always, _) => Psd::Always,
             _ => Psd::Never,
         }
+    }
+
+    fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
+        made.chunks_exact(2).map(|pair| pair.contains(&true)).collect()
     }
 
     fn differentiable(&self) -> bool {

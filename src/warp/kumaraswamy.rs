@@ -157,6 +157,10 @@ impl WarpExpr for Kumaraswamy {
         kernel
     }
 
+    fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
+        made.to_vec()
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

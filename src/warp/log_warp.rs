@@ -122,6 +122,10 @@ impl WarpExpr for LogWarp {
         kernel
     }
 
+    fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
+        made.to_vec()
+    }
+
     fn differentiable(&self) -> bool {
         true
     }

@@ -85,6 +85,10 @@ impl WarpExpr for Stretch {
         kernel
     }
 
+    fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
+        made.to_vec()
+    }
+
     fn is_linear(&self) -> bool {
         true
     }

@@ -50,10 +50,15 @@ impl<W, K> Warped<W, K> {
     }
 }
 
-impl<W: Construct> Construct for Warped<W, DynKernel> {
+impl<W: Construct + WarpExpr> Construct for Warped<W, DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
         let kernel = arguments.take("kernel")?;
-        Ok(Self::new(W::construct(arguments)?, kernel))
+        let warp = W::construct(arguments)?;
+        // Where the number of columns is not fixed by the text, one column more makes so many more.
+        if let (Ok(one), Ok(two)) = (warp.output_dim(1), warp.output_dim(2)) {
+            arguments.multiply_columns(two.saturating_sub(one).max(1))?;
+        }
+        Ok(Self::new(warp, kernel))
     }
 }
 

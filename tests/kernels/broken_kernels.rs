@@ -25,6 +25,9 @@ enum Mistake {
     SinglePrecision,
     NoText,
     GramOff,
+    NanLost,
+    NanOffDiagonal,
+    ReadsTooFew,
 }
 
 /// c xᵀy with a mistake.
@@ -76,6 +79,10 @@ impl Expr for Flawed {
         true
     }
 
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        (0..dim).map(|column| column > 0 || !self.has(Mistake::ReadsTooFew)).collect()
+    }
+
     fn write_text(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "flawed({})", if self.has(Mistake::NoText) { "(" } else { "" })
     }
@@ -91,6 +98,7 @@ impl<T: Scalar> Kernel<T> for Flawed {
             // Inner products are the same in every rotation, until one axis counts for more.
             Mistake::NotIsotropic => value + self.off::<T>(Mistake::NotIsotropic) * x[0] * y[0],
             Mistake::NanAtCoincidence if x == y && x[0] > T::from_f64(0.0) => T::from_f64(f64::NAN),
+            Mistake::NanLost if value.is_nan() => T::from_f64(0.0),
             Mistake::SinglePrecision if single => value + self.off::<T>(Mistake::SinglePrecision),
             _ => value,
         }
@@ -125,8 +133,13 @@ impl<T: Scalar> Kernel<T> for Flawed {
             _ => self.off::<T>(Mistake::DiagOff) + self.off::<T>(Mistake::TileOff),
         };
         out.iter_mut().for_each(|value| *value += constant);
-        for (value, &x) in out.iter_mut().zip(features.points().column(0)) {
-            *value += self.off::<T>(Mistake::NotIsotropic) * x * x;
+        if self.has(Mistake::NanLost) || self.has(Mistake::NanOffDiagonal) {
+            out.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = T::from_f64(0.0));
+        }
+        if self.has(Mistake::NotIsotropic) {
+            for (value, &x) in out.iter_mut().zip(features.points().column(0)) {
+                *value += self.off::<T>(Mistake::NotIsotropic) * x * x;
+            }
         }
     }
 
@@ -185,6 +198,9 @@ fn the_right_law_refuses_each_mistake() {
         (Mistake::DiagGradient, "the gradient of the diagonal"),
         (Mistake::SinglePrecision, "single precision agrees with double"),
         (Mistake::NoText, "text"),
+        (Mistake::NanLost, "a NaN that is read gives NaN"),
+        (Mistake::NanOffDiagonal, "one diagonal for every kind of point"),
+        (Mistake::ReadsTooFew, "columns that are not read change nothing"),
     ] {
         refused(conforms(&flawed(mistake), 2), law);
     }

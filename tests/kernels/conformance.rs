@@ -8,7 +8,7 @@ use mercer::kernels::registry::{self, Visitor};
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
 use mercer::testkit::{
-    bits, coincident_points_for, conforms, expressions, few_dims, gradients, matrices, points, points_for,
+    bits, coincident_points_for, conforms, expressions, few_dims, gradients, matrices, points, points_for, special,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -357,4 +357,31 @@ fn the_vjp_of_tiles_is_enough() {
     }
     let warped = (Rbf::new(1.0) * square.ard([0.5, 2.0])).on([2, 0]).dynamic();
     conforms(&warped, 3).unwrap_or_else(|violation| panic!("{violation}"));
+}
+
+#[test]
+fn dev_special() {
+    let mut failures = Vec::new();
+    let mut note = |name: &str, dim: usize, result: Result<(), mercer::testkit::Violation>| {
+        if let Err(violation) = result {
+            failures.push(format!("{name} [{dim}]: {violation}"));
+        }
+    };
+    each(|name, kernel, dim| {
+        note(name, dim, special::diagonals_agree::<f64>(kernel, dim));
+        note(name, dim, special::diagonals_agree::<f32>(kernel, dim));
+        note(name, dim, special::nan_spreads::<f64>(kernel, dim));
+        note(name, dim, special::nan_spreads::<f32>(kernel, dim));
+        note(name, dim, special::unread_columns_change_nothing::<f64>(kernel, dim));
+        note(name, dim, special::masks::<f64>(kernel, dim));
+        note(name, dim, special::indices_are_checked::<f64>(kernel, dim));
+    });
+    for (name, kernel) in registry::all() {
+        for dim in [1, few_dims(&kernel)] {
+            if kernel.check_dim(dim).is_ok() {
+                note(name, dim, special::within_combinators(&kernel, dim));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }

@@ -1,13 +1,10 @@
-//! Integrals over the latent function: stored values of high precision, laws, and what is said of those that overflow.
+//! Integrals over the latent function: stored values of high precision, and laws.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use approx::relative_eq;
-use mercer::gp::Svgp;
 use mercer::likelihood::{
     Bernoulli, Beta, Gamma, Heteroscedastic, Laplace, Likelihood, NegativeBinomial, Ordinal, Poisson, StudentT,
 };
-use mercer::optim::{Adam, Lbfgs, NaturalGradient, Train};
-use mercer::prelude::*;
 use mercer::testkit::{seed, trials};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -176,49 +173,4 @@ fn moments_overflow_to_infinity() {
     // An exposure brings the rate back.
     let found = Poisson::new().with_exposure(1e-10).unwrap().predict(&[720.0], &[0.0]).unwrap();
     assert!(relative_eq!(found.mean[0].ln(), 720.0 - 1e10f64.ln(), max_relative = 1e-14));
-}
-
-/// Years as inputs of a linear kernel, and the same inputs scaled.
-fn assert_overflow_is_named(name: &str, likelihood: impl Likelihood + Clone + 'static) {
-    let years = Mat::from_fn(40, 1, |i, _| 1980.0 + i as f64);
-    let scaled = Mat::from_fn(40, 1, |i, _| (i as f64 - 20.0) / 20.0);
-    let y: Vec<f64> = (0..40).map(|i| 20.0 + f64::from(i)).collect();
-    let model = |z: Mat<f64>| Svgp::new(Linear::new(1.0), z.as_ref()).unwrap().with_likelihood(likelihood.clone());
-    let mut gp = model(mat![[1985.0], [2015.0]]);
-    let before = gp.clone();
-    let rule = NaturalGradient::default();
-    let train = Train { steps: 2, batch: Some(10), adam: Adam::default(), ..Train::default() };
-    let errors = [
-        gp.fit(years.as_ref(), &y, &Lbfgs::default()).unwrap_err(),
-        gp.natural_step(years.as_ref(), &y, 40, &rule).unwrap_err(),
-        gp.fit_natural(years.as_ref(), &y, &Lbfgs::default(), &rule).unwrap_err(),
-        gp.train(years.as_ref(), &y, &train, &mut Pcg64::seed_from_u64(1)).unwrap_err(),
-        gp.elbo_gradient(years.as_ref(), &y, 40).unwrap_err(),
-    ];
-    for error in errors {
-        let text = error.to_string();
-        assert!(matches!(&error, Error::Overflow { likelihood, .. } if likelihood == name), "{error:?}");
-        assert!(["link", name, "y[", "variance", "scale the inputs"].iter().all(|part| text.contains(part)), "{text}");
-    }
-    // The bound is what it is, and nothing has moved.
-    assert_eq!(gp.elbo(years.as_ref(), &y).unwrap().value, f64::NEG_INFINITY);
-    assert_eq!(gp.values(), before.values());
-
-    let mut gp = model(mat![[-0.8], [0.8]]);
-    let start = gp.elbo(scaled.as_ref(), &y).unwrap().value;
-    gp.fit(scaled.as_ref(), &y, &Lbfgs::default()).unwrap();
-    assert!(gp.elbo(scaled.as_ref(), &y).unwrap().value > start);
-}
-
-/// The error of a bound that is not finite names the link, the place and what to do; and what it says helps.
-#[test]
-fn links_that_overflow_are_named() {
-    assert_overflow_is_named("poisson", Poisson::new());
-    assert_overflow_is_named("gamma", Gamma::new(2.0));
-    assert_overflow_is_named("heteroscedastic", Heteroscedastic::new());
-    // In single precision, beyond the largest f32.
-    let x = Mat::from_fn(4, 1, |i, _| 8.0 + i as f32);
-    let gp = Svgp::new(Linear::new(2.0), mat![[8.0], [10.0]].as_ref()).unwrap().with_likelihood(Poisson::new());
-    let error = gp.elbo_gradient(x.as_ref(), &[1.0f32; 4], 4).unwrap_err();
-    assert!(matches!(error, Error::Overflow { row: 3, .. }), "{error:?}");
 }

@@ -9,12 +9,12 @@ use std::fmt::{self, Debug};
 use faer::{Mat, MatMut, MatRef, Par};
 
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Precedence, Psd, Scratch, Text, Wanted,
-    cross_into, cross_vjp, diag_into, diag_vjp, tile::tile_by_pairs,
+    Arguments, Construct, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd,
+    Scratch, Text, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, text, tile::tile_by_pairs,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::{elementwise, sum};
-use crate::{DynKernel, Result, Scalar, kernel_ops};
+use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
 
 /// A distance between points, for [`MetricRadial`]. [`Norm`] has the usual ones.
 pub trait Metric: Clone + Debug + Send + Sync + 'static {
@@ -144,8 +144,23 @@ impl<M: Metric, K: Expr + Clone> Expr for MetricRadial<M, K> {
         self.kernel.differentiable()
     }
 
+    fn reads(&self, dim: usize) -> Vec<bool> {
+        vec![self.kernel.reads(1) == [true]; dim]
+    }
+
     fn check_dim(&self, _: usize) -> Result<()> {
-        self.kernel.check_dim(1)
+        self.kernel.check_dim(1)?;
+        match self.kernel.index_columns(1).first() {
+            None => Ok(()),
+            Some(index) => {
+                Err(Error::WarpedIndex { kernel: text(self).to_string(), reader: text(index.kernel()).to_string() })
+            }
+        }
+    }
+
+    // A distance is no index.
+    fn index_columns(&self, _: usize) -> Vec<IndexColumn<'_>> {
+        Vec::new()
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,7 +176,8 @@ fn origin<T: Scalar>() -> Mat<T> {
 }
 
 // A tile of distances is a set of points in one dimension, and the values of the profile are its
-// cross-covariance with 0. The drivers refuse nothing here that `check_dim` has not refused before.
+// cross-covariance with 0; on the diagonal, the covariance of such a point with itself, where white noise counts. The
+// drivers refuse nothing here that `check_dim` has not refused before: if they did, all would be NaN.
 impl<T: Scalar, M: Metric, K: Kernel<T> + Clone> Kernel<T> for MetricRadial<M, K> {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         self.kernel.pairwise(&[self.metric.distance(x, y)], &[T::from_f64(0.0)])
@@ -172,24 +188,20 @@ impl<T: Scalar, M: Metric, K: Kernel<T> + Clone> Kernel<T> for MetricRadial<M, K
         tile_by_pairs(pairs, &mut distances, scratch, |x, y| self.metric.distance(x, y));
         let points = MatRef::from_column_major_slice(&distances, pairs.len(), 1);
         let values = MatMut::from_column_major_slice_mut(out, pairs.len(), 1);
-        let done = cross_into(&self.kernel, points, origin().as_ref(), values, Par::Seq);
-        debug_assert!(done.is_ok(), "{done:?}");
-        scratch.give(distances);
-        // White noise in the profile stands on the diagonal.
-        let mut on_diagonal = [T::from_f64(0.0)];
-        let mut diagonal = pairs.diagonal().peekable();
-        if diagonal.peek().is_some() {
-            let done = diag_into(&self.kernel, origin().as_ref(), &mut on_diagonal);
-            debug_assert!(done.is_ok(), "{done:?}");
-            diagonal.for_each(|entry| out[entry] = on_diagonal[0]);
+        if cross_into(&self.kernel, points, origin().as_ref(), values, Par::Seq).is_err() {
+            out.fill(T::nan());
         }
+        let mut own: Vec<T> = pairs.diagonal().map(|entry| distances[entry]).collect();
+        if !own.is_empty() {
+            self.diag(&mut own);
+            pairs.diagonal().zip(own).for_each(|(entry, value)| out[entry] = value);
+        }
+        scratch.give(distances);
     }
 
-    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
-        let mut value = [T::from_f64(0.0)];
-        let done = diag_into(&self.kernel, origin().as_ref(), &mut value);
-        debug_assert!(done.is_ok(), "{done:?}");
-        out.fill(value[0]);
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        self.fill_own_distances(features.points(), out);
+        self.diag(out);
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
@@ -197,33 +209,39 @@ impl<T: Scalar, M: Metric, K: Kernel<T> + Clone> Kernel<T> for MetricRadial<M, K
         let [mut distances, mut passed] = [(); 2].map(|()| scratch.take(len));
         tile_by_pairs(pairs, &mut distances, scratch, |x, y| self.metric.distance(x, y));
         passed.copy_from_slice(cotangent);
-        let mut on_diagonal = Vec::new();
+        let (mut own, mut on_diagonal) = (Vec::new(), Vec::new());
         for entry in pairs.diagonal() {
+            own.push(distances[entry]);
             on_diagonal.push(std::mem::replace(&mut passed[entry], T::from_f64(0.0)));
         }
-        if !on_diagonal.is_empty() {
-            self.add_diag(&on_diagonal, theta);
+        if !own.is_empty() {
+            self.add_diag(&own, &on_diagonal, theta);
         }
         let points = MatRef::from_column_major_slice(&distances, len, 1);
         let cotangent = MatRef::from_column_major_slice(&passed, len, 1);
         let wanted = Wanted { x: scratch.wants_feature_gradient(pairs), z: false };
         let gradients = cross_vjp(&self.kernel, points, origin().as_ref(), cotangent, wanted, Par::Seq);
-        debug_assert!(gradients.is_ok());
-        let Ok(gradients) = gradients else { return };
+        let Ok(gradients) = gradients else {
+            theta.fill(f64::NAN);
+            return;
+        };
         theta.iter_mut().zip(gradients.theta).for_each(|(sum, more)| *sum += more);
         if let Some(in_distances) = gradients.x {
             // For each coordinate, a tile of what each pair adds to its row, then one for its column.
             let mut by_coordinate = scratch.take(2 * dim * len);
             let [mut in_x, mut in_y] = [(); 2].map(|()| vec![T::from_f64(0.0); dim]);
-            let mut entry = 0;
+            let (mut entry, zero) = (0, T::from_f64(0.0));
             tile_by_pairs(pairs, &mut passed, scratch, |x, y| {
                 self.metric.gradient(x, y, distances[entry], &mut in_x, &mut in_y);
+                let in_distance = in_distances[(entry, 0)];
                 for d in 0..dim {
-                    by_coordinate[2 * d * len + entry] = in_x[d] * in_distances[(entry, 0)];
-                    by_coordinate[(2 * d + 1) * len + entry] = in_y[d] * in_distances[(entry, 0)];
+                    // A profile that is masked, or constant, says 0 where the distance is NaN.
+                    let times = |slope: T| if in_distance == zero { zero } else { slope * in_distance };
+                    by_coordinate[2 * d * len + entry] = times(in_x[d]);
+                    by_coordinate[(2 * d + 1) * len + entry] = times(in_y[d]);
                 }
                 entry += 1;
-                T::from_f64(0.0)
+                zero
             });
             scratch.add_point_gradient(pairs, |d, in_rows, in_cols| {
                 let (x, y) = by_coordinate[2 * d * len..][..2 * len].split_at(len);
@@ -241,21 +259,55 @@ impl<T: Scalar, M: Metric, K: Kernel<T> + Clone> Kernel<T> for MetricRadial<M, K
         false
     }
 
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
-        self.add_diag(cotangent, theta);
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        let mut own = vec![T::from_f64(0.0); cotangent.len()];
+        self.fill_own_distances(features.points(), &mut own);
+        self.add_diag(&own, cotangent, theta);
+        // The distance of a point to itself is 0 wherever it is, or NaN: of the values, only a NaN changes with it.
+        self.diag(&mut own);
+        own.iter_mut().for_each(|value| *value -= *value);
+        if let Some(in_points) = gradients.at_mut(features.points()) {
+            (0..in_points.ncols()).for_each(|dim| elementwise::add(in_points.col_as_slice_mut(dim), &own));
+        }
     }
 }
 
-impl<M, K> MetricRadial<M, K> {
-    /// Adds to `theta` the gradient of k(x, x), which depends on no point.
-    fn add_diag<T: Scalar>(&self, cotangent: &[T], theta: &mut [f64])
+impl<M: Metric, K> MetricRadial<M, K> {
+    /// The distance of each point to itself.
+    fn fill_own_distances<T: Scalar>(&self, points: &Points<'_, T>, out: &mut [T]) {
+        let mut point = Vec::new();
+        for (row, out) in out.iter_mut().enumerate() {
+            points.copy_row(row, &mut point);
+            *out = self.metric.distance(&point, &point);
+        }
+    }
+
+    /// From distances to the covariances of the profile's points with themselves.
+    fn diag<T: Scalar>(&self, distances: &mut [T])
     where
         K: Kernel<T>,
     {
-        let gradients = diag_vjp(&self.kernel, origin().as_ref(), &[sum(cotangent)], Wanted::PARAMETERS);
-        debug_assert!(gradients.is_ok());
-        if let Ok(gradients) = gradients {
-            theta.iter_mut().zip(gradients.theta).for_each(|(sum, more)| *sum += more);
+        let points = Mat::from_fn(distances.len(), 1, |row, _| distances[row]);
+        if diag_into(&self.kernel, points.as_ref(), distances).is_err() {
+            distances.fill(T::nan());
+        }
+    }
+
+    /// Adds to `theta` the gradient of the same.
+    fn add_diag<T: Scalar>(&self, distances: &[T], cotangent: &[T], theta: &mut [f64])
+    where
+        K: Kernel<T>,
+    {
+        let points = MatRef::from_column_major_slice(distances, distances.len(), 1);
+        match diag_vjp(&self.kernel, points, cotangent, Wanted::PARAMETERS) {
+            Ok(gradients) => theta.iter_mut().zip(gradients.theta).for_each(|(sum, more)| *sum += more),
+            Err(_) => theta.fill(f64::NAN),
         }
     }
 }

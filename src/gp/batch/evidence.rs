@@ -124,11 +124,13 @@ impl<K: Expr + Clone> BatchGp<K> {
                 of_members[output] = units::of_mean(&self.mean.members()[output], group.x.as_ref(), spread);
             }
         }
-        // As `units::together` of what is shared, or of one.
-        let weights: Vec<Vec<f64>> =
-            of_members.iter().map(|units| units.iter().map(|unit| unit.powi(-2)).collect()).collect();
-        let counts = self.mean.fold(&of_members.iter().map(|units| vec![1.0; units.len()]).collect::<Vec<_>>());
-        let means = self.mean.fold(&weights).into_iter().zip(counts).map(|(weight, count)| (count / weight).sqrt());
+        // As `units::together`, of what is shared or of one.
+        let fold = |of: fn(f64) -> f64| {
+            let members: Vec<Vec<f64>> =
+                of_members.iter().map(|units| units.iter().map(|&unit| of(unit)).collect()).collect();
+            self.mean.fold(&members)
+        };
+        let means = fold(f64::ln).into_iter().zip(fold(|_| 1.0)).map(|(sum, count)| (sum / count).exp());
         [units::ones(&self.kernel), means.collect(), units::ones(&self.likelihood)].concat()
     }
 

@@ -120,7 +120,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         let latents =
             group.outputs.iter().map(|&output| Latent { mean: &self.mean.members()[output], roots: Vec::new() });
         let kernel = &self.kernel.members()[first];
-        let (basis, process) = Process::on_points(kernel, latents.collect(), group.x.as_ref(), factor, weights)?;
+        let (basis, process) = Process::on_points(kernel, latents.collect(), group.x.as_ref(), factor, weights);
         // The noise of a group is added where its outputs are put together.
         Ok(Posterior { basis, processes: vec![process], likelihood: None, par: Par::Seq })
     }

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 
 use super::BatchGp;
 use crate::batch::Inputs;
-use crate::data::{check_finite, rows};
-use crate::gp::checks::check_psd;
+use crate::data::rows;
+use crate::gp::checks::{check_inputs, check_psd};
+use crate::kernel::Kernel;
 use crate::mean::MeanExpr;
 use crate::{Error, Expr, Result, Scalar};
 
@@ -47,7 +48,10 @@ impl<T: Scalar> Group<T> {
 
 impl<K: Expr + Clone> BatchGp<K> {
     /// The outputs in groups, once inputs and observations are found to fit.
-    pub(super) fn groups<T: Scalar>(&self, x: &Inputs<'_, T>, y: MatRef<'_, T>) -> Result<Vec<Group<T>>> {
+    pub(super) fn groups<T: Scalar>(&self, x: &Inputs<'_, T>, y: MatRef<'_, T>) -> Result<Vec<Group<T>>>
+    where
+        K: Kernel<T>,
+    {
         self.check_outputs("the columns of y", y.ncols())?;
         let together = matches!(x, Inputs::Shared(_)) && self.kernel.is_one() && self.likelihood.is_one();
         let mut groups: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
@@ -70,8 +74,12 @@ impl<K: Expr + Clone> BatchGp<K> {
         x.of_member("x", output, self.outputs())?.points("x")
     }
 
-    fn check_output<T: Scalar>(&self, output: usize, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()> {
-        check_finite("x", x)?;
+    fn check_output<T: Scalar>(&self, output: usize, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()>
+    where
+        K: Kernel<T>,
+    {
+        let (kernel, mean) = (&self.kernel.members()[output], &self.mean.members()[output]);
+        check_inputs(x, [kernel as &dyn Kernel<T>], [mean])?;
         if x.nrows() != y.nrows() {
             let expected = format!("{} row(s), as x of output {output} has", x.nrows());
             return Err(Error::shape("y", expected, (y.nrows(), y.ncols())));
@@ -80,9 +88,8 @@ impl<K: Expr + Clone> BatchGp<K> {
             let value = y[(row, output)].as_f64();
             return Err(Error::NonFinite { what: "y".to_owned(), row, col: output, value });
         }
-        let kernel = &self.kernel.members()[output];
         kernel.check_dim(x.ncols())?;
-        self.mean.members()[output].check_dim(x.ncols())?;
+        mean.check_dim(x.ncols())?;
         if self.allow_indefinite { Ok(()) } else { check_psd(kernel, x.ncols()) }
     }
 }

@@ -3,16 +3,23 @@
 use faer::{Mat, MatRef};
 
 use super::stacked::check_values;
-use crate::data::check_finite;
+use crate::gp::checks::check_inputs;
 use crate::gp::latents::PerLatent;
 use crate::gp::terms::prior_mean;
+use crate::kernel::Kernel;
 use crate::mean::{DynMean, Mean, MeanExpr};
 use crate::tape::{Tape, Var};
 use crate::{Error, Result, Scalar};
 
 /// Refuses inputs and values, N × P, that no model of a full grid can work with: a missing value by its place.
-pub(super) fn check_grid<T: Scalar>(x: MatRef<'_, T>, y: MatRef<'_, T>, outputs: usize) -> Result<()> {
-    check_finite("x", x)?;
+pub(super) fn check_grid<'m, T: Scalar>(
+    x: MatRef<'_, T>,
+    y: MatRef<'_, T>,
+    kernels: impl IntoIterator<Item = &'m dyn Kernel<T>>,
+    means: &'m PerLatent<DynMean>,
+    outputs: usize,
+) -> Result<()> {
+    check_inputs(x, kernels, means.all())?;
     check_values(x, y)?;
     if y.ncols() != outputs {
         let expected = format!("{outputs} column(s), one for each output of the model");

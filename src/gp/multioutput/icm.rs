@@ -173,8 +173,11 @@ impl<K: Expr + Clone> IcmGp<K> {
         IcmPosterior::new(&self.kernel, &self.mean, x, residual?.as_mat(), covariance, self.par)
     }
 
-    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()> {
-        check_grid(x, y, self.outputs())?;
+    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()>
+    where
+        K: Kernel<T>,
+    {
+        check_grid(x, y, [&self.kernel as &dyn Kernel<T>], &self.mean, self.outputs())?;
         self.kernel.check_dim(x.ncols())?;
         check_means(&self.mean, self.outputs(), x.ncols())?;
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, x.ncols()) }

@@ -4,7 +4,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::grid::means_at;
 use super::prediction::JointPrediction;
-use crate::data::check_finite;
+use crate::gp::checks::check_inputs;
 use crate::gp::latents::PerLatent;
 use crate::gp::posterior::clamp;
 use crate::gp::process::CHUNK;
@@ -164,7 +164,7 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
     }
 
     fn check(&self, x: MatRef<'_, T>) -> Result<()> {
-        check_finite("x", x)?;
+        check_inputs(x, [self.kernel], self.means.all())?;
         let dim = self.points.ncols();
         if x.ncols() == dim {
             return Ok(());

@@ -238,7 +238,7 @@ impl<K: Expr + Clone> Oilmm<K> {
             let factor = Cholesky::new(covariance.as_ref(), self.jitter, self.par)?;
             factor.solve_in_place(weights.as_mut(), self.par)?;
             let latents = vec![Latent { mean: &self.zero, roots: Vec::new() }];
-            let (basis, mut process) = Process::on_points(self.kernel.of(index), latents, x, factor, weights)?;
+            let (basis, mut process) = Process::on_points(self.kernel.of(index), latents, x, factor, weights);
             if let Some(values) = &mut process.values {
                 values.noise.iter_mut().for_each(|value| *value += noise / scale);
             }
@@ -250,9 +250,13 @@ impl<K: Expr + Clone> Oilmm<K> {
         Ok(OilmmPosterior { latents, mixing: matrix, noise, means: &self.mean })
     }
 
-    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()> {
+    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()>
+    where
+        K: Kernel<T>,
+    {
         let outputs = self.outputs();
-        check_grid(x, y, outputs)?;
+        let kernels = self.kernel.all().iter().map(|kernel| kernel as &dyn Kernel<T>);
+        check_grid(x, y, kernels, &self.mean, outputs)?;
         check_means(&self.mean, outputs, x.ncols())?;
         for kernel in self.kernel.all() {
             kernel.check_dim(x.ncols())?;

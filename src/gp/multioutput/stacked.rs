@@ -72,7 +72,7 @@ impl<T: Scalar> Stacked<T> {
         let (mut places, mut y) = (Vec::new(), Vec::new());
         for (output, (x, values)) in outputs.iter().enumerate() {
             let name = |array| format!("{array} of output {output}");
-            check_finite(&name("x"), *x)?;
+            check_not_empty(&name("x"), *x)?;
             if x.ncols() != dim {
                 let expected = format!("{dim} column(s), as that of output 0 has");
                 return Err(Error::shape(&name("x"), expected, x.shape()));
@@ -97,9 +97,9 @@ impl<T: Scalar> Stacked<T> {
     /// # Errors
     ///
     /// [`Error::Empty`] without inputs or without a single value; [`Error::Shape`] for another number of rows than of
-    /// inputs; [`Error::NonFinite`] for inputs that are not finite and for an infinite value.
+    /// inputs; [`Error::NonFinite`] for an infinite value.
     pub fn with_missing(x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Self> {
-        check_finite("x", x)?;
+        check_not_empty("x", x)?;
         check_values(x, y)?;
         let dim = x.ncols();
         let places: Vec<(usize, usize)> = (0..y.ncols())
@@ -160,6 +160,14 @@ impl<T: Scalar> Stacked<T> {
         };
         Ok(outputs.map(of_output).collect())
     }
+}
+
+/// Refuses inputs without rows or columns. What stands in them is checked with a kernel, which may mask it.
+fn check_not_empty<T: Scalar>(what: &str, x: MatRef<'_, T>) -> Result<()> {
+    if x.nrows() == 0 || x.ncols() == 0 {
+        return Err(Error::Empty { what: what.to_owned() });
+    }
+    Ok(())
 }
 
 /// Refuses values of outputs, N × P, that do not fit the inputs, or are infinite: a NaN is a missing one.

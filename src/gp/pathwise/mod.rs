@@ -6,9 +6,9 @@ use faer::{Mat, MatRef, Par};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
+use super::checks::check_inputs;
 use super::posterior::Posterior;
 use super::process::{CHUNK, Further, Process};
-use crate::data::check_finite;
 use crate::kernel::{Kernel, Wanted, matmul_into, matmul_vjp};
 use crate::mean::{DynMean, Mean};
 use crate::tape::Tape;
@@ -236,7 +236,8 @@ impl<T: Scalar> PathwiseSamples<'_, T> {
     }
 
     fn check(&self, x: MatRef<'_, T>) -> Result<()> {
-        check_finite("x", x)?;
+        let means = self.paths.iter().flat_map(|paths| paths.means.iter().copied());
+        check_inputs(x, self.paths.iter().map(|paths| paths.kernel), means)?;
         if x.ncols() != self.dim {
             let expected = format!("{} column(s), as the model's inputs have", self.dim);
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));

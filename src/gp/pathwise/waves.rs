@@ -63,6 +63,10 @@ impl Waves {
         angles.fill(self.phases[wave]);
         for (dim, column) in x.col_iter().enumerate() {
             let frequency = self.frequencies[(dim, wave)];
+            // Of a column that the kernel does not read, whatever stands there.
+            if frequency == 0.0 {
+                continue;
+            }
             angles.iter_mut().zip(column.iter()).for_each(|(angle, &x)| *angle += frequency * x);
         }
     }

@@ -327,8 +327,11 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
         fit_in_units(self, &units, minimizer, objective)
     }
 
-    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
-        check_data(x, y)?;
+    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()>
+    where
+        K: Kernel<T>,
+    {
+        check_data(x, y, [&self.kernel as &dyn Kernel<T>], [&self.mean])?;
         let dim = self.inducing.dim();
         if x.ncols() != dim {
             let expected = format!("{dim} column(s), as the inducing features have");

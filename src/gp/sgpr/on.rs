@@ -29,7 +29,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     /// # Errors
     ///
     /// As [`log_evidence`](Self::log_evidence); [`Error::Setting`](crate::Error::Setting) for features without such a basis.
-    pub fn statistics<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Statistics> {
+    pub fn statistics<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Statistics>
+    where
+        K: Kernel<T>,
+    {
         self.check(x, y)?;
         Statistics::new(&self.inducing, &self.mean, x, y, self.par)
     }

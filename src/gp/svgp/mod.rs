@@ -17,6 +17,7 @@ use super::mean_basis::MeanBasis;
 use super::settings::model_settings;
 use super::variational::Variational;
 use crate::inducing::{InducingFeatures, InducingPoints};
+use crate::kernel::Kernel;
 use crate::kernel::dynamic::DynKernel;
 use crate::likelihood::{Gaussian, Likelihood};
 use crate::linalg::Jitter;
@@ -271,8 +272,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.variational.all()
     }
 
-    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
-        check_data_of(x, y, &*self.likelihood)?;
+    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()>
+    where
+        K: Kernel<T>,
+    {
+        let kernels = self.kernels.all().iter().map(|kernel| kernel as &dyn Kernel<T>);
+        check_data_of(x, y, kernels, self.means.all(), &*self.likelihood)?;
         let dim = self.inducing.dim();
         if x.ncols() != dim {
             let expected = format!("{dim} column(s), as the inducing inputs have");

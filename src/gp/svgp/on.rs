@@ -29,7 +29,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// # Errors
     ///
     /// As [`elbo`](Self::elbo); [`Error::Setting`] for features without such a basis, or several latent functions.
-    pub fn statistics<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Statistics> {
+    pub fn statistics<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Statistics>
+    where
+        K: Kernel<T>,
+    {
         self.check(x, y)?;
         self.check_gaussian()?;
         Statistics::new(&self.inducing, self.means.of(0), x, y, self.par)

@@ -1,11 +1,50 @@
 //! The arguments of a call in text.
 
+use std::cell::Cell;
+
 use faer::Mat;
 
+use super::Limits;
 use super::build::kernel;
-use super::syntax::{Kind, Node};
+use super::syntax::{Kind, Node, shortened};
 use crate::params::{OneOrEach, nearest};
 use crate::{DynKernel, Error, Result};
+
+/// A text that is being read.
+#[derive(Debug)]
+pub(super) struct Source<'t> {
+    pub(super) text: &'t str,
+    pub(super) limits: Limits,
+    /// Of the kernels that have been made since this was last set back: how many are within one another at most.
+    pub(super) height: Cell<usize>,
+    /// The same of the columns that their maps make of one.
+    pub(super) columns: Cell<usize>,
+}
+
+impl<'t> Source<'t> {
+    pub(super) fn new(text: &'t str, limits: Limits) -> Self {
+        Self { text, limits, height: Cell::new(0), columns: Cell::new(1) }
+    }
+
+    pub(super) fn error(&self, start: usize, reason: impl Into<String>) -> Error {
+        Error::parse(self.text, start, reason.into())
+    }
+
+    /// Notes that one more kernel is around what has been made.
+    pub(super) fn enclose(&self, start: usize) -> Result<()> {
+        let height = self.height.get() + 1;
+        let most = self.limits.depth.saturating_mul(5);
+        if height > most {
+            let reason = format!(
+                "kernels are nested deeper than {most}, five for each of `Limits::depth`; raise it and read with \
+                 `Limits::parse`, or build such an expression in code"
+            );
+            return Err(self.error(start, reason));
+        }
+        self.height.set(height);
+        Ok(())
+    }
+}
 
 /// The arguments of `name(…)` in text, to be taken out one by one.
 ///
@@ -17,18 +56,46 @@ use crate::{DynKernel, Error, Result};
 /// See [`Construct`](super::Construct).
 #[derive(Debug)]
 pub struct Arguments<'t> {
-    text: &'t str,
+    source: &'t Source<'t>,
     /// Characters before the call.
     start: usize,
     name: &'t str,
-    rest: Vec<(Option<&'t str>, &'t Node)>,
+    named: Vec<(&'t str, &'t Node)>,
+    unnamed: std::collections::VecDeque<&'t Node>,
     taken: Vec<&'static str>,
 }
 
 impl<'t> Arguments<'t> {
-    pub(super) fn new(text: &'t str, start: usize, name: &'t str, all: &'t [(Option<String>, Node)]) -> Self {
-        let rest = all.iter().map(|(name, node)| (name.as_deref(), node)).collect();
-        Self { text, start, name, rest, taken: Vec::new() }
+    pub(super) fn new(source: &'t Source<'t>, start: usize, name: &'t str, all: &'t [(Option<String>, Node)]) -> Self {
+        let named = all.iter().filter_map(|(name, node)| Some((name.as_deref()?, node))).collect();
+        let unnamed = all.iter().filter(|(name, _)| name.is_none()).map(|(_, node)| node).collect();
+        Self { source, start, name, named, unnamed, taken: Vec::new() }
+    }
+
+    /// Refuses a matrix of so many numbers, of which the text only states the size, if they are over the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parse`], naming [`Limits::entries`].
+    pub fn check_entries(&self, rows: usize, cols: usize) -> Result<()> {
+        let what = format!("the number of entries of a matrix that `{}` needs", self.name);
+        let limit = ("entries", self.source.limits.entries);
+        Limits::check(self.source.text, self.start, &what, rows.saturating_mul(cols), limit)
+    }
+
+    /// Refuses a graph of more nodes than the limit.
+    pub(crate) fn check_nodes(&self, nodes: usize) -> Result<()> {
+        let limit = ("nodes", self.source.limits.nodes);
+        Limits::check(self.source.text, self.start, "the number of nodes of the graph", nodes, limit)
+    }
+
+    /// Notes that a map of the inputs makes so many columns of one, behind which the kernel is that was taken.
+    pub(crate) fn multiply_columns(&self, factor: usize) -> Result<()> {
+        let columns = self.source.columns.get().saturating_mul(factor);
+        let what = "the number of columns that maps of the inputs make of one";
+        Limits::check(self.source.text, self.start, what, columns, ("columns", self.source.limits.columns))?;
+        self.source.columns.set(columns);
+        Ok(())
     }
 
     /// Takes an argument.
@@ -50,7 +117,7 @@ impl<'t> Arguments<'t> {
     /// [`Error::Parse`] if it is missing.
     pub fn take_written(&mut self, name: &'static str) -> Result<Argument<'t>> {
         match self.find(name) {
-            Some(node) => Ok(Argument { text: self.text, node }),
+            Some(node) => Ok(Argument { source: self.source, node }),
             None => Err(self.missing(name, "something")),
         }
     }
@@ -62,31 +129,35 @@ impl<'t> Arguments<'t> {
     /// [`Error::Parse`] if it is something else than an `A`.
     pub fn take_optional<A: FromArgument>(&mut self, name: &'static str) -> Result<Option<A>> {
         let Some(node) = self.find(name) else { return Ok(None) };
-        match A::from_argument(Argument { text: self.text, node })? {
+        match A::from_argument(Argument { source: self.source, node })? {
             Some(value) => Ok(Some(value)),
             None => {
                 let (expected, found) = (A::describe(), node.kind.describe());
                 let reason = format!("expected {expected} as the argument `{name}` of `{}`, found {found}", self.name);
-                Err(Error::parse(self.text, node.start, reason))
+                Err(self.source.error(node.start, reason))
             }
         }
     }
 
     fn find(&mut self, name: &'static str) -> Option<&'t Node> {
-        self.taken.push(name);
-        let named = self.rest.iter().position(|(given, _)| *given == Some(name));
-        let position = named.or_else(|| self.rest.iter().position(|(given, _)| given.is_none()))?;
-        Some(self.rest.remove(position).1)
+        // Lists of kernels take the same name again and again.
+        if self.taken.last() != Some(&name) {
+            self.taken.push(name);
+        }
+        match self.named.iter().position(|(given, _)| *given == name) {
+            Some(position) => Some(self.named.remove(position).1),
+            None => self.unnamed.pop_front(),
+        }
     }
 
     fn missing(&self, name: &str, expected: &str) -> Error {
         // A name that is spelt almost like the missing one is the mistake to point at.
         let near = |given: &str| !nearest(given, &[name.to_owned()]).is_empty();
-        if let Some((Some(given), node)) = self.rest.iter().find(|(given, _)| given.is_some_and(near)) {
+        if let Some((given, node)) = self.named.iter().find(|(given, _)| near(given)) {
             let reason = format!("`{}` has no argument `{given}`; did you mean `{name}`?", self.name);
-            return Error::parse(self.text, node.start, reason);
+            return self.source.error(node.start, reason);
         }
-        Error::parse(self.text, self.start, format!("`{}` needs {expected} as its argument `{name}`", self.name))
+        self.source.error(self.start, format!("`{}` needs {expected} as its argument `{name}`", self.name))
     }
 
     /// Refuses arguments that nobody took: to be called at the end for calls within an argument.
@@ -95,7 +166,10 @@ impl<'t> Arguments<'t> {
     ///
     /// [`Error::Parse`], at the first of them.
     pub fn finish(self) -> Result<()> {
-        let Some((given, node)) = self.rest.first() else { return Ok(()) };
+        let named = self.named.first().map(|&(given, node)| (Some(given), node));
+        let unnamed = self.unnamed.front().map(|&node| (None, node));
+        let first = named.into_iter().chain(unnamed).min_by_key(|(_, node)| node.start);
+        let Some((given, node)) = first else { return Ok(()) };
         let known: Vec<String> = self.taken.iter().map(|&name| name.to_owned()).collect();
         let takes = match &known[..] {
             [] => "it takes none".to_owned(),
@@ -104,18 +178,18 @@ impl<'t> Arguments<'t> {
         let reason = match given {
             Some(given) => match nearest(given, &known).first() {
                 Some(meant) => format!("`{}` has no argument `{given}`; did you mean `{meant}`?", self.name),
-                None => format!("`{}` has no argument `{given}`; {takes}", self.name),
+                None => format!("`{}` has no argument `{}`; {takes}", self.name, shortened(given)),
             },
             None => format!("`{}` has too many arguments; {takes}", self.name),
         };
-        Err(Error::parse(self.text, node.start, reason))
+        Err(self.source.error(node.start, reason))
     }
 }
 
 /// One argument, as it was written.
 #[derive(Clone, Copy, Debug)]
 pub struct Argument<'t> {
-    pub(super) text: &'t str,
+    pub(super) source: &'t Source<'t>,
     pub(super) node: &'t Node,
 }
 
@@ -152,7 +226,7 @@ impl<'t> Argument<'t> {
     /// The items of the list that the argument is.
     pub fn list(self) -> Option<impl ExactSizeIterator<Item = Argument<'t>>> {
         match &self.node.kind {
-            Kind::List(items) => Some(items.iter().map(move |node| Argument { text: self.text, node })),
+            Kind::List(items) => Some(items.iter().map(move |node| Argument { source: self.source, node })),
             _ => None,
         }
     }
@@ -160,7 +234,7 @@ impl<'t> Argument<'t> {
     /// The name and the arguments of the call that the argument is.
     pub fn call(self) -> Option<(&'t str, Arguments<'t>)> {
         match &self.node.kind {
-            Kind::Call(name, arguments) => Some((name, Arguments::new(self.text, self.node.start, name, arguments))),
+            Kind::Call(name, arguments) => Some((name, Arguments::new(self.source, self.node.start, name, arguments))),
             _ => None,
         }
     }
@@ -175,7 +249,7 @@ impl<'t> Argument<'t> {
 
     /// An error at the place of this argument.
     pub fn error(self, reason: impl Into<String>) -> Error {
-        Error::parse(self.text, self.node.start, reason.into())
+        self.source.error(self.node.start, reason)
     }
 }
 
@@ -202,7 +276,8 @@ impl FromArgument for f64 {
     }
 }
 
-impl FromArgument for usize {
+/// A whole number that stands for itself, such as a seed.
+impl FromArgument for u64 {
     fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
         // Beyond 2⁵³, a number in text may not be the integer that was meant.
         let whole = |value: &f64| value.fract() == 0.0 && (0.0..9e15).contains(value);
@@ -214,13 +289,29 @@ impl FromArgument for usize {
     }
 }
 
+/// A whole number that counts something, within [`Limits::size`].
+impl FromArgument for usize {
+    fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
+        let number = u64::from_argument(argument)?.map(|value| Self::try_from(value).unwrap_or(Self::MAX));
+        let Source { text, limits, .. } = argument.source;
+        let check =
+            |&found: &Self| Limits::check(text, argument.node.start, "this number", found, ("size", limits.size));
+        number.as_ref().map_or(Ok(()), check)?;
+        Ok(number)
+    }
+
+    fn describe() -> String {
+        u64::describe()
+    }
+}
+
 impl FromArgument for u32 {
     fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
         Ok(usize::from_argument(argument)?.and_then(|value| value.try_into().ok()))
     }
 
     fn describe() -> String {
-        usize::describe()
+        u64::describe()
     }
 }
 
@@ -272,7 +363,7 @@ impl FromArgument for DynKernel {
     fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
         match argument.node.kind {
             Kind::List(_) | Kind::Quoted(_) => Ok(None),
-            _ => kernel(argument.text, argument.node).map(Some),
+            _ => kernel(argument.source, argument.node).map(Some),
         }
     }
 

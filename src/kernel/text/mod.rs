@@ -2,12 +2,14 @@
 
 mod arguments;
 mod build;
+mod limits;
 mod names;
 mod prior;
 mod syntax;
 
 pub use arguments::{Argument, Arguments, FromArgument};
 pub(crate) use build::from_text;
+pub use limits::Limits;
 pub use names::{Construct, Constructor, register, register_function};
 pub(crate) use names::{constructor, vertical};
 

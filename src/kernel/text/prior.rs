@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Argument, FromArgument, from_text};
+use super::{Argument, FromArgument, Limits, from_text};
 use crate::params::Prior;
 use crate::{Error, Result};
 
@@ -49,6 +49,6 @@ impl FromStr for Prior {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        from_text(text)
+        from_text(text, Limits::default())
     }
 }

@@ -12,6 +12,10 @@
 //!
 //! A minus directly before a number belongs to the number: `-2 * k` scales by −2.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::Limits;
 use crate::{Error, Result};
 
 /// A piece of text with its meaning and the place where it begins.
@@ -43,10 +47,10 @@ impl Kind {
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Number(value) => format!("the number {}", super::Number(*value)),
-            Self::Word(word) => format!("the word `{word}`"),
-            Self::Quoted(text) => format!("\"{text}\""),
+            Self::Word(word) => format!("the word `{}`", shortened(word)),
+            Self::Quoted(text) => format!("\"{}\"", shortened(text)),
             Self::List(_) => "a list".to_owned(),
-            Self::Call(name, _) => format!("`{name}(…)`"),
+            Self::Call(name, _) => format!("`{}(…)`", shortened(name)),
             Self::Sum(_) => "a sum".to_owned(),
             Self::Product(_) => "a product".to_owned(),
             Self::Negated(_) => "a negated expression".to_owned(),
@@ -55,12 +59,20 @@ impl Kind {
     }
 }
 
-/// Deeper nesting than this is refused, so that no text can exhaust the stack.
-const DEEPEST: usize = 100;
+/// The beginning of a word or a text that may be very long.
+pub(super) fn shortened(word: &str) -> Cow<'_, str> {
+    const MOST: usize = 60;
+    match word.char_indices().nth(MOST) {
+        None => Cow::Borrowed(word),
+        Some((end, _)) => Cow::Owned(format!("{}…", &word[..end])),
+    }
+}
 
 /// Reads a whole text.
-pub(super) fn read(text: &str) -> Result<Node> {
-    let mut reader = Reader { text, chars: text.chars().collect(), at: 0, depth: 0 };
+pub(super) fn read(text: &str, limits: Limits) -> Result<Node> {
+    let length = text.chars().count();
+    Limits::check(text, 0, "the number of characters", length, ("length", limits.length))?;
+    let mut reader = Reader { text, chars: text.chars().collect(), at: 0, depth: 0, deepest: limits.depth };
     let node = reader.sum()?;
     reader.skip_blanks();
     match reader.peek() {
@@ -74,6 +86,7 @@ struct Reader<'t> {
     chars: Vec<char>,
     at: usize,
     depth: usize,
+    deepest: usize,
 }
 
 impl Reader<'_> {
@@ -106,8 +119,12 @@ impl Reader<'_> {
 
     /// Reads one level deeper.
     fn nested<R>(&mut self, read: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        if self.depth == DEEPEST {
-            let reason = format!("nested deeper than {DEEPEST}; build such an expression in code");
+        if self.depth == self.deepest {
+            let reason = format!(
+                "nested deeper than {}; raise `Limits::depth` and read with `Limits::parse`, or build such an expression \
+                 in code",
+                self.deepest
+            );
             return Err(Error::parse(self.text, self.at, reason));
         }
         self.depth += 1;
@@ -208,9 +225,23 @@ impl Reader<'_> {
                     return Ok(Node { start, kind: Kind::Word(word) });
                 }
                 let arguments = self.nested(|reader| reader.separated(')', Self::argument))?;
+                self.check_names(&arguments)?;
                 Ok(Node { start, kind: Kind::Call(word, arguments) })
             }
             _ => Err(self.expected("a kernel, a number, `[` or `(`")),
+        }
+    }
+
+    /// Refuses an argument that is named twice.
+    fn check_names(&self, arguments: &[(Option<String>, Node)]) -> Result<()> {
+        let mut names = HashSet::new();
+        let mut named = arguments.iter().filter_map(|(name, node)| Some((name.as_deref()?, node)));
+        match named.find(|(name, _)| !names.insert(*name)) {
+            None => Ok(()),
+            Some((name, node)) => {
+                let reason = format!("the argument `{}` is given twice", shortened(name));
+                Err(Error::parse(self.text, node.start, reason))
+            }
         }
     }
 
@@ -276,7 +307,9 @@ impl Reader<'_> {
                 self.at = end;
                 Ok(Node { start, kind: Kind::Number(value) })
             }
-            Ok(_) => Err(Error::parse(self.text, start, format!("`{written}` is too large for a number"))),
+            Ok(_) => {
+                Err(Error::parse(self.text, start, format!("`{}` is too large for a number", shortened(&written))))
+            }
             Err(_) => Err(self.expected("a number")),
         }
     }

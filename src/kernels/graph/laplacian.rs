@@ -39,9 +39,6 @@ struct Decomposed {
 /// apart.
 const ZERO: f64 = 4.0 * f64::EPSILON;
 
-/// A mistyped number in text must not take all memory.
-const MOST_NODES: usize = 20_000;
-
 impl Laplacian {
     /// The Laplacian D − A of a graph with so many nodes and the edges (i, j, weight), where A holds the
     /// weights and D, a diagonal matrix, their sums. Edges that are named twice add up.
@@ -193,10 +190,7 @@ impl Laplacian {
     pub(super) fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
         let nodes: usize = arguments.take("nodes")?;
         let entries: Vec<Vec<f64>> = arguments.take("laplacian")?;
-        if nodes > MOST_NODES {
-            let expected = format!("must be at most {MOST_NODES} in text");
-            return Err(Error::setting("the number of nodes", nodes, &expected));
-        }
+        arguments.check_nodes(nodes)?;
         let mut matrix = Mat::zeros(nodes, nodes);
         for entry in &entries {
             let index = |value: f64| crate::kernel::index::index(value, nodes);

@@ -9,6 +9,7 @@ use super::mixture::{Mixture, Slopes, Values, decay, within_limits};
 use super::table::{self, Cache, Table};
 use crate::kernel::{
     Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
+    add_own_differences_vjp, fill_diag,
 };
 use crate::kernels::radial;
 use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
@@ -299,8 +300,8 @@ impl<T: Scalar> Kernel<T> for Matern {
         scratch.give(s);
     }
 
-    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
-        out.fill(T::from_f64(1.0));
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
     fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
@@ -324,7 +325,15 @@ impl<T: Scalar> Kernel<T> for Matern {
     }
 
     // k(x, x) = 1.
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        add_own_differences_vjp(features.points(), cotangent, theta, gradients);
+    }
 
     fn embed_vjp(
         &self,

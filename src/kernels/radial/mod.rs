@@ -14,7 +14,7 @@ use passes::has_shape;
 
 use crate::kernel::{
     Cotangent, Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
-    Target, no_spectrum, text,
+    Target, add_own_differences_vjp, fill_diag, no_spectrum, text,
 };
 use crate::params::{Parameterized, PerDimension};
 use crate::simd::pairs::squarable;
@@ -279,8 +279,8 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
         write_block(self.profile::<T>(), feature_scale(self.lengthscale(), pairs), pairs, target, scratch);
     }
 
-    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
-        out.fill(self.profile::<T>().value::<false>(T::from_f64(0.0)));
+    fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
+        fill_diag(features.points(), self.profile::<T>().value::<false>(T::from_f64(0.0)), out);
     }
 
     fn tile_vjp(
@@ -311,7 +311,14 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
     }
 
     // k(x, x) = k(s = 0) depends on no lengthscale; a shape parameter may set the height.
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
+    fn tile_diag_vjp(
+        &self,
+        features: &Features<'_, T>,
+        cotangent: &[T],
+        theta: &mut [f64],
+        gradients: &mut FeatureGradients<T>,
+    ) {
+        add_own_differences_vjp(features.points(), cotangent, theta, gradients);
         let profile = self.profile::<T>();
         let zero = T::from_f64(0.0);
         if let (Some(slope), Some(in_shape)) =
