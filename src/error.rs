@@ -262,7 +262,7 @@ pub enum Error {
 
     /// A link that overflows: the expected log density of an observation, or a derivative of it, is no number.
     #[error(
-        "the link of `{likelihood}` overflows at y[{row}], where the latent function has mean {mean:e} and variance {variance:e}: \
+        "the link of `{likelihood}` overflows at y[{row}], where the latent function has mean {mean:.2e} and variance {variance:.2e}: \
          scale the inputs or the kernel down, give the model a mean function near the data, or start from a smaller variance"
     )]
     Overflow {

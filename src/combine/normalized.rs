@@ -156,8 +156,9 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Normalized<K> {
         _: &mut [f64],
         gradients: &mut FeatureGradients<T>,
     ) {
-        // By way of the factors, which `embed_vjp` pulls back.
-        add_own_differences_vjp(features.points(), cotangent, &mut [], gradients);
+        // Whatever the cotangent, by way of the factors, which `embed_vjp` pulls back.
+        let ones = vec![T::from_f64(1.0); cotangent.len()];
+        add_own_differences_vjp(features.points(), &ones, &mut [], gradients);
     }
 
     fn embed_vjp(

@@ -101,7 +101,7 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     /// suggest (the variance of the weight for the factor of a kernel, the median distances of the θ for lengthscales) and from
     /// random places about both, and climbs from the best. That is repeated as long as it brings anything, three times at
     /// most. The random places are the same each time. In all, it takes some three times as long as
-    /// [`refine`](Self::refine), than whose its result is never worse.
+    /// [`refine`](Self::refine), than whose its result is never worse. Where the first climb takes no step, there is no search.
     ///
     /// A [structure](Self::with_structure) that was not asked for is chosen once, before the search, and holds throughout:
     /// kernels are multiples of one for it only if what they have in common is
@@ -117,7 +117,9 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     pub fn fit(&mut self, of: Evidence, minimizer: &dyn Minimizer) -> Result<Minimum> {
         self.with_lasting_structure(|emulator| {
             let mut best = emulator.climb(of, minimizer)?;
-            for round in 0..ROUNDS {
+            // Who takes no step at all looks on, or has nothing that is free.
+            let rounds = if best.steps > 0 { ROUNDS } else { 0 };
+            for round in 0..rounds {
                 let Some(start) = Search::new(emulator, of).start(&emulator.unconstrained(), round) else { break };
                 let mut other = emulator.clone();
                 other.set_unconstrained(&start)?;

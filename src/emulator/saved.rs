@@ -42,7 +42,7 @@ struct Document {
     precision: f64,
     nugget: Vec<f64>,
     kernels: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Paths of parameters that are positive, and may be of any sign.
     real: Vec<String>,
     frozen: Vec<String>,
     priors: BTreeMap<String, String>,

@@ -7,30 +7,32 @@ use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 use rayon::prelude::*;
 
-use super::structure::Problem;
+use super::structure::{Covariance, Problem};
 use super::{Emulator, Evidence, Structure};
 use crate::optim::{Lbfgs, Minimizer, Minimum, Objective, fit};
-use crate::params::{Parameterized, ParameterizedExt, places};
+use crate::params::{Constraint, Parameterized, ParameterizedExt, places};
 use crate::{Expr, Kernel, Result};
 
 /// Spectra that components are looked at with, which bounds the time; where there are more, these are drawn.
 const SPECTRA: usize = 256;
 
-/// Starts at random for each component at the precision that is the best so far, and at others.
-const STARTS: [usize; 2] = [6, 2];
+/// Places at random that are looked at for each component, and the number of the best that are climbed from: at the
+/// precision that is the best so far, and at others.
+const PLACES: usize = 48;
+const CLIMBS: [usize; 2] = [4, 2];
 
 /// Their standard deviations on the real line, in turn: in logarithms, for what is positive.
 const DEVIATIONS: [f64; 3] = [0.7, 1.5, 3.0];
 
-/// Other precisions to look at, in units of the best so far, and of that of the residuals.
-const PRECISIONS: [f64; 3] = [1.0, 1.0 / 50.0, 50.0];
+/// Other precisions to look at beside that of the residuals, as what the smallest weight's variance is to its noise.
+const PRECISIONS: [f64; 5] = [1.0, 1e2, 1e4, 1e6, 1e8];
 
 /// A search for maxima other than the nearest.
 ///
-/// An evidence of m components has a maximum for each combination of theirs, so that starts at random for all of them
-/// together rarely help: as good ones in d places of m have the probability of all. But given the precision, the evidence of orthogonal components is
-/// a sum of one term for each, with few parameters, where few starts are enough. For components that are not orthogonal,
-/// or more spectra than are looked at, the sum is an approximation, which is good for a start.
+/// An evidence of m components has a maximum for each combination of theirs. Starts at random for all of them together
+/// rarely help, as they would have to be good for each at once. But given the precision, the evidence of orthogonal
+/// components is a sum of one term for each, with few parameters, where few starts are enough. For components that are not
+/// orthogonal, or more spectra than are looked at, the sum is an approximation, which is good for a start.
 pub(super) struct Search<'a, K> {
     emulator: &'a Emulator<K>,
     of: Evidence,
@@ -84,8 +86,8 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
             if let Some(place) = self.precision {
                 base[place] = precision;
             }
-            let starts = STARTS[usize::from(turn > 0)];
-            let improve = |part: &Part| self.improve(part, &base, starts, 16 * round + turn as u64);
+            let climbs = CLIMBS[usize::from(turn > 0)];
+            let improve = |part: &Part| self.improve(part, &base, climbs, 16 * round + turn as u64);
             let found: Vec<Vec<f64>> = match self.emulator.par {
                 Par::Seq => self.parts.iter().map(improve).collect(),
                 _ => self.parts.par_iter().map(improve).collect(),
@@ -100,16 +102,23 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
         greatest.1
     }
 
-    /// Precisions to look at, on the real line. The evidence of the fluxes leaves little choice, as it has all pixels.
+    /// Precisions to look at, on the real line; one of any value where it is frozen. The evidence of the fluxes leaves little choice, as it has all pixels.
     fn precisions(&self, best: &[f64], round: u64) -> Vec<f64> {
-        let current = self.precision.map_or(0.0, |place| best[place]);
-        let mut precisions = vec![current];
-        if self.precision.is_some() && self.of == Evidence::Weights && round == 0 {
-            precisions.extend(PRECISIONS[1..].iter().map(|factor| current + factor.ln()));
-            let residual = self.emulator.residual_precision().ok();
-            precisions.extend(residual.iter().flat_map(|residual| PRECISIONS.map(|factor| (residual * factor).ln())));
+        let Some(place) = self.precision else { return vec![0.0] };
+        let mut precisions = vec![best[place]];
+        if self.of == Evidence::Weights && round == 0 {
+            let inverse_gram = &self.emulator.data.inverse_gram;
+            let sizes = (0..self.weights.ncols()).map(|i| self.mean_square(i) / inverse_gram[(i, i)]);
+            let smallest = sizes.fold(f64::INFINITY, f64::min);
+            let others = PRECISIONS.iter().map(|ratio| ratio / smallest).chain(self.emulator.residual_precision());
+            let others = others.filter(|precision| Constraint::Positive.admits(*precision));
+            precisions.extend(others.map(|precision| Constraint::Positive.unconstrain(precision)));
         }
         precisions
+    }
+
+    fn mean_square(&self, component: usize) -> f64 {
+        self.weights.col(component).squared_norm_l2() / self.weights.nrows() as f64
     }
 
     /// The log evidence and log prior of all components and spectra.
@@ -121,41 +130,41 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
     }
 
     /// The free parameters of a part that are best, all else as in `base`.
-    fn improve(&self, part: &Part, base: &[f64], random: usize, turn: u64) -> Vec<f64> {
+    fn improve(&self, part: &Part, base: &[f64], climbs: usize, turn: u64) -> Vec<f64> {
         let mut rng = Pcg64::seed_from_u64(turn);
-        let deviate = |centre: &[f64], deviation: f64, rng: &mut Pcg64| {
-            let mut start = centre.to_vec();
-            part.places.iter().for_each(|&place| start[place] += deviation * rng.sample::<f64, _>(StandardNormal));
-            start
-        };
         let mut suggested = base.to_vec();
         part.places.iter().for_each(|&place| suggested[place] = self.suggested[place].unwrap_or(base[place]));
-        let mut starts = vec![base.to_vec(), suggested.clone()];
-        for index in 0..random {
-            let centre = if index % 2 == 0 { base } else { &suggested };
-            starts.push(deviate(centre, DEVIATIONS[index % DEVIATIONS.len()], &mut rng));
-        }
+        let draw = |index: usize| {
+            let mut start = if index.is_multiple_of(2) { base } else { &suggested }.to_vec();
+            let deviation = DEVIATIONS[index % DEVIATIONS.len()];
+            part.places.iter().for_each(|&place| start[place] += deviation * rng.sample::<f64, _>(StandardNormal));
+            let mut trial = self.emulator.clone();
+            trial.set_unconstrained(&start).ok()?;
+            let covariance = self.covariance(&trial, &part.components).ok()?;
+            let (value, _) = self.negative_log_density(covariance.as_ref(), &part.components).ok()?;
+            Some((value - trial.log_prior(), start)).filter(|(value, _)| value.is_finite())
+        };
+        let mut drawn: Vec<(f64, Vec<f64>)> = (0..PLACES).filter_map(draw).collect();
+        drawn.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let starts = [base.to_vec(), suggested.clone()].into_iter().chain(drawn.into_iter().map(|(_, start)| start));
 
         let of_part = |parameters: &[f64]| part.places.iter().map(|&place| parameters[place]).collect();
         let mut best: (f64, Vec<f64>) = (f64::INFINITY, of_part(base));
-        for start in starts {
+        for start in starts.take(2 + climbs) {
             let mut trial = self.emulator.clone();
             if trial.set_unconstrained(&start).is_err() {
                 continue;
             }
             let minimum = fit(&mut trial, &Within { places: &part.places }, |trial| self.loss(trial, &part.components));
-            if let Ok(minimum) = minimum {
-                if minimum.value < best.0 {
-                    best = (minimum.value, of_part(&trial.unconstrained()));
-                }
+            if let Some(minimum) = minimum.ok().filter(|minimum| minimum.value < best.0) {
+                best = (minimum.value, of_part(&trial.unconstrained()));
             }
         }
         best.1
     }
 
-    /// −log p(ŵ) of these components alone, but for a constant, and its gradient in all natural parameters, that in the
-    /// precision left out.
-    fn loss(&self, trial: &Emulator<K>, components: &[usize]) -> Result<(f64, Vec<f64>)> {
+    /// The covariance of the weights of these components alone.
+    fn covariance<'t>(&'t self, trial: &'t Emulator<K>, components: &[usize]) -> Result<Box<dyn Covariance + 't>> {
         let (count, all) = (components.len(), trial.noise());
         let noise = |row: usize, col: usize| if row == col { all[(components[row], components[row])] } else { 0.0 };
         let problem = Problem {
@@ -165,13 +174,24 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
             jitter: trial.jitter,
             par: Par::Seq,
         };
-        let covariance = problem.factorise(Some(Structure::Independent))?;
-        let weights = Mat::from_fn(self.weights.nrows(), count, |row, col| self.weights[(row, components[col])]);
+        problem.factorise(Some(Structure::Independent))
+    }
+
+    /// −log p(ŵ) of these components, but for a constant, and V⁻¹ŵ.
+    fn negative_log_density(&self, covariance: &dyn Covariance, components: &[usize]) -> Result<(f64, Mat<f64>)> {
+        let weights =
+            Mat::from_fn(self.weights.nrows(), components.len(), |row, col| self.weights[(row, components[col])]);
         let mut solved = weights.clone();
         covariance.solve_in_place(solved.as_mut())?;
-        let fit: f64 = (0..count).map(|col| weights.col(col).transpose() * solved.col(col)).sum();
-        let cotangents = covariance.cotangents(solved.as_ref())?;
+        let fit: f64 = (0..components.len()).map(|col| weights.col(col).transpose() * solved.col(col)).sum();
+        Ok((0.5 * (covariance.log_det() + fit), solved))
+    }
 
+    /// The same, and its gradient in all natural parameters, that in the precision left out.
+    fn loss(&self, trial: &Emulator<K>, components: &[usize]) -> Result<(f64, Vec<f64>)> {
+        let covariance = self.covariance(trial, components)?;
+        let (value, solved) = self.negative_log_density(covariance.as_ref(), components)?;
+        let cotangents = covariance.cotangents(solved.as_ref())?;
         let mut gradient = vec![0.0; trial.num_params()];
         let starts = kernel_starts(trial);
         for (index, &component) in components.iter().enumerate() {
@@ -181,7 +201,7 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
             let of_kernel = &mut gradient[starts[component]..];
             of_kernel.iter_mut().zip(&cotangents.kernels[index]).for_each(|(slot, value)| *slot = -value);
         }
-        Ok((0.5 * (covariance.log_det() + fit), gradient))
+        Ok((value, gradient))
     }
 
     /// The variance of its weight for the factor of a kernel, and for lengthscales the median distance of two spectra that
@@ -194,7 +214,7 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
         let mut suggested = vec![None; free];
         let (entries, starts) = (self.emulator.parameters(), kernel_starts(self.emulator));
         for (component, &start) in starts.iter().enumerate().take(self.emulator.kernel.0.len()) {
-            let weight = self.weights.col(component).squared_norm_l2() / self.weights.nrows() as f64;
+            let weight = self.mean_square(component);
             for position in start..starts[component + 1] {
                 let (entry, Some(place)) = (&entries[position], places[position]) else { continue };
                 let name = entry.path.rsplit('.').next().unwrap_or_default();

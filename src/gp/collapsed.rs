@@ -1,10 +1,12 @@
 //! Evidences of sparse processes with the inducing variables integrated out.
 
+use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat};
 
 use super::conditional::{Conditional, at_most};
 use super::moments::Moments;
 use crate::linalg::{Jitter, column};
+use crate::simd::sum::dot_in_f64;
 use crate::tape::{Tape, Var};
 use crate::{Error, Result, Scalar};
 
@@ -79,7 +81,8 @@ pub struct CollapsedEvidence {
     /// the rounding errors of the covariances. It lowers `log_density`, so a lower bound stays one.
     pub precision_jitter: f64,
     /// By how much rounding may have changed `value`: a lower bound exceeds the exact evidence by no more. It grows with the
-    /// kernel's variance over that of the noise, and with the condition of K_uu.
+    /// kernel's variance over that of the noise, and with the condition of K_uu. Where that variance is so large that the
+    /// noise is below its rounding, a value may be lower still than this says.
     pub rounding: f64,
 }
 
@@ -147,15 +150,15 @@ pub(super) fn record_evidence<T: Scalar>(
     let one = tape.scalar_constant(1.0);
     let b = tape.add_to_diagonal(tape.weighted_outer(a, precision)?, one)?;
     let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
-    tape.diagonal_is_off_by(b, precision_jitter)?;
-    let m = solve_normal(tape, l, product(tape, a, tape.hadamard(residual, precision)?)?)?;
+    let (m, excess) = minimiser(tape, l, a, residual, precision)?;
     let penalty = m.squared_norm_l2().as_f64();
     let misfit = tape.sub(residual, tape.matmul_tn(a, tape.constant_owned(m))?)?;
     let misfit = tape.inner(misfit, tape.hadamard(misfit, precision)?)?;
+    tape.is_off_by(misfit, vec![excess])?;
 
     let offset = tape.scalar_constant(penalty + n as f64 * std::f64::consts::TAU.ln());
     let halves = tape.add(tape.add(misfit, tape.sum(tape.ln(variance)?)?)?, offset)?;
-    let log_density = tape.sub(tape.scale(halves, -0.5)?, tape.log_diagonal_sum(l)?)?;
+    let log_density = tape.sub(tape.scale(halves, -0.5)?, half_log_det(tape, l, precision_jitter)?)?;
     if approximation != Approximation::Vfe {
         return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
     }
@@ -177,7 +180,6 @@ pub(super) fn record_evidence_of<'a>(
     let (n, precision, one) = (moments.observations() as f64, tape.recip(noise)?, tape.scalar_constant(1.0));
     let b = tape.add_to_diagonal(tape.scale_by(moments.outer, precision)?, one)?;
     let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
-    tape.diagonal_is_off_by(b, precision_jitter)?;
     let target = tape.value(tape.scale_by(moments.target(tape)?, precision)?)?;
     let m = solve_normal(tape, l, target.as_mat().to_owned())?;
     let penalty = m.squared_norm_l2();
@@ -185,7 +187,7 @@ pub(super) fn record_evidence_of<'a>(
 
     let offset = tape.scalar_constant(penalty + n * std::f64::consts::TAU.ln());
     let halves = tape.add(tape.add(misfit, tape.scale(tape.ln(noise)?, n)?)?, offset)?;
-    let log_density = tape.sub(tape.scale(halves, -0.5)?, tape.log_diagonal_sum(l)?)?;
+    let log_density = tape.sub(tape.scale(halves, -0.5)?, half_log_det(tape, l, precision_jitter)?)?;
     if approximation == Approximation::Dtc {
         return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
     }
@@ -195,13 +197,52 @@ pub(super) fn record_evidence_of<'a>(
     Recorded::bound(tape, log_density, trace, precision_jitter)
 }
 
-/// A s.
-fn product<T: Scalar>(tape: &Tape<'_, T>, a: Var, s: Var) -> Result<Mat<T>> {
-    let (a, s) = (tape.value(a)?, tape.value(s)?);
-    let mut product = Mat::zeros(a.as_mat().nrows(), 1);
-    let (out, one) = (product.as_mut(), T::from_f64(1.0));
-    faer::linalg::matmul::matmul(out, Accum::Replace, a.as_mat(), s.as_mat(), one, tape.par());
-    Ok(product)
+/// ½ ln det B of B = I + AΛ⁻¹Aᵀ = LLᵀ − jitter·I.
+///
+/// No pivot of B itself is below 1, but one that jitter has raised may be anything above it.
+pub(super) fn half_log_det<T: Scalar>(tape: &Tape<'_, T>, l: Var, jitter: f64) -> Result<Var> {
+    let half = tape.log_diagonal_sum(l)?;
+    if jitter > 0.0 {
+        let factor = tape.value(l)?;
+        let pivots = (0..factor.as_mat().nrows()).map(|i| factor.as_mat()[(i, i)].as_f64().powi(2));
+        // Jitter adds up along the rows that a pivot depends on.
+        let hidden = |pivot: f64| 0.5 * (pivot / (pivot - 16.0 * jitter).max(1.0)).ln().max(0.0);
+        tape.is_off_by(half, vec![pivots.map(hidden).sum()])?;
+    }
+    Ok(half)
+}
+
+/// Improvements of m at most.
+const REFINEMENTS: usize = 3;
+
+/// m = B⁻¹AΛ⁻¹r, refined where the least value of the quadratic form is not reached to rounding, and by how much the form may
+/// be above it: gᵀB⁻¹g, for the gradient g = AΛ⁻¹(r − Aᵀm) − m.
+fn minimiser<T: Scalar>(tape: &Tape<'_, T>, l: Var, a: Var, residual: Var, precision: Var) -> Result<(Mat<T>, f64)> {
+    let (values, residual, precision) = (tape.value(a)?, tape.value(residual)?, tape.value(precision)?);
+    let (a, par, one) = (values.as_mat(), tape.par(), T::from_f64(1.0));
+    let weighted = |misfit: &Mat<T>| {
+        let weighted = Mat::from_fn(misfit.nrows(), 1, |row, _| misfit[(row, 0)] * precision.as_mat()[(row, 0)]);
+        let mut product = Mat::zeros(a.nrows(), 1);
+        matmul(product.as_mut(), Accum::Replace, a, weighted.as_ref(), one, par);
+        (dot_in_f64(misfit.col_as_slice(0), weighted.col_as_slice(0)), product)
+    };
+    let mut m = solve_normal(tape, l, weighted(&residual.as_mat().to_owned()).1)?;
+    let mut excess = f64::INFINITY;
+    for _ in 0..REFINEMENTS {
+        let mut misfit = residual.as_mat().to_owned();
+        matmul(misfit.as_mut(), Accum::Add, a.transpose(), m.as_ref(), -one, par);
+        let (square, product) = weighted(&misfit);
+        let gradient = product - &m;
+        let step = solve_normal(tape, l, gradient.clone())?;
+        let left = dot_in_f64(gradient.col_as_slice(0), step.col_as_slice(0));
+        let stalls = left >= 0.25 * excess;
+        excess = excess.min(left);
+        if stalls || left <= T::epsilon().as_f64() * (square + m.squared_norm_l2().as_f64()) {
+            break;
+        }
+        m += step;
+    }
+    Ok((m, excess))
 }
 
 /// (LLᵀ)⁻¹ m.

@@ -4,8 +4,8 @@ use crate::params::{Parameterized, ParameterizedExt};
 use crate::tape::Adjoints;
 use crate::{Error, Result, Scalar};
 
-/// Local errors are some 0.3 ε, where the tape counts each as ε: what is stated is six of their standard deviations.
-const DEVIATIONS: f64 = 2.0;
+/// Local errors are some 0.3 ε, where the tape counts each as ε: what is stated is some five of their standard deviations.
+const DEVIATIONS: f64 = 1.5;
 
 /// The rounding error of a fit's objective, in nats, above which the fit does not go.
 pub const ROUNDING_LIMIT: f64 = 0.01;

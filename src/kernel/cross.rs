@@ -7,6 +7,7 @@ use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::features::Embedding;
+use super::span::Ranges;
 use super::tile::{COLS, Pairs, ROWS};
 use super::workspace::Workspace;
 use super::{Kernel, check_others, check_points};
@@ -80,7 +81,8 @@ fn cross<T: Scalar>(
     parallel: bool,
     workspace: &mut Workspace<T>,
 ) -> Result<()> {
-    let (x, z) = embed_both(kernel, x, z)?;
+    let ranges = Ranges::of(z);
+    let (x, z) = embed_both(kernel, x, z, &ranges)?;
     let shape = (x.input.len(), z.input.len());
     if (out.nrows(), out.ncols()) != shape {
         return Err(Error::shape("the output", format!("{} x {}", shape.0, shape.1), (out.nrows(), out.ncols())));
@@ -119,7 +121,8 @@ pub fn matmul_into<T: Scalar>(
     out: MatMut<'_, T>,
     par: Par,
 ) -> Result<()> {
-    let (x, z) = embed_both(kernel, x, z)?;
+    let ranges = Ranges::of(z);
+    let (x, z) = embed_both(kernel, x, z, &ranges)?;
     if v.nrows() != z.input.len() {
         return Err(Error::shape(
             "v",
@@ -136,15 +139,16 @@ pub fn matmul_into<T: Scalar>(
     Ok(())
 }
 
-/// Checks and embeds two sets of points for the same kernel.
+/// Checks and embeds two sets of points for the same kernel, given the ranges of the second.
 pub(super) fn embed_both<'a, T: Scalar>(
     kernel: &dyn Kernel<T>,
     x: MatRef<'a, T>,
     z: MatRef<'a, T>,
+    ranges: &'a Ranges<'a, T>,
 ) -> Result<(Embedding<'a, T>, Embedding<'a, T>)> {
     check_points(kernel, "x", x)?;
     check_others(kernel, z, x.ncols())?;
-    Ok(Embedding::pair(kernel, [x, z], [false; 2]))
+    Ok((Embedding::new(kernel, x, ranges, false), Embedding::new(kernel, z, ranges, false)))
 }
 
 struct Job<'a, T: Scalar> {

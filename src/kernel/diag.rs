@@ -3,8 +3,9 @@
 use faer::MatRef;
 
 use super::features::{Embedding, FeatureGradients, Points};
+use super::span::Ranges;
 use super::{Kernel, check_points};
-use crate::simd::elementwise::add;
+use crate::simd::elementwise::{add, add_scaled};
 use crate::{Error, Result, Scalar};
 
 /// Writes k(xᵢ, xᵢ), the diagonal of the Gram matrix, into `out`, in O(n·D) time for most kernels.
@@ -30,7 +31,8 @@ pub fn diag_into<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, out: &mut 
     if out.len() != x.nrows() {
         return Err(Error::shape("the output", format!("{} element(s)", x.nrows()), (out.len(), 1)));
     }
-    let embedding = Embedding::new(kernel, x, false);
+    let ranges = Ranges::of(x);
+    let embedding = Embedding::new(kernel, x, &ranges, false);
     kernel.tile_diag(&embedding.features, out);
     Ok(())
 }
@@ -46,7 +48,7 @@ pub(crate) fn fill_diag<T: Scalar>(points: &Points<'_, T>, value: T, out: &mut [
 pub(crate) fn add_own_differences<T: Scalar>(points: &Points<'_, T>, out: &mut [T]) {
     let zero = T::from_f64(0.0);
     for dim in 0..points.dim() {
-        out.iter_mut().zip(points.column(dim)).for_each(|(out, &x)| *out += zero * x);
+        add_scaled(out, points.column(dim), zero);
     }
 }
 

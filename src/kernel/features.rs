@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use faer::{Mat, MatRef};
 
-use super::span::{Span, frame};
+use super::span::{Ranges, Span, frame};
 use crate::Scalar;
 use crate::mask::Present;
-use crate::simd::sum::dot_in_f64;
+use crate::simd::sum::dot_of_gradient;
 
 /// A set of points, one a row, stored by columns; borrowed, or shared so that a clone never copies.
 ///
@@ -349,22 +349,14 @@ pub(crate) struct Embedding<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> Embedding<'a, T> {
-    /// Embeds the points of a matrix of one set with itself.
-    pub(crate) fn new(kernel: &dyn super::Kernel<T>, x: MatRef<'a, T>, gradient: bool) -> Self {
-        Self::of(kernel, Points::new(x).with_gradient(gradient).against(Some(Span::of(x))))
-    }
-
-    /// Embeds the points of a matrix of two sets.
-    pub(crate) fn pair(
+    /// Embeds a set of points of a matrix whose second set has these ranges.
+    pub(crate) fn new(
         kernel: &dyn super::Kernel<T>,
-        [x, z]: [MatRef<'a, T>; 2],
-        [in_x, in_z]: [bool; 2],
-    ) -> (Self, Self) {
-        let span = Span::of(z);
-        let of = |points, gradient| {
-            Self::of(kernel, Points::new(points).with_gradient(gradient).against(Some(span.clone())))
-        };
-        (of(x, in_x), of(z, in_z))
+        points: MatRef<'a, T>,
+        ranges: &'a Ranges<'a, T>,
+        gradient: bool,
+    ) -> Self {
+        Self::of(kernel, Points::new(points).with_gradient(gradient).against(Some(Span::Driver(ranges))))
     }
 
     /// Slot 0 is always the input itself, whether a leaf reads it or not.
@@ -470,7 +462,7 @@ impl<T: Scalar> FeatureGradients<T> {
         let mut moments = gradient.moments.clone().unwrap_or_else(|| vec![0.0; points.dim()]);
         if let (Some(whole), None) = (&gradient.whole, points.weights()) {
             for (dim, moment) in moments.iter_mut().enumerate() {
-                *moment += dot_in_f64(whole.col_as_slice(dim), points.column(dim));
+                *moment += dot_of_gradient(whole.col_as_slice(dim), points.column(dim));
             }
         }
         Some(moments)

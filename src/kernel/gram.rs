@@ -7,6 +7,7 @@ use faer::{MatMut, MatRef, Par};
 
 use super::features::Embedding;
 use super::scratch::Scratch;
+use super::span::Ranges;
 use super::tile::{COLS, Pairs, ROWS};
 use super::workspace::Workspace;
 use super::write::Target;
@@ -85,7 +86,8 @@ fn gram<T: Scalar>(
     if (out.nrows(), out.ncols()) != (n, n) {
         return Err(Error::shape("the output", format!("{n} x {n}"), (out.nrows(), out.ncols())));
     }
-    let embedding = Embedding::new(kernel, x, false);
+    let ranges = Ranges::of(x);
+    let embedding = Embedding::new(kernel, x, &ranges, false);
     let job = Job { kernel, embedding: &embedding, parallel };
     workspace.reset(&embedding, &embedding);
     job.square(0..n, out, workspace);

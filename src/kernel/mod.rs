@@ -74,7 +74,8 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         Psd::Never
     }
 
-    /// Whether k(x, y) depends on x − y alone.
+    /// Whether k(x, y) depends on x − y alone. Maps of the inputs then measure points from an origin near them, or
+    /// give k(x − y, 0) for k(x, y).
     fn stationary(&self) -> bool {
         false
     }

@@ -500,7 +500,8 @@ mod tests {
             (0..200).map(|term| Rbf::new(1.0).ard([1.0 + 0.01 * f64::from(term)]).dynamic()).collect();
         let kernel = Sum::flat(terms).unwrap();
         let x = mat![[0.0], [1.0]];
-        let embedding = Embedding::<f64>::new(&kernel, Points::new(x.as_ref()));
+        let ranges = crate::kernel::span::Ranges::of(x.as_ref());
+        let embedding = Embedding::<f64>::new(&kernel, x.as_ref(), &ranges, false);
         let scratch = Scratch::new(&embedding, &embedding);
         // One for each leaf, and one for each map's own points, which are the leaf's.
         assert_eq!(scratch.shared.len(), 200);

@@ -5,45 +5,27 @@ use std::sync::{Arc, OnceLock};
 use faer::MatRef;
 
 use crate::Scalar;
+use crate::simd::{Pass, dispatch};
 
 /// The ranges of the columns of the second set of points of a matrix, or of what a map has made of them.
 ///
 /// Every decision on how pairs are prepared is taken from these and from hyperparameters alone: a row of the
 /// matrix then has the same bits whichever rows are asked for beside it.
-#[derive(Clone, Debug)]
-pub(crate) struct Span<'a, T: Scalar>(Arc<Ranges<'a, T>>);
-
 #[derive(Debug)]
-struct Ranges<'a, T: Scalar> {
+pub(crate) struct Ranges<'a, T: Scalar> {
     /// The points to look at when somebody asks, and which of their columns.
     source: Option<(MatRef<'a, T>, Option<Vec<usize>>)>,
     found: OnceLock<Vec<[f64; 2]>>,
 }
 
-impl<'a, T: Scalar> Span<'a, T> {
-    /// That of these points. Looked for when first asked for: most kernels never do.
+impl<'a, T: Scalar> Ranges<'a, T> {
+    /// Those of these points. Looked for when first asked for: most kernels never do.
     pub(crate) fn of(points: MatRef<'a, T>) -> Self {
-        Self(Arc::new(Ranges { source: Some((points, None)), found: OnceLock::new() }))
+        Self { source: Some((points, None)), found: OnceLock::new() }
     }
 
-    /// Ranges that follow from others.
-    pub(crate) fn known(ranges: Vec<[f64; 2]>) -> Self {
-        Self(Arc::new(Ranges { source: None, found: OnceLock::from(ranges) }))
-    }
-
-    /// That of some of the columns.
-    pub(super) fn select(&self, columns: &[usize]) -> Self {
-        let Some((points, chosen)) = &self.0.source else {
-            let ranges = self.ranges();
-            return Self::known(columns.iter().map(|&column| ranges[column]).collect());
-        };
-        let columns = columns.iter().map(|&column| chosen.as_ref().map_or(column, |chosen| chosen[column])).collect();
-        Self(Arc::new(Ranges { source: Some((*points, Some(columns))), found: OnceLock::new() }))
-    }
-
-    /// The least and the greatest finite coordinate of each column; zeros where there is none.
-    pub(crate) fn ranges(&self) -> &[[f64; 2]] {
-        self.0.found.get_or_init(|| match &self.0.source {
+    fn get(&self) -> &[[f64; 2]] {
+        self.found.get_or_init(|| match &self.source {
             None => Vec::new(),
             Some((points, None)) => (0..points.ncols()).map(|column| range(*points, column)).collect(),
             Some((points, Some(chosen))) => chosen.iter().map(|&column| range(*points, column)).collect(),
@@ -51,26 +33,75 @@ impl<'a, T: Scalar> Span<'a, T> {
     }
 }
 
-const LANES: usize = 16;
+/// What points know of the ranges: a driver's own, so that a matrix takes no memory for them, or those behind a map.
+#[derive(Clone, Debug)]
+pub(crate) enum Span<'a, T: Scalar> {
+    Driver(&'a Ranges<'a, T>),
+    Map(Arc<Ranges<'a, T>>),
+}
+
+impl<'a, T: Scalar> Span<'a, T> {
+    /// Ranges that follow from others.
+    pub(crate) fn known(ranges: Vec<[f64; 2]>) -> Self {
+        Self::Map(Arc::new(Ranges { source: None, found: OnceLock::from(ranges) }))
+    }
+
+    /// That of some of the columns.
+    pub(super) fn select(&self, columns: &[usize]) -> Self {
+        let Some((points, chosen)) = &self.owner().source else {
+            let ranges = self.ranges();
+            return Self::known(columns.iter().map(|&column| ranges[column]).collect());
+        };
+        let columns = columns.iter().map(|&column| chosen.as_ref().map_or(column, |chosen| chosen[column])).collect();
+        Self::Map(Arc::new(Ranges { source: Some((*points, Some(columns))), found: OnceLock::new() }))
+    }
+
+    /// The least and the greatest finite coordinate of each column; zeros where there is none.
+    pub(crate) fn ranges(&self) -> &[[f64; 2]] {
+        self.owner().get()
+    }
+
+    fn owner(&self) -> &Ranges<'a, T> {
+        match self {
+            Self::Driver(ranges) => ranges,
+            Self::Map(ranges) => ranges,
+        }
+    }
+}
+
+const LANES: usize = 32;
+
+/// The least and the greatest finite number, lane by lane.
+struct Extremes<'a, T> {
+    values: &'a [T],
+}
+
+impl<T: Scalar> Pass for Extremes<'_, T> {
+    type Output = [[T; LANES]; 2];
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> [[T; LANES]; 2] {
+        let largest = <T as num_traits::Float>::max_value();
+        let (mut low, mut high) = ([largest; LANES], [-largest; LANES]);
+        for chunk in self.values.chunks(LANES) {
+            // All comparisons are false for NaN.
+            for ((&x, low), high) in chunk.iter().zip(&mut low).zip(&mut high) {
+                *low = if x < *low && x >= -largest { x } else { *low };
+                *high = if x > *high && x <= largest { x } else { *high };
+            }
+        }
+        [low, high]
+    }
+}
 
 fn range<T: Scalar>(points: MatRef<'_, T>, column: usize) -> [f64; 2] {
-    let largest = <T as num_traits::Float>::max_value();
-    let (mut low, mut high) = ([largest; LANES], [-largest; LANES]);
-    let mut see = |lane: usize, x: T| {
-        // Both comparisons are false for NaN.
-        low[lane] = if x < low[lane] && x >= -largest { x } else { low[lane] };
-        high[lane] = if x > high[lane] && x <= largest { x } else { high[lane] };
+    let column = points.col(column);
+    let [low, high] = match column.try_as_col_major() {
+        Some(contiguous) => dispatch(Extremes { values: contiguous.as_slice() }),
+        None => dispatch(Extremes { values: &column.iter().copied().collect::<Vec<T>>() }),
     };
-    match points.col(column).try_as_col_major() {
-        Some(contiguous) => {
-            let (whole, rest) = contiguous.as_slice().as_chunks::<LANES>();
-            whole.iter().for_each(|chunk| chunk.iter().enumerate().for_each(|(lane, &x)| see(lane, x)));
-            rest.iter().enumerate().for_each(|(lane, &x)| see(lane, x));
-        }
-        None => points.col(column).iter().for_each(|&x| see(0, x)),
-    }
-    let low = low.into_iter().fold(largest, |a, b| if b < a { b } else { a }).as_f64();
-    let high = high.into_iter().fold(-largest, |a, b| if b > a { b } else { a }).as_f64();
+    let low = low.into_iter().fold(f64::INFINITY, |low, x| low.min(x.as_f64()));
+    let high = high.into_iter().fold(f64::NEG_INFINITY, |high, x| high.max(x.as_f64()));
     if low <= high { [low, high] } else { [0.0; 2] }
 }
 
@@ -106,17 +137,19 @@ mod tests {
     fn ranges_are_of_finite_numbers() {
         let column = |row: usize| [3.0, f64::NAN, -1.0, f64::INFINITY][row % 4] + row as f64;
         let x = Mat::from_fn(70, 2, |row, col| if col == 0 { column(row) } else { f64::NAN });
-        assert_eq!(Span::of(x.as_ref()).ranges(), [[1.0, 71.0], [0.0, 0.0]]);
-        assert_eq!(Span::of(x.as_ref()).select(&[1, 0, 0]).select(&[2]).ranges(), [[1.0, 71.0]]);
+        let ranges = Ranges::of(x.as_ref());
+        assert_eq!(ranges.get(), [[1.0, 71.0], [0.0, 0.0]]);
+        assert_eq!(Span::Driver(&ranges).select(&[1, 0, 0]).select(&[2]).ranges(), [[1.0, 71.0]]);
         let by_rows = x.as_ref().submatrix(0, 0, 3, 2).transpose();
-        assert_eq!(Span::of(by_rows).ranges()[0], [3.0, 3.0]);
+        assert_eq!(Ranges::of(by_rows).get()[0], [3.0, 3.0]);
     }
 
     #[test]
     fn subtracting_the_origin_is_exact() {
         for [low, high] in [[1958.0, 2021.3], [-3.0, -1.6], [1.0, 2.0], [1.7e9, 1.7e9 + 0.3]] {
             let (origin, reach) = frame::<f64>([low, high]);
-            assert!(low <= origin && origin <= high && reach <= 0.5 * (high - low) * (1.0 + f64::EPSILON));
+            assert!(low <= origin && origin <= high);
+            assert!(reach <= 0.5 * (high - low) + f64::EPSILON * origin.abs());
             for x in [low, high, low.next_up(), high.next_down()] {
                 assert_eq!((x - origin) + origin, x);
             }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::features::{Embedding, FeatureGradients};
 use super::scratch::Scratch;
+use super::span::Ranges;
 use super::tile::{COLS, Pairs, ROWS};
 use super::{Kernel, check_differentiable, check_others, check_points};
 use crate::params::ParameterizedExt;
@@ -84,7 +85,8 @@ pub fn gram_vjp<T: Scalar>(
     if (cotangent.nrows(), cotangent.ncols()) != (n, n) {
         return Err(Error::shape("the cotangent", format!("{n} x {n}"), (cotangent.nrows(), cotangent.ncols())));
     }
-    let embedding = Embedding::new(kernel, x, wanted.x);
+    let ranges = Ranges::of(x);
+    let embedding = Embedding::new(kernel, x, &ranges, wanted.x);
     let job = Job { kernel, x: &embedding, z: &embedding, same_set: true };
     let (mut theta, gradients) = job.run(&lower_blocks(n), par, |block| Source::of_matrix(cotangent, block));
     let x = gradients.and_then(|(mut x, z)| {
@@ -200,7 +202,8 @@ pub fn diag_vjp<T: Scalar>(
     if cotangent.len() != x.nrows() {
         return Err(Error::shape("the cotangent", format!("{} element(s)", x.nrows()), (cotangent.len(), 1)));
     }
-    let embedding = Embedding::new(kernel, x, wanted.x);
+    let ranges = Ranges::of(x);
+    let embedding = Embedding::new(kernel, x, &ranges, wanted.x);
     let mut theta = vec![0.0; kernel.num_params()];
     let mut gradients = embedding.gradients();
     kernel.tile_diag_vjp(&embedding.features, cotangent, &mut theta, &mut gradients);
@@ -219,7 +222,8 @@ fn rectangle_vjp<'w, T: Scalar>(
     check_differentiable(kernel)?;
     check_points(kernel, "x", x)?;
     check_others(kernel, z, x.ncols())?;
-    let (x, z) = Embedding::pair(kernel, [x, z], [wanted.x, wanted.z]);
+    let ranges = Ranges::of(z);
+    let (x, z) = (Embedding::new(kernel, x, &ranges, wanted.x), Embedding::new(kernel, z, &ranges, wanted.z));
     let job = Job { kernel, x: &x, z: &z, same_set: false };
     let (mut theta, gradients) = job.run(&Blocks::Rectangle { n: x.input.len(), m: z.input.len() }, par, cotangent);
     let Some((in_x, in_z)) = gradients else { return Ok(Gradients { theta, x: None, z: None }) };
@@ -352,6 +356,12 @@ impl<'a, T: Scalar> Source<'a, T> {
     }
 }
 
+/// Fills a tile.
+type FillTile<'f, T> = &'f mut dyn FnMut(&mut [T], &mut Scratch<T>);
+
+/// Pulls a tile's cotangent back, given its values.
+type PullTileBack<'f, T> = &'f mut dyn FnMut(&[T], &[T], &mut Scratch<T>);
+
 /// The cotangents of a block: see [`Kernel::block_vjp`], and the example of [`Target`](super::Target), which hands
 /// them on.
 #[derive(Debug)]
@@ -403,8 +413,8 @@ impl<T: Scalar> Cotangent<'_, T> {
         pairs: &Pairs<'_, T>,
         reads_value: bool,
         scratch: &mut Scratch<T>,
-        tile: &mut dyn FnMut(&mut [T], &mut Scratch<T>),
-        tile_vjp: &mut dyn FnMut(&[T], &[T], &mut Scratch<T>),
+        tile: FillTile<'_, T>,
+        tile_vjp: PullTileBack<'_, T>,
     ) {
         let (mut value, mut weights) = (scratch.take(pairs.len()), scratch.take(pairs.len()));
         self.source.fill(pairs.nrows(), &mut weights);

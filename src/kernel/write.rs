@@ -20,6 +20,9 @@ use crate::simd::window::Window;
 /// read.
 const LARGE: usize = 4 << 20;
 
+/// Fills a tile. One type for all kernels: what is called once a tile is not compiled again for each.
+type FillTile<'f, T> = &'f mut dyn FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>);
+
 /// Writes the blocks of one matrix, past the caches if it is large.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer<T> {
@@ -140,7 +143,7 @@ impl<'a, T: Scalar> Target<'a, T> {
         kernel: &dyn Kernel<T>,
         pairs: &Pairs<'_, T>,
         scratch: &mut Scratch<T>,
-        tile: &mut dyn FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
+        tile: FillTile<'_, T>,
     ) {
         if self.factor.is_none() {
             self.factor = Some(T::from_f64(factor));
@@ -151,12 +154,7 @@ impl<'a, T: Scalar> Target<'a, T> {
     }
 
     /// Writes the values that `tile` fills a tile with.
-    pub(crate) fn write_tile(
-        &mut self,
-        pairs: &Pairs<'_, T>,
-        scratch: &mut Scratch<T>,
-        tile: &mut dyn FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>),
-    ) {
+    pub(crate) fn write_tile(&mut self, pairs: &Pairs<'_, T>, scratch: &mut Scratch<T>, tile: FillTile<'_, T>) {
         if pairs.is_empty() {
             return;
         }

@@ -6,6 +6,7 @@ use crate::kernel::{
     Arguments, Construct, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Psd, Scratch, text,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::simd::sum;
 use crate::{Error, Result, Scalar};
 
 /// The categorical kernel: 1 for the same category, a correlation for different ones.
@@ -182,7 +183,11 @@ impl<T: Scalar> Kernel<T> for Categorical {
         false
     }
 
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, _: &[T], _: &mut [f64], _: &mut FeatureGradients<T>) {}
+    // k(x, x) = 1: a gradient of 0, but NaN for a cotangent of NaN.
+    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
+        let nothing = (T::from_f64(0.0) * sum(cotangent)).as_f64();
+        theta.iter_mut().for_each(|slot| *slot += nothing);
+    }
 }
 
 #[cfg(test)]

@@ -185,7 +185,11 @@ impl<T: Scalar> Kernel<T> for Periodic {
         if self.lengthscale.values().iter().any(short) && !points.against_zero() {
             return Features::differenced(points.clone());
         }
-        let circle = circle::embed(points, &self.period);
+        // Angles that are off by 3π ε cost as much at lengthscales from 1 on as points of the circle at short ones.
+        let long = self.lengthscale.values().iter().all(|&lengthscale| lengthscale >= 1.0);
+        let normal = self.period.values().iter().all(|&period| num_traits::Float::is_normal(T::from_f64(period)));
+        let embed = if long && normal { circle::embed_in::<T, T> } else { circle::embed };
+        let circle = embed(points, &self.period);
         match &self.lengthscale {
             PerDimension::One(_) => Features::leaf(circle),
             PerDimension::Each(each) => {

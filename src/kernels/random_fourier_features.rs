@@ -141,7 +141,8 @@ impl RandomFourierFeatures {
 
     /// ω_d/ℓ_d
     fn frequency(&self, dim: usize, feature: usize) -> f64 {
-        self.frequencies[(dim, feature)] / self.lengthscale.at(dim)
+        // Held where phases would be infinite, and their sines NaN.
+        (self.frequencies[(dim, feature)] / self.lengthscale.at(dim)).clamp(-1e150, 1e150)
     }
 
     fn height<T: Scalar>(&self) -> T {
@@ -246,8 +247,8 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let cosine = |feature: usize| {
             let terms = x.iter().zip(y).enumerate();
-            let phase: T = terms.map(|(d, (&x, &y))| T::from_f64(self.frequency(d, feature)) * (x - y)).sum();
-            num_traits::Float::cos(phase)
+            let phase: f64 = terms.map(|(d, (&x, &y))| self.frequency(d, feature) * (x - y).as_f64()).sum();
+            T::from_f64(phase.cos())
         };
         let features = self.frequencies.ncols();
         (0..features).map(cosine).sum::<T>() / T::from_f64(features as f64)
@@ -259,14 +260,11 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
         let (features, height) = (self.frequencies.ncols(), self.height::<T>());
         let mut made = Mat::zeros(points.len(), 2 * features);
         let (mut phases, mut cosines) = (vec![0.0; points.len()], vec![0.0; points.len()]);
+        let coordinates: Vec<_> = (0..points.dim()).map(|dim| points.shifted(dim)).collect();
         for feature in 0..features {
             phases.fill(0.0);
-            for dim in 0..points.dim() {
-                dispatch(AddPhase {
-                    frequency: self.frequency(dim, feature),
-                    x: &points.shifted(dim),
-                    phases: &mut phases,
-                });
+            for (dim, x) in coordinates.iter().enumerate() {
+                dispatch(AddPhase { frequency: self.frequency(dim, feature), x, phases: &mut phases });
             }
             dispatch(SinesAndCosines { phases: &mut phases, cosines: &mut cosines });
             dispatch(Scaled { values: &cosines, height, out: made.col_as_slice_mut(feature) });
@@ -313,13 +311,14 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
         let Some(in_made) = gradients.take(made) else { return };
         let count = self.frequencies.ncols();
         let mut in_points = gradients.at_mut(points);
+        let coordinates: Vec<_> = (0..points.dim()).map(|dim| points.shifted(dim)).collect();
         for feature in 0..count {
             let (cos, sin) = (made.column(feature), made.column(count + feature));
             let (in_cos, in_sin) = (in_made.col_as_slice(feature), in_made.col_as_slice(count + feature));
             let in_phase = in_angle([cos, sin], [in_cos, in_sin]);
-            for dim in 0..points.dim() {
+            for (dim, x) in coordinates.iter().enumerate() {
                 let frequency = self.frequency(dim, feature);
-                let in_frequency = dot_in_f64(&in_phase, &points.shifted(dim));
+                let in_frequency = dot_in_f64(&in_phase, x);
                 theta[if self.lengthscale.dim().is_some() { dim } else { 0 }] -=
                     in_frequency * frequency / self.lengthscale.at(dim);
                 if let Some(in_points) = &mut in_points {

@@ -157,8 +157,11 @@ impl Pass for Angles<'_> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
+        for value in &mut *self.values {
+            *value = angle(*value, self.frequency);
+        }
         for (value, lost) in self.values.iter_mut().zip(self.lost) {
-            *value = angle(*value, self.frequency) + TAU * self.frequency * lost;
+            *value += TAU * self.frequency * lost;
         }
     }
 }
@@ -208,7 +211,7 @@ impl<T: Scalar> Kernel<T> for SpectralMixture {
         let mut children = Vec::with_capacity(2 * self.components());
         for q in 0..self.components() {
             children.push(Features::leaf(scaled(points, &self.lengthscales(q))));
-            let on_circle = circle::embed_by(points, |dim, values, lost| {
+            let on_circle = circle::embed_by::<T, f64>(points, |dim, values, lost| {
                 dispatch(Angles { frequency: self.mean(q, dim), values, lost })
             });
             children.push(Features::leaf(on_circle));

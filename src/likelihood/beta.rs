@@ -7,7 +7,7 @@ use super::expectation::short_rule;
 use super::log_mean_exp::{Jet, log_mean_exp};
 use super::one_latent::{OneLatent, Terms, quadrature_setting};
 use super::quadrature::GaussHermite;
-use super::special::{digamma, log_logistic, logistic, softplus, trigamma};
+use super::special::{digamma, ln_gamma_rest, log_logistic, logistic, softplus, trigamma};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, parameterized};
 
@@ -86,6 +86,14 @@ impl Beta {
     }
 }
 
+/// KL of the probabilities 1 / (1 + exp(−f)) and 1 / (1 + exp(−g)). It is the same of their complements: of those it takes
+/// where the first is smaller, so that small and nearly equal ones keep their digits.
+fn divergence(f: f64, g: f64) -> f64 {
+    let (f, g) = if f > 0.0 { (-f, -g) } else { (f, g) };
+    let (m, t) = (logistic(f), g - f);
+    if t.abs() < 1.0 { (m * t.exp_m1()).ln_1p() - m * t } else { softplus(g) - softplus(f) - m * t }
+}
+
 impl OneLatent for Beta {
     type Gradient = [f64; 1];
 
@@ -104,20 +112,17 @@ impl OneLatent for Beta {
     fn terms(&self, _row: usize, y: f64) -> impl Fn(f64) -> Terms<[f64; 1]> {
         let c = self.concentration();
         let (log_y, log_rest) = (y.ln(), (-y).ln_1p());
-        // log Γ(c) and its derivative, from Γ(1 + c), as for a and b.
-        let (log_gamma, psi) = (libm::lgamma(1.0 + c) - c.ln(), digamma(1.0 + c) - 1.0 / c);
+        let logit = log_y - log_rest;
+        // Of Γ(c), from Γ(1 + c) as for a and b. The leading terms of the three make −c KL of the two means.
+        let (of_c, psi) = (ln_gamma_rest(c) + c.ln() - log_y - log_rest, digamma(1.0 + c) - 1.0 / c);
         move |f| {
             let (m, rest) = (logistic(f), logistic(-f));
             let (a, b) = (c * m, c * rest);
             let (psi_a, psi_b) = (digamma(1.0 + a), digamma(1.0 + b));
-            // log a and log b
-            let logs = 2.0 * c.ln() - softplus(-f) - softplus(f);
-            let value = log_gamma + logs - libm::lgamma(1.0 + a) - libm::lgamma(1.0 + b)
-                + (a - 1.0) * log_y
-                + (b - 1.0) * log_rest;
+            let logs = -softplus(-f) - softplus(f);
+            let value = of_c + logs - ln_gamma_rest(a) - ln_gamma_rest(b) - c * divergence(f, logit);
             // a ψ(a) and b ψ(b), finite as a or b → 0; da/df = a (1 − m) = −db/df.
             let (a_psi, b_psi) = (a * psi_a - 1.0, b * psi_b - 1.0);
-            let logit = log_y - log_rest;
             let slope = c * m * rest * logit - rest * a_psi + m * b_psi;
             let (d_a_psi, d_b_psi) = (psi_a + a * trigamma(1.0 + a), psi_b + b * trigamma(1.0 + b));
             let curvature = m * rest * (c * (rest - m) * logit + a_psi + b_psi - c * (rest * d_a_psi + m * d_b_psi));
@@ -156,7 +161,7 @@ impl OneLatent for Beta {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused};
+    use super::super::oracle::{Oracle, assert_refused, close};
     use super::*;
     use crate::likelihood::Likelihood;
 
@@ -181,6 +186,26 @@ mod tests {
                     Oracle::of(&Beta::new(concentration)).within(1e-9).at(&[y], &[mean], &[4.0]).check_predictive();
                 }
             }
+        }
+    }
+
+    /// About its mean a fraction of a high concentration is normal, with the variance m (1 − m) / c.
+    #[test]
+    fn high_concentrations_keep_their_digits() {
+        for c in [1e8, 1e12, 1e15] {
+            for y in [1e-3, 0.3, 0.999f64] {
+                let f = (y / (1.0 - y)).ln();
+                let skewness = 1.0 / (c * y * (1.0 - y));
+                let found = Beta::new(c).log_density(&[y], &[f]).unwrap()[0];
+                close("density", found, 0.5 * (c / (2.0 * PI * y * (1.0 - y))).ln(), 1e-12 + skewness);
+            }
+        }
+        for (f, g) in [(0.3, 0.3 + 1e-7), (-30.0, -29.5), (30.0, 33.0), (-30.0, -33.0), (2.0, -7.0)] {
+            let (m, n) = (logistic(f), logistic(g));
+            let (rest, other) = (logistic(-f), logistic(-g));
+            let expected = m * (m / n).ln() + rest * (rest / other).ln();
+            // Beside what this form of it loses.
+            assert!((divergence(f, g) - expected).abs() <= 1e-14 * (f - g).abs().max(1.0), "{f} {g}");
         }
     }
 

@@ -19,14 +19,14 @@ const STEP: f64 = 0.84;
 /// So few points are no more work than to look for a better rule.
 const FEW: usize = 24;
 
-/// The half-width of the strip about the real line of t in which the density of [`Rule::Graded`] still falls off. The
+/// The half-width of the strip about the real line of t in which the density of a graded rule still falls off. The
 /// limit is π/4.
 const STRIP: f64 = 0.7;
 
 /// E l(f) under f ~ N(mean, variance), with its derivatives, within some 1e-10 · (1 + |E l|), by the cheapest of three
 /// rules whose errors are known beforehand from where l [bends](Bend):
 ///
-/// - Gauss–Hermite quadrature of order 12, where √v is well below the width of the bend;
+/// - Gauss–Hermite quadrature of order 12 or 24, where √v is well below the width of the bend;
 /// - the trapezoid rule in f, for bends that are wide or out of reach;
 /// - the trapezoid rule in t with f = at + scale · sinh t, whose points crowd about the bend and thin out as their distance
 ///   from it: their number grows as log v. The strip in which the integrand is analytic has in t a width of its own,
@@ -39,42 +39,34 @@ where
 {
     match short_rule(bend, variance) {
         Some(rule) => by_quadrature(rule, terms, mean, variance),
-        None => by_points(Rule::choose(bend, mean, variance).points(), terms, mean, deviation(variance)),
+        None => by_points(Trapezoid::choose(bend, mean, variance).points(), terms, mean, deviation(variance)),
     }
 }
 
-/// A rule of few points, where √v is so far below the width of the bend that it is enough. What is not finite it hands on.
+/// A fixed rule, the one of fewer points where √v is far enough below the width of the bend. What is not finite it hands on.
 pub(super) fn short_rule(bend: Bend, variance: f64) -> Option<&'static GaussHermite> {
-    const ORDER: usize = 12;
-    static RULE: LazyLock<GaussHermite> = LazyLock::new(|| GaussHermite::of_order(ORDER));
-    let distance = bend.width / (SQRT_2 * deviation(variance));
-    (!variance.is_finite() || error_exponent(ORDER, distance) > need(bend)).then(|| &*RULE)
+    static RULES: LazyLock<[GaussHermite; 2]> = LazyLock::new(|| [12, 24].map(GaussHermite::of_order));
+    let (distance, need) = (bend.width / (SQRT_2 * deviation(variance)), need(bend));
+    RULES.iter().find(|rule| !variance.is_finite() || error_exponent(rule.nodes().len(), distance) > need)
 }
 
 /// −log of the error that a rule may have, beside 1.
 fn need(bend: Bend) -> f64 {
-    DIGITS + bend.size.max(1.0).ln()
+    // A part that is larger has no digits left beside 1.
+    DIGITS + bend.size.clamp(1.0, 1e12).ln()
 }
 
-/// Points of a trapezoid rule, in deviations from the mean.
+/// A trapezoid rule over t: the points z, in deviations from the mean, are t or at + scale · sinh t.
 #[derive(Clone, Copy, Debug)]
-enum Rule {
-    Even {
-        from: f64,
-        step: f64,
-        count: usize,
-    },
-    /// z = at + scale · sinh t
-    Graded {
-        at: f64,
-        scale: f64,
-        from: f64,
-        step: f64,
-        count: usize,
-    },
+struct Trapezoid {
+    from: f64,
+    step: f64,
+    count: usize,
+    /// Where points crowd, and the scale.
+    graded: Option<(f64, f64)>,
 }
 
-impl Rule {
+impl Trapezoid {
     fn choose(bend: Bend, mean: f64, variance: f64) -> Self {
         let deviation = deviation(variance);
         let need = need(bend);
@@ -82,23 +74,26 @@ impl Rule {
         let (at, span) = ((bend.at - mean) / deviation, bend.span / deviation);
         // What grows as exp(growth · f) up to the bend moves mass from 0 to growth · √v.
         let (lower, upper) = (-REACH, REACH + (bend.growth * deviation).min(at).max(0.0));
-        let count = |from: f64, to: f64, step: f64| ((to - from) / step).ceil() as usize + 1;
+        let over = |from: f64, to: f64, step: f64, graded| {
+            let count = ((to - from) / step).ceil() as usize + 1;
+            Self { from, step, count, graded }
+        };
 
-        // A singularity at x + i·width counts as exp(−2π width/step − (x² − width²)/2).
-        let nearest = (f64::abs(at) - span).max(0.0);
-        let out_of_reach = at + span < lower || at - span > upper;
+        // A singularity at x + i·width counts as exp(−2π width/step − (x² − width²)/2), and some are nearer along a diagonal.
+        let scale = span + width;
+        let nearest = (f64::abs(at) - scale).max(0.0);
+        let out_of_reach = at + scale < lower || at - scale > upper;
         let step = if out_of_reach {
             STEP
         } else {
             let need = (need - 0.5 * (nearest * nearest - width * width)).max(1.0);
             (TAU * width / need).min(STEP)
         };
-        let even = Self::Even { from: lower, step, count: count(lower, upper, step) };
-        if even.count() <= FEW {
+        let even = over(lower, upper, step, None);
+        if even.count <= FEW {
             return even;
         }
 
-        let scale = span + width;
         let (re, im) = (span / scale, width / scale);
         // The imaginary part of arsinh of the nearest singularity.
         let strip = (0.5 * ((1.0 + im).hypot(re) - (1.0 - im).hypot(re))).min(1.0).asin().min(STRIP);
@@ -110,29 +105,20 @@ impl Rule {
         };
         let step_in_t = [1.0, 0.75, 0.5].map(|part| step_of(part * strip)).into_iter().fold(0.0, f64::max);
         let (from, to) = (((lower - at) / scale).asinh(), ((upper - at) / scale).asinh());
-        let graded = Self::Graded { at, scale, from, step: step_in_t, count: count(from, to, step_in_t) };
+        let graded = over(from, to, step_in_t, Some((at, scale)));
         // A graded point takes an exponential more.
-        if 5 * even.count() <= 6 * graded.count() { even } else { graded }
-    }
-
-    fn count(&self) -> usize {
-        match *self {
-            Self::Even { count, .. } | Self::Graded { count, .. } => count,
-        }
+        if 5 * even.count <= 6 * graded.count { even } else { graded }
     }
 
     /// Values of z with their weights, all but exp(−z²/2)/√2π.
     fn points(self) -> impl Iterator<Item = (f64, f64)> {
-        let (at, scale, from, step) = match self {
-            Self::Graded { at, scale, from, step, .. } => (at, Some(scale), from, step),
-            Self::Even { from, step, .. } => (0.0, None, from, step),
-        };
-        (0..self.count()).map(move |i| {
-            let t = from + step * i as f64;
-            let Some(scale) = scale else { return (t, step) };
+        (0..self.count).map(move |i| {
+            let t = self.from + self.step * i as f64;
+            let Some((at, scale)) = self.graded else { return (t, self.step) };
             // At small t the difference has lost digits; beside `at` it does not count, and at = 0 is the bend itself.
-            let (up, down) = (0.5 * t.exp(), 0.5 * (-t).exp());
-            (at + scale * (up - down), step * scale * (up + down))
+            let up = 0.5 * t.exp();
+            let down = 0.25 / up;
+            (at + scale * (up - down), self.step * scale * (up + down))
         })
     }
 }

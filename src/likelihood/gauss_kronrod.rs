@@ -11,13 +11,10 @@ const RULE: [(f64, f64, f64); 8] = [
     (0.864_864_423_359_769_1, 0.104_790_010_322_250_18, 0.0),
     (0.741_531_185_599_394_4, 0.140_653_259_715_525_92, 0.279_705_391_489_276_67),
     (0.586_087_235_467_691_1, 0.169_004_726_639_267_9, 0.0),
-    (0.405_845_151_377_397_2, 0.190_350_578_064_785_4, 0.381_830_050_505_118_94),
+    (0.405_845_151_377_397_2, 0.190_350_578_064_785_4, 0.381_830_050_505_118_9),
     (0.207_784_955_007_898_47, 0.204_432_940_075_298_9, 0.0),
     (0.0, 0.209_482_141_084_727_83, 0.417_959_183_673_469_4),
 ];
-
-/// Bisections of one panel, beyond which rounding decides.
-const DEPTH: usize = 40;
 
 /// An interval, its integral by 15 points, and how far off that by 7 of them is.
 #[derive(Clone, Copy, Debug)]
@@ -40,18 +37,16 @@ impl Panel {
         Self { from, to, value: half * fine, difference: half * f64::abs(fine - coarse) }
     }
 
-    /// The integral, halved until rules of 7 and of 15 points differ by at most so much on each part. The error of 15
-    /// points is about the square of the difference.
-    pub(super) fn refined(&self, g: &impl Fn(f64) -> f64, tolerance: f64) -> f64 {
-        self.refined_within(g, tolerance, DEPTH)
-    }
-
-    fn refined_within(&self, g: &impl Fn(f64) -> f64, tolerance: f64, depth: usize) -> f64 {
-        if depth == 0 || !(self.difference > tolerance) {
-            return self.value;
+    /// The integral, halved until rules of 7 and of 15 points differ by at most so much on each part, or so many halvings
+    /// are spent: they do not help where values have lost their digits. The error of 15 points is about the square of the
+    /// difference.
+    pub(super) fn refined(&self, g: &impl Fn(f64) -> f64, tolerance: f64, spare: &mut usize) -> f64 {
+        if *spare > 0 && self.difference > tolerance {
+            *spare -= 1;
+            let middle = 0.5 * (self.from + self.to);
+            let left = Self::new(g, self.from, middle).refined(g, tolerance, spare);
+            return left + Self::new(g, middle, self.to).refined(g, tolerance, spare);
         }
-        let middle = 0.5 * (self.from + self.to);
-        let part = |from, to| Self::new(g, from, to).refined_within(g, tolerance, depth - 1);
-        part(self.from, middle) + part(middle, self.to)
+        self.value
     }
 }

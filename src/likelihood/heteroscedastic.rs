@@ -143,7 +143,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::oracle::{Oracle, assert_refused, close};
     use super::*;
-    use crate::likelihood::{GaussHermite, Gaussian};
+    use crate::likelihood::{GaussHermite, Gaussian, log_normal};
 
     const Y: [f64; 2] = [1.0, -0.5];
     const MEAN: [f64; 4] = [0.4, 0.1, -0.3, 0.6];

@@ -41,6 +41,9 @@ const DROP: f64 = 38.0;
 /// The largest difference of the two rules on a panel, in parts of the integral: the error is some 1e-11.
 const TOLERANCE: f64 = 1e-8;
 
+/// The most halvings of panels; some ten are usual.
+const HALVINGS: usize = 500;
+
 /// Ratio of the distances from a landmark at which panels end.
 const GRADE: f64 = 4.0;
 
@@ -89,7 +92,8 @@ pub(super) fn log_mean_exp(l: impl Fn(f64) -> Jet, landmarks: &[(f64, f64)], mea
         before = after;
     }
     let total: f64 = panels.iter().map(|panel| panel.value).sum();
-    let total: f64 = panels.iter().map(|panel| panel.refined(&integrand, TOLERANCE * total)).sum();
+    let mut spare = HALVINGS;
+    let total: f64 = panels.iter().map(|panel| panel.refined(&integrand, TOLERANCE * total, &mut spare)).sum();
     top + total.ln() - HALF_LN_TAU
 }
 

@@ -1,6 +1,7 @@
 //! L-BFGS.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use argmin::core::{CostFunction, Executor, Gradient, KV, Problem, Solver, State as _, TerminationReason};
 use argmin::core::{Error as ArgminError, TerminationStatus};
@@ -21,8 +22,8 @@ use crate::{Error, Result};
 ///
 /// It stops as converged when the largest element of the gradient is at most
 /// [`gradient_tolerance`](Self::gradient_tolerance), or when a step changes the value f by at most
-/// [`cost_tolerance`](Self::cost_tolerance) · max(f₀ − f, 1), with f₀ at the start: a constant that is added to f, such as
-/// that of the unit of the data in a log density, does not matter; or by at most 4 ε |f|, which is rounding. The result is the best point seen. With no
+/// [`cost_tolerance`](Self::cost_tolerance) · max(d, 1), where d is the fall in the last ten steps: a constant that is added to
+/// f, such as that of the unit of the data in a log density, does not matter; or by at most 16 ε |f|, which is rounding. The result is the best point seen. With no
 /// coordinates at all, the objective is evaluated once, at the empty point.
 ///
 /// # Examples
@@ -54,7 +55,7 @@ pub struct Lbfgs {
     pub max_steps: usize,
     /// Largest element of the gradient at which the method stops. By default 1e-6.
     pub gradient_tolerance: f64,
-    /// Change of the value at which the method stops, relative to the change from the start. By default 1e-12.
+    /// Change of the value at which the method stops, relative to that in ten steps. By default 1e-12.
     pub cost_tolerance: f64,
 }
 
@@ -78,17 +79,22 @@ impl Lbfgs {
         Ok(())
     }
 
-    /// Whether a fall of the value is too small to count, from a search's value at its start.
-    fn is_stalled(&self, start: f64, before: f64, after: f64) -> bool {
-        let rounding = self.cost_tolerance.min(4.0 * f64::EPSILON) * before.abs().max(after.abs());
-        (before - after).abs() <= rounding.max(self.cost_tolerance * (start - after).max(1.0))
+    /// Whether a fall of the value is too small to count, after an earlier value.
+    fn is_stalled(&self, earlier: f64, before: f64, after: f64) -> bool {
+        let rounding = self.cost_tolerance.min(16.0 * f64::EPSILON) * before.abs().max(after.abs());
+        (before - after).abs() <= rounding.max(self.cost_tolerance * (earlier - after).max(1.0))
     }
 
     /// Runs from a point until a tolerance, the limit or a failed search: the steps taken, and the
     /// reason if it is final.
     fn run(&self, recorder: &RefCell<Recorder<'_, '_>>, steps: usize) -> (usize, Option<(bool, String)>) {
         let Evaluation { x, value, gradient } = recorder.borrow().best.clone();
-        let solver = Stopping { solver: LBFGS::new(WeakWolfe::default(), self.memory), rule: *self, recorder };
+        let solver = Stopping {
+            solver: LBFGS::new(WeakWolfe::default(), self.memory),
+            rule: *self,
+            recorder,
+            values: VecDeque::from([value]),
+        };
         let outcome = Executor::new(Recorded(recorder), solver)
             .configure(|state| state.param(x).cost(value).gradient(gradient).max_iters(steps as u64))
             .ctrlc(false)
@@ -137,7 +143,7 @@ impl Minimizer for Lbfgs {
             if self.is_flat(Some(&recorder.best.gradient)) {
                 break (true, "the gradient is within its tolerance".to_owned());
             }
-            if self.is_stalled(recorder.start, before, recorder.best.value) {
+            if self.is_stalled(before, before, recorder.best.value) {
                 break (false, recorder.no_decrease());
             }
         };
@@ -160,8 +166,6 @@ struct Recorder<'o, 'f> {
     objective: &'o mut Objective<'f>,
     last: Evaluation,
     best: Evaluation,
-    /// The value at the start.
-    start: f64,
     evaluations: usize,
     /// That of the present step.
     failure: Option<Error>,
@@ -170,7 +174,7 @@ struct Recorder<'o, 'f> {
 impl<'o, 'f> Recorder<'o, 'f> {
     fn start(objective: &'o mut Objective<'f>, start: &[f64]) -> Result<Self> {
         let first = evaluate(objective, start)?;
-        Ok(Self { objective, last: first.clone(), start: first.value, best: first, evaluations: 1, failure: None })
+        Ok(Self { objective, last: first.clone(), best: first, evaluations: 1, failure: None })
     }
 
     /// The evaluation at a point; of infinite value where the objective fails.
@@ -237,7 +241,12 @@ struct Stopping<'r, 'o, 'f, S> {
     solver: S,
     rule: Lbfgs,
     recorder: &'r RefCell<Recorder<'o, 'f>>,
+    /// After the last steps, the latest at the end.
+    values: VecDeque<f64>,
 }
+
+/// The steps over which a fall of the value is compared with that of one.
+const STRETCH: usize = 10;
 
 impl<O, S: Solver<O, State>> Solver<O, State> for Stopping<'_, '_, '_, S> {
     fn name(&self) -> &str {
@@ -254,8 +263,12 @@ impl<O, S: Solver<O, State>> Solver<O, State> for Stopping<'_, '_, '_, S> {
     }
 
     fn terminate(&mut self, state: &State) -> TerminationStatus {
-        let stalled = state.get_iter() > 0
-            && self.rule.is_stalled(self.recorder.borrow().start, state.get_prev_cost(), state.get_cost());
+        self.values.push_back(state.get_cost());
+        if self.values.len() > STRETCH + 1 {
+            self.values.pop_front();
+        }
+        let (before, after) = (state.get_prev_cost(), state.get_cost());
+        let stalled = state.get_iter() > 0 && self.rule.is_stalled(self.values[0], before, after);
         if stalled || self.rule.is_flat(state.get_gradient()) {
             return TerminationStatus::Terminated(TerminationReason::SolverConverged);
         }

@@ -11,6 +11,9 @@ use crate::{Error, Result};
 /// A step that is refused is tried again at half the rate, so many times.
 const HALVINGS: usize = 30;
 
+/// Where an element of γG is larger, rounding may make B indefinite that is not.
+const LARGEST_ELEMENT: f64 = 1e8;
+
 /// The least pivot of B that is accepted, beside 1 for no step: √ε.
 const LEAST_PIVOT: f64 = 1.5e-8;
 
@@ -32,7 +35,8 @@ const LEAST_PIVOT: f64 = 1.5e-8;
 /// Where the likelihood is not log-concave, or a minibatch is unlucky, S⁻¹ may come out indefinite.
 /// The rate of such a step is halved until it does not. Exactly: with G = Rᵀ ∂F/∂R, its lower triangle
 /// mirrored, S⁻¹ becomes R⁻ᵀ B R⁻¹ for B = I − γG, and a step is taken if the Cholesky factorisation of B,
-/// from its last row to its first, has no pivot below √ε. No inverse of S is formed, so that S may be as good
+/// from its last row to its first, has no pivot below √ε. Where γG is so large that rounding decides, the rate is first
+/// reduced to where it does not. No inverse of S is formed, so that S may be as good
 /// as singular. A gradient that is not finite, or for which thirty halvings do not help, is an error, and q
 /// stays.
 ///
@@ -148,7 +152,15 @@ fn slope(factor: MatRef<'_, f64>, d_factor: MatRef<'_, f64>) -> Mat<f64> {
 /// The factor of B = I − γG, its rows and columns in reverse, and the γ at which it exists.
 fn accepted(slope: MatRef<'_, f64>, rate: f64) -> Result<(Cholesky<f64>, f64)> {
     let m = slope.nrows();
-    let mut rate = rate;
+    let largest = slope.norm_max();
+    // With a diagonal of B that is positive, to rounding, it may be rounding alone, at a start from which all is far.
+    let positive = 1.0 + f64::EPSILON.sqrt() * largest;
+    let reduced = |rate: f64, bound: f64| {
+        let rounding = rate * largest > bound && (0..m).all(|i| slope[(i, i)] < positive);
+        rounding.then_some(LARGEST_ELEMENT / largest)
+    };
+    // Beside such elements the identity is lost, and what passes for a factor is none of B.
+    let mut rate = reduced(rate, f64::EPSILON.recip()).unwrap_or(rate);
     let mut refusal = Error::NotPositiveDefinite { pivot: 0, jitter: 0.0, mean_diagonal: 0.0 };
     for _ in 0..=HALVINGS {
         let reversed =
@@ -158,7 +170,7 @@ fn accepted(slope: MatRef<'_, f64>, rate: f64) -> Result<(Cholesky<f64>, f64)> {
             Ok(_) => {}
             Err(error) => refusal = error,
         }
-        rate *= 0.5;
+        rate = reduced(rate, 2.0 * LARGEST_ELEMENT).unwrap_or(0.5 * rate);
     }
     Err(refusal)
 }

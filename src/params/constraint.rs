@@ -49,6 +49,8 @@ pub enum Constraint {
     },
 }
 
+/// The gradient in the logarithm from which on a search is to leave a bound: by less it gains less than it has to for a step.
+const PULL: f64 = 2e-3;
 /// What counts as next to a bound, relative to it.
 const NEAR: f64 = 1e-8;
 /// The logarithm from which on downwards exponentials lose digits.
@@ -137,7 +139,7 @@ impl Constraint {
     /// exponential: a stationary point that a search is to leave.
     pub(super) fn pull(self, u: f64, x: f64, gradient: f64) -> f64 {
         match self {
-            Self::UpTo { upper } if x >= upper * (1.0 - NEAR) && gradient > 0.0 => gradient * x,
+            Self::UpTo { upper } if x >= upper * (1.0 - NEAR) && gradient * x > PULL => gradient * x,
             Self::UpTo { upper } if u > upper.ln() => -gradient * self.slope(x),
             _ => gradient * self.slope(x),
         }
@@ -238,7 +240,7 @@ mod tests {
                 approx::assert_relative_eq!(below, beyond, max_relative = 1e-12, epsilon = LEAST);
             }
             // A loss that falls into the set, and one that falls out of it.
-            assert!(constraint.pull(top, upper, 1.0) > 0.0 && constraint.pull(top, upper, -1.0) == 0.0);
+            assert!(constraint.pull(top, upper, upper.recip()) > 0.0 && constraint.pull(top, upper, -1.0) == 0.0);
         }
         let constraint = Constraint::UpTo { upper: 2.0 };
         let x = constraint.constrain(1.5);

@@ -9,8 +9,8 @@ const FAR: f64 = 1.0715086071862673e301; // 2^1000
 /// Numbers on both sides of zero keep their relative accuracy only if the coordinate of 0 is 0 and its size near 0 is that
 /// of the number: u = −b ln(1 − x/b) for x ≥ 0 and an upper end b, and likewise below, which are joined with the slope 1.
 /// Where all are of one sign, of distances d from the end that is nearer to zero, and w of the ends from each other,
-/// u = ln d − ln(1 − d/w): the logit, less the constant ln w. With it u would be as large as the logarithm of the farther
-/// end at numbers of order 1, and they would lose as many digits.
+/// u = ln d − ln(w − d), the logit; where w is large or small, less the constant ln w. With it u would be as large as the
+/// logarithm of the farther end at numbers of order 1, and they would lose as many digits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Interval {
     pub(super) lower: f64,
@@ -38,10 +38,15 @@ impl Interval {
             return -self.mirrored().approach(-u);
         }
         let width = upper - lower;
-        // e^u / w = d / (w − d), by the root: e^u may overflow where the quotient does not.
+        let shift = shift(width);
+        // d / (w − d), by the root: e^u may overflow where the quotient does not.
         let root = (0.5 * u).exp();
-        let odds = if width.is_finite() { root / width * root } else { 0.0 };
-        if odds < 1.0 { lower + u.exp() / (1.0 + odds) } else { upper - width / (1.0 + odds) }
+        let odds = if width.is_finite() { root / shift * root } else { 0.0 };
+        if odds >= 1.0 {
+            return upper - width / (1.0 + odds);
+        }
+        let distance = if shift == width { u.exp() } else { width * u.exp() };
+        lower + distance / (1.0 + odds)
     }
 
     pub(super) fn unconstrain(self, x: f64) -> f64 {
@@ -53,7 +58,7 @@ impl Interval {
             return -self.mirrored().unconstrain(-x);
         }
         let distance = (x - lower).ln();
-        if upper.is_finite() { distance - ((upper - x) / (upper - lower)).ln() } else { distance }
+        if upper.is_finite() { distance - ((upper - x) / shift(upper - lower)).ln() } else { distance }
     }
 
     pub(super) fn slope(self, x: f64) -> f64 {
@@ -72,6 +77,11 @@ impl Interval {
     fn mirrored(self) -> Self {
         Self { lower: -self.upper, upper: -self.lower }
     }
+}
+
+/// e^(u − logit): 1, or the width where its logarithm would cost digits.
+fn shift(width: f64) -> f64 {
+    if (0.125..=8.0).contains(&width) { 1.0 } else { width }
 }
 
 /// b (1 − e^(−u/b)), from 0 towards b.

@@ -107,6 +107,14 @@ impl WeightedDifference {
     fn of<T: Scalar>(x: T, y: T, weight: T) -> T {
         squarable((x - y) * weight)
     }
+
+    /// The same, and 0 where the difference is held at a bound: what is held has no slope.
+    #[inline(always)]
+    fn moving<T: Scalar>(x: T, y: T, weight: T) -> T {
+        let difference = Self::of(x, y, weight);
+        let held = num_traits::Float::abs(difference) >= largest_squarable();
+        if held { T::from_f64(0.0) } else { difference }
+    }
 }
 
 impl Term for WeightedDifference {
@@ -119,11 +127,16 @@ impl Term for WeightedDifference {
     }
 }
 
+#[inline(always)]
+fn largest_squarable<T: Scalar>() -> T {
+    num_traits::Float::sqrt(<T as num_traits::Float>::max_value()) * T::from_f64(0.125)
+}
+
 /// A scaled difference, or half of one, where its square is far below overflow, so that it times a slope of 0 is 0;
 /// NaN for NaN.
 #[inline(always)]
 pub(crate) fn squarable<T: Scalar>(difference: T) -> T {
-    let largest = num_traits::Float::sqrt(<T as num_traits::Float>::max_value()) * T::from_f64(0.125);
+    let largest = largest_squarable();
     let difference = if difference > largest { largest } else { difference };
     if difference < -largest { -largest } else { difference }
 }
@@ -249,12 +262,12 @@ impl Derivative for SquaredDifference {
 impl Derivative for WeightedDifference {
     #[inline(always)]
     fn add_slope<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, weight: T, sum: T) -> T {
-        gradient.lane_mul_add::<FMA>(Self::of(x, y, weight), sum)
+        gradient.lane_mul_add::<FMA>(Self::moving(x, y, weight), sum)
     }
 
     #[inline(always)]
     fn add_moment<T: Scalar, const FMA: bool>(gradient: T, x: T, y: T, weight: T, sum: T) -> T {
-        let difference = Self::of(x, y, weight);
+        let difference = Self::moving(x, y, weight);
         (gradient * difference).lane_mul_add::<FMA>(difference, sum)
     }
 

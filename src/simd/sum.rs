@@ -34,12 +34,12 @@ pub(crate) fn lane_sum<T: Copy, S: Scalar, const N: usize>(slices: [&[T]; N], te
             partial[lane] += term(values);
         }
     }
-    for lane in 0..len % LANES {
+    for (lane, sum) in partial.iter_mut().enumerate().take(len % LANES) {
         let mut values = [parts[0].1[lane]; N];
         for n in 1..N {
             values[n] = parts[n].1[lane];
         }
-        partial[lane] += term(values);
+        *sum += term(values);
     }
     let mut width = LANES / 2;
     while width > 0 {
@@ -76,6 +76,17 @@ impl<T: Scalar> Pass for DotInF64<'_, T> {
 /// The inner product of two slices (of their common length) in `f64`, in a fixed order of additions.
 pub(crate) fn dot_in_f64<T: Scalar>(a: &[T], b: &[T]) -> f64 {
     dispatch(DotInF64(a, b))
+}
+
+/// Σᵢ gᵢ xᵢ for a gradient g. Where g is 0 nothing depends on x, and x counts nothing: not even a NaN, of a point that is
+/// masked further in or of a column that is not read.
+pub(crate) fn dot_of_gradient<T: Scalar>(g: &[T], x: &[T]) -> f64 {
+    let sum = dot_in_f64(g, x);
+    if !sum.is_nan() {
+        return sum;
+    }
+    let terms = g.iter().zip(x).filter(|(g, _)| **g != T::from_f64(0.0));
+    terms.map(|(g, x)| g.as_f64() * x.as_f64()).sum()
 }
 
 struct Total<'a, T>(&'a [T]);

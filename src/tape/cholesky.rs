@@ -59,7 +59,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
             pull.give(a, c);
             Ok(())
         });
-        self.slips_at(a, || Slip::Factored { factor: var });
+        self.slips_at(a, || Slip::Factored { factor: Some(var) });
         Ok((var, jitter))
     }
 }

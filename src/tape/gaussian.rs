@@ -2,6 +2,7 @@
 
 use faer::{Mat, MatRef};
 
+use super::rounding::Slip;
 use super::{Tape, Var, check_square, shape};
 use crate::linalg::{Cholesky, Jitter, column};
 use crate::{Error, Result, Scalar};
@@ -64,6 +65,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
             pull.give(r, Mat::from_fn(n, weights.ncols(), |row, col| -c[(col, 0)] * weights[(row, col)]));
             Ok(())
         });
+        self.slips_at(a, || Slip::Factored { factor: None });
         Ok((var, jitter))
     }
 }

@@ -26,16 +26,14 @@ use crate::{Result, Scalar};
 
 /// What is rounded at a variable.
 pub(super) enum Slip {
-    /// A symmetric matrix, as its Cholesky factor has it.
-    Factored { factor: Var },
+    /// A symmetric matrix, as its Cholesky factor has it, which may be on the tape.
+    Factored { factor: Option<Var> },
     /// The right-hand side of a solve.
     Solved { l: Var, result: Var, transposed: bool },
     /// The elements, which are inner products of columns.
     Product { a: Var, b: Var },
     /// The elements by amounts that are known, which have one sign.
     By(Vec<f64>),
-    /// The diagonal, by this amount.
-    Diagonal(f64),
 }
 
 /// What was rounded, by the position of the variable.
@@ -64,17 +62,21 @@ impl Slip {
                 let roots: Vec<T> = (0..own.nrows()).map(|i| num_traits::Float::sqrt(own[(i, i)])).collect();
                 let squares = columns.map(|j| squares(column(c, j), &roots) * own[(j, j)].as_f64()).sum::<f64>();
                 // An element and its mirror image are one number.
-                2.0 * sharper(squares, || {
-                    let factor = magnitudes(value(factor));
-                    weighted(c, (&factor * factor.transpose()).as_ref())
-                })
+                2.0 * match factor {
+                    Some(factor) => sharper(squares, || {
+                        let factor = magnitudes(value(factor));
+                        weighted(c, (&factor * factor.transpose()).as_ref())
+                    }),
+                    None => squares,
+                }
             }
             Self::Solved { l, result, transposed } => {
                 let (l, result) = (value(l), value(result));
                 let rows = lower_norms(l, *transposed);
-                let mut sums = vec![0.0; own.nrows()];
-                dispatch(SolveErrors { c, right: own, result, rows: &rows, sums: &mut sums });
-                sharper(sums.iter().sum::<f64>(), || {
+                let (narrow, wide) = (solve_errors::<T, T>, solve_errors::<T, f64>);
+                let squares = Some(narrow(c, result, &rows)).filter(|squares| squares.is_finite());
+                // An element of B is no larger than the product of norms, and is rounded itself.
+                sharper(2.0 * squares.unwrap_or_else(|| wide(c, result, &rows)), || {
                     let (mut l, result) = (magnitudes(l), magnitudes(result));
                     clear_strict_upper(l.as_mut());
                     let product = if *transposed { l.transpose() * &result } else { &l * &result };
@@ -89,9 +91,6 @@ impl Slip {
             Self::By(amounts) => {
                 let amounts = amounts.iter().zip(column(c, 0));
                 return amounts.map(|(amount, c)| amount * c.as_f64().abs()).sum::<f64>().powi(2);
-            }
-            Self::Diagonal(amount) => {
-                return columns.map(|j| amount * c[(j, j)].as_f64().abs()).sum::<f64>().powi(2);
             }
         };
         relative * epsilon * epsilon
@@ -133,27 +132,36 @@ fn squares<T: Scalar>(a: &[T], b: &[T]) -> f64 {
     dispatch(Squares(a, b))
 }
 
-/// For right-hand sides B of a solve, result C and rows of norms ‖lᵢ‖, adds B̄ᵢⱼ² (Bᵢⱼ² + ‖lᵢ‖² ‖Cⱼ‖²) to row i of the sums.
-struct SolveErrors<'a, T: Scalar> {
-    c: MatRef<'a, T>,
-    right: MatRef<'a, T>,
-    result: MatRef<'a, T>,
-    rows: &'a [f64],
-    sums: &'a mut [f64],
+/// Σ B̄ᵢⱼ² ‖lᵢ‖² ‖cⱼ‖² for right-hand sides B, a result C and norms of the rows of L, with numbers of type A: single ones are
+/// twice as fast, and overflow.
+fn solve_errors<T: Scalar, A: Scalar>(cotangent: MatRef<'_, T>, result: MatRef<'_, T>, rows: &[f64]) -> f64 {
+    let rows: Vec<A> = rows.iter().map(|&row| A::from_f64(row)).collect();
+    let mut sums = vec![A::from_f64(0.0); rows.len()];
+    dispatch(SolveErrors { cotangent, result, rows: &rows, sums: &mut sums });
+    sums.iter().map(|sum| sum.as_f64()).sum()
 }
 
-impl<T: Scalar> Pass for SolveErrors<'_, T> {
+struct SolveErrors<'a, T: Scalar, A> {
+    cotangent: MatRef<'a, T>,
+    result: MatRef<'a, T>,
+    rows: &'a [A],
+    /// By the row of B.
+    sums: &'a mut [A],
+}
+
+impl<T: Scalar, A: Scalar> Pass for SolveErrors<'_, T, A> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        for j in 0..self.c.ncols() {
-            let result = column(self.result, j);
-            let square = lane_sum([result], |[entry]| entry.as_f64() * entry.as_f64());
-            let entries = column(self.c, j).iter().zip(column(self.right, j)).zip(self.rows);
-            for (sum, ((c, right), row)) in self.sums.iter_mut().zip(entries) {
-                let (c, right) = (c.as_f64(), right.as_f64());
-                *sum += c * c * (right * right + row * row * square);
+        for j in 0..self.cotangent.ncols() {
+            let square = lane_sum([column(self.result, j)], |[entry]| {
+                let entry = A::from_f64(entry.as_f64());
+                entry * entry
+            });
+            for ((sum, &c), &row) in self.sums.iter_mut().zip(column(self.cotangent, j)).zip(self.rows) {
+                let product = A::from_f64(c.as_f64()) * row;
+                *sum += product * product * square;
             }
         }
     }
@@ -195,17 +203,6 @@ impl<T: Scalar> Tape<'_, T> {
     pub(crate) fn is_off_by(&self, var: Var, amounts: Vec<f64>) -> Result<()> {
         self.value(var)?;
         self.slips_at(var, || Slip::By(amounts));
-        Ok(())
-    }
-
-    /// A matrix whose factor has this much more on the diagonal.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
-    pub(crate) fn diagonal_is_off_by(&self, var: Var, amount: f64) -> Result<()> {
-        self.value(var)?;
-        self.slips_at(var, || Slip::Diagonal(amount));
         Ok(())
     }
 

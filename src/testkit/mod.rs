@@ -35,6 +35,7 @@ mod probe;
 mod rounding;
 mod sample;
 pub mod special;
+pub mod translation;
 mod trials;
 mod violation;
 mod workload;
@@ -106,10 +107,10 @@ pub fn conforms(kernel: &DynKernel, dim: usize) -> Result<(), Violation> {
         gradients::directional(kernel, x, z)?;
     }
 
-    special::diagonals_agree::<f64>(kernel, dim)?;
-    special::diagonals_agree::<f32>(kernel, dim)?;
     special::nan_spreads::<f64>(kernel, dim)?;
     special::nan_spreads::<f32>(kernel, dim)?;
+    special::diagonals_agree::<f64>(kernel, dim)?;
+    special::diagonals_agree::<f32>(kernel, dim)?;
     special::unread_columns_change_nothing::<f64>(kernel, dim)?;
     special::masks::<f64>(kernel, dim)?;
     special::indices_are_checked::<f64>(kernel, dim)?;

@@ -97,9 +97,14 @@ pub fn diagonals_agree<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Checked
         if value.is_nan() != own.is_nan() {
             return law.broken(place("k(x, x)"), value, format!("{own}, on the diagonal"));
         }
-        // Here coordinates are rounded apart: of the largest, a cosine has no digits.
-        let alone = x.subrows(i, 1);
-        let rounding = Rounding::new(law, kernel, alone, alone, T::epsilon().as_f64())?.at(&point, &point);
+        // Of the largest numbers, a cosine has no digits; k(x, x) of a kernel of differences does not see them.
+        let digits = |x: &T| num_traits::Float::abs(*x).as_f64() * unit < 1.0;
+        let rounding = match kernel.stationary() || point.iter().all(digits) {
+            true => {
+                Rounding::new(law, kernel, x.subrows(i, 1), x.subrows(i, 1), T::epsilon().as_f64())?.at(&point, &point)
+            }
+            false => f64::INFINITY,
+        };
         alike(law, || place("k(x, x)"), value, cross[(i, i)].as_f64(), unit.max(rounding))?;
         let none = |x: &T| x.is_nan() || kernel.stationary() && num_traits::Float::is_infinite(*x);
         if kernel.differentiable() && point.iter().any(none) {
@@ -144,9 +149,19 @@ pub fn nan_spreads<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Checked {
     let independent = contains(kernel, "block_diagonal");
     for column in columns(dim).into_iter().filter(|&column| reads[column] && indices[column].is_none()) {
         let mut x = points_for::<T>(kernel, 7, dim, 13);
+        let gram_of = |x: &Mat<T>| {
+            let mut gram = Mat::zeros(7, 7);
+            law.evaluated(gram_into(kernel, x.as_ref(), gram.as_mut(), Par::Seq)).map(|()| gram)
+        };
+        // Maps of one's own may say that they read more than they do.
+        let before = gram_of(&x)?;
+        x[(3, column)] = x[(4, column)] + T::from_f64(0.3);
+        let moved = gram_of(&x)?;
         x[(3, column)] = T::nan();
-        let mut gram = Mat::zeros(7, 7);
-        law.evaluated(gram_into(kernel, x.as_ref(), gram.as_mut(), Par::Seq))?;
+        let gram = gram_of(&x)?;
+        if before == moved {
+            continue;
+        }
         for i in 0..7 {
             let value = gram[(i, 3)];
             if !(value.is_nan() || independent && i != 3) {
@@ -338,14 +353,13 @@ pub fn within_combinators(kernel: &DynKernel, dim: usize) -> Checked {
     let (first, last) = (0, dim + 1);
     let part = || kernel.clone().on(1..=dim).dynamic();
     let beside = |column: usize| Rbf::new(0.9).on([column]).dynamic();
-    let blocks = |kernels: Vec<DynKernel>| BlockDiagonal::new(kernels).dynamic();
     let mut combined = vec![
         part(),
         part() + beside(first),
         part() * beside(last),
         part().change_point(beside(first), 0.2, 0.7).in_dimension(last).dynamic(),
         Constant::new(0.7).change_window(part(), -0.5, 0.5, 0.3).in_dimension(first).dynamic(),
-        blocks(vec![part(), Constant::new(0.4).dynamic()]),
+        BlockDiagonal::new([part(), 0.4 * part()]).dynamic(),
         BlockDiagonal::shared(part(), 2).dynamic(),
         part().normalized().dynamic(),
         (0.3 * part()).exp().dynamic(),

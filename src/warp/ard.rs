@@ -207,6 +207,10 @@ pub(crate) fn divide_difference_backward<T: Scalar>(
     mut in_lengthscale: impl FnMut(usize, f64),
 ) {
     for (dim, &gradient) in in_difference.iter().enumerate() {
+        // Whatever stands in a column that nobody reads, NaN too.
+        if gradient == T::from_f64(0.0) {
+            continue;
+        }
         let lengthscale = lengthscale(dim);
         let in_point = gradient * inverse::<T>(lengthscale);
         in_x[dim] += in_point;
@@ -266,6 +270,11 @@ pub(crate) fn scaled<'a, T: Scalar>(points: &Points<'a, T>, lengthscales: &[f64]
     if lengthscales.iter().enumerate().all(near) {
         return divide(points, lengthscales);
     }
+    weighted(points, lengthscales)
+}
+
+/// The points as they are, with 1/ℓ as weights for their differences.
+pub(crate) fn weighted<'a, T: Scalar>(points: &Points<'a, T>, lengthscales: &[f64]) -> Points<'a, T> {
     let weights = lengthscales.iter().map(|&lengthscale| inverse(lengthscale)).collect();
     marked(points, points.clone().weighted(weights))
 }

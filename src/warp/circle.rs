@@ -11,10 +11,10 @@ use crate::kernel::span::Span;
 use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::remainder::remainder_each;
-use crate::simd::sum::dot_in_f64;
+use crate::simd::sum::dot_of_gradient;
 use crate::simd::trig::sin_cos_each;
 use crate::simd::{Pass, dispatch, elementwise};
-use crate::{Result, Scalar};
+use crate::{Expr, Result, Scalar};
 
 /// Each coordinate laid on a circle: the warp behind
 /// [`circle`](crate::kernel::ops::Compose::circle). It makes any kernel periodic.
@@ -34,8 +34,8 @@ use crate::{Result, Scalar};
 /// Twice as many dimensions as before; positive semi-definite where the kernel is in so many. Exact far
 /// from the origin: inputs are reduced by the period without rounding. The points of a dimension have
 /// the squared distance 4 sin²(π (x − y)/p), so that the squared exponential becomes the
-/// [periodic kernel](crate::kernels::Periodic). Kernels of the distance alone stay functions of
-/// x − y, others need not: the expression does not claim to be stationary.
+/// [periodic kernel](crate::kernels::Periodic). Kernels of the distance alone give stationary
+/// expressions; others need not be functions of x − y.
 ///
 /// # Examples
 ///
@@ -113,6 +113,11 @@ impl WarpExpr for CircleEmbedding {
         made.chunks_exact(2).map(|pair| pair.contains(&true)).collect()
     }
 
+    // Moving x rotates each circle.
+    fn stationary(&self, kernel: &dyn Expr) -> bool {
+        kernel.isotropic()
+    }
+
     fn differentiable(&self) -> bool {
         true
     }
@@ -165,6 +170,10 @@ impl<T: Scalar> Warp<T> for CircleEmbedding {
         theta: &mut [f64],
     ) {
         for (dim, gradient) in in_difference.chunks_exact(2).enumerate() {
+            // Whatever stands in a column that nobody reads, NaN too.
+            if gradient.iter().all(|&gradient| gradient == T::from_f64(0.0)) {
+                continue;
+            }
             let p = self.period.at(dim);
             let Chord { half, across: [cos, sin] } = Chord::new(x[dim], y[dim], p);
             let (in_cos, in_sin) = (gradient[0].as_f64(), gradient[1].as_f64());
@@ -193,8 +202,13 @@ struct Chord {
 impl Chord {
     fn new<T: Scalar>(x: T, y: T, period: f64) -> Self {
         let half = PI * turn(x, y, period);
-        let (sin, cos) = (angle(y.as_f64(), period) + half).sin_cos();
-        Self { half, across: [-sin, cos] }
+        // The mean in a form that does not depend on the order of both, opposite to the one meant after an odd number of
+        // half turns.
+        let [x, y] = [x, y].map(|point| angle(point.as_f64(), period));
+        let (sin, cos) = (0.5 * (x + y)).sin_cos();
+        let half_turns = ((0.5 * (x - y) - half) / PI).round();
+        let side = if half_turns % 2.0 == 0.0 { 1.0 } else { -1.0 };
+        Self { half, across: [-side * sin, side * cos] }
     }
 }
 
@@ -210,12 +224,12 @@ pub(crate) fn turn<T: Scalar>(x: T, y: T, period: f64) -> f64 {
     } else {
         0.0
     };
-    ((left - whole) + lost) / period
+    ((left - whole) + lost % period) / period
 }
 
 /// a − b as the sum of two numbers (Knuth's two-sum).
 #[inline(always)]
-fn exact_difference(a: f64, b: f64) -> [f64; 2] {
+fn exact_difference<R: Scalar>(a: R, b: R) -> [R; 2] {
     let difference = a - b;
     let other = difference - a;
     [difference, (a - (difference - other)) - (b + other)]
@@ -228,86 +242,110 @@ fn angle(x: f64, period: f64) -> f64 {
     TAU * ((x % period) / period)
 }
 
-/// The points on the circle: for each dimension d, the columns cos and sin of 2π x_d/p_d.
+/// The points on the circle: for each dimension d, the columns cos and sin of 2π (x_d − o_d)/p_d.
 ///
-/// The squared distance of two such points is Σ_d 4 sin²(π Δ_d/p_d).
+/// The squared distance of two such points is Σ_d 4 sin²(π Δ_d/p_d). They are computed in `f64` at either precision: an
+/// angle loses digits that a point of the circle has.
 pub(crate) fn embed<'a, T: Scalar>(points: &Points<'a, T>, period: &PerDimension) -> Points<'a, T> {
-    embed_by(points, |dim, values, lost| dispatch(Angles { period: period.at(dim), values, lost }))
+    embed_in::<T, f64>(points, period)
 }
 
-/// For each dimension, the columns cos and sin of an angle: in `f64` at either precision, since an angle loses digits that
-/// a point of the circle has. `angles` replaces coordinates less their origin by their angles, given what the
-/// subtraction has lost.
-pub(crate) fn embed_by<'a, T: Scalar>(
+/// The same, computed with another precision: that of the points is faster in `f32`, and loses 3π rounding units.
+pub(crate) fn embed_in<'a, T: Scalar, R: Scalar>(points: &Points<'a, T>, period: &PerDimension) -> Points<'a, T> {
+    embed_by::<T, R>(points, |dim, values, lost| {
+        let exact = period.at(dim);
+        let period = R::from_f64(exact);
+        // What whole turns of the rounded period are short of, in proportion to the coordinate.
+        let short = R::from_f64((exact - period.as_f64()) / exact);
+        if short != R::from_f64(0.0) {
+            lost.resize(values.len(), R::from_f64(0.0));
+            lost.iter_mut().zip(&*values).for_each(|(lost, &value)| *lost -= short * value);
+        }
+        dispatch(Angles { period, values, lost });
+    })
+}
+
+/// For each dimension, the columns cos and sin of an angle. `angles` replaces coordinates less their origin by their angles,
+/// given what the subtraction has lost: nothing, if the list is empty.
+pub(crate) fn embed_by<'a, T: Scalar, R: Scalar>(
     points: &Points<'a, T>,
-    angles: impl Fn(usize, &mut [f64], &[f64]),
+    angles: impl Fn(usize, &mut [R], &mut Vec<R>),
 ) -> Points<'a, T> {
     let mut made = Mat::zeros(points.len(), 2 * points.dim());
-    let [mut sines, mut cosines, mut lost] = [(); 3].map(|()| vec![0.0; points.len()]);
+    let [mut sines, mut cosines] = [(); 2].map(|()| vec![R::from_f64(0.0); points.len()]);
+    let mut lost = Vec::new();
     for dim in 0..points.dim() {
         let (x, origin) = (points.column(dim), points.origin(dim).as_f64());
-        dispatch(LessOrigin { x, origin, left: &mut sines, lost: &mut lost });
-        angles(dim, &mut sines, &lost);
+        lost.clear();
+        sines.iter_mut().zip(x).for_each(|(left, x)| *left = R::from_f64(x.as_f64()));
+        if origin != 0.0 {
+            lost.resize(x.len(), R::from_f64(0.0));
+            dispatch(LessOrigin { origin: R::from_f64(origin), left: &mut sines, lost: &mut lost });
+        }
+        angles(dim, &mut sines, &mut lost);
         dispatch(SinesAndCosines { angles: &mut sines, cosines: &mut cosines });
         for (offset, values) in [&cosines, &sines].into_iter().enumerate() {
             let column = made.col_as_slice_mut(2 * dim + offset);
-            column.iter_mut().zip(values).for_each(|(out, &value)| *out = T::from_f64(value));
+            column.iter_mut().zip(values).for_each(|(out, &value)| *out = T::from_f64(value.as_f64()));
         }
     }
     let ranges = points.span().map(|_| Span::known(vec![[-1.0, 1.0]; 2 * points.dim()]));
     Points::made(made).with_gradient(true).against(ranges)
 }
 
-/// Coordinates less their origin, and what that lost.
-struct LessOrigin<'a, T> {
-    x: &'a [T],
-    origin: f64,
-    left: &'a mut [f64],
-    lost: &'a mut [f64],
+/// Subtracts the origin from coordinates, and keeps what that lost.
+struct LessOrigin<'a, R> {
+    origin: R,
+    left: &'a mut [R],
+    lost: &'a mut [R],
 }
 
-impl<T: Scalar> Pass for LessOrigin<'_, T> {
+impl<R: Scalar> Pass for LessOrigin<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        for ((left, lost), x) in self.left.iter_mut().zip(self.lost).zip(self.x) {
-            [*left, *lost] = exact_difference(x.as_f64(), self.origin);
+        for (left, lost) in self.left.iter_mut().zip(self.lost) {
+            [*left, *lost] = exact_difference(*left, self.origin);
         }
     }
 }
 
 /// The angles of coordinates: see [`angle`].
-struct Angles<'a> {
-    period: f64,
-    values: &'a mut [f64],
-    lost: &'a [f64],
+struct Angles<'a, R> {
+    period: R,
+    values: &'a mut [R],
+    lost: &'a mut [R],
 }
 
-impl Pass for Angles<'_> {
+impl<R: Scalar> Pass for Angles<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        remainder_each::<f64, FMA>(self.values, self.period);
-        for (value, lost) in self.values.iter_mut().zip(self.lost) {
-            *value = TAU * ((*value + lost) / self.period);
+        remainder_each::<R, FMA>(self.values, self.period);
+        remainder_each::<R, FMA>(self.lost, self.period);
+        for (value, &lost) in self.values.iter_mut().zip(&*self.lost) {
+            *value += lost;
+        }
+        for value in self.values {
+            *value = R::TAU() * (*value / self.period);
         }
     }
 }
 
 /// Replaces angles by their sines.
-struct SinesAndCosines<'a> {
-    angles: &'a mut [f64],
-    cosines: &'a mut [f64],
+struct SinesAndCosines<'a, R> {
+    angles: &'a mut [R],
+    cosines: &'a mut [R],
 }
 
-impl Pass for SinesAndCosines<'_> {
+impl<R: Scalar> Pass for SinesAndCosines<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        sin_cos_each::<f64, FMA>(self.angles, self.cosines);
+        sin_cos_each::<R, FMA>(self.angles, self.cosines);
     }
 }
 
@@ -325,12 +363,14 @@ impl<T: Scalar> Pass for InAngle<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let given = self.in_cos.iter().zip(self.in_sin);
+        let (given, zero) = (self.in_cos.iter().zip(self.in_sin), T::from_f64(0.0));
         // d(cos, sin)/dangle = (−sin, cos)
         for (out, ((&cos, &sin), (&in_cos, &in_sin))) in
             self.in_angle.iter_mut().zip(self.cos.iter().zip(self.sin).zip(given))
         {
-            *out = in_sin * cos - in_cos * sin;
+            // Where nothing depends on it, an angle may be NaN.
+            let unread = in_sin == zero && in_cos == zero;
+            *out = if unread { zero } else { in_sin * cos - in_cos * sin };
         }
     }
 }
@@ -389,7 +429,7 @@ pub(crate) fn backward_by<T: Scalar>(
         let by_x = T::from_f64(TAU * turns);
         elementwise::add_scaled(in_points.col_as_slice_mut(dim), &in_angle, by_x);
     }
-    TAU * dot_in_f64(&in_angle, &points.shifted(dim))
+    TAU * dot_of_gradient(&in_angle, &points.shifted(dim))
 }
 
 #[cfg(test)]

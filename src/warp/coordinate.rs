@@ -76,9 +76,11 @@ impl<T: Scalar, M: Coordinate<N>, const N: usize> Pass for Backward<'_, T, M, N>
         for row in 0..len {
             let c = cotangent[row].as_f64();
             let (slope, slopes) = map.slopes::<FMA>(x[row].as_f64());
-            in_x[row] = T::from_f64(c * slope);
+            // Where nothing depends on it, a coordinate may be anything.
+            let times = |slope: f64| if c == 0.0 { 0.0 } else { c * slope };
+            in_x[row] = T::from_f64(times(slope));
             for parameter in 0..N {
-                in_parameters[parameter][row] = c * slopes[parameter];
+                in_parameters[parameter][row] = times(slopes[parameter]);
             }
         }
         in_parameters.map(|terms| lane_sum([terms], |[term]| term))

@@ -8,7 +8,7 @@
 use faer::Mat;
 
 use crate::Scalar;
-use crate::kernel::span::farthest;
+use crate::kernel::span::{Ranges, farthest};
 use crate::kernel::tile::tile_by_pairs;
 use crate::kernel::{Embedding, Features, Kernel, Pairs, Points, Scratch};
 
@@ -29,32 +29,32 @@ pub(crate) fn loses<T: Scalar>(kernel: &dyn Kernel<T>, errors: &[f64]) -> bool {
         return true;
     }
     let bound = T::epsilon().as_f64() * farthest::<T>();
-    let zero = vec![T::from_f64(0.0); errors.len()];
-    let at = |distance: f64| {
-        let point: Vec<T> = errors.iter().map(|error| T::from_f64(distance * error)).collect();
-        kernel.pairwise(&point, &zero).as_f64()
-    };
-    let height = at(0.0);
-    let (mut nearer, mut from, mut distance) = (height, 0.0, 1.0);
-    while 2.0 / (distance - from) > bound {
-        let value = at(distance);
-        if (value - nearer).abs() / (distance - from) > bound * height.abs() {
-            return true;
-        }
-        (nearer, from, distance) = (value, distance, STEP * distance);
-    }
-    false
+    let grows = |distance: &f64| Some(STEP * distance).filter(|distance| 2.0 / distance > 0.5 * bound);
+    let distances: Vec<f64> = std::iter::once(0.0).chain(std::iter::successors(Some(1.0), grows)).collect();
+    let points = Mat::from_fn(distances.len(), errors.len(), |row, dim| T::from_f64(distances[row] * errors[dim]));
+    let (mut values, zero) = (vec![T::from_f64(0.0); distances.len()], Mat::zeros(1, errors.len()));
+    let ranges = Ranges::of(zero.as_ref());
+    let [x, y] = [&points, &zero].map(|points| Embedding::new(kernel, points.as_ref(), &ranges, false));
+    let column = Pairs::new(&x.features, &y.features, 0..distances.len(), 0..1, false);
+    kernel.tile(&column, &mut values, &mut Scratch::new(&x, &y));
+    let height = values[0].as_f64().abs();
+    let slope = |(values, distances): (&[T], &[f64])| (values[1] - values[0]).as_f64() / (distances[1] - distances[0]);
+    values.windows(2).zip(distances.windows(2)).map(slope).any(|slope| slope.abs() > bound * height)
 }
+
+/// Writes f(x) − f(y).
+type Difference<'a, T> = dyn Fn([&[T]; 2], &mut [T]) + 'a;
+
+/// From the gradient in f(x) − f(y): adds to those in x, in y and in the parameters of the map.
+type Backward<'a, T> = dyn Fn([&[T]; 2], &[T], [&mut [T]; 2], &mut [f64]) + 'a;
 
 /// A kernel on differences that a map forms.
 pub(crate) struct Differences<'a, T: Scalar> {
     pub(crate) kernel: &'a dyn Kernel<T>,
     /// The dimension of what the map makes.
     pub(crate) made: usize,
-    /// Writes f(x) − f(y).
-    pub(crate) difference: &'a dyn Fn([&[T]; 2], &mut [T]),
-    /// From the gradient in f(x) − f(y): adds to those in x, in y and in the parameters of the map.
-    pub(crate) backward: &'a dyn Fn([&[T]; 2], &[T], [&mut [T]; 2], &mut [f64]),
+    pub(crate) difference: &'a Difference<'a, T>,
+    pub(crate) backward: &'a Backward<'a, T>,
 }
 
 impl<T: Scalar> Differences<'_, T> {
@@ -72,7 +72,8 @@ impl<T: Scalar> Differences<'_, T> {
 
     pub(crate) fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         let (differences, zero) = (self.of(pairs, scratch), Mat::zeros(1, self.made));
-        let (x, y) = Embedding::pair(self.kernel, [differences.as_ref(), zero.as_ref()], [false; 2]);
+        let ranges = Ranges::of(zero.as_ref());
+        let [x, y] = [&differences, &zero].map(|points| Embedding::new(self.kernel, points.as_ref(), &ranges, false));
         let column = Pairs::column(&x.features, &y.features, pairs);
         self.kernel.tile(&column, out, &mut Scratch::new(&x, &y));
     }
@@ -86,7 +87,9 @@ impl<T: Scalar> Differences<'_, T> {
         scratch: &mut Scratch<T>,
     ) {
         let (differences, zero) = (self.of(pairs, scratch), Mat::zeros(1, self.made));
-        let (x, y) = Embedding::pair(self.kernel, [differences.as_ref(), zero.as_ref()], [true, false]);
+        let ranges = Ranges::of(zero.as_ref());
+        let x = Embedding::new(self.kernel, differences.as_ref(), &ranges, true);
+        let y = Embedding::new(self.kernel, zero.as_ref(), &ranges, false);
         let mut inner = Scratch::with_gradients(&x, &y);
         let column = Pairs::column(&x.features, &y.features, pairs);
         self.kernel.tile_vjp(&column, value, cotangent, in_kernel, &mut inner);
@@ -129,16 +132,22 @@ impl<T: Scalar> Differences<'_, T> {
 
     pub(crate) fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
         let differences = self.of_points_with_themselves(features.points());
-        self.kernel.tile_diag(&Embedding::new(self.kernel, differences.as_ref(), false).features, out);
+        let ranges = Ranges::of(differences.as_ref());
+        self.kernel.tile_diag(&Embedding::new(self.kernel, differences.as_ref(), &ranges, false).features, out);
     }
 
-    /// k(x, x) = k(0) depends on no point and on no map.
-    pub(crate) fn tile_diag_vjp(&self, features: &Features<'_, T>, cotangent: &[T], in_kernel: &mut [f64]) {
+    /// k(x, x) = k(0) depends on no point and on no map: adds to the gradient in the kernel, and returns what is left for the
+    /// map and the points, which is 0, or NaN for a point that has no difference to itself.
+    pub(crate) fn tile_diag_vjp(&self, features: &Features<'_, T>, cotangent: &[T], in_kernel: &mut [f64]) -> Vec<T> {
         let differences = self.of_points_with_themselves(features.points());
-        let x = Embedding::new(self.kernel, differences.as_ref(), false);
+        let ranges = Ranges::of(differences.as_ref());
+        let x = Embedding::new(self.kernel, differences.as_ref(), &ranges, false);
         let mut gradients = x.gradients();
         self.kernel.tile_diag_vjp(&x.features, cotangent, in_kernel, &mut gradients);
         self.kernel.embed_vjp(&x.input, &x.features, &mut gradients, in_kernel);
+        let mut own = vec![T::from_f64(0.0); cotangent.len()];
+        self.kernel.tile_diag(&x.features, &mut own);
+        own.iter().zip(cotangent).map(|(&value, &cotangent)| T::from_f64(0.0) * value * cotangent).collect()
     }
 }
 

@@ -44,7 +44,7 @@ use faer::Mat;
 
 use crate::kernel::{FeatureGradients, Points, Psd, write_warped};
 use crate::params::Parameterized;
-use crate::{Result, Scalar};
+use crate::{Expr, Result, Scalar};
 
 /// The part of a warp that does not depend on the scalar type.
 pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
@@ -78,6 +78,13 @@ pub trait WarpExpr: Parameterized + Clone + Debug + Send + Sync {
     /// Whether f(x) − f(y) depends on x − y alone.
     fn is_linear(&self) -> bool {
         false
+    }
+
+    /// Whether k(f(x), f(y)) depends on x − y alone, for this kernel k. The default knows of linear maps and stationary
+    /// kernels; a map for which moving x moves f(x) by an isometry keeps that of every kernel that isometries leave
+    /// alone.
+    fn stationary(&self, kernel: &dyn Expr) -> bool {
+        self.is_linear() && kernel.stationary()
     }
 
     /// The matrix A of f(x) − f(y) = A(x − y), made × dim, if there is one; `dim` is one that
@@ -142,7 +149,7 @@ pub trait Warp<T: Scalar>: WarpExpr {
     /// ```
     /// use mercer::warp::{Ard, Warp};
     ///
-    /// let mut difference = [0.0];
+    /// let mut difference = [0.0f64];
     /// assert!(Ard::new([3.0]).difference([&[1e16 + 2.0], &[1e16]], &mut difference));
     /// assert_eq!(difference, [2.0 / 3.0]);
     /// ```

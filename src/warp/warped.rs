@@ -10,6 +10,7 @@ use crate::kernel::{
     Psd, Scratch, SpectralMeasure, Target, Text, no_spectrum, split_theta, text,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::simd::elementwise::add;
 use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
 
 /// The kernel k(f(x), f(y)), for a warp f: what [`on`](crate::kernel::ops::Compose::on) and
@@ -89,7 +90,7 @@ impl<W: WarpExpr, K: Expr + Clone> Expr for Warped<W, K> {
     }
 
     fn stationary(&self) -> bool {
-        self.warp.is_linear() && self.kernel.stationary()
+        self.warp.stationary(&self.kernel)
     }
 
     fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
@@ -232,10 +233,19 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         theta: &mut [f64],
         gradients: &mut FeatureGradients<T>,
     ) {
-        let (_, in_kernel) = split_theta(&self.warp, theta);
+        let (in_warp, in_kernel) = split_theta(&self.warp, theta);
         if features.is_differenced() {
-            self.with_differences(features.points(), |differences| {
-                differences.tile_diag_vjp(features, cotangent, in_kernel);
+            let points = features.points();
+            self.with_differences(points, |differences| {
+                let own = differences.tile_diag_vjp(features, cotangent, in_kernel);
+                let total: T = own.iter().copied().sum();
+                in_warp.iter_mut().for_each(|sum| *sum += total.as_f64());
+                let reads = self.reads(points.dim());
+                if let Some(in_points) = gradients.at_mut(points) {
+                    for dim in (0..points.dim()).filter(|&dim| reads[dim]) {
+                        add(in_points.col_as_slice_mut(dim), &own);
+                    }
+                }
             });
         } else {
             self.kernel.tile_diag_vjp(features.child(0), cotangent, in_kernel, gradients);
@@ -261,15 +271,13 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
 }
 
 impl<W, K> Warped<W, K> {
-    /// The points as the warp reads them. A kernel of differences is the same for points measured from any origin
-    /// behind a linear map, and one of the distance behind any map to which another origin is a rotation.
+    /// The points as the warp reads them: from any origin, where only their differences matter.
     fn read<'a, T: Scalar>(&self, points: &Points<'a, T>) -> Points<'a, T>
     where
         W: Warp<T>,
         K: Kernel<T>,
     {
-        let from_any_origin = if self.warp.is_linear() { self.kernel.stationary() } else { self.kernel.isotropic() };
-        if from_any_origin { points.clone() } else { points.clone().fixed() }
+        if self.warp.stationary(&self.kernel) { points.clone() } else { points.clone().fixed() }
     }
 
     /// Whether points mapped each by itself lack digits that the kernel would show.

@@ -110,3 +110,23 @@ fn several_outputs_come_back_from_text() {
         assert!(matches!(mistake.parse::<DynKernel>(), Err(Error::Parse { .. })), "{mistake}");
     }
 }
+
+#[test]
+fn an_additive_kernel_reads_an_index_in_each_of_its_columns() {
+    let kernel = |text: &str| text.parse::<DynKernel>().unwrap();
+    let outputs = kernel("additive(coregionalization([[1],[0.5]],[0.1,0.2]), variances=[1])");
+    let error = outputs.gram(mat![[0.0, 7.0], [1.0, 0.0]].as_ref()).unwrap_err().to_string();
+    assert!(error.contains("x[0, 1]") && error.contains("it is 7"), "{error}");
+
+    // 1 + 1, and exp(−½) + 0.4.
+    let mixed = kernel("additive([rbf(1), categorical(3,0.4)], variances=[1])");
+    let gram: Mat<f64> = mixed.gram(mat![[0.5, 1.0], [1.5, 0.0]].as_ref()).unwrap();
+    assert_eq!((gram[(0, 0)], gram[(1, 1)]), (2.0, 2.0));
+    approx::assert_relative_eq!(gram[(1, 0)], 1.0065306597126336, max_relative = 1e-15);
+    let error = mixed.gram(mat![[0.5, 3.0]].as_ref()).unwrap_err();
+    assert!(matches!(error, Error::Index { row: 0, col: 1, count: 3, .. }), "{error}");
+
+    // A distance is no index.
+    let error = kernel("metric_radial(categorical(3, 0.4), manhattan)").gram(mat![[2.0, 2.0], [0.0, 1.0]].as_ref());
+    assert!(matches!(&error, Err(Error::WarpedIndex { reader, .. }) if reader.starts_with("categorical")), "{error:?}");
+}

@@ -5,6 +5,7 @@ mod broken_kernels;
 mod combinators;
 mod conformance;
 mod drivers;
+mod far;
 mod formula;
 mod indices;
 mod kernax;

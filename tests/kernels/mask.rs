@@ -203,3 +203,19 @@ fn masks_compose() {
     assert_eq!(gradients.theta, [0.0, 0.0]);
     assert_eq!(gradients.x.unwrap(), Mat::<f64>::zeros(70, 2));
 }
+
+#[test]
+fn a_mask_sees_what_a_combinator_reads_by_itself() {
+    let gram = |text: &str, x: Mat<f64>| -> Mat<f64> { text.parse::<DynKernel>().unwrap().gram(x.as_ref()).unwrap() };
+    let gated = "masked(change_point(on(rbf(1),[0]), on(rbf(2),[0]), dim=1, location=0, width=1), isolate)";
+    let found = gram(gated, mat![[0.0, f64::NAN], [1.0, 0.5]]);
+    let s = 1.0 / (1.0 + (-0.5f64).exp());
+    approx::assert_relative_eq!(found[(1, 1)], s * s + (1.0 - s) * (1.0 - s), max_relative = 1e-15);
+    assert_eq!((found[(0, 0)], found[(0, 1)], found[(1, 0)]), (1.0, 0.0, 0.0));
+    // The index is missing, of a point that is there otherwise.
+    let blocks = "masked(block_diagonal(on(rbf(1),[0]), outputs=2), isolate)";
+    assert_eq!(gram(blocks, mat![[0.0, f64::NAN], [1.0, 0.0]]), Mat::<f64>::identity(2, 2));
+    // Not masked, a NaN is NaN wherever it stands, in directions too.
+    let zonal = gram("zonal([0.3,0.4])", mat![[f64::NAN, 0.0], [1.0, 1.0]]);
+    assert!(zonal[(0, 0)].is_nan() && zonal[(0, 1)].is_nan() && (zonal[(1, 1)] - 0.7f64).abs() < 1e-15);
+}

@@ -16,7 +16,8 @@ use mercer::testkit::{seed, trials};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::double_double::{self as dd, Double, Rows};
+use super::dense_twofold::{self as dd, Rows};
+use super::twofold::Twofold;
 
 /// So much noise that the bound is −KL and a constant.
 const NOISE: f64 = 1e200;
@@ -62,7 +63,7 @@ fn random_q(rng: &mut Pcg64, form: usize, m: usize) -> (Variational, Rows) {
 /// KL(N(m, BBᵀ) ‖ N(0, LLᵀ)).
 fn right(mean: &[f64], b: &Rows, l: &Rows) -> f64 {
     let (mean, b) = (dd::solve_lower(l, &dd::column(mean)), dd::solve_lower(l, b));
-    let twice = dd::squares(&mean) + dd::squares(&b) - Double::new(mean.len() as f64);
+    let twice = dd::squares(&mean) + dd::squares(&b) - Twofold::from(mean.len() as f64);
     0.5 * twice.value() - dd::half_log_det(&dd::lower_of(&b))
 }
 
@@ -110,13 +111,13 @@ impl Structured {
 
     fn lower(&self) -> Rows {
         let m = self.variances.len();
-        let mut covariance = vec![vec![Double::ZERO; m]; m];
+        let mut covariance = vec![vec![Twofold::ZERO; m]; m];
         if let Some(columns) = &self.columns {
             let columns = dd::rows(columns.as_ref());
             covariance = dd::product(&columns, &dd::transpose(&columns));
         }
         for (i, &variance) in self.variances.iter().enumerate() {
-            covariance[i][i] = covariance[i][i] + Double::new(variance);
+            covariance[i][i] = covariance[i][i] + Twofold::from(variance);
         }
         dd::cholesky(&covariance)
     }
@@ -281,7 +282,7 @@ fn a_basis_of_the_mean_has_the_divergence_of_the_joint_values() {
             let basis = if orthogonal { MeanBasis::orthogonal(gamma.as_ref()) } else { MeanBasis::new(gamma.as_ref()) };
             let basis = basis.unwrap().with_weights(weights.as_ref()).unwrap();
             let mean: Vec<f64> = (0..m)
-                .map(|i| if orthogonal { q.mean()[i] } else { (Double::new(q.mean()[i]) + seen[i][0]).value() })
+                .map(|i| if orthogonal { q.mean()[i] } else { (Twofold::from(q.mean()[i]) + seen[i][0]).value() })
                 .collect();
             let expected = right(&mean, &b, &identity(m)) + 0.5 * norm.value().max(0.0);
             let model = Svgp::new(kernel(), apart(m).as_ref()).unwrap().with_likelihood(Gaussian::new(NOISE));

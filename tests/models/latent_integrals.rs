@@ -5,6 +5,7 @@ use approx::relative_eq;
 use mercer::likelihood::{
     Bernoulli, Beta, Gamma, Heteroscedastic, Laplace, Likelihood, NegativeBinomial, Ordinal, Poisson, StudentT,
 };
+use mercer::prelude::*;
 use mercer::testkit::{seed, trials};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -86,37 +87,69 @@ fn stored_values_match() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A likelihood without closed forms, an observation of it, and a mean and a variance up to where f is wide.
+fn draw(rng: &mut Pcg64) -> (Box<dyn Likelihood>, [f64; 3]) {
+    let mut uniform = |from: f64, to: f64| from + (to - from) * rng.random::<f64>();
+    let power = 10f64.powf(uniform(-2.0, 2.0));
+    let (likelihood, y): (Box<dyn Likelihood>, f64) = match uniform(0.0, 6.0) as usize {
+        0 => (Box::new(Bernoulli::logit()), uniform(0.0, 2.0).floor()),
+        1 => (Box::new(Bernoulli::probit()), uniform(0.0, 2.0).floor()),
+        2 => (Box::new(StudentT::new(power, uniform(1.0, 30.0))), uniform(-5.0, 5.0)),
+        3 => (Box::new(Beta::new(power)), uniform(0.01, 0.99)),
+        4 => (Box::new(NegativeBinomial::new(power)), uniform(0.0, 100.0).floor()),
+        _ => (Box::new(Ordinal::new(&[-1.0, 0.3, 2.0 + power])), uniform(0.0, 4.0).floor()),
+    };
+    (likelihood, [y, uniform(-10.0, 10.0), 10f64.powf(uniform(-1.0, 4.0))])
+}
+
+/// The derivative by values at so many steps from it, up to three on each side: off by step⁶ times the seventh derivative.
+fn difference(step: f64, at: impl Fn(f64) -> f64) -> f64 {
+    let odd = |steps: f64| at(steps * step) - at(-steps * step);
+    (45.0 * odd(1.0) - 9.0 * odd(2.0) + odd(3.0)) / (60.0 * step)
+}
+
 /// ∂/∂v is ½ ∂²/∂μ² for every expectation: derivatives belong together, whichever rules take them.
 #[test]
 fn derivatives_obey_the_heat_equation() {
     let mut rng = Pcg64::seed_from_u64(seed(11));
     for _ in 0..trials(400) {
-        let mut uniform = |from: f64, to: f64| from + (to - from) * rng.random::<f64>();
-        let power = 10f64.powf(uniform(-2.0, 2.0));
-        let (likelihood, y): (Box<dyn Likelihood>, f64) = match uniform(0.0, 6.0) as usize {
-            0 => (Box::new(Bernoulli::logit()), uniform(0.0, 2.0).floor()),
-            1 => (Box::new(Bernoulli::probit()), uniform(0.0, 2.0).floor()),
-            2 => (Box::new(StudentT::new(power, uniform(1.0, 30.0))), uniform(-5.0, 5.0)),
-            3 => (Box::new(Beta::new(power)), uniform(0.01, 0.99)),
-            4 => (Box::new(NegativeBinomial::new(power)), uniform(0.0, 100.0).floor()),
-            _ => (Box::new(Ordinal::new(&[-1.0, 0.3, 2.0 + power])), uniform(0.0, 4.0).floor()),
-        };
-        let (mean, variance) = (uniform(-10.0, 10.0), 10f64.powf(uniform(-1.0, 4.0)));
-        let step = 0.02 * variance.sqrt();
-        let at = |steps: f64| {
-            likelihood.variational_expectations(&[y], &[mean + steps * step], &[variance]).unwrap().d_mean[0]
-        };
-        // Of sixth order: off by some step⁶ of its seventh derivative.
-        let (one, two, three) = (at(1.0) - at(-1.0), at(2.0) - at(-2.0), at(3.0) - at(-3.0));
-        let by_mean = (45.0 * one - 9.0 * two + three) / (60.0 * step);
-        let found = likelihood.variational_expectations(&[y], &[mean], &[variance]).unwrap();
+        let (likelihood, [y, mean, variance]) = draw(&mut rng);
+        let at = |mean: f64| likelihood.variational_expectations(&[y], &[mean], &[variance]).unwrap();
+        let right = 0.5 * difference(0.02 * variance.sqrt(), |step| at(mean + step).d_mean[0]);
+        let found = at(mean);
+        // Rules are off by 1e-10, divided by the step.
         let scale = (1.0 + found.values[0].abs()) / variance;
         assert!(
-            agrees(found.d_variance[0], 0.5 * by_mean, scale, 1e-7),
-            "{likelihood:?}, y {y}, N({mean}, {variance}): {} is not {}",
-            found.d_variance[0],
-            0.5 * by_mean
+            agrees(found.d_variance[0], right, scale, 1e-7),
+            "{likelihood:?}, y {y}, N({mean}, {variance}): {} is not {right}",
+            found.d_variance[0]
         );
+    }
+}
+
+/// Derivatives in the parameters are those of the values.
+#[test]
+fn derivatives_in_parameters() {
+    let mut rng = Pcg64::seed_from_u64(seed(12));
+    for _ in 0..trials(200) {
+        let (likelihood, [y, mean, variance]) = draw(&mut rng);
+        let found = likelihood.variational_expectations(&[y], &[mean], &[variance]).unwrap();
+        let params = likelihood.values();
+        for (i, &param) in params.iter().enumerate() {
+            let right = difference(0.003 * param.abs(), |step| {
+                let mut moved = likelihood.clone();
+                let mut values = params.clone();
+                values[i] += step;
+                moved.set_values(&values).unwrap();
+                moved.variational_expectations(&[y], &[mean], &[variance]).unwrap().values[0]
+            });
+            let scale = (1.0 + found.values[0].abs()) / param.abs();
+            assert!(
+                agrees(found.d_params[i], right, scale, 1e-6),
+                "{likelihood:?}, y {y}, N({mean}, {variance}): {} is not {right}",
+                found.d_params[i]
+            );
+        }
     }
 }
 
@@ -136,6 +169,29 @@ fn wide_latents_and_outliers() {
     for (y, variance, right) in [(30.0, 0.01, -112.679997), (100.0, 0.04, -116.089321)] {
         let found = density(&Heteroscedastic::new(), y, &[0.0, 0.0], &[0.01, variance]);
         assert!(agrees(found, right, 1.0, 1e-8), "{found}");
+    }
+    for (mean, variance, right) in [(2.0, 100.0, 0.5780), (7.906, 1e3, 0.5985), (30.0, 1e4, 0.6179)] {
+        let found = Bernoulli::logit().predict(&[mean], &[variance]).unwrap().mean[0];
+        assert!((found - right).abs() < 1e-4, "{found}");
+    }
+    let expectations: [(Box<dyn Likelihood>, [f64; 4]); 4] = [
+        (
+            Box::new(Beta::new(157.93901143538298)),
+            [0.02783690475262615, 2.34446848594428, 61.67459737879747, -323.9558],
+        ),
+        (
+            Box::new(NegativeBinomial::new(0.0013864042156896846)),
+            [5.0, 2.6270428319677643, 276.91450976465643, -3540.595],
+        ),
+        (Box::new(Bernoulli::probit()), [0.0, -3.0689842425324088, 433.10934953138496, -86.5313]),
+        (
+            Box::new(StudentT::new(0.25836495418129085, 35.5238513498734)),
+            [4.018355600688421, 1.811878340823993, 27.80946493804766, -35.5156],
+        ),
+    ];
+    for (likelihood, [y, mean, variance, right]) in expectations {
+        let found = likelihood.variational_expectations(&[y], &[mean], &[variance]).unwrap().values[0];
+        assert!(agrees(found, right, 1.0, 1e-6), "{likelihood:?}: {found}");
     }
     // Without variance it is the density; and certain of what is not there, it is 0.
     assert_eq!(

@@ -4,11 +4,12 @@
 mod batch_gp;
 mod bounds_rounding;
 mod certain_draws;
+mod coincident;
 mod collapsed;
 mod concrete;
 mod coregionalization;
+mod dense_twofold;
 mod divergences;
-mod double_double;
 mod emulator;
 mod emulator_structures;
 mod equivalences;

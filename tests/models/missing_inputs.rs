@@ -179,7 +179,7 @@ fn masked_rows_of_several_outputs_are_independent_of_the_others() {
         let outputs = Coregionalization::new(mat![[1.0], [-0.5]], [0.2, 0.1]);
         check(&|kernel, x, y| {
             let gp = IcmGp::new(kernel.clone(), outputs.clone()).with_noise(&[NOISE, 0.3]).unwrap();
-            gp.with_means(vec![DynMean::new(ConstantMean::new(MEAN))]).unwrap().log_evidence(x, y).unwrap()
+            gp.with_means(vec![DynMean::new(ConstantMean::new(MEAN)); 2]).unwrap().log_evidence(x, y).unwrap()
         });
         check(&|kernel, x, y| {
             let gp = Oilmm::new(vec![kernel.clone()], mat![[1.0, 0.5], [0.5, -1.0]].as_ref()).unwrap();

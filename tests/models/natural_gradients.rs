@@ -243,8 +243,18 @@ fn likelihoods() -> Vec<Kind> {
     ]
 }
 
-/// A random model of one dimension with data, for a kind of likelihood.
-fn random_model(rng: &mut Pcg64, (_, seen, see): &Kind) -> (Random, Mat<f64>, Vec<f64>) {
+/// A random model of one dimension with data, for a kind of likelihood: one whose bound is finite, as it is not where
+/// the mean of an exponential of the function overflows.
+fn random_model(rng: &mut Pcg64, kind: &Kind) -> (Random, Mat<f64>, Vec<f64>) {
+    loop {
+        let (model, x, y) = any_model(rng, kind);
+        if model.elbo(x.as_ref(), &y).is_ok_and(|elbo| elbo.value.is_finite()) {
+            return (model, x, y);
+        }
+    }
+}
+
+fn any_model(rng: &mut Pcg64, (_, seen, see): &Kind) -> (Random, Mat<f64>, Vec<f64>) {
     let (n, m) = (rng.random_range(3..20), rng.random_range(1..8));
     let x = Mat::from_fn(n, 1, |_, _| rng.random_range(-3.0..3.0));
     let y = (0..n).map(|row| see(2.0 * (2.0 * x[(row, 0)]).sin() + rng.random_range(-0.5..0.5))).collect();
@@ -290,7 +300,8 @@ fn training_on_all_data_does_not_lower_the_bound() {
         let kind = &kinds[trial % kinds.len()];
         let (mut model, x, y) = random_model(&mut rng, kind);
         for part in ["kernel", "likelihood", "inducing"] {
-            model.freeze(part).unwrap();
+            // Not every likelihood has parameters.
+            assert!(matches!(model.freeze(part), Ok(_) | Err(Error::UnknownPath { .. })));
         }
         let batch = (trial % 2 == 1).then_some(y.len());
         let train = Train { steps: 10, batch, ..Train::default() };
@@ -306,12 +317,13 @@ fn training_on_all_data_does_not_lower_the_bound() {
     }
 }
 
-/// Four points of two classes and a wide prior, for which steps of rate 1 overshoot: the best bounds are known
-/// to four digits.
+/// Four points of two classes and a wide prior, for which steps of rate 1 overshoot, by a dense fixed point with
+/// trapezoids of 0.3 in the latent value for the expectations. Rules of twenty nodes are good to 1e-3 here.
 #[test]
 fn the_best_q_is_found_at_every_rate() {
     let (x, y) = (mat![[0.0], [1.0], [2.0], [3.0]], [0.0, 0.0, 1.0, 1.0]);
-    for (variance, best) in [(100.0, -2.7187), (1000.0, -3.1357)] {
+    for (variance, best) in [(100.0, -2.718530), (1000.0, -3.136571)] {
+        let mut reached = Vec::new();
         for rate in [1.0, 0.9, 0.5] {
             let mut gp = Svgp::new(variance * Rbf::new(1.0), x.as_ref()).unwrap().with_likelihood(Bernoulli::logit());
             gp.freeze("kernel").unwrap();
@@ -319,12 +331,15 @@ fn the_best_q_is_found_at_every_rate() {
             let rule = NaturalGradient { rate, ..NaturalGradient::default() };
             let fit = gp.fit_natural(x.as_ref(), &y, &Lbfgs::default(), &rule).unwrap();
             assert_eq!(-fit.value, gp.elbo(x.as_ref(), &y).unwrap().value);
-            assert!((-fit.value - best).abs() < 2e-4, "{variance}, {rate}: {}", -fit.value);
+            assert!((-fit.value - best).abs() < 2e-3, "{variance}, {rate}: {}", -fit.value);
+            reached.push(fit.value);
         }
+        assert!(reached.iter().all(|value| (value - reached[0]).abs() < 1e-8), "{reached:?}");
     }
 }
 
-/// What is reported is what there is, at the best q for the kernel, and no worse than at the start.
+/// What is reported is what there is, no worse than at the start; of a likelihood that is log-concave, for which q has
+/// one best, at the best q for the kernel.
 #[test]
 fn a_fit_reports_the_model_that_it_leaves() {
     let mut rng = Pcg64::seed_from_u64(seed(23));
@@ -343,6 +358,9 @@ fn a_fit_reports_the_model_that_it_leaves() {
         let there = model.elbo(x.as_ref(), &y).unwrap().value + model.log_prior();
         assert!((there + fit.value).abs() <= 1e-12 * there.abs(), "{}: {} is not {there}", kind.0, -fit.value);
         assert!(there >= start, "{}: {there} {start}", kind.0);
+        if ["Student-t", "heteroscedastic"].contains(&kind.0) {
+            continue;
+        }
         let better = model.natural_step(x.as_ref(), &y, y.len(), &rule).unwrap().reached.unwrap().value;
         let gain = better - (there - model.log_prior());
         assert!(gain <= 1e-8 * (1.0 + there.abs()), "{}, {trial}: {gain:e}", kind.0);

@@ -396,3 +396,26 @@ fn a_gradient_that_is_not_finite_is_named_past_a_tie() {
     let error = Train::default().run(&mut kernel, 1, breaks, &mut Pcg64::seed_from_u64(0), go_on).unwrap_err();
     assert!(error.to_string().contains("`sum[1].rational_quadratic.lengthscale` is NaN"), "{error}");
 }
+
+/// γ = 2 is the largest exponent, and no place to stay: from there a fit gets where it gets from below.
+#[test]
+fn a_fit_leaves_the_bound_of_an_exponent() {
+    let mut state = 12345u64;
+    let mut uniform = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let mut normal = || (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+    let mut y = vec![normal()];
+    for i in 1..200 {
+        y.push(0.6 * y[i - 1] + 0.8 * normal());
+    }
+    let x = Mat::from_fn(200, 1, |i, _| i as f64);
+    for start in [1.9, 2.0] {
+        let mut gp = ExactGp::new(1.0 * GammaExponential::new(2.0, start)).with_noise(1e-4).unwrap();
+        gp.freeze("likelihood").unwrap();
+        gp.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap();
+        approx::assert_abs_diff_eq!(gp.log_evidence(x.as_ref(), &y).unwrap(), -241.473, epsilon = 1e-3);
+        approx::assert_abs_diff_eq!(gp.get("kernel.scaled.gamma_exponential.gamma").unwrap(), 0.997, epsilon = 1e-3);
+    }
+}

@@ -73,10 +73,12 @@ impl std::iter::Sum for Twofold {
     }
 }
 
-const LN_2: Twofold = Twofold(std::f64::consts::LN_2, 2.319046813846299558e-17);
-const TAU: Twofold = Twofold(std::f64::consts::TAU, 2.449293598294706414e-16);
+const LN_2: Twofold = Twofold(std::f64::consts::LN_2, 2.3190468138462996e-17);
+const TAU: Twofold = Twofold(std::f64::consts::TAU, 2.4492935982947064e-16);
 
 impl Twofold {
+    pub(crate) const ZERO: Self = Self(0.0, 0.0);
+
     pub(crate) fn sqrt(self) -> Self {
         if self.0 == 0.0 {
             return self;

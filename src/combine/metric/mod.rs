@@ -269,11 +269,25 @@ impl<T: Scalar, M: Metric, K: Kernel<T> + Clone> Kernel<T> for MetricRadial<M, K
         let mut own = vec![T::from_f64(0.0); cotangent.len()];
         self.fill_own_distances(features.points(), &mut own);
         self.add_diag(&own, cotangent, theta);
-        // The distance of a point to itself is 0 wherever it is, or NaN: of the values, only a NaN changes with it.
-        self.diag(&mut own);
-        own.iter_mut().for_each(|value| *value -= *value);
-        if let Some(in_points) = gradients.at_mut(features.points()) {
-            (0..in_points.ncols()).for_each(|dim| elementwise::add(in_points.col_as_slice_mut(dim), &own));
+        let Some(in_points) = gradients.at_mut(features.points()) else { return };
+        // The distance of a point to itself is 0 wherever it is, or NaN: what is left is 0, or NaN where the profile's slope is.
+        let zero = T::from_f64(0.0);
+        let distances = MatRef::from_column_major_slice(&own, own.len(), 1);
+        let (nothing, wanted) = (Mat::zeros(own.len(), 1), Wanted { x: true, z: false });
+        let passed = cross_vjp(&self.kernel, distances, origin().as_ref(), nothing.as_ref(), wanted, Par::Seq);
+        let passed = passed.ok().and_then(|passed| passed.x);
+        let [mut in_x, mut in_y] = [(); 2].map(|()| vec![zero; in_points.ncols()]);
+        let mut point = Vec::new();
+        for (row, &distance) in own.iter().enumerate() {
+            let in_distance = passed.as_ref().map_or(T::nan(), |passed| passed[(row, 0)]);
+            if in_distance == zero {
+                continue;
+            }
+            features.points().copy_row(row, &mut point);
+            self.metric.gradient(&point, &point, distance, &mut in_x, &mut in_y);
+            for (dim, (&by_x, &by_y)) in in_x.iter().zip(&in_y).enumerate() {
+                in_points[(row, dim)] += by_x * in_distance + by_y * in_distance;
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use faer::{Mat, MatRef};
 
 use super::expectations::PsiStatistics;
 use crate::Result;
+use crate::gp::collapsed::half_log_det;
 use crate::gp::conditional::at_most;
 use crate::gp::low_rank::Solved;
 use crate::inducing::InducingPrior;
@@ -100,7 +101,6 @@ pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise:
     let precision = tape.recip(noise)?;
     let b = tape.add_to_diagonal(tape.scale_by(outer, precision)?, tape.scalar_constant(1.0))?;
     let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
-    tape.diagonal_is_off_by(b, precision_jitter)?;
 
     let mut m = tape.value(tape.scale_by(target, precision)?)?.as_mat().to_owned();
     solve_normal(tape, l, &mut m)?;
@@ -114,7 +114,7 @@ pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise:
     let log_noise = tape.scale(tape.ln(noise)?, count)?;
     let offset = tape.scalar_constant(penalty + count * std::f64::consts::TAU.ln());
     let halves = tape.add(tape.add(scaled, log_noise)?, offset)?;
-    let log_det = tape.scale(tape.log_diagonal_sum(l)?, outputs as f64)?;
+    let log_det = tape.scale(half_log_det(tape, l, precision_jitter)?, outputs as f64)?;
     Ok(Collapsed { value: tape.sub(tape.scale(halves, -0.5)?, log_det)?, precision_jitter })
 }
 

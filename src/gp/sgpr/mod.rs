@@ -244,7 +244,9 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
         K: Kernel<T>,
     {
         let differentiable = self.kernel.differentiable();
-        Ok(self.evaluate(x, y, &RefCell::default(), differentiable)?.0)
+        // Features may have values for a kernel, and no gradients.
+        let evaluate = |differentiable| self.evaluate(x, y, &RefCell::default(), differentiable);
+        Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)
     }
 
     /// The log evidence, and its gradient in all natural parameters in visiting order.

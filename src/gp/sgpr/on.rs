@@ -48,7 +48,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         K: Kernel<f64>,
     {
         let differentiable = self.kernel.differentiable();
-        Ok(self.evaluate_on(statistics, &RefCell::default(), differentiable)?.0)
+        // Features may have values for a kernel, and no gradients.
+        let evaluate = |differentiable| self.evaluate_on(statistics, &RefCell::default(), differentiable);
+        Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)
     }
 
     /// [`log_evidence_gradient`](Self::log_evidence_gradient) from statistics: O(M³), whatever N. In the mean
@@ -166,7 +168,6 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         let gradient = gather(&gradients, &tape, &parameters)?;
         let evidence = recorded.evidence(&tape, moments.prior.jitter(), stated(&gradients, self, &gradient))?;
         tape.recycle(gradients);
-        drop(moments);
         pool.replace(tape.into_pool());
         Ok((evidence, gradient))
     }

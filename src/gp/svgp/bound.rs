@@ -27,7 +27,8 @@ pub struct Elbo {
     pub kl: f64,
     /// The jitter that was added to the diagonal of K_uu: the largest, if there are several.
     pub jitter: f64,
-    /// By how much rounding may have changed `value`: a lower bound exceeds the exact log evidence by no more.
+    /// By how much rounding may have changed `value`: a lower bound exceeds the exact log evidence by no more. Infinite
+    /// where it was not asked for, as in a training loop.
     pub rounding: f64,
 }
 
@@ -62,7 +63,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check(x, y)?;
         self.check_observed(x, y, total)?;
         let differentiable = self.kernels.all().iter().all(|kernel| kernel.differentiable());
-        Ok(self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), differentiable)?.0)
+        // Features may have values for a kernel, and no gradients.
+        let evaluate =
+            |differentiable| self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), differentiable, true);
+        Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)
     }
 
     /// The bound on `total` observations, estimated from a batch of them, and its gradient in all
@@ -77,10 +81,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        self.elbo_gradient_with(x, y, total, &RefCell::default())
+        self.precise_gradient(x, y, total, &RefCell::default())
     }
 
-    /// The same, with matrices from a pool and back into it: what a training loop calls.
+    /// The same, with matrices from a pool and back into it, and without a look at rounding errors: what a training loop
+    /// calls.
     ///
     /// # Errors
     ///
@@ -97,7 +102,23 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check(x, y)?;
         self.check_observed(x, y, total)?;
-        self.gradient_through(&*self.likelihood, x, y, total, pool)
+        self.gradient_through(&*self.likelihood, x, y, total, pool, false)
+    }
+
+    /// The same, with the rounding error of the bound: what a fit calls.
+    pub(super) fn precise_gradient<T: Scalar>(
+        &self,
+        x: MatRef<'_, T>,
+        y: &[T],
+        total: usize,
+        pool: &RefCell<Pool<T>>,
+    ) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<T>,
+    {
+        self.check(x, y)?;
+        self.check_observed(x, y, total)?;
+        self.gradient_through(&*self.likelihood, x, y, total, pool, true)
     }
 
     /// The bound and its gradient, for data that is checked, the observations seen through a likelihood with the parameters
@@ -109,14 +130,18 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         y: &[T],
         total: usize,
         pool: &RefCell<Pool<T>>,
+        watched: bool,
     ) -> Result<(Elbo, Vec<f64>)>
     where
         K: Kernel<T>,
     {
-        self.evaluate(likelihood, x, y, total, pool, true)
+        let (elbo, gradient, sound) = self.evaluate(likelihood, x, y, total, pool, true, watched)?;
+        sound.map(|()| (elbo, gradient))
     }
 
-    /// The same, without the gradient in kernels and features, unless it is differentiable.
+    /// The same, without the gradient in kernels and features, unless it is differentiable; and the error that names the
+    /// likelihood, if it is what overflows. The rounding error is found if it is `watched`.
+    #[allow(clippy::too_many_arguments, reason = "the data as a likelihood sees it, and what is asked of the tape")]
     pub(super) fn evaluate<T: Scalar>(
         &self,
         likelihood: &dyn Likelihood,
@@ -125,20 +150,24 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         total: usize,
         pool: &RefCell<Pool<T>>,
         differentiable: bool,
-    ) -> Result<(Elbo, Vec<f64>)>
+        watched: bool,
+    ) -> Result<(Elbo, Vec<f64>, Result<()>)>
     where
         K: Kernel<T>,
     {
         let tape = Tape::with_pool(self.par, pool.take());
-        tape.watch_rounding();
+        if watched {
+            tape.watch_rounding();
+        }
         let recorded = self.record(&tape, likelihood, x, y, total, differentiable)?;
         let gradients = tape.backward(recorded.bound)?;
         let gradient = gather(&gradients, &tape, &recorded.parameters)?;
-        let elbo = recorded.elbo(&tape, stated(&gradients, self, &gradient))?;
-        recorded.check_overflow::<T>(&elbo, &gradient)?;
+        let rounding = if watched { stated(&gradients, self, &gradient) } else { f64::INFINITY };
+        let elbo = recorded.elbo(&tape, rounding)?;
+        let sound = recorded.check_overflow::<T>(&elbo, &gradient);
         tape.recycle(gradients);
         pool.replace(tape.into_pool());
-        Ok((elbo, gradient))
+        Ok((elbo, gradient, sound))
     }
 
     /// The bound, as in the definition.

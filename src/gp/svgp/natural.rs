@@ -16,7 +16,7 @@ use crate::params::ParameterizedExt;
 use crate::{Expr, Result, Scalar};
 
 /// The most steps of q in an evaluation of [`Svgp::fit_natural`].
-const LARGEST_NUMBER_OF_STEPS: usize = 200;
+const LARGEST_NUMBER_OF_STEPS: usize = 500;
 
 /// A step that lowers the bound is tried again at half the rate, so many times.
 const HALVINGS: usize = 30;
@@ -56,8 +56,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     ///
     /// # Errors
     ///
-    /// As [`elbo_gradient`](Self::elbo_gradient) and [`NaturalGradient::step`]; [`Error::Setting`](crate::Error::Setting)
-    /// for a q that is not full, or not all free.
+    /// As [`elbo`](Self::elbo) and [`NaturalGradient::step`]; [`Error::Overflow`](crate::Error::Overflow) where the link of
+    /// the likelihood overflows; [`Error::Setting`](crate::Error::Setting) for a q that is not full, or not all free.
     ///
     /// # Examples
     ///
@@ -90,11 +90,14 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check(x, y)?;
         self.check_observed(x, y, total)?;
         self.check_natural(rule)?;
-        let (elbo, gradient) = self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), false)?;
+        let (elbo, gradient, sound) =
+            self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), false, true)?;
+        sound?;
         if total != x.nrows() {
             return Ok(NaturalStep { elbo, reached: None, rate: self.move_q(rule, 0, &gradient)? });
         }
-        self.judged_step(rule, 0, (elbo, &gradient), T::epsilon().as_f64(), &|model| model.elbo(x, y))
+        let judge = |model: &Self| model.elbo(x, y);
+        Ok(self.judged_step(rule, 0, (elbo, &gradient), T::epsilon().as_f64(), &judge)?.0)
     }
 
     /// Maximises the bound by stochastic gradients: q by natural gradients, all else that is free by
@@ -215,7 +218,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             // A batch of all rows has them in another order, and the loss other rounding errors.
             let before = if train.batch.is_none() { -loss } else { (rule.judge)(model)?.value + model.log_prior() };
             let objective = |model: &Self| Ok((rule.judge)(model)?.value + model.log_prior());
-            model.raise(rule.natural, step, &ascent, before, rule.epsilon * before.abs(), &objective).map(Some)
+            let (rate, _) =
+                model.raise(rule.natural, step, &ascent, before, rule.epsilon * before.abs(), &objective)?;
+            Ok(Some(rate))
         };
         // Adam does not see what is not free.
         self.freeze("variational")?;
@@ -280,7 +285,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let mut trial = model.clone();
             trial.variational.clone_from(&best);
             trial.best_q(x, y, rule)?;
-            let (loss, gradient) = precise(trial.elbo_gradient_with(x, y, x.nrows(), &pool)?)?;
+            let (loss, gradient) = precise(trial.precise_gradient(x, y, x.nrows(), &pool)?)?;
             // Less what does not move: `fit` keeps the parameters by the same number.
             let value = loss - model.log_prior();
             if value < least && gradient.iter().all(|slope| slope.is_finite()) {
@@ -310,14 +315,16 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let gradient = self.bound_gradient_in_q(x, y)?;
             let shorter = NaturalGradient { rate: part * rule.rate, ..rule.clone() };
             let judge = |model: &Self| model.elbo(x, y);
-            let step = self.judged_step(&shorter, number, (elbo, &gradient), T::epsilon().as_f64(), &judge)?;
+            let (step, asked) = self.judged_step(&shorter, number, (elbo, &gradient), T::epsilon().as_f64(), &judge)?;
             let reached = step.reached.unwrap_or(elbo);
             let gain = reached.value - elbo.value;
             elbo = reached;
-            if gain <= LEAST_GAIN * step.rate * (1.0 + elbo.value.abs()) {
+            let settled = gain <= LEAST_GAIN * step.rate * (1.0 + elbo.value.abs());
+            // A short step gains little where a long one may still gain something.
+            if settled && part == 1.0 {
                 break;
             }
-            part = (2.0 * step.rate / (rule.rate * rule.schedule.factor(number))).min(1.0);
+            part = if settled { 1.0 } else { (2.0 * asked / rule.rate).min(1.0) };
         }
         Ok(elbo)
     }
@@ -327,11 +334,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        let (_, gradient) = self.evaluate(&*self.likelihood, x, y, x.nrows(), &RefCell::default(), false)?;
-        Ok(gradient)
+        let (_, gradient, sound) =
+            self.evaluate(&*self.likelihood, x, y, x.nrows(), &RefCell::default(), false, false)?;
+        sound.map(|()| gradient)
     }
 
-    /// A step that raises the bound from all data, which is known with its gradient before it, or none.
+    /// A step that raises the bound from all data, which is known with its gradient before it, or none; and as
+    /// [`raise`](Self::raise) the rate that was asked for.
     pub(super) fn judged_step(
         &mut self,
         rule: &NaturalGradient,
@@ -339,19 +348,21 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         (elbo, gradient): (Elbo, &[f64]),
         epsilon: f64,
         judge: &dyn Fn(&Self) -> Result<Elbo>,
-    ) -> Result<NaturalStep> {
+    ) -> Result<(NaturalStep, f64)> {
         let last = Cell::new(elbo);
         let objective = |model: &Self| {
             last.set(judge(model)?);
             Ok(last.get().value)
         };
         let rounding = epsilon * (elbo.expected_log_likelihood.abs() + elbo.kl.abs());
-        let rate = self.raise(rule, number, gradient, elbo.value, rounding, &objective)?;
-        Ok(NaturalStep { elbo, reached: Some(if rate > 0.0 { last.get() } else { elbo }), rate })
+        let (rate, asked) = self.raise(rule, number, gradient, elbo.value, rounding, &objective)?;
+        let reached = Some(if rate > 0.0 { last.get() } else { elbo });
+        Ok((NaturalStep { elbo, reached, rate }, asked))
     }
 
     /// Moves q by a step that does not lower an objective, from its value and gradient before; returns the rate, or 0
-    /// where there is no such step.
+    /// where there is no such step, and the rate that the rule was asked for, before the schedule and what the rule
+    /// itself takes off.
     ///
     /// The natural gradient points uphill, so that a small enough rate raises the objective; halving ends early where
     /// the gain that the gradient promises is no more than rounding, at the best q.
@@ -363,7 +374,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         before: f64,
         rounding: f64,
         objective: &dyn Fn(&Self) -> Result<f64>,
-    ) -> Result<f64> {
+    ) -> Result<(f64, f64)> {
         let start = self.variational.clone();
         let own = &gradient[gradient.len() - start.num_params()..];
         let mut shorter = rule.clone();
@@ -371,7 +382,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let rate = self.move_q(&shorter, number, gradient)?;
             // Where there is no bound, the step led too far as well.
             if objective(self).is_ok_and(|value| value >= before) {
-                return Ok(rate);
+                return Ok((rate, shorter.rate));
             }
             let moved = self.variational.values().into_iter().zip(start.values());
             let promised: f64 = moved.zip(own).map(|((after, before), slope)| (after - before) * slope).sum();
@@ -382,7 +393,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             // The rule may have had to shorten the step itself.
             shorter.rate = 0.5 * shorter.rate.min(rate / rule.schedule.factor(number));
         }
-        Ok(0.0)
+        Ok((0.0, shorter.rate))
     }
 
     pub(super) fn check_natural(&self, rule: &NaturalGradient) -> Result<()> {

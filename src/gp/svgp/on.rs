@@ -49,7 +49,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<f64>,
     {
         let differentiable = self.kernels.of(0).differentiable();
-        Ok(self.evaluate_on(statistics, &RefCell::default(), differentiable)?.0)
+        // Features may have values for a kernel, and no gradients.
+        let evaluate = |differentiable| self.evaluate_on(statistics, &RefCell::default(), differentiable);
+        Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)
     }
 
     /// [`elbo_gradient`](Self::elbo_gradient) from statistics: O(M³), whatever N. In the mean function's
@@ -160,7 +162,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check_natural(rule)?;
         let (elbo, gradient) = self.evaluate_on(statistics, &RefCell::default(), false)?;
-        self.judged_step(rule, 0, (elbo, &gradient), f64::EPSILON, &|model| model.elbo_on(statistics))
+        let judge = |model: &Self| model.elbo_on(statistics);
+        Ok(self.judged_step(rule, 0, (elbo, &gradient), f64::EPSILON, &judge)?.0)
     }
 
     /// [`train`](Self::train) on the data of the statistics, all of them at each step of O(M³), whatever N.

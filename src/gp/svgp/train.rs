@@ -34,7 +34,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check(x, y)?;
         let (units, pool) = (self.units(x, y)?, RefCell::default());
-        let mut objective = |model: &Self| precise(model.elbo_gradient_with(x, y, x.nrows(), &pool)?);
+        let mut objective = |model: &Self| precise(model.precise_gradient(x, y, x.nrows(), &pool)?);
         coincident::part(self, &units::of_columns(x), &mut objective);
         fit_in_units(self, &units, minimizer, objective)
     }
@@ -179,7 +179,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                 model.check(batch_x.as_ref(), &batch_y)?;
                 let of_rows = model.likelihood.rows(rows)?;
                 let likelihood = of_rows.as_deref().unwrap_or(&*model.likelihood);
-                negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, x.nrows(), pool)?)
+                negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, x.nrows(), pool, false)?)
             }
         }
     }

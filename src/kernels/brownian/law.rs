@@ -51,13 +51,19 @@ fn over<T: Scalar>(a: T, b: T) -> T {
     if b == zero { zero } else { a / b }
 }
 
-/// The shorter and the longer of two points. A NaN is in one of them.
+/// The shorter and the longer of two points. A NaN counts as both.
 #[inline(always)]
 pub(super) fn by_length<T: Scalar>(x: Point<T>, y: Point<T>) -> (Point<T>, Point<T>) {
     let swap = x.length < y.length;
     let choose = |a: T, b: T| if swap { b } else { a };
     let longer = Point { length: choose(x.length, y.length), root: choose(x.root, y.root), log: choose(x.log, y.log) };
-    let shorter = Point { length: choose(y.length, x.length), root: choose(y.root, x.root), log: choose(y.log, x.log) };
+    let lost = Float::is_nan(longer.length);
+    let choose = |a: T, b: T, other: T| if lost { other } else { choose(a, b) };
+    let shorter = Point {
+        length: choose(y.length, x.length, longer.length),
+        root: choose(y.root, x.root, longer.root),
+        log: choose(y.log, x.log, longer.log),
+    };
     (shorter, longer)
 }
 

@@ -1,6 +1,7 @@
 //! Loops over points and tiles for the two motions.
 
 use faer::Mat;
+use num_traits::Float;
 
 use super::law::{Law, Pair, Point, by_length, opposite};
 use crate::Scalar;
@@ -15,7 +16,7 @@ const NEARLY_OPPOSITE: f64 = -0.9;
 
 fn point<T: Scalar>(law: impl Law<T>, x: impl Iterator<Item = T> + Clone) -> Point<T> {
     let length = Augmented::PLAIN.length(x);
-    let log = if length == T::from_f64(0.0) { length } else { num_traits::Float::ln(length) };
+    let log = if length == T::from_f64(0.0) { length } else { Float::ln(length) };
     Point { length, root: law.root(length), log }
 }
 
@@ -31,7 +32,7 @@ pub(super) fn pairwise<T: Scalar>(law: impl Law<T>, x: &[T], y: &[T]) -> T {
     let inner = coordinates().map(|(x, y)| x * y).sum();
     let cosine = cosine(inner, of_x.length, of_y.length);
     let versine = if cosine < T::from_f64(NEARLY_OPPOSITE) {
-        versine(coordinates(), of_x.length, of_y.length)
+        versine(coordinates(), cosine, of_x.length, of_y.length)
     } else {
         T::from_f64(1.0) + cosine
     };
@@ -47,10 +48,21 @@ fn cosine<T: Scalar>(inner: T, x: T, y: T) -> T {
     if cosine < -one { -one } else { cosine }
 }
 
-/// 1 + cos θ = ½ |u + v|² for the directions u and v.
-fn versine<T: Scalar>(coordinates: impl Iterator<Item = (T, T)>, x: T, y: T) -> T {
-    let sum = |(a, b): (T, T)| a / x + b / y;
-    T::from_f64(0.5) * coordinates.map(|pair| sum(pair) * sum(pair)).sum::<T>()
+/// 1 + cos θ = sin² θ/(1 − cos θ) for points that are nearly opposite.
+///
+/// |y| sin θ is the length of what is left of y without its part along x. That is taken off twice: the first time leaves
+/// the error of the share, and products are exact within the fused operation, so that the rest has all its digits. Which
+/// point is which does not depend on their order.
+fn versine<T: Scalar>(coordinates: impl Iterator<Item = (T, T)> + Clone, cosine: T, x: T, y: T) -> T {
+    let swap = x < y || x == y && coordinates.clone().map(|(a, _)| a).lt(coordinates.clone().map(|(_, b)| b));
+    let ordered = coordinates.map(|(a, b)| if swap { (b, a) } else { (a, b) });
+    let shorter = if swap { x } else { y };
+    let square: T = ordered.clone().map(|(a, _)| a * a).sum();
+    let first = ordered.clone().map(|(a, b)| a * b).sum::<T>() / square;
+    let rest = ordered.map(|(a, b)| (a, Float::mul_add(-first, a, b)));
+    let second = rest.clone().map(|(a, b)| a * b).sum::<T>() / square;
+    let sine: T = rest.map(|(a, b)| Float::mul_add(-second, a, b) / shorter).map(|left| left * left).sum();
+    sine / (T::from_f64(1.0) - cosine)
 }
 
 /// The points, and beside them their length, its power and its logarithm.
@@ -166,7 +178,7 @@ fn fill_versines<T: Scalar>(pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut S
     for (entry, out) in out.iter_mut().enumerate().filter(|(_, versine)| **versine < lost) {
         let (row, col) = (entry % x.len(), entry / x.len());
         let coordinate = |d| (points.x_column(d)[row], points.y_column(d)[col]);
-        *out = versine((0..points.dim()).map(coordinate), x[row], y[col]);
+        *out = versine((0..points.dim()).map(coordinate), *out - T::from_f64(1.0), x[row], y[col]);
     }
 }
 
@@ -256,6 +268,7 @@ impl<T: Scalar, L: Law<T>> Pass for LinePass<'_, T, L> {
                 let swapped = row_point.length < col_point.length;
                 // Of the longer one: the shorter may be at the origin, and is then on no side.
                 let side = sign(if swapped { on_col } else { on_row });
+                let side = if Float::is_nan(shorter.length) { shorter.length } else { side };
                 let in_longer = c * (side * slopes.longer);
                 let in_shorter = c * (side * if opposite { -slopes.shorter } else { slopes.shorter });
                 in_rows[row] += if swapped { in_shorter } else { in_longer };

@@ -183,7 +183,7 @@ impl Pass for Values<'_> {
 
 /// exp(decay) s·dk/ds and exp(decay) dk/dν at elements of s that a rule is for.
 ///
-/// dk/ds = −½ E[1/w]. By dlog p/dν = −P(τ) + E[P], and P(τ) = P(u) + δ (e^u − 1) + δ − log (1 + δ) for τ = log w₀ + u,
+/// s·dk/ds = −½ E[s/w], where ½ s/w = ν δ e^−u because w₀ (w₀ − 1) = s/(2ν). By dlog p/dν = −P(τ) + E[P], and P(τ) = P(u) + δ (e^u − 1) + δ − log (1 + δ) for τ = log w₀ + u,
 /// dk/dν has three positive terms and one of either sign that is smaller.
 pub(super) struct Slopes<'a> {
     pub(super) rule: &'a Rule,
@@ -207,13 +207,13 @@ impl Pass for Slopes<'_> {
             for (((in_s, in_nu), whole), &delta) in sums.zip(&delta) {
                 let term = (-delta.lane_mul_add::<FMA>(node.spread, node.fixed)).lane_exp::<FMA>();
                 *whole += term;
-                *in_s = node.inverse.lane_mul_add::<FMA>(term, *in_s);
+                *in_s = (nu * delta * node.inverse).lane_mul_add::<FMA>(term, *in_s);
                 *in_nu = delta.lane_mul_add::<FMA>(node.growth, node.excess).lane_mul_add::<FMA>(term, *in_nu);
             }
         }
         let sums = self.in_s.iter_mut().zip(self.in_nu).zip(whole);
-        for (((in_s, in_nu), whole), (&delta, &s)) in sums.zip(delta.iter().zip(self.s)) {
-            *in_s *= -0.5 * weight * s / (1.0 + delta);
+        for (((in_s, in_nu), whole), &delta) in sums.zip(&delta) {
+            *in_s *= -weight;
             let common = delta - delta.lane_ln_1p::<FMA>() - mean_excess;
             *in_nu = -weight * common.lane_mul_add::<FMA>(whole, *in_nu);
         }

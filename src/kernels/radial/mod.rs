@@ -19,7 +19,7 @@ use crate::kernel::{
 use crate::params::{Parameterized, PerDimension};
 use crate::simd::pairs::squarable;
 use crate::simd::sum;
-use crate::warp::ard::{divide_backward, inverse, scaled};
+use crate::warp::ard::{divide_backward, inverse, scaled, weighted};
 use crate::{Error, Result, Scalar};
 
 /// A radial kernel as a function of s = r²/ℓ², at precision `T`.
@@ -388,7 +388,7 @@ pub(super) fn slope_bounded<T: Scalar>(slope: T) -> T {
 pub(super) fn embed<'a, T: Scalar>(lengthscale: &PerDimension, points: &Points<'a, T>) -> Features<'a, T> {
     Features::leaf(match lengthscale {
         PerDimension::One(one) if has_square::<T>(one.value()) => points.clone(),
-        PerDimension::One(one) => points.clone().weighted(vec![inverse(one.value()); points.dim()]),
+        PerDimension::One(one) => weighted(points, &vec![one.value(); points.dim()]),
         PerDimension::Each(each) => scaled(points, each.values()),
     })
 }
@@ -402,10 +402,11 @@ pub(super) fn embed_vjp<T: Scalar>(
 ) {
     match lengthscale {
         PerDimension::Each(each) => divide_backward(points, features.points(), each.values(), gradients, theta),
-        // The lengthscale has its gradient from the tiles.
         PerDimension::One(one) if features.points().weights().is_some() => {
+            let mut in_each = vec![0.0; points.dim()];
             let each = vec![one.value(); points.dim()];
-            divide_backward(points, features.points(), &each, gradients, &mut []);
+            divide_backward(points, features.points(), &each, gradients, &mut in_each);
+            theta[0] += in_each.iter().sum::<f64>();
         }
         PerDimension::One(_) => {}
     }

@@ -214,7 +214,7 @@ pub(in crate::kernels) fn tile_vjp<T: Scalar, P: Profile<T>>(
     } else {
         slopes::<_, _, { Known::Nothing as u8 }>(profile, scale, pairs, cotangent, cotangent, scratch)
     };
-    add_in_lengthscale(lengthscale, weighted, theta);
+    add_in_lengthscale(lengthscale, pairs, weighted, theta);
     if has_shape(profile)
         && let Some(last) = theta.last_mut()
     {
@@ -254,14 +254,19 @@ pub(in crate::kernels) fn block_vjp<T: Scalar, P: Profile<T>>(
     }
     let function = |factor| ScaledSlope { profile, scale: feature_scale(lengthscale, pairs), factor };
     let Some(weighted) = cotangent.by_squared_distance(pairs, scratch, function) else { return false };
-    add_in_lengthscale(lengthscale, weighted, theta);
+    add_in_lengthscale(lengthscale, pairs, weighted, theta);
     true
 }
 
-/// Adds the gradient in one lengthscale, given Σ cotangent · s · dk/ds; that in several comes from the
-/// features.
-pub(in crate::kernels) fn add_in_lengthscale<T: Scalar>(lengthscale: &PerDimension, weighted: T, theta: &mut [f64]) {
-    if let (PerDimension::One(lengthscale), Some(first)) = (lengthscale, theta.first_mut()) {
+/// Adds the gradient in one lengthscale, given Σ cotangent · s · dk/ds; that in several, and in one that differences are
+/// divided by, comes from the features.
+pub(in crate::kernels) fn add_in_lengthscale<T: Scalar>(
+    lengthscale: &PerDimension,
+    pairs: &Pairs<'_, T>,
+    weighted: T,
+    theta: &mut [f64],
+) {
+    if let (PerDimension::One(lengthscale), None, Some(first)) = (lengthscale, pairs.weights(), theta.first_mut()) {
         *first -= 2.0 * weighted.as_f64() / lengthscale.value();
     }
 }
