@@ -276,6 +276,7 @@ pub struct ParameterRef<'a> {
     pub(super) shape: Shape,
     pub(super) constraint: Constraint,
     /// Whether the constraint is that of the sign which the values had at first.
+    #[cfg_attr(not(feature = "serde"), allow(dead_code, reason = "what is saved reads it"))]
     pub(super) by_sign: bool,
     pub(super) values: &'a [f64],
     pub(super) free: &'a [bool],
@@ -395,6 +396,7 @@ impl ParameterMut<'_> {
 
     /// Lets values be of any sign whose constraint is that of the sign which they had at first; whether there was anything to
     /// let.
+    #[cfg_attr(not(feature = "serde"), allow(dead_code, reason = "what is saved reads it"))]
     pub(super) fn free_sign(&mut self) -> bool {
         let Some(constraint) = &mut self.of_sign else { return false };
         **constraint = Constraint::Real;
