@@ -73,7 +73,7 @@ impl<K> Normalized<K> {
         for value in column {
             // What overflows has a correlation that is not known.
             let known = if value.is_infinite() { T::nan() } else { *value };
-            *value = if *value <= zero { zero } else { num_traits::Float::recip(num_traits::Float::sqrt(known)) };
+            *value = if known <= zero { zero } else { num_traits::Float::recip(num_traits::Float::sqrt(known)) };
         }
         factors
     }
