@@ -81,7 +81,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        self.precise_gradient(x, y, total, &RefCell::default())
+        self.checked_gradient(x, y, total, &RefCell::default(), true)
     }
 
     /// The same, with matrices from a pool and back into it, and without a look at rounding errors: what a training loop
@@ -100,25 +100,24 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        self.check(x, y)?;
-        self.check_observed(x, y, total)?;
-        self.gradient_through(&*self.likelihood, x, y, total, pool, false)
+        self.checked_gradient(x, y, total, pool, false)
     }
 
-    /// The same, with the rounding error of the bound: what a fit calls.
-    pub(super) fn precise_gradient<T: Scalar>(
+    /// The same; with the rounding error of the bound, which a fit needs, if it is `watched`.
+    pub(super) fn checked_gradient<T: Scalar>(
         &self,
         x: MatRef<'_, T>,
         y: &[T],
         total: usize,
         pool: &RefCell<Pool<T>>,
+        watched: bool,
     ) -> Result<(Elbo, Vec<f64>)>
     where
         K: Kernel<T>,
     {
         self.check(x, y)?;
         self.check_observed(x, y, total)?;
-        self.gradient_through(&*self.likelihood, x, y, total, pool, true)
+        self.gradient_through(&*self.likelihood, x, y, total, pool, watched)
     }
 
     /// The bound and its gradient, for data that is checked, the observations seen through a likelihood with the parameters

@@ -285,7 +285,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let mut trial = model.clone();
             trial.variational.clone_from(&best);
             trial.best_q(x, y, rule)?;
-            let (loss, gradient) = precise(trial.precise_gradient(x, y, x.nrows(), &pool)?)?;
+            let (loss, gradient) = precise(trial.checked_gradient(x, y, x.nrows(), &pool, true)?)?;
             // Less what does not move: `fit` keeps the parameters by the same number.
             let value = loss - model.log_prior();
             if value < least && gradient.iter().all(|slope| slope.is_finite()) {

@@ -34,7 +34,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check(x, y)?;
         let (units, pool) = (self.units(x, y)?, RefCell::default());
-        let mut objective = |model: &Self| precise(model.precise_gradient(x, y, x.nrows(), &pool)?);
+        let mut objective = |model: &Self| precise(model.checked_gradient(x, y, x.nrows(), &pool, true)?);
         coincident::part(self, &units::of_columns(x), &mut objective);
         fit_in_units(self, &units, minimizer, objective)
     }
