@@ -71,26 +71,43 @@ impl<'a, T: Scalar> Span<'a, T> {
 
 const LANES: usize = 32;
 
-/// The least and the greatest finite number, lane by lane.
+/// The least and the greatest finite number; the greatest and the least of all where there is none.
 struct Extremes<'a, T> {
     values: &'a [T],
 }
 
 impl<T: Scalar> Pass for Extremes<'_, T> {
-    type Output = [[T; LANES]; 2];
+    type Output = [T; 2];
 
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> [[T; LANES]; 2] {
+    fn run<const FMA: bool>(self) -> [T; 2] {
         let largest = <T as num_traits::Float>::max_value();
         let (mut low, mut high) = ([largest; LANES], [-largest; LANES]);
-        for chunk in self.values.chunks(LANES) {
-            // All comparisons are false for NaN.
-            for ((&x, low), high) in chunk.iter().zip(&mut low).zip(&mut high) {
-                *low = if x < *low && x >= -largest { x } else { *low };
-                *high = if x > *high && x <= largest { x } else { *high };
+        let mut widen = |lane: usize, x: T| {
+            // A comparison with NaN is false.
+            let finite = (x >= -largest) & (x <= largest);
+            low[lane] = if finite & (x < low[lane]) { x } else { low[lane] };
+            high[lane] = if finite & (x > high[lane]) { x } else { high[lane] };
+        };
+        let (chunks, rest) = self.values.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                widen(lane, chunk[lane]);
             }
         }
-        [low, high]
+        for (lane, &x) in rest.iter().enumerate() {
+            widen(lane, x);
+        }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for lane in 0..width {
+                let (other_low, other_high) = (low[lane + width], high[lane + width]);
+                low[lane] = if other_low < low[lane] { other_low } else { low[lane] };
+                high[lane] = if other_high > high[lane] { other_high } else { high[lane] };
+            }
+            width /= 2;
+        }
+        [low[0], high[0]]
     }
 }
 
@@ -100,9 +117,7 @@ fn range<T: Scalar>(points: MatRef<'_, T>, column: usize) -> [f64; 2] {
         Some(contiguous) => dispatch(Extremes { values: contiguous.as_slice() }),
         None => dispatch(Extremes { values: &column.iter().copied().collect::<Vec<T>>() }),
     };
-    let low = low.into_iter().fold(f64::INFINITY, |low, x| low.min(x.as_f64()));
-    let high = high.into_iter().fold(f64::NEG_INFINITY, |high, x| high.max(x.as_f64()));
-    if low <= high { [low, high] } else { [0.0; 2] }
+    if low <= high { [low.as_f64(), high.as_f64()] } else { [0.0; 2] }
 }
 
 /// The number to subtract from the coordinates of a column, given its range, and how far from it the second set
