@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::elementary::{self, include};
 use crate::kernel::{
-    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, IndexColumn, Kernel, List, Pairs,
-    Points, Psd, Scratch, split_theta, text,
+    Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, IndexColumn, Kernel, List, Pairs,
+    Points, Psd, Scratch, TileParts, TileVjp, split_theta, text,
 };
 use crate::params::{Constraint, Label, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
 use crate::warp::{Select, Warp};
@@ -348,7 +348,8 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Additive<K> {
         elementary::weigh(&orders, &sums, out);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (len, dims) = (pairs.len(), pairs.children());
         let (in_variances, in_bases) = theta.split_at_mut(self.variances().len());
         let (mut values, mut cotangents) = (scratch.take(dims * len), scratch.take(dims * len));
@@ -358,23 +359,20 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Additive<K> {
         elementary::backward(&self.orders(), &values, cotangent, &mut cotangents, in_variances);
         self.each_with_theta(dims, in_bases, |dim, base, theta| {
             let own = dim * len..(dim + 1) * len;
-            base.tile_vjp(&pairs.child(dim).child(0), &values[own.clone()], &cotangents[own], theta, scratch);
+            base.tile_vjp(TileVjp::new(
+                &pairs.child(dim).child(0),
+                &values[own.clone()],
+                &cotangents[own],
+                theta,
+                scratch,
+            ));
         });
         scratch.give(values);
         scratch.give(cotangents);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let (len, coordinates) = (cotangent.len(), features.children());
         if len == 0 {
             return;
@@ -388,21 +386,16 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Additive<K> {
         elementary::backward(&self.orders(), &values, cotangent, &mut cotangents, in_variances);
         self.each_with_theta(coordinates.len(), in_bases, |dim, base, theta| {
             let own = &cotangents[dim * len..(dim + 1) * len];
-            base.tile_diag_vjp(coordinates[dim].child(0), own, theta, gradients);
+            base.tile_diag_vjp(DiagVjp::new(coordinates[dim].child(0), own, theta, gradients));
         });
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let (_, in_bases) = theta.split_at_mut(self.variances().len());
         self.each_with_theta(points.dim(), in_bases, |dim, base, theta| {
             let coordinate = features.child(dim);
-            base.embed_vjp(coordinate.points(), coordinate.child(0), gradients, theta);
+            base.embed_vjp(EmbedVjp::new(coordinate.points(), coordinate.child(0), gradients, theta));
             // One dimension is always a valid list of dimensions.
             if let Ok(select) = Select::try_new([dim]) {
                 select.backward(points, coordinate.points(), gradients, &mut []);

@@ -1,10 +1,9 @@
 //! Independent outputs.
 
-use super::child_vjp;
 use crate::kernel::index::index;
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch,
-    split_theta, text,
+    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch,
+    TileParts, TileVjp, split_theta, text,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::warp::{Select, Warp};
@@ -306,7 +305,8 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for BlockDiagonal<K> {
         }
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let last = pairs.dim() - 1;
         let (rows, cols) = (pairs.x_column(last), pairs.y_column(last));
         let (inputs, mut masked) = (pairs.child(0).child(0), scratch.take(pairs.len()));
@@ -316,22 +316,13 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for BlockDiagonal<K> {
             each_entry(rows, cols, *of, |entry, asked| {
                 masked[entry] = if asked { cotangent[entry] } else { T::from_f64(0.0) };
             });
-            child_vjp(kernel, &inputs.child(place), &masked, theta, scratch);
+            TileVjp::through(kernel, &inputs.child(place), &masked, theta, scratch);
         });
         scratch.give(masked);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let (outputs, inputs) = (outputs_of(features), features.child(0).child(0));
         self.each_with_theta(theta, |place, kernel, theta| {
             let masked = |(&c, &output)| if self.is_of(place, output) { c } else { T::from_f64(0.0) };
@@ -340,20 +331,15 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for BlockDiagonal<K> {
                 return;
             }
             let masked: Vec<T> = cotangent.iter().zip(outputs).map(masked).collect();
-            kernel.tile_diag_vjp(inputs.child(place), &masked, theta, gradients);
+            kernel.tile_diag_vjp(DiagVjp::new(inputs.child(place), &masked, theta, gradients));
         });
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let inputs = features.child(0);
         self.each_with_theta(theta, |place, kernel, theta| {
-            kernel.embed_vjp(inputs.points(), inputs.child(0).child(place), gradients, theta);
+            kernel.embed_vjp(EmbedVjp::new(inputs.points(), inputs.child(0).child(place), gradients, theta));
         });
         Select::first(points.dim() - 1).backward(points, inputs.points(), gradients, &mut []);
     }

@@ -6,7 +6,9 @@ use faer::Mat;
 
 use super::outer::{outer_tile, outer_vjp};
 use super::parts::{KernelParts, Parts, each_with_theta};
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, split_theta, text};
+use crate::kernel::{
+    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp, split_theta, text,
+};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
 use crate::simd::sum::lane_sum;
@@ -246,24 +248,16 @@ impl<T: Scalar, G: Gate, A: Kernel<T> + Clone, B: Kernel<T> + Clone> Kernel<T> f
         add(out, &second);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (_, in_parts) = split_theta(&self.gate, theta);
         each_with_theta(&self.parts, in_parts, |index, part, theta| {
             outer_vjp(part, &pairs.child(index), cotangent, theta, scratch);
         });
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let (_, in_parts) = split_theta(&self.gate, theta);
         let mut value = vec![T::from_f64(0.0); cotangent.len()];
         each_with_theta(&self.parts, in_parts, |index, part, theta| {
@@ -277,20 +271,15 @@ impl<T: Scalar, G: Gate, A: Kernel<T> + Clone, B: Kernel<T> + Clone> Kernel<T> f
             }
             value.copy_from_slice(cotangent);
             multiply_squares(&mut value, weights);
-            part.tile_diag_vjp(child, &value, theta, gradients);
+            part.tile_diag_vjp(DiagVjp::new(child, &value, theta, gradients));
         });
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let (in_gate, in_parts) = split_theta(&self.gate, theta);
         each_with_theta(&self.parts, in_parts, |index, part, theta| {
-            part.embed_vjp(points, features.child(index).child(0), gradients, theta);
+            part.embed_vjp(EmbedVjp::new(points, features.child(index).child(0), gradients, theta));
         });
         let [first, second] = [0, 1].map(|index| gradients.take(features.child(index).points()));
         let (Some(in_first), Some(in_second)) = (first, second) else { return };

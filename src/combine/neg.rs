@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::kernel::{
-    Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
+    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
+    TileParts, TileVjp,
 };
 use crate::kernels::Laplacian;
 use crate::simd::elementwise::scale;
@@ -132,36 +133,23 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Neg<K> {
         scale(out, T::from_f64(-1.0));
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let mut negated = scratch.take(pairs.len());
         negated.copy_from_slice(cotangent);
         scale(&mut negated, T::from_f64(-1.0));
-        super::child_vjp(&self.kernel, pairs, &negated, theta, scratch);
+        TileVjp::through(&self.kernel, pairs, &negated, theta, scratch);
         scratch.give(negated);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let negated: Vec<T> = cotangent.iter().map(|&c| -c).collect();
-        self.kernel.tile_diag_vjp(features, &negated, theta, gradients);
+        self.kernel.tile_diag_vjp(DiagVjp::new(features, &negated, theta, gradients));
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
-        self.kernel.embed_vjp(points, features, gradients, theta);
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
+        self.kernel.embed_vjp(EmbedVjp::new(points, features, gradients, theta));
     }
 }

@@ -6,8 +6,8 @@ use faer::{Mat, MatRef};
 
 use super::outer::{outer_tile, outer_vjp};
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
-    add_own_differences_vjp,
+    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
+    TileParts, TileVjp, add_own_differences_vjp,
 };
 use crate::params::ParameterizedExt;
 use crate::{DynKernel, Result, Scalar, kernel_ops};
@@ -136,7 +136,8 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Normalized<K> {
         out.iter_mut().zip(features.points().column(0)).for_each(|(out, &factor)| *out = on_diagonal(factor));
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         // The diagonal is 1, whatever the hyperparameters and the points.
         let mut off_diagonal = scratch.take(pairs.len());
         off_diagonal.copy_from_slice(cotangent);
@@ -145,37 +146,23 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Normalized<K> {
         scratch.give(off_diagonal);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        _: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, gradients, .. } = to;
         // Whatever the cotangent, by way of the factors, which `embed_vjp` pulls back.
         let ones = vec![T::from_f64(1.0); cotangent.len()];
         add_own_differences_vjp(features.points(), &ones, &mut [], gradients);
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let (factors, child) = (features.points(), features.child(0));
         if let Some(in_factors) = gradients.take(factors) {
             // s = k^(-1/2): ds/dk = -s³/2.
             let terms = in_factors.col_as_slice(0).iter().zip(factors.column(0));
             let cotangent: Vec<T> = terms.map(|(&c, &s)| -T::from_f64(0.5) * c * s * s * s).collect();
-            self.kernel.tile_diag_vjp(child, &cotangent, theta, gradients);
+            self.kernel.tile_diag_vjp(DiagVjp::new(child, &cotangent, theta, gradients));
         }
-        self.kernel.embed_vjp(points, child, gradients, theta);
+        self.kernel.embed_vjp(EmbedVjp::new(points, child, gradients, theta));
     }
 }
 

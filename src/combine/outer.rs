@@ -2,7 +2,7 @@
 //! backward.
 
 use crate::Scalar;
-use crate::kernel::{Kernel, Pairs, Scratch};
+use crate::kernel::{Kernel, Pairs, Scratch, TileVjp};
 use crate::simd::elementwise::multiply;
 use crate::simd::sum::lane_sum;
 use crate::simd::{Pass, dispatch};
@@ -84,16 +84,18 @@ pub(super) fn outer_vjp<T: Scalar>(
     let (u, v) = (pairs.x_column(0), pairs.y_column(0));
     let wants_factors = scratch.wants_feature_gradient(pairs);
     let mut value = scratch.take(pairs.len());
-    if wants_factors || child.vjp_reads_value() {
+    if wants_factors {
         child.tile(&pairs.child(0), &mut value, scratch);
     }
     let mut scaled = scratch.take(pairs.len());
     scaled.copy_from_slice(cotangent);
     multiply_outer(&mut scaled, u, v);
-    child.tile_vjp(&pairs.child(0), &value, &scaled, theta, scratch);
     if wants_factors {
+        child.tile_vjp(TileVjp::new(&pairs.child(0), &value, &scaled, theta, scratch));
         multiply(&mut value, cotangent);
         scratch.add_point_gradient(pairs, |_, in_u, in_v| factor_gradients(&value, u, v, in_u, in_v));
+    } else {
+        TileVjp::through(child, &pairs.child(0), &scaled, theta, scratch);
     }
     scratch.give(value);
     scratch.give(scaled);

@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 
 use crate::kernel::dynamic::DynKernel;
-use crate::kernel::{Arguments, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Scratch, split_theta};
+use crate::kernel::{
+    Arguments, EmbedVjp, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Scratch, split_theta,
+};
 use crate::params::{Label, Visitor, VisitorMut};
 use crate::{Result, Scalar};
 
@@ -140,7 +142,7 @@ pub(super) fn embed_vjp<T: Scalar>(
     theta: &mut [f64],
 ) {
     each_with_theta(parts, theta, |index, part, theta| {
-        part.embed_vjp(points, features.child(index), gradients, theta);
+        part.embed_vjp(EmbedVjp::new(points, features.child(index), gradients, theta));
     });
 }
 

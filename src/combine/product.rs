@@ -5,8 +5,8 @@ use std::fmt;
 use super::parts::{self, KernelParts, Parts, each_with_theta};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch,
-    SpectralMeasure, Text, text,
+    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch,
+    SpectralMeasure, Text, TileParts, TileVjp, text,
 };
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::{multiply, product};
@@ -162,7 +162,8 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
 
     /// The cotangent of a factor is that of the product times all other factors: no division, so
     /// that a zero in one factor loses nothing.
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let values: Vec<Vec<T>> = self
             .parts
             .kernels()
@@ -176,22 +177,13 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
         let mut others = scratch.take(pairs.len());
         each_with_theta(&self.parts, theta, |index, factor, theta| {
             multiply_others(&mut others, cotangent, &values, index);
-            factor.tile_vjp(&pairs.child(index), &values[index], &others, theta, scratch);
+            factor.tile_vjp(TileVjp::new(&pairs.child(index), &values[index], &others, theta, scratch));
         });
         values.into_iter().chain([others]).for_each(|buffer| scratch.give(buffer));
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let values: Vec<Vec<T>> = self
             .parts
             .kernels()
@@ -205,17 +197,12 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
         each_with_theta(&self.parts, theta, |index, factor, theta| {
             let mut others = cotangent.to_vec();
             multiply_others(&mut others, cotangent, &values, index);
-            factor.tile_diag_vjp(features.child(index), &others, theta, gradients);
+            factor.tile_diag_vjp(DiagVjp::new(features.child(index), &others, theta, gradients));
         });
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         parts::embed_vjp(&self.parts, points, features, gradients, theta);
     }
 }

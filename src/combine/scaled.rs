@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::kernel::{
-    Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch,
-    SpectralMeasure, Target, Text, no_spectrum,
+    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Number, Pairs, Points, Precedence, Psd, Scratch,
+    SpectralMeasure, Target, Text, TileParts, TileVjp, no_spectrum,
 };
 use crate::kernels::Laplacian;
 use crate::params::Parameter;
@@ -181,64 +181,35 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Scaled<K> {
     }
 
     // The inner kernel's value is evaluated anew: dividing the own one by a factor of 0 would lose it.
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let Some(to) = to.hand_on_scaled(&self.kernel, self.factor()) else { return };
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
         let mut value = scratch.take(pairs.len());
         self.kernel.tile(pairs, &mut value, scratch);
         *in_factor += dot(cotangent, &value).as_f64();
         let mut scaled = scratch.take(pairs.len());
         elementwise::scaled(&mut scaled, cotangent, T::from_f64(self.factor()));
-        self.kernel.tile_vjp(pairs, &value, &scaled, in_kernel, scratch);
+        self.kernel.tile_vjp(TileVjp::new(pairs, &value, &scaled, in_kernel, scratch));
         scratch.give(value);
         scratch.give(scaled);
     }
 
-    fn block_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        cotangent: &mut Cotangent<'_, T>,
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        if !cotangent.scale_by(T::from_f64(self.factor())) {
-            cotangent.by_tile(self, pairs, theta, scratch);
-            return;
-        }
-        if let Some((in_factor, in_kernel)) = theta.split_first_mut() {
-            self.kernel.block_vjp(pairs, cotangent, in_kernel, scratch);
-            *in_factor += cotangent.value_sum();
-        }
-    }
-
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let Some((in_factor, in_kernel)) = theta.split_first_mut() else { return };
         let mut value = vec![T::from_f64(0.0); cotangent.len()];
         self.kernel.tile_diag(features, &mut value);
         *in_factor += dot(cotangent, &value).as_f64();
         value.copy_from_slice(cotangent);
         scale(&mut value, T::from_f64(self.factor()));
-        self.kernel.tile_diag_vjp(features, &value, in_kernel, gradients);
+        self.kernel.tile_diag_vjp(DiagVjp::new(features, &value, in_kernel, gradients));
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         if let Some((_, in_kernel)) = theta.split_first_mut() {
-            self.kernel.embed_vjp(points, features, gradients, in_kernel);
+            self.kernel.embed_vjp(EmbedVjp::new(points, features, gradients, in_kernel));
         }
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use super::parts::{self, KernelParts, Parts, each_with_theta};
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch,
-    SpectralMeasure, Text, split_theta, text,
+    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch,
+    SpectralMeasure, Text, TileParts, TileVjp, split_theta, text,
 };
 use crate::kernels::Laplacian;
 use crate::params::{Parameterized, Visitor, VisitorMut};
@@ -209,35 +209,22 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Sum<P> {
         parts::tile_diag(&self.parts, features, out, add);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         each_with_theta(&self.parts, theta, |index, term, theta| {
-            super::child_vjp(term, &pairs.child(index), cotangent, theta, scratch);
+            TileVjp::through(term, &pairs.child(index), cotangent, theta, scratch);
         });
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         each_with_theta(&self.parts, theta, |index, term, theta| {
-            term.tile_diag_vjp(features.child(index), cotangent, theta, gradients);
+            term.tile_diag_vjp(DiagVjp::new(features.child(index), cotangent, theta, gradients));
         });
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         parts::embed_vjp(&self.parts, points, features, gradients, theta);
     }
 }

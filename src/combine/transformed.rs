@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Debug};
 
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text};
+use crate::kernel::{
+    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, TileParts, TileVjp,
+};
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::{Pass, dispatch};
 use crate::{Scalar, kernel_ops};
@@ -165,41 +167,28 @@ impl<T: Scalar, H: Transform, K: Kernel<T> + Clone> Kernel<T> for Transformed<H,
         dispatch(Values { transform: &self.transform, out });
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (mut value, mut inner) = (scratch.take(pairs.len()), scratch.take(pairs.len()));
         self.kernel.tile(pairs, &mut value, scratch);
         inner.copy_from_slice(cotangent);
         dispatch(Slopes { transform: &self.transform, inner: &value, cotangent: &mut inner });
-        self.kernel.tile_vjp(pairs, &value, &inner, theta, scratch);
+        self.kernel.tile_vjp(TileVjp::new(pairs, &value, &inner, theta, scratch));
         scratch.give(value);
         scratch.give(inner);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let mut value = vec![T::from_f64(0.0); cotangent.len()];
         self.kernel.tile_diag(features, &mut value);
         let mut inner = cotangent.to_vec();
         dispatch(Slopes { transform: &self.transform, inner: &value, cotangent: &mut inner });
-        self.kernel.tile_diag_vjp(features, &inner, theta, gradients);
+        self.kernel.tile_diag_vjp(DiagVjp::new(features, &inner, theta, gradients));
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
-        self.kernel.embed_vjp(points, features, gradients, theta);
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
+        self.kernel.embed_vjp(EmbedVjp::new(points, features, gradients, theta));
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use super::outer::{outer_tile, outer_vjp};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
-    Expr, FeatureGradients, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, split_theta, text,
-    write_function,
+    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, TileParts, TileVjp,
+    split_theta, text, write_function,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::warp::{Function, Warp};
@@ -171,22 +171,14 @@ impl<T: Scalar, F: Function, K: Kernel<T> + Clone> Kernel<T> for Vertical<F, K> 
         multiply_squares(out, features.points());
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (_, in_kernel) = split_theta(&self.function, theta);
         outer_vjp(&self.kernel, pairs, cotangent, in_kernel, scratch);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let (_, in_kernel) = split_theta(&self.function, theta);
         let factors = features.points();
         if let Some(in_factors) = gradients.at_mut(factors) {
@@ -199,18 +191,13 @@ impl<T: Scalar, F: Function, K: Kernel<T> + Clone> Kernel<T> for Vertical<F, K> 
         }
         let mut weighted = cotangent.to_vec();
         multiply_squares(&mut weighted, factors);
-        self.kernel.tile_diag_vjp(features.child(0), &weighted, in_kernel, gradients);
+        self.kernel.tile_diag_vjp(DiagVjp::new(features.child(0), &weighted, in_kernel, gradients));
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let (in_function, in_kernel) = split_theta(&self.function, theta);
-        self.kernel.embed_vjp(points, features.child(0), gradients, in_kernel);
+        self.kernel.embed_vjp(EmbedVjp::new(points, features.child(0), gradients, in_kernel));
         self.function.backward(points, features.points(), gradients, in_function);
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 
 use super::ops::Compose;
 use super::{
-    Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch,
-    SpectralMeasure, Target,
+    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, SpectralMeasure,
+    Target, TileVjp,
 };
 use crate::combine::{Product, Sum};
 use crate::kernels::Laplacian;
@@ -229,48 +229,15 @@ impl<T: Scalar> Kernel<T> for DynKernel {
         self.at::<T>().tile_diag(features, out);
     }
 
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        self.at::<T>().tile_vjp(pairs, value, cotangent, theta, scratch);
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        self.at::<T>().tile_vjp(to);
     }
 
-    fn block_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        cotangent: &mut Cotangent<'_, T>,
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        self.at::<T>().block_vjp(pairs, cotangent, theta, scratch);
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        self.at::<T>().tile_diag_vjp(to);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        self.at::<T>().vjp_reads_value()
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
-        self.at::<T>().tile_diag_vjp(features, cotangent, theta, gradients);
-    }
-
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
-        self.at::<T>().embed_vjp(points, features, gradients, theta);
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        self.at::<T>().embed_vjp(to);
     }
 }

@@ -141,28 +141,13 @@ macro_rules! formula_kernel {
                 $crate::kernel::formula::tile_diag(self, features, out);
             }
 
-            fn tile_vjp(
-                &self,
-                pairs: &$crate::kernel::Pairs<'_, Precision>,
-                _: &[Precision],
-                cotangent: &[Precision],
-                theta: &mut [f64],
-                scratch: &mut $crate::kernel::Scratch<Precision>,
-            ) {
+            fn tile_vjp(&self, to: $crate::kernel::TileVjp<'_, Precision>) {
+                let $crate::kernel::TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
                 $crate::kernel::formula::tile_vjp(self, pairs, cotangent, theta, scratch);
             }
 
-            fn vjp_reads_value(&self) -> bool {
-                false
-            }
-
-            fn tile_diag_vjp(
-                &self,
-                features: &$crate::kernel::Features<'_, Precision>,
-                cotangent: &[Precision],
-                theta: &mut [f64],
-                gradients: &mut $crate::kernel::FeatureGradients<Precision>,
-            ) {
+            fn tile_diag_vjp(&self, to: $crate::kernel::DiagVjp<'_, Precision>) {
+                let $crate::kernel::DiagVjp { features, cotangent, theta, gradients } = to;
                 $crate::kernel::formula::tile_diag_vjp(self, features, cotangent, theta, gradients);
             }
         }

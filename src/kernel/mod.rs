@@ -4,6 +4,7 @@
 //! [`Features`]; [`Kernel::tile`] turns a block of pairs of features into a block of values. The
 //! drivers in this module cut a matrix into such blocks. See the [design notes](crate::docs::design).
 
+mod contexts;
 mod cross;
 mod diag;
 pub mod dynamic;
@@ -27,6 +28,7 @@ mod vjp;
 mod workspace;
 mod write;
 
+pub use contexts::{DiagVjp, EmbedVjp, TileParts, TileVjp};
 pub use cross::{cross_into, cross_into_with, matmul_into};
 pub use diag::diag_into;
 pub(crate) use diag::{add_own_differences, add_own_differences_vjp, fill_diag};
@@ -47,7 +49,7 @@ pub(crate) use text::{
     List, Number, Rows, constructor, from_text, vertical, write_arguments, write_function, write_warped,
 };
 pub use tile::Pairs;
-pub use vjp::{Cotangent, Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
+pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 pub use workspace::Workspace;
 pub use write::Target;
 
@@ -344,69 +346,29 @@ pub trait Kernel<T: Scalar>: Expr {
         }
     }
 
-    /// Adds to the gradients what a block contributes to Σ cotangent ∘ tile: to `theta`, in the
-    /// order of the kernel's parameters, and, through `scratch`, to the gradients of the features.
-    ///
-    /// `value` holds this kernel's own tile if [`vjp_reads_value`](Self::vjp_reads_value), and is
-    /// unspecified otherwise. Never called unless [`Expr::differentiable`].
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        let _ = (pairs, value, cotangent, theta, scratch);
-    }
-
-    /// The same as [`tile_vjp`](Self::tile_vjp), for the cotangents of a block where they are. The default
-    /// goes through a tile; a leaf that can read them straight from the matrix saves the copy, and a
-    /// combinator that changes no value, or only by a factor, hands them on.
-    fn block_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        cotangent: &mut Cotangent<'_, T>,
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        cotangent.by_tile(self, pairs, theta, scratch);
-    }
-
-    /// Whether [`tile_vjp`](Self::tile_vjp) reads its `value`. Combinators whose derivative does not
-    /// need it say no, and save an evaluation.
-    fn vjp_reads_value(&self) -> bool {
-        true
+    /// Adds to the gradients what a block contributes to Σ cotangent ∘ tile: to those of the kernel's parameters, and,
+    /// through the scratch, to those of the features. Never called unless the kernel says that it is
+    /// [differentiable](Properties::differentiable).
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let _ = to;
     }
 
     /// Adds to the gradients what Σ cotangentᵢ · k(xᵢ, xᵢ) contributes. The default calls
     /// [`tile_vjp`](Self::tile_vjp) for one point at a time.
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         tile::diag_vjp_by_blocks(features, cotangent, gradients, |pairs, cotangent, scratch| {
             let mut value = scratch.take(1);
             self.tile(pairs, &mut value, scratch);
-            self.tile_vjp(pairs, &value, cotangent, theta, scratch);
+            self.tile_vjp(TileVjp::new(pairs, &value, cotangent, theta, scratch));
             scratch.give(value);
         });
     }
 
     /// Pulls the gradient of what [`embed`](Self::embed) made back to the points it was made from,
-    /// and adds to `theta` what the map's own parameters get. Nothing to do where `embed` hands on
-    /// the points.
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
-        let _ = (points, features, gradients, theta);
+    /// and adds to that of the map's own parameters. Nothing to do where `embed` hands on the points.
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let _ = to;
     }
 }
 

@@ -5,16 +5,13 @@ use std::ops::Range;
 use faer::{Mat, MatRef, Par};
 use rayon::prelude::*;
 
+use super::contexts::{DiagVjp, EmbedVjp, Rooms, Source, TileVjp};
 use super::features::{Embedding, FeatureGradients};
 use super::scratch::Scratch;
 use super::span::Ranges;
 use super::tile::{COLS, Pairs, ROWS};
 use super::{Kernel, check_differentiable, check_others, check_points};
 use crate::params::ParameterizedExt;
-use crate::simd::dot;
-use crate::simd::elementwise::scale;
-use crate::simd::fused::{GradientInSquaredDistance, Weights};
-use crate::simd::window::View;
 use crate::{Error, Result, Scalar};
 
 /// Which inputs a gradient is wanted in, besides the hyperparameters.
@@ -206,7 +203,7 @@ pub fn diag_vjp<T: Scalar>(
     let embedding = Embedding::new(kernel, x, &ranges, wanted.x);
     let mut theta = vec![0.0; kernel.num_params()];
     let mut gradients = embedding.gradients();
-    kernel.tile_diag_vjp(&embedding.features, cotangent, &mut theta, &mut gradients);
+    kernel.tile_diag_vjp(DiagVjp::new(&embedding.features, cotangent, &mut theta, &mut gradients));
     let x = finish(kernel, &embedding, gradients, &mut theta);
     Ok(Gradients { theta, x, z: None })
 }
@@ -239,17 +236,17 @@ fn finish<T: Scalar>(
     mut gradients: FeatureGradients<T>,
     theta: &mut [f64],
 ) -> Option<Mat<T>> {
-    kernel.embed_vjp(&embedding.input, &embedding.features, &mut gradients, theta);
+    kernel.embed_vjp(EmbedVjp::new(&embedding.input, &embedding.features, &mut gradients, theta));
     gradients.take(&embedding.input)
 }
 
 /// A block of the matrix.
 #[derive(Clone, Debug)]
-struct Block {
-    rows: Range<usize>,
-    cols: Range<usize>,
+pub(super) struct Block {
+    pub(super) rows: Range<usize>,
+    pub(super) cols: Range<usize>,
     /// Whether each entry also stands for its mirror image.
-    mirrored: bool,
+    pub(super) mirrored: bool,
 }
 
 /// The blocks of a matrix, in order.
@@ -303,155 +300,6 @@ fn lower_blocks(n: usize) -> Blocks {
     Blocks::List(blocks)
 }
 
-/// Where the cotangents of a block come from.
-#[derive(Clone, Copy, Debug)]
-enum Source<'a, T: Scalar> {
-    /// A block of a matrix, and its mirror image, if that is to be added.
-    Matrix { block: MatRef<'a, T>, mirrored: Option<MatRef<'a, T>> },
-    /// The product of the first with the second transposed.
-    Product { left: MatRef<'a, T>, right: MatRef<'a, T> },
-}
-
-impl<'a, T: Scalar> Source<'a, T> {
-    fn of_matrix(matrix: MatRef<'a, T>, Block { rows, cols, mirrored }: &Block) -> Self {
-        let part =
-            |rows: &Range<usize>, cols: &Range<usize>| matrix.submatrix(rows.start, cols.start, rows.len(), cols.len());
-        Self::Matrix { block: part(rows, cols), mirrored: mirrored.then(|| part(cols, rows)) }
-    }
-
-    /// The same, to be read in registers, if it is stored by contiguous columns.
-    fn weights(&self) -> Option<Weights<'a, T>> {
-        let Self::Matrix { block, mirrored } = self else { return None };
-        let block = View::new(*block)?;
-        match mirrored {
-            None => Some(Weights { block, mirrored: None }),
-            Some(mirrored) => Some(Weights { block, mirrored: Some(View::new(*mirrored)?) }),
-        }
-    }
-
-    fn fill(&self, rows: usize, out: &mut [T]) {
-        match *self {
-            Self::Product { left, right } => faer::linalg::matmul::matmul(
-                faer::MatMut::from_column_major_slice_mut(out, rows, right.nrows()),
-                faer::Accum::Replace,
-                left,
-                right.transpose(),
-                T::from_f64(1.0),
-                Par::Seq,
-            ),
-            Self::Matrix { block, mirrored } => {
-                if self.weights().is_some_and(|weights| T::read_weights(&weights, rows, out)) {
-                    return;
-                }
-                for (col, column) in out.chunks_exact_mut(rows).enumerate() {
-                    for (row, value) in column.iter_mut().enumerate() {
-                        *value = block[(row, col)];
-                        if let Some(mirrored) = mirrored {
-                            *value += mirrored[(col, row)];
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Fills a tile.
-type FillTile<'f, T> = &'f mut dyn FnMut(&mut [T], &mut Scratch<T>);
-
-/// Pulls a tile's cotangent back, given its values.
-type PullTileBack<'f, T> = &'f mut dyn FnMut(&[T], &[T], &mut Scratch<T>);
-
-/// The cotangents of a block: see [`Kernel::block_vjp`], and the example of [`Target`](super::Target), which hands
-/// them on.
-#[derive(Debug)]
-pub struct Cotangent<'a, T: Scalar> {
-    source: Source<'a, T>,
-    /// Where those of the next block are.
-    next: Option<Source<'a, T>>,
-    factor: Option<T>,
-    /// Σ cotangent · value, before the factor.
-    value_sum: f64,
-}
-
-impl<T: Scalar> Cotangent<'_, T> {
-    /// Has the cotangents multiplied by a number, and Σ cotangent · value summed for the gradient in that
-    /// number; says whether it will, which it does not for a second one.
-    pub(crate) fn scale_by(&mut self, factor: T) -> bool {
-        let first = self.factor.is_none();
-        if first {
-            self.factor = Some(factor);
-        }
-        first
-    }
-
-    /// Σ cotangent · value, of cotangents as they were before they were scaled.
-    pub(crate) fn value_sum(&self) -> f64 {
-        self.value_sum
-    }
-
-    /// Goes through a tile of cotangents.
-    pub(crate) fn by_tile<K: Kernel<T> + ?Sized>(
-        &mut self,
-        kernel: &K,
-        pairs: &Pairs<'_, T>,
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        let reads_value = kernel.vjp_reads_value();
-        self.through_tile(
-            pairs,
-            reads_value,
-            scratch,
-            &mut |out, scratch| kernel.tile(pairs, out, scratch),
-            &mut |value, weights, scratch| kernel.tile_vjp(pairs, value, weights, theta, scratch),
-        );
-    }
-
-    fn through_tile(
-        &mut self,
-        pairs: &Pairs<'_, T>,
-        reads_value: bool,
-        scratch: &mut Scratch<T>,
-        tile: FillTile<'_, T>,
-        tile_vjp: PullTileBack<'_, T>,
-    ) {
-        let (mut value, mut weights) = (scratch.take(pairs.len()), scratch.take(pairs.len()));
-        self.source.fill(pairs.nrows(), &mut weights);
-        // Those of the next block come from memory while this one is worked on.
-        if let Some(next) = self.next.and_then(|next| next.weights()) {
-            next.prefetch();
-        }
-        if self.factor.is_some() || reads_value {
-            tile(&mut value, scratch);
-        }
-        if let Some(factor) = self.factor {
-            self.value_sum += dot(&weights, &value).as_f64();
-            scale(&mut weights, factor);
-        }
-        tile_vjp(&value, &weights, scratch);
-        scratch.give(value);
-        scratch.give(weights);
-    }
-
-    /// Goes through the gradient of a function of a leaf's squared distances, straight from the cotangents,
-    /// where that is possible. `function` is called with the factor; the two sums of its gradient are of
-    /// what the leaf wants, which are returned, and of cotangent · value, before the factor.
-    pub(crate) fn by_squared_distance<F: GradientInSquaredDistance<T>>(
-        &mut self,
-        pairs: &Pairs<'_, T>,
-        scratch: &mut Scratch<T>,
-        function: impl FnOnce(T) -> F,
-    ) -> Option<T> {
-        let weights = self.source.weights()?;
-        let next = self.next.and_then(|next| next.weights());
-        let function = function(self.factor.unwrap_or(T::from_f64(1.0)));
-        let [sum, value_sum] = scratch.fused_gradient(pairs, function, &weights, next.as_ref())?;
-        self.value_sum += value_sum.as_f64();
-        Some(sum)
-    }
-}
-
 struct Job<'a, T: Scalar> {
     kernel: &'a dyn Kernel<T>,
     x: &'a Embedding<'a, T>,
@@ -498,19 +346,15 @@ impl<T: Scalar> Job<'_, T> {
         cotangent: &impl Fn(&Block) -> Source<'w, T>,
     ) -> (Vec<f64>, Option<BothGradients<T>>) {
         let mut theta = vec![0.0; self.kernel.num_params()];
-        let mut scratch = Scratch::with_gradients(self.x, self.z);
+        let (mut scratch, mut rooms) = (Scratch::with_gradients(self.x, self.z), Rooms::default());
         for index in part.clone() {
             let Some(block) = blocks.get(index) else { break };
             let (rows, cols) = (block.rows.clone(), block.cols.clone());
             let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, self.same_set);
             scratch.begin_block();
-            let mut cotangent = Cotangent {
-                source: cotangent(&block),
-                next: blocks.get(index + 1).filter(|_| index + 1 < part.end).map(|next| cotangent(&next)),
-                factor: None,
-                value_sum: 0.0,
-            };
-            self.kernel.block_vjp(&pairs, &mut cotangent, &mut theta, &mut scratch);
+            let next = blocks.get(index + 1).filter(|_| index + 1 < part.end).map(|next| cotangent(&next));
+            let sources = [Some(cotangent(&block)), next];
+            TileVjp::of_matrix(self.kernel, &pairs, sources, &mut theta, (&mut scratch, &mut rooms));
             scratch.pull_back(self.x, self.z);
         }
         (theta, scratch.into_gradients())

@@ -4,7 +4,7 @@ use faer::Mat;
 
 use super::Linear;
 use super::radial::check_dim;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernel::{DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp};
 use crate::params::{Constraint, OneOrEach, Parameterized, PerDimension, Visitor, VisitorMut};
 use crate::{Result, Scalar, construct, kernel_ops};
 
@@ -138,34 +138,18 @@ impl<T: Scalar> Kernel<T> for Affine {
         self.linear.tile_diag(features, out);
     }
 
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        self.linear.tile_vjp(pairs, value, cotangent, &mut theta[..1], scratch);
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, value, cotangent, theta, scratch } = to.with_value(self);
+        self.linear.tile_vjp(TileVjp::new(pairs, value, cotangent, &mut theta[..1], scratch));
     }
 
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
-        self.linear.tile_diag_vjp(features, cotangent, &mut theta[..1], gradients);
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
+        self.linear.tile_diag_vjp(DiagVjp::new(features, cotangent, &mut theta[..1], gradients));
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let Some(in_shifted) = gradients.take(features.points()) else { return };
         let in_offset = &mut theta[1..];
         for (dim, column) in in_shifted.col_iter().enumerate() {

@@ -6,7 +6,9 @@ use faer::{Mat, MatRef};
 
 use super::Laplacian;
 use crate::kernel::index::{checked_index, index};
-use crate::kernel::{Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, text};
+use crate::kernel::{
+    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp, text,
+};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Error, Result, Scalar, kernel_ops};
 
@@ -192,7 +194,8 @@ impl<T: Scalar, M: IndexMatrix> Kernel<T> for ByIndex<M> {
         }
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, scratch, .. } = to.dense(self);
         scratch.add_table_gradient(&pairs.child(0), |gradient| {
             for (column, &j) in cotangent.chunks_exact(pairs.nrows()).zip(pairs.y_column(0)) {
                 let entries = gradient.col_as_slice_mut(checked_index(j));
@@ -203,30 +206,16 @@ impl<T: Scalar, M: IndexMatrix> Kernel<T> for ByIndex<M> {
         });
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        _: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, gradients, .. } = to;
         let Some(gradient) = gradients.at_mut(features.child(0).points()) else { return };
         for (&c, &i) in cotangent.iter().zip(features.points().column(0)) {
             gradient[(checked_index(i), checked_index(i))] += c;
         }
     }
 
-    fn embed_vjp(
-        &self,
-        _: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { features, gradients, theta, .. } = to;
         let Some(gradient) = gradients.take(features.child(0).points()) else { return };
         let gradient = Mat::from_fn(gradient.nrows(), gradient.ncols(), |i, j| gradient[(i, j)].as_f64());
         self.matrix.matrix_vjp(gradient.as_ref(), theta);

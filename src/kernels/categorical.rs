@@ -3,7 +3,7 @@
 use super::equal;
 use crate::kernel::index::index;
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Psd, Scratch, text,
+    Arguments, Construct, DiagVjp, Expr, Features, IndexColumn, Kernel, Pairs, Psd, Scratch, TileParts, TileVjp, text,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::sum;
@@ -154,7 +154,8 @@ impl<T: Scalar> Kernel<T> for Categorical {
 
     // The derivative in one factor is the product of the others. Dividing the value by the factor would
     // not give it where that is 0, so products are taken from both ends.
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (dims, rows) = (pairs.dim(), pairs.nrows());
         let zero = T::from_f64(0.0);
         let mut after = scratch.take(dims + 1);
@@ -179,12 +180,9 @@ impl<T: Scalar> Kernel<T> for Categorical {
         scratch.give(after);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
     // k(x, x) = 1: a gradient of 0, but NaN for a cotangent of NaN.
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { cotangent, theta, .. } = to;
         let nothing = (T::from_f64(0.0) * sum(cotangent)).as_f64();
         theta.iter_mut().for_each(|slot| *slot += nothing);
     }

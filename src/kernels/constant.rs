@@ -2,7 +2,7 @@
 
 use super::gegenbauer;
 use crate::kernel::{
-    Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure, no_spectrum,
+    DiagVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure, TileParts, TileVjp, no_spectrum,
 };
 use crate::params::Parameter;
 use crate::simd::sum;
@@ -132,15 +132,13 @@ impl<T: Scalar> Kernel<T> for Constant {
         out.fill(T::from_f64(self.value()));
     }
 
-    fn tile_vjp(&self, _: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], _: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { cotangent, theta, .. } = to.dense(self);
         theta[0] += sum(cotangent).as_f64();
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { cotangent, theta, .. } = to;
         theta[0] += sum(cotangent).as_f64();
     }
 }

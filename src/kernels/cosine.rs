@@ -4,8 +4,8 @@ use std::f64::consts::TAU;
 
 use super::radial::check_dim;
 use crate::kernel::{
-    Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
-    add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure, TileParts,
+    TileVjp, add_own_differences_vjp, fill_diag,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::{Pass, dispatch, elementwise, sum::lane_sum};
@@ -126,32 +126,19 @@ impl<T: Scalar> Kernel<T> for Cosine {
         fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, scratch, .. } = to.dense(self);
         tile_vjp(pairs, cotangent, scratch);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
     // k(x, x) = 1.
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         add_own_differences_vjp(features.points(), cotangent, theta, gradients);
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         circle::embed_backward(points, features.points(), &self.period, gradients, theta);
     }
 }

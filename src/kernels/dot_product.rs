@@ -211,38 +211,22 @@ macro_rules! dot_product_kernel {
                 $crate::kernels::dot_product::tile_diag(profile, reads, features, out);
             }
 
-            fn tile_vjp(
-                &self,
-                pairs: &$crate::kernel::Pairs<'_, T>,
-                value: &[T],
-                cotangent: &[T],
-                theta: &mut [f64],
-                scratch: &mut $crate::kernel::Scratch<T>,
-            ) {
+            fn tile_vjp(&self, to: $crate::kernel::TileVjp<'_, T>) {
+                let $crate::kernel::TileParts { pairs, value, cotangent, theta, scratch } = to.with_value(self);
                 let profile = $crate::kernels::DotProduct::profile::<T>(self);
                 let reads = $crate::kernels::DotProduct::reads(self);
                 $crate::kernels::dot_product::tile_vjp(profile, reads, pairs, value, cotangent, theta, scratch);
             }
 
-            fn tile_diag_vjp(
-                &self,
-                features: &$crate::kernel::Features<'_, T>,
-                cotangent: &[T],
-                theta: &mut [f64],
-                gradients: &mut $crate::kernel::FeatureGradients<T>,
-            ) {
+            fn tile_diag_vjp(&self, to: $crate::kernel::DiagVjp<'_, T>) {
+                let $crate::kernel::DiagVjp { features, cotangent, theta, gradients } = to;
                 let profile = $crate::kernels::DotProduct::profile::<T>(self);
                 let reads = $crate::kernels::DotProduct::reads(self);
                 $crate::kernels::dot_product::tile_diag_vjp(profile, reads, features, cotangent, theta, gradients);
             }
 
-            fn embed_vjp(
-                &self,
-                points: &$crate::kernel::Points<'_, T>,
-                features: &$crate::kernel::Features<'_, T>,
-                gradients: &mut $crate::kernel::FeatureGradients<T>,
-                theta: &mut [f64],
-            ) {
+            fn embed_vjp(&self, to: $crate::kernel::EmbedVjp<'_, T>) {
+                let $crate::kernel::EmbedVjp { points, features, gradients, theta } = to;
                 $crate::kernels::dot_product::embed_vjp(self, points, features, gradients, theta);
             }
         }

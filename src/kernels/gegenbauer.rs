@@ -58,38 +58,18 @@ macro_rules! sphere_kernel {
                 $crate::kernels::gegenbauer::tile_diag(self, features, out);
             }
 
-            fn tile_vjp(
-                &self,
-                pairs: &$crate::kernel::Pairs<'_, T>,
-                _: &[T],
-                cotangent: &[T],
-                theta: &mut [f64],
-                scratch: &mut $crate::kernel::Scratch<T>,
-            ) {
+            fn tile_vjp(&self, to: $crate::kernel::TileVjp<'_, T>) {
+                let $crate::kernel::TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
                 $crate::kernels::gegenbauer::tile_vjp(self, pairs, cotangent, theta, scratch);
             }
 
-            fn vjp_reads_value(&self) -> bool {
-                false
-            }
-
-            fn tile_diag_vjp(
-                &self,
-                features: &$crate::kernel::Features<'_, T>,
-                cotangent: &[T],
-                theta: &mut [f64],
-                gradients: &mut $crate::kernel::FeatureGradients<T>,
-            ) {
+            fn tile_diag_vjp(&self, to: $crate::kernel::DiagVjp<'_, T>) {
+                let $crate::kernel::DiagVjp { features, cotangent, theta, gradients } = to;
                 $crate::kernels::gegenbauer::tile_diag_vjp(self, features, cotangent, theta, gradients);
             }
 
-            fn embed_vjp(
-                &self,
-                points: &$crate::kernel::Points<'_, T>,
-                features: &$crate::kernel::Features<'_, T>,
-                gradients: &mut $crate::kernel::FeatureGradients<T>,
-                _: &mut [f64],
-            ) {
+            fn embed_vjp(&self, to: $crate::kernel::EmbedVjp<'_, T>) {
+                let $crate::kernel::EmbedVjp { points, features, gradients, .. } = to;
                 $crate::kernels::gegenbauer::embed_vjp(points, features, gradients);
             }
         }

@@ -7,8 +7,8 @@ use faer::Mat;
 use super::dot_product::{self, DotProfile, Reads, Slopes};
 use super::radial::bounded;
 use crate::kernel::{
-    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, Kernel, List, Number, Pairs,
-    Points, Psd, Scratch, add_own_differences_vjp,
+    Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, Kernel, List, Number, Pairs,
+    Points, Psd, Scratch, TileParts, TileVjp, add_own_differences_vjp,
 };
 use crate::params::{Constraint, Label, Parameter, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
 use crate::simd::{Pass, dispatch, elementwise};
@@ -451,29 +451,20 @@ impl<T: Scalar, F: LengthscaleFunction + Clone> Kernel<T> for Gibbs<F> {
         dot_product::tile_diag(profile, Reads::SquaredDistance, features, out);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, value: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, value, cotangent, scratch, .. } = to.with_value(self);
         let profile = profile(pairs.child(0).dim());
         dot_product::tile_vjp(profile, Reads::SquaredDistance, pairs, value, cotangent, &mut [], scratch);
     }
 
     // k(x, x) = 1 wherever x is, and whatever the lengthscale.
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         add_own_differences_vjp(features.child(0).points(), cotangent, theta, gradients);
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let Some(in_lengths) = gradients.take(features.points()) else { return };
         let (mut in_x, mut in_theta) = (vec![0.0; points.dim()], vec![0.0; theta.len()]);
         let mut in_points = gradients.at_mut(points);

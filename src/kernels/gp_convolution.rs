@@ -6,8 +6,8 @@ use std::f64::consts::TAU;
 use crate::combine::outer::{factor_gradients, multiply_outer};
 use crate::kernel::index::{checked_index, index};
 use crate::kernel::{
-    Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, add_own_differences,
-    add_own_differences_vjp, text,
+    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp,
+    add_own_differences, add_own_differences_vjp, text,
 };
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::simd::sum::lane_sum;
@@ -397,7 +397,8 @@ impl<T: Scalar> Kernel<T> for GpConvolution {
         add_own_differences(made, out);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, scratch, .. } = to.dense(self);
         let (made, amplitudes) = (pairs.child(0), pairs.child(1));
         let mut weights = scratch.take(pairs.len());
         self.correlations(&made, &mut weights, scratch);
@@ -417,17 +418,8 @@ impl<T: Scalar> Kernel<T> for GpConvolution {
         scratch.give(weights);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        _: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, gradients, .. } = to;
         let (made, amplitudes) = (features.child(0).points(), features.child(1).points());
         add_own_differences_vjp(made, cotangent, &mut [], gradients);
         let mut weights = vec![T::from_f64(1.0); cotangent.len()];
@@ -438,13 +430,8 @@ impl<T: Scalar> Kernel<T> for GpConvolution {
     }
 
     // The gradient in the lengthscales that tiles gather is that in their logarithms.
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let made = features.child(0).points();
         let (Some(in_made), Some(in_amplitudes)) = (gradients.take(made), gradients.take(features.child(1).points()))
         else {

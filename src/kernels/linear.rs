@@ -3,7 +3,7 @@
 use super::gegenbauer;
 use super::variance::variance_kernel;
 use crate::Scalar;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
+use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Psd, Scratch, TileParts, TileVjp};
 use crate::params::Parameter;
 use crate::simd::{dot, elementwise};
 
@@ -92,14 +92,8 @@ impl<T: Scalar> Kernel<T> for Linear {
         elementwise::scale(out, self.scale());
     }
 
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, value, cotangent, theta, scratch } = to.with_value(self);
         // dk/dσ² = xᵀy = k/σ²
         theta[0] += dot(cotangent, value).as_f64() / self.variance();
         scratch.add_inner_product_gradient(pairs, |gradient| {
@@ -107,13 +101,8 @@ impl<T: Scalar> Kernel<T> for Linear {
         });
     }
 
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let points = features.points();
         for dim in 0..points.dim() {
             let x = points.column(dim);

@@ -7,7 +7,8 @@ use super::radial;
 use super::rbf::{Rbf, RbfProfile};
 use crate::kernel::span::{Span, farthest};
 use crate::kernel::{
-    Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target, add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, Target, TileParts, TileVjp,
+    add_own_differences_vjp, fill_diag,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::elementwise;
@@ -220,17 +221,11 @@ impl<T: Scalar> Kernel<T> for LocallyPeriodic {
         fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, value, cotangent, theta, scratch } = to.with_value(self);
         if pairs.is_differenced() {
             self.with_differences(pairs.dim(), |differences| {
-                differences.tile_vjp(pairs, [value, cotangent], [theta, &mut [0.0]], scratch);
+                differences.tile_vjp(pairs, cotangent, [theta, &mut [0.0]], scratch);
             });
             return;
         }
@@ -238,23 +233,13 @@ impl<T: Scalar> Kernel<T> for LocallyPeriodic {
     }
 
     // k(x, x) = 1.
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         add_own_differences_vjp(features.points(), cotangent, theta, gradients);
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         // Tiles of differences have added to all gradients themselves.
         if features.is_differenced() {
             return;

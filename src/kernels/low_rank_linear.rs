@@ -3,7 +3,7 @@
 use faer::{Mat, MatRef};
 
 use super::LowRank;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, text};
+use crate::kernel::{DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp, text};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Error, Result, Scalar};
 
@@ -163,23 +163,15 @@ impl<T: Scalar> Kernel<T> for LowRankLinear {
         }
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, scratch, .. } = to.dense(self);
         scratch.add_inner_product_gradient(&pairs.child(0), |gradient| {
             gradient.iter_mut().zip(cotangent).for_each(|(gradient, &c)| *gradient += c);
         });
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        _: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, gradients, .. } = to;
         let made = features.child(0).points();
         let Some(gradient) = gradients.at_mut(made) else { return };
         for col in 0..made.dim() {
@@ -190,13 +182,8 @@ impl<T: Scalar> Kernel<T> for LowRankLinear {
         }
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let Some(in_made) = gradients.take(features.child(0).points()) else { return };
         let (factor, dims) = (self.factor(), self.diagonal().len());
         let rank = factor.ncols() - dims;

@@ -6,8 +6,8 @@ use super::radial;
 use super::rbf::{Rbf, RbfProfile};
 use crate::kernel::span::farthest;
 use crate::kernel::{
-    Cotangent, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, Target, add_own_differences_vjp,
-    fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, Target, TileParts, TileVjp,
+    add_own_differences_vjp, fill_diag,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::pairs::squarable;
@@ -220,60 +220,24 @@ impl<T: Scalar> Kernel<T> for Periodic {
         fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
-    fn block_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        cotangent: &mut Cotangent<'_, T>,
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        let done = !pairs.is_differenced()
-            && radial::block_vjp(RbfProfile, &self.lengthscale, &self.on_circle(pairs), cotangent, theta, scratch);
-        if !done {
-            cotangent.by_tile(self, pairs, theta, scratch);
-        }
-    }
-
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        if pairs.is_differenced() {
-            self.with_chords(pairs.dim(), |chords| {
-                chords.tile_vjp(pairs, [value, cotangent], [theta, &mut [0.0]], scratch);
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        if to.pairs().is_differenced() {
+            let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
+            return self.with_chords(pairs.dim(), |chords| {
+                chords.tile_vjp(pairs, cotangent, [theta, &mut [0.0]], scratch);
             });
-            return;
         }
-        let pairs = self.on_circle(pairs);
-        radial::tile_vjp(RbfProfile, &self.lengthscale, &pairs, value, cotangent, theta, scratch);
+        radial::block_vjp(RbfProfile, &self.lengthscale, &self.on_circle(to.pairs()), self, to);
     }
 
     // k(x, x) = 1.
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         add_own_differences_vjp(features.points(), cotangent, theta, gradients);
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         // Tiles of differences have added to all gradients themselves.
         if features.is_differenced() {
             return;

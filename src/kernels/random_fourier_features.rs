@@ -6,7 +6,7 @@ use rand_pcg::Pcg64;
 
 use super::{Spectrum, radial};
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch,
+    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp,
     add_own_differences_vjp, fill_diag,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
@@ -281,32 +281,19 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
         fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], _: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, scratch, .. } = to.dense(self);
         scratch.add_inner_product_gradient(pairs, |gradient| elementwise::add(gradient, cotangent));
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
     // cos² + sin² = 1 whatever the phase.
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         add_own_differences_vjp(features.points(), cotangent, theta, gradients);
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let made = features.points();
         let Some(in_made) = gradients.take(made) else { return };
         let count = self.frequencies.ncols();

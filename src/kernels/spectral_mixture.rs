@@ -7,7 +7,8 @@ use faer::Mat;
 use super::rbf::RbfProfile;
 use super::{cosine, radial};
 use crate::kernel::{
-    Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch, add_own_differences_vjp, fill_diag, text,
+    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp,
+    add_own_differences_vjp, fill_diag, text,
 };
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::simd::{Pass, dispatch, dot, elementwise, sum};
@@ -237,7 +238,8 @@ impl<T: Scalar> Kernel<T> for SpectralMixture {
         fill_diag(features.child(0).points(), self.weights().iter().map(|&weight| T::from_f64(weight)).sum(), out);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (mut decay, mut wave) = (scratch.take(pairs.len()), scratch.take(pairs.len()));
         let mut passed = scratch.take(pairs.len());
         for (q, &weight) in self.weights().iter().enumerate() {
@@ -257,30 +259,16 @@ impl<T: Scalar> Kernel<T> for SpectralMixture {
         [decay, wave, passed].into_iter().for_each(|buffer| scratch.give(buffer));
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
     // k(x, x) = Σ_q w_q
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         add_own_differences_vjp(features.child(0).points(), cotangent, theta, gradients);
         let total = sum(cotangent).as_f64();
         theta[..self.components()].iter_mut().for_each(|in_weight| *in_weight += total);
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let (count, dims) = (self.components(), self.dim());
         let (in_means, in_variances) = theta[count..].split_at_mut(count * dims);
         for q in 0..count {

@@ -2,7 +2,7 @@
 
 use super::variance::variance_kernel;
 use crate::Scalar;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp};
 use crate::params::Parameter;
 use crate::simd::sum;
 
@@ -97,15 +97,13 @@ impl<T: Scalar> Kernel<T> for White {
         out.fill(T::from_f64(self.variance()));
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], _: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, .. } = to.dense(self);
         theta[0] += pairs.diagonal().map(|entry| cotangent[entry].as_f64()).sum::<f64>();
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(&self, _: &Features<'_, T>, cotangent: &[T], theta: &mut [f64], _: &mut FeatureGradients<T>) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { cotangent, theta, .. } = to;
         theta[0] += sum(cotangent).as_f64();
     }
 }

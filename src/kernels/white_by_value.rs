@@ -3,7 +3,7 @@
 use super::equal;
 use super::variance::variance_kernel;
 use crate::Scalar;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Psd, Scratch};
+use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Psd, Scratch, TileParts, TileVjp};
 use crate::params::Parameter;
 use crate::simd::dot;
 
@@ -90,17 +90,13 @@ impl<T: Scalar> Kernel<T> for WhiteByValue {
         }
     }
 
-    fn tile_vjp(&self, _: &Pairs<'_, T>, value: &[T], cotangent: &[T], theta: &mut [f64], _: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { value, cotangent, theta, .. } = to.with_value(self);
         theta[0] += dot(cotangent, value).as_f64() / self.variance();
     }
 
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        _: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, .. } = to;
         let mut value = vec![T::from_f64(0.0); cotangent.len()];
         self.tile_diag(features, &mut value);
         theta[0] += dot(cotangent, &value).as_f64() / self.variance();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::Present;
 use crate::combine::inherit;
 use crate::kernel::{
-    Argument, Arguments, Construct, Expr, FeatureGradients, Features, FromArgument, IndexColumn, Kernel, Pairs, Points,
-    Psd, Scratch, Text,
+    Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, IndexColumn, Kernel, Pairs,
+    Points, Psd, Scratch, Text, TileParts, TileVjp,
 };
 use crate::{DynKernel, Result, Scalar, kernel_ops};
 
@@ -225,60 +225,39 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Masked<K> {
         }
     }
 
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        let inner = pairs.child(0);
-        if inner.len() == pairs.len() {
-            self.kernel.tile_vjp(&inner, value, cotangent, theta, scratch);
-        } else if !inner.is_empty() {
-            let (mut few_values, mut few) = (scratch.take(inner.len()), scratch.take(inner.len()));
-            Self::gather(pairs, value, &mut few_values);
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let inner = to.pairs().child(0);
+        if inner.len() == to.pairs().len() {
+            return to.hand_on(&self.kernel, &inner, 0);
+        }
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
+        if !inner.is_empty() {
+            let mut few = scratch.take(inner.len());
             Self::gather(pairs, cotangent, &mut few);
-            self.kernel.tile_vjp(&inner, &few_values, &few, theta, scratch);
-            scratch.give(few_values);
+            TileVjp::through(&self.kernel, &inner, &few, theta, scratch);
             scratch.give(few);
         }
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        self.kernel.vjp_reads_value()
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         match features.present() {
-            None => self.kernel.tile_diag_vjp(features.child(0), cotangent, theta, gradients),
+            None => self.kernel.tile_diag_vjp(DiagVjp::new(features.child(0), cotangent, theta, gradients)),
             Some(present) => {
                 let few: Vec<T> = present.indices(0..cotangent.len()).map(|point| cotangent[point]).collect();
-                self.kernel.tile_diag_vjp(features.child(0), &few, theta, gradients);
+                self.kernel.tile_diag_vjp(DiagVjp::new(features.child(0), &few, theta, gradients));
             }
         }
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         let Some(present) = features.present() else {
-            self.kernel.embed_vjp(points, features.child(0), gradients, theta);
+            self.kernel.embed_vjp(EmbedVjp::new(points, features.child(0), gradients, theta));
             return;
         };
         let there = features.points();
-        self.kernel.embed_vjp(there, features.child(0), gradients, theta);
+        self.kernel.embed_vjp(EmbedVjp::new(there, features.child(0), gradients, theta));
         let Some(in_there) = gradients.take(there) else { return };
         let Some(in_points) = gradients.at_mut(points) else { return };
         for (row, point) in present.indices(0..points.len()).enumerate() {

@@ -8,8 +8,8 @@ use super::violation::{Law, Violation};
 use crate::combine::inherit;
 use crate::kernel::Psd;
 use crate::kernel::{
-    FeatureGradients, Features, IndexColumn, Pairs, Points, Precedence, Scratch, SpectralMeasure, Wanted, cross_into,
-    cross_vjp, diag_into, diag_vjp,
+    DiagVjp, EmbedVjp, Features, IndexColumn, Pairs, Points, Precedence, Scratch, SpectralMeasure, TileVjp, Wanted,
+    cross_into, cross_vjp, diag_into, diag_vjp,
 };
 use crate::kernels::Laplacian;
 use crate::kernels::{Matern32, Rbf};
@@ -196,42 +196,19 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Probe<K> {
         self.kernel.tile_diag(features, out);
     }
 
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
         self.count(TILE_VJP);
-        self.kernel.tile_vjp(pairs, value, cotangent, theta, scratch);
+        self.kernel.tile_vjp(to);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        self.kernel.vjp_reads_value()
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
         self.count(TILE_DIAG_VJP);
-        self.kernel.tile_diag_vjp(features, cotangent, theta, gradients);
+        self.kernel.tile_diag_vjp(to);
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
         self.count(EMBED_VJP);
-        self.kernel.embed_vjp(points, features, gradients, theta);
+        self.kernel.embed_vjp(to);
     }
 }
 

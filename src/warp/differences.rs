@@ -10,7 +10,7 @@ use faer::Mat;
 use crate::Scalar;
 use crate::kernel::span::{Ranges, farthest};
 use crate::kernel::tile::tile_by_pairs;
-use crate::kernel::{Embedding, Features, Kernel, Pairs, Points, Scratch};
+use crate::kernel::{DiagVjp, EmbedVjp, Embedding, Features, Kernel, Pairs, Points, Scratch, TileVjp};
 
 /// How far apart the distances are at which [`loses`] looks at a kernel.
 const STEP: f64 = 4.0;
@@ -82,7 +82,7 @@ impl<T: Scalar> Differences<'_, T> {
     pub(crate) fn tile_vjp(
         &self,
         pairs: &Pairs<'_, T>,
-        [value, cotangent]: [&[T]; 2],
+        cotangent: &[T],
         [in_map, in_kernel]: [&mut [f64]; 2],
         scratch: &mut Scratch<T>,
     ) {
@@ -92,11 +92,11 @@ impl<T: Scalar> Differences<'_, T> {
         let y = Embedding::new(self.kernel, zero.as_ref(), &ranges, false);
         let mut inner = Scratch::with_gradients(&x, &y);
         let column = Pairs::column(&x.features, &y.features, pairs);
-        self.kernel.tile_vjp(&column, value, cotangent, in_kernel, &mut inner);
+        TileVjp::through(self.kernel, &column, cotangent, in_kernel, &mut inner);
         inner.pull_back(&x, &y);
         let Some((mut in_x, mut in_y)) = inner.into_gradients() else { return };
-        self.kernel.embed_vjp(&x.input, &x.features, &mut in_x, in_kernel);
-        self.kernel.embed_vjp(&y.input, &y.features, &mut in_y, in_kernel);
+        self.kernel.embed_vjp(EmbedVjp::new(&x.input, &x.features, &mut in_x, in_kernel));
+        self.kernel.embed_vjp(EmbedVjp::new(&y.input, &y.features, &mut in_y, in_kernel));
         let Some(in_differences) = in_x.take(&x.input) else { return };
 
         let (dim, rows) = (pairs.dim(), pairs.nrows());
@@ -143,8 +143,8 @@ impl<T: Scalar> Differences<'_, T> {
         let ranges = Ranges::of(differences.as_ref());
         let x = Embedding::new(self.kernel, differences.as_ref(), &ranges, false);
         let mut gradients = x.gradients();
-        self.kernel.tile_diag_vjp(&x.features, cotangent, in_kernel, &mut gradients);
-        self.kernel.embed_vjp(&x.input, &x.features, &mut gradients, in_kernel);
+        self.kernel.tile_diag_vjp(DiagVjp::new(&x.features, cotangent, in_kernel, &mut gradients));
+        self.kernel.embed_vjp(EmbedVjp::new(&x.input, &x.features, &mut gradients, in_kernel));
         let mut own = vec![T::from_f64(0.0); cotangent.len()];
         self.kernel.tile_diag(&x.features, &mut own);
         own.iter().zip(cotangent).map(|(&value, &cotangent)| T::from_f64(0.0) * value * cotangent).collect()

@@ -6,10 +6,10 @@ use super::differences::{Differences, loses};
 use super::{Warp, WarpExpr};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
-    Arguments, Construct, Cotangent, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence,
-    Psd, Scratch, SpectralMeasure, Target, Text, no_spectrum, split_theta, text,
+    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd,
+    Scratch, SpectralMeasure, Target, Text, TileParts, TileVjp, no_spectrum, split_theta, text,
 };
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
 use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
 
@@ -189,50 +189,20 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         }
     }
 
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        if !to.pairs().is_differenced() {
+            let child = to.pairs().child(0);
+            return to.hand_on(&self.kernel, &child, self.warp.num_params());
+        }
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (in_warp, in_kernel) = split_theta(&self.warp, theta);
-        if pairs.is_differenced() {
-            self.with_differences(pairs.x_points(), |differences| {
-                differences.tile_vjp(pairs, [value, cotangent], [in_warp, in_kernel], scratch);
-            });
-        } else {
-            self.kernel.tile_vjp(&pairs.child(0), value, cotangent, in_kernel, scratch);
-        }
+        self.with_differences(pairs.x_points(), |differences| {
+            differences.tile_vjp(pairs, cotangent, [in_warp, in_kernel], scratch);
+        });
     }
 
-    fn block_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        cotangent: &mut Cotangent<'_, T>,
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        if pairs.is_differenced() {
-            cotangent.by_tile(self, pairs, theta, scratch);
-            return;
-        }
-        let (_, in_kernel) = split_theta(&self.warp, theta);
-        self.kernel.block_vjp(&pairs.child(0), cotangent, in_kernel, scratch);
-    }
-
-    fn vjp_reads_value(&self) -> bool {
-        self.kernel.vjp_reads_value()
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let (in_warp, in_kernel) = split_theta(&self.warp, theta);
         if features.is_differenced() {
             let points = features.points();
@@ -248,24 +218,19 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
                 }
             });
         } else {
-            self.kernel.tile_diag_vjp(features.child(0), cotangent, in_kernel, gradients);
+            self.kernel.tile_diag_vjp(DiagVjp::new(features.child(0), cotangent, in_kernel, gradients));
         }
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         // Tiles of differences have added to all gradients themselves.
         if features.is_differenced() {
             return;
         }
         let (in_warp, in_kernel) = split_theta(&self.warp, theta);
         let made = features.points();
-        self.kernel.embed_vjp(made, features.child(0), gradients, in_kernel);
+        self.kernel.embed_vjp(EmbedVjp::new(made, features.child(0), gradients, in_kernel));
         self.warp.backward(&self.read(points), made, gradients, in_warp);
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::kernel::{FeatureGradients, Features, Pairs, Scratch};
+use mercer::kernel::{DiagVjp, Features, Pairs, Scratch, TileParts, TileVjp};
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
 use mercer::testkit::{Probe, Violation, bits, conforms, expressions, gradients, keeps_fast_paths, matrices, points};
@@ -143,14 +143,8 @@ impl<T: Scalar> Kernel<T> for Flawed {
         }
     }
 
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, value, cotangent, theta, scratch } = to.with_value(self);
         // A factor off by a thousandth in one of the two.
         let more = |off: T| -> Vec<T> { cotangent.iter().map(|&c| c + off * c).collect() };
         let mut unread = [0.0];
@@ -160,13 +154,8 @@ impl<T: Scalar> Kernel<T> for Flawed {
         }
     }
 
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         if !self.has(Mistake::DiagGradient) {
             self.linear().tile_diag_vjp(features, cotangent, theta, gradients);
         }

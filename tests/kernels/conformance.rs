@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use mercer::kernel::dynamic::AnyKernel;
-use mercer::kernel::{Pairs, Scratch};
+use mercer::kernel::{TileParts, TileVjp};
 use mercer::kernels::registry::{self, Visitor};
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
@@ -333,7 +333,8 @@ impl<T: Scalar> Kernel<T> for Square {
         scaled * scaled
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let variance = T::from_f64(self.variance.value());
         let mut product = scratch.take(pairs.len());
         scratch.inner_products(pairs, &mut product);

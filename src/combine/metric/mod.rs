@@ -9,8 +9,8 @@ use std::fmt::{self, Debug};
 use faer::{Mat, MatMut, MatRef, Par};
 
 use crate::kernel::{
-    Arguments, Construct, Expr, FeatureGradients, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd,
-    Scratch, Text, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, text, tile::tile_by_pairs,
+    Arguments, Construct, DiagVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
+    TileParts, TileVjp, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, text, tile::tile_by_pairs,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::{elementwise, sum};
@@ -204,7 +204,8 @@ impl<T: Scalar, M: Metric, K: Kernel<T> + Clone> Kernel<T> for MetricRadial<M, K
         self.diag(out);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (len, dim) = (pairs.len(), pairs.dim());
         let [mut distances, mut passed] = [(); 2].map(|()| scratch.take(len));
         tile_by_pairs(pairs, &mut distances, scratch, |x, y| self.metric.distance(x, y));
@@ -255,17 +256,8 @@ impl<T: Scalar, M: Metric, K: Kernel<T> + Clone> Kernel<T> for MetricRadial<M, K
         scratch.give(passed);
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         let mut own = vec![T::from_f64(0.0); cotangent.len()];
         self.fill_own_distances(features.points(), &mut own);
         self.add_diag(&own, cotangent, theta);

@@ -6,7 +6,7 @@ mod passes;
 use law::{Fractional, Plain};
 
 use super::variance::variance_kernel;
-use crate::kernel::{Expr, FeatureGradients, Features, Kernel, Pairs, Points, Psd, Scratch};
+use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
@@ -40,24 +40,13 @@ macro_rules! motion_kernel {
                 passes::tile_diag(self.law::<T>(), features, out);
             }
 
-            fn tile_vjp(
-                &self,
-                pairs: &Pairs<'_, T>,
-                value: &[T],
-                cotangent: &[T],
-                theta: &mut [f64],
-                scratch: &mut Scratch<T>,
-            ) {
+            fn tile_vjp(&self, to: TileVjp<'_, T>) {
+                let TileParts { pairs, value, cotangent, theta, scratch } = to.with_value(self);
                 passes::tile_vjp(self.law::<T>(), self.variance(), pairs, value, cotangent, theta, scratch);
             }
 
-            fn tile_diag_vjp(
-                &self,
-                features: &Features<'_, T>,
-                cotangent: &[T],
-                theta: &mut [f64],
-                gradients: &mut FeatureGradients<T>,
-            ) {
+            fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+                let DiagVjp { features, cotangent, theta, gradients } = to;
                 passes::tile_diag_vjp(self.law::<T>(), self.variance(), features, cotangent, theta, gradients);
             }
         }

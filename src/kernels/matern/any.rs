@@ -8,8 +8,8 @@ use std::cell::LazyCell;
 use super::mixture::{Mixture, Slopes, Values, decay, within_limits};
 use super::table::{self, Cache, Table};
 use crate::kernel::{
-    Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
-    add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure, TileParts,
+    TileVjp, add_own_differences_vjp, fill_diag,
 };
 use crate::kernels::radial;
 use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
@@ -304,7 +304,8 @@ impl<T: Scalar> Kernel<T> for Matern {
         fill_diag(features.points(), T::from_f64(1.0), out);
     }
 
-    fn tile_vjp(&self, pairs: &Pairs<'_, T>, _: &[T], cotangent: &[T], theta: &mut [f64], scratch: &mut Scratch<T>) {
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let scale = radial::feature_scale(&self.lengthscale, pairs);
         let [mut s, mut in_s, mut in_nu] = [(); 3].map(|()| scratch.take(pairs.len()));
         scratch.squared_distances(pairs, &mut s);
@@ -320,28 +321,14 @@ impl<T: Scalar> Kernel<T> for Matern {
         [s, in_s, in_nu].into_iter().for_each(|buffer| scratch.give(buffer));
     }
 
-    fn vjp_reads_value(&self) -> bool {
-        false
-    }
-
     // k(x, x) = 1.
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         add_own_differences_vjp(features.points(), cotangent, theta, gradients);
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         radial::embed_vjp(&self.lengthscale, points, features, gradients, theta);
     }
 }

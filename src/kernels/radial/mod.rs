@@ -6,15 +6,13 @@
 
 mod passes;
 
-pub(super) use passes::{add_in_lengthscale, block_vjp, scaled_tile, scaled_tile_vjp, tile, tile_vjp, write_block};
+pub(super) use passes::{add_in_lengthscale, block_vjp, scaled_tile, scaled_tile_vjp, tile, write_block};
 
 use std::fmt::Debug;
 
-use passes::has_shape;
-
 use crate::kernel::{
-    Cotangent, Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure,
-    Target, add_own_differences_vjp, fill_diag, no_spectrum, text,
+    DiagVjp, EmbedVjp, Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch,
+    SpectralMeasure, Target, TileVjp, add_own_differences_vjp, fill_diag, no_spectrum, text,
 };
 use crate::params::{Parameterized, PerDimension};
 use crate::simd::pairs::squarable;
@@ -283,41 +281,13 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
         fill_diag(features.points(), self.profile::<T>().value::<false>(T::from_f64(0.0)), out);
     }
 
-    fn tile_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        value: &[T],
-        cotangent: &[T],
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        tile_vjp(self.profile::<T>(), self.lengthscale(), pairs, value, cotangent, theta, scratch);
-    }
-
-    fn block_vjp(
-        &self,
-        pairs: &Pairs<'_, T>,
-        cotangent: &mut Cotangent<'_, T>,
-        theta: &mut [f64],
-        scratch: &mut Scratch<T>,
-    ) {
-        if !block_vjp(self.profile::<T>(), self.lengthscale(), pairs, cotangent, theta, scratch) {
-            cotangent.by_tile(self, pairs, theta, scratch);
-        }
-    }
-
-    fn vjp_reads_value(&self) -> bool {
-        has_shape(self.profile::<T>())
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        block_vjp(self.profile::<T>(), self.lengthscale(), to.pairs(), self, to);
     }
 
     // k(x, x) = k(s = 0) depends on no lengthscale; a shape parameter may set the height.
-    fn tile_diag_vjp(
-        &self,
-        features: &Features<'_, T>,
-        cotangent: &[T],
-        theta: &mut [f64],
-        gradients: &mut FeatureGradients<T>,
-    ) {
+    fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
+        let DiagVjp { features, cotangent, theta, gradients } = to;
         add_own_differences_vjp(features.points(), cotangent, theta, gradients);
         let profile = self.profile::<T>();
         let zero = T::from_f64(0.0);
@@ -328,13 +298,8 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
         }
     }
 
-    fn embed_vjp(
-        &self,
-        points: &Points<'_, T>,
-        features: &Features<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
+    fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
+        let EmbedVjp { points, features, gradients, theta } = to;
         embed_vjp(self.lengthscale(), points, features, gradients, theta);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Profile, bounded, feature_scale, slope_bounded};
 use crate::Scalar;
-use crate::kernel::{Cotangent, Pairs, Scratch, Target};
+use crate::kernel::{Kernel, Pairs, Scratch, Target, TileParts, TileVjp};
 use crate::params::PerDimension;
 use crate::simd::fused::{GradientInSquaredDistance, OfSquaredDistance, Windows};
 use crate::simd::sum::lane_sum;
@@ -240,22 +240,24 @@ impl<T: Scalar, P: Profile<T>> GradientInSquaredDistance<T> for ScaledSlope<T, P
     }
 }
 
-/// The VJP of a block straight from its cotangents; says whether that is possible.
+/// The VJP of a block on these pairs, straight from its cotangents where that is possible, or by the tiles of a kernel.
 pub(in crate::kernels) fn block_vjp<T: Scalar, P: Profile<T>>(
     profile: P,
     lengthscale: &PerDimension,
     pairs: &Pairs<'_, T>,
-    cotangent: &mut Cotangent<'_, T>,
-    theta: &mut [f64],
-    scratch: &mut Scratch<T>,
-) -> bool {
+    kernel: &dyn Kernel<T>,
+    to: TileVjp<'_, T>,
+) {
     if has_shape(profile) {
-        return false;
+        let TileParts { value, cotangent, theta, scratch, .. } = to.with_value(kernel);
+        return tile_vjp(profile, lengthscale, pairs, value, cotangent, theta, scratch);
     }
     let function = |factor| ScaledSlope { profile, scale: feature_scale(lengthscale, pairs), factor };
-    let Some(weighted) = cotangent.by_squared_distance(pairs, scratch, function) else { return false };
-    add_in_lengthscale(lengthscale, pairs, weighted, theta);
-    true
+    let sum = |weighted, theta: &mut [f64]| add_in_lengthscale(lengthscale, pairs, weighted, theta);
+    if let Some(to) = to.by_squared_distance(pairs, function, sum) {
+        let TileParts { value, cotangent, theta, scratch, .. } = to.dense(kernel);
+        tile_vjp(profile, lengthscale, pairs, value, cotangent, theta, scratch);
+    }
 }
 
 /// Adds the gradient in one lengthscale, given Σ cotangent · s · dk/ds; that in several, and in one that differences are
