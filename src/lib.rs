@@ -129,6 +129,7 @@ pub mod docs;
 pub mod emulator;
 mod error;
 pub mod gp;
+pub mod graph;
 pub mod inducing;
 pub mod kernel;
 pub mod kernels;
@@ -145,6 +146,7 @@ pub mod sphere;
 pub mod tape;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod views;
 pub mod warp;
 
 pub use error::{Error, Result};

@@ -7,7 +7,7 @@ pub use crate::combine::{
 };
 pub use crate::kernel::dynamic::DynKernel;
 pub use crate::kernel::ops::Compose;
-pub use crate::kernel::{Expr, Kernel, KernelExt, Psd};
+pub use crate::kernel::{AnyKernel, Expr, Kernel, KernelExt, Properties, Psd};
 pub use crate::kernels::{
     Affine, ArcCosine, Brownian, Categorical, Cauchy, Constant, Coregionalization, Cosine, FractionalBrownian,
     GammaExponential, Gibbs, GpConvolution, GraphHeat, GraphMatern, InverseMultiquadric, Linear, LocallyPeriodic,

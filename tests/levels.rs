@@ -23,7 +23,7 @@ impl<T: Scalar> Everything<T> {
         gram_into(kernel, x, gram.as_mut(), par).unwrap();
         cross_into(kernel, x, z, cross.as_mut(), par).unwrap();
         let mut gradients = Vec::new();
-        if kernel.differentiable() {
+        if kernel.properties().differentiable {
             let w = Mat::from_fn(n, n, |i, j| T::from_f64(((7 * i + 3 * j) % 11) as f64 - 5.0));
             for wanted in [Wanted::PARAMETERS, Wanted::ALL] {
                 gradients.push(gram_vjp(kernel, x, w.as_ref(), wanted, par).unwrap());
@@ -54,7 +54,7 @@ impl<T: Scalar> Everything<T> {
 fn check<T: Scalar>(bound: f64) {
     // More than a tile, and neither a multiple of a vector nor of a block.
     for (name, kernel) in registry::all() {
-        for dim in [1, 3].into_iter().filter(|&dim| kernel.check_dim(dim).is_ok()) {
+        for dim in [1, 3].into_iter().filter(|&dim| kernel.inputs(dim).is_ok()) {
             let (x, z) = (points_for::<T>(&kernel, 83, dim, 1), points_for::<T>(&kernel, 37, dim, 2));
             let widest = Everything::of(&kernel, &x, &z, Par::Seq);
             widest.assert_same(&Everything::of(&kernel, &x, &z, Par::rayon(0)), &format!("{name} on more threads"));

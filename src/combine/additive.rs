@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::elementary::{self, include};
 use crate::kernel::{
-    Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, IndexColumn, Kernel, List, Pairs,
-    Points, Psd, Scratch, TileParts, TileVjp, split_theta, text,
+    AnyKernel, Argument, Arguments, Children, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, Inputs,
+    Kernel, List, Node, Pairs, Points, Properties, Psd, Scratch, Structure, TileParts, TileVjp, split_theta, text,
 };
 use crate::params::{Constraint, Label, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
 use crate::warp::{Select, Warp};
@@ -218,39 +218,28 @@ impl<K: Parameterized> Parameterized for Additive<K> {
     }
 }
 
-impl<K: Expr + Clone> Expr for Additive<K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        self.bases.all().iter().map(|base| base as &dyn Expr).collect()
+impl<K: AnyKernel> Children for Bases<K> {
+    fn count(&self) -> usize {
+        self.all().len()
     }
 
-    fn psd(&self) -> Psd {
-        if self.bases.all().iter().all(|base| base.psd().holds_in(1)) { Psd::Always } else { Psd::Never }
+    fn child(&self, index: usize) -> &Node {
+        self.all()[index].node()
+    }
+}
+
+impl<K: AnyKernel + Clone> Expr for Additive<K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Of(&self.bases)
     }
 
-    fn stationary(&self) -> bool {
-        self.bases.all().iter().all(Expr::stationary)
+    fn properties(&self) -> Properties {
+        let all = self.bases.all().iter().map(Expr::properties).fold(Properties::all(), Properties::and);
+        let psd = if all.psd.holds_in(1) { Psd::Always } else { Psd::Never };
+        Properties { isotropic: false, zonal: false, ..all.psd(psd) }
     }
 
-    fn differentiable(&self) -> bool {
-        self.bases.all().iter().all(Expr::differentiable)
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        let mut reads = vec![false; dim];
-        reads.iter_mut().zip(self.bases.iter()).for_each(|(read, base)| *read = base.reads(1) == [true]);
-        reads
-    }
-
-    // Each base kernel has its index in column 0 of its own coordinate.
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        let mut columns = Vec::new();
-        for (column, base) in self.bases.iter().take(dim).enumerate() {
-            columns.extend(base.index_columns(1).into_iter().map(|index| index.at(column)));
-        }
-        columns
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         let refused = |needs| Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim });
         let orders = self.variances().len();
         if orders > dim {
@@ -258,10 +247,17 @@ impl<K: Expr + Clone> Expr for Additive<K> {
         }
         match &self.bases {
             Bases::Each(bases) if bases.len() != dim => {
-                refused(format!("has {} base kernel(s), one for each dimension", bases.len()))
+                return refused(format!("has {} base kernel(s), one for each dimension", bases.len()));
             }
-            bases => bases.all().iter().try_for_each(|base| base.check_dim(1)),
+            _ => {}
         }
+        let (mut reads, mut indices) = (vec![false; dim], Vec::new());
+        for ((column, read), base) in reads.iter_mut().enumerate().zip(self.bases.iter()) {
+            let own = base.inputs(1)?;
+            *read = own.read(0);
+            indices.extend(own.into_indices().into_iter().map(|index| index.at(column)));
+        }
+        Ok(Inputs::these(reads).with_indices(indices))
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -288,7 +284,7 @@ impl<K> Additive<K> {
         mut theta: &mut [f64],
         mut act: impl FnMut(usize, &dyn Kernel<T>, &mut [f64]),
     ) where
-        K: Kernel<T>,
+        K: AnyKernel + Kernel<T>,
     {
         for dim in 0..dims {
             let base = self.bases.at(dim);
@@ -304,7 +300,7 @@ impl<K> Additive<K> {
     }
 }
 
-impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Additive<K> {
+impl<T: Scalar, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Additive<K> {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let orders = self.orders();
         let mut sums = vec![T::from_f64(0.0); orders.len()];
@@ -441,7 +437,7 @@ mod tests {
         let error = kernel.eval(&[1.0, 2.0], &[1.0, 2.0]).unwrap_err().to_string();
         assert!(error.contains("variances of 3 orders"), "{error}");
         let kernel = Additive::each([Rbf::new(1.0), Rbf::new(2.0)], [1.0]);
-        assert!(kernel.check_dim(2).is_ok() && kernel.check_dim(3).is_err());
+        assert!(kernel.inputs(2).is_ok() && kernel.inputs(3).is_err());
         assert!(Additive::try_each(Vec::<Rbf>::new(), [1.0]).is_err() && Additive::try_new(Rbf::new(1.0), []).is_err());
     }
 }

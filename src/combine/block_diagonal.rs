@@ -2,8 +2,8 @@
 
 use crate::kernel::index::index;
 use crate::kernel::{
-    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch,
-    TileParts, TileVjp, split_theta, text,
+    AnyKernel, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Inputs, Kernel, Pairs, Points,
+    Properties, Psd, Scratch, Structure, TileParts, TileVjp, split_theta, text,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::warp::{Select, Warp};
@@ -156,46 +156,34 @@ impl<K: Parameterized> Parameterized for BlockDiagonal<K> {
     }
 }
 
-impl<K: Expr + Clone> Expr for BlockDiagonal<K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        self.kernels.iter().map(|kernel| kernel as &dyn Expr).collect()
+impl<K: AnyKernel + Clone> Expr for BlockDiagonal<K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Of(&self.kernels)
     }
 
-    fn psd(&self) -> Psd {
-        match self.kernels.iter().map(Expr::psd).min() {
+    fn properties(&self) -> Properties {
+        let all = self.kernels.iter().map(Expr::properties).fold(Properties::all(), Properties::and);
+        let psd = match all.psd {
             // The kernels do not see the last dimension.
-            Some(Psd::UpTo(dims)) => Psd::UpTo(dims + 1),
-            Some(psd) => psd,
-            None => Psd::Always,
-        }
+            Psd::UpTo(dims) => Psd::UpTo(dims + 1),
+            psd => psd,
+        };
+        all.of_coordinates().psd(psd)
     }
 
-    fn differentiable(&self) -> bool {
-        self.kernels.iter().all(Expr::differentiable)
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        let mut reads = vec![false; dim];
-        for kernel in &self.kernels {
-            reads.iter_mut().zip(kernel.reads(dim.saturating_sub(1))).for_each(|(any, read)| *any |= read);
-        }
-        reads.iter_mut().rev().take(1).for_each(|output| *output = true);
-        reads
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         if dim < 2 {
             let needs = "reads the output in the last column, and points in those before".to_owned();
             return Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim });
         }
-        self.kernels.iter().try_for_each(|kernel| kernel.check_dim(dim - 1))
-    }
-
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        let inputs = dim.saturating_sub(1);
-        let mut columns: Vec<_> = self.kernels.iter().flat_map(|kernel| kernel.index_columns(inputs)).collect();
-        columns.push(IndexColumn::new(self, inputs, self.outputs));
-        columns
+        let last = dim - 1;
+        let points = self
+            .kernels
+            .iter()
+            .try_fold(Inputs::none(last), |all, kernel| kernel.inputs(last).map(|own| all.or(own)))?;
+        let output = IndexColumn::new(self, last, self.outputs);
+        let reads = (0..dim).map(|dim| dim == last || points.read(dim)).collect();
+        Ok(Inputs::these(reads).with_indices(points.into_indices()).with_indices([output]))
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {
@@ -226,7 +214,7 @@ fn each_entry<T: Scalar>(rows: &[T], cols: &[T], of: Option<T>, mut act: impl Fn
     }
 }
 
-impl<K: Expr> BlockDiagonal<K> {
+impl<K: AnyKernel> BlockDiagonal<K> {
     /// The kernels that a block needs, with their place and the output that they are of, or none if they
     /// are of all.
     fn needed<T: Scalar>(&self, rows: &[T], cols: &[T]) -> Vec<(usize, Option<T>)> {
@@ -260,7 +248,7 @@ fn outputs_of<'f, T: Scalar>(features: &'f Features<'_, T>) -> &'f [T] {
     points.column(points.dim() - 1)
 }
 
-impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for BlockDiagonal<K> {
+impl<T: Scalar, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for BlockDiagonal<K> {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let (Some((&p, x)), Some((&q, y))) = (x.split_last(), y.split_last()) else { return T::nan() };
         match (index(p, self.outputs), index(q, self.outputs)) {

@@ -7,7 +7,8 @@ use faer::Mat;
 use super::outer::{outer_tile, outer_vjp};
 use super::parts::{KernelParts, Parts, each_with_theta};
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp, split_theta, text,
+    AnyKernel, DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Scratch, Structure,
+    TileParts, TileVjp, split_theta, text,
 };
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
@@ -155,7 +156,7 @@ impl<G, A, B> Gated<G, A, B> {
     }
 }
 
-impl<G: Gate, A: Expr + Clone, B: Expr + Clone> Parameterized for Gated<G, A, B> {
+impl<G: Gate, A: AnyKernel + Clone, B: AnyKernel + Clone> Parameterized for Gated<G, A, B> {
     fn name(&self) -> &str {
         self.gate.name()
     }
@@ -171,34 +172,23 @@ impl<G: Gate, A: Expr + Clone, B: Expr + Clone> Parameterized for Gated<G, A, B>
     }
 }
 
-impl<G: Gate, A: Expr + Clone, B: Expr + Clone> Expr for Gated<G, A, B> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        self.parts.exprs()
+impl<G: Gate, A: AnyKernel + Clone, B: AnyKernel + Clone> Expr for Gated<G, A, B> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Of(&self.parts)
     }
 
-    fn psd(&self) -> Psd {
-        self.first().psd().min(self.second().psd())
+    fn properties(&self) -> Properties {
+        self.first().properties().and(self.second().properties()).of_coordinates()
     }
 
-    fn differentiable(&self) -> bool {
-        self.first().differentiable() && self.second().differentiable()
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        let (mut reads, second) = (self.first().reads(dim), self.second().reads(dim));
-        reads.iter_mut().zip(second).for_each(|(any, read)| *any |= read);
-        reads.iter_mut().skip(self.gate.dim()).take(1).for_each(|gate| *gate = true);
-        reads
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         let read = self.gate.dim();
         if read >= dim {
             let needs = format!("reads dimension {read}");
             return Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim });
         }
-        self.first().check_dim(dim)?;
-        self.second().check_dim(dim)
+        let gate = Inputs::these((0..dim).map(|dim| dim == read).collect());
+        Ok(gate.or(self.first().inputs(dim)?).or(self.second().inputs(dim)?))
     }
 
     // The first dimension is what is meant where none is named.
@@ -210,7 +200,9 @@ impl<G: Gate, A: Expr + Clone, B: Expr + Clone> Expr for Gated<G, A, B> {
     }
 }
 
-impl<T: Scalar, G: Gate, A: Kernel<T> + Clone, B: Kernel<T> + Clone> Kernel<T> for Gated<G, A, B> {
+impl<T: Scalar, G: Gate, A: AnyKernel + Kernel<T> + Clone, B: AnyKernel + Kernel<T> + Clone> Kernel<T>
+    for Gated<G, A, B>
+{
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let dim = self.gate.dim();

@@ -1,21 +1,6 @@
 //! Kernels made of kernels.
 
 /// Properties of a node that are those of its child, or that hold if they hold for all of its children.
-macro_rules! inherit {
-    (all: $($property:ident),+) => {
-        $(fn $property(&self) -> bool {
-            self.children().into_iter().all(Expr::$property)
-        })+
-    };
-    ($field:ident: $($property:ident),+) => {
-        $(fn $property(&self) -> bool {
-            self.$field.$property()
-        })+
-    };
-}
-
-pub(crate) use inherit;
-
 mod additive;
 mod block_diagonal;
 mod change_point;

@@ -1,14 +1,10 @@
 //! A kernel with the opposite sign.
 
-use std::fmt;
-
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Target, Text,
-    TileParts, TileVjp,
+    AnyKernel, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Scratch, Structure, Target, TileParts, TileVjp,
 };
-use crate::kernels::Laplacian;
 use crate::simd::elementwise::scale;
-use crate::{Result, Scalar, kernel_ops};
+use crate::{Scalar, kernel_ops};
 
 /// A kernel with the opposite sign: what `-k` makes, and the second term of `a - b`.
 ///
@@ -28,7 +24,7 @@ use crate::{Result, Scalar, kernel_ops};
 ///
 /// let kernel = Rbf::new(1.0) - Rbf::new(2.0);
 /// assert_eq!(kernel.eval(&[1.0], &[1.0])?, 0.0);
-/// assert_eq!(kernel.psd(), Psd::Never);
+/// assert_eq!(kernel.properties().psd, Psd::Never);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -52,73 +48,24 @@ impl<K> Neg<K> {
 
 crate::parameterized!([K] Neg<K> as "neg", parameters: [], child: kernel);
 
-impl<K: Expr + Clone> Expr for Neg<K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        vec![&self.kernel]
-    }
-
-    fn psd(&self) -> Psd {
-        Psd::Never
-    }
-
-    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
-        Some(-self.kernel.spectral_density(frequency)?)
-    }
-
-    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
-        self.kernel.spectral_density_vjp(frequency, -cotangent, theta);
-    }
-
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        Some(self.kernel.funk_hecke(dim, l_max)?.into_iter().map(|a| -a).collect())
-    }
-
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
-        let negative: Vec<f64> = cotangent.iter().map(|c| -c).collect();
-        self.kernel.funk_hecke_vjp(dim, &negative, theta);
-    }
-
-    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
-        Some(self.kernel.graph_spectrum(laplacian)?.into_iter().map(|weight| -weight).collect())
-    }
-
-    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
-        let negative: Vec<f64> = cotangent.iter().map(|c| -c).collect();
-        self.kernel.graph_spectrum_vjp(laplacian, &negative, theta);
-    }
-
-    inherit!(kernel: stationary, zonal, isotropic, differentiable);
-
-    // The default would do, but for the list of children that it allocates at every matrix.
-    fn check_dim(&self, dim: usize) -> Result<()> {
-        self.kernel.check_dim(dim)
-    }
-
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        self.kernel.index_columns(dim)
-    }
-
-    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "-{}", Text::within(&self.kernel, Precedence::Call))
-    }
-
-    fn precedence(&self) -> Precedence {
-        Precedence::Negation
+impl<K: AnyKernel + Clone> Expr for Neg<K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Negated(self.kernel.node())
     }
 }
 
-impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Neg<K> {
+impl<T: Scalar, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Neg<K> {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         -self.kernel.pairwise(x, y)
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        self.kernel.embed(points)
+        self.kernel.node().at::<T>().embed(points)
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        self.kernel.tile(pairs, out, scratch);
+        self.kernel.node().at::<T>().tile(pairs, out, scratch);
         scale(out, T::from_f64(-1.0));
     }
 
@@ -129,7 +76,7 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Neg<K> {
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        self.kernel.tile_diag(features, out);
+        self.kernel.node().at::<T>().tile_diag(features, out);
         scale(out, T::from_f64(-1.0));
     }
 
@@ -138,18 +85,18 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Neg<K> {
         let mut negated = scratch.take(pairs.len());
         negated.copy_from_slice(cotangent);
         scale(&mut negated, T::from_f64(-1.0));
-        TileVjp::through(&self.kernel, pairs, &negated, theta, scratch);
+        TileVjp::through(self.kernel.node().at(), pairs, &negated, theta, scratch);
         scratch.give(negated);
     }
 
     fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
         let DiagVjp { features, cotangent, theta, gradients } = to;
         let negated: Vec<T> = cotangent.iter().map(|&c| -c).collect();
-        self.kernel.tile_diag_vjp(DiagVjp::new(features, &negated, theta, gradients));
+        self.kernel.node().at::<T>().tile_diag_vjp(DiagVjp::new(features, &negated, theta, gradients));
     }
 
     fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
         let EmbedVjp { points, features, gradients, theta } = to;
-        self.kernel.embed_vjp(EmbedVjp::new(points, features, gradients, theta));
+        self.kernel.node().at::<T>().embed_vjp(EmbedVjp::new(points, features, gradients, theta));
     }
 }

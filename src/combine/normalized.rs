@@ -1,13 +1,11 @@
 //! A kernel scaled to a unit diagonal.
 
-use std::fmt;
-
 use faer::{Mat, MatRef};
 
 use super::outer::{outer_tile, outer_vjp};
 use crate::kernel::{
-    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
-    TileParts, TileVjp, add_own_differences_vjp,
+    AnyKernel, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Properties, Scratch,
+    Structure, TileParts, TileVjp, add_own_differences_vjp,
 };
 use crate::params::ParameterizedExt;
 use crate::{DynKernel, Result, Scalar, kernel_ops};
@@ -65,11 +63,11 @@ impl<K> Normalized<K> {
     /// 1/√k(x, x) for the points of a set, from the inner kernel's features.
     fn factors<T: Scalar>(&self, child: &Features<'_, T>, len: usize) -> Mat<T>
     where
-        K: Kernel<T>,
+        K: AnyKernel + Kernel<T>,
     {
         let (zero, mut factors) = (T::from_f64(0.0), Mat::zeros(len, 1));
         let column = factors.col_as_slice_mut(0);
-        self.kernel.tile_diag(child, column);
+        self.kernel.node().at::<T>().tile_diag(child, column);
         for value in column {
             // What overflows has a correlation that is not known.
             let known = if value.is_infinite() { T::nan() } else { *value };
@@ -92,34 +90,29 @@ impl Construct for Normalized<DynKernel> {
 
 crate::parameterized!([K] Normalized<K> as "normalized", parameters: [], child: kernel);
 
-impl<K: Expr + Clone> Expr for Normalized<K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        vec![&self.kernel]
+impl<K: AnyKernel + Clone> Expr for Normalized<K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Function(self.kernel.node())
     }
 
-    fn psd(&self) -> Psd {
-        self.kernel.psd()
-    }
-
-    inherit!(kernel: stationary, differentiable);
-
-    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "normalized({})", Text::within(&self.kernel, Precedence::Sum))
+    fn properties(&self) -> Properties {
+        let inner = self.kernel.properties();
+        Properties { isotropic: false, zonal: false, ..inner }
     }
 }
 
-impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Normalized<K> {
+impl<T: Scalar, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Normalized<K> {
     // By the diagonal of a set of one point, because `pairwise` does not know of white noise.
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         let factor = |x: &[T]| {
             let point = Points::new(MatRef::from_column_major_slice(x, 1, x.len()));
-            self.factors(&self.kernel.embed(&point), 1)[(0, 0)]
+            self.factors(&self.kernel.node().at::<T>().embed(&point), 1)[(0, 0)]
         };
         self.kernel.pairwise(x, y) * (factor(x) * factor(y))
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        let child = self.kernel.embed(points);
+        let child = self.kernel.node().at::<T>().embed(points);
         let wanted = points.needs_gradient() || self.kernel.num_params() > 0;
         Features::mapped(Points::made(self.factors(&child, points.len())).with_gradient(wanted), child)
     }
@@ -160,9 +153,9 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Normalized<K> {
             // s = k^(-1/2): ds/dk = -s³/2.
             let terms = in_factors.col_as_slice(0).iter().zip(factors.column(0));
             let cotangent: Vec<T> = terms.map(|(&c, &s)| -T::from_f64(0.5) * c * s * s * s).collect();
-            self.kernel.tile_diag_vjp(DiagVjp::new(child, &cotangent, theta, gradients));
+            self.kernel.node().at::<T>().tile_diag_vjp(DiagVjp::new(child, &cotangent, theta, gradients));
         }
-        self.kernel.embed_vjp(EmbedVjp::new(points, child, gradients, theta));
+        self.kernel.node().at::<T>().embed_vjp(EmbedVjp::new(points, child, gradients, theta));
     }
 }
 

@@ -4,16 +4,15 @@ use std::fmt::Debug;
 
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{
-    Arguments, EmbedVjp, Expr, FeatureGradients, Features, Kernel, Pairs, Points, Scratch, split_theta,
+    AnyKernel, Arguments, Children, EmbedVjp, FeatureGradients, Features, Kernel, Node, Pairs, Points, Scratch,
+    split_theta,
 };
 use crate::params::{Label, Visitor, VisitorMut};
 use crate::{Result, Scalar};
 
 /// The kernels that a [`Sum`](super::Sum) or a [`Product`](super::Product) is made of: a pair
 /// `(A, B)`, or a `Vec<DynKernel>`.
-pub trait Parts: Clone + Debug + Send + Sync {
-    /// The parts, in order.
-    fn exprs(&self) -> Vec<&dyn Expr>;
+pub trait Parts: Children + Clone + Debug + Send + Sync + 'static {
     /// Shows each part.
     fn visit(&self, visitor: &mut dyn Visitor);
     /// Shows each part, for change.
@@ -23,7 +22,9 @@ pub trait Parts: Clone + Debug + Send + Sync {
 /// [`Parts`] that are kernels at precision `T`.
 pub trait KernelParts<T: Scalar>: Parts {
     /// The parts, in order. A part is called through its vtable, once a tile.
-    fn kernels(&self) -> impl ExactSizeIterator<Item = &dyn Kernel<T>>;
+    fn kernels(&self) -> impl ExactSizeIterator<Item = &dyn Kernel<T>> {
+        (0..self.count()).map(|index| self.child(index).at())
+    }
 
     /// The values of the parts for two points, joined from left to right. Parts of known types are
     /// called without a vtable here, where there is no tile to spread its cost over.
@@ -32,11 +33,27 @@ pub trait KernelParts<T: Scalar>: Parts {
     }
 }
 
-impl<A: Expr + Clone, B: Expr + Clone> Parts for (A, B) {
-    fn exprs(&self) -> Vec<&dyn Expr> {
-        vec![&self.0, &self.1]
+impl<A: AnyKernel, B: AnyKernel> Children for (A, B) {
+    fn count(&self) -> usize {
+        2
     }
 
+    fn child(&self, index: usize) -> &Node {
+        if index == 0 { self.0.node() } else { self.1.node() }
+    }
+}
+
+impl<K: AnyKernel> Children for Vec<K> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn child(&self, index: usize) -> &Node {
+        self[index].node()
+    }
+}
+
+impl<A: AnyKernel + Clone, B: AnyKernel + Clone> Parts for (A, B) {
     fn visit(&self, visitor: &mut dyn Visitor) {
         visitor.child(Label::Index(0), &self.0);
         visitor.child(Label::Index(1), &self.1);
@@ -48,13 +65,7 @@ impl<A: Expr + Clone, B: Expr + Clone> Parts for (A, B) {
     }
 }
 
-impl<T: Scalar, A: Kernel<T> + Clone, B: Kernel<T> + Clone> KernelParts<T> for (A, B) {
-    #[inline]
-    fn kernels(&self) -> impl ExactSizeIterator<Item = &dyn Kernel<T>> {
-        let both: [&dyn Kernel<T>; 2] = [&self.0, &self.1];
-        both.into_iter()
-    }
-
+impl<T: Scalar, A: AnyKernel + Kernel<T> + Clone, B: AnyKernel + Kernel<T> + Clone> KernelParts<T> for (A, B) {
     #[inline]
     fn join_pairwise(&self, x: &[T], y: &[T], join: impl Fn(T, T) -> T) -> Option<T> {
         Some(join(self.0.pairwise(x, y), self.1.pairwise(x, y)))
@@ -62,10 +73,6 @@ impl<T: Scalar, A: Kernel<T> + Clone, B: Kernel<T> + Clone> KernelParts<T> for (
 }
 
 impl Parts for Vec<DynKernel> {
-    fn exprs(&self) -> Vec<&dyn Expr> {
-        self.iter().map(|part| part as &dyn Expr).collect()
-    }
-
     fn visit(&self, visitor: &mut dyn Visitor) {
         self.iter().enumerate().for_each(|(index, part)| visitor.child(Label::Index(index), part));
     }
@@ -75,11 +82,7 @@ impl Parts for Vec<DynKernel> {
     }
 }
 
-impl<T: Scalar> KernelParts<T> for Vec<DynKernel> {
-    fn kernels(&self) -> impl ExactSizeIterator<Item = &dyn Kernel<T>> {
-        self.iter().map(|part| part as &dyn Kernel<T>)
-    }
-}
+impl<T: Scalar> KernelParts<T> for Vec<DynKernel> {}
 
 /// The kernels in a call like `sum(a, b, …)`.
 pub(super) fn construct(arguments: &mut Arguments<'_>) -> Result<Vec<DynKernel>> {

@@ -1,9 +1,7 @@
 //! An integer power of a kernel.
 
-use std::fmt;
-
 use super::{Transform, Transformed};
-use crate::kernel::{Arguments, Construct, Precedence, Psd};
+use crate::kernel::{Arguments, Construct, Psd};
 use crate::simd::power;
 use crate::{DynKernel, Error, Result, Scalar};
 
@@ -74,7 +72,6 @@ impl<K> Power<K> {
 
 impl Transform for ToPower {
     const NAME: &'static str = "power";
-    const PRECEDENCE: Precedence = Precedence::Power;
 
     #[inline(always)]
     fn value<T: Scalar, const FMA: bool>(&self, k: T) -> T {
@@ -91,8 +88,8 @@ impl Transform for ToPower {
         if self.degree == 0 { Psd::Always } else { inner }
     }
 
-    fn write_text(&self, inner: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{inner} ^ {}", self.degree)
+    fn exponent(&self) -> Option<u32> {
+        Some(self.degree)
     }
 }
 

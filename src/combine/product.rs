@@ -1,12 +1,11 @@
 //! The product of kernels.
 
-use std::fmt;
-
 use super::parts::{self, KernelParts, Parts, each_with_theta};
+use crate::kernel::AnyKernel;
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{
-    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch,
-    SpectralMeasure, Text, TileParts, TileVjp, text,
+    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Scratch, Structure, TileParts,
+    TileVjp,
 };
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::{multiply, product};
@@ -72,6 +71,15 @@ impl Product<Vec<DynKernel>> {
     pub(crate) fn of_factors(factors: Vec<DynKernel>) -> Self {
         Self { parts: factors }
     }
+
+    /// The product of two kernels in boxes, as one flat node.
+    #[doc(hidden)]
+    pub fn joined(left: DynKernel, right: DynKernel) -> DynKernel {
+        let parts = [left, right]
+            .into_iter()
+            .flat_map(|kernel| kernel.downcast().map_or_else(|one| vec![one], Self::into_parts));
+        Self::of_factors(parts.collect()).into_dynamic()
+    }
 }
 
 impl<P> Product<P> {
@@ -107,37 +115,8 @@ impl<P: Parts> Parameterized for Product<P> {
 }
 
 impl<P: Parts> Expr for Product<P> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        self.parts.exprs()
-    }
-
-    fn psd(&self) -> Psd {
-        self.children().into_iter().map(Expr::psd).min().unwrap_or(Psd::Always)
-    }
-
-    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        let mut factors = self.children().into_iter();
-        factors.try_fold(SpectralMeasure::constant(dim), |product, factor| {
-            Ok(product.times(&factor.spectral_measure(dim)?))
-        })
-    }
-
-    inherit!(all: stationary, zonal, isotropic, differentiable);
-
-    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let factors = self.children();
-        if let [only] = factors[..] {
-            return write!(f, "product({})", text(only));
-        }
-        for (index, factor) in factors.into_iter().enumerate() {
-            let (separator, binding) = if index == 0 { ("", Precedence::Product) } else { (" * ", Precedence::Power) };
-            write!(f, "{separator}{}", Text::within(factor, binding))?;
-        }
-        Ok(())
-    }
-
-    fn precedence(&self) -> Precedence {
-        Precedence::Product
+    fn structure(&self) -> Structure<'_> {
+        Structure::Product(&self.parts)
     }
 }
 

@@ -1,14 +1,12 @@
 //! The sum of kernels.
 
-use std::fmt;
-
 use super::parts::{self, KernelParts, Parts, each_with_theta};
+use crate::kernel::AnyKernel;
 use crate::kernel::dynamic::DynKernel;
 use crate::kernel::{
-    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch,
-    SpectralMeasure, Text, TileParts, TileVjp, split_theta, text,
+    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Scratch, Structure, TileParts,
+    TileVjp,
 };
-use crate::kernels::Laplacian;
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
 use crate::{Error, Result, Scalar, kernel_ops};
@@ -73,6 +71,15 @@ impl Sum<Vec<DynKernel>> {
     pub(crate) fn of_terms(terms: Vec<DynKernel>) -> Self {
         Self { parts: terms }
     }
+
+    /// The sum of two kernels in boxes, as one flat node.
+    #[doc(hidden)]
+    pub fn joined(left: DynKernel, right: DynKernel) -> DynKernel {
+        let parts = [left, right]
+            .into_iter()
+            .flat_map(|kernel| kernel.downcast().map_or_else(|one| vec![one], Self::into_parts));
+        Self::of_terms(parts.collect()).into_dynamic()
+    }
 }
 
 impl<P> Sum<P> {
@@ -108,86 +115,8 @@ impl<P: Parts> Parameterized for Sum<P> {
 }
 
 impl<P: Parts> Expr for Sum<P> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        self.parts.exprs()
-    }
-
-    fn psd(&self) -> Psd {
-        self.children().into_iter().map(Expr::psd).min().unwrap_or(Psd::Always)
-    }
-
-    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
-        self.children().into_iter().map(|term| term.spectral_density(frequency)).sum()
-    }
-
-    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, mut theta: &mut [f64]) {
-        for term in self.children() {
-            let (own, rest) = split_theta(term, theta);
-            term.spectral_density_vjp(frequency, cotangent, own);
-            theta = rest;
-        }
-    }
-
-    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        let none = SpectralMeasure::constant(dim).scaled(0.0);
-        let mut terms = self.children().into_iter().map(|term| term.spectral_measure(dim));
-        let Some(first) = terms.next() else { return Ok(none) };
-        terms.try_fold(first?, |sum, term| Ok(sum.plus(term?)))
-    }
-
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        let mut sums = vec![0.0; l_max + 1];
-        for term in self.children() {
-            sums.iter_mut().zip(term.funk_hecke(dim, l_max)?).for_each(|(sum, a)| *sum += a);
-        }
-        Some(sums)
-    }
-
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], mut theta: &mut [f64]) {
-        for term in self.children() {
-            let (own, rest) = split_theta(term, theta);
-            term.funk_hecke_vjp(dim, cotangent, own);
-            theta = rest;
-        }
-    }
-
-    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
-        let mut sums = vec![0.0; laplacian.nodes()];
-        for term in self.children() {
-            sums.iter_mut().zip(term.graph_spectrum(laplacian)?).for_each(|(sum, weight)| *sum += weight);
-        }
-        Some(sums)
-    }
-
-    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], mut theta: &mut [f64]) {
-        for term in self.children() {
-            let (own, rest) = split_theta(term, theta);
-            term.graph_spectrum_vjp(laplacian, cotangent, own);
-            theta = rest;
-        }
-    }
-
-    inherit!(all: stationary, zonal, isotropic, differentiable);
-
-    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let terms = self.children();
-        // Without an operator to show that it is there, a sum of one is written as a call.
-        if let [only] = terms[..] {
-            return write!(f, "sum({})", text(only));
-        }
-        for (index, term) in terms.into_iter().enumerate() {
-            let inner = (index > 0 && term.name() == "neg").then(|| term.children());
-            match inner.as_deref() {
-                Some(&[inner]) => write!(f, " - {}", Text::within(inner, Precedence::Product))?,
-                _ if index == 0 => write!(f, "{}", Text::within(term, Precedence::Sum))?,
-                _ => write!(f, " + {}", Text::within(term, Precedence::Product))?,
-            }
-        }
-        Ok(())
-    }
-
-    fn precedence(&self) -> Precedence {
-        Precedence::Sum
+    fn structure(&self) -> Structure<'_> {
+        Structure::Sum(&self.parts)
     }
 }
 

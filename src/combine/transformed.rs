@@ -1,9 +1,10 @@
 //! A function of a kernel's value.
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, TileParts, TileVjp,
+    AnyKernel, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Properties, Psd, Scratch, Structure,
+    TileParts, TileVjp,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::{Pass, dispatch};
@@ -26,16 +27,9 @@ pub trait Transform: Clone + Debug + Send + Sync {
     /// The guarantee of the new kernel, from that of the inner one.
     fn psd(&self, inner: Psd) -> Psd;
 
-    /// How the text of the new kernel binds.
-    const PRECEDENCE: Precedence = Precedence::Call;
-
-    /// Writes the new kernel, given the text of the inner one with the parentheses that it needs.
-    ///
-    /// # Errors
-    ///
-    /// Those of the formatter.
-    fn write_text(&self, inner: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({inner})", Self::NAME)
+    /// The exponent n, if h(k) = kⁿ.
+    fn exponent(&self) -> Option<u32> {
+        None
     }
 }
 
@@ -90,24 +84,15 @@ impl<H: Transform, K: Parameterized> Parameterized for Transformed<H, K> {
     }
 }
 
-impl<H: Transform, K: Expr + Clone> Expr for Transformed<H, K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        vec![&self.kernel]
+impl<H: Transform, K: AnyKernel + Clone> Expr for Transformed<H, K> {
+    fn structure(&self) -> Structure<'_> {
+        let kernel = self.kernel.node();
+        self.transform.exponent().map_or(Structure::Function(kernel), |exponent| Structure::Power(exponent, kernel))
     }
 
-    fn psd(&self) -> Psd {
-        self.transform.psd(self.kernel.psd())
-    }
-
-    inherit!(kernel: stationary, zonal, isotropic, differentiable);
-
-    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binding = if H::PRECEDENCE == Precedence::Call { Precedence::Sum } else { Precedence::Call };
-        self.transform.write_text(&Text::within(&self.kernel, binding), f)
-    }
-
-    fn precedence(&self) -> Precedence {
-        H::PRECEDENCE
+    fn properties(&self) -> Properties {
+        let inner = self.kernel.properties();
+        inner.psd(self.transform.psd(inner.psd))
     }
 }
 
@@ -147,33 +132,33 @@ impl<T: Scalar, H: Transform> Pass for Slopes<'_, T, H> {
     }
 }
 
-impl<T: Scalar, H: Transform, K: Kernel<T> + Clone> Kernel<T> for Transformed<H, K> {
+impl<T: Scalar, H: Transform, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Transformed<H, K> {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         self.transform.value::<T, false>(self.kernel.pairwise(x, y))
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        self.kernel.embed(points)
+        self.kernel.node().at::<T>().embed(points)
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        self.kernel.tile(pairs, out, scratch);
+        self.kernel.node().at::<T>().tile(pairs, out, scratch);
         dispatch(Values { transform: &self.transform, out });
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        self.kernel.tile_diag(features, out);
+        self.kernel.node().at::<T>().tile_diag(features, out);
         dispatch(Values { transform: &self.transform, out });
     }
 
     fn tile_vjp(&self, to: TileVjp<'_, T>) {
         let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (mut value, mut inner) = (scratch.take(pairs.len()), scratch.take(pairs.len()));
-        self.kernel.tile(pairs, &mut value, scratch);
+        self.kernel.node().at::<T>().tile(pairs, &mut value, scratch);
         inner.copy_from_slice(cotangent);
         dispatch(Slopes { transform: &self.transform, inner: &value, cotangent: &mut inner });
-        self.kernel.tile_vjp(TileVjp::new(pairs, &value, &inner, theta, scratch));
+        self.kernel.node().at::<T>().tile_vjp(TileVjp::new(pairs, &value, &inner, theta, scratch));
         scratch.give(value);
         scratch.give(inner);
     }
@@ -181,14 +166,14 @@ impl<T: Scalar, H: Transform, K: Kernel<T> + Clone> Kernel<T> for Transformed<H,
     fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
         let DiagVjp { features, cotangent, theta, gradients } = to;
         let mut value = vec![T::from_f64(0.0); cotangent.len()];
-        self.kernel.tile_diag(features, &mut value);
+        self.kernel.node().at::<T>().tile_diag(features, &mut value);
         let mut inner = cotangent.to_vec();
         dispatch(Slopes { transform: &self.transform, inner: &value, cotangent: &mut inner });
-        self.kernel.tile_diag_vjp(DiagVjp::new(features, &inner, theta, gradients));
+        self.kernel.node().at::<T>().tile_diag_vjp(DiagVjp::new(features, &inner, theta, gradients));
     }
 
     fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
         let EmbedVjp { points, features, gradients, theta } = to;
-        self.kernel.embed_vjp(EmbedVjp::new(points, features, gradients, theta));
+        self.kernel.node().at::<T>().embed_vjp(EmbedVjp::new(points, features, gradients, theta));
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use super::outer::{outer_tile, outer_vjp};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text, TileParts, TileVjp,
-    split_theta, text, write_function,
+    AnyKernel, DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Scratch, Structure,
+    TileParts, TileVjp, split_theta, text, write_function,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::warp::{Function, Warp};
@@ -116,24 +116,16 @@ impl<F: Parameterized, K: Parameterized> Parameterized for Vertical<F, K> {
     }
 }
 
-impl<F: Function, K: Expr + Clone> Expr for Vertical<F, K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        vec![&self.kernel]
+impl<F: Function, K: AnyKernel + Clone> Expr for Vertical<F, K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Function(self.kernel.node())
     }
 
-    fn psd(&self) -> Psd {
-        self.kernel.psd()
+    fn properties(&self) -> Properties {
+        self.kernel.properties().of_coordinates()
     }
 
-    fn differentiable(&self) -> bool {
-        self.kernel.differentiable()
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        vec![true; dim]
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         let outputs = Function::output_dim(&self.function, dim).map_err(|error| match error {
             Error::Dimension { needs, found, .. } => Error::Dimension { kernel: text(self).to_string(), needs, found },
             other => other,
@@ -142,24 +134,24 @@ impl<F: Function, K: Expr + Clone> Expr for Vertical<F, K> {
             let what = format!("the output of `{}` in `{}`", self.function.name(), text(self));
             return Err(Error::shape(&what, "one column, the factor of the kernel,", (1, outputs)));
         }
-        self.kernel.check_dim(dim)
+        Ok(Inputs::all(dim).or(self.kernel.inputs(dim)?))
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vertical({}, ", Text::within(&self.kernel, Precedence::Sum))?;
+        write!(f, "vertical({}, ", text(&self.kernel))?;
         write_function(&self.function, f)?;
         f.write_str(")")
     }
 }
 
-impl<T: Scalar, F: Function, K: Kernel<T> + Clone> Kernel<T> for Vertical<F, K> {
+impl<T: Scalar, F: Function, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Vertical<F, K> {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         self.kernel.pairwise(x, y) * (self.factor(x) * self.factor(y))
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        Features::mapped(self.function.forward(points), self.kernel.embed(points))
+        Features::mapped(self.function.forward(points), self.kernel.node().at::<T>().embed(points))
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
@@ -167,7 +159,7 @@ impl<T: Scalar, F: Function, K: Kernel<T> + Clone> Kernel<T> for Vertical<F, K> 
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        self.kernel.tile_diag(features.child(0), out);
+        self.kernel.node().at::<T>().tile_diag(features.child(0), out);
         multiply_squares(out, features.points());
     }
 
@@ -183,7 +175,7 @@ impl<T: Scalar, F: Function, K: Kernel<T> + Clone> Kernel<T> for Vertical<F, K> 
         let factors = features.points();
         if let Some(in_factors) = gradients.at_mut(factors) {
             let mut value = vec![T::from_f64(0.0); cotangent.len()];
-            self.kernel.tile_diag(features.child(0), &mut value);
+            self.kernel.node().at::<T>().tile_diag(features.child(0), &mut value);
             let terms = value.iter().zip(cotangent).zip(factors.column(0));
             for (out, ((&value, &c), &f)) in in_factors.col_as_slice_mut(0).iter_mut().zip(terms) {
                 *out += T::from_f64(2.0) * c * value * f;
@@ -191,13 +183,13 @@ impl<T: Scalar, F: Function, K: Kernel<T> + Clone> Kernel<T> for Vertical<F, K> 
         }
         let mut weighted = cotangent.to_vec();
         multiply_squares(&mut weighted, factors);
-        self.kernel.tile_diag_vjp(DiagVjp::new(features.child(0), &weighted, in_kernel, gradients));
+        self.kernel.node().at::<T>().tile_diag_vjp(DiagVjp::new(features.child(0), &weighted, in_kernel, gradients));
     }
 
     fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
         let EmbedVjp { points, features, gradients, theta } = to;
         let (in_function, in_kernel) = split_theta(&self.function, theta);
-        self.kernel.embed_vjp(EmbedVjp::new(points, features.child(0), gradients, in_kernel));
+        self.kernel.node().at::<T>().embed_vjp(EmbedVjp::new(points, features.child(0), gradients, in_kernel));
         self.function.backward(points, features.points(), gradients, in_function);
     }
 }
@@ -242,7 +234,7 @@ mod tests {
     #[test]
     fn more_than_one_factor_is_refused() {
         let kernel = (Rbf::new(1.0).vertical(Same) + 1.0).dynamic();
-        assert!(Expr::check_dim(&kernel, 1).is_ok());
+        assert!(kernel.inputs(1).is_ok());
         let error = kernel.eval(&[1.0, 2.0], &[3.0, 4.0]).unwrap_err().to_string();
         let expected = "the output of `same` in `vertical(rbf(lengthscale=1), same())` has shape (1, 2), but one column, \
                         the factor of the kernel, was expected";

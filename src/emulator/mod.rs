@@ -292,7 +292,7 @@ impl<K: Expr + Clone> Emulator<K> {
     fn check(&self) -> Result<()> {
         let dim = self.data.theta.ncols();
         for kernel in &self.kernel.0 {
-            kernel.check_dim(dim)?;
+            kernel.inputs(dim)?;
             if !self.allow_indefinite {
                 check_psd(kernel, dim)?;
             }

@@ -26,11 +26,10 @@ pub(crate) fn check_inputs<'m, T: Scalar>(
 /// As [`check_inputs`], for one kernel.
 pub(crate) fn check_taken<T: Scalar>(what: &str, x: MatRef<'_, T>, kernel: &dyn Kernel<T>) -> Result<()> {
     fn masks(node: &dyn Expr) -> bool {
-        node.name() == "masked" || node.children().into_iter().any(masks)
+        node.name() == "masked" || node.children().into_iter().any(|child| masks(child))
     }
-    kernel.check_dim(x.ncols())?;
-    let reads = kernel.reads(x.ncols());
-    let read = |row: usize| (0..x.ncols()).filter(|&col| reads[col]).map(move |col| (row, col));
+    let inputs = kernel.inputs(x.ncols())?;
+    let read = |row: usize| (0..x.ncols()).filter(|&col| inputs.read(col)).map(move |col| (row, col));
     let refused = |row: usize, col: usize| {
         Err(Error::NonFinite { what: what.to_owned(), row, col, value: x[(row, col)].as_f64() })
     };
@@ -123,9 +122,11 @@ pub(super) fn check_count<T: Scalar>(x: MatRef<'_, T>, y: &[T], outputs: usize) 
 /// subexpression that loses the guarantee.
 pub(crate) fn check_psd(kernel: &dyn Expr, dim: usize) -> Result<()> {
     fn culprit(node: &dyn Expr) -> &dyn Expr {
-        node.children().into_iter().find(|child| child.psd() <= node.psd()).map_or(node, culprit)
+        let psd = node.properties().psd;
+        let weakest = node.children().into_iter().find(|child| child.properties().psd <= psd);
+        weakest.map_or(node, |child| culprit(child))
     }
-    if kernel.psd().holds_in(dim) {
+    if kernel.properties().psd.holds_in(dim) {
         return Ok(());
     }
     Err(Error::Indefinite { kernel: text(culprit(kernel)).to_string(), dim })

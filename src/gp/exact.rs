@@ -260,7 +260,7 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
         K: Kernel<T>,
     {
         check_data(x, y, [&self.kernel as &dyn Kernel<T>], [&self.mean])?;
-        self.kernel.check_dim(x.ncols())?;
+        self.kernel.inputs(x.ncols())?;
         self.mean.check_dim(x.ncols())?;
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, x.ncols()) }
     }

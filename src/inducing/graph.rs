@@ -3,12 +3,13 @@
 use faer::{Mat, MatRef};
 
 use super::{InducingFeatures, InducingPrior};
+use crate::graph::Laplacian;
 use crate::kernel::index::{checked_index, index};
 use crate::kernel::{Expr, text};
-use crate::kernels::Laplacian;
 use crate::linalg::Jitter;
 use crate::params::ParameterizedExt;
 use crate::tape::{KernelVar, Tape, Var};
+use crate::views::{graph_weights, graph_weights_vjp};
 use crate::{Error, Result, Scalar};
 
 /// The smoothest eigenvectors of a graph's Laplacian: u_k = φ_kᵀ f, for f on its nodes and the M smallest eigenvalues.
@@ -16,7 +17,7 @@ use crate::{Error, Result, Scalar};
 /// # Definition
 ///
 /// For a kernel on the nodes that is diagonal in the eigenvectors, K = Σ_k w_k φ_k φ_kᵀ
-/// ([`Expr::graph_spectrum`]), K_uu = diag(w_0, …, w_{M−1}) and K_uf = w_k φ_k(i) at node i. These are
+/// ([`graph_weights`]), K_uu = diag(w_0, …, w_{M−1}) and K_uf = w_k φ_k(i) at node i. These are
 /// coefficients of f, so what is left of the variance is that of the other eigenvectors, and bounds hold; with all of
 /// them the process is exact.
 ///
@@ -91,7 +92,7 @@ impl GraphFeatures {
 
     /// w, for all eigenvectors.
     fn weights(&self, kernel: &dyn Expr) -> Result<Vec<f64>> {
-        kernel.graph_spectrum(&self.laplacian).ok_or_else(|| {
+        graph_weights(kernel, &self.laplacian).ok_or_else(|| {
             let expected = "must be `GraphHeat` or `GraphMatern` on the Laplacian of the features, times numbers, or a sum of such";
             Error::setting("the kernel of graph features", text(kernel), expected)
         })
@@ -108,7 +109,7 @@ impl InducingFeatures for GraphFeatures {
     }
 
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<()> {
-        kernel.check_dim(1)?;
+        kernel.inputs(1)?;
         self.weights(kernel).map(drop)
     }
 
@@ -136,7 +137,7 @@ impl InducingFeatures for GraphFeatures {
             let mut cotangent = vec![0.0; self.laplacian.nodes()];
             cotangent.iter_mut().zip(c.col(0).iter()).for_each(|(out, c)| *out = c.as_f64());
             let mut theta = vec![0.0; kernel.kernel().num_params()];
-            kernel.kernel().graph_spectrum_vjp(&self.laplacian, &cotangent, &mut theta);
+            graph_weights_vjp(kernel.kernel(), &self.laplacian, &cotangent, &mut theta);
             vec![Some(Mat::from_fn(theta.len(), 1, |row, _| T::from_f64(theta[row])))]
         };
         let variances = tape.custom(&[kernel.theta()], value, Box::new(backward))?;

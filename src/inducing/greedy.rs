@@ -50,8 +50,8 @@ pub fn greedy_variance(kernel: &dyn Kernel<f64>, x: MatRef<'_, f64>, m: usize) -
     }
     let mut left = vec![0.0; n];
     diag_into(kernel, x, &mut left)?;
-    let reads = kernel.reads(x.ncols());
-    let missing = |row: usize| (0..x.ncols()).any(|col| reads[col] && x[(row, col)].is_nan());
+    let read = kernel.inputs(x.ncols())?;
+    let missing = |row: usize| read.columns().any(|col| x[(row, col)].is_nan());
     (0..n).filter(|&row| missing(row)).for_each(|row| left[row] = f64::NEG_INFINITY);
     if left.iter().all(|left| left.is_infinite()) {
         return Err(Error::Empty { what: "the list of points that are not missing".to_owned() });
@@ -83,7 +83,7 @@ pub fn greedy_variance(kernel: &dyn Kernel<f64>, x: MatRef<'_, f64>, m: usize) -
     }
     // Inducing inputs are finite, also where nobody reads them.
     let mut inputs = rows(x, &chosen)?;
-    for col in (0..x.ncols()).filter(|&col| !reads[col]) {
+    for col in (0..x.ncols()).filter(|&col| !read.read(col)) {
         inputs.col_as_slice_mut(col).iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
     }
     Ok(inputs)

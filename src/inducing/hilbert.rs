@@ -8,6 +8,7 @@ use crate::kernel::{Expr, text};
 use crate::linalg::Jitter;
 use crate::params::ParameterizedExt;
 use crate::tape::{KernelVar, Tape, Var};
+use crate::views::{spectral_density, spectral_density_vjp};
 use crate::{Error, Result, Scalar};
 
 /// The reduced-rank approximation of a stationary kernel by eigenfunctions of the Laplacian on a box: coefficients of
@@ -21,7 +22,7 @@ use crate::{Error, Result, Scalar};
 /// φ_j(x) = Π_d √(2/h_d) sin(ω_{j,d} (x_d − a_d)), λ_j = ‖ω_j‖², ω_{j,d} = π j_d/h_d, h_d = b_d − a_d
 ///
 /// with j_d = 1, …, m_d: M = Π m_d, the index of the last coordinate running fastest. With the spectral density S
-/// ([`Expr::spectral_density`]), the kernel is replaced by
+/// ([`spectral_density`]), the kernel is replaced by
 ///
 /// k̃(x, y) = Σ_j S(ω_j) φ_j(x) φ_j(y)
 ///
@@ -45,7 +46,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// All with a spectral density that is known: the squared exponential and the Matérn kernels of half-integer
 /// smoothness, times numbers, and sums of them. Gradients come by
-/// [`Expr::spectral_density_vjp`].
+/// [`spectral_density_vjp`].
 ///
 /// # Complexity
 ///
@@ -133,7 +134,7 @@ impl HilbertFeatures {
     /// S(ω_j)
     fn densities(&self, kernel: &dyn Expr) -> Result<Vec<f64>> {
         let frequencies = self.frequencies();
-        let density = |row: usize| kernel.spectral_density(&at(&frequencies, row)).ok_or_else(|| refused(kernel));
+        let density = |row: usize| spectral_density(kernel, &at(&frequencies, row)).ok_or_else(|| refused(kernel));
         (0..self.waves.len()).map(density).collect()
     }
 }
@@ -158,8 +159,8 @@ impl InducingFeatures for HilbertFeatures {
     }
 
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<()> {
-        kernel.check_dim(self.dim())?;
-        match kernel.spectral_density(&vec![0.0; self.dim()]) {
+        kernel.inputs(self.dim())?;
+        match spectral_density(kernel, &vec![0.0; self.dim()]) {
             Some(_) => Ok(()),
             None => Err(refused(kernel)),
         }
@@ -181,7 +182,7 @@ impl InducingFeatures for HilbertFeatures {
         let backward = move |c: MatRef<'_, T>| {
             let (frequencies, mut theta) = (self.frequencies(), vec![0.0; kernel.kernel().num_params()]);
             for row in 0..c.nrows() {
-                kernel.kernel().spectral_density_vjp(&at(&frequencies, row), c[(row, 0)].as_f64(), &mut theta);
+                spectral_density_vjp(kernel.kernel(), &at(&frequencies, row), c[(row, 0)].as_f64(), &mut theta);
             }
             vec![Some(Mat::from_fn(theta.len(), 1, |row, _| T::from_f64(theta[row])))]
         };

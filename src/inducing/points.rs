@@ -92,7 +92,7 @@ impl InducingFeatures for InducingPoints {
     }
 
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<()> {
-        kernel.check_dim(self.inputs().ncols())
+        kernel.inputs(self.inputs().ncols()).map(drop)
     }
 
     fn parameter<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>) -> Var {

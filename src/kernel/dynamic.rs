@@ -2,56 +2,62 @@
 
 use std::any::Any;
 use std::fmt;
+use std::marker::PhantomData;
 
-use super::ops::Compose;
-use super::{
-    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, SpectralMeasure,
-    Target, TileVjp,
-};
-use crate::combine::{Product, Sum};
-use crate::kernels::Laplacian;
+use super::{DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Scratch, Structure, Target, TileVjp};
+use crate::Scalar;
 use crate::params::{Parameterized, Visitor, VisitorMut};
-use crate::{Result, Scalar};
+use crate::scalar::ByPrecision;
 
-/// A kernel at both precisions: what a [`DynKernel`] can hold. Implemented for every type that is a
-/// [`Kernel`] of `f32` and of `f64`.
-pub trait AnyKernel: Kernel<f32> + Kernel<f64> {
-    #[doc(hidden)]
-    fn into_terms(self: Box<Self>) -> Vec<DynKernel>;
-    #[doc(hidden)]
-    fn into_factors(self: Box<Self>) -> Vec<DynKernel>;
-    #[doc(hidden)]
-    fn as_parameterized_mut(&mut self) -> &mut dyn Parameterized;
+/// A kernel at both precisions: what a [`DynKernel`] can hold, and what the children of a combinator are.
+/// [`kernel_ops!`](crate::kernel_ops!) implements it for every type that is a [`Kernel`] of `f32` and of `f64`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kernel that can be composed",
+    label = "not a kernel of `f32` and of `f64`, or without the operators",
+    note = "a kernel of your own needs `impl Expr`, `impl<T: Scalar> Kernel<T>`, of which `pairwise` is required, and \
+            `mercer::kernel_ops!({Self});`"
+)]
+pub trait AnyKernel: Kernel<f32> + Kernel<f64> + Any {
+    /// The kernel as a node of an expression.
+    fn node(&self) -> &Node;
+
+    /// The kernel in a box.
+    fn into_dynamic(self) -> DynKernel
+    where
+        Self: Sized;
 }
 
-impl<K: Kernel<f32> + Kernel<f64> + 'static> AnyKernel for K {
-    fn into_terms(self: Box<Self>) -> Vec<DynKernel> {
-        cast::<Box<K>, Box<Sum<Vec<DynKernel>>>>(self)
-            .map_or_else(|kernel| vec![DynKernel(kernel)], |sum| sum.into_parts())
+/// A kernel whose type is known at run time.
+pub type Node = dyn AnyKernel;
+
+impl dyn AnyKernel {
+    /// The kernel at a precision.
+    pub fn at<T: Scalar>(&self) -> &dyn Kernel<T> {
+        at(self)
+    }
+}
+
+struct At<'k>(PhantomData<&'k ()>);
+
+impl<'k> ByPrecision for At<'k> {
+    type Input<T: Scalar> = &'k Node;
+    type Output<T: Scalar> = &'k dyn Kernel<T>;
+
+    fn f32(kernel: &'k Node) -> &'k dyn Kernel<f32> {
+        kernel
     }
 
-    fn into_factors(self: Box<Self>) -> Vec<DynKernel> {
-        cast::<Box<K>, Box<Product<Vec<DynKernel>>>>(self)
-            .map_or_else(|kernel| vec![DynKernel(kernel)], |product| product.into_parts())
+    fn f64(kernel: &'k Node) -> &'k dyn Kernel<f64> {
+        kernel
     }
+}
 
-    fn as_parameterized_mut(&mut self) -> &mut dyn Parameterized {
-        self
-    }
+/// A kernel at a precision.
+pub(crate) fn at<T: Scalar>(kernel: &Node) -> &dyn Kernel<T> {
+    T::select::<At<'_>>(kernel)
 }
 
 dyn_clone::clone_trait_object!(AnyKernel);
-
-/// The value as a `B`, if that is what its type `A` is.
-fn cast<A: 'static, B: 'static>(value: A) -> std::result::Result<B, A> {
-    let mut value = Some(value);
-    let cast = (&mut value as &mut dyn Any).downcast_mut::<Option<B>>().and_then(Option::take);
-    match (cast, value) {
-        (Some(cast), _) => Ok(cast),
-        (None, Some(value)) => Err(value),
-        (None, None) => unreachable!("the value is only taken out by the cast"),
-    }
-}
 
 /// Any kernel, in a box: for expressions that are built at run time, kept in collections, or named
 /// without their type.
@@ -80,32 +86,27 @@ pub struct DynKernel(Box<dyn AnyKernel>);
 
 impl DynKernel {
     /// Boxes a kernel; one that is a box already stays as it is.
-    pub fn new(kernel: impl Compose) -> Self {
-        kernel.dynamic()
+    pub fn new(kernel: impl AnyKernel) -> Self {
+        kernel.into_dynamic()
     }
 
-    pub(crate) fn boxed<K: AnyKernel + 'static>(kernel: K) -> Self {
-        cast::<K, Self>(kernel).unwrap_or_else(|kernel| Self(Box::new(kernel)))
-    }
-
-    /// The sum, as one flat node.
     #[doc(hidden)]
-    pub fn plus_boxed(self, other: Self) -> Self {
-        let mut terms = self.0.into_terms();
-        terms.extend(other.0.into_terms());
-        Self::boxed(Sum::of_terms(terms))
+    pub fn of(kernel: Box<Node>) -> Self {
+        Self(kernel)
     }
 
-    /// The product, as one flat node.
-    #[doc(hidden)]
-    pub fn times_boxed(self, other: Self) -> Self {
-        let mut factors = self.0.into_factors();
-        factors.extend(other.0.into_factors());
-        Self::boxed(Product::of_factors(factors))
+    /// What is in the box, if it is of this type.
+    pub fn downcast<K: AnyKernel>(self) -> std::result::Result<K, Self> {
+        if (&*self.0 as &dyn Any).is::<K>() {
+            let held: Box<dyn Any> = self.0;
+            held.downcast().map(|kernel| *kernel).map_err(|_| unreachable!("its type has been looked at"))
+        } else {
+            Err(self)
+        }
     }
 
     fn at<T: Scalar>(&self) -> &dyn Kernel<T> {
-        T::select_kernel(&*self.0)
+        at(&*self.0)
     }
 }
 
@@ -125,85 +126,13 @@ impl Parameterized for DynKernel {
     }
 
     fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        self.0.as_parameterized_mut().visit_mut(visitor);
+        self.0.visit_mut(visitor);
     }
 }
 
 impl Expr for DynKernel {
-    fn children(&self) -> Vec<&dyn Expr> {
-        self.0.children()
-    }
-
-    fn psd(&self) -> Psd {
-        self.0.psd()
-    }
-
-    fn stationary(&self) -> bool {
-        self.0.stationary()
-    }
-
-    fn zonal(&self) -> bool {
-        self.0.zonal()
-    }
-
-    fn isotropic(&self) -> bool {
-        self.0.isotropic()
-    }
-
-    fn differentiable(&self) -> bool {
-        self.0.differentiable()
-    }
-
-    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
-        self.0.spectral_density(frequency)
-    }
-
-    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
-        self.0.spectral_density_vjp(frequency, cotangent, theta);
-    }
-
-    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        self.0.spectral_measure(dim)
-    }
-
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        self.0.funk_hecke(dim, l_max)
-    }
-
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
-        self.0.funk_hecke_vjp(dim, cotangent, theta);
-    }
-
-    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
-        self.0.graph_spectrum(laplacian)
-    }
-
-    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
-        self.0.graph_spectrum_vjp(laplacian, cotangent, theta);
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        self.0.reads(dim)
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
-        self.0.check_dim(dim)
-    }
-
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        self.0.index_columns(dim)
-    }
-
-    fn settings(&self) -> Vec<(&'static str, String)> {
-        self.0.settings()
-    }
-
-    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.write_text(f)
-    }
-
-    fn precedence(&self) -> Precedence {
-        self.0.precedence()
+    fn structure(&self) -> Structure<'_> {
+        Structure::Boxed(&*self.0)
     }
 }
 
@@ -239,5 +168,15 @@ impl<T: Scalar> Kernel<T> for DynKernel {
 
     fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
         self.at::<T>().embed_vjp(to);
+    }
+}
+
+impl AnyKernel for DynKernel {
+    fn node(&self) -> &Node {
+        &*self.0
+    }
+
+    fn into_dynamic(self) -> DynKernel {
+        self
     }
 }

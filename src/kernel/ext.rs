@@ -37,7 +37,7 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
         if x.len() != y.len() {
             return Err(Error::shape("y", format!("{} coordinate(s), as x has", x.len()), (1, y.len())));
         }
-        super::index::check_indices(self, "y", MatRef::from_row_major_slice(y, 1, y.len()))?;
+        super::index::check_indices(&self.inputs(x.len())?, "y", MatRef::from_row_major_slice(y, 1, y.len()))?;
         Ok(self.pairwise(x, y))
     }
 

@@ -62,18 +62,18 @@ pub trait Formula: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// from there and not from `self`, or they have no gradient.
     fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R;
 
-    /// As [`Expr::psd`](crate::Expr::psd): in which dimensions the kernel is guaranteed positive
+    /// In which dimensions the kernel is guaranteed positive
     /// semi-definite. A model refuses a kernel that gives no guarantee.
     fn psd(&self) -> Psd {
         Psd::Never
     }
 
-    /// As [`Expr::stationary`](crate::Expr::stationary): whether k(x, y) depends on x − y alone.
+    /// Whether k(x, y) depends on x − y alone.
     fn stationary(&self) -> bool {
         false
     }
 
-    /// As [`Expr::check_dim`](crate::Expr::check_dim): refuses points that the formula cannot read.
+    /// Refuses points that the formula cannot read.
     /// Without it, a formula that indexes a coordinate which is not there panics.
     ///
     /// # Errors
@@ -102,20 +102,14 @@ macro_rules! formula_kernel {
         where
             Self: $crate::kernel::Formula,
         {
-            fn psd(&self) -> $crate::kernel::Psd {
-                $crate::kernel::Formula::psd(self)
+            fn properties(&self) -> $crate::kernel::Properties {
+                let properties =
+                    $crate::kernel::Properties::unknown().psd($crate::kernel::Formula::psd(self)).differentiable();
+                if $crate::kernel::Formula::stationary(self) { properties.stationary() } else { properties }
             }
 
-            fn stationary(&self) -> bool {
-                $crate::kernel::Formula::stationary(self)
-            }
-
-            fn differentiable(&self) -> bool {
-                true
-            }
-
-            fn check_dim(&self, dim: usize) -> $crate::Result<()> {
-                $crate::kernel::Formula::check_dim(self, dim)
+            fn inputs(&self, dim: usize) -> $crate::Result<$crate::kernel::Inputs<'_>> {
+                $crate::kernel::Formula::check_dim(self, dim).map(|()| $crate::kernel::Inputs::all(dim))
             }
         }
 

@@ -2,7 +2,7 @@
 
 use faer::MatRef;
 
-use super::{Expr, text};
+use super::{Expr, Inputs, text};
 use crate::{Error, Result, Scalar};
 
 /// A column of the points that a kernel reads as an index: of a category, an output, a node. It holds
@@ -17,7 +17,8 @@ use crate::{Error, Result, Scalar};
 /// use mercer::prelude::*;
 ///
 /// let kernel = Rbf::new(1.0).on([0]) * Coregionalization::new(mat![[1.0], [0.5]], [0.1, 0.2]).on([1]);
-/// let columns = kernel.index_columns(2);
+/// let columns = kernel.inputs(2)?;
+/// let columns = columns.indices();
 /// assert_eq!((columns.len(), columns[0].column(), columns[0].count()), (1, 1, 2));
 ///
 /// let error = kernel.gram(mat![[0.3, 1.0], [0.7, 2.0]].as_ref()).unwrap_err();
@@ -101,8 +102,8 @@ pub(crate) fn checked_index<T: Scalar>(coordinate: T) -> usize {
 }
 
 /// Refuses points with anything but an index where the kernel reads one.
-pub(crate) fn check_indices<T: Scalar, E: Expr + ?Sized>(kernel: &E, what: &str, points: MatRef<'_, T>) -> Result<()> {
-    for read in kernel.index_columns(points.ncols()) {
+pub(crate) fn check_indices<T: Scalar>(inputs: &Inputs<'_>, what: &str, points: MatRef<'_, T>) -> Result<()> {
+    for read in inputs.indices() {
         let accepted =
             |coordinate: T| index(coordinate, read.count).is_some() || (read.may_be_missing && coordinate.is_nan());
         let refused = (0..points.nrows()).find(|&row| !accepted(points[(row, read.column)]));

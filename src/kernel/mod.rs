@@ -12,19 +12,24 @@ mod ext;
 mod features;
 #[doc(hidden)]
 pub mod formula;
+mod frequency_law;
 mod gram;
 pub(crate) mod index;
+mod inputs;
 pub mod ops;
+mod properties;
 mod psd;
 mod scratch;
 #[cfg(feature = "serde")]
 mod serde;
 pub(crate) mod span;
-mod spectral;
+mod structure;
 mod text;
 pub(crate) mod tile;
 pub(crate) mod variables;
+mod views;
 mod vjp;
+mod warp;
 mod workspace;
 mod write;
 
@@ -32,24 +37,29 @@ pub use contexts::{DiagVjp, EmbedVjp, TileParts, TileVjp};
 pub use cross::{cross_into, cross_into_with, matmul_into};
 pub use diag::diag_into;
 pub(crate) use diag::{add_own_differences, add_own_differences_vjp, fill_diag};
+pub use dynamic::{AnyKernel, Node};
 pub use ext::KernelExt;
 pub(crate) use features::Embedding;
 pub use features::{FeatureGradients, Features, Points};
 pub use formula::Formula;
+pub use frequency_law::FrequencyLaw;
 pub use gram::{gram_into, gram_into_with};
 pub use index::IndexColumn;
+pub use inputs::Inputs;
+pub use properties::Properties;
 pub use psd::Psd;
 pub use scratch::Scratch;
-pub use spectral::{FrequencyLaw, SpectralMeasure};
+pub use structure::{Children, Structure};
 pub use text::{
     Argument, Arguments, Construct, Constructor, FromArgument, Limits, Precedence, Text, register, register_function,
     text,
 };
-pub(crate) use text::{
-    List, Number, Rows, constructor, from_text, vertical, write_arguments, write_function, write_warped,
-};
+pub(crate) use text::{List, Number, Rows, constructor, from_text, vertical, write_arguments, write_function};
 pub use tile::Pairs;
+pub use variables::Variable;
+pub use views::{OnGraph, OnSphere, Spectral, Views};
 pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
+pub use warp::{AnyWarp, WarpExpr};
 pub use workspace::Workspace;
 pub use write::Target;
 
@@ -58,188 +68,37 @@ use std::fmt::{self, Debug};
 use faer::MatRef;
 use index::check_indices;
 
-use crate::kernels::Laplacian;
 use crate::params::{Parameterized, ParameterizedExt, is_associative};
 use crate::{Error, Result, Scalar};
 
 /// The part of a kernel that does not depend on the scalar type: its parameters, its properties and
 /// its text.
 pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
+    /// Which operation this node is, and on what; of a leaf, which closed forms it has. Properties, inputs and text have
+    /// defaults that follow from it.
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::default())
+    }
+
+    /// What is known of the kernel, at its present hyperparameters. Of a leaf nothing, by default.
+    fn properties(&self) -> Properties {
+        self.structure().properties()
+    }
+
+    /// What the kernel reads of points of this dimension. The default is right for leaves that read all of any points, and
+    /// for combinators that read what their children read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`] for points of a dimension that the kernel cannot read, naming the subexpression and what it
+    /// needs; [`Error::WarpedIndex`] where an index is hidden by a map.
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
+        self.structure().inputs(self, dim)
+    }
+
     /// The subexpressions that this node is built from, in the order of their parameters.
-    fn children(&self) -> Vec<&dyn Expr> {
-        Vec::new()
-    }
-
-    /// In which dimensions of the input the kernel is guaranteed positive semi-definite, at its
-    /// present hyperparameters. Say [`Psd::Never`] unless you know.
-    fn psd(&self) -> Psd {
-        Psd::Never
-    }
-
-    /// Whether k(x, y) depends on x − y alone. Maps of the inputs then measure points from an origin near them, or
-    /// give k(x − y, 0) for k(x, y).
-    fn stationary(&self) -> bool {
-        false
-    }
-
-    /// Whether k(x, y) depends on the angle between x and y alone: points of any length, rotated
-    /// together, have the same covariance.
-    fn zonal(&self) -> bool {
-        false
-    }
-
-    /// Whether k(x, y) depends on the Euclidean distance ‖x − y‖ alone.
-    fn isotropic(&self) -> bool {
-        false
-    }
-
-    /// The spectral density S(ω) = ∫ k(r) exp(−i ωᵀr) dr of a stationary kernel k(x − y) at an angular
-    /// frequency ω of as many dimensions as the points, which [`check_dim`](Self::check_dim) accepts;
-    /// `None` if there is none or it is not known. k(r) = (2π)^(−D) ∫ S(ω) exp(i ωᵀr) dω (Bochner).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::prelude::*;
-    ///
-    /// let kernel = 2.0 * Rbf::new(0.5);
-    /// let expected = 2.0 * (2.0 * std::f64::consts::PI).sqrt() * 0.5 * (-0.5f64 * 0.25 * 9.0).exp();
-    /// assert!((kernel.spectral_density(&[3.0]).unwrap() - expected).abs() < 1e-15);
-    /// assert!(Linear::new(1.0).spectral_density(&[3.0]).is_none());
-    /// ```
-    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
-        let _ = frequency;
-        None
-    }
-
-    /// Adds to `theta` the gradient of c S(ω), for a cotangent c. Only called where
-    /// [`spectral_density`](Self::spectral_density) knows S(ω).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::prelude::*;
-    ///
-    /// // S = σ² √(2π) ℓ exp(−ℓ²ω²/2): dS/dσ² = S/σ², dS/dℓ = S (1/ℓ − ℓω²).
-    /// let kernel = 2.0 * Rbf::new(0.5);
-    /// let density = kernel.spectral_density(&[3.0]).unwrap();
-    /// let mut theta = [0.0; 2];
-    /// kernel.spectral_density_vjp(&[3.0], 10.0, &mut theta);
-    /// assert!((theta[0] - 5.0 * density).abs() < 1e-14);
-    /// assert!((theta[1] - 10.0 * density * (2.0 - 4.5)).abs() < 1e-14);
-    /// ```
-    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
-        let _ = (frequency, cotangent, theta);
-    }
-
-    /// The spectral measure of a stationary kernel k(x − y) on points of this dimension, which
-    /// [`check_dim`](Self::check_dim) accepts: its spectrum, to draw frequencies from.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSpectrum`] names the subexpression that has none, or for which it is not known: the default.
-    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        let _ = dim;
-        Err(no_spectrum(self))
-    }
-
-    /// The Funk–Hecke coefficients a₀, …, a_{l_max} of a kernel that depends on the angle alone on the unit sphere in `dim` ≥ 2
-    /// dimensions, where they are known in closed form; `None` if not.
-    /// [`ZonalSpectrum`](crate::sphere::ZonalSpectrum) states what they are, and integrates where there is none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::prelude::*;
-    ///
-    /// // xᵀy is ∫ = 4π/3 times the projection on the harmonics of degree 1.
-    /// let kernel = 2.0 * Linear::new(0.5);
-    /// assert_eq!(kernel.funk_hecke(3, 2), Some(vec![0.0, 4.0 * std::f64::consts::PI / 3.0, 0.0]));
-    /// assert!(Matern32::new(1.0).funk_hecke(3, 2).is_none());
-    /// ```
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        let _ = (dim, l_max);
-        None
-    }
-
-    /// Adds to `theta` the gradient of Σ_l c_l a_l, for as many coefficients as cotangents. Only called where
-    /// [`funk_hecke`](Self::funk_hecke) knows them.
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
-        let _ = (dim, cotangent, theta);
-    }
-
-    /// The variances of the coefficients of the eigenvectors of a graph's Laplacian, by ascending eigenvalue, under a kernel
-    /// on its nodes that is diagonal in them: K = Σ_k w_k φ_k φ_kᵀ; `None` for another kernel, or of another graph.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::kernels::Laplacian;
-    /// use mercer::prelude::*;
-    ///
-    /// // Two nodes and one edge: L has the eigenvalues 0 and 2, exp(−κ²L/2) the eigenvalues 1 and exp(−κ²).
-    /// let graph = Laplacian::from_edges(2, &[(0, 1, 1.0)])?;
-    /// let kernel = 3.0 * GraphHeat::new(graph.clone(), 0.5);
-    /// let weights = kernel.graph_spectrum(&graph).unwrap();
-    /// assert!((weights[1] / weights[0] - (-0.25f64).exp()).abs() < 1e-15);
-    /// assert!((weights[0] + weights[1] - 2.0 * 3.0).abs() < 1e-14); // the trace of K
-    /// # Ok::<(), mercer::Error>(())
-    /// ```
-    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
-        let _ = laplacian;
-        None
-    }
-
-    /// Adds to `theta` the gradient of Σ_k c_k w_k, for as many cotangents as nodes. Only called where
-    /// [`graph_spectrum`](Self::graph_spectrum) knows them.
-    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
-        let _ = (laplacian, cotangent, theta);
-    }
-
-    /// Whether the vector-Jacobian products of [`Kernel`] are implemented: here and in all children.
-    fn differentiable(&self) -> bool {
-        false
-    }
-
-    /// Which dimensions of points of this dimension, one that [`check_dim`](Self::check_dim) accepts, the values depend on.
-    /// The default is right for leaves that read all, and for combinators that read what their children read.
-    ///
-    /// What stands in the others changes no value, a NaN neither; a NaN in one of these makes NaN of k(x, x). Masks and
-    /// models go by it, and the laws of `testkit::special` check it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::prelude::*;
-    ///
-    /// let kernel = Rbf::new(1.0).on([2]).change_point(Constant::new(1.0), 0.0, 1.0);
-    /// assert_eq!(kernel.reads(4), [true, false, true, false]);
-    /// ```
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        let children = self.children();
-        if children.is_empty() {
-            return vec![true; dim];
-        }
-        let mut reads = vec![false; dim];
-        for child in children {
-            reads.iter_mut().zip(child.reads(dim)).for_each(|(any, read)| *any |= read);
-        }
-        reads
-    }
-
-    /// Refuses points of a dimension that this kernel cannot read.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Dimension`], naming the subexpression and what it needs.
-    fn check_dim(&self, dim: usize) -> Result<()> {
-        self.children().iter().try_for_each(|child| child.check_dim(dim))
-    }
-
-    /// The columns of points of this dimension, one that [`check_dim`](Self::check_dim) accepts, that
-    /// hold an index. The default gives those of the children, which read the same points.
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        self.children().into_iter().flat_map(|child| child.index_columns(dim)).collect()
+    fn children(&self) -> Vec<&Node> {
+        self.structure().children()
     }
 
     /// What the expression needs beside its parameters and children to be built again, as names and
@@ -248,19 +107,14 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Writes the expression as text; [`text()`] and `Display` call it. The default writes
-    /// `name(child, …, setting=…, parameter=value, …)`.
+    /// Writes the expression as text; [`text()`] and `Display` call it. The default writes sums, products, powers and
+    /// what is in a box as such, and all else as `name(child, …, setting=…, parameter=value, …)`.
     ///
     /// # Errors
     ///
     /// Those of the formatter.
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_call(self, f)
-    }
-
-    /// How tightly the text binds, so that a parent knows where it needs parentheses.
-    fn precedence(&self) -> Precedence {
-        Precedence::Call
+        text::write(self, f)
     }
 }
 
@@ -270,8 +124,8 @@ dyn_clone::clone_trait_object!(Expr);
 ///
 /// Only [`pairwise`](Self::pairwise) is required: everything else has a default that calls it. To be
 /// fast, override [`tile`](Self::tile) (and [`embed`](Self::embed), where there is work that depends
-/// on one point alone); to be fitted, override the vector-Jacobian products and return `true` from
-/// [`Expr::differentiable`]. A kernel of r²/ℓ² alone gets all of it from
+/// on one point alone); to be fitted, override the vector-Jacobian products and say
+/// [`differentiable`](Properties::differentiable) in [`Expr::properties`]. A kernel of r²/ℓ² alone gets all of it from
 /// [`Radial`](crate::kernels::Radial), and one that is stated as a [`Formula`] gets exact gradients.
 ///
 /// The methods of this trait are the inner interface, called by drivers and combinators with checked
@@ -289,8 +143,8 @@ dyn_clone::clone_trait_object!(Expr);
 /// mercer::kernel_ops!(Wiener);
 ///
 /// impl Expr for Wiener {
-///     fn psd(&self) -> Psd {
-///         Psd::UpTo(1)
+///     fn properties(&self) -> Properties {
+///         Properties::unknown().psd(Psd::UpTo(1))
 ///     }
 /// }
 ///
@@ -308,7 +162,7 @@ dyn_clone::clone_trait_object!(Expr);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub trait Kernel<T: Scalar>: Expr {
-    /// k(x, y) for two points of the same dimension, one that [`Expr::check_dim`] accepts.
+    /// k(x, y) for two points of the same dimension, one that [`Expr::inputs`] accepts.
     ///
     /// # Panics
     ///
@@ -381,8 +235,8 @@ pub(crate) fn check_points<T: Scalar, E: Expr + ?Sized>(kernel: &E, what: &str, 
     if dim == 0 {
         return Err(Error::shape(what, "at least one column", (rows, dim)));
     }
-    kernel.check_dim(dim)?;
-    check_indices(kernel, what, points)
+    let inputs = kernel.inputs(dim)?;
+    check_indices(&inputs, what, points)
 }
 
 /// Refuses a second set of points that does not go with the first, which has been checked.
@@ -390,18 +244,18 @@ pub(crate) fn check_others<T: Scalar>(kernel: &dyn Kernel<T>, z: MatRef<'_, T>, 
     if z.ncols() != dim {
         return Err(Error::shape("z", format!("{dim} column(s), as x has"), (z.nrows(), z.ncols())));
     }
-    check_indices(kernel, "z", z)
+    check_indices(&kernel.inputs(dim)?, "z", z)
 }
 
 /// Refuses kernels without vector-Jacobian products, by the path of the first node that has none.
 pub(crate) fn check_differentiable(kernel: &dyn Expr) -> Result<()> {
     fn lacking(node: &dyn Expr, path: &str) -> Option<String> {
-        if node.differentiable() {
+        if node.properties().differentiable {
             return None;
         }
         let parts = parts(node);
         let numbered = parts.len() > 1 || is_associative(node.name());
-        let place = |(index, part): (usize, &&dyn Expr)| {
+        let place = |(index, part): (usize, &&Node)| {
             let index = if numbered { format!("[{index}]") } else { String::new() };
             lacking(*part, &format!("{path}{index}.{}", part.name()))
         };
@@ -415,20 +269,26 @@ pub(crate) fn check_differentiable(kernel: &dyn Expr) -> Result<()> {
 
 /// The children, with those of a sum in a sum (or a product in a product) in its place, as paths
 /// number them.
-fn parts(node: &dyn Expr) -> Vec<&dyn Expr> {
-    let chained = |child: &&dyn Expr| is_associative(node.name()) && child.name() == node.name();
-    let each = |child| if chained(&child) { parts(child) } else { vec![child] };
-    node.children().into_iter().flat_map(each).collect()
+fn parts(node: &dyn Expr) -> Vec<&Node> {
+    let chained = |child: &&Node| is_associative(node.name()) && child.name() == node.name();
+    let mut all = Vec::new();
+    for child in node.children() {
+        if chained(&child) { all.extend(parts(child)) } else { all.push(child) }
+    }
+    all
+}
+
+/// An expression as text, where its type need not be sized.
+struct Written<'e, E: ?Sized>(&'e E);
+
+impl<E: Expr + ?Sized> fmt::Display for Written<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write_text(f)
+    }
 }
 
 /// That a subexpression has no known spectrum.
 pub(crate) fn no_spectrum<E: Expr + ?Sized>(node: &E) -> Error {
-    struct Written<'e, E: ?Sized>(&'e E);
-    impl<E: Expr + ?Sized> fmt::Display for Written<'_, E> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            self.0.write_text(f)
-        }
-    }
     Error::NoSpectrum { kernel: Written(node).to_string() }
 }
 

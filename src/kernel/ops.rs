@@ -30,7 +30,7 @@ use crate::warp::{
 /// assert!((kernel.eval(&x, &y)? - expected).abs() < 1e-16);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-pub trait Compose: AnyKernel + Sized + 'static {
+pub trait Compose: AnyKernel + Sized {
     /// The kernel on some dimensions of the points, in the order given (active dims): `k.on([2, 0])`,
     /// `k.on(0..3)`.
     ///
@@ -190,7 +190,7 @@ pub trait Compose: AnyKernel + Sized + 'static {
 
     /// The kernel in a box.
     fn dynamic(self) -> DynKernel {
-        DynKernel::boxed(self)
+        self.into_dynamic()
     }
 
     /// The sum of two kernels: the method form of `+`.
@@ -234,7 +234,7 @@ pub trait Compose: AnyKernel + Sized + 'static {
     }
 }
 
-impl<K: AnyKernel + 'static> Compose for K {}
+impl<K: AnyKernel> Compose for K {}
 
 /// What can stand to the right of a kernel in `+`, `-` and `*`: a kernel, or an `f64`.
 #[diagnostic::on_unimplemented(
@@ -286,18 +286,42 @@ impl Operand for f64 {
 
     #[track_caller]
     fn add_to_dynamic(self, left: DynKernel) -> DynKernel {
-        left.plus_boxed(Constant::new(self).dynamic())
+        Sum::joined(left, Constant::new(self).dynamic())
     }
 
     #[track_caller]
     fn sub_from_dynamic(self, left: DynKernel) -> DynKernel {
-        left.plus_boxed(Constant::new(-self).dynamic())
+        Sum::joined(left, Constant::new(-self).dynamic())
     }
 
     #[track_caller]
     fn mul_with_dynamic(self, left: DynKernel) -> DynKernel {
         left.scaled(self).dynamic()
     }
+}
+
+/// Implements [`AnyKernel`](crate::kernel::AnyKernel) for a kernel type. The two functions are where the type loses
+/// itself: what is compiled for both precisions because of them is compiled here, and not inlined into the programs of
+/// users.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! kernel_node {
+    ([$($generics:ident),*] $type:ty) => {
+        impl<$($generics),*> $crate::kernel::AnyKernel for $type
+        where
+            Self: $crate::kernel::Kernel<f32> + $crate::kernel::Kernel<f64> + 'static,
+        {
+            #[inline(never)]
+            fn node(&self) -> &$crate::kernel::Node {
+                self
+            }
+
+            #[inline(never)]
+            fn into_dynamic(self) -> $crate::DynKernel {
+                $crate::DynKernel::of(::std::boxed::Box::new(self))
+            }
+        }
+    };
 }
 
 /// Implements [`Operand`] for a kernel type.
@@ -307,7 +331,7 @@ macro_rules! kernel_operand {
     ([$($generics:ident),*] $type:ty) => {
         impl<$($generics),*> $crate::kernel::ops::Operand for $type
         where
-            Self: $crate::kernel::dynamic::AnyKernel + 'static,
+            Self: $crate::kernel::AnyKernel + 'static,
         {
             type AddTo<Left> = $crate::combine::Sum<(Left, Self)>;
             type SubFrom<Left> = $crate::combine::Sum<(Left, $crate::combine::Neg<Self>)>;
@@ -326,15 +350,15 @@ macro_rules! kernel_operand {
             }
 
             fn add_to_dynamic(self, left: $crate::DynKernel) -> $crate::DynKernel {
-                left.plus_boxed($crate::DynKernel::new(self))
+                $crate::combine::Sum::joined(left, $crate::kernel::AnyKernel::into_dynamic(self))
             }
 
             fn sub_from_dynamic(self, left: $crate::DynKernel) -> $crate::DynKernel {
-                left.plus_boxed(-$crate::DynKernel::new(self))
+                $crate::combine::Sum::joined(left, -$crate::kernel::AnyKernel::into_dynamic(self))
             }
 
             fn mul_with_dynamic(self, left: $crate::DynKernel) -> $crate::DynKernel {
-                left.times_boxed($crate::DynKernel::new(self))
+                $crate::combine::Product::joined(left, $crate::kernel::AnyKernel::into_dynamic(self))
             }
         }
 
@@ -362,6 +386,7 @@ macro_rules! kernel_operand {
 macro_rules! kernel_ops {
     ([$($generics:ident),*] $type:ty) => {
         $crate::kernel_operand!([$($generics),*] $type);
+        $crate::kernel_node!([$($generics),*] $type);
 
         impl<$($generics,)* Right: $crate::kernel::ops::Operand> ::std::ops::Add<Right> for $type {
             type Output = Right::AddTo<Self>;

@@ -11,8 +11,8 @@
 /// use mercer::prelude::*;
 ///
 /// let kernel = Rbf::new(1.0) + Linear::new(2.0);
-/// assert_eq!(kernel.psd(), Psd::Always);
-/// assert_eq!((-kernel).psd(), Psd::Never);
+/// assert_eq!(kernel.properties().psd, Psd::Always);
+/// assert_eq!((-kernel).properties().psd, Psd::Never);
 /// assert!(Psd::UpTo(1).holds_in(1) && !Psd::UpTo(1).holds_in(2));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,9 +10,9 @@ use crate::{Dual, Real, Scalar};
 /// How many derivatives are carried through a formula at once: a register or two of doubles.
 pub(crate) const CHUNK: usize = 8;
 
-/// A number in the evaluations that give gradients: in `f64` also for data in `f32`, where derivatives
+/// A number with its derivatives in some of the variables of a formula: in `f64` also for data in `f32`, where derivatives
 /// cost more digits than values do.
-pub(crate) type Variable = Dual<f64, CHUNK>;
+pub type Variable = Dual<f64, CHUNK>;
 
 /// Writes all hyperparameters, in visiting order, by a function of their index and value.
 pub(crate) fn hyperparameters<R>(of: &dyn Parameterized, out: &mut [R], number: impl FnMut(usize, f64) -> R) {

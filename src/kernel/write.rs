@@ -78,8 +78,8 @@ impl<T: Scalar> Writer<T> {
 /// }
 ///
 /// impl Expr for Renamed {
-///     fn differentiable(&self) -> bool {
-///         true
+///     fn properties(&self) -> Properties {
+///         Properties::unknown().differentiable()
 ///     }
 /// }
 ///

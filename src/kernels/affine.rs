@@ -4,7 +4,9 @@ use faer::Mat;
 
 use super::Linear;
 use super::radial::check_dim;
-use crate::kernel::{DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp};
+use crate::kernel::{
+    DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, TileParts, TileVjp,
+};
 use crate::params::{Constraint, OneOrEach, Parameterized, PerDimension, Visitor, VisitorMut};
 use crate::{Result, Scalar, construct, kernel_ops};
 
@@ -100,15 +102,11 @@ impl Parameterized for Affine {
 }
 
 impl Expr for Affine {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).differentiable()
     }
 
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         check_dim(self, "offset", &self.offset, dim)
     }
 }

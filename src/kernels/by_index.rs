@@ -4,10 +4,10 @@ use std::fmt::Debug;
 
 use faer::{Mat, MatRef};
 
-use super::Laplacian;
 use crate::kernel::index::{checked_index, index};
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp, text,
+    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Inputs, Kernel, OnGraph, Pairs, Points, Properties, Psd, Scratch,
+    Structure, TileParts, TileVjp, Views, text,
 };
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Error, Result, Scalar, kernel_ops};
@@ -33,6 +33,9 @@ use crate::{Error, Result, Scalar, kernel_ops};
 /// impl IndexMatrix for TwoClasses {
 ///     fn count(&self) -> usize {
 ///         2
+///     }
+///     fn psd(&self) -> Psd {
+///         Psd::Always
 ///     }
 ///     fn matrix(&self) -> Mat<f64> {
 ///         Mat::from_fn(2, 2, |i, j| self.entry(i, j))
@@ -66,20 +69,14 @@ pub trait IndexMatrix: Parameterized + Clone + Debug + Send + Sync {
     /// symmetric in general: each entry counts as a number of its own.
     fn matrix_vjp(&self, gradient: MatRef<'_, f64>, theta: &mut [f64]);
 
-    /// Whether the matrix is guaranteed positive semi-definite. It is by default.
+    /// Whether the matrix is guaranteed positive semi-definite. Say [`Psd::Never`], the default, unless you know.
     fn psd(&self) -> Psd {
-        Psd::Always
+        Psd::Never
     }
 
-    /// See [`Expr::graph_spectrum`].
-    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
-        let _ = laplacian;
+    /// The weights of the matrix on the eigenvectors of a graph, if it has them.
+    fn on_graph(&self) -> Option<&dyn OnGraph> {
         None
-    }
-
-    /// See [`Expr::graph_spectrum_vjp`].
-    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
-        let _ = (laplacian, cotangent, theta);
     }
 
     /// What text needs beside the parameters: see [`Expr::settings`].
@@ -127,32 +124,20 @@ impl<M: Parameterized> Parameterized for ByIndex<M> {
 }
 
 impl<M: IndexMatrix> Expr for ByIndex<M> {
-    fn psd(&self) -> Psd {
-        self.matrix.psd()
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(self.matrix.on_graph().map_or(Views::none(), |view| Views::none().on_graph(view)))
     }
 
-    fn differentiable(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(self.matrix.psd()).differentiable()
     }
 
-    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
-        self.matrix.graph_spectrum(laplacian)
-    }
-
-    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
-        self.matrix.graph_spectrum_vjp(laplacian, cotangent, theta);
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         if dim == 1 {
-            return Ok(());
+            return Ok(Inputs::all(1).with_indices([IndexColumn::new(self, 0, self.matrix.count())]));
         }
         let needs = "reads one column, an index; name it with `on`".to_owned();
         Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim })
-    }
-
-    fn index_columns(&self, _: usize) -> Vec<IndexColumn<'_>> {
-        vec![IndexColumn::new(self, 0, self.matrix.count())]
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {

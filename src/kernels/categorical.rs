@@ -3,7 +3,8 @@
 use super::equal;
 use crate::kernel::index::index;
 use crate::kernel::{
-    Arguments, Construct, DiagVjp, Expr, Features, IndexColumn, Kernel, Pairs, Psd, Scratch, TileParts, TileVjp, text,
+    Arguments, Construct, DiagVjp, Expr, Features, IndexColumn, Inputs, Kernel, Pairs, Properties, Psd, Scratch,
+    TileParts, TileVjp, text,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::sum;
@@ -104,26 +105,18 @@ impl Construct for Categorical {
 }
 
 impl Expr for Categorical {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).differentiable()
     }
 
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         match self.correlation.dim() {
             Some(expected) if expected != dim => {
                 let needs = format!("has {expected} correlation(s), one for each dimension");
                 Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim })
             }
-            _ => Ok(()),
+            _ => Ok(Inputs::all(dim).with_indices((0..dim).map(|column| IndexColumn::new(self, column, self.count)))),
         }
-    }
-
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        (0..dim).map(|column| IndexColumn::new(self, column, self.count)).collect()
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {

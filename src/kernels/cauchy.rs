@@ -44,7 +44,7 @@ pub struct Cauchy {
     lengthscale: PerDimension,
 }
 
-radial_kernel!(Cauchy as "cauchy", CauchyProfile);
+radial_kernel!(Cauchy as "cauchy", CauchyProfile, crate::kernel::Psd::Always);
 
 /// 1/(1 + s)
 #[derive(Clone, Copy, Debug)]

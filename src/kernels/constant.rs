@@ -1,8 +1,8 @@
 //! The constant kernel.
 
-use super::gegenbauer;
 use crate::kernel::{
-    DiagVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure, TileParts, TileVjp, no_spectrum,
+    DiagVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
+    Views,
 };
 use crate::params::Parameter;
 use crate::simd::sum;
@@ -31,7 +31,7 @@ use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 ///
 /// assert_eq!(Constant::new(0.5).eval(&[1.0], &[2.0])?, 0.5);
 /// assert_eq!((Linear::new(1.0) + 0.5).eval(&[1.0], &[2.0])?, 2.5);
-/// assert_eq!(Constant::new(-0.5).psd(), Psd::Never);
+/// assert_eq!(Constant::new(-0.5).properties().psd, Psd::Never);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
@@ -74,43 +74,20 @@ impl Constant {
 }
 
 impl Expr for Constant {
-    fn psd(&self) -> Psd {
-        if self.value() >= 0.0 { Psd::Always } else { Psd::Never }
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().constant())
     }
 
-    fn stationary(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties::unknown()
+            .psd(if self.value() >= 0.0 { Psd::Always } else { Psd::Never })
+            .isotropic()
+            .zonal()
+            .differentiable()
     }
 
-    fn zonal(&self) -> bool {
-        true
-    }
-
-    fn isotropic(&self) -> bool {
-        true
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        if self.value() < 0.0 {
-            return Err(no_spectrum(self));
-        }
-        Ok(SpectralMeasure::constant(dim).scaled(self.value()))
-    }
-
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        Some(gegenbauer::funk_hecke(&[self.value()], dim, l_max))
-    }
-
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
-        theta[0] += gegenbauer::in_coefficients(1, dim, cotangent)[0];
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        vec![false; dim]
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
+        Ok(Inputs::none(dim))
     }
 }
 

@@ -3,7 +3,7 @@
 use faer::{Mat, MatRef};
 
 use super::{ByIndex, IndexMatrix};
-use crate::kernel::{Arguments, Construct};
+use crate::kernel::{Arguments, Construct, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result};
 
@@ -156,6 +156,10 @@ impl IndexMatrix for LowRank {
             theta.iter_mut().zip(column.iter()).for_each(|(theta, amount)| *theta += amount);
         }
         of_diagonal.iter_mut().enumerate().for_each(|(i, theta)| *theta += gradient[(i, i)]);
+    }
+
+    fn psd(&self) -> Psd {
+        Psd::Always
     }
 }
 

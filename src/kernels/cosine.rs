@@ -4,8 +4,8 @@ use std::f64::consts::TAU;
 
 use super::radial::check_dim;
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure, TileParts,
-    TileVjp, add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Spectral,
+    Structure, TileParts, TileVjp, Views, add_own_differences_vjp, fill_diag,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::{Pass, dispatch, elementwise, sum::lane_sum};
@@ -85,25 +85,22 @@ impl Cosine {
 }
 
 impl Expr for Cosine {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().spectral(self))
     }
 
-    fn stationary(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).stationary().differentiable()
     }
 
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         check_dim(self, "period", &self.period, dim)
     }
+}
 
-    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        let scales: Vec<f64> = (0..dim).map(|d| TAU / self.period.at(d)).collect();
-        Ok(SpectralMeasure::of(FrequencyLaw::Signs, &scales))
+impl Spectral for Cosine {
+    fn frequencies(&self, dim: usize) -> Option<(FrequencyLaw, Vec<f64>)> {
+        Some((FrequencyLaw::Signs, (0..dim).map(|d| TAU / self.period.at(d)).collect()))
     }
 }
 

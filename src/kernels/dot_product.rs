@@ -168,16 +168,10 @@ pub trait DotProduct: Parameterized + Clone + Debug + Send + Sync {
 macro_rules! dot_product_kernel {
     ($type:ty) => {
         impl $crate::Expr for $type {
-            fn psd(&self) -> $crate::kernel::Psd {
-                $crate::kernels::DotProduct::psd(self)
-            }
-
-            fn zonal(&self) -> bool {
-                $crate::kernels::DotProduct::zonal(self)
-            }
-
-            fn differentiable(&self) -> bool {
-                true
+            fn properties(&self) -> $crate::kernel::Properties {
+                let properties =
+                    $crate::kernel::Properties::unknown().psd($crate::kernels::DotProduct::psd(self)).differentiable();
+                if $crate::kernels::DotProduct::zonal(self) { properties.zonal() } else { properties }
             }
 
             fn settings(&self) -> Vec<(&'static str, String)> {

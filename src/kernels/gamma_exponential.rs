@@ -1,6 +1,7 @@
 //! The γ-exponential kernel.
 
 use super::{Profile, Radial};
+use crate::kernel::Psd;
 use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
@@ -100,6 +101,10 @@ impl Radial for GammaExponential {
 
     fn profile<T: Scalar>(&self) -> GammaExponentialProfile<T> {
         GammaExponentialProfile::new(self.gamma())
+    }
+
+    fn psd(&self) -> Psd {
+        Psd::Always
     }
 }
 

@@ -15,13 +15,15 @@ use std::fmt::Debug;
 use super::directions::Augmented;
 use super::radial::slope_bounded;
 use crate::kernel::{
-    Expr, FeatureGradients, Features, Pairs, Points, Scratch, add_own_differences_vjp, fill_diag, text,
+    Expr, FeatureGradients, Features, Inputs, Pairs, Points, Scratch, Variable, add_own_differences_vjp, fill_diag,
+    text,
 };
 use crate::params::Parameterized;
 use crate::simd::sum::lane_sum;
 use crate::simd::{LANES, Pass, dispatch, elementwise, sum};
+use crate::sphere::recurrence::Recurrence;
 use crate::sphere::{area, harmonics_of_degree};
-use crate::{Error, Result, Scalar};
+use crate::{Error, Real, Result, Scalar};
 
 /// A kernel that is a Gegenbauer series in each dimension; [`sphere_kernel!`] makes it a
 /// [`Kernel`](crate::Kernel).
@@ -79,9 +81,9 @@ macro_rules! sphere_kernel {
 pub(super) use sphere_kernel;
 
 /// Refuses points of one dimension, whose directions are two.
-pub(super) fn check_dim(kernel: &dyn Expr, dim: usize) -> Result<()> {
+pub(super) fn check_dim(kernel: &dyn Expr, dim: usize) -> Result<Inputs<'static>> {
     if dim >= 2 {
-        return Ok(());
+        return Ok(Inputs::all(dim));
     }
     let needs = "reads directions, which need at least 2 dimensions".to_owned();
     Err(Error::Dimension { kernel: text(kernel).to_string(), needs, found: dim })
@@ -93,13 +95,9 @@ fn measure(dim: usize, n: usize) -> f64 {
 }
 
 /// The Funk–Hecke coefficients of the series Σₙ bₙ Gₙ.
-pub(super) fn funk_hecke(series: &[f64], dim: usize, l_max: usize) -> Vec<f64> {
-    (0..=l_max).map(|n| series.get(n).map_or(0.0, |&b| b * measure(dim, n))).collect()
-}
-
-/// The gradient in the first coefficients of a series, from that in the Funk–Hecke coefficients.
-pub(super) fn in_coefficients(len: usize, dim: usize, cotangent: &[f64]) -> Vec<f64> {
-    (0..len).map(|n| cotangent.get(n).map_or(0.0, |&c| c * measure(dim, n))).collect()
+pub(super) fn funk_hecke(series: &[Variable], dim: usize, l_max: usize) -> Vec<Variable> {
+    let zero = Variable::from_f64(0.0);
+    (0..=l_max).map(|n| series.get(n).map_or(zero, |&b| b * measure(dim, n))).collect()
 }
 
 /// 1 − cos θ, from the squared chord, which rounding may carry beyond 4.
@@ -107,39 +105,6 @@ pub(super) fn in_coefficients(len: usize, dim: usize, cotangent: &[f64]) -> Vec<
 fn versine<T: Scalar>(chord: T) -> T {
     let (half, two) = (T::from_f64(0.5), T::from_f64(2.0));
     if half * chord > two { two } else { half * chord }
-}
-
-/// Gₙ for some pairs at once, from one n to the next.
-pub(crate) struct Recurrence<T> {
-    /// 2λ
-    twice: T,
-    h: [T; LANES],
-    pub(crate) value: [T; LANES],
-    /// Gₙ − Gₙ₋₁
-    difference: [T; LANES],
-}
-
-impl<T: Scalar> Recurrence<T> {
-    /// G₀, for λ from 2λ, at 1 − t = h.
-    #[inline(always)]
-    pub(crate) fn new(twice: T, h: [T; LANES]) -> Self {
-        // 0 · h, not 0: NaN has to give NaN.
-        let zero = h.map(|h| h * T::from_f64(0.0));
-        Self { twice, h, value: zero.map(|zero| zero + T::from_f64(1.0)), difference: zero }
-    }
-
-    /// From Gₙ to Gₙ₊₁.
-    #[inline(always)]
-    pub(crate) fn step(&mut self, n: usize) {
-        let order = T::from_f64(n as f64);
-        let scale = order + self.twice;
-        // For n = 0 the limit is G₁ − G₀ = −h, also where λ = 0.
-        let (keep, turn) = if n == 0 { (order, T::from_f64(1.0)) } else { (order / scale, (order + scale) / scale) };
-        for lane in 0..LANES {
-            self.difference[lane] = keep * self.difference[lane] - turn * self.h[lane] * self.value[lane];
-            self.value[lane] += self.difference[lane];
-        }
-    }
 }
 
 /// The coefficients at a precision, with 2λ.

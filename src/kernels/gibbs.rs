@@ -7,8 +7,8 @@ use faer::Mat;
 use super::dot_product::{self, DotProfile, Reads, Slopes};
 use super::radial::bounded;
 use crate::kernel::{
-    Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, Kernel, List, Number, Pairs,
-    Points, Psd, Scratch, TileParts, TileVjp, add_own_differences_vjp,
+    Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, Inputs, Kernel, List, Number,
+    Pairs, Points, Properties, Psd, Scratch, TileParts, TileVjp, add_own_differences_vjp,
 };
 use crate::params::{Constraint, Label, Parameter, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
 use crate::simd::{Pass, dispatch, elementwise};
@@ -348,21 +348,17 @@ impl Visitor for Named {
 }
 
 impl<F: LengthscaleFunction + Clone> Expr for Gibbs<F> {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).differentiable()
     }
 
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         match self.lengthscale.dim() {
             Some(expected) if expected != dim => {
                 let needs = format!("has a lengthscale in {expected} dimension(s)");
                 Err(Error::Dimension { kernel: crate::kernel::text(self).to_string(), needs, found: dim })
             }
-            _ => Ok(()),
+            _ => Ok(Inputs::all(dim)),
         }
     }
 

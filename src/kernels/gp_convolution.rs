@@ -6,8 +6,8 @@ use std::f64::consts::TAU;
 use crate::combine::outer::{factor_gradients, multiply_outer};
 use crate::kernel::index::{checked_index, index};
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp,
-    add_own_differences, add_own_differences_vjp, text,
+    DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, TileParts,
+    TileVjp, add_own_differences, add_own_differences_vjp, text,
 };
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::simd::sum::lane_sum;
@@ -333,28 +333,20 @@ fn by_scales<T: Scalar>(difference: T, x_scale: T, y_scale: T, weight: T) -> (T,
 }
 
 impl Expr for GpConvolution {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).differentiable()
     }
 
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         let scales = self.lengthscales().ncols();
         if dim >= 2 && (scales == 1 || scales == dim - 1) {
-            return Ok(());
+            return Ok(Inputs::all(dim).with_indices([IndexColumn::new(self, dim - 1, self.outputs())]));
         }
         let needs = match scales {
             1 => "reads at least one coordinate and the output in the last column".to_owned(),
             _ => format!("reads {scales} coordinates and the output in the last column"),
         };
         Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim })
-    }
-
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        vec![IndexColumn::new(self, dim.saturating_sub(1), self.outputs())]
     }
 }
 

@@ -1,16 +1,14 @@
 //! Kernels on the nodes of a graph.
 
-mod laplacian;
-
-pub use laplacian::Laplacian;
-
+use std::any::Any;
 use std::fmt::Debug;
 
 use faer::{Mat, MatRef};
 
 use super::{ByIndex, IndexMatrix};
 use crate::Result;
-use crate::kernel::{Arguments, Construct};
+use crate::graph::Laplacian;
+use crate::kernel::{Arguments, Construct, OnGraph, Psd, Variable};
 use crate::params::{Constraint, Parameter, Parameterized, Visitor, VisitorMut};
 
 /// A function of the eigenvalues of a graph's Laplacian: what makes a kernel of it.
@@ -110,16 +108,41 @@ impl<F: GraphSpectrum> IndexMatrix for OfGraph<F> {
         self.weights_vjp(&in_weights, theta);
     }
 
-    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
-        self.laplacian.is(laplacian).then(|| self.weights())
-    }
-
-    fn graph_spectrum_vjp(&self, _: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
-        self.weights_vjp(cotangent, theta);
-    }
-
     fn settings(&self) -> Vec<(&'static str, String)> {
         vec![("nodes", self.laplacian.nodes().to_string()), ("laplacian", self.laplacian.entries_as_text())]
+    }
+
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+
+    fn on_graph(&self) -> Option<&dyn OnGraph> {
+        Some(self)
+    }
+}
+
+// The weights of the present parameters with all their derivatives, dg_k = g_k (s_k − mean(g s)), carried on by the chain rule.
+impl<F: GraphSpectrum> OnGraph for OfGraph<F> {
+    fn weights(&self, theta: &[Variable], laplacian: &dyn Any) -> Option<Vec<Variable>> {
+        if !laplacian.downcast_ref::<Laplacian>().is_some_and(|laplacian| self.laplacian.is(laplacian)) {
+            return None;
+        }
+        let weights = OfGraph::weights(self);
+        let mut slopes = vec![vec![0.0; theta.len()]; weights.len()];
+        for ((slopes, &weight), &eigenvalue) in slopes.iter_mut().zip(&weights).zip(self.laplacian.eigenvalues()) {
+            if weight > 0.0 {
+                self.spectrum.log_weight_slopes(eigenvalue, slopes);
+            }
+        }
+        let count = weights.len() as f64;
+        let mean =
+            |p: usize| weights.iter().zip(&slopes).map(|(weight, slopes)| weight * slopes[p]).sum::<f64>() / count;
+        let means: Vec<f64> = (0..theta.len()).map(mean).collect();
+        let number = |(&weight, slopes): (&f64, &Vec<f64>)| {
+            let slopes = slopes.iter().zip(&means).map(|(slope, mean)| weight * (slope - mean));
+            Variable::with_slopes(weight, theta.iter().zip(slopes))
+        };
+        Some(weights.iter().zip(&slopes).map(number).collect())
     }
 }
 

@@ -43,7 +43,7 @@ pub struct InverseMultiquadric {
     lengthscale: PerDimension,
 }
 
-radial_kernel!(InverseMultiquadric as "inverse_multiquadric", InverseMultiquadricProfile);
+radial_kernel!(InverseMultiquadric as "inverse_multiquadric", InverseMultiquadricProfile, crate::kernel::Psd::Always);
 
 /// 1/√(1 + s)
 #[derive(Clone, Copy, Debug)]

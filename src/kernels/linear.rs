@@ -2,10 +2,13 @@
 
 use super::gegenbauer;
 use super::variance::variance_kernel;
-use crate::Scalar;
-use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Psd, Scratch, TileParts, TileVjp};
+use crate::kernel::{
+    DiagVjp, Expr, Features, Kernel, OnSphere, Pairs, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
+    Variable, Views,
+};
 use crate::params::Parameter;
 use crate::simd::{dot, elementwise};
+use crate::{Real, Scalar};
 
 /// The linear kernel: Bayesian linear regression without intercept.
 ///
@@ -52,20 +55,18 @@ impl Linear {
 }
 
 impl Expr for Linear {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().on_sphere(self))
     }
 
-    fn differentiable(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).differentiable()
     }
+}
 
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        Some(gegenbauer::funk_hecke(&[0.0, self.variance()], dim, l_max))
-    }
-
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
-        theta[0] += gegenbauer::in_coefficients(2, dim, cotangent)[1];
+impl OnSphere for Linear {
+    fn coefficients(&self, theta: &[Variable], dim: usize, l_max: usize) -> Option<Vec<Variable>> {
+        Some(gegenbauer::funk_hecke(&[Variable::from_f64(0.0), *theta.first()?], dim, l_max))
     }
 }
 

@@ -3,7 +3,10 @@
 use faer::{Mat, MatRef};
 
 use super::LowRank;
-use crate::kernel::{DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp, text};
+use crate::kernel::{
+    DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, TileParts, TileVjp,
+    text,
+};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Error, Result, Scalar};
 
@@ -106,18 +109,14 @@ impl LowRankLinear {
 }
 
 impl Expr for LowRankLinear {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).differentiable()
     }
 
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         let expected = self.diagonal().len();
         if dim == expected {
-            return Ok(());
+            return Ok(Inputs::all(dim));
         }
         let needs = format!("has weights for {expected} dimension(s)");
         Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim })

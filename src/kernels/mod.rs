@@ -43,6 +43,7 @@ mod white;
 mod white_by_value;
 mod zonal;
 
+pub use crate::graph::Laplacian;
 pub use affine::Affine;
 pub use arc_cosine::{ArcCosine, ArcCosineProfile};
 pub use brownian::{Brownian, FractionalBrownian};
@@ -56,7 +57,7 @@ pub use dot_product::{DotProduct, DotProfile, Reads, Slopes, versines};
 pub use gamma_exponential::GammaExponential;
 pub use gibbs::{ConstantLengthscale, DynLengthscale, ExponentialLengthscale, Gibbs, LengthscaleFunction};
 pub use gp_convolution::GpConvolution;
-pub use graph::{GraphHeat, GraphMatern, GraphSpectrum, HeatSpectrum, Laplacian, MaternSpectrum, OfGraph};
+pub use graph::{GraphHeat, GraphMatern, GraphSpectrum, HeatSpectrum, MaternSpectrum, OfGraph};
 pub use inverse_multiquadric::InverseMultiquadric;
 pub use linear::Linear;
 pub use locally_periodic::LocallyPeriodic;

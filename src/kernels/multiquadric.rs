@@ -31,7 +31,7 @@ use crate::params::PerDimension;
 ///
 /// let kernel = Multiquadric::new(2.0);
 /// assert_eq!(kernel.eval(&[0.0, 0.0], &[4.0, 4.0])?, 3.0);
-/// assert_eq!(kernel.psd(), Psd::Never);
+/// assert_eq!(kernel.properties().psd, Psd::Never);
 /// assert_eq!((Constant::new(4.0) - kernel).eval(&[0.0, 0.0], &[4.0, 4.0])?, 1.0);
 /// # Ok::<(), mercer::Error>(())
 /// ```

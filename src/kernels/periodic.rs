@@ -6,8 +6,8 @@ use super::radial;
 use super::rbf::{Rbf, RbfProfile};
 use crate::kernel::span::farthest;
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, Target, TileParts, TileVjp,
-    add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Target, TileParts,
+    TileVjp, add_own_differences_vjp, fill_diag,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::pairs::squarable;
@@ -152,19 +152,11 @@ fn twice(values: &[f64]) -> Vec<f64> {
 }
 
 impl Expr for Periodic {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).stationary().differentiable()
     }
 
-    fn stationary(&self) -> bool {
-        true
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         radial::check_dim(self, "lengthscale", &self.lengthscale, dim)?;
         radial::check_dim(self, "period", &self.period, dim)
     }

@@ -43,7 +43,7 @@ use crate::{Error, Result, Scalar, construct, kernel_ops, parameterized};
 /// assert_eq!(kernel.eval(&[0.0, 0.0, 0.0], &[0.0, 1.0, 0.0])?, 3.0 / 16.0);
 /// assert_eq!(kernel.eval(&[0.0, 0.0, 0.0], &[0.0, 2.5, 0.0])?, 0.0);
 /// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// assert_eq!(kernel.psd(), Psd::UpTo(3));
+/// assert_eq!(kernel.properties().psd, Psd::UpTo(3));
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///

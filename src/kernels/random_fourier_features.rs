@@ -6,8 +6,8 @@ use rand_pcg::Pcg64;
 
 use super::{Spectrum, radial};
 use crate::kernel::{
-    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp,
-    add_own_differences_vjp, fill_diag,
+    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch,
+    TileParts, TileVjp, add_own_differences_vjp, fill_diag,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::sum::dot_in_f64;
@@ -160,19 +160,11 @@ impl Construct for RandomFourierFeatures {
 }
 
 impl Expr for RandomFourierFeatures {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).stationary().differentiable()
     }
 
-    fn stationary(&self) -> bool {
-        true
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         let expected = self.frequencies.nrows();
         if dim != expected {
             let needs = format!("has frequencies in {expected} dimension(s)");

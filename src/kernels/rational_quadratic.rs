@@ -1,7 +1,7 @@
 //! The rational quadratic kernel.
 
 use super::{Profile, Radial};
-use crate::kernel::FrequencyLaw;
+use crate::kernel::{FrequencyLaw, Psd};
 use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
@@ -95,6 +95,10 @@ impl Radial for RationalQuadratic {
 
     fn profile<T: Scalar>(&self) -> RationalQuadraticProfile<T> {
         RationalQuadraticProfile::new(self.alpha())
+    }
+
+    fn psd(&self) -> Psd {
+        Psd::Always
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Rbf {
     lengthscale: PerDimension,
 }
 
-radial_kernel!(Rbf as "rbf", RbfProfile);
+radial_kernel!(Rbf as "rbf", RbfProfile, crate::kernel::Psd::Always);
 
 /// exp(−s/2)
 #[derive(Clone, Copy, Debug)]

@@ -9,9 +9,9 @@ use faer::mat;
 use super::*;
 use crate::Result;
 use crate::combine::*;
-use crate::kernel::dynamic::{AnyKernel, DynKernel};
+use crate::kernel::dynamic::DynKernel;
 use crate::kernel::ops::Compose;
-use crate::kernel::{Constructor, constructor, vertical};
+use crate::kernel::{AnyKernel, Constructor, constructor, vertical};
 use crate::mask::{Masked, Missing};
 use crate::warp::*;
 

@@ -7,7 +7,7 @@ use faer::Mat;
 use super::rbf::RbfProfile;
 use super::{cosine, radial};
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp,
+    DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, TileParts, TileVjp,
     add_own_differences_vjp, fill_diag, text,
 };
 use crate::params::{Constraint, ParameterArray, Shape};
@@ -168,21 +168,13 @@ impl Pass for Angles<'_> {
 }
 
 impl Expr for SpectralMixture {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).stationary().differentiable()
     }
 
-    fn stationary(&self) -> bool {
-        true
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         if dim == self.dim() {
-            return Ok(());
+            return Ok(Inputs::all(dim));
         }
         let needs = format!("has means and variances for {} dimension(s)", self.dim());
         Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim })
@@ -337,6 +329,6 @@ mod tests {
         assert!(SpectralMixture::try_new([1.0], mat![[0.3], [0.1]], mat![[0.02]]).is_err());
         assert!(SpectralMixture::try_new([1.0], mat![[0.3]], mat![[0.02, 0.1]]).is_err());
         assert!(SpectralMixture::try_new([], Mat::zeros(0, 1), Mat::zeros(0, 1)).is_err());
-        assert!(example().check_dim(1).is_err());
+        assert!(example().inputs(1).is_err());
     }
 }

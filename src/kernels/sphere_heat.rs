@@ -1,7 +1,7 @@
 //! The heat kernel on the sphere.
 
 use super::gegenbauer::{self, Series, sphere_kernel};
-use crate::kernel::{Expr, Psd};
+use crate::kernel::{Expr, Inputs, OnSphere, Properties, Psd, Structure, Variable, Views};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, construct, kernel_ops, parameterized};
 
@@ -92,29 +92,26 @@ fn eigenvalue(dim: usize, n: usize) -> f64 {
 }
 
 impl Expr for SphereHeat {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().on_sphere(self))
     }
 
-    fn zonal(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).zonal().differentiable()
     }
 
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        Some(gegenbauer::funk_hecke(&Series::coefficients(self, dim), dim, l_max))
-    }
-
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
-        let len = Series::coefficients(self, dim).len();
-        self.add_gradient(dim, &gegenbauer::in_coefficients(len, dim, cotangent), theta);
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         gegenbauer::check_dim(self, dim)
+    }
+}
+
+impl OnSphere for SphereHeat {
+    fn coefficients(&self, theta: &[Variable], dim: usize, l_max: usize) -> Option<Vec<Variable>> {
+        let b = Series::coefficients(self, dim);
+        let mean: f64 = b.iter().enumerate().map(|(n, b)| b * eigenvalue(dim, n)).sum();
+        let slope = |(n, b): (usize, &f64)| self.lengthscale() * b * (mean - eigenvalue(dim, n));
+        let number = |(n, b): (usize, &f64)| Variable::with_slopes(*b, theta.iter().zip([slope((n, b))]));
+        Some(gegenbauer::funk_hecke(&b.iter().enumerate().map(number).collect::<Vec<_>>(), dim, l_max))
     }
 }
 

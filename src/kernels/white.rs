@@ -1,10 +1,13 @@
 //! White noise.
 
 use super::variance::variance_kernel;
-use crate::Scalar;
-use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp};
+use crate::kernel::{
+    DiagVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
+    Views,
+};
 use crate::params::Parameter;
 use crate::simd::sum;
+use crate::{Result, Scalar};
 
 /// White noise: independent from point to point.
 ///
@@ -50,29 +53,16 @@ pub struct White {
 variance_kernel!(White as "white");
 
 impl Expr for White {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().white())
     }
 
-    fn stationary(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).isotropic().differentiable()
     }
 
-    fn isotropic(&self) -> bool {
-        true
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    // Nothing is left of it in an integral.
-    fn funk_hecke(&self, _: usize, l_max: usize) -> Option<Vec<f64>> {
-        Some(vec![0.0; l_max + 1])
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        vec![false; dim]
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
+        Ok(Inputs::none(dim))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::equal;
 use super::variance::variance_kernel;
 use crate::Scalar;
-use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Psd, Scratch, TileParts, TileVjp};
+use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Properties, Psd, Scratch, TileParts, TileVjp};
 use crate::params::Parameter;
 use crate::simd::dot;
 
@@ -54,16 +54,8 @@ pub struct WhiteByValue {
 variance_kernel!(WhiteByValue as "white_by_value");
 
 impl Expr for WhiteByValue {
-    fn psd(&self) -> Psd {
-        Psd::Always
-    }
-
-    fn stationary(&self) -> bool {
-        true
-    }
-
-    fn differentiable(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).stationary().differentiable()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The general covariance of directions.
 
 use super::gegenbauer::{self, Series, sphere_kernel};
-use crate::kernel::{Expr, Psd};
+use crate::kernel::{Expr, Inputs, OnSphere, Properties, Psd, Structure, Variable, Views};
 use crate::params::{ParameterArray, Shape};
 use crate::{Error, Result, construct, kernel_ops, parameterized};
 
@@ -35,7 +35,7 @@ use crate::{Error, Result, construct, kernel_ops, parameterized};
 /// // cos θ = 0.6 on the circle, and cos 2θ = −0.28.
 /// let value: f64 = kernel.eval(&[2.0, 0.0], &[3.0, 4.0])?;
 /// assert!((value - (0.5 + 0.2 * 0.6 - 0.3 * 0.28)).abs() < 1e-15);
-/// assert!(kernel.zonal() && (2.0 * kernel + 1.0).zonal());
+/// assert!(kernel.properties().zonal && (2.0 * kernel + 1.0).properties().zonal);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
@@ -85,29 +85,25 @@ impl Zonal {
 }
 
 impl Expr for Zonal {
-    fn psd(&self) -> Psd {
-        if self.coefficients().iter().all(|&b| b >= 0.0) { Psd::Always } else { Psd::Never }
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().on_sphere(self))
     }
 
-    fn zonal(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties::unknown()
+            .psd(if self.coefficients().iter().all(|&b| b >= 0.0) { Psd::Always } else { Psd::Never })
+            .zonal()
+            .differentiable()
     }
 
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        Some(gegenbauer::funk_hecke(&Series::coefficients(self, dim), dim, l_max))
-    }
-
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
-        let len = Series::coefficients(self, dim).len();
-        self.add_gradient(dim, &gegenbauer::in_coefficients(len, dim, cotangent), theta);
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         gegenbauer::check_dim(self, dim)
+    }
+}
+
+impl OnSphere for Zonal {
+    fn coefficients(&self, theta: &[Variable], dim: usize, l_max: usize) -> Option<Vec<Variable>> {
+        Some(gegenbauer::funk_hecke(theta, dim, l_max))
     }
 }
 
@@ -131,6 +127,6 @@ mod tests {
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let value: f64 = Zonal::new([0.0, 1.0]).eval(&x, &y).unwrap();
         assert!((value - dot(&x, &y) / (dot(&x, &x) * dot(&y, &y)).sqrt()).abs() < 1e-15);
-        assert_eq!(Zonal::new([0.5, -0.1]).psd(), Psd::Never);
+        assert_eq!(Zonal::new([0.5, -0.1]).properties().psd, Psd::Never);
     }
 }

@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Present;
-use crate::combine::inherit;
 use crate::kernel::{
-    Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, IndexColumn, Kernel, Pairs,
-    Points, Psd, Scratch, Text, TileParts, TileVjp,
+    AnyKernel, Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, Inputs, Kernel, Pairs,
+    Points, Properties, Scratch, Structure, TileParts, TileVjp, text,
 };
 use crate::{DynKernel, Result, Scalar, kernel_ops};
 
@@ -132,23 +131,22 @@ impl Construct for Masked<DynKernel> {
 
 crate::parameterized!([K] Masked<K> as "masked", parameters: [], child: kernel);
 
-impl<K: Expr + Clone> Expr for Masked<K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        vec![&self.kernel]
+impl<K: AnyKernel + Clone> Expr for Masked<K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Same(self.kernel.node())
     }
 
-    fn psd(&self) -> Psd {
-        self.kernel.psd()
+    fn properties(&self) -> Properties {
+        let inner = self.kernel.properties();
+        Properties { isotropic: false, zonal: false, ..inner }
     }
 
-    inherit!(kernel: stationary, differentiable);
-
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        self.kernel.index_columns(dim).into_iter().map(IndexColumn::or_missing).collect()
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
+        Ok(self.kernel.inputs(dim)?.or_missing())
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "masked({}, {})", Text::whole(&self.kernel), self.missing)
+        write!(f, "masked({}, {})", text(&self.kernel), self.missing)
     }
 }
 
@@ -178,21 +176,25 @@ impl<K> Masked<K> {
     }
 }
 
-impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Masked<K> {
+impl<K: AnyKernel> Masked<K> {
+    /// What the kernel reads of points whose dimension has been checked.
+    fn reads(&self, dim: usize) -> Inputs<'_> {
+        self.kernel.inputs(dim).unwrap_or_else(|_| Inputs::all(dim))
+    }
+}
+
+impl<T: Scalar, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Masked<K> {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
-        let reads = self.kernel.reads(x.len());
-        let missing = reads.iter().zip(x.iter().zip(y)).any(|(&read, (x, y))| read && (x.is_nan() || y.is_nan()));
+        let missing = self.reads(x.len()).columns().any(|dim| x[dim].is_nan() || y[dim].is_nan());
         if missing { self.missing.value() } else { self.kernel.pairwise(x, y) }
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        let reads = self.kernel.reads(points.dim());
-        let read = reads.iter().enumerate().filter(|(_, read)| **read).map(|(dim, _)| dim);
-        match Present::of(points, read) {
-            None => Features::branch(vec![self.kernel.embed(points)]),
+        match Present::of(points, self.reads(points.dim()).columns()) {
+            None => Features::branch(vec![self.kernel.node().at::<T>().embed(points)]),
             Some(present) => {
                 let there = present.compact(points);
-                let child = self.kernel.embed(&there);
+                let child = self.kernel.node().at::<T>().embed(&there);
                 Features::mapped(there, child).with_present(Arc::new(present))
             }
         }
@@ -201,12 +203,12 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Masked<K> {
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         let inner = pairs.child(0);
         if inner.len() == pairs.len() {
-            self.kernel.tile(&inner, out, scratch);
+            self.kernel.node().at::<T>().tile(&inner, out, scratch);
             return;
         }
         let mut values = scratch.take(inner.len());
         if !inner.is_empty() {
-            self.kernel.tile(&inner, &mut values, scratch);
+            self.kernel.node().at::<T>().tile(&inner, &mut values, scratch);
         }
         self.scatter(pairs, &values, out);
         scratch.give(values);
@@ -214,11 +216,11 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Masked<K> {
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
         let Some(present) = features.present() else {
-            self.kernel.tile_diag(features.child(0), out);
+            self.kernel.node().at::<T>().tile_diag(features.child(0), out);
             return;
         };
         let mut values = vec![T::from_f64(0.0); present.within(0..out.len()).len()];
-        self.kernel.tile_diag(features.child(0), &mut values);
+        self.kernel.node().at::<T>().tile_diag(features.child(0), &mut values);
         out.fill(self.missing.on_diagonal());
         for (point, value) in present.indices(0..out.len()).zip(values) {
             out[point] = value;
@@ -228,13 +230,13 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Masked<K> {
     fn tile_vjp(&self, to: TileVjp<'_, T>) {
         let inner = to.pairs().child(0);
         if inner.len() == to.pairs().len() {
-            return to.hand_on(&self.kernel, &inner, 0);
+            return to.hand_on(self.kernel.node().at(), &inner, 0);
         }
         let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         if !inner.is_empty() {
             let mut few = scratch.take(inner.len());
             Self::gather(pairs, cotangent, &mut few);
-            TileVjp::through(&self.kernel, &inner, &few, theta, scratch);
+            TileVjp::through(self.kernel.node().at(), &inner, &few, theta, scratch);
             scratch.give(few);
         }
     }
@@ -242,10 +244,12 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Masked<K> {
     fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
         let DiagVjp { features, cotangent, theta, gradients } = to;
         match features.present() {
-            None => self.kernel.tile_diag_vjp(DiagVjp::new(features.child(0), cotangent, theta, gradients)),
+            None => {
+                self.kernel.node().at::<T>().tile_diag_vjp(DiagVjp::new(features.child(0), cotangent, theta, gradients))
+            }
             Some(present) => {
                 let few: Vec<T> = present.indices(0..cotangent.len()).map(|point| cotangent[point]).collect();
-                self.kernel.tile_diag_vjp(DiagVjp::new(features.child(0), &few, theta, gradients));
+                self.kernel.node().at::<T>().tile_diag_vjp(DiagVjp::new(features.child(0), &few, theta, gradients));
             }
         }
     }
@@ -253,11 +257,11 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Masked<K> {
     fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
         let EmbedVjp { points, features, gradients, theta } = to;
         let Some(present) = features.present() else {
-            self.kernel.embed_vjp(EmbedVjp::new(points, features.child(0), gradients, theta));
+            self.kernel.node().at::<T>().embed_vjp(EmbedVjp::new(points, features.child(0), gradients, theta));
             return;
         };
         let there = features.points();
-        self.kernel.embed_vjp(EmbedVjp::new(there, features.child(0), gradients, theta));
+        self.kernel.node().at::<T>().embed_vjp(EmbedVjp::new(there, features.child(0), gradients, theta));
         let Some(in_there) = gradients.take(there) else { return };
         let Some(in_points) = gradients.at_mut(points) else { return };
         for (row, point) in present.indices(0..points.len()).enumerate() {

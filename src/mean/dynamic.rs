@@ -1,23 +1,19 @@
 //! Mean functions as values whose type is known at run time.
 
+use std::marker::PhantomData;
+
 use faer::{MatMut, MatRef};
 
 use super::{Mean, MeanExpr};
 use crate::params::{Parameterized, Visitor, VisitorMut};
+use crate::scalar::ByPrecision;
 use crate::{Result, Scalar};
 
 /// A mean function at both precisions: what a [`DynMean`] can hold. Implemented for every type that
 /// is a [`Mean`] of `f32` and of `f64`.
-pub trait AnyMean: Mean<f32> + Mean<f64> {
-    #[doc(hidden)]
-    fn as_parameterized_mut(&mut self) -> &mut dyn Parameterized;
-}
+pub trait AnyMean: Mean<f32> + Mean<f64> {}
 
-impl<M: Mean<f32> + Mean<f64>> AnyMean for M {
-    fn as_parameterized_mut(&mut self) -> &mut dyn Parameterized {
-        self
-    }
-}
+impl<M: Mean<f32> + Mean<f64>> AnyMean for M {}
 
 dyn_clone::clone_trait_object!(AnyMean);
 
@@ -43,6 +39,25 @@ impl DynMean {
     pub fn new(mean: impl AnyMean + 'static) -> Self {
         Self(Box::new(mean))
     }
+
+    fn at<T: Scalar>(&self) -> &dyn Mean<T> {
+        T::select::<At<'_>>(&*self.0)
+    }
+}
+
+struct At<'m>(PhantomData<&'m ()>);
+
+impl<'m> ByPrecision for At<'m> {
+    type Input<T: Scalar> = &'m dyn AnyMean;
+    type Output<T: Scalar> = &'m dyn Mean<T>;
+
+    fn f32(mean: &'m dyn AnyMean) -> &'m dyn Mean<f32> {
+        mean
+    }
+
+    fn f64(mean: &'m dyn AnyMean) -> &'m dyn Mean<f64> {
+        mean
+    }
 }
 
 impl Parameterized for DynMean {
@@ -55,7 +70,7 @@ impl Parameterized for DynMean {
     }
 
     fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        self.0.as_parameterized_mut().visit_mut(visitor);
+        self.0.visit_mut(visitor);
     }
 }
 
@@ -67,14 +82,14 @@ impl MeanExpr for DynMean {
 
 impl<T: Scalar> Mean<T> for DynMean {
     fn mean_into(&self, x: MatRef<'_, T>, out: &mut [T]) {
-        T::select_mean(&*self.0).mean_into(x, out);
+        self.at::<T>().mean_into(x, out);
     }
 
     fn vjp(&self, x: MatRef<'_, T>, cotangent: &[T], theta: &mut [f64]) {
-        T::select_mean(&*self.0).vjp(x, cotangent, theta);
+        self.at::<T>().vjp(x, cotangent, theta);
     }
 
     fn points_vjp(&self, x: MatRef<'_, T>, cotangent: &[T], gradient: MatMut<'_, T>) {
-        T::select_mean(&*self.0).points_vjp(x, cotangent, gradient);
+        self.at::<T>().points_vjp(x, cotangent, gradient);
     }
 }

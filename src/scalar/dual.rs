@@ -71,6 +71,26 @@ impl<T: Scalar, const N: usize> Dual<T, N> {
         variable
     }
 
+    /// The value of a function, given numbers that it depends on and its derivative in each.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::Dual;
+    ///
+    /// let (x, y) = (Dual::<f64, 2>::variable(3.0, 0), Dual::variable(4.0, 1));
+    /// assert_eq!(Dual::with_slopes(12.0, [(&x, 4.0), (&y, 3.0)]).partials, [4.0, 3.0]);
+    /// ```
+    pub fn with_slopes<'n>(value: T, of: impl IntoIterator<Item = (&'n Self, T)>) -> Self {
+        let mut number = Self::constant(value);
+        for (variable, slope) in of {
+            for (sum, &partial) in number.partials.iter_mut().zip(&variable.partials) {
+                *sum = *sum + times(slope, partial);
+            }
+        }
+        number
+    }
+
     /// f(self), given f and its derivative at the value.
     #[inline(always)]
     fn chain(self, value: T, slope: T) -> Self {

@@ -2,15 +2,13 @@
 
 pub(crate) mod dual;
 mod real;
+pub(crate) mod special;
 
 pub use dual::Dual;
 pub use real::Real;
 
 use std::fmt::{Debug, Display};
 
-use crate::kernel::Kernel;
-use crate::kernel::dynamic::AnyKernel;
-use crate::mean::{AnyMean, Mean};
 use crate::simd::fused::{self, GradientInSquaredDistance, OfSquaredDistance, Sink, Weights, Windows};
 use crate::simd::pairs::Packed;
 use crate::simd::transpose::{Layout, transpose_blocks_f32, transpose_blocks_f64};
@@ -198,15 +196,24 @@ pub trait Scalar:
     #[doc(hidden)]
     fn read_weights(weights: &Weights<'_, Self>, rows: usize, out: &mut [Self]) -> bool;
 
+    /// What a function that is written once for each precision makes of this.
     #[doc(hidden)]
-    fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self>;
+    fn select<F: ByPrecision>(input: F::Input<Self>) -> F::Output<Self>;
+}
 
-    #[doc(hidden)]
-    fn select_mean(mean: &dyn AnyMean) -> &dyn Mean<Self>;
+/// A function that is there once for each precision. Calling it for any [`Scalar`] compiles no more than the call:
+/// generic code behind it is compiled in this crate, and not again in each that depends on it.
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub trait ByPrecision {
+    type Input<T: Scalar>;
+    type Output<T: Scalar>;
+    fn f32(input: Self::Input<f32>) -> Self::Output<f32>;
+    fn f64(input: Self::Input<f64>) -> Self::Output<f64>;
 }
 
 macro_rules! scalar {
-    ($type:ty, $transpose:path, $fused:path, $gradient:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
+    ($name:ident, $type:ty, $transpose:path, $fused:path, $gradient:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
      $atan2:path, $sin_cos:path) => {
         impl Scalar for $type {
             #[inline(always)]
@@ -292,18 +299,16 @@ macro_rules! scalar {
                 $read(weights, rows, out)
             }
 
-            fn select_kernel(kernel: &dyn AnyKernel) -> &dyn Kernel<Self> {
-                kernel
-            }
-
-            fn select_mean(mean: &dyn AnyMean) -> &dyn Mean<Self> {
-                mean
+            #[inline(always)]
+            fn select<F: ByPrecision>(input: F::Input<Self>) -> F::Output<Self> {
+                F::$name(input)
             }
         }
     };
 }
 
 scalar!(
+    f32,
     f32,
     transpose_blocks_f32,
     fused::fused_f32,
@@ -320,6 +325,7 @@ scalar!(
     trig::sin_cos_f32
 );
 scalar!(
+    f64,
     f64,
     transpose_blocks_f64,
     fused::fused_f64,

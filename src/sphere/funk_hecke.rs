@@ -6,6 +6,7 @@ use super::quadrature::Rule;
 use super::rotations::{check_zonal, is_known, planes, refused};
 use crate::kernel::{Gradients, Kernel, Wanted, check_differentiable, cross_into, cross_vjp};
 use crate::params::ParameterizedExt;
+use crate::views::{funk_hecke, funk_hecke_vjp};
 use crate::{Error, Result, Scalar};
 
 /// Nodes a panel of the rule, and of the coarser one that it is compared with.
@@ -35,14 +36,14 @@ const HIGHEST_DEGREE: usize = 1000;
 ///
 /// Any expression that is a function of the angle alone on the unit sphere: of the distance, of inner products,
 /// of directions, and sums, products, powers of such. An expression that is
-/// [isotropic](crate::Expr::isotropic) or [zonal](crate::Expr::zonal) is known to be; others are evaluated at
+/// [isotropic](crate::kernel::Properties::isotropic) or [zonal](crate::kernel::Properties::zonal) is known to be; others are evaluated at
 /// pairs of points in 8 more planes than one, and refused if they change by more than 10⁻⁹ of their
 /// largest value.
 ///
 /// # Accuracy
 ///
 /// In closed form, with full relative accuracy for every degree, where
-/// [`Expr::funk_hecke`](crate::Expr::funk_hecke) has one: the squared exponential, the linear kernel, the
+/// [`funk_hecke`](crate::views::funk_hecke) has one: the squared exponential, the linear kernel, the
 /// zonal kernels, constants and white noise (which contributes 0), and sums and multiples of them.
 ///
 /// Otherwise by Gauss–Legendre panels in the angle θ, halved towards θ = 0. In θ the distance 2 sin(θ/2)
@@ -157,7 +158,7 @@ impl ZonalSpectrum {
     }
 
     /// The coefficients with a bound of their errors. None is negative for a kernel that is
-    /// [positive semi-definite](crate::Expr::psd) in d dimensions.
+    /// [positive semi-definite](crate::Expr::properties) in d dimensions.
     ///
     /// # Errors
     ///
@@ -170,12 +171,12 @@ impl ZonalSpectrum {
     /// The same from values at a precision, whose rounding the bounds of the errors then have.
     pub(crate) fn spectrum_at<T: Scalar>(&self, kernel: &dyn Kernel<T>) -> Result<Spectrum> {
         check_zonal(kernel, self.dim)?;
-        if let Some(values) = kernel.funk_hecke(self.dim, self.l_max) {
+        if let Some(values) = funk_hecke(kernel, self.dim, self.l_max) {
             let errors = values.iter().map(|a| (4 + self.l_max) as f64 * f64::EPSILON * a.abs()).collect();
             return Ok(Spectrum { values, errors });
         }
         let (fine, coarse) = (self.values(kernel, &self.fine)?, self.values(kernel, &self.coarse)?);
-        let nonnegative = kernel.psd().holds_in(self.dim);
+        let nonnegative = kernel.properties().psd.holds_in(self.dim);
         let (mut values, mut errors) = (Vec::new(), Vec::new());
         for degree in 0..=self.l_max {
             let (value, size) = integral(&self.fine, &fine, degree);
@@ -225,9 +226,9 @@ impl ZonalSpectrum {
         coefficients: &[f64],
         cotangent: &[f64],
     ) -> Result<Vec<f64>> {
-        if kernel.funk_hecke(self.dim, self.l_max).is_some() {
+        if funk_hecke(kernel, self.dim, self.l_max).is_some() {
             let mut theta = vec![0.0; kernel.num_params()];
-            kernel.funk_hecke_vjp(self.dim, cotangent, &mut theta);
+            funk_hecke_vjp(kernel, self.dim, cotangent, &mut theta);
             return Ok(theta);
         }
         let mut weights = Mat::zeros(1, self.fine.points.nrows());

@@ -41,6 +41,7 @@ mod harmonics;
 mod level;
 mod measure;
 mod quadrature;
+pub(crate) mod recurrence;
 mod rotations;
 
 pub use funk_hecke::{Spectrum, ZonalSpectrum};

@@ -5,7 +5,7 @@ use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 use faer::Mat;
 
 use super::measure::area;
-use crate::kernels::gegenbauer::Recurrence;
+use super::recurrence::Recurrence;
 use crate::simd::LANES;
 
 /// How often the panel at θ = 0 is halved: its width is then 10⁻⁷, below lengthscales of any use and below

@@ -23,7 +23,7 @@ const UNITS: f64 = 200.0;
 /// what is composed of several kinds, values are compared at pairs of points in the plane of the first two axes and
 /// in other planes, drawn with a fixed seed.
 pub(super) fn check_zonal<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Result<()> {
-    kernel.check_dim(dim)?;
+    kernel.inputs(dim)?;
     if is_known(kernel) || varies_little(kernel, dim)? {
         return Ok(());
     }
@@ -32,7 +32,7 @@ pub(super) fn check_zonal<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Resu
 
 /// The same for an expression that cannot be evaluated as it is, as far as its text can be read as a kernel.
 pub(crate) fn check_zonal_text(kernel: &dyn Expr, dim: usize) -> Result<()> {
-    kernel.check_dim(dim)?;
+    kernel.inputs(dim)?;
     if is_known(kernel) {
         return Ok(());
     }
@@ -44,7 +44,7 @@ pub(crate) fn check_zonal_text(kernel: &dyn Expr, dim: usize) -> Result<()> {
 
 /// Whether the expression itself says that it is zonal on a sphere, and for all values of its parameters.
 pub(super) fn is_known(kernel: &dyn Expr) -> bool {
-    kernel.isotropic() || kernel.zonal()
+    kernel.properties().isotropic || kernel.properties().zonal
 }
 
 /// [`Error::NotZonal`] with the innermost subexpression that is not.

@@ -35,7 +35,7 @@ pub(super) fn everything<T: Scalar>(
     law.evaluated(matmul_into(kernel, x, z, v.as_ref(), product.as_mut(), par))?;
     results.push(("K(X, Z) V", flat(&product)));
 
-    if kernel.differentiable() {
+    if kernel.properties().differentiable {
         let (square, rectangle) = (stream.matrix::<T>(n, n), stream.matrix::<T>(n, m));
         let along = stream.matrix::<T>(n, 1);
         let mut keep = |name, gradients: crate::Result<Gradients<T>>| {

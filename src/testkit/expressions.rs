@@ -135,7 +135,13 @@ pub fn reads_back(kernel: &DynKernel) -> Result<(), Violation> {
         return law.broken("the parameters", format!("{:?}", bits(&read)), format!("{:?}", bits(kernel)));
     }
     let properties = |kernel: &DynKernel| {
-        (kernel.psd(), kernel.stationary(), kernel.isotropic(), kernel.zonal(), kernel.differentiable())
+        (
+            kernel.properties().psd,
+            kernel.properties().stationary,
+            kernel.properties().isotropic,
+            kernel.properties().zonal,
+            kernel.properties().differentiable,
+        )
     };
     if properties(&read) != properties(kernel) {
         return law.broken("the properties", format!("{:?}", properties(&read)), format!("{:?}", properties(kernel)));

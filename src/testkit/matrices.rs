@@ -216,7 +216,7 @@ pub fn single_precision(kernel: &DynKernel, x: MatRef<'_, f32>, z: MatRef<'_, f3
 /// ```
 pub fn positive_semidefinite(kernel: &dyn Kernel<f64>, x: MatRef<'_, f64>) -> Checked {
     let law = Law { name: "positive semi-definite", kernel };
-    if !kernel.psd().holds_in(x.ncols()) {
+    if !kernel.properties().psd.holds_in(x.ncols()) {
         return Ok(());
     }
     let gram = gram(law, kernel, x)?;
@@ -246,7 +246,7 @@ pub fn positive_semidefinite(kernel: &dyn Kernel<f64>, x: MatRef<'_, f64>) -> Ch
 /// ```
 pub fn stationary<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
     let law = Law { name: "stationary", kernel };
-    if !kernel.stationary() {
+    if !kernel.properties().stationary {
         return Ok(());
     }
     let moved = moved_for(kernel, x, |dim| 1.5 + dim as f64);
@@ -280,7 +280,7 @@ pub fn stationary<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checke
 /// ```
 pub fn zonal<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
     let law = Law { name: "zonal", kernel };
-    if !kernel.zonal() {
+    if !kernel.properties().zonal {
         return Ok(());
     }
     let mut moved = Mat::from_fn(x.nrows(), x.ncols(), |i, d| x[(i, d)] * T::from_f64(0.3 + (i % 5) as f64));
@@ -327,7 +327,7 @@ pub fn zonal<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
 /// ```
 pub fn isotropic<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
     let law = Law { name: "isotropic", kernel };
-    if !kernel.isotropic() {
+    if !kernel.properties().isotropic {
         return Ok(());
     }
     let here = gram(law, kernel, x)?;

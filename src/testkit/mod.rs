@@ -102,7 +102,7 @@ pub fn conforms(kernel: &DynKernel, dim: usize) -> Result<(), Violation> {
     let far = coincident_points_for::<f32>(kernel, 35, dim, 3, 1e8);
     matrices::finite(kernel, far.as_ref(), far.as_ref())?;
 
-    if kernel.differentiable() {
+    if kernel.properties().differentiable {
         gradients::elementwise(kernel, x.subrows(0, 6), z.subrows(0, 4))?;
         gradients::directional(kernel, x, z)?;
     }

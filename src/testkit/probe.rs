@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::sample::{Stream, points_for};
 use super::violation::{Law, Violation};
-use crate::combine::inherit;
-use crate::kernel::Psd;
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Features, IndexColumn, Pairs, Points, Precedence, Scratch, SpectralMeasure, TileVjp, Wanted,
-    cross_into, cross_vjp, diag_into, diag_vjp,
+    AnyKernel, DiagVjp, EmbedVjp, Features, Pairs, Points, Scratch, Structure, TileVjp, Wanted, cross_into, cross_vjp,
+    diag_into, diag_vjp,
 };
-use crate::kernels::Laplacian;
 use crate::kernels::{Matern32, Rbf};
 use crate::params::{Parameterized, Visitor, VisitorMut};
-use crate::{DynKernel, Expr, Kernel, Result as Evaluated, Scalar, kernel_ops};
+use crate::{DynKernel, Expr, Kernel, Scalar, kernel_ops};
 
 /// How often the methods of a [`Probe`] and its clones have been called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,71 +108,13 @@ impl<K: Parameterized> Parameterized for Probe<K> {
     }
 }
 
-impl<K: Expr + Clone> Expr for Probe<K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        self.kernel.children()
-    }
-
-    fn psd(&self) -> Psd {
-        self.kernel.psd()
-    }
-
-    inherit!(kernel: stationary, zonal, isotropic, differentiable);
-
-    fn check_dim(&self, dim: usize) -> Evaluated<()> {
-        self.kernel.check_dim(dim)
-    }
-
-    fn settings(&self) -> Vec<(&'static str, String)> {
-        self.kernel.settings()
-    }
-
-    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
-        self.kernel.spectral_density(frequency)
-    }
-
-    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
-        self.kernel.spectral_density_vjp(frequency, cotangent, theta);
-    }
-
-    fn spectral_measure(&self, dim: usize) -> Evaluated<SpectralMeasure> {
-        self.kernel.spectral_measure(dim)
-    }
-
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        self.kernel.funk_hecke(dim, l_max)
-    }
-
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
-        self.kernel.funk_hecke_vjp(dim, cotangent, theta);
-    }
-
-    fn graph_spectrum(&self, laplacian: &Laplacian) -> Option<Vec<f64>> {
-        self.kernel.graph_spectrum(laplacian)
-    }
-
-    fn graph_spectrum_vjp(&self, laplacian: &Laplacian, cotangent: &[f64], theta: &mut [f64]) {
-        self.kernel.graph_spectrum_vjp(laplacian, cotangent, theta);
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        self.kernel.reads(dim)
-    }
-
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        self.kernel.index_columns(dim)
-    }
-
-    fn write_text(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.kernel.write_text(f)
-    }
-
-    fn precedence(&self) -> Precedence {
-        self.kernel.precedence()
+impl<K: AnyKernel + Clone> Expr for Probe<K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Boxed(self.kernel.node())
     }
 }
 
-impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Probe<K> {
+impl<T: Scalar, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Probe<K> {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         self.count(PAIRWISE);
         self.kernel.pairwise(x, y)
@@ -183,32 +122,32 @@ impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Probe<K> {
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
         self.count(EMBED);
-        self.kernel.embed(points)
+        self.kernel.node().at::<T>().embed(points)
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
         self.count(TILE);
-        self.kernel.tile(pairs, out, scratch);
+        self.kernel.node().at::<T>().tile(pairs, out, scratch);
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
         self.count(TILE_DIAG);
-        self.kernel.tile_diag(features, out);
+        self.kernel.node().at::<T>().tile_diag(features, out);
     }
 
     fn tile_vjp(&self, to: TileVjp<'_, T>) {
         self.count(TILE_VJP);
-        self.kernel.tile_vjp(to);
+        self.kernel.node().at::<T>().tile_vjp(to);
     }
 
     fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
         self.count(TILE_DIAG_VJP);
-        self.kernel.tile_diag_vjp(to);
+        self.kernel.node().at::<T>().tile_diag_vjp(to);
     }
 
     fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
         self.count(EMBED_VJP);
-        self.kernel.embed_vjp(to);
+        self.kernel.node().at::<T>().embed_vjp(to);
     }
 }
 

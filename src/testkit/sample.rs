@@ -2,6 +2,7 @@
 
 use faer::{Mat, MatRef};
 
+use crate::kernel::Inputs;
 use crate::{Expr, Scalar};
 
 /// SplitMix64: equal seeds, equal points, without a dependency whose stream may change.
@@ -84,7 +85,7 @@ pub fn points_for<T: Scalar>(kernel: &dyn Expr, len: usize, dim: usize, seed: u6
 /// assert_eq!(few_dims(&Rbf::new([1.0, 2.0, 3.0])), 3);
 /// ```
 pub fn few_dims(kernel: &dyn Expr) -> usize {
-    [2].into_iter().chain(1..=8).find(|&dim| kernel.check_dim(dim).is_ok()).unwrap_or(2)
+    [2].into_iter().chain(1..=8).find(|&dim| kernel.inputs(dim).is_ok()).unwrap_or(2)
 }
 
 /// As [`points_for`], moved by `offset` in every dimension without index, every third of them replaced by
@@ -116,7 +117,7 @@ pub(super) fn moved_for<T: Scalar>(kernel: &dyn Expr, points: MatRef<'_, T>, by:
 /// For each dimension, how many indices there are, if the kernel reads one.
 pub(super) fn index_counts(kernel: &dyn Expr, dim: usize) -> Vec<Option<usize>> {
     let mut counts: Vec<Option<usize>> = vec![None; dim];
-    for index in kernel.index_columns(dim) {
+    for index in kernel.inputs(dim).map(Inputs::into_indices).unwrap_or_default() {
         if let Some(count) = counts.get_mut(index.column()) {
             *count = Some(count.map_or(index.count(), |known| known.min(index.count())));
         }

@@ -9,7 +9,7 @@ use super::sample::{index_counts, points_for};
 use super::violation::{Law, Violation};
 use crate::combine::{Additive, BlockDiagonal, MetricRadial, Norm};
 use crate::kernel::ops::Compose;
-use crate::kernel::{Wanted, cross_into, diag_into, diag_vjp, gram_into, gram_vjp};
+use crate::kernel::{Inputs, Wanted, cross_into, diag_into, diag_vjp, gram_into, gram_vjp};
 use crate::kernels::{Constant, Rbf};
 use crate::mask::Missing;
 use crate::{DynKernel, Error, Expr, Kernel, Scalar};
@@ -99,15 +99,15 @@ pub fn diagonals_agree<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Checked
         }
         // Of the largest numbers, a cosine has no digits; k(x, x) of a kernel of differences does not see them.
         let digits = |x: &T| num_traits::Float::abs(*x).as_f64() * unit < 1.0;
-        let rounding = match kernel.stationary() || point.iter().all(digits) {
+        let rounding = match kernel.properties().stationary || point.iter().all(digits) {
             true => {
                 Rounding::new(law, kernel, x.subrows(i, 1), x.subrows(i, 1), T::epsilon().as_f64())?.at(&point, &point)
             }
             false => f64::INFINITY,
         };
         alike(law, || place("k(x, x)"), value, cross[(i, i)].as_f64(), unit.max(rounding))?;
-        let none = |x: &T| x.is_nan() || kernel.stationary() && num_traits::Float::is_infinite(*x);
-        if kernel.differentiable() && point.iter().any(none) {
+        let none = |x: &T| x.is_nan() || kernel.properties().stationary && num_traits::Float::is_infinite(*x);
+        if kernel.properties().differentiable && point.iter().any(none) {
             let one = [T::from_f64(1.0)];
             let alone = law.evaluated(diag_vjp(kernel, x.subrows(i, 1), &one, Wanted::ALL))?;
             let cotangent = MatRef::from_column_major_slice(&one, 1, 1);
@@ -123,6 +123,11 @@ pub fn diagonals_agree<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Checked
         }
     }
     Ok(())
+}
+
+/// Which dimensions the kernel says that it reads.
+fn reads_of(kernel: &dyn Expr, dim: usize) -> Vec<bool> {
+    kernel.inputs(dim).map(|inputs| inputs.reads()).unwrap_or_default()
 }
 
 /// A NaN in a column that the kernel reads makes NaN of all values of its point, unless a mask stands before it; where
@@ -145,7 +150,7 @@ pub fn nan_spreads<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Checked {
     if contains(kernel, "masked") {
         return Ok(());
     }
-    let (reads, indices) = (kernel.reads(dim), index_counts(kernel, dim));
+    let (reads, indices) = (reads_of(kernel, dim), index_counts(kernel, dim));
     let independent = contains(kernel, "block_diagonal");
     for column in columns(dim).into_iter().filter(|&column| reads[column] && indices[column].is_none()) {
         let mut x = points_for::<T>(kernel, 7, dim, 13);
@@ -190,7 +195,7 @@ pub fn nan_spreads<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Checked {
 /// ```
 pub fn unread_columns_change_nothing<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Checked {
     let law = Law { name: "columns that are not read change nothing", kernel };
-    let (reads, indices) = (kernel.reads(dim), index_counts(kernel, dim));
+    let (reads, indices) = (reads_of(kernel, dim), index_counts(kernel, dim));
     if reads.len() != dim {
         return law.broken("the columns that it reads", format!("{} answers", reads.len()), dim);
     }
@@ -217,7 +222,7 @@ pub fn unread_columns_change_nothing<T: Scalar>(kernel: &dyn Kernel<T>, dim: usi
         let value = |x: &Mat<T>, z: &Mat<T>| kernel.pairwise(&row(x.as_ref(), i), &row(z.as_ref(), i)).as_f64();
         alike(law, || format!("k(x, z), row {i}"), value(&other_x, &other_z), value(&x, &z), 0.0)?;
     }
-    if kernel.differentiable() {
+    if kernel.properties().differentiable {
         let ones = Mat::<T>::from_fn(11, 11, |i, j| T::from_f64(1.0 + (i + 2 * j) as f64));
         let gradients = law.evaluated(gram_vjp(kernel, other_x.as_ref(), ones.as_ref(), Wanted::ALL, Par::Seq))?;
         for (&column, in_x) in unread.iter().flat_map(|column| gradients.x.iter().map(move |in_x| (column, in_x))) {
@@ -247,7 +252,7 @@ pub fn unread_columns_change_nothing<T: Scalar>(kernel: &dyn Kernel<T>, dim: usi
 /// # Ok::<(), mercer::testkit::Violation>(())
 /// ```
 pub fn masks<T: Scalar>(kernel: &DynKernel, dim: usize) -> Checked {
-    let reads = kernel.reads(dim);
+    let reads = reads_of(kernel, dim);
     for missing in [Missing::Propagate, Missing::Isolate, Missing::Zero] {
         let masked = kernel.clone().masked(missing).dynamic();
         let law = Law { name: "a mask leaves points out", kernel: &masked };
@@ -307,7 +312,7 @@ pub fn masks<T: Scalar>(kernel: &DynKernel, dim: usize) -> Checked {
 /// ```
 pub fn indices_are_checked<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Checked {
     let law = Law { name: "what is no index is refused", kernel };
-    for read in kernel.index_columns(dim) {
+    for read in kernel.inputs(dim).map(Inputs::into_indices).unwrap_or_default() {
         for wrong in [read.count() as f64, -1.0, 0.5, f64::INFINITY] {
             let good = points_for::<T>(kernel, 3, dim, 23);
             let mut bad = good.clone();
@@ -370,14 +375,14 @@ pub fn within_combinators(kernel: &DynKernel, dim: usize) -> Checked {
         part().kumaraswamy(1.2, 1.4).dynamic(),
         part().ard(vec![1.3; dim + 2]).dynamic(),
     ];
-    if kernel.check_dim(1).is_ok() {
+    if kernel.inputs(1).is_ok() {
         let bases = [Constant::new(0.4).dynamic(), kernel.clone(), Rbf::new(1.1).dynamic()];
         combined.push(Additive::each(bases, [0.5, 0.2]).dynamic());
         combined.push(kernel.clone().additive([0.5, 0.2]).dynamic());
         combined.push(MetricRadial::new(Norm::Manhattan, kernel.clone()).on([1, 2]).dynamic());
     }
     for kernel in &combined {
-        let dim = [dim + 2, dim + 3, 3].into_iter().find(|&dim| kernel.check_dim(dim).is_ok());
+        let dim = [dim + 2, dim + 3, 3].into_iter().find(|&dim| kernel.inputs(dim).is_ok());
         // A kernel that maps an index is refused whole.
         let Some(dim) = dim else { continue };
         diagonals_agree::<f64>(kernel, dim)?;

@@ -16,7 +16,7 @@ use crate::{Kernel, Scalar};
 /// change of each result under three random errors of that size is measured, and eight times the largest of its
 /// kind allowed, with 64 ε of the largest value.
 ///
-/// The caller knows that the kernel is one of differences: [`Expr::stationary`](crate::Expr::stationary), or of distances on
+/// The caller knows that the kernel is one of differences: [`stationary`](crate::kernel::Properties::stationary), or of distances on
 /// a circle.
 ///
 /// # Errors

@@ -5,7 +5,8 @@ use faer::{Mat, MatMut, MatRef, Par};
 
 use super::sample::points;
 use crate::kernel::{
-    Gradients, Wanted, check_others, check_points, cross_into, cross_vjp, diag_into, gram_into, gram_vjp, matmul_into,
+    Expr, Gradients, Wanted, check_others, check_points, cross_into, cross_vjp, diag_into, gram_into, gram_vjp,
+    matmul_into,
 };
 use crate::{Error, Kernel, Result, Scalar};
 
@@ -223,7 +224,7 @@ impl<'a, T: Scalar> Workload<'a, T> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn all(kernel: &'a dyn Kernel<T>, x: MatRef<'a, T>, z: MatRef<'a, T>) -> Result<Vec<Self>> {
-        let able = |task: &Task| kernel.differentiable() || !task.differentiates();
+        let able = |task: &Task| kernel.properties().differentiable || !task.differentiates();
         Task::ALL.into_iter().filter(able).map(|task| Self::new(task, kernel, x, z)).collect()
     }
 
@@ -387,7 +388,7 @@ mod tests {
     use super::*;
     use crate::kernels::registry;
     use crate::testkit::{few_dims, points_for};
-    use crate::{KernelExt, kernel};
+    use crate::{Expr, KernelExt};
 
     #[test]
     fn every_example_of_the_registry_has_its_workloads() {
@@ -396,7 +397,7 @@ mod tests {
             let (x, z) = (points_for::<f64>(&kernel, 9, dim, 1), points_for::<f64>(&kernel, 5, dim, 2));
             let (x, z) = (x.as_ref(), z.as_ref());
             let all = Workload::all(&kernel, x, z).unwrap();
-            assert_eq!(all.len(), if kernel::Expr::differentiable(&kernel) { 9 } else { 6 }, "{name}");
+            assert_eq!(all.len(), if kernel.properties().differentiable { 9 } else { 6 }, "{name}");
         }
     }
 

@@ -2,16 +2,14 @@
 
 use std::fmt;
 
-use faer::Mat;
-
 use super::differences::rounding;
 use super::{Warp, WarpExpr};
 use crate::kernel::span::{Span, farthest};
-use crate::kernel::{Arguments, Construct, FeatureGradients, List, Points, Psd};
+use crate::kernel::{Arguments, Construct, FeatureGradients, List, Points, Psd, Variable};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::simd::pairs::squarable;
 use crate::simd::{Pass, dispatch, elementwise};
-use crate::{Error, Result, Scalar};
+use crate::{Error, Real, Result, Scalar};
 
 /// Points divided by one lengthscale for each dimension (automatic relevance determination): the warp
 /// behind [`ard`](crate::kernel::ops::Compose::ard).
@@ -114,9 +112,8 @@ impl WarpExpr for Ard {
         true
     }
 
-    fn matrix(&self, dim: usize) -> Option<Mat<f64>> {
-        let lengthscales = self.lengthscales();
-        Some(Mat::from_fn(dim, dim, |row, col| if row == col { 1.0 / lengthscales[row] } else { 0.0 }))
+    fn matrix(&self, theta: &[Variable], dim: usize) -> Option<Vec<Vec<Variable>>> {
+        Some(diagonal(theta.iter().take(dim).map(|lengthscale| lengthscale.recip()).collect()))
     }
 
     fn keeps_axes(&self) -> bool {
@@ -306,4 +303,10 @@ pub(crate) fn divide_backward<T: Scalar>(
         let (in_points, in_made) = (in_points.col_as_slice_mut(dim), in_made.col_as_slice(dim));
         elementwise::add_scaled(in_points, in_made, inverse(lengthscale));
     }
+}
+/// The rows of a diagonal matrix.
+pub(super) fn diagonal(entries: Vec<Variable>) -> Vec<Vec<Variable>> {
+    let zero = Variable::from_f64(0.0);
+    let row = |(row, &entry)| (0..entries.len()).map(|col| if col == row { entry } else { zero }).collect();
+    entries.iter().enumerate().map(row).collect()
 }

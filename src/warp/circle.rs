@@ -8,13 +8,13 @@ use super::ard::inverse;
 use super::coordinate::check_dim;
 use super::{Warp, WarpExpr};
 use crate::kernel::span::Span;
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
+use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Properties, Psd};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::remainder::remainder_each;
 use crate::simd::sum::dot_of_gradient;
 use crate::simd::trig::sin_cos_each;
 use crate::simd::{Pass, dispatch, elementwise};
-use crate::{Expr, Result, Scalar};
+use crate::{Result, Scalar};
 
 /// Each coordinate laid on a circle: the warp behind
 /// [`circle`](crate::kernel::ops::Compose::circle). It makes any kernel periodic.
@@ -114,8 +114,9 @@ impl WarpExpr for CircleEmbedding {
     }
 
     // Moving x rotates each circle.
-    fn stationary(&self, kernel: &dyn Expr) -> bool {
-        kernel.isotropic()
+    fn properties(&self, kernel: Properties) -> Properties {
+        let properties = Properties::unknown().psd(self.psd(kernel.psd));
+        Properties { stationary: kernel.isotropic, differentiable: kernel.differentiable, ..properties }
     }
 
     fn differentiable(&self) -> bool {

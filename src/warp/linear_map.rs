@@ -7,7 +7,7 @@ use super::differences::rounding;
 use super::{Warp, WarpExpr};
 use crate::kernel::span::Span;
 use crate::kernel::variables::with_buffer;
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
+use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd, Variable};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result, Scalar};
 
@@ -120,8 +120,9 @@ impl WarpExpr for LinearMap {
         true
     }
 
-    fn matrix(&self, dim: usize) -> Option<Mat<f64>> {
-        Some(Mat::from_fn(self.rows, dim, |row, col| self.entry(row, col)))
+    fn matrix(&self, theta: &[Variable], dim: usize) -> Option<Vec<Vec<Variable>>> {
+        let row = |row: usize| (0..dim).map(|col| theta.get(row + col * self.rows).copied()).collect();
+        (0..self.rows).map(row).collect()
     }
 
     fn differentiable(&self) -> bool {

@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use faer::Mat;
-
 use super::{Warp, WarpExpr};
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
-use crate::{Error, Result, Scalar};
+use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd, Variable};
+use crate::{Error, Real, Result, Scalar};
 
 /// Some dimensions of the points, in the order given and as often as given: the warp behind
 /// [`on`](crate::kernel::ops::Compose::on).
@@ -113,8 +111,9 @@ impl WarpExpr for Select {
         true
     }
 
-    fn matrix(&self, dim: usize) -> Option<Mat<f64>> {
-        Some(Mat::from_fn(self.dims.len(), dim, |row, col| f64::from(u8::from(self.dims[row] == col))))
+    fn matrix(&self, _: &[Variable], dim: usize) -> Option<Vec<Vec<Variable>>> {
+        let row = |&selected| (0..dim).map(|col| Variable::from_f64(f64::from(u8::from(selected == col)))).collect();
+        Some(self.dims.iter().map(row).collect())
     }
 
     fn keeps_axes(&self) -> bool {

@@ -1,13 +1,12 @@
 //! One lengthscale for all dimensions.
 
-use faer::Mat;
-
+use super::ard::diagonal;
 use super::ard::{divide, divide_backward, divide_difference, divide_difference_backward, inverse};
 use super::differences::rounding;
 use super::{Warp, WarpExpr};
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
+use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd, Variable};
 use crate::params::{Constraint, Parameter};
-use crate::{Result, Scalar};
+use crate::{Real, Result, Scalar};
 
 /// Points divided by one lengthscale: the warp behind
 /// [`stretch`](crate::kernel::ops::Compose::stretch).
@@ -93,8 +92,8 @@ impl WarpExpr for Stretch {
         true
     }
 
-    fn matrix(&self, dim: usize) -> Option<Mat<f64>> {
-        Some(Mat::<f64>::identity(dim, dim) * (1.0 / self.lengthscale()))
+    fn matrix(&self, theta: &[Variable], dim: usize) -> Option<Vec<Vec<Variable>>> {
+        Some(diagonal(vec![theta.first()?.recip(); dim]))
     }
 
     fn keeps_axes(&self) -> bool {

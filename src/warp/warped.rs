@@ -1,17 +1,15 @@
 //! A kernel behind a map of its inputs.
 
-use std::fmt;
-
 use super::differences::{Differences, loses};
 use super::{Warp, WarpExpr};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
-    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd,
-    Scratch, SpectralMeasure, Target, Text, TileParts, TileVjp, no_spectrum, split_theta, text,
+    AnyKernel, AnyWarp, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Scratch,
+    Structure, Target, TileParts, TileVjp, split_theta,
 };
 use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut};
 use crate::simd::elementwise::add;
-use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
+use crate::{DynKernel, Result, Scalar, kernel_ops};
 
 /// The kernel k(f(x), f(y)), for a warp f: what [`on`](crate::kernel::ops::Compose::on) and
 /// [`ard`](crate::kernel::ops::Compose::ard) make.
@@ -80,75 +78,26 @@ impl<W: Parameterized, K: Parameterized> Parameterized for Warped<W, K> {
     }
 }
 
-impl<W: WarpExpr, K: Expr + Clone> Expr for Warped<W, K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        vec![&self.kernel]
-    }
-
-    fn psd(&self) -> Psd {
-        self.warp.psd(self.kernel.psd())
-    }
-
-    fn stationary(&self) -> bool {
-        self.warp.stationary(&self.kernel)
-    }
-
-    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        let matrix = self.warp.matrix(dim).ok_or_else(|| no_spectrum(self))?;
-        let measure = self.kernel.spectral_measure(matrix.nrows())?;
-        let keeps_axes = self.warp.keeps_axes();
-        Ok(if keeps_axes { measure.mapped_along_axes(matrix.as_ref()) } else { measure.mapped(matrix.as_ref()) })
-    }
-
-    fn differentiable(&self) -> bool {
-        self.warp.differentiable() && self.kernel.differentiable()
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        let made = self.warp.output_dim(dim).unwrap_or(0);
-        self.warp.reads(dim, &self.kernel.reads(made))
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
-        let made = self.warp.output_dim(dim).map_err(|error| match error {
-            Error::Dimension { needs, found, .. } => Error::Dimension { kernel: text(self).to_string(), needs, found },
-            other => other,
-        })?;
-        if made == 0 {
-            let needs = "maps points to points without coordinates".to_owned();
-            return Err(Error::Dimension { kernel: text(self).to_string(), needs, found: dim });
-        }
-        self.kernel.check_dim(made)?;
-        let indices = self.kernel.index_columns(made);
-        match indices.iter().find(|index| self.warp.source(index.column()).is_none()) {
-            None => Ok(()),
-            Some(lost) => {
-                Err(Error::WarpedIndex { kernel: text(self).to_string(), reader: text(lost.kernel()).to_string() })
-            }
-        }
-    }
-
-    fn index_columns(&self, dim: usize) -> Vec<IndexColumn<'_>> {
-        let indices = self.kernel.index_columns(self.warp.output_dim(dim).unwrap_or(0));
-        indices
-            .into_iter()
-            .filter_map(|index| self.warp.source(index.column()).map(|source| index.at(source)))
-            .collect()
-    }
-
-    fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.warp.write_text(&Text::within(&self.kernel, Precedence::Sum), f)
+impl<W: Warp<f32> + Warp<f64> + Clone + 'static> AnyWarp for W {
+    fn around(&self, kernel: DynKernel) -> DynKernel {
+        Warped::new(self.clone(), kernel).into_dynamic()
     }
 }
 
-impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
+impl<W: AnyWarp + Clone, K: AnyKernel + Clone> Expr for Warped<W, K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Warped(&self.warp, self.kernel.node())
+    }
+}
+
+impl<T: Scalar, W: AnyWarp + Warp<T> + Clone, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         // A dimension that the warp refuses has been refused by `check_dim` before.
         let dim = self.warp.output_dim(x.len()).unwrap_or(0);
         with_buffer(2 * dim, T::from_f64(0.0), |warped| {
             let (fx, fy) = warped.split_at_mut(dim);
-            if !(self.kernel.stationary() && self.warp.difference([x, y], fx)) {
+            if !(self.kernel.properties().stationary && self.warp.difference([x, y], fx)) {
                 self.warp.point(x, fx);
                 self.warp.point(y, fy);
             }
@@ -161,7 +110,7 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
             return Features::differenced(points.clone());
         }
         let made = self.warp.forward(&self.read(points));
-        let child = self.kernel.embed(&made);
+        let child = self.kernel.node().at::<T>().embed(&made);
         Features::mapped(made, child)
     }
 
@@ -169,7 +118,7 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         if pairs.is_differenced() {
             self.with_differences(pairs.x_points(), |differences| differences.tile(pairs, out, scratch));
         } else {
-            self.kernel.tile(&pairs.child(0), out, scratch);
+            self.kernel.node().at::<T>().tile(&pairs.child(0), out, scratch);
         }
     }
 
@@ -177,7 +126,7 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         if pairs.is_differenced() {
             target.write_tile(pairs, scratch, &mut |pairs, out, scratch| self.tile(pairs, out, scratch));
         } else {
-            self.kernel.write_block(&pairs.child(0), target, scratch);
+            self.kernel.node().at::<T>().write_block(&pairs.child(0), target, scratch);
         }
     }
 
@@ -185,14 +134,14 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         if features.is_differenced() {
             self.with_differences(features.points(), |differences| differences.tile_diag(features, out));
         } else {
-            self.kernel.tile_diag(features.child(0), out);
+            self.kernel.node().at::<T>().tile_diag(features.child(0), out);
         }
     }
 
     fn tile_vjp(&self, to: TileVjp<'_, T>) {
         if !to.pairs().is_differenced() {
             let child = to.pairs().child(0);
-            return to.hand_on(&self.kernel, &child, self.warp.num_params());
+            return to.hand_on(self.kernel.node().at(), &child, self.warp.num_params());
         }
         let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
         let (in_warp, in_kernel) = split_theta(&self.warp, theta);
@@ -210,15 +159,20 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
                 let own = differences.tile_diag_vjp(features, cotangent, in_kernel);
                 let total: T = own.iter().copied().sum();
                 in_warp.iter_mut().for_each(|sum| *sum += total.as_f64());
-                let reads = self.reads(points.dim());
+                let Ok(inputs) = self.inputs(points.dim()) else { return };
                 if let Some(in_points) = gradients.at_mut(points) {
-                    for dim in (0..points.dim()).filter(|&dim| reads[dim]) {
+                    for dim in (0..points.dim()).filter(|&dim| inputs.read(dim)) {
                         add(in_points.col_as_slice_mut(dim), &own);
                     }
                 }
             });
         } else {
-            self.kernel.tile_diag_vjp(DiagVjp::new(features.child(0), cotangent, in_kernel, gradients));
+            self.kernel.node().at::<T>().tile_diag_vjp(DiagVjp::new(
+                features.child(0),
+                cotangent,
+                in_kernel,
+                gradients,
+            ));
         }
     }
 
@@ -230,7 +184,7 @@ impl<T: Scalar, W: Warp<T>, K: Kernel<T> + Clone> Kernel<T> for Warped<W, K> {
         }
         let (in_warp, in_kernel) = split_theta(&self.warp, theta);
         let made = features.points();
-        self.kernel.embed_vjp(EmbedVjp::new(made, features.child(0), gradients, in_kernel));
+        self.kernel.node().at::<T>().embed_vjp(EmbedVjp::new(made, features.child(0), gradients, in_kernel));
         self.warp.backward(&self.read(points), made, gradients, in_warp);
     }
 }
@@ -240,31 +194,31 @@ impl<W, K> Warped<W, K> {
     fn read<'a, T: Scalar>(&self, points: &Points<'a, T>) -> Points<'a, T>
     where
         W: Warp<T>,
-        K: Kernel<T>,
+        K: AnyKernel + Kernel<T>,
     {
-        if self.warp.stationary(&self.kernel) { points.clone() } else { points.clone().fixed() }
+        if self.warp.properties(self.kernel.properties()).stationary { points.clone() } else { points.clone().fixed() }
     }
 
     /// Whether points mapped each by itself lack digits that the kernel would show.
     fn loses_differences<T: Scalar>(&self, points: &Points<'_, T>) -> bool
     where
         W: Warp<T>,
-        K: Kernel<T>,
+        K: AnyKernel + Kernel<T>,
     {
-        let rounding = || self.kernel.stationary().then(|| self.warp.rounding(points)).flatten();
-        rounding().is_some_and(|errors| loses(&self.kernel, &errors))
+        let rounding = || self.kernel.properties().stationary.then(|| self.warp.rounding(points)).flatten();
+        rounding().is_some_and(|errors| loses::<T>(self.kernel.node().at(), &errors))
     }
 
     /// Shows the kernel on differences of these points and others.
     fn with_differences<T: Scalar>(&self, points: &Points<'_, T>, see: impl FnOnce(Differences<'_, T>))
     where
         W: Warp<T>,
-        K: Kernel<T>,
+        K: AnyKernel + Kernel<T>,
     {
         let points = self.read(points);
         let origin: Vec<T> = (0..points.dim()).map(|dim| points.origin(dim)).collect();
         see(Differences {
-            kernel: &self.kernel,
+            kernel: self.kernel.node().at(),
             made: self.warp.output_dim(points.dim()).unwrap_or(0),
             difference: &|points, out| {
                 self.warp.difference(points, out);

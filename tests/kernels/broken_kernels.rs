@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::kernel::{DiagVjp, Features, Pairs, Scratch, TileParts, TileVjp};
+use mercer::kernel::{AnyKernel, DiagVjp, Features, Inputs, Pairs, Scratch, Structure, TileParts, TileVjp};
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
 use mercer::testkit::{Probe, Violation, bits, conforms, expressions, gradients, keeps_fast_paths, matrices, points};
@@ -59,28 +59,16 @@ impl Flawed {
 }
 
 impl Expr for Flawed {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn properties(&self) -> Properties {
+        let mut properties = Properties::unknown().psd(Psd::Always).differentiable();
+        properties.stationary = self.has(Mistake::NotStationary);
+        properties.isotropic = self.has(Mistake::NotIsotropic);
+        properties.zonal = self.has(Mistake::NotZonal);
+        properties
     }
 
-    fn stationary(&self) -> bool {
-        self.has(Mistake::NotStationary)
-    }
-
-    fn zonal(&self) -> bool {
-        self.has(Mistake::NotZonal)
-    }
-
-    fn isotropic(&self) -> bool {
-        self.has(Mistake::NotIsotropic)
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        (0..dim).map(|column| column > 0 || !self.has(Mistake::ReadsTooFew)).collect()
+    fn inputs(&self, dim: usize) -> mercer::Result<Inputs<'_>> {
+        Ok(Inputs::these((0..dim).map(|column| column > 0 || !self.has(Mistake::ReadsTooFew)).collect()))
     }
 
     fn write_text(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -148,16 +136,17 @@ impl<T: Scalar> Kernel<T> for Flawed {
         // A factor off by a thousandth in one of the two.
         let more = |off: T| -> Vec<T> { cotangent.iter().map(|&c| c + off * c).collect() };
         let mut unread = [0.0];
-        self.linear().tile_vjp(pairs, value, &more(self.off::<T>(Mistake::ThetaGradient)), theta, &mut *scratch);
+        let off = more(self.off::<T>(Mistake::ThetaGradient));
+        self.linear().tile_vjp(TileVjp::new(pairs, value, &off, theta, &mut *scratch));
         if self.has(Mistake::InputGradient) {
-            self.linear().tile_vjp(pairs, value, &more(T::from_f64(1e-3)), &mut unread, scratch);
+            self.linear().tile_vjp(TileVjp::new(pairs, value, &more(T::from_f64(1e-3)), &mut unread, scratch));
         }
     }
 
     fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
         let DiagVjp { features, cotangent, theta, gradients } = to;
         if !self.has(Mistake::DiagGradient) {
-            self.linear().tile_diag_vjp(features, cotangent, theta, gradients);
+            self.linear().tile_diag_vjp(DiagVjp::new(features, cotangent, theta, gradients));
         }
     }
 }
@@ -220,6 +209,7 @@ fn other_bits_are_refused() {
 /// Twice a kernel, without forwarding what makes it fast.
 #[derive(Clone, Debug)]
 struct Twice<K>(K);
+mercer::kernel_ops!([K] Twice<K>);
 
 impl<K: Parameterized> Parameterized for Twice<K> {
     fn name(&self) -> &str {
@@ -235,17 +225,13 @@ impl<K: Parameterized> Parameterized for Twice<K> {
     }
 }
 
-impl<K: Expr + Clone> Expr for Twice<K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        vec![&self.0]
-    }
-
-    fn differentiable(&self) -> bool {
-        true
+impl<K: AnyKernel + Clone> Expr for Twice<K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Function(self.0.node())
     }
 }
 
-impl<T: Scalar, K: Kernel<T> + Clone> Kernel<T> for Twice<K> {
+impl<T: Scalar, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Twice<K> {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         T::from_f64(2.0) * self.0.pairwise(x, y)
     }
@@ -259,6 +245,7 @@ fn a_combinator_that_forwards_nothing_is_refused() {
 /// Two parameters under one name.
 #[derive(Clone, Debug)]
 struct Homonyms(Parameter, Parameter);
+mercer::kernel_ops!(Homonyms);
 
 impl Parameterized for Homonyms {
     fn name(&self) -> &str {
@@ -296,5 +283,5 @@ fn a_kernel_without_gradients_cannot_be_checked_for_them() {
     let parameter = Parameter::new("value", 1.0, Constraint::Positive).unwrap();
     refused(gradients::directional(&Homonyms(parameter, parameter), x.as_ref(), x.as_ref()), "can be evaluated");
     let probe = Probe::new(Homonyms(parameter, parameter));
-    assert!(!probe.differentiable());
+    assert!(!probe.properties().differentiable);
 }

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::kernel::dynamic::AnyKernel;
-use mercer::kernel::{TileParts, TileVjp};
+use mercer::kernel::{AnyKernel, TileParts, TileVjp};
 use mercer::kernels::registry::{self, Visitor};
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
@@ -18,7 +17,7 @@ const DIMS: [usize; 5] = [1, 2, 3, 8, 17];
 /// Every example with every dimension that it can read.
 fn each(mut check: impl FnMut(&str, &DynKernel, usize)) {
     for (name, kernel) in registry::all() {
-        let readable: Vec<usize> = DIMS.into_iter().filter(|&dim| kernel.check_dim(dim).is_ok()).collect();
+        let readable: Vec<usize> = DIMS.into_iter().filter(|&dim| kernel.inputs(dim).is_ok()).collect();
         assert!(!readable.is_empty(), "{name} reads points of none of the dimensions {DIMS:?}");
         readable.into_iter().for_each(|dim| check(name, &kernel, dim));
     }
@@ -44,10 +43,9 @@ fn generic_and_boxed_forms_give_the_same_bits() {
             assert_eq!(mercer::kernel::text(&fixed).to_string(), boxed.to_string(), "{name}");
             let paths = |kernel: &dyn Expr| kernel.parameters().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
             assert_eq!(paths(&fixed), paths(&boxed), "{name}");
-            let properties =
-                |kernel: &dyn Expr| (kernel.psd(), kernel.stationary(), kernel.isotropic(), kernel.zonal());
+            let properties = |kernel: &dyn Expr| kernel.properties();
             assert_eq!(properties(&fixed), properties(&boxed), "{name}");
-            for dim in DIMS.into_iter().filter(|&dim| fixed.check_dim(dim).is_ok()) {
+            for dim in DIMS.into_iter().filter(|&dim| fixed.inputs(dim).is_ok()) {
                 let (x, z) = (points_for::<f64>(&fixed, 67, dim, 1), points_for::<f64>(&fixed, 35, dim, 2));
                 obeyed(name, dim, bits::same_as::<f64>(&boxed, &fixed, x.as_ref(), z.as_ref()));
                 let (x, z) = (points_for::<f32>(&fixed, 67, dim, 1), points_for::<f32>(&fixed, 35, dim, 2));
@@ -138,7 +136,7 @@ fn extreme_lengthscales_give_finite_values_and_gradients() {
 #[test]
 fn a_hundred_dimensions() {
     for (name, kernel) in registry::all() {
-        if kernel.check_dim(100).is_ok() {
+        if kernel.inputs(100).is_ok() {
             let (x, z) = (points_for::<f64>(&kernel, 40, 100, 1), points_for::<f64>(&kernel, 10, 100, 2));
             obeyed(name, 100, matrices::symmetric::<f64>(&kernel, x.as_ref(), z.as_ref()));
             obeyed(name, 100, matrices::diag_is_gram_diagonal::<f64>(&kernel, x.as_ref()));
@@ -281,7 +279,7 @@ proptest! {
         let (flat, nested) = (tree.flat(), tree.nested());
         let paths = |kernel: &DynKernel| kernel.parameters().into_iter().map(|entry| entry.path).collect::<Vec<_>>();
         prop_assert_eq!(paths(&flat), paths(&nested));
-        prop_assert_eq!(flat.psd(), nested.psd());
+        prop_assert_eq!(flat.properties().psd, nested.properties().psd);
 
         let (x, z) = (points::<f64>(37, 2, 1), points::<f64>(9, 2, 2));
         let (x, z) = (x.as_ref(), z.as_ref());
@@ -317,12 +315,8 @@ mercer::parameterized!(Square as "square", parameters: [variance]);
 mercer::kernel_ops!(Square);
 
 impl Expr for Square {
-    fn psd(&self) -> Psd {
-        Psd::Always
-    }
-
-    fn differentiable(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).differentiable()
     }
 }
 
@@ -365,7 +359,7 @@ fn combinators_read_what_their_parts_read() {
     for (name, kernel) in registry::all() {
         let mut dims = vec![1, few_dims(&kernel)];
         dims.dedup();
-        for dim in dims.into_iter().filter(|&dim| kernel.check_dim(dim).is_ok()) {
+        for dim in dims.into_iter().filter(|&dim| kernel.inputs(dim).is_ok()) {
             obeyed(name, dim, special::within_combinators(&kernel, dim));
         }
     }

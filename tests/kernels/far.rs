@@ -35,7 +35,7 @@ fn others() -> impl Iterator<Item = (DynKernel, usize)> {
 
 #[test]
 fn far_from_the_origin() {
-    let of_registry = registry::all().into_iter().filter(|(_, kernel)| kernel.stationary());
+    let of_registry = registry::all().into_iter().filter(|(_, kernel)| kernel.properties().stationary);
     let of_registry = of_registry.map(|(_, kernel)| {
         let dim = few_dims(&kernel);
         (kernel, dim)
@@ -105,7 +105,7 @@ fn single_precision_over_long_spans() {
 /// A distant point in the second set changes how pairs are prepared, and no gradient that its cotangent of 0 is not part of.
 #[test]
 fn differences_pair_by_pair_have_the_same_gradients() {
-    let linear = others().filter(|(kernel, _)| kernel.stationary());
+    let linear = others().filter(|(kernel, _)| kernel.properties().stationary);
     let lists = ["matern32(lengthscale=[0.9, 1.7])", "rational_quadratic(lengthscale=[0.9, 1.7], alpha=0.6)"];
     let lists = lists.into_iter().chain([
         "matern(lengthscale=[0.9, 1.7], nu=1.3)",
@@ -143,7 +143,7 @@ fn differences_pair_by_pair_have_the_same_gradients() {
 /// gradients are finite.
 #[test]
 fn lengthscales_of_every_size() {
-    let kernels = registry::all().into_iter().map(|(_, kernel)| kernel).filter(|kernel| kernel.stationary());
+    let kernels = registry::all().into_iter().map(|(_, kernel)| kernel).filter(|kernel| kernel.properties().stationary);
     let mut tried = 0;
     for mut kernel in kernels.chain(others().map(|(kernel, _)| kernel)) {
         let dim = few_dims(&kernel);

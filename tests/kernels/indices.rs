@@ -48,7 +48,7 @@ fn every_driver_refuses_what_is_no_index() {
 #[test]
 fn columns_are_traced_through_every_form() {
     let columns = |kernel: &dyn Expr, dim| -> Vec<usize> {
-        kernel.index_columns(dim).iter().map(mercer::kernel::IndexColumn::column).collect()
+        kernel.inputs(dim).unwrap().indices().iter().map(mercer::kernel::IndexColumn::column).collect()
     };
     let leaf = outputs().on([1]).on([2, 0]);
     assert_eq!(columns(&leaf, 3), [0]);

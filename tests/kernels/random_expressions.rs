@@ -21,7 +21,7 @@ const FEW: usize = 3000;
 
 /// The examples of the registry that read points of three dimensions.
 fn pool() -> Vec<DynKernel> {
-    registry::all().into_iter().map(|(_, kernel)| kernel).filter(|kernel| kernel.check_dim(DIM).is_ok()).collect()
+    registry::all().into_iter().map(|(_, kernel)| kernel).filter(|kernel| kernel.inputs(DIM).is_ok()).collect()
 }
 
 /// An example with other hyperparameters: moved on the unconstrained scale.
@@ -49,8 +49,8 @@ fn expression(pool: &[DynKernel], depth: usize, rng: &mut impl Rng) -> DynKernel
         10 => a.pow(2).dynamic(),
         11 => (a.normalized() * value).exp().dynamic(),
         12 => a.normalized().dynamic(),
-        13 if a.check_dim(2).is_ok() => a.on([2, 0]).dynamic(),
-        13 | 14 if a.index_columns(DIM).is_empty() => a.ard([value, 1.0, 0.5]).dynamic(),
+        13 if a.inputs(2).is_ok() => a.on([2, 0]).dynamic(),
+        13 | 14 if a.inputs(DIM).unwrap().indices().is_empty() => a.ard([value, 1.0, 0.5]).dynamic(),
         _ => a.masked([Missing::Propagate, Missing::Isolate, Missing::Zero][rng.random_range(0..3)]).dynamic(),
     }
 }
@@ -58,7 +58,7 @@ fn expression(pool: &[DynKernel], depth: usize, rng: &mut impl Rng) -> DynKernel
 /// A bound of the rounding errors of an entry, relative to the largest: each node rounds a few times, and a
 /// product or a power multiplies the errors of its parts.
 fn operations(kernel: &dyn Expr) -> f64 {
-    let below: f64 = kernel.children().into_iter().map(operations).sum();
+    let below: f64 = kernel.children().into_iter().map(|child| operations(child)).sum();
     if kernel.name() == "power" { 2.0 * below + 2.0 } else { below + 4.0 }
 }
 
@@ -95,7 +95,7 @@ fn random_expressions_print_parse_and_evaluate() {
             unbounded += 1;
             continue;
         }
-        if kernel.psd().holds_in(DIM) {
+        if kernel.properties().psd.holds_in(DIM) {
             claimed += 1;
             let eigenvalues = gram.self_adjoint_eigenvalues(Side::Lower).unwrap();
             let largest_diagonal = (0..POINTS).map(|i| gram[(i, i)].abs()).fold(0.0, f64::max);

@@ -212,8 +212,8 @@ fn a_kernel_without_gradients_is_evaluated_but_not_fitted() {
     mercer::parameterized!(Wiener as "wiener", parameters: []);
     mercer::kernel_ops!(Wiener);
     impl Expr for Wiener {
-        fn psd(&self) -> Psd {
-            Psd::UpTo(1)
+        fn properties(&self) -> Properties {
+            Properties::unknown().psd(Psd::UpTo(1))
         }
     }
     impl<T: Scalar> Kernel<T> for Wiener {

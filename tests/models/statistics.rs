@@ -250,7 +250,7 @@ impl InducingFeatures for Directions {
         3
     }
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
-        kernel.check_dim(3)
+        kernel.inputs(3).map(drop)
     }
     fn prior<'a, T: Scalar>(
         &'a self,

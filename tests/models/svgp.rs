@@ -210,8 +210,8 @@ fn a_kernel_without_gradients_serves_where_none_are_asked_for() {
     struct Wiener;
     mercer::parameterized!(Wiener as "wiener", parameters: []);
     impl Expr for Wiener {
-        fn psd(&self) -> Psd {
-            Psd::UpTo(1)
+        fn properties(&self) -> Properties {
+            Properties::unknown().psd(Psd::UpTo(1))
         }
     }
     impl<T: Scalar> Kernel<T> for Wiener {
@@ -362,7 +362,7 @@ impl InducingFeatures for Cosines {
     }
 
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
-        kernel.check_dim(2)
+        kernel.inputs(2).map(drop)
     }
 
     /// Of the kernel's amplitude a, K_uu = a diag(variances).

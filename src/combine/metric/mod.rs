@@ -9,8 +9,8 @@ use std::fmt::{self, Debug};
 use faer::{Mat, MatMut, MatRef, Par};
 
 use crate::kernel::{
-    Arguments, Construct, DiagVjp, Expr, Features, IndexColumn, Kernel, Pairs, Points, Precedence, Psd, Scratch, Text,
-    TileParts, TileVjp, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, text, tile::tile_by_pairs,
+    AnyKernel, Arguments, Construct, DiagVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch,
+    Structure, TileParts, TileVjp, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, text, tile::tile_by_pairs,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::{elementwise, sum};
@@ -72,7 +72,7 @@ pub trait Metric: Clone + Debug + Send + Sync + 'static {
 ///
 /// let kernel = MetricRadial::new(Norm::Manhattan, Matern12::new(2.0));
 /// assert!((kernel.eval(&[0.0, 0.0], &[3.0, 1.0])? - (-2.0f64).exp()).abs() < 1e-16);
-/// assert_eq!(kernel.psd(), Psd::Always);
+/// assert_eq!(kernel.properties().psd, Psd::Always);
 /// assert_eq!(MetricRadial::new(Norm::Manhattan, Rbf::new(2.0)).psd(), Psd::UpTo(1));
 /// assert_eq!((2.0 * kernel.clone()).to_string(), "2 * metric_radial(matern12(lengthscale=2), manhattan)");
 /// # Ok::<(), mercer::Error>(())
@@ -123,48 +123,34 @@ impl<M: Metric, K: Parameterized> Parameterized for MetricRadial<M, K> {
     }
 }
 
-impl<M: Metric, K: Expr + Clone> Expr for MetricRadial<M, K> {
-    fn children(&self) -> Vec<&dyn Expr> {
-        vec![&self.kernel]
+impl<M: Metric, K: AnyKernel + Clone> Expr for MetricRadial<M, K> {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Function(self.kernel.node())
     }
 
-    fn psd(&self) -> Psd {
-        if self.kernel.stationary() { self.metric.psd(&self.kernel) } else { Psd::Never }
+    fn properties(&self) -> Properties {
+        let inner = self.kernel.properties();
+        Properties {
+            psd: if inner.stationary { self.metric.psd(&self.kernel) } else { Psd::Never },
+            stationary: self.metric.translation_invariant(),
+            isotropic: self.metric.is_euclidean(),
+            zonal: false,
+            differentiable: inner.differentiable,
+        }
     }
 
-    fn stationary(&self) -> bool {
-        self.metric.translation_invariant()
-    }
-
-    fn isotropic(&self) -> bool {
-        self.metric.is_euclidean()
-    }
-
-    fn differentiable(&self) -> bool {
-        self.kernel.differentiable()
-    }
-
-    fn reads(&self, dim: usize) -> Vec<bool> {
-        vec![self.kernel.reads(1) == [true]; dim]
-    }
-
-    fn check_dim(&self, _: usize) -> Result<()> {
-        self.kernel.check_dim(1)?;
-        match self.kernel.index_columns(1).first() {
-            None => Ok(()),
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
+        let inner = self.kernel.inputs(1)?;
+        match inner.indices().first() {
+            None => Ok(if inner.read(0) { Inputs::all(dim) } else { Inputs::none(dim) }),
             Some(index) => {
                 Err(Error::WarpedIndex { kernel: text(self).to_string(), reader: text(index.kernel()).to_string() })
             }
         }
     }
 
-    // A distance is no index.
-    fn index_columns(&self, _: usize) -> Vec<IndexColumn<'_>> {
-        Vec::new()
-    }
-
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "metric_radial({}, ", Text::within(&self.kernel, Precedence::Sum))?;
+        write!(f, "metric_radial({}, ", text(&self.kernel))?;
         self.metric.write_text(f)?;
         write!(f, ")")
     }
@@ -178,7 +164,7 @@ fn origin<T: Scalar>() -> Mat<T> {
 // A tile of distances is a set of points in one dimension, and the values of the profile are its
 // cross-covariance with 0; on the diagonal, the covariance of such a point with itself, where white noise counts. The
 // drivers refuse nothing here that `check_dim` has not refused before: if they did, all would be NaN.
-impl<T: Scalar, M: Metric, K: Kernel<T> + Clone> Kernel<T> for MetricRadial<M, K> {
+impl<T: Scalar, M: Metric, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for MetricRadial<M, K> {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
         self.kernel.pairwise(&[self.metric.distance(x, y)], &[T::from_f64(0.0)])
     }
@@ -297,7 +283,7 @@ impl<M: Metric, K> MetricRadial<M, K> {
     /// From distances to the covariances of the profile's points with themselves.
     fn diag<T: Scalar>(&self, distances: &mut [T])
     where
-        K: Kernel<T>,
+        K: AnyKernel + Kernel<T>,
     {
         let points = Mat::from_fn(distances.len(), 1, |row, _| distances[row]);
         if diag_into(&self.kernel, points.as_ref(), distances).is_err() {
@@ -308,7 +294,7 @@ impl<M: Metric, K> MetricRadial<M, K> {
     /// Adds to `theta` the gradient of the same.
     fn add_diag<T: Scalar>(&self, distances: &[T], cotangent: &[T], theta: &mut [f64])
     where
-        K: Kernel<T>,
+        K: AnyKernel + Kernel<T>,
     {
         let points = MatRef::from_column_major_slice(distances, distances.len(), 1);
         match diag_vjp(&self.kernel, points, cotangent, Wanted::PARAMETERS) {

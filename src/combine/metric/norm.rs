@@ -103,10 +103,10 @@ impl Metric for Norm {
 
     fn psd(&self, profile: &dyn Expr) -> Psd {
         // In one dimension all norms are |x − y|.
-        let in_one = profile.psd().min(Psd::UpTo(1));
+        let in_one = profile.properties().psd.min(Psd::UpTo(1));
         match self {
-            Self::Euclidean if profile.isotropic() => profile.psd(),
-            Self::Manhattan if profile.name() == "matern12" => profile.psd(),
+            Self::Euclidean if profile.properties().isotropic => profile.properties().psd,
+            Self::Manhattan if profile.name() == "matern12" => profile.properties().psd,
             _ => in_one,
         }
     }

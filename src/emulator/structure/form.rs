@@ -57,15 +57,15 @@ pub(super) fn check_product(kernel: &dyn Expr, varying: &[bool]) -> Result<()> {
 
 /// A white kernel reads no dimension, and yet tells points apart by all of them.
 fn white(node: &dyn Expr) -> Option<&dyn Expr> {
-    if node.name() == "white" { Some(node) } else { node.children().into_iter().find_map(white) }
+    if node.name() == "white" { Some(node) } else { node.children().into_iter().find_map(|child| white(child)) }
 }
 
 /// The subexpression that is not known to be a product. The dimensions that vary are `None` where the points are
 /// others than those of the kernel.
 fn culprit<'a>(node: &'a dyn Expr, varying: Option<&[bool]>) -> Option<&'a dyn Expr> {
     let reads_one = |varying: &[bool]| {
-        let reads = node.reads(varying.len());
-        reads.iter().zip(varying).filter(|(reads, varies)| **reads && **varies).count() <= 1
+        let Ok(inputs) = node.inputs(varying.len()) else { return false };
+        varying.iter().enumerate().filter(|(dim, varies)| inputs.read(*dim) && **varies).count() <= 1
     };
     if varying.is_some_and(reads_one) {
         return None;

@@ -88,7 +88,7 @@ impl<K: Expr + Clone> BatchGp<K> {
             let value = y[(row, output)].as_f64();
             return Err(Error::NonFinite { what: "y".to_owned(), row, col: output, value });
         }
-        kernel.check_dim(x.ncols())?;
+        kernel.inputs(x.ncols())?;
         mean.check_dim(x.ncols())?;
         if self.allow_indefinite { Ok(()) } else { check_psd(kernel, x.ncols()) }
     }

@@ -72,7 +72,7 @@ impl BackConstraint {
             let expected = format!("{} rows, one for each row of y", y.nrows());
             return Err(Error::shape("the latents", expected, latents.shape()));
         }
-        kernel.check_dim(y.ncols())?;
+        kernel.inputs(y.ncols())?;
         check_psd(&kernel, y.ncols())?;
         let mut gram = Mat::zeros(y.nrows(), y.nrows());
         gram_into(&kernel, y, gram.as_mut(), Par::rayon(0))?;

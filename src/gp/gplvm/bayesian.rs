@@ -123,7 +123,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         inducing_inputs: MatRef<'_, f64>,
     ) -> Result<Self> {
         let latents = GaussianLatents::new(mean, variance)?;
-        kernel.check_dim(mean.ncols())?;
+        kernel.inputs(mean.ncols())?;
         let expectations = usual_expectations(&kernel, mean.ncols())?;
         Ok(Self {
             likelihood: Gaussian::new(1.0),

@@ -8,6 +8,7 @@ use super::{psi1, psi2};
 use crate::kernel::text;
 use crate::linalg::column;
 use crate::tape::{KernelVar, Tape, Value, Var};
+use crate::views::spectral_measure;
 use crate::{Error, Result};
 
 /// Expectations in closed form, for a kernel that is a squared exponential with a lengthscale for each dimension:
@@ -83,7 +84,7 @@ pub(super) fn is_squared_exponential(kernel: &dyn crate::Expr, dim: usize) -> bo
 
 /// The precisions along the axes.
 fn axes(kernel: &dyn crate::Expr, dim: usize) -> Option<Vec<f64>> {
-    let (variance, precision) = kernel.spectral_measure(dim).ok()?.squared_exponential()?;
+    let (variance, precision) = spectral_measure(kernel, dim).ok()?.squared_exponential()?;
     (variance > 0.0).then_some(precision)
 }
 

@@ -59,7 +59,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     where
         K: Kernel<f64>,
     {
-        Ok(self.evaluate(y, &RefCell::default(), self.kernel.differentiable())?.0)
+        Ok(self.evaluate(y, &RefCell::default(), self.kernel.properties().differentiable)?.0)
     }
 
     /// The bound, and its gradient in all natural parameters in visiting order.

@@ -58,7 +58,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     where
         K: Kernel<f64>,
     {
-        Ok(self.evaluate(y, self.kernel.differentiable())?.0)
+        Ok(self.evaluate(y, self.kernel.properties().differentiable)?.0)
     }
 
     /// The log density, and its gradient in all natural parameters in visiting order.

@@ -90,7 +90,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     /// [`Error::Dimension`](crate::Error::Dimension) if the kernel cannot read them.
     pub fn new(kernel: K, latents: MatRef<'_, f64>) -> Result<Self> {
         let latents = Locations::free("position", latents)?;
-        kernel.check_dim(latents.shape().1)?;
+        kernel.inputs(latents.shape().1)?;
         let expectations = usual_expectations(&kernel, latents.shape().1).ok();
         Ok(Self {
             kernel,

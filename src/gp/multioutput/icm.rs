@@ -178,7 +178,7 @@ impl<K: Expr + Clone> IcmGp<K> {
         K: Kernel<T>,
     {
         check_grid(x, y, [&self.kernel as &dyn Kernel<T>], &self.mean, self.outputs())?;
-        self.kernel.check_dim(x.ncols())?;
+        self.kernel.inputs(x.ncols())?;
         check_means(&self.mean, self.outputs(), x.ncols())?;
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, x.ncols()) }
     }

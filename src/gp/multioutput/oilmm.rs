@@ -259,7 +259,7 @@ impl<K: Expr + Clone> Oilmm<K> {
         check_grid(x, y, kernels, &self.mean, outputs)?;
         check_means(&self.mean, outputs, x.ncols())?;
         for kernel in self.kernel.all() {
-            kernel.check_dim(x.ncols())?;
+            kernel.inputs(x.ncols())?;
             if !self.allow_indefinite {
                 check_psd(kernel, x.ncols())?;
             }

@@ -12,6 +12,7 @@ use super::process::{CHUNK, Further, Process};
 use crate::kernel::{Kernel, Wanted, matmul_into, matmul_vjp};
 use crate::mean::{DynMean, Mean};
 use crate::tape::Tape;
+use crate::views::spectral_measure;
 use crate::{Error, Result, Scalar};
 use waves::Waves;
 
@@ -27,7 +28,7 @@ use waves::Waves;
 ///
 /// is a draw of the posterior (Matheron's rule), and K includes the covariance of ε: of the noise, if the process is
 /// exact, and of jitter. g is a sum of waves, whose frequencies are drawn from the
-/// [spectrum of the kernel](crate::kernel::Expr::spectral_measure) anew for each draw, so that the mean and the covariance of f over draws are those
+/// [spectrum of the kernel](crate::views::spectral_measure) anew for each draw, so that the mean and the covariance of f over draws are those
 /// of the posterior for any number of frequencies; as there are more, f tends to a Gaussian process.
 /// At the inducing points f is u, whatever g is.
 ///
@@ -115,7 +116,7 @@ impl<'a, T: Scalar> Paths<'a, T> {
             return Err(Error::setting("the kind of inducing features", "another", expected));
         };
         let (m, columns) = (values.points.nrows(), draws * process.latents.len());
-        let measure = process.kernel.spectral_measure(values.points.ncols())?;
+        let measure = spectral_measure(process.kernel, values.points.ncols())?;
         let at = double(values.points.as_ref());
         let deviations: Vec<T> = values.noise.iter().map(|noise| T::from_f64(noise.sqrt())).collect();
 

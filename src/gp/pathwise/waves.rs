@@ -4,9 +4,9 @@ use faer::{Mat, MatRef};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1};
 
-use crate::kernel::SpectralMeasure;
 use crate::simd::trig::{cos_each, sin_each};
 use crate::simd::{Pass, dispatch};
+use crate::views::SpectralMeasure;
 use crate::{Result, Scalar};
 
 /// f(x) = Σ_j a_j cos(ω_jᵀx + φ_j).

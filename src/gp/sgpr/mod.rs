@@ -120,7 +120,7 @@ impl<K: Expr + Clone, N: GaussianNoise> Sgpr<K, InducingPoints, N> {
     ///
     /// As [`new`](Self::new).
     pub fn with_inducing_inputs(mut self, inputs: MatRef<'_, f64>) -> Result<Self> {
-        self.kernel.check_dim(inputs.ncols())?;
+        self.kernel.inputs(inputs.ncols())?;
         self.inducing = InducingPoints::new(inputs)?;
         Ok(self)
     }
@@ -243,7 +243,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     where
         K: Kernel<T>,
     {
-        let differentiable = self.kernel.differentiable();
+        let differentiable = self.kernel.properties().differentiable;
         // Features may have values for a kernel, and no gradients.
         let evaluate = |differentiable| self.evaluate(x, y, &RefCell::default(), differentiable);
         Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)

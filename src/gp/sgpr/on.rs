@@ -47,7 +47,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     where
         K: Kernel<f64>,
     {
-        let differentiable = self.kernel.differentiable();
+        let differentiable = self.kernel.properties().differentiable;
         // Features may have values for a kernel, and no gradients.
         let evaluate = |differentiable| self.evaluate_on(statistics, &RefCell::default(), differentiable);
         Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)

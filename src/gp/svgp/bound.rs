@@ -62,7 +62,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check(x, y)?;
         self.check_observed(x, y, total)?;
-        let differentiable = self.kernels.all().iter().all(|kernel| kernel.differentiable());
+        let differentiable = self.kernels.all().iter().all(|kernel| kernel.properties().differentiable);
         // Features may have values for a kernel, and no gradients.
         let evaluate =
             |differentiable| self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), differentiable, true);

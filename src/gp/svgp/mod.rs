@@ -198,7 +198,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let expected = format!("{dim} column(s), as the points have");
             return Err(Error::shape("the inputs of the mean basis", expected, (inputs.nrows(), inputs.ncols())));
         }
-        self.kernels.all().iter().try_for_each(|kernel| kernel.check_dim(dim))?;
+        self.kernels.all().iter().try_for_each(|kernel| kernel.inputs(dim).map(drop))?;
         let (found, latents) = (basis.latents(), self.likelihood.latents());
         if found != 1 && found != latents {
             let expected = format!("must be 1 or {latents}, as the likelihood has {latents} latent function(s)");

@@ -48,7 +48,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<f64>,
     {
-        let differentiable = self.kernels.of(0).differentiable();
+        let differentiable = self.kernels.of(0).properties().differentiable;
         // Features may have values for a kernel, and no gradients.
         let evaluate = |differentiable| self.evaluate_on(statistics, &RefCell::default(), differentiable);
         Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)

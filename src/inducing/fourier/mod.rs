@@ -169,8 +169,8 @@ impl InducingFeatures for FourierFeatures {
     }
 
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<()> {
-        kernel.check_dim(self.dim())?;
-        if kernel.stationary() { Ok(()) } else { Err(fit::refused(kernel, self.waves.combination())) }
+        kernel.inputs(self.dim())?;
+        if kernel.properties().stationary { Ok(()) } else { Err(fit::refused(kernel, self.waves.combination())) }
     }
 
     fn check_points<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<()> {

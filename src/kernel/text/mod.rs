@@ -15,9 +15,8 @@ pub(crate) use names::{constructor, vertical};
 
 use std::fmt::{self, Write};
 
-use super::Expr;
+use super::{Children, Expr, Node, Structure, WarpExpr};
 use crate::params::{Label, ParameterRef, Parameterized, Shape, Visitor};
-use crate::warp::WarpExpr;
 
 /// How tightly the text of an expression binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,11 +41,6 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// The text between brackets or commas.
-    pub(crate) fn whole(expr: &'a dyn Expr) -> Self {
-        Self::within(expr, Precedence::Sum)
-    }
-
     /// The text in a place where anything that binds less tightly than `at_least` needs parentheses.
     pub fn within(expr: &'a dyn Expr, at_least: Precedence) -> Self {
         Self { expr, at_least }
@@ -55,12 +49,66 @@ impl<'a> Text<'a> {
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.expr.precedence() >= self.at_least {
+        if precedence(self.expr) >= self.at_least {
             return self.expr.write_text(f);
         }
         f.write_char('(')?;
         self.expr.write_text(f)?;
         f.write_char(')')
+    }
+}
+
+/// How tightly the text of an expression binds, so that a parent knows where it needs parentheses.
+fn precedence(expr: &dyn Expr) -> Precedence {
+    match expr.structure() {
+        Structure::Sum(_) => Precedence::Sum,
+        Structure::Negated(_) => Precedence::Negation,
+        Structure::Product(_) | Structure::Scaled(..) => Precedence::Product,
+        Structure::Power(..) => Precedence::Power,
+        Structure::Boxed(kernel) => precedence(kernel),
+        _ => Precedence::Call,
+    }
+}
+
+/// Writes an expression as [`Expr::write_text`] says.
+pub(super) fn write<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match expr.structure() {
+        Structure::Boxed(kernel) => kernel.write_text(f),
+        // Without an operator to show that it is there, a sum or a product of one is written as a call.
+        Structure::Sum(parts) if parts.count() != 1 => write_sum(parts, f),
+        Structure::Product(parts) if parts.count() != 1 => {
+            for (index, factor) in parts.iter().enumerate() {
+                let (separator, binding) =
+                    if index == 0 { ("", Precedence::Product) } else { (" * ", Precedence::Power) };
+                write!(f, "{separator}{}", Text::within(factor, binding))?;
+            }
+            Ok(())
+        }
+        Structure::Scaled(factor, kernel) => {
+            write!(f, "{} * {}", Number(factor), Text::within(kernel, Precedence::Power))
+        }
+        Structure::Negated(kernel) => write!(f, "-{}", Text::within(kernel, Precedence::Call)),
+        Structure::Power(exponent, kernel) => write!(f, "{} ^ {exponent}", Text::within(kernel, Precedence::Call)),
+        Structure::Warped(warp, kernel) => warp.write_text(&text(kernel), f),
+        _ => write_call(expr, f),
+    }
+}
+
+fn write_sum(terms: &dyn Children, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (index, term) in terms.iter().enumerate() {
+        match (index, unboxed(term)) {
+            (0, _) => write!(f, "{}", Text::within(term, Precedence::Sum))?,
+            (_, Structure::Negated(inner)) => write!(f, " - {}", Text::within(inner, Precedence::Product))?,
+            _ => write!(f, " + {}", Text::within(term, Precedence::Product))?,
+        }
+    }
+    Ok(())
+}
+
+fn unboxed(kernel: &Node) -> Structure<'_> {
+    match kernel.structure() {
+        Structure::Boxed(inner) => unboxed(inner),
+        structure => structure,
     }
 }
 
@@ -78,7 +126,7 @@ impl fmt::Display for Text<'_> {
 /// );
 /// ```
 pub fn text(expr: &dyn Expr) -> Text<'_> {
-    Text::whole(expr)
+    Text::within(expr, Precedence::Sum)
 }
 
 /// Writes items with commas between.
@@ -149,7 +197,7 @@ impl fmt::Display for Rows<'_> {
 }
 
 /// Writes `name(child, …, setting=…, parameter=value, …)`.
-pub(super) fn write_call<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_call<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{}(", expr.name())?;
     let mut items = Items { f, first: true, result: Ok(()) };
     expr.children().into_iter().for_each(|child| items.write(format_args!("{}", text(child))));
@@ -178,7 +226,7 @@ pub(crate) fn write_arguments<P: Parameterized + ?Sized>(
 }
 
 /// Writes `name(kernel, setting=…, parameter=value, …)`, for a warp and the text of the kernel behind it.
-pub(crate) fn write_warped<W: WarpExpr>(
+pub(super) fn write_warped<W: WarpExpr + ?Sized>(
     warp: &W,
     kernel: &dyn fmt::Display,
     f: &mut fmt::Formatter<'_>,

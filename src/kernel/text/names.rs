@@ -108,7 +108,7 @@ pub type Constructor = fn(&mut Arguments<'_>) -> Result<DynKernel>;
 
 /// The constructor of a type, in a box.
 pub(crate) fn constructor<K: Construct + AnyKernel + 'static>(arguments: &mut Arguments<'_>) -> Result<DynKernel> {
-    K::construct(arguments).map(DynKernel::boxed)
+    K::construct(arguments).map(DynKernel::new)
 }
 
 /// Names that were registered while the program runs.
@@ -184,7 +184,7 @@ pub fn register<K: Construct + AnyKernel + 'static>(name: &str) -> Result<()> {
 /// ```
 pub fn register_function<F: Function + Construct>(name: &str) -> Result<()> {
     fn factor<F: Function + Construct>(kernel: DynKernel, arguments: &mut Arguments<'_>) -> Result<DynKernel> {
-        Ok(DynKernel::boxed(Vertical::new(F::construct(arguments)?, kernel)))
+        Ok(DynKernel::new(Vertical::new(F::construct(arguments)?, kernel)))
     }
     register::<Warped<F, DynKernel>>(name)?;
     FUNCTIONS.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), factor::<F>);

@@ -6,7 +6,7 @@ mod passes;
 use law::{Fractional, Plain};
 
 use super::variance::variance_kernel;
-use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Points, Psd, Scratch, TileParts, TileVjp};
+use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Points, Properties, Psd, Scratch, TileParts, TileVjp};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
@@ -14,12 +14,8 @@ use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 macro_rules! motion_kernel {
     ($type:ty) => {
         impl Expr for $type {
-            fn psd(&self) -> Psd {
-                Psd::Always
-            }
-
-            fn differentiable(&self) -> bool {
-                true
+            fn properties(&self) -> Properties {
+                Properties::unknown().psd(Psd::Always).differentiable()
             }
         }
 

@@ -8,13 +8,14 @@ use std::cell::LazyCell;
 use super::mixture::{Mixture, Slopes, Values, decay, within_limits};
 use super::table::{self, Cache, Table};
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch, SpectralMeasure, TileParts,
-    TileVjp, add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Spectral,
+    Structure, TileParts, TileVjp, Variable, Views, add_own_differences_vjp, fill_diag,
 };
 use crate::kernels::radial;
 use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
+use crate::scalar::special::ln_gamma_half_step;
 use crate::simd::{Pass, dispatch, dot, elementwise, sum::lane_sum};
-use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+use crate::{Real, Result, Scalar, construct, kernel_ops, parameterized};
 
 /// The Matérn kernel of any smoothness ν, which is a hyperparameter with a gradient like any other.
 ///
@@ -258,28 +259,45 @@ impl<T: Scalar> Pass for ByDistance<'_, T> {
 }
 
 impl Expr for Matern {
-    fn psd(&self) -> Psd {
-        Psd::Always
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().spectral(self))
     }
 
-    fn stationary(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties {
+            isotropic: self.lengthscale.dim().is_none(),
+            ..Properties::unknown().psd(Psd::Always).stationary().differentiable()
+        }
     }
 
-    fn isotropic(&self) -> bool {
-        self.lengthscale.dim().is_none()
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         radial::check_dim(self, "lengthscale", &self.lengthscale, dim)
     }
+}
 
-    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        Ok(radial::spectral_measure(FrequencyLaw::StudentT { degrees: 2.0 * self.nu() }, &self.lengthscale, dim))
+// In D dimensions S = 2^D π^(D/2) Γ(ν + D/2)/Γ(ν) (2ν)^ν (2ν + s)^−(ν + D/2), s = Σ ℓ²ω² (Rasmussen & Williams 2006, equation 4.15).
+impl Spectral for Matern {
+    fn density(&self, theta: &[Variable], frequency: &[Variable]) -> Option<Variable> {
+        let nu = *theta.last()?;
+        radial::scaled_density(&self.lengthscale, theta, frequency, |dim, s| {
+            let half = 0.5 * dim as f64;
+            let (mut log_ratio, mut slope) = (0.0, 0.0);
+            for step in 0..dim {
+                let (step, by) = ln_gamma_half_step(nu.value + 0.5 * step as f64);
+                log_ratio += step;
+                slope += by;
+            }
+            let gammas = Variable::with_slopes(log_ratio, [(&nu, slope)]);
+            // (2ν)^ν (2ν + s)^−(ν + D/2) = (1 + s/2ν)^−(ν + D/2) (2ν)^(−D/2)
+            let power = (nu + half) * (s / (nu * 2.0)).ln_1p();
+            let constant = half * (4.0 * std::f64::consts::PI).ln();
+            Some((gammas - power - (nu * 2.0).ln() * half + constant).exp())
+        })
+    }
+
+    fn frequencies(&self, dim: usize) -> Option<(FrequencyLaw, Vec<f64>)> {
+        let law = FrequencyLaw::StudentT { degrees: 2.0 * self.nu() };
+        Some((law, (0..dim).map(|d| 1.0 / self.lengthscale.at(d)).collect()))
     }
 }
 

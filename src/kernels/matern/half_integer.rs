@@ -42,7 +42,7 @@ pub struct Matern12 {
     lengthscale: PerDimension,
 }
 
-radial_kernel!(Matern12 as "matern12", Matern12Profile);
+radial_kernel!(Matern12 as "matern12", Matern12Profile, crate::kernel::Psd::Always);
 
 /// exp(−√s)
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +107,7 @@ pub struct Matern32 {
     lengthscale: PerDimension,
 }
 
-radial_kernel!(Matern32 as "matern32", Matern32Profile);
+radial_kernel!(Matern32 as "matern32", Matern32Profile, crate::kernel::Psd::Always);
 
 /// (1 + q) exp(−q), q = √(3s)
 #[derive(Clone, Copy, Debug)]
@@ -179,7 +179,7 @@ pub struct Matern52 {
     lengthscale: PerDimension,
 }
 
-radial_kernel!(Matern52 as "matern52", Matern52Profile);
+radial_kernel!(Matern52 as "matern52", Matern52Profile, crate::kernel::Psd::Always);
 
 /// (1 + q + q²/3) exp(−q), q = √(5s)
 #[derive(Clone, Copy, Debug)]

@@ -11,14 +11,15 @@ pub(super) use passes::{add_in_lengthscale, block_vjp, scaled_tile, scaled_tile_
 use std::fmt::Debug;
 
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, FeatureGradients, Features, FrequencyLaw, Kernel, Pairs, Points, Psd, Scratch,
-    SpectralMeasure, Target, TileVjp, add_own_differences_vjp, fill_diag, no_spectrum, text,
+    DiagVjp, EmbedVjp, Expr, FeatureGradients, Features, FrequencyLaw, Inputs, Kernel, OnSphere, Pairs, Points,
+    Properties, Psd, Scratch, Spectral, Structure, Target, TileVjp, Variable, Views, add_own_differences_vjp,
+    fill_diag, text,
 };
 use crate::params::{Parameterized, PerDimension};
 use crate::simd::pairs::squarable;
 use crate::simd::sum;
 use crate::warp::ard::{divide_backward, inverse, scaled, weighted};
-use crate::{Error, Result, Scalar};
+use crate::{Error, Real, Result, Scalar};
 
 /// A radial kernel as a function of s = r²/ℓ², at precision `T`.
 ///
@@ -75,21 +76,21 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
     }
 
     /// The spectral density for lengthscale 1 and its derivative in ‖ω‖², given the dimension and ‖ω‖²; `None` if it
-    /// is not known. For profiles without a shape parameter. See [`Expr::spectral_density`].
+    /// is not known. For profiles without a shape parameter. See [`spectral_density`](crate::views::spectral_density).
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
         let _ = (dim, squared_frequency);
         None
     }
 
     /// The law of the frequencies for lengthscale 1, if k(0) = 1 and it is known. See
-    /// [`Expr::spectral_measure`].
+    /// [`spectral_measure`](crate::views::spectral_measure).
     fn frequency_law(self) -> Option<FrequencyLaw> {
         None
     }
 
     /// The Funk–Hecke coefficients for one lengthscale and their derivatives in it, for degrees from 0 to
     /// `l_max`; `None` if they are not known. For profiles without a shape parameter. See
-    /// [`Expr::funk_hecke`].
+    /// [`funk_hecke`](crate::views::funk_hecke).
     fn funk_hecke(self, dim: usize, lengthscale: f64, l_max: usize) -> Option<Vec<[f64; 2]>> {
         let _ = (dim, lengthscale, l_max);
         None
@@ -139,6 +140,9 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
 ///     fn profile<T: Scalar>(&self) -> InverseRoot {
 ///         InverseRoot
 ///     }
+///     fn psd(&self) -> Psd {
+///         Psd::Always
+///     }
 /// }
 ///
 /// let lengthscale = PerDimension::new("lengthscale", 2.0, Constraint::Positive)?;
@@ -161,11 +165,11 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync {
     /// The profile at the present hyperparameters.
     fn profile<T: Scalar>(&self) -> Self::Profile<T>;
 
-    /// In which dimensions of the input the kernel is guaranteed positive semi-definite. The default
-    /// is right for mixtures of squared exponentials over lengthscales, and only for those: any
-    /// dimension (Schoenberg 1938).
+    /// In which dimensions of the input the kernel is guaranteed positive semi-definite: in any for mixtures of squared
+    /// exponentials over lengthscales, and only for those (Schoenberg 1938). Say [`Psd::Never`], the default, unless
+    /// you know.
     fn psd(&self) -> Psd {
-        Psd::Always
+        Psd::Never
     }
 
     /// What the kernel needs beside its parameters to be built again: see [`Expr::settings`].
@@ -175,87 +179,82 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync {
 }
 
 impl<K: Radial> Expr for K {
-    fn psd(&self) -> Psd {
-        Radial::psd(self)
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().spectral(self).on_sphere(self))
     }
 
-    fn stationary(&self) -> bool {
-        true
+    fn properties(&self) -> Properties {
+        Properties {
+            isotropic: Radial::lengthscale(self).dim().is_none(),
+            ..Properties::unknown().psd(Radial::psd(self)).stationary().differentiable()
+        }
     }
 
-    fn isotropic(&self) -> bool {
-        Radial::lengthscale(self).dim().is_none()
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-
-    fn check_dim(&self, dim: usize) -> Result<()> {
+    fn inputs(&self, dim: usize) -> Result<Inputs<'_>> {
         check_dim(self, K::SCALE, Radial::lengthscale(self), dim)
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {
         Radial::settings(self)
     }
+}
 
-    fn spectral_density(&self, frequency: &[f64]) -> Option<f64> {
-        Some(scaled_density(self, frequency)?[0])
+impl<K: Radial> Spectral for K {
+    fn density(&self, theta: &[Variable], frequency: &[Variable]) -> Option<Variable> {
+        let profile = self.profile::<f64>();
+        scaled_density(Radial::lengthscale(self), theta, frequency, |dim, s| {
+            let [value, slope] = profile.spectral_density(dim, s.value)?;
+            Some(Variable::with_slopes(value, [(&s, slope)]))
+        })
     }
 
-    fn spectral_density_vjp(&self, frequency: &[f64], cotangent: f64, theta: &mut [f64]) {
-        let (lengthscale, Some([value, slope])) = (Radial::lengthscale(self), scaled_density(self, frequency)) else {
-            return;
-        };
-        for (dim, omega) in frequency.iter().enumerate() {
-            let scale = lengthscale.at(dim);
-            let place = if lengthscale.dim().is_some() { dim } else { 0 };
-            theta[place] += cotangent * (value / scale + slope * 2.0 * scale * omega * omega);
+    fn frequencies(&self, dim: usize) -> Option<(FrequencyLaw, Vec<f64>)> {
+        let law = self.profile::<f64>().frequency_law()?;
+        Some((law, (0..dim).map(|d| 1.0 / Radial::lengthscale(self).at(d)).collect()))
+    }
+
+    fn matern(&self) -> Option<f64> {
+        match (self.profile::<f64>().frequency_law()?, Radial::lengthscale(self)) {
+            (FrequencyLaw::StudentT { degrees }, PerDimension::One(_)) => Some(0.5 * degrees),
+            _ => None,
         }
     }
+}
 
-    fn spectral_measure(&self, dim: usize) -> Result<SpectralMeasure> {
-        let law = self.profile::<f64>().frequency_law().ok_or_else(|| no_spectrum(self))?;
-        Ok(spectral_measure(law, Radial::lengthscale(self), dim))
+/// The spectral density of k(r/ℓ) is that of k at ℓω, a function of Σ_d ℓ_d²ω_d², times the volume Π ℓ_d. The lengthscales
+/// come first in `theta`.
+pub(super) fn scaled_density(
+    lengthscale: &PerDimension,
+    theta: &[Variable],
+    frequency: &[Variable],
+    density: impl FnOnce(usize, Variable) -> Option<Variable>,
+) -> Option<Variable> {
+    let at = |dim: usize| theta.get(if lengthscale.dim().is_some() { dim } else { 0 }).copied();
+    let (mut s, mut volume) = (Variable::from_f64(0.0), Variable::from_f64(1.0));
+    for (dim, &omega) in frequency.iter().enumerate() {
+        let scaled = at(dim)? * omega;
+        s += scaled * scaled;
+        volume *= at(dim)?;
     }
+    Some(volume * density(frequency.len(), s)?)
+}
 
-    fn funk_hecke(&self, dim: usize, l_max: usize) -> Option<Vec<f64>> {
-        let PerDimension::One(lengthscale) = Radial::lengthscale(self) else { return None };
+impl<K: Radial> OnSphere for K {
+    fn coefficients(&self, theta: &[Variable], dim: usize, l_max: usize) -> Option<Vec<Variable>> {
+        let (PerDimension::One(lengthscale), [first, ..]) = (Radial::lengthscale(self), theta) else { return None };
         let coefficients = self.profile::<f64>().funk_hecke(dim, lengthscale.value(), l_max)?;
-        Some(coefficients.into_iter().map(|[a, _]| a).collect())
-    }
-
-    fn funk_hecke_vjp(&self, dim: usize, cotangent: &[f64], theta: &mut [f64]) {
-        let PerDimension::One(lengthscale) = Radial::lengthscale(self) else { return };
-        let l_max = cotangent.len().saturating_sub(1);
-        let coefficients = self.profile::<f64>().funk_hecke(dim, lengthscale.value(), l_max).unwrap_or_default();
-        theta[0] += cotangent.iter().zip(coefficients).map(|(c, [_, slope])| c * slope).sum::<f64>();
+        Some(coefficients.into_iter().map(|[a, slope]| Variable::with_slopes(a, [(first, slope)])).collect())
     }
 }
 
-/// The spectral density at the lengthscale of a kernel, and its derivative in Σ_d ℓ_d²ω_d²: the transform of k(r/ℓ) is
-/// that of k at ℓω, times the volume Π ℓ_d.
-fn scaled_density<K: Radial>(kernel: &K, frequency: &[f64]) -> Option<[f64; 2]> {
-    let lengthscale = Radial::lengthscale(kernel);
-    let squared = frequency.iter().enumerate().map(|(dim, omega)| (lengthscale.at(dim) * omega).powi(2)).sum();
-    let volume: f64 = (0..frequency.len()).map(|dim| lengthscale.at(dim)).product();
-    Some(kernel.profile::<f64>().spectral_density(frequency.len(), squared)?.map(|value| volume * value))
-}
-
-/// Frequencies of a law for lengthscale 1, divided by the lengthscales.
-pub(super) fn spectral_measure(law: FrequencyLaw, lengthscale: &PerDimension, dim: usize) -> SpectralMeasure {
-    let scales: Vec<f64> = (0..dim).map(|d| 1.0 / lengthscale.at(d)).collect();
-    SpectralMeasure::of(law, &scales)
-}
-
-/// Refuses points without a value for each dimension, or with too many values.
-pub(super) fn check_dim(kernel: &dyn Expr, name: &str, values: &PerDimension, dim: usize) -> Result<()> {
+/// All dimensions; refuses points without a value for each dimension, or with too many values.
+pub(super) fn check_dim(kernel: &dyn Expr, name: &str, values: &PerDimension, dim: usize) -> Result<Inputs<'static>> {
     match values.dim() {
         Some(expected) if expected != dim => {
             let needs = format!("has {expected} values of `{name}`, one for each dimension");
             Err(Error::Dimension { kernel: text(kernel).to_string(), needs, found: dim })
         }
-        _ => Ok(()),
+        _ => Ok(Inputs::all(dim)),
     }
 }
 
@@ -386,9 +385,9 @@ pub(super) fn feature_scale<T: Scalar>(lengthscale: &PerDimension, pairs: &Pairs
 }
 
 /// What radial kernels without a shape parameter share: parameters, operators, constructors. The last
-/// argument is where the kernel is positive semi-definite, if that is not everywhere.
+/// argument is where the kernel is positive semi-definite.
 macro_rules! radial_kernel {
-    ($type:ident as $name:literal, $profile:ident $(, $psd:expr)?) => {
+    ($type:ident as $name:literal, $profile:ident, $psd:expr) => {
         crate::parameterized!($type as $name, parameters: [lengthscale]);
         crate::kernel_ops!($type);
         crate::construct!($type: try_new(lengthscale: crate::params::OneOrEach));
@@ -438,11 +437,10 @@ macro_rules! radial_kernel {
             fn profile<T: crate::Scalar>(&self) -> $profile {
                 $profile
             }
-            $(
-                fn psd(&self) -> crate::kernel::Psd {
-                    $psd
-                }
-            )?
+
+            fn psd(&self) -> crate::kernel::Psd {
+                $psd
+            }
         }
     };
 }

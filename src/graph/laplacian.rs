@@ -179,7 +179,7 @@ impl Laplacian {
     }
 
     /// The entries on and below the diagonal that are not 0, as `[[row, column, value], …]`.
-    pub(super) fn entries_as_text(&self) -> String {
+    pub(crate) fn entries_as_text(&self) -> String {
         let places = (0..self.nodes()).flat_map(|row| (0..=row).map(move |col| (row, col)));
         let entries = places.filter(|&place| self.matrix()[place] != 0.0);
         let entries = entries.map(|(row, col)| format!("[{row}, {col}, {}]", Number(self.matrix()[(row, col)])));
@@ -187,7 +187,7 @@ impl Laplacian {
     }
 
     /// What [`entries_as_text`](Self::entries_as_text) wrote, after the number of nodes.
-    pub(super) fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+    pub(crate) fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
         let nodes: usize = arguments.take("nodes")?;
         let entries: Vec<Vec<f64>> = arguments.take("laplacian")?;
         arguments.check_nodes(nodes)?;

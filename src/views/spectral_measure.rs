@@ -1,54 +1,62 @@
 //! The spectrum of a stationary kernel, to draw frequencies from.
 
 use faer::{Mat, MatRef};
-use rand::{Rng, RngExt};
-use rand_distr::{Distribution, Gamma, StandardNormal};
+use rand::Rng;
 
+use super::constants;
+use crate::kernel::{Expr, FrequencyLaw, Structure, no_spectrum};
+use crate::params::ParameterizedExt;
 use crate::{Error, Result};
 
-/// The law of a random vector z of angular frequencies in D dimensions.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum FrequencyLaw {
-    /// N(0, I): the spectrum of exp(−r²/2).
-    Normal,
-    /// Student's t with so many degrees of freedom, one for all coordinates together: the spectrum of the Matérn kernel of
-    /// lengthscale 1 and ν of half the degrees, in any dimension. Coordinates are uncorrelated, but not
-    /// independent.
-    StudentT {
-        /// 2ν; positive.
-        degrees: f64,
-    },
-    /// N(0, τI) with τ from the gamma distribution of this shape and the mean 1: the spectrum of the rational
-    /// quadratic kernel (1 + r²/2α)^−α.
-    GammaNormal {
-        /// α; positive.
-        shape: f64,
-    },
-    /// Each coordinate 1 or −1 with probability ½: the spectrum of Π_d cos r_d.
-    Signs,
-}
-
-impl FrequencyLaw {
-    /// Draws z.
-    fn draw(self, z: &mut [f64], rng: &mut (impl Rng + ?Sized)) -> Result<()> {
-        // The mean of χ²/degrees is 1 too: a gamma variable of half the degrees.
-        let mut precision = |shape: f64| -> Result<f64> {
-            let refused = |_| Error::setting("the shape of a law of frequencies", shape, "must be positive and finite");
-            // A tiny shape may underflow to 0.
-            Ok(Gamma::new(shape, 1.0 / shape).map_err(refused)?.sample(rng).max(f64::MIN_POSITIVE))
-        };
-        let scale = match self {
-            Self::Normal => 1.0,
-            Self::StudentT { degrees } => precision(0.5 * degrees)?.sqrt().recip(),
-            Self::GammaNormal { shape } => precision(shape)?.sqrt(),
-            Self::Signs => {
-                z.iter_mut().for_each(|z| *z = if rng.random::<bool>() { 1.0 } else { -1.0 });
-                return Ok(());
-            }
-        };
-        z.iter_mut().for_each(|z| *z = scale * rng.sample::<f64, _>(StandardNormal));
-        Ok(())
+/// The spectral measure of a stationary kernel k(x − y) on points of this dimension, which it can read: its spectrum, to
+/// draw frequencies from.
+///
+/// # Errors
+///
+/// [`Error::NoSpectrum`] names the subexpression that has none, or for which it is not known.
+///
+/// # Examples
+///
+/// See [`SpectralMeasure`].
+pub fn spectral_measure(kernel: &dyn Expr, dim: usize) -> Result<SpectralMeasure> {
+    let refused = || Err(no_spectrum(kernel));
+    match kernel.structure() {
+        Structure::Leaf(views) if views.constant => match constants(kernel).first() {
+            Some(value) if value.value >= 0.0 => Ok(SpectralMeasure::constant(dim).scaled(value.value)),
+            _ => refused(),
+        },
+        Structure::Leaf(views) => match views.spectral.and_then(|view| view.frequencies(dim)) {
+            Some((law, scales)) => Ok(SpectralMeasure::of(law, &scales)),
+            None => refused(),
+        },
+        Structure::Same(kernel) | Structure::Boxed(kernel) => spectral_measure(kernel, dim),
+        Structure::Scaled(factor, _) if factor < 0.0 => refused(),
+        Structure::Scaled(factor, kernel) => Ok(spectral_measure(kernel, dim)?.scaled(factor)),
+        Structure::Sum(parts) => {
+            let none = SpectralMeasure::constant(dim).scaled(0.0);
+            let mut terms = parts.iter().map(|term| spectral_measure(term, dim));
+            let Some(first) = terms.next() else { return Ok(none) };
+            terms.try_fold(first?, |sum, term| Ok(sum.plus(term?)))
+        }
+        Structure::Product(parts) => parts.iter().try_fold(SpectralMeasure::constant(dim), |product, factor| {
+            Ok(product.times(&spectral_measure(factor, dim)?))
+        }),
+        Structure::Power(exponent, inner) => {
+            let factor = spectral_measure(inner, dim)?;
+            // Each factor multiplies the number of terms, and of frequencies in each.
+            let terms = (exponent as usize).checked_mul(factor.terms()).filter(|&terms| terms <= 1000);
+            let (Some(_), true) = (terms, exponent <= 16 || factor.terms() == 1) else { return refused() };
+            Ok((0..exponent).fold(SpectralMeasure::constant(dim), |product, _| product.times(&factor)))
+        }
+        Structure::Warped(warp, inner) => {
+            let theta = constants(kernel);
+            let Some(rows) = warp.matrix(&theta[..warp.num_params()], dim) else { return refused() };
+            let matrix = Mat::from_fn(rows.len(), dim, |row, col| rows[row][col].value);
+            let measure = spectral_measure(inner, matrix.nrows())?;
+            let along_axes = warp.keeps_axes();
+            Ok(if along_axes { measure.mapped_along_axes(matrix.as_ref()) } else { measure.mapped(matrix.as_ref()) })
+        }
+        _ => refused(),
     }
 }
 
@@ -64,10 +72,11 @@ impl FrequencyLaw {
 ///
 /// ```
 /// use mercer::prelude::*;
+/// use mercer::views::spectral_measure;
 /// use rand::SeedableRng;
 ///
 /// let kernel = 2.0 * Rbf::new([0.5, 2.0]) * Matern32::new(1.0).on([0]) + 0.5;
-/// let measure = kernel.spectral_measure(2)?;
+/// let measure = spectral_measure(&kernel, 2)?;
 /// assert_eq!((measure.terms(), measure.variance()), (2, 2.5));
 ///
 /// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
@@ -77,7 +86,7 @@ impl FrequencyLaw {
 /// let exact: f64 = kernel.eval(&[0.3, 0.0], &[0.0, 0.4])?;
 /// assert!((found - exact).abs() < 3.0 * 2.0 / 4000f64.sqrt());
 ///
-/// let error = (Rbf::new(1.0) + Linear::new(2.0)).spectral_measure(2).unwrap_err();
+/// let error = spectral_measure(&(Rbf::new(1.0) + Linear::new(2.0)), 2).unwrap_err();
 /// assert!(error.to_string().contains("`linear(variance=2)`"));
 /// # Ok::<(), mercer::Error>(())
 /// ```
@@ -225,6 +234,7 @@ impl SpectralMeasure {
 
 #[cfg(test)]
 mod tests {
+    use super::spectral_measure;
     use crate::prelude::*;
     use rand::SeedableRng;
     use rand_pcg::Pcg64;
@@ -232,7 +242,7 @@ mod tests {
     /// Σ w cos(ωᵀr) over many frequencies. Its standard error is at most k(0)/√(2·count)·√(1 + …) < k(0)/√count.
     fn check(kernel: &DynKernel, dim: usize) {
         let count = 20_000;
-        let measure = kernel.spectral_measure(dim).unwrap();
+        let measure = spectral_measure(kernel, dim).unwrap();
         let (frequencies, variances) = measure.draw(count, &mut Pcg64::seed_from_u64(3)).unwrap();
         let height: f64 = kernel.eval(&vec![0.0; dim], &vec![0.0; dim]).unwrap();
         assert!((variances.iter().sum::<f64>() - height).abs() < 1e-12 * height);
@@ -276,7 +286,7 @@ mod tests {
     #[test]
     fn what_has_none_is_named() {
         let told = |kernel: DynKernel, count| {
-            let measure = kernel.spectral_measure(1);
+            let measure = spectral_measure(&kernel, 1);
             measure.and_then(|m| m.draw(count, &mut Pcg64::seed_from_u64(0))).unwrap_err().to_string()
         };
         assert!(told((Rbf::new(1.0) + 2.0 * Periodic::new(1.0, 3.0)).dynamic(), 9).contains("`periodic("));

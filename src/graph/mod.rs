@@ -1,0 +1,5 @@
+//! Graphs.
+
+mod laplacian;
+
+pub use laplacian::Laplacian;

@@ -1,0 +1,44 @@
+//! Kernels that are the same for all points.
+
+use super::with_theta;
+use crate::Real;
+use crate::kernel::variables::Variable;
+use crate::kernel::{Expr, Structure};
+
+/// The value of a kernel that is the same for all points; `None` for another.
+pub(super) fn constant(kernel: &dyn Expr, theta: &[Variable]) -> Option<Variable> {
+    match kernel.structure() {
+        Structure::Leaf(views) => {
+            if views.constant {
+                theta.first().copied()
+            } else {
+                None
+            }
+        }
+        Structure::Sum(parts) => with_theta(parts, theta)
+            .try_fold(Variable::from_f64(0.0), |sum, (part, own)| Some(sum + constant(part, own)?)),
+        Structure::Product(parts) => with_theta(parts, theta)
+            .try_fold(Variable::from_f64(1.0), |product, (part, own)| Some(product * constant(part, own)?)),
+        Structure::Scaled(_, kernel) => Some(theta[0] * constant(kernel, &theta[1..])?),
+        Structure::Negated(kernel) => Some(-constant(kernel, theta)?),
+        Structure::Power(exponent, kernel) => Some(constant(kernel, theta)?.powi(i32::try_from(exponent).ok()?)),
+        Structure::Boxed(kernel) => constant(kernel, theta),
+        _ => None,
+    }
+}
+
+/// The product of the parts that are constant, and the part that is not, with its parameters, where there is one at most.
+pub(super) fn scaled_part<'k, 't>(
+    parts: &'k dyn crate::kernel::Children,
+    theta: &'t [Variable],
+) -> Option<(Variable, Option<(&'k crate::kernel::Node, &'t [Variable])>)> {
+    let (mut factor, mut other) = (Variable::from_f64(1.0), None);
+    for (part, own) in with_theta(parts, theta) {
+        match constant(part, own) {
+            Some(value) => factor = factor * value,
+            None if other.is_none() => other = Some((part, own)),
+            None => return None,
+        }
+    }
+    Some((factor, other))
+}
