@@ -148,16 +148,17 @@ impl<T: Scalar> Kernel<T> for Flawed {
         // A factor off by a thousandth in one of the two.
         let more = |off: T| -> Vec<T> { cotangent.iter().map(|&c| c + off * c).collect() };
         let mut unread = [0.0];
-        self.linear().tile_vjp(pairs, value, &more(self.off::<T>(Mistake::ThetaGradient)), theta, &mut *scratch);
+        let in_theta = more(self.off::<T>(Mistake::ThetaGradient));
+        self.linear().tile_vjp(TileVjp::new(pairs, value, &in_theta, theta, &mut *scratch));
         if self.has(Mistake::InputGradient) {
-            self.linear().tile_vjp(pairs, value, &more(T::from_f64(1e-3)), &mut unread, scratch);
+            let in_points = more(T::from_f64(1e-3));
+            self.linear().tile_vjp(TileVjp::new(pairs, value, &in_points, &mut unread, scratch));
         }
     }
 
     fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
-        let DiagVjp { features, cotangent, theta, gradients } = to;
         if !self.has(Mistake::DiagGradient) {
-            self.linear().tile_diag_vjp(features, cotangent, theta, gradients);
+            self.linear().tile_diag_vjp(to);
         }
     }
 }
