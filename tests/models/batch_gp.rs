@@ -9,16 +9,15 @@ use mercer::prelude::*;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
+use crate::common::close::assert_close;
+use crate::common::data::{apart, observed, single};
+use crate::common::gradients::check_model;
+
 const MISSING: f64 = f64::NAN;
 
-fn inputs(n: usize, shift: f64) -> Mat<f64> {
-    Mat::from_fn(n, 2, |row, col| ((row * (7 + 4 * col)) % n) as f64 * 0.3 + 0.01 * row as f64 + shift)
-}
-
 fn outputs(x: &Mat<f64>) -> Mat<f64> {
-    Mat::from_fn(x.nrows(), 3, |row, col| {
-        (x[(row, 0)] + col as f64).sin() + 0.5 * x[(row, 1)] + 0.1 * ((row * 31 % 17) as f64 - 8.0)
-    })
+    let columns = [0, 1, 2].map(|output| observed(x, output));
+    Mat::from_fn(x.nrows(), 3, |row, col| columns[col][row])
 }
 
 fn with_gaps(mut y: Mat<f64>) -> Mat<f64> {
@@ -69,22 +68,18 @@ fn seen(x: &Mat<f64>, y: &Mat<f64>, output: usize) -> (Mat<f64>, Vec<f64>) {
     (mercer::data::rows(x.as_ref(), &rows).unwrap(), values)
 }
 
-fn close(found: f64, expected: f64, tolerance: f64) {
-    assert!((found - expected).abs() <= tolerance * (1.0 + expected.abs()), "{found} is not {expected}");
-}
-
 #[test]
 fn the_evidence_is_that_of_separate_processes() {
-    let x = inputs(20, 0.0);
+    let x = apart(20);
     for y in [outputs(&x), with_gaps(outputs(&x))] {
         for model in models() {
             let each = model.log_evidences(x.as_ref(), y.as_ref()).unwrap();
             for (output, &found) in each.iter().enumerate() {
                 let (x, y) = seen(&x, &y, output);
-                close(found, alone(&model, output).log_evidence(x.as_ref(), &y).unwrap(), 1e-13);
+                assert_close(found, alone(&model, output).log_evidence(x.as_ref(), &y).unwrap(), 1e-13);
             }
             let total = model.log_evidence(x.as_ref(), y.as_ref()).unwrap();
-            close(total, each.iter().sum(), 1e-15);
+            assert_close(total, each.iter().sum(), 1e-15);
         }
     }
 }
@@ -92,11 +87,11 @@ fn the_evidence_is_that_of_separate_processes() {
 /// By path: what is shared has the sum of the gradients of the separate processes.
 #[test]
 fn gradients_are_those_of_separate_processes() {
-    let x = inputs(20, 0.0);
+    let x = apart(20);
     for y in [outputs(&x), with_gaps(outputs(&x))] {
         for model in models() {
             let (total, gradient) = model.log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
-            close(total, model.log_evidence(x.as_ref(), y.as_ref()).unwrap(), 1e-15);
+            assert_close(total, model.log_evidence(x.as_ref(), y.as_ref()).unwrap(), 1e-15);
             let mut expected = vec![0.0; gradient.len()];
             let paths: Vec<String> = model.parameters().into_iter().map(|entry| entry.path).collect();
             for output in 0..3 {
@@ -111,7 +106,7 @@ fn gradients_are_those_of_separate_processes() {
                 }
             }
             for (&found, &expected) in gradient.iter().zip(&expected) {
-                close(found, expected, 1e-11);
+                assert_close(found, expected, 1e-11);
             }
         }
     }
@@ -119,29 +114,19 @@ fn gradients_are_those_of_separate_processes() {
 
 #[test]
 fn gradients_match_finite_differences() {
-    let x = inputs(20, 0.0);
+    let x = apart(20);
     for y in [outputs(&x), with_gaps(outputs(&x))] {
         for model in models() {
             let (_, gradient) = model.log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
-            let values = model.values();
-            for (index, entry) in model.parameters().iter().enumerate() {
-                let step = 1e-5 * values[index].abs().max(0.1);
-                let at = |shift: f64| {
-                    let mut moved = values.clone();
-                    moved[index] += shift;
-                    model.with_params(&moved).unwrap().log_evidence(x.as_ref(), y.as_ref()).unwrap()
-                };
-                let difference = (at(step) - at(-step)) / (2.0 * step);
-                let miss = (gradient[index] - difference).abs();
-                assert!(miss < 1e-6 * difference.abs().max(1.0), "{}: {} {difference}", entry.path, gradient[index]);
-            }
+            let value = |model: &BatchGp<_>| model.log_evidence(x.as_ref(), y.as_ref()).unwrap();
+            check_model("a batch", &model, &gradient, 1e-6, value);
         }
     }
 }
 
 #[test]
 fn predictions_are_those_of_separate_processes() {
-    let (x, at) = (inputs(20, 0.0), inputs(7, 0.13));
+    let (x, at) = (apart(20), apart(7) + Mat::full(7, 2, 0.13));
     for y in [outputs(&x), with_gaps(outputs(&x))] {
         for model in models() {
             let posterior = model.condition(x.as_ref(), y.as_ref()).unwrap();
@@ -157,10 +142,10 @@ fn predictions_are_those_of_separate_processes() {
                 let (found, whole) =
                     (posterior.covariance(at.as_ref(), output).unwrap(), by_itself.covariance(at.as_ref(), 0).unwrap());
                 for row in 0..7 {
-                    close(latent.mean[(row, output)], expected.mean[row], 1e-12);
-                    close(latent.variance[(row, output)], expected.variance[row], 1e-12);
-                    close(observed.variance[(row, output)], noisy.variance[row], 1e-12);
-                    (0..7).for_each(|col| close(found[(row, col)], whole[(row, col)], 1e-12));
+                    assert_close(latent.mean[(row, output)], expected.mean[row], 1e-12);
+                    assert_close(latent.variance[(row, output)], expected.variance[row], 1e-12);
+                    assert_close(observed.variance[(row, output)], noisy.variance[row], 1e-12);
+                    (0..7).for_each(|col| assert_close(found[(row, col)], whole[(row, col)], 1e-12));
                 }
             }
         }
@@ -170,7 +155,7 @@ fn predictions_are_those_of_separate_processes() {
 /// Of an observation, the prediction from the others; of what is missing, that from all.
 #[test]
 fn left_out_observations_are_predicted_from_the_others() {
-    let x = inputs(20, 0.0);
+    let x = apart(20);
     let y = with_gaps(outputs(&x));
     for model in models() {
         let left_out = model.leave_one_out(x.as_ref(), y.as_ref()).unwrap();
@@ -183,13 +168,13 @@ fn left_out_observations_are_predicted_from_the_others() {
                 let (seen_x, seen_y) = seen(&x, &others, output);
                 let given = exact.condition(seen_x.as_ref(), &seen_y).unwrap();
                 let expected = given.predict_observations(x.subrows(row, 1)).unwrap();
-                close(mean[row], expected.mean[0], 1e-11);
-                close(variance[row], expected.variance[0], 1e-11);
+                assert_close(mean[row], expected.mean[0], 1e-11);
+                assert_close(variance[row], expected.variance[0], 1e-11);
                 let density = match y[(row, output)] {
                     y if y.is_nan() => 0.0,
                     y => given.log_predictive_density(x.subrows(row, 1), &[y]).unwrap()[0],
                 };
-                close(log_density[row], density, 1e-11);
+                assert_close(log_density[row], density, 1e-11);
             }
         }
     }
@@ -197,7 +182,7 @@ fn left_out_observations_are_predicted_from_the_others() {
 
 #[test]
 fn each_output_may_have_inputs_of_its_own() {
-    let sets = [inputs(20, 0.0), inputs(20, 0.2), inputs(20, -0.1)];
+    let sets = [0.0, 0.2, -0.1].map(|shift| apart(20) + Mat::full(20, 2, shift));
     let y = with_gaps(outputs(&sets[0]));
     for model in models() {
         let each: Inputs<'_, f64> = sets.iter().map(Mat::as_ref).collect::<Vec<_>>().into();
@@ -210,9 +195,9 @@ fn each_output_may_have_inputs_of_its_own() {
             expected += exact.log_evidence(x.as_ref(), &y).unwrap();
             let (found, by_itself) =
                 (posterior.mean(sets[1].as_ref()).unwrap(), exact.condition(x.as_ref(), &y).unwrap());
-            close(found[(4, output)], by_itself.mean(sets[1].as_ref()).unwrap()[4], 1e-12);
+            assert_close(found[(4, output)], by_itself.mean(sets[1].as_ref()).unwrap()[4], 1e-12);
         }
-        close(evidence, expected, 1e-13);
+        assert_close(evidence, expected, 1e-13);
         assert_eq!(gradient.len(), model.num_params());
     }
 }
@@ -220,7 +205,7 @@ fn each_output_may_have_inputs_of_its_own() {
 /// All bits of values, gradients and predictions.
 #[test]
 fn results_do_not_depend_on_threads() {
-    let x = inputs(150, 0.0);
+    let x = apart(150);
     let y = with_gaps(outputs(&x));
     for model in models() {
         let everything = |threads: usize| {
@@ -241,7 +226,7 @@ fn results_do_not_depend_on_threads() {
 /// What outputs share is fitted to all of them; what is frozen stays.
 #[test]
 fn a_fit_maximises_the_sum() {
-    let x = inputs(20, 0.0);
+    let x = apart(20);
     let y = with_gaps(outputs(&x));
     let mut model = models()[2].clone();
     model.freeze("likelihood.batch.gaussian.variance").unwrap();
@@ -249,7 +234,7 @@ fn a_fit_maximises_the_sum() {
     let minimum = model.fit(x.as_ref(), y.as_ref(), &Lbfgs { max_steps: 30, ..Lbfgs::default() }).unwrap();
     let after = model.log_evidence(x.as_ref(), y.as_ref()).unwrap();
     assert!(after > before + 1.0);
-    close(-minimum.value, after, 1e-12);
+    assert_close(-minimum.value, after, 1e-12);
     assert_eq!(ParameterizedExt::get(&model, "likelihood.batch.gaussian.variance").unwrap(), 0.2);
     let factors: Vec<f64> =
         model.kernel().members().iter().map(|member| member.get("sum[0].scaled.factor").unwrap()).collect();
@@ -258,19 +243,18 @@ fn a_fit_maximises_the_sum() {
 
 #[test]
 fn single_precision_agrees() {
-    let x = inputs(20, 0.0);
+    let x = apart(20);
     let y = with_gaps(outputs(&x));
-    let single = |a: &Mat<f64>| Mat::from_fn(a.nrows(), a.ncols(), |row, col| a[(row, col)] as f32);
     let (x32, y32) = (single(&x), single(&y));
     for model in models() {
         let double = model.log_evidence(x.as_ref(), y.as_ref()).unwrap();
-        close(model.log_evidence(x32.as_ref(), y32.as_ref()).unwrap(), double, 1e-4);
+        assert_close(model.log_evidence(x32.as_ref(), y32.as_ref()).unwrap(), double, 1e-4);
     }
 }
 
 #[test]
 fn bad_input_is_refused_by_name() {
-    let x = inputs(20, 0.0);
+    let x = apart(20);
     let y = outputs(&x);
     let [model, ..] = models();
     let refused = |x: &Mat<f64>, y: &Mat<f64>| model.log_evidence(x.as_ref(), y.as_ref()).unwrap_err();

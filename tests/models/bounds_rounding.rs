@@ -9,7 +9,7 @@ use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use crate::twofold::{Matrix, Twofold, dot, log_normal, log_tau};
+use crate::common::twofold::{Matrix, Twofold, dot, log_normal, log_tau};
 
 #[derive(Clone, Copy, Debug)]
 enum Radial {

@@ -2,23 +2,18 @@
 #![allow(clippy::unwrap_used)]
 
 use approx::assert_abs_diff_eq;
-use mercer::gp::{BatchGp, ExactGp, Oilmm, Posterior, Svgp, Variational};
+use mercer::gp::{BatchGp, ExactGp, Oilmm, Svgp, Variational};
 use mercer::mean::ConstantMean;
 use mercer::prelude::*;
 use mercer::testkit::{seed, trials};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+use crate::common::data::{single, uniform_from};
+use crate::common::moments::assert_moments;
+
 fn generator() -> Pcg64 {
     Pcg64::seed_from_u64(seed(41))
-}
-
-fn uniform(rng: &mut Pcg64, rows: usize, cols: usize) -> Mat<f64> {
-    Mat::from_fn(rows, cols, |_, _| rng.random_range(-2.0..2.0))
-}
-
-fn single(x: &Mat<f64>) -> Mat<f32> {
-    Mat::from_fn(x.nrows(), x.ncols(), |i, j| x[(i, j)] as f32)
 }
 
 /// f(0) = 0 for a linear function, whatever is known of it, alone and among other points.
@@ -63,25 +58,6 @@ fn a_singular_q_is_drawn_in_its_range() {
     }
 }
 
-/// Mean and covariance of draws, within five standard errors and rounding.
-fn assert_moments(posterior: &Posterior<'_, f64>, at: &Mat<f64>, rng: &mut Pcg64) {
-    let (mean, covariance) = posterior.predict_covariance(at.as_ref()).unwrap();
-    let draws = 3000;
-    let samples = posterior.sample(at.as_ref(), draws, rng).unwrap().values;
-    let n = draws as f64;
-    let rounding = 1e-9 * (1.0 + covariance.norm_max());
-    for i in 0..at.nrows() {
-        let average = samples.row(i).iter().sum::<f64>() / n;
-        assert_abs_diff_eq!(average, mean[i], epsilon = 5.0 * (covariance[(i, i)].max(0.0) / n).sqrt() + rounding);
-        for j in 0..=i {
-            let rows = samples.row(i).iter().zip(samples.row(j).iter());
-            let found = rows.map(|(a, b)| (a - mean[i]) * (b - mean[j])).sum::<f64>() / n;
-            let (s, c) = (covariance[(i, i)] * covariance[(j, j)], covariance[(i, j)]);
-            assert_abs_diff_eq!(found, c, epsilon = 5.0 * ((s + c * c).max(0.0) / n).sqrt() + rounding);
-        }
-    }
-}
-
 /// Functions of few parameters at many points: covariances of low rank, at points that repeat, of known and unknown
 /// functions. Draws have the moments, and lie in the range: they are functions of few parameters as well.
 #[test]
@@ -93,14 +69,16 @@ fn draws_of_functions_of_few_parameters_have_their_moments() {
         let kernel = scale * (Linear::new(1.0) + 0.5);
         let data = rng.random_range(1..8);
         let noise = scale * 10f64.powf(rng.random_range(-6.0..0.0));
-        let x = uniform(&mut rng, data, dim);
+        let x = uniform_from(&mut rng, data, dim) * 2.0;
         let y: Vec<f64> = (0..data).map(|row| scale.sqrt() * (1.0 + x[(row, 0)])).collect();
         let gp = ExactGp::new(kernel).with_noise(noise).unwrap();
         let posterior = gp.condition(x.as_ref(), &y).unwrap();
-        let mut at = uniform(&mut rng, n, dim);
+        let mut at = uniform_from(&mut rng, n, dim) * 2.0;
         let first = at.row(0).to_owned();
         at.row_mut(n - 1).copy_from(&first);
-        assert_moments(&posterior, &at, &mut rng);
+        let (mean, covariance) = posterior.predict_covariance(at.as_ref()).unwrap();
+        let draws = posterior.sample(at.as_ref(), 3000, &mut rng).unwrap().values;
+        assert_moments(draws.as_ref(), &mean, &covariance, 0.0, 1e-9 * (1.0 + covariance.norm_max()));
 
         let few = posterior.sample(at.as_ref(), 3, &mut rng).unwrap().values;
         // Where variances are cancelled to rounding, what is left of them has its root.

@@ -13,13 +13,11 @@ use proptest::test_runner::RngSeed;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-const ALL: [Approximation; 3] = [Approximation::Vfe, Approximation::Fitc, Approximation::Dtc];
+use crate::common::data::{observed_apart, single, singles};
+use crate::common::dense::{column, log_normal, projected};
+use crate::common::gradients::check_model;
 
-fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
-    let x = Mat::from_fn(n, 2, |row, col| ((row * (7 + 4 * col)) % n) as f64 * 0.3 + 0.01 * row as f64);
-    let y = (0..n).map(|row| (x[(row, 0)]).sin() + 0.5 * x[(row, 1)] + 0.1 * ((row * 31 % 17) as f64 - 8.0)).collect();
-    (x, y)
-}
+const ALL: [Approximation; 3] = [Approximation::Vfe, Approximation::Fitc, Approximation::Dtc];
 
 /// Inducing inputs that are no data.
 fn between(m: usize) -> Mat<f64> {
@@ -28,27 +26,6 @@ fn between(m: usize) -> Mat<f64> {
 
 fn kernel() -> DynKernel {
     (1.5 * Matern32::new([1.2, 2.0]) + 0.3 * Linear::new(0.5)).dynamic()
-}
-
-fn column(values: &[f64]) -> Mat<f64> {
-    Mat::from_fn(values.len(), 1, |row, _| values[row])
-}
-
-fn dense_log_normal(residual: &Mat<f64>, covariance: &Mat<f64>) -> f64 {
-    use faer::linalg::solvers::Solve;
-    let llt = covariance.llt(Side::Lower).unwrap();
-    let n = covariance.nrows();
-    let log_det: f64 = (0..n).map(|i| 2.0 * llt.L()[(i, i)].ln()).sum();
-    let quadratic = (residual.transpose() * llt.solve(residual))[(0, 0)];
-    -0.5 * (quadratic + log_det + n as f64 * std::f64::consts::TAU.ln())
-}
-
-/// Q(X, X′) = K(X, Z) K(Z, Z)⁻¹ K(Z, X′).
-fn projected(kernel: &DynKernel, z: &Mat<f64>, x: &Mat<f64>, other: &Mat<f64>) -> Mat<f64> {
-    use faer::linalg::solvers::Solve;
-    let gram = kernel.gram(z.as_ref()).unwrap();
-    let right = kernel.cross(z.as_ref(), other.as_ref()).unwrap();
-    kernel.cross(x.as_ref(), z.as_ref()).unwrap() * gram.llt(Side::Lower).unwrap().solve(right)
 }
 
 /// The N × N covariance that an approximation gives the data, and its trace term.
@@ -73,12 +50,12 @@ fn dense_covariance(
 
 #[test]
 fn evidences_are_those_of_the_dense_formulas() {
-    let (x, y) = data(30);
-    let residual = column(&y.iter().map(|y| y - 0.7).collect::<Vec<_>>());
+    let (x, y) = observed_apart(30);
+    let residual: Vec<f64> = y.iter().map(|y| y - 0.7).collect();
     let z = between(8);
     for approximation in ALL {
         let (covariance, trace) = dense_covariance(approximation, &kernel(), &z, &x, 0.2);
-        let expected = dense_log_normal(&residual, &covariance);
+        let expected = log_normal(&residual, &covariance);
         let sgpr = Sgpr::new(kernel(), z.as_ref()).unwrap().with_noise(0.2).unwrap();
         let sgpr = sgpr.with_mean(ConstantMean::new(0.7)).with_approximation(approximation);
         let found = sgpr.log_evidence(x.as_ref(), &y).unwrap();
@@ -96,7 +73,7 @@ fn evidences_are_those_of_the_dense_formulas() {
 #[test]
 fn posteriors_are_those_of_the_dense_formulas() {
     use faer::linalg::solvers::Solve;
-    let (x, y) = data(30);
+    let (x, y) = observed_apart(30);
     let (z, at) = (between(8), between(5) * 0.8);
     for approximation in ALL {
         let (covariance, _) = dense_covariance(approximation, &kernel(), &z, &x, 0.2);
@@ -114,7 +91,7 @@ fn posteriors_are_those_of_the_dense_formulas() {
 
 #[test]
 fn at_all_inputs_every_model_is_the_exact_one() {
-    let (x, y) = data(40);
+    let (x, y) = observed_apart(40);
     let noise = 0.04;
     let mean = || ConstantMean::new(0.7);
     let strict = Jitter::Fixed(0.0);
@@ -264,7 +241,7 @@ proptest! {
 
 #[test]
 fn gradients_match_central_differences() {
-    let (x, y) = data(25);
+    let (x, y) = observed_apart(25);
     let z = between(5);
     for approximation in ALL {
         let model = Sgpr::new(kernel() * Periodic::new([0.9, 1.1], [3.0, 4.0]), z.as_ref())
@@ -275,23 +252,8 @@ fn gradients_match_central_differences() {
             .with_approximation(approximation);
         let (evidence, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
         assert_eq!(evidence, model.log_evidence(x.as_ref(), &y).unwrap());
-        let values = model.values();
-        assert_eq!(values.len(), gradient.len());
-        for (index, entry) in model.parameters().iter().enumerate() {
-            let step = 1e-5 * values[index].abs().max(0.1);
-            let at = |shift: f64| {
-                let mut moved = values.clone();
-                moved[index] += shift;
-                model.with_params(&moved).unwrap().log_evidence(x.as_ref(), &y).unwrap().value
-            };
-            let difference = (at(step) - at(-step)) / (2.0 * step);
-            assert!(
-                (gradient[index] - difference).abs() < 1e-7 * difference.abs().max(1.0),
-                "{approximation:?}, {}: {} is not {difference}",
-                entry.path,
-                gradient[index]
-            );
-        }
+        let value = |model: &Sgpr<_>| model.log_evidence(x.as_ref(), &y).unwrap().value;
+        check_model(format!("{approximation:?}"), &model, &gradient, 1e-7, value);
     }
 }
 
@@ -305,7 +267,7 @@ fn assert_left_out(found: &LeaveOneOut<f64>, row: usize, mean: f64, variance: f6
 
 #[test]
 fn leaving_one_out_is_conditioning_on_the_others() {
-    let (x, y) = data(20);
+    let (x, y) = observed_apart(20);
     let exact = ExactGp::new(kernel()).with_noise(0.2).unwrap().with_mean(ConstantMean::new(0.7));
     let sparse = Sgpr::new(kernel(), between(6).as_ref()).unwrap().with_noise(0.2).unwrap();
     let sparse = sparse.with_mean(ConstantMean::new(0.7));
@@ -335,7 +297,7 @@ fn leaving_one_out_is_conditioning_on_the_others() {
 
 #[test]
 fn a_fit_keeps_what_is_frozen_and_hands_it_over() {
-    let (x, y) = data(30);
+    let (x, y) = observed_apart(30);
     let mut model = Sgpr::new(kernel(), between(6).as_ref()).unwrap().with_noise(0.2).unwrap();
     model.freeze("inducing.inputs[2, 1]").unwrap();
     model.freeze("likelihood").unwrap();
@@ -356,9 +318,8 @@ fn a_fit_keeps_what_is_frozen_and_hands_it_over() {
 
 #[test]
 fn single_precision_agrees() {
-    let (x, y) = data(40);
-    let (x32, y32) =
-        (Mat::from_fn(40, 2, |row, col| x[(row, col)] as f32), y.iter().map(|&y| y as f32).collect::<Vec<_>>());
+    let (x, y) = observed_apart(40);
+    let (x32, y32) = (single(&x), singles(&y));
     for approximation in ALL {
         let model = Sgpr::new(kernel(), between(9).as_ref()).unwrap().with_noise(0.2).unwrap();
         let model = model.with_approximation(approximation);
@@ -408,7 +369,7 @@ fn tiny_noise_loses_no_digits_of_a_good_fit() {
 /// Where rounding leaves nothing of the noise, there is an error and no number.
 #[test]
 fn noise_below_rounding_is_refused_where_it_counts() {
-    let (x, y) = data(12);
+    let (x, y) = observed_apart(12);
     let model = Sgpr::new(kernel(), x.as_ref()).unwrap().with_noise(1e-20).unwrap();
     assert!(matches!(model.leave_one_out(x.as_ref(), &y), Err(Error::NegativeVariance { .. })));
     let fitc = model.with_approximation(Approximation::Fitc);
@@ -423,7 +384,7 @@ fn jitter_of_the_precision_is_reported() {
     let (x, y) = (mat![[0.0], [1.0], [2.5]], [0.3, -0.5, 0.8]);
     let z = Mat::from_fn(6, 1, |row, _| row as f64 * 0.5 - 0.2);
     let model = Sgpr::new(Matern12::new(1.0), z.as_ref()).unwrap().with_noise(1e-9).unwrap();
-    let (x32, y32) = (Mat::from_fn(3, 1, |row, _| x[(row, 0)] as f32), y.map(|y| y as f32));
+    let (x32, y32) = (single(&x), singles(&y));
     let found = model.log_evidence(x32.as_ref(), &y32).unwrap();
     assert!(found.precision_jitter > 0.0 && found.jitter == 0.0, "{found:?}");
     let exact = ExactGp::new(Matern12::new(1.0)).with_noise(1e-9).unwrap().log_evidence(x.as_ref(), &y).unwrap();
@@ -435,7 +396,7 @@ fn jitter_of_the_precision_is_reported() {
 /// ones by name.
 #[test]
 fn duplicate_and_many_inducing_inputs_work() {
-    let (x, y) = data(10);
+    let (x, y) = observed_apart(10);
     let z = Mat::from_fn(25, 2, |row, col| x[(row % 10, col)]);
     let exact = ExactGp::new(kernel()).with_noise(0.1).unwrap().log_evidence(x.as_ref(), &y).unwrap();
     for approximation in ALL {
@@ -463,7 +424,7 @@ fn duplicate_and_many_inducing_inputs_work() {
 
 #[test]
 fn bad_input_is_refused_by_name() {
-    let (x, y) = data(10);
+    let (x, y) = observed_apart(10);
     let model = Sgpr::new(kernel(), between(4).as_ref()).unwrap();
     let refused = |x: &Mat<f64>, y: &[f64]| {
         let error = model.log_evidence(x.as_ref(), y).unwrap_err();

@@ -16,15 +16,12 @@ use mercer::testkit::{seed, trials};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::dense_twofold::{self as dd, Rows};
-use super::twofold::Twofold;
+use crate::common::data::uniform_from;
+use crate::common::twofold::Twofold;
+use crate::common::twofold::rows::{self as dd, Rows};
 
 /// So much noise that the bound is −KL and a constant.
 const NOISE: f64 = 1e200;
-
-fn uniform(rng: &mut Pcg64, rows: usize, cols: usize) -> Mat<f64> {
-    Mat::from_fn(rows, cols, |_, _| rng.random_range(-1.0..1.0))
-}
 
 /// 10ᵃ for a uniform a.
 fn any_size(rng: &mut Pcg64, least: f64, most: f64) -> f64 {
@@ -53,7 +50,7 @@ fn random_q(rng: &mut Pcg64, form: usize, m: usize) -> (Variational, Rows) {
         1 => (Variational::diagonal(&mean, &deviation).unwrap(), dd::rows(diagonal.as_ref())),
         _ => {
             let rank = rng.random_range(0..m + 3);
-            let v = uniform(rng, m, rank) * any_size(rng, -3.0, 3.0);
+            let v = uniform_from(rng, m, rank) * any_size(rng, -3.0, 3.0);
             let q = Variational::low_rank(&mean, &deviation, v.as_ref()).unwrap();
             (q, dd::beside(&dd::rows(diagonal.as_ref()), &dd::rows(v.as_ref())))
         }
@@ -106,7 +103,7 @@ mercer::parameterized!(Structured as "structured", parameters: []);
 impl Structured {
     fn random(rng: &mut Pcg64, m: usize, rank: Option<usize>) -> Self {
         let variances = (0..m).map(|_| rng.random_range(0.5..2.0)).collect();
-        Self { variances, columns: rank.map(|rank| uniform(rng, m, rank)) }
+        Self { variances, columns: rank.map(|rank| uniform_from(rng, m, rank)) }
     }
 
     fn lower(&self) -> Rows {
@@ -264,7 +261,7 @@ fn a_basis_of_the_mean_has_the_divergence_of_the_joint_values() {
         let (m, further) = (rng.random_range(1..6), rng.random_range(1..6));
         let gamma = Mat::from_fn(further, 1, |_, _| rng.random_range(-1.0..11.0));
         let size = any_size(&mut rng, -3.0, 2.0);
-        let weights = uniform(&mut rng, further, 1) * size;
+        let weights = uniform_from(&mut rng, further, 1) * size;
         let (mut q, b) = random_q(&mut rng, trial % 3, m);
 
         let l = dd::cholesky(&dd::rows(kernel().gram(apart(m).as_ref()).unwrap().as_ref()));

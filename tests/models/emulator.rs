@@ -11,38 +11,14 @@ use mercer::prelude::*;
 use rand::SeedableRng;
 use serde_json::Value;
 
+use crate::common::close::assert_vector_close;
+use crate::common::dense::log_normal;
+use crate::common::entries::{by_columns, by_rows};
+use crate::common::gradients::check;
+use crate::common::stored::{matrix, number, read, vector};
+
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("../data/starfish.json")).unwrap()
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap()
-}
-
-fn vector(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(number).collect()
-}
-
-fn matrix(value: &Value) -> Mat<f64> {
-    let rows: Vec<Vec<f64>> = value.as_array().unwrap().iter().map(vector).collect();
-    Mat::from_fn(rows.len(), rows[0].len(), |row, col| rows[row][col])
-}
-
-/// Within a tolerance relative to the largest of the expected values.
-fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let size = expected.iter().fold(0.0, |size: f64, x| size.max(x.abs()));
-    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!((found - expected).abs() <= tolerance * size, "{what}[{index}]: {found} is not {expected}");
-    }
-}
-
-fn by_columns(matrix: MatRef<'_, f64>) -> Vec<f64> {
-    matrix.col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>()).collect()
-}
-
-fn by_rows(matrix: MatRef<'_, f64>) -> Vec<f64> {
-    by_columns(matrix.transpose())
+    read("starfish.json")
 }
 
 fn pca(fixture: &Value) -> Pca {
@@ -87,12 +63,17 @@ fn principal_components_are_the_stored_ones() {
     let raw = matrix(&fixture["raw_fluxes"]);
     let components = matrix(&fixture["components"]);
     let standardizer = pca.basis().standardizer();
-    assert_close("factors", &pca.basis().factors(raw.as_ref()).unwrap(), &vector(&fixture["norm_factors"]), 1e-14);
-    assert_close("mean", standardizer.mean(), &vector(&fixture["flux_mean"]), 1e-14);
-    assert_close("scale", standardizer.scale(), &vector(&fixture["flux_std"]), 1e-12);
-    assert_close("singular values", pca.singular_values(), &vector(&fixture["singular_values"]), 1e-13);
-    assert_close("components", &by_rows(pca.basis().components()), &by_rows(components.as_ref()), 1e-12);
-    assert_close("weights", &by_columns(pca.weights()), &vector(&fixture["w_hat"]), 1e-12);
+    assert_vector_close(
+        "factors",
+        &pca.basis().factors(raw.as_ref()).unwrap(),
+        &vector(&fixture["norm_factors"]),
+        1e-14,
+    );
+    assert_vector_close("mean", standardizer.mean(), &vector(&fixture["flux_mean"]), 1e-14);
+    assert_vector_close("scale", standardizer.scale(), &vector(&fixture["flux_std"]), 1e-12);
+    assert_vector_close("singular values", pca.singular_values(), &vector(&fixture["singular_values"]), 1e-13);
+    assert_vector_close("components", &by_rows(pca.basis().components()), &by_rows(components.as_ref()), 1e-12);
+    assert_vector_close("weights", &by_columns(pca.weights()), &vector(&fixture["w_hat"]), 1e-12);
 
     // The stored residual is of all of the spectra.
     let residuals = pca.basis().residuals(raw.as_ref()).unwrap();
@@ -111,7 +92,7 @@ fn evidences_and_gradients_are_the_stored_ones() {
         for structure in [None, Some(Structure::Independent), Some(Structure::Dense)] {
             let emulator = emulator.clone().with_structure(structure);
             let (evidence, gradient) = emulator.log_evidence_gradient(Evidence::Weights).unwrap();
-            assert_close(name, &[evidence], &[number(&stored["loglik"])], 1e-10);
+            assert_vector_close(name, &[evidence], &[number(&stored["loglik"])], 1e-10);
             assert_eq!(evidence, emulator.log_evidence(Evidence::Weights).unwrap());
             let expected = vector(&stored["grad_analytic_blocks"]);
             for (found, expected) in in_stored_order(&emulator, &gradient).iter().zip(expected) {
@@ -121,7 +102,7 @@ fn evidences_and_gradients_are_the_stored_ones() {
                 );
             }
             let fluxes = emulator.log_evidence(Evidence::Fluxes).unwrap();
-            assert_close(name, &[fluxes], &[number(&stored["flux_loglik"])], 1e-10);
+            assert_vector_close(name, &[fluxes], &[number(&stored["flux_loglik"])], 1e-10);
         }
         let chosen = emulator.condition().unwrap().structure();
         assert_eq!(chosen, Structure::Independent);
@@ -137,21 +118,21 @@ fn other_components_give_the_stored_values() {
         let basis = mixed(&pca, matrix(&stored["mix"]).as_ref());
         let emulator = emulator(&fixture, basis, &stored["p"]);
         assert_eq!(emulator.condition().unwrap().structure(), structure);
-        assert_close("G", &by_rows(emulator.basis().gram()), &by_rows(matrix(&stored["G"]).as_ref()), 1e-13);
-        assert_close("ŵ", &by_columns(emulator.weights()), &vector(&stored["w_hat"]), 1e-8);
+        assert_vector_close("G", &by_rows(emulator.basis().gram()), &by_rows(matrix(&stored["G"]).as_ref()), 1e-13);
+        assert_vector_close("ŵ", &by_columns(emulator.weights()), &vector(&stored["w_hat"]), 1e-8);
 
         let (evidence, gradient) = emulator.log_evidence_gradient(Evidence::Weights).unwrap();
-        assert_close(name, &[evidence], &[number(&stored["loglik"])], 1e-10);
+        assert_vector_close(name, &[evidence], &[number(&stored["loglik"])], 1e-10);
         // The stored gradient is of central differences.
         let expected = vector(&stored["grad_numeric"]);
-        assert_close(name, &in_stored_order(&emulator, &gradient), &expected, 1e-7);
+        assert_vector_close(name, &in_stored_order(&emulator, &gradient), &expected, 1e-7);
         let fluxes = emulator.log_evidence(Evidence::Fluxes).unwrap();
-        assert_close(name, &[fluxes], &[number(&stored["flux_loglik"])], 1e-10);
+        assert_vector_close(name, &[fluxes], &[number(&stored["flux_loglik"])], 1e-10);
 
         let joint = emulator.condition().unwrap().joint_weights(matrix(&fixture["new_params"]).as_ref()).unwrap();
-        assert_close("means", &joint.mean, &vector(&stored["weights_mean"]), 1e-8);
+        assert_vector_close("means", &joint.mean, &vector(&stored["weights_mean"]), 1e-8);
         let expected = by_rows(matrix(&stored["weights_cov"]).as_ref());
-        assert_close("covariance", &by_rows(joint.covariance.as_ref()), &expected, 1e-8);
+        assert_vector_close("covariance", &by_rows(joint.covariance.as_ref()), &expected, 1e-8);
     }
 }
 
@@ -163,34 +144,34 @@ fn predictions_are_the_stored_ones() {
     for name in ["default", "scaled", "distinct"] {
         let stored = &fixture["settings"][name];
         let emulator = emulator(&fixture, &pca, &stored["p"]);
-        assert_close("V", &lower_of_covariance(&emulator), &vector(&stored["v_lower"]), 1e-8);
+        assert_vector_close("V", &lower_of_covariance(&emulator), &vector(&stored["v_lower"]), 1e-8);
 
         let posterior = emulator.condition().unwrap();
         let joint = posterior.joint_weights(theta.as_ref()).unwrap();
-        assert_close("joint means", &joint.mean, &vector(&stored["weights_mean"]), 1e-8);
+        assert_vector_close("joint means", &joint.mean, &vector(&stored["weights_mean"]), 1e-8);
         let expected = by_rows(matrix(&stored["weights_cov"]).as_ref());
-        assert_close("joint covariance", &by_rows(joint.covariance.as_ref()), &expected, 1e-8);
+        assert_vector_close("joint covariance", &by_rows(joint.covariance.as_ref()), &expected, 1e-8);
 
         let weights = posterior.weights(theta.as_ref()).unwrap();
         let fluxes = posterior.fluxes(theta.as_ref()).unwrap();
         let means = posterior.flux_mean(theta.as_ref()).unwrap();
         for (row, single) in stored["single"].as_array().unwrap().iter().enumerate() {
             let mean: Vec<f64> = weights.mean.row(row).iter().copied().collect();
-            assert_close("mean", &mean, &vector(&single["mean"]), 1e-8);
+            assert_vector_close("mean", &mean, &vector(&single["mean"]), 1e-8);
             let expected = by_rows(matrix(&single["cov"]).as_ref());
-            assert_close("covariance", &by_rows(weights.covariance[row].as_ref()), &expected, 1e-8);
-            assert_close("flux", fluxes[row].mean(), &vector(&single["flux_mean"]), 1e-8);
+            assert_vector_close("covariance", &by_rows(weights.covariance[row].as_ref()), &expected, 1e-8);
+            assert_vector_close("flux", fluxes[row].mean(), &vector(&single["flux_mean"]), 1e-8);
             assert_eq!(fluxes[row].mean(), means.row(row).iter().copied().collect::<Vec<_>>());
 
             // The stored covariance is of the weights alone, without what they leave.
             let factor = fluxes[row].factor();
             let own = fluxes[row].own_variance();
             let variance: Vec<f64> = fluxes[row].variance().iter().zip(own).map(|(v, own)| v - own).collect();
-            assert_close("flux variance", &variance, &vector(&single["flux_variance"]), 1e-8);
+            assert_vector_close("flux variance", &variance, &vector(&single["flux_variance"]), 1e-8);
             for (pixel, expected) in single["flux_covariance_rows"].as_object().unwrap() {
                 let of_pixel = factor * factor.row(pixel.parse().unwrap()).transpose();
                 let found: Vec<f64> = of_pixel.iter().copied().collect();
-                assert_close("flux covariance", &found, &vector(expected), 1e-8);
+                assert_vector_close("flux covariance", &found, &vector(expected), 1e-8);
             }
         }
     }
@@ -259,11 +240,7 @@ fn the_flux_evidence_is_a_gaussian_of_all_pixels() {
         (0..3).map(of).sum::<f64>() + same(a == b, 1.0 / precision)
     });
     let standardized = basis.standardizer().transform(fluxes.as_ref()).unwrap();
-    let f = Mat::from_fn(60, 1, |a, _| standardized[(a / 12, a % 12)]);
-    let llt = covariance.llt(Side::Lower).unwrap();
-    let log_det: f64 = (0..60).map(|i| 2.0 * llt.L()[(i, i)].ln()).sum();
-    let square = (f.transpose() * faer::linalg::solvers::Solve::solve(&llt, &f))[(0, 0)];
-    let expected = -0.5 * (log_det + square + 60.0 * std::f64::consts::TAU.ln());
+    let expected = log_normal(&by_rows(standardized.as_ref()), &covariance);
     let found = emulator.log_evidence(Evidence::Fluxes).unwrap();
     assert!((found - expected).abs() < 1e-11 * expected.abs(), "{found} is not {expected}");
 }
@@ -279,19 +256,12 @@ fn gradients_are_those_of_finite_differences() {
         for evidence in [Evidence::Weights, Evidence::Fluxes] {
             let (_, gradient) = emulator.log_evidence_gradient(evidence).unwrap();
             let values = emulator.values();
-            assert_eq!(gradient.len(), values.len());
-            for (index, found) in gradient.iter().enumerate() {
-                let step = 1e-4 * values[index];
-                let at = |steps: f64| {
-                    let mut values = values.clone();
-                    values[index] += steps * step;
-                    emulator.with_params(&values).unwrap().log_evidence(evidence).unwrap()
-                };
-                // Fourth order.
-                let expected = (8.0 * (at(1.0) - at(-1.0)) - at(2.0) + at(-2.0)) / (12.0 * step);
-                let tolerance = 1e-7 * (expected.abs() + 1e-2 / values[index]);
-                assert!((found - expected).abs() < tolerance, "{index}: {found} is not {expected}");
-            }
+            // In units of the parameters, which are of very different sizes.
+            let found: Vec<f64> = gradient.iter().zip(&values).map(|(slope, value)| 100.0 * slope * value).collect();
+            check(format!("{evidence:?}"), &vec![1.0; values.len()], &found, 1e-7, |ratios| {
+                let moved: Vec<f64> = values.iter().zip(ratios).map(|(value, ratio)| value * ratio).collect();
+                100.0 * emulator.with_params(&moved).unwrap().log_evidence(evidence).unwrap()
+            });
         }
     }
 }
@@ -314,14 +284,14 @@ fn independent_problems_are_the_dense_one() {
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
         let (a, b) =
             (independent.log_evidence_gradient(evidence).unwrap(), dense.log_evidence_gradient(evidence).unwrap());
-        assert_close("evidence", &[a.0], &[b.0], 1e-12);
+        assert_vector_close("evidence", &[a.0], &[b.0], 1e-12);
         for (a, b) in a.1.iter().zip(&b.1) {
             assert!((a - b).abs() < 1e-10 * b.abs().max(1.0), "{a} is not {b}");
         }
     }
     let at = spectra(70, 1, 4).0;
     let (x, y) = (a.joint_weights(at.as_ref()).unwrap(), b.joint_weights(at.as_ref()).unwrap());
-    assert_close("joint means", &x.mean, &y.mean, 1e-12);
+    assert_vector_close("joint means", &x.mean, &y.mean, 1e-12);
     assert!((x.covariance.clone() - &y.covariance).norm_max() < 1e-12);
     let (x, y, joint) = (a.weights(at.as_ref()).unwrap(), b.weights(at.as_ref()).unwrap(), x);
     for new in 0..70 {
@@ -377,7 +347,7 @@ fn training_from_the_default_start_arrives() {
     let start = Emulator::new(theta.as_ref(), raw.as_ref(), &pca).unwrap();
     let expected: Vec<f64> = vector(&fixture["settings"]["default"]["p"]).iter().map(|log| log.exp()).collect();
     let order = [0, 1, 4, 5, 6, 2, 7, 8, 9, 3, 10, 11, 12];
-    assert_close("start", &start.values(), &order.map(|index| expected[index]), 1e-12);
+    assert_vector_close("start", &start.values(), &order.map(|index| expected[index]), 1e-12);
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
         let (mut emulator, mut long) = (start.clone(), start.clone());
         emulator.fit(evidence, &CutOff(100)).ok();
@@ -639,7 +609,7 @@ fn the_own_variance_of_a_flux_is_the_truncation() {
         let back = basis.reconstruct(emulator.weights()).unwrap();
         let left = |j: usize, p: usize| fluxes[(j, p)] / factors[j] - back[(j, p)];
         let expected: Vec<f64> = (0..20).map(|p| (0..12).map(|j| left(j, p).powi(2)).sum::<f64>() / freedom).collect();
-        assert_close("truncation", emulator.truncation().unwrap(), &expected, 1e-12);
+        assert_vector_close("truncation", emulator.truncation().unwrap(), &expected, 1e-12);
         assert!(expected.iter().any(|&variance| variance > 1e-9));
         let flux = emulator.condition().unwrap().fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
         assert_eq!(flux.own_variance(), emulator.truncation().unwrap());
@@ -674,7 +644,7 @@ fn the_truncation_of_principal_components_is_of_spectra_left_out() {
         let left = pca.basis().residuals(fluxes.as_ref().subrows(out, 1)).unwrap();
         expected.iter_mut().zip(&left.per_feature).for_each(|(sum, square)| *sum += square / 12.0);
     }
-    assert_close("truncation", emulator.truncation().unwrap(), &expected, 1e-9);
+    assert_vector_close("truncation", emulator.truncation().unwrap(), &expected, 1e-9);
     let flux = emulator.condition().unwrap().fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
     assert_eq!(flux.own_variance(), emulator.truncation().unwrap());
     let read: Emulator = serde_json::from_str(&serde_json::to_string(&emulator).unwrap()).unwrap();

@@ -1,7 +1,7 @@
 //! Variational Fourier features against the exact kernel, exact evidences and finite differences.
 #![allow(clippy::unwrap_used)]
 
-use mercer::gp::{ExactGp, Svgp, Variational};
+use mercer::gp::{ExactGp, Svgp};
 use mercer::inducing::{FourierFeatures, InducingFeatures};
 use mercer::kernels::Matern;
 use mercer::likelihood::Gaussian;
@@ -11,8 +11,9 @@ use mercer::prelude::*;
 use mercer::tape::Tape;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64;
+
+use crate::common::data::{forms_of_q, line, single, singles, wave};
+use crate::common::gradients::check_model;
 
 /// K_fu K_uu⁻¹ K_uf
 fn projected(kernel: &dyn Kernel<f64>, features: &FourierFeatures, x: &Mat<f64>) -> Mat<f64> {
@@ -32,14 +33,10 @@ fn materns(lengthscale: f64) -> [DynKernel; 3] {
     ]
 }
 
-fn points(n: usize, lower: f64, upper: f64) -> Mat<f64> {
-    Mat::from_fn(n, 1, |row, _| lower + (upper - lower) * (row as f64 + 0.37) / n as f64)
-}
-
 /// The variance that is left, far from the ends, is the weight of the frequencies that are left out: m^(−2p−1).
 #[test]
 fn what_is_left_falls_as_the_spectrum_does() {
-    let x = points(9, -1.0, 1.0);
+    let x = line(9, -1.0, 1.0);
     for (p, kernel) in materns(0.25).iter().enumerate() {
         let exact = kernel.gram(x.as_ref()).unwrap();
         let left = |frequencies: usize| {
@@ -58,7 +55,7 @@ fn what_is_left_falls_as_the_spectrum_does() {
 
 #[test]
 fn the_form_of_the_expression_does_not_matter() {
-    let x = points(7, 0.0, 1.0);
+    let x = line(7, 0.0, 1.0);
     let features = FourierFeatures::new(-1.0, 2.0, 12).unwrap();
     let expected = projected(&(1.5 * Matern32::new(0.6)), &features, &x);
     let forms: Vec<DynKernel> = vec![
@@ -92,27 +89,6 @@ fn extreme_lengthscales() {
     }
 }
 
-fn data(n: usize, dim: usize, seed: u64) -> (Mat<f64>, Vec<f64>) {
-    let mut rng = Pcg64::seed_from_u64(seed);
-    let x = Mat::from_fn(n, dim, |_, _| rng.random_range(-1.0..1.0));
-    let y = (0..n).map(|row| (3.0 * x[(row, 0)]).sin() + 0.3 * rng.random_range(-1.0..1.0)).collect();
-    (x, y)
-}
-
-fn variational(m: usize, seed: u64, scale: f64) -> [Variational; 3] {
-    let mut rng = Pcg64::seed_from_u64(seed);
-    let mean: Vec<f64> = (0..m).map(|_| scale * rng.random_range(-1.0..1.0)).collect();
-    let deviation: Vec<f64> = (0..m).map(|_| rng.random_range(0.3..1.2)).collect();
-    let lower = |i: usize, j: usize| if i == j { deviation[i] } else { 0.2 * (i as f64 - 2.0 * j as f64).sin() };
-    let factor = Mat::from_fn(m, m, lower);
-    let columns = factor.subcols(0, 2).to_owned();
-    [
-        Variational::new(&mean, factor.as_ref()).unwrap(),
-        Variational::diagonal(&mean, &deviation).unwrap(),
-        Variational::low_rank(&mean, &deviation, columns.as_ref()).unwrap(),
-    ]
-}
-
 /// Additive and product kernels with features for them.
 fn several() -> [(DynKernel, FourierFeatures); 2] {
     let (boxes, counts) = ([(-1.5, 1.5), (-1.2, 2.0)], [2, 1]);
@@ -130,29 +106,14 @@ fn gradients_match_finite_differences() {
         materns(0.6).into_iter().map(|kernel| (kernel, FourierFeatures::new(-1.5, 1.5, 2).unwrap())).collect();
     cases.extend(several());
     for (kernel, features) in cases {
-        let (x, y) = data(12, features.dim(), 3);
-        for q in variational(features.len(), 4, 1.0) {
+        let (x, y) = wave(12, features.dim(), 3);
+        for q in forms_of_q(features.len(), 4) {
             for q in [q.clone(), q.unwhitened()] {
                 let model = Svgp::with_features(kernel.clone(), features.clone()).unwrap().with_variational(q).unwrap();
                 let model = model.with_likelihood(Gaussian::new(0.2));
                 let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
-                let values = model.values();
-                // The kernel's and the first of q: those that meet the features.
-                for index in 0..kernel.num_params() + 3 {
-                    let step = 1e-5 * values[index].abs().max(0.1);
-                    let at = |shift: f64| {
-                        let mut moved = values.clone();
-                        moved[index] += shift;
-                        model.with_params(&moved).unwrap().elbo_of_batch(x.as_ref(), &y, 30).unwrap().value
-                    };
-                    let difference = (at(step) - at(-step)) / (2.0 * step);
-                    let miss = (gradient[index] - difference).abs();
-                    assert!(
-                        miss < 1e-6 * difference.abs().max(1.0),
-                        "{kernel} {index}: {} {difference}",
-                        gradient[index]
-                    );
-                }
+                let value = |model: &Svgp<_, _>| model.elbo_of_batch(x.as_ref(), &y, 30).unwrap().value;
+                check_model(&kernel, &model, &gradient, 1e-6, value);
             }
         }
     }
@@ -160,7 +121,7 @@ fn gradients_match_finite_differences() {
 
 #[test]
 fn several_coordinates_tend_to_the_kernel() {
-    let (x, _) = data(6, 2, 5);
+    let (x, _) = wave(6, 2, 5);
     let boxes = [(-6.0, 6.0), (-6.0, 6.0)];
     let [(sum, _), (product, _)] = several();
     let left = |kernel: &DynKernel, features: FourierFeatures| {
@@ -175,7 +136,7 @@ fn several_coordinates_tend_to_the_kernel() {
 
 #[test]
 fn bounds_tend_to_the_evidence() {
-    let (x, y) = data(25, 1, 6);
+    let (x, y) = wave(25, 1, 6);
     for (kernel, frequencies) in materns(0.4).into_iter().zip([300, 60, 30]) {
         let exact = ExactGp::new(kernel.clone()).with_noise(0.1).unwrap();
         let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
@@ -191,7 +152,7 @@ fn bounds_tend_to_the_evidence() {
         assert!(fine > 0.0 && fine < 1.0 && fine < 0.3 * coarse, "{kernel}: {coarse} {fine}");
         let sparse = sparse(frequencies);
         let (exact, sparse) = (exact.condition(x.as_ref(), &y).unwrap(), sparse.posterior().unwrap());
-        let at = points(8, -1.0, 1.0);
+        let at = line(8, -1.0, 1.0);
         let (a, b) = (exact.predict(at.as_ref()).unwrap(), sparse.predict(at.as_ref()).unwrap());
         assert!((0..8).all(|row| (a.mean[row] - b.mean[row]).abs() < 0.05 && (a.variance[row] - b.variance[row]).abs() < 0.02));
     }
@@ -215,12 +176,12 @@ proptest! {
         seed in 0..1000u64,
         steps in 0..2usize,
     ) {
-        let (x, y) = data(10, 1, seed);
+        let (x, y) = wave(10, 1, seed);
         let kernel = materns(lengthscale)[order].clone();
         let features = FourierFeatures::new(-1.0 - margin, 1.0 + margin, frequencies).unwrap();
         let exact = ExactGp::new(kernel.clone()).with_noise(noise).unwrap();
         let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
-        let [q, diagonal, _] = variational(features.len().max(2), seed, 0.5);
+        let [q, diagonal, _] = forms_of_q(features.len().max(2), seed);
         let forms = if steps == 0 { vec![q.clone(), q.unwhitened(), diagonal.unwhitened()] } else { vec![q.clone(), q.unwhitened()] };
         for q in forms {
             let mut model = Svgp::with_features(kernel.clone(), features.clone()).unwrap();
@@ -239,9 +200,8 @@ proptest! {
 
 #[test]
 fn single_precision_agrees() {
-    let (x, y) = data(20, 1, 8);
-    let x32 = Mat::from_fn(20, 1, |row, _| x[(row, 0)] as f32);
-    let y32: Vec<f32> = y.iter().map(|&y| y as f32).collect();
+    let (x, y) = wave(20, 1, 8);
+    let (x32, y32) = (single(&x), singles(&y));
     for kernel in materns(0.6) {
         let features = FourierFeatures::new(-1.5, 1.5, 8).unwrap();
         let mut model = Svgp::with_features(kernel, features).unwrap().with_likelihood(Gaussian::new(0.2));
@@ -256,7 +216,7 @@ fn single_precision_agrees() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let (x, y) = data(5, 1, 9);
+    let (x, y) = wave(5, 1, 9);
     let features = FourierFeatures::new(-1.0, 1.0, 3).unwrap();
     let elbo = |kernel: DynKernel| Svgp::with_features(kernel, features.clone()).unwrap().elbo(x.as_ref(), &y);
     for kernel in [

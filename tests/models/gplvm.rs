@@ -16,11 +16,8 @@ use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 use serde_json::Value;
 
-fn matrix(value: &Value) -> Mat<f64> {
-    let rows = value.as_array().unwrap();
-    let at = |row: usize, col: usize| rows[row][col].as_f64().unwrap();
-    Mat::from_fn(rows.len(), rows[0].as_array().unwrap().len(), at)
-}
+use crate::common::gradients::check_model;
+use crate::common::stored::{matrix, read, vector};
 
 /// The stored case, with our model of it.
 struct Stored {
@@ -34,11 +31,10 @@ struct Stored {
 
 impl Stored {
     fn load() -> Self {
-        let values: Value = serde_json::from_str(include_str!("../data/gplvm.json")).unwrap();
+        let values = read("gplvm.json");
         let of = |name: &str| matrix(&values[name]);
         let (y, mean, variance, z) = (of("Y"), of("X_mean"), of("X_var"), of("Z"));
-        let lengthscales: Vec<f64> =
-            values["lengthscales"].as_array().unwrap().iter().map(|l| l.as_f64().unwrap()).collect();
+        let lengthscales = vector(&values["lengthscales"]);
         let kernel = (values["variance"].as_f64().unwrap() * Rbf::new(lengthscales)).dynamic();
         Self { y, mean, variance, z, kernel, values }
     }
@@ -76,24 +72,6 @@ fn psi(
         way.record(&tape, tape.fixed_kernel(kernel), inputs, tape.constant(z.as_ref())).unwrap();
     let value = |var: Var| tape.value(var).unwrap().as_mat().to_owned();
     (tape.scalar(psi0).unwrap(), value(psi1), value(psi2))
-}
-
-/// The gradient of a model's objective against central differences in every parameter.
-fn check_gradient<M: Parameterized + Clone>(what: &str, model: &M, found: &[f64], value: impl Fn(&M) -> f64) {
-    let values = model.values();
-    assert_eq!(found.len(), values.len(), "{what}");
-    for (index, entry) in model.parameters().iter().enumerate() {
-        let step = 1e-5 * values[index].abs().max(0.1);
-        let at = |offset: f64| {
-            let mut moved = values.clone();
-            moved[index] += offset;
-            value(&model.with_params(&moved).unwrap())
-        };
-        // To fourth order: the remainder is some step⁴, the rounding ε·|value|/step.
-        let slope = (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step);
-        let tolerance = 2e-7 * (1.0 + slope.abs());
-        assert!((slope - found[index]).abs() < tolerance, "{what}, {}: {} is not {slope}", entry.path, found[index]);
-    }
 }
 
 #[test]
@@ -134,7 +112,7 @@ fn every_spelling_has_the_closed_form() {
         let model = stored.with_kernel(kernel.clone()).with_expectations(ClosedForm);
         let (found, gradient) = model.elbo_gradient(stored.y.as_ref()).unwrap();
         assert!((found.value - elbo).abs() < 1e-10, "{kernel}: {found:?}");
-        check_gradient(&kernel.to_string(), &model, &gradient, |m| m.elbo(stored.y.as_ref()).unwrap().value);
+        check_model(&kernel, &model, &gradient, 2e-7, |m| m.elbo(stored.y.as_ref()).unwrap().value);
     }
     for other in [(Rbf::new(1.0) + 0.1).dynamic(), (Rbf::new(1.0) + Rbf::new(2.0)).dynamic()] {
         let error = stored.with_kernel(other).with_expectations(ClosedForm).elbo(stored.y.as_ref()).unwrap_err();
@@ -150,7 +128,7 @@ fn a_kernel_that_can_leave_the_axes_takes_nodes() {
     let kernel = Rbf::new(1.0).linear_map(Mat::identity(2, 2));
     let model = BayesianGplvm::new(kernel, x, s, z).unwrap().with_noise(0.3).unwrap();
     let (_, gradient) = model.elbo_gradient(y).unwrap();
-    check_gradient("a linear map", &model, &gradient, |m| m.elbo(y).unwrap().value);
+    check_model("a linear map", &model, &gradient, 2e-7, |m| m.elbo(y).unwrap().value);
     let error = model.with_expectations(ClosedForm).elbo_gradient(y).unwrap_err();
     assert!(error.to_string().contains("Nodes"), "{error}");
 
@@ -159,7 +137,7 @@ fn a_kernel_that_can_leave_the_axes_takes_nodes() {
     let model = BayesianGplvm::new(Rbf::new(1.0).linear_map(mat![[0.8], [1.3]]), x, s, z).unwrap();
     let model = model.with_expectations(ClosedForm);
     let (_, gradient) = model.elbo_gradient(y).unwrap();
-    check_gradient("a linear map of a line", &model, &gradient, |m| m.elbo(y).unwrap().value);
+    check_model("a linear map of a line", &model, &gradient, 2e-7, |m| m.elbo(y).unwrap().value);
 }
 
 #[test]
@@ -212,7 +190,7 @@ fn gradients_are_those_of_finite_differences() {
     ] {
         let (elbo, gradient) = model.elbo_gradient(y).unwrap();
         assert_eq!(elbo, model.elbo(y).unwrap());
-        check_gradient(name, &model, &gradient, |m| m.elbo(y).unwrap().value);
+        check_model(name, &model, &gradient, 2e-7, |m| m.elbo(y).unwrap().value);
     }
 
     let kernel = || (0.7 * RationalQuadratic::new(0.9, 1.5)).dynamic();
@@ -224,7 +202,7 @@ fn gradients_are_those_of_finite_differences() {
     for (name, model) in [("exact", exact), ("sparse", sparse), ("mapped", mapped)] {
         let (joint, gradient) = model.log_joint_gradient(y).unwrap();
         assert_eq!(joint, model.log_joint(y).unwrap());
-        check_gradient(name, &model, &gradient, |m| m.log_joint(y).unwrap().value);
+        check_model(name, &model, &gradient, 2e-7, |m| m.log_joint(y).unwrap().value);
     }
 }
 

@@ -8,18 +8,11 @@ use mercer::linalg::Jitter;
 use mercer::optim::NaturalGradient;
 use mercer::prelude::*;
 use mercer::tape::Tape;
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64;
-use serde_json::Value;
 
-fn matrix(value: &Value) -> Mat<f64> {
-    let rows: Vec<Vec<f64>> = serde_json::from_value(value.clone()).unwrap();
-    Mat::from_fn(rows.len(), rows[0].len(), |row, col| rows[row][col])
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    serde_json::from_value(value.clone()).unwrap()
-}
+use crate::common::data::wave;
+use crate::common::dense::{log_normal, noisy};
+use crate::common::gradients::check_model;
+use crate::common::stored::{matrix, read, vector};
 
 /// diag K_uu, and K_uf.
 fn covariances(kernel: &dyn Kernel<f64>, features: &HilbertFeatures, x: &Mat<f64>) -> (Vec<f64>, Mat<f64>) {
@@ -40,7 +33,7 @@ fn reduced(kernel: &dyn Kernel<f64>, features: &HilbertFeatures, x: &Mat<f64>) -
 
 #[test]
 fn stored_values() {
-    let stored: Value = serde_json::from_str(include_str!("../data/hilbert.json")).unwrap();
+    let stored = read("hilbert.json");
     let close = |found: f64, expected: f64| (found - expected).abs() <= 1e-10 * expected.abs().max(1e-5);
     for (case, kernel) in [("RBF_ls0.5", Rbf::new(0.5).dynamic()), ("Matern32_ls0.5", Matern32::new(0.5).dynamic())] {
         let case = &stored[case];
@@ -48,7 +41,7 @@ fn stored_values() {
         let features = HilbertFeatures::new(&[(-half, half)], &[count]).unwrap();
         let (variances, k_uf) = covariances(&kernel, &features, &matrix(&case["x"]));
         let (frequencies, k_ux) = (features.frequencies(), matrix(&case["k_ux"]));
-        let (eigenvalues, densities) = (numbers(&case["eigenvalues"]), numbers(&case["spectral_density"]));
+        let (eigenvalues, densities) = (vector(&case["eigenvalues"]), vector(&case["spectral_density"]));
         for j in 0..count {
             assert!(close(frequencies[(j, 0)].powi(2), eigenvalues[j]));
             assert!(close(variances[j], densities[j]));
@@ -73,28 +66,11 @@ fn the_approximation_tends_to_the_kernel() {
     assert!(wide < 1e-9 && tight > 0.1 && few > 0.01);
 }
 
-fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
-    let mut rng = Pcg64::seed_from_u64(1);
-    let x = Mat::from_fn(n, 1, |_, _| rng.random_range(-1.0..1.0));
-    let y = (0..n).map(|row| (3.0 * x[(row, 0)]).sin() + 0.3 * rng.random_range(-1.0..1.0)).collect();
-    (x, y)
-}
-
-/// log N(y; 0, K + noise I).
-fn log_density(gram: MatRef<'_, f64>, noise: f64, y: &[f64]) -> f64 {
-    let n = y.len();
-    let noisy = Mat::from_fn(n, n, |i, j| gram[(i, j)] + if i == j { noise } else { 0.0 });
-    let tape = Tape::new(Par::Seq);
-    let (residual, covariance) = (MatRef::from_column_major_slice(y, n, 1), tape.constant(noisy.as_ref()));
-    let density = tape.gaussian_log_density(tape.constant(residual), covariance, Jitter::Fixed(0.0)).unwrap().0;
-    tape.scalar(density).unwrap()
-}
-
 /// The model is the process of finite rank: its bound is reached, and so are its variances, where the
 /// approximation is poor too.
 #[test]
 fn the_model_is_the_process_of_the_approximation() {
-    let (x, y) = data(15);
+    let (x, y) = wave(15, 1, 1);
     let at = mat![[-0.8], [0.1], [1.15]];
     for kernel in [(1.3 * Matern12::new(0.5)).dynamic(), (1.3 * Rbf::new(0.9)).dynamic()] {
         let features = HilbertFeatures::new(&[(-1.2, 1.2)], &[6]).unwrap();
@@ -105,12 +81,12 @@ fn the_model_is_the_process_of_the_approximation() {
 
         let all = Mat::from_fn(18, 1, |row, _| if row < 15 { x[(row, 0)] } else { at[(row - 15, 0)] });
         let gram = reduced(&kernel, &features, &all);
-        let noisy = Mat::from_fn(15, 15, |i, j| gram[(i, j)] + if i == j { 0.2 } else { 0.0 });
-        let evidence = log_density(gram.submatrix(0, 0, 15, 15), 0.2, &y);
+        let covariance = noisy(&gram.submatrix(0, 0, 15, 15).to_owned(), |_| 0.2);
+        let evidence = log_normal(&y, &covariance);
         let bound = model.elbo(x.as_ref(), &y).unwrap().value;
         assert!((bound - evidence).abs() < 1e-10 * evidence.abs() && prior_bound < evidence, "{bound} {evidence}");
 
-        let inverse = faer::linalg::solvers::DenseSolveCore::inverse(&noisy.partial_piv_lu());
+        let inverse = faer::linalg::solvers::DenseSolveCore::inverse(&covariance.partial_piv_lu());
         let cross = gram.submatrix(15, 0, 3, 15);
         let expected = gram.submatrix(15, 15, 3, 3) - cross * &inverse * cross.transpose();
         let posterior = model.posterior().unwrap();
@@ -126,11 +102,11 @@ fn the_model_is_the_process_of_the_approximation() {
 /// Nothing is left for a trace, an upper bound or a diagonal, where the approximation is poor too.
 #[test]
 fn collapsed_models_are_the_process_of_the_approximation() {
-    let ((x, y), noise) = (data(15), 0.2);
+    let ((x, y), noise) = (wave(15, 1, 1), 0.2);
     for kernel in [(1.3 * Matern12::new(0.5)).dynamic(), (1.3 * Rbf::new(0.9)).dynamic()] {
         let features = HilbertFeatures::new(&[(-1.2, 1.2)], &[6]).unwrap();
         let gram = reduced(&kernel, &features, &x);
-        let evidence = log_density(gram.as_ref(), noise, &y);
+        let evidence = log_normal(&y, &noisy(&gram, |_| noise));
         let close = |found: f64, expected: f64| (found - expected).abs() < 1e-10 * expected.abs();
         for approximation in [Approximation::Vfe, Approximation::Fitc, Approximation::Dtc] {
             let model = Sgpr::with_features(kernel.clone(), features.clone()).unwrap();
@@ -144,7 +120,7 @@ fn collapsed_models_are_the_process_of_the_approximation() {
                 let others: Vec<usize> = (0..15).filter(|&other| other != row).collect();
                 let rest = Mat::from_fn(14, 14, |i, j| gram[(others[i], others[j])]);
                 let values: Vec<f64> = others.iter().map(|&other| y[other]).collect();
-                assert!(close(left_out.log_density[row], evidence - log_density(rest.as_ref(), noise, &values)));
+                assert!(close(left_out.log_density[row], evidence - log_normal(&values, &noisy(&rest, |_| noise))));
             }
         }
         let model = Sgpr::with_features(kernel.clone(), features.clone()).unwrap().with_noise(noise).unwrap();
@@ -156,7 +132,7 @@ fn collapsed_models_are_the_process_of_the_approximation() {
 
 #[test]
 fn gradients_match_finite_differences() {
-    let (x, y) = data(12);
+    let (x, y) = wave(12, 1, 1);
     let kernel = (0.8 * Matern52::new(0.5) + 0.4 * (Rbf::new(0.9) + 1.5 * Matern12::new(0.3))).dynamic();
     let features = HilbertFeatures::new(&[(-1.2, 1.5)], &[5]).unwrap();
     let (mean, deviation) = ([0.3, -0.5, 0.2, 0.9, -0.1], [0.7, 0.4, 1.1, 0.9, 0.8]);
@@ -164,17 +140,8 @@ fn gradients_match_finite_differences() {
         for q in [q.clone(), q.unwhitened()] {
             let model = Svgp::with_features(kernel.clone(), features.clone()).unwrap().with_variational(q).unwrap();
             let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
-            let values = model.values();
-            for (index, entry) in gradient.iter().enumerate() {
-                let step = 1e-5 * values[index].abs().max(0.1);
-                let at = |shift: f64| {
-                    let mut moved = values.clone();
-                    moved[index] += shift;
-                    model.with_params(&moved).unwrap().elbo_of_batch(x.as_ref(), &y, 30).unwrap().value
-                };
-                let difference = (at(step) - at(-step)) / (2.0 * step);
-                assert!((entry - difference).abs() < 1e-6 * difference.abs().max(1.0), "{index}: {entry} {difference}");
-            }
+            let value = |model: &Svgp<_, _>| model.elbo_of_batch(x.as_ref(), &y, 30).unwrap().value;
+            check_model("waves", &model, &gradient, 1e-6, value);
         }
     }
 }
@@ -196,30 +163,20 @@ fn gradients_of_densities_match_finite_differences() {
             if kernel.check_dim(frequency.len()).is_err() {
                 continue;
             }
-            let values = kernel.values();
-            let mut theta = vec![0.0; values.len()];
-            kernel.spectral_density_vjp(&frequency, 2.0, &mut theta);
-            for index in 0..values.len() {
-                let step = 1e-5 * values[index].abs();
-                let at = |shift: f64| {
-                    let mut moved = values.clone();
-                    moved[index] += shift;
-                    2.0 * kernel.with_params(&moved).unwrap().spectral_density(&frequency).unwrap()
-                };
-                let difference = (at(step) - at(-step)) / (2.0 * step);
-                let miss = (theta[index] - difference).abs();
-                assert!(
-                    miss < 1e-8 * difference.abs().max(0.1),
-                    "{kernel} {frequency:?} {index}: {theta:?} {difference}"
-                );
-            }
+            // A weight that makes the smallest of the derivatives count.
+            let weight = 20.0;
+            let mut theta = vec![0.0; kernel.num_params()];
+            kernel.spectral_density_vjp(&frequency, weight, &mut theta);
+            check_model(format!("{kernel} at {frequency:?}"), &kernel, &theta, 1e-8, |kernel| {
+                weight * kernel.spectral_density(&frequency).unwrap()
+            });
         }
     }
 }
 
 #[test]
 fn the_evidence_is_approached_and_may_be_exceeded() {
-    let (x, y) = data(15);
+    let (x, y) = wave(15, 1, 1);
     let kernel = 1.3 * Rbf::new(0.9);
     let evidence = ExactGp::new(kernel.clone()).with_noise(0.2).unwrap().log_evidence(x.as_ref(), &y).unwrap();
     let value = |half: f64, count: usize| {

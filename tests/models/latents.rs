@@ -9,6 +9,10 @@ use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+use crate::common::close::assert_each_close;
+use crate::common::data::full_q;
+use crate::common::gradients::check_model;
+
 /// Each observation is seen twice: through the first latent function and through the second, with
 /// Gaussian noise of one variance.
 #[derive(Clone, Debug)]
@@ -96,15 +100,13 @@ fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
     (x, y)
 }
 
-fn q(seed: u64) -> Variational {
-    let mut rng = Pcg64::seed_from_u64(seed);
-    let mean: Vec<f64> = (0..5).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let factor = Mat::from_fn(5, 5, |i, j| if i == j { 0.6 } else { 0.2 * rng.random_range(-1.0..1.0) });
-    Variational::new(&mean, factor.as_ref()).unwrap()
-}
-
 fn inputs() -> Mat<f64> {
     Mat::from_fn(5, 1, |i, _| 0.9 * i as f64)
+}
+
+/// A q of each function.
+fn two() -> Vec<Variational> {
+    [1, 2].map(|seed| full_q(5, seed)).to_vec()
 }
 
 fn single(kernel: Scaled<Rbf>, mean: f64, q: Variational) -> Svgp<Scaled<Rbf>> {
@@ -112,16 +114,11 @@ fn single(kernel: Scaled<Rbf>, mean: f64, q: Variational) -> Svgp<Scaled<Rbf>> {
     model.with_mean(ConstantMean::new(mean)).with_variational(q).unwrap()
 }
 
-fn assert_same(found: &[f64], expected: &[f64]) {
-    assert_eq!(found.len(), expected.len());
-    assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-13), "{found:?} {expected:?}");
-}
-
 #[test]
 fn independent_functions_are_so_many_models() {
     let (x, y) = data(20);
     let kernels = [1.5 * Rbf::new(0.8), 0.7 * Rbf::new(1.9)];
-    let singles = [single(kernels[0].clone(), 0.2, q(1)), single(kernels[1].clone(), -0.4, q(2))];
+    let singles = [single(kernels[0].clone(), 0.2, full_q(5, 1)), single(kernels[1].clone(), -0.4, full_q(5, 2))];
     let mut both = Svgp::new(kernels[0].clone(), inputs().as_ref())
         .unwrap()
         .with_likelihood(Twice(Gaussian::new(0.3)))
@@ -129,7 +126,7 @@ fn independent_functions_are_so_many_models() {
         .unwrap()
         .with_means(vec![DynMean::new(ConstantMean::new(0.2)), DynMean::new(ConstantMean::new(-0.4))])
         .unwrap()
-        .with_variationals(vec![q(1), q(2)])
+        .with_variationals(two())
         .unwrap();
 
     let parts = singles.each_ref().map(|model| model.elbo(x.as_ref(), &y).unwrap());
@@ -140,8 +137,8 @@ fn independent_functions_are_so_many_models() {
     let at = Mat::from_fn(7, 1, |i, _| 0.8 * i as f64 - 0.5);
     let predicted = both.posterior().unwrap().predict(at.as_ref()).unwrap();
     let parts = singles.each_ref().map(|model| model.posterior().unwrap().predict(at.as_ref()).unwrap());
-    assert_same(&predicted.mean, &[&parts[0].mean[..], &parts[1].mean].concat());
-    assert_same(&predicted.variance, &[&parts[0].variance[..], &parts[1].variance].concat());
+    assert_each_close("f", &predicted.mean, &[&parts[0].mean[..], &parts[1].mean].concat(), 2e-14);
+    assert_each_close("f", &predicted.variance, &[&parts[0].variance[..], &parts[1].variance].concat(), 2e-14);
     let posterior = both.posterior().unwrap();
     assert_eq!(posterior.latents(), 2);
     for (latent, part) in singles.iter().enumerate() {
@@ -162,7 +159,7 @@ fn independent_functions_are_so_many_models() {
     both.natural_step(x.as_ref(), &y, 20, &rule).unwrap();
     for (mut single, q) in singles.into_iter().zip(both.variationals()) {
         single.natural_step(x.as_ref(), &y, 20, &rule).unwrap();
-        assert_same(q.mean(), single.variational().mean());
+        assert_each_close("f", q.mean(), single.variational().mean(), 2e-14);
     }
 }
 
@@ -172,17 +169,17 @@ fn a_shared_kernel_gives_what_equal_kernels_give() {
     let kernel = 1.5 * Rbf::new(0.8);
     let shared = Svgp::new(kernel.clone(), inputs().as_ref())
         .unwrap()
-        .with_variational(q(1))
+        .with_variational(full_q(5, 1))
         .unwrap()
         .with_likelihood(LogNoise)
-        .with_variationals(vec![q(1), q(2)])
+        .with_variationals(two())
         .unwrap();
     let each = shared.clone().with_kernels(vec![kernel.clone(), kernel]).unwrap();
     let (a, b) = (shared.elbo(x.as_ref(), &y).unwrap(), each.elbo(x.as_ref(), &y).unwrap());
     assert!((a.value - b.value).abs() < 1e-12 * a.value.abs());
     let (a, b) = (shared.posterior().unwrap(), each.posterior().unwrap());
-    assert_same(&a.predict(x.as_ref()).unwrap().mean, &b.predict(x.as_ref()).unwrap().mean);
-    assert_same(&a.predict(x.as_ref()).unwrap().variance, &b.predict(x.as_ref()).unwrap().variance);
+    assert_each_close("f", &a.predict(x.as_ref()).unwrap().mean, &b.predict(x.as_ref()).unwrap().mean, 2e-14);
+    assert_each_close("f", &a.predict(x.as_ref()).unwrap().variance, &b.predict(x.as_ref()).unwrap().variance, 2e-14);
 }
 
 #[test]
@@ -193,22 +190,12 @@ fn gradients_match_finite_differences() {
         .unwrap()
         .with_likelihood(LogNoise)
         .with_mean(ConstantMean::new(0.3))
-        .with_variationals(vec![q(1), q(2)])
+        .with_variationals(two())
         .unwrap();
     for model in [shared.clone(), shared.with_kernels(kernels).unwrap()] {
         let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 40).unwrap();
-        let values = model.values();
-        assert_eq!(values.len(), gradient.len());
-        for (index, entry) in model.parameters().iter().enumerate() {
-            let at = |shift: f64| {
-                let mut moved = values.clone();
-                moved[index] += shift;
-                model.with_params(&moved).unwrap().elbo_of_batch(x.as_ref(), &y, 40).unwrap().value
-            };
-            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
-            let miss = (gradient[index] - difference).abs();
-            assert!(miss < 1e-6 * difference.abs().max(1.0), "{}: {} {difference}", entry.path, gradient[index]);
-        }
+        let value = |model: &Svgp<_>| model.elbo_of_batch(x.as_ref(), &y, 40).unwrap().value;
+        check_model("two functions", &model, &gradient, 1e-6, value);
     }
 }
 
@@ -243,5 +230,5 @@ fn numbers_that_do_not_fit_are_refused() {
     assert!(matches!(&error, Error::Setting { name, .. } if name == "the number of kernels"), "{error}");
     assert!(matches!(model.clone().with_kernels(vec![]), Err(Error::Setting { .. })));
     assert!(matches!(model.clone().with_means(vec![]), Err(Error::Setting { .. })));
-    assert!(matches!(model.clone().with_variationals(vec![q(1)]), Err(Error::Setting { .. })));
+    assert!(matches!(model.clone().with_variationals(vec![full_q(5, 1)]), Err(Error::Setting { .. })));
 }

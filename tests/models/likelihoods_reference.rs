@@ -14,20 +14,8 @@ use mercer::params::Constraint;
 use mercer::prelude::*;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
-use serde_json::Value;
 
-fn vector(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|item| item.as_f64().unwrap()).collect()
-}
-
-fn matrix(value: &Value) -> Mat<f64> {
-    let rows: Vec<Vec<f64>> = value.as_array().unwrap().iter().map(vector).collect();
-    Mat::from_fn(rows.len(), rows[0].len(), |row, col| rows[row][col])
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap()
-}
+use crate::common::stored::{matrix, number, read, vector};
 
 /// The expectations of a likelihood with a closed form, by the quadrature that the stored values are from.
 #[derive(Clone, Debug)]
@@ -62,7 +50,7 @@ impl Likelihood for PoissonByQuadrature {
 }
 
 fn assert_stored(name: &str, likelihood: impl Likelihood + 'static, transform: fn(f64) -> f64) {
-    let fixture: Value = serde_json::from_str(include_str!("../data/pyrox.json")).unwrap();
+    let fixture = read("pyrox.json");
     let notebook = &fixture["notebook1"];
     let params = &notebook["at_random_point"]["params"];
     let stored = &notebook["nonconjugate_gauss_hermite_20"][name];

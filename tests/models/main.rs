@@ -1,6 +1,18 @@
 //! Models and what they are made of: likelihoods, inducing features, the tape, optimisers. One program, so that what they
 //! share is compiled once.
 
+#[path = "../common"]
+mod common {
+    pub(crate) mod close;
+    pub(crate) mod data;
+    pub(crate) mod dense;
+    pub(crate) mod entries;
+    pub(crate) mod gradients;
+    pub(crate) mod moments;
+    pub(crate) mod stored;
+    pub(crate) mod twofold;
+}
+
 mod batch_gp;
 mod bounds_rounding;
 mod certain_draws;
@@ -8,7 +20,6 @@ mod coincident;
 mod collapsed;
 mod concrete;
 mod coregionalization;
-mod dense_twofold;
 mod divergences;
 mod emulator;
 mod emulator_structures;
@@ -32,14 +43,12 @@ mod parameters;
 mod pathwise;
 mod posterior;
 mod pyro;
-
 mod sphere_harmonics;
 mod statistics;
 mod svgp;
 mod svgp_reference;
 mod tape;
 mod training;
-mod twofold;
 mod units;
 mod vish;
 mod zonal_spectrum;

@@ -10,37 +10,26 @@ use mercer::mean::ConstantMean;
 use mercer::optim::{Adam, NaturalGradient, Train};
 use mercer::params::Prior;
 use mercer::prelude::*;
+use mercer::testkit::points;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
+
+use crate::common::close::assert_close;
+use crate::common::data::{full_q, on_sphere, plane, single, singles};
+use crate::common::dense::{column, noisy, projected};
+use crate::common::gradients::check_model;
 
 const NOISE: f64 = 0.2;
 type Form = fn(MatRef<'_, f64>) -> Result<MeanBasis, Error>;
 const FORMS: [Form; 2] = [MeanBasis::new, MeanBasis::orthogonal];
 
-fn random(seed: u64, rows: usize, cols: usize) -> Mat<f64> {
-    let mut rng = Pcg64::seed_from_u64(seed);
-    Mat::from_fn(rows, cols, |_, _| rng.random_range(-2.0..2.0))
-}
-
-fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
-    let (x, noise) = (random(1, n, 2), random(2, n, 1));
-    let y = (0..n).map(|row| (2.0 * x[(row, 0)]).sin() - 0.4 * x[(row, 1)] + 0.2 * noise[(row, 0)]).collect();
-    (x, y)
-}
-
 fn kernel() -> DynKernel {
     (1.3 * Matern32::new([1.2, 0.8]) + 0.3 * Linear::new(0.5)).dynamic()
 }
 
-fn q(m: usize) -> Variational {
-    let (mean, factor) = (random(3, m, 1), random(4, m, m));
-    let factor = Mat::from_fn(m, m, |i, j| if i == j { 0.3 + factor[(i, j)].abs() } else { 0.2 * factor[(i, j)] });
-    Variational::new(mean.col_as_slice(0), factor.as_ref()).unwrap()
-}
-
 fn plain(m: usize) -> Svgp {
-    let model = Svgp::new(kernel(), random(5, m, 2).as_ref()).unwrap().with_likelihood(Gaussian::new(NOISE));
-    model.with_par(Par::Seq).with_variational(q(m)).unwrap()
+    let model = Svgp::new(kernel(), points::<f64>(m, 2, 5).as_ref()).unwrap().with_likelihood(Gaussian::new(NOISE));
+    model.with_par(Par::Seq).with_variational(full_q(m, 3)).unwrap()
 }
 
 fn basis(form: usize, points: &Mat<f64>, weights: &Mat<f64>) -> MeanBasis {
@@ -49,36 +38,27 @@ fn basis(form: usize, points: &Mat<f64>, weights: &Mat<f64>) -> MeanBasis {
 
 /// Of seven further inputs, with weights away from 0.
 fn decoupled(form: usize, m: usize) -> Svgp {
-    plain(m).with_mean_basis(basis(form, &random(6, 7, 2), &random(7, 7, 1))).unwrap()
-}
-
-fn column(values: &[f64]) -> Mat<f64> {
-    Mat::from_fn(values.len(), 1, |row, _| values[row])
-}
-
-fn close(what: &str, found: f64, expected: f64, tolerance: f64) {
-    let miss = (found - expected).abs();
-    assert!(miss <= tolerance * expected.abs().max(1.0), "{what}: {found} is not {expected}");
+    plain(m).with_mean_basis(basis(form, &points::<f64>(7, 2, 6), &points::<f64>(7, 1, 7))).unwrap()
 }
 
 fn assert_same<F: InducingFeatures, G: InducingFeatures>(one: &Svgp<DynKernel, F>, other: &Svgp<DynKernel, G>) {
-    let (x, y) = data(20);
+    let (x, y) = plane(20);
     let (a, b) = (one.elbo(x.as_ref(), &y).unwrap(), other.elbo(x.as_ref(), &y).unwrap());
-    close("bound", a.value, b.value, 1e-12);
-    close("KL", a.kl, b.kl, 1e-12);
-    let at = random(8, 9, 2);
+    assert_close(a.value, b.value, 1e-12);
+    assert_close(a.kl, b.kl, 1e-12);
+    let at = points::<f64>(9, 2, 8);
     let (a, b) = (one.posterior().unwrap(), other.posterior().unwrap());
     let (first, second): (Prediction<f64>, _) = (a.predict(at.as_ref()).unwrap(), b.predict(at.as_ref()).unwrap());
     for row in 0..9 {
-        close("mean", first.mean[row], second.mean[row], 1e-12);
-        close("variance", first.variance[row], second.variance[row], 1e-12);
+        assert_close(first.mean[row], second.mean[row], 1e-12);
+        assert_close(first.variance[row], second.variance[row], 1e-12);
     }
 }
 
 #[test]
 fn without_weights_it_is_the_plain_process() {
     for form in FORMS {
-        assert_same(&plain(5).with_mean_basis(form(random(6, 7, 2).as_ref()).unwrap()).unwrap(), &plain(5));
+        assert_same(&plain(5).with_mean_basis(form(points::<f64>(7, 2, 6).as_ref()).unwrap()).unwrap(), &plain(5));
     }
 }
 
@@ -92,7 +72,7 @@ fn at_the_inducing_inputs_it_is_the_plain_process() {
     let mut weights = column(model.variational().mean());
     l.half_solve_transpose_in_place(weights.as_mut(), Par::Seq).unwrap();
 
-    let of_mean_zero = Variational::new(&[0.0; 5], q(5).factor().unwrap().as_ref()).unwrap();
+    let of_mean_zero = Variational::new(&[0.0; 5], full_q(5, 3).factor().unwrap().as_ref()).unwrap();
     let moved = model.clone().with_variational(of_mean_zero).unwrap();
     assert_same(&moved.with_mean_basis(basis(0, &z, &weights)).unwrap(), &model);
     assert_same(&model.clone().with_mean_basis(basis(1, &z, &weights)).unwrap(), &model);
@@ -109,8 +89,8 @@ fn both_forms_reach_the_same_processes() {
         .unwrap()
         .half_solve_in_place(shift.as_mut(), Par::Seq)
         .unwrap();
-    let mean: Vec<f64> = (0..5).map(|i| q(5).mean()[i] + shift[(i, 0)]).collect();
-    let q = Variational::new(&mean, q(5).factor().unwrap().as_ref()).unwrap();
+    let mean: Vec<f64> = (0..5).map(|i| full_q(5, 3).mean()[i] + shift[(i, 0)]).collect();
+    let q = Variational::new(&mean, full_q(5, 3).factor().unwrap().as_ref()).unwrap();
     assert_same(&other.with_variational(q).unwrap(), &one);
 }
 
@@ -130,8 +110,8 @@ fn the_divergence_is_that_of_the_joint_values() {
         prior.solve_in_place(ratio.as_mut(), Par::Seq).unwrap();
         let trace: f64 = (0..12).map(|i| ratio[(i, i)]).sum();
         let expected = 0.5 * (trace + whitened.squared_norm_l2() - 12.0 + prior.log_det() - log_det);
-        let (x, y) = data(20);
-        close("KL", model.elbo(x.as_ref(), &y).unwrap().kl, expected, 1e-11);
+        let (x, y) = plane(20);
+        assert_close(model.elbo(x.as_ref(), &y).unwrap().kl, expected, 1e-11);
     }
 }
 
@@ -140,14 +120,9 @@ fn the_divergence_is_that_of_the_joint_values() {
 fn at_the_optimum(form: usize, m: usize, gamma: &Mat<f64>, x: &Mat<f64>, y: &[f64]) -> (Svgp, f64) {
     let (z, k, n) = (plain(m).inducing().inputs().to_owned(), kernel(), y.len());
     let joint = faer::concat![[z], [gamma]];
-    let explained = |u: &Mat<f64>| {
-        let cross = k.cross(u.as_ref(), x.as_ref()).unwrap();
-        let solved = k.gram(u.as_ref()).unwrap().partial_piv_lu().solve(&cross);
-        cross.transpose() * solved
-    };
-    let noisy = |q: &Mat<f64>| Mat::from_fn(n, n, |i, j| q[(i, j)] + if i == j { NOISE } else { 0.0 });
-    let of_mean = Cholesky::new(noisy(&explained(&joint)).as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
-    let of_covariance = Cholesky::new(noisy(&explained(&z)).as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
+    let explained = |u: &Mat<f64>| projected(&k, u, x, x);
+    let root = |q: Mat<f64>| Cholesky::new(noisy(&q, |_| NOISE).as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
+    let (of_mean, of_covariance) = (root(explained(&joint)), root(explained(&z)));
     let mut whitened = column(y);
     of_mean.half_solve_in_place(whitened.as_mut(), Par::Seq).unwrap();
     let trace: f64 = k.diag(x.as_ref()).unwrap().iter().sum::<f64>() - explained(&z).diagonal().column_vector().sum();
@@ -173,9 +148,9 @@ fn at_the_optimum(form: usize, m: usize, gamma: &Mat<f64>, x: &Mat<f64>, y: &[f6
 
 #[test]
 fn the_optimum_is_the_dense_one_and_more_inputs_never_lower_it() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let exact = ExactGp::new(kernel()).with_noise(NOISE).unwrap().log_evidence(x.as_ref(), &y).unwrap();
-    let (m, all) = (4, random(6, 16, 2));
+    let (m, all) = (4, points::<f64>(16, 2, 6));
     let coupled = Sgpr::new(kernel(), plain(m).inducing().inputs()).unwrap().with_noise(NOISE).unwrap();
     let mut before = coupled.log_evidence(x.as_ref(), &y).unwrap().value;
     for g in [1, 3, 6, 10, 16] {
@@ -183,7 +158,7 @@ fn the_optimum_is_the_dense_one_and_more_inputs_never_lower_it() {
         let bounds = [0, 1].map(|form| {
             let (model, expected) = at_the_optimum(form, m, &gamma, &x, &y);
             let (elbo, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
-            close("the optimum", elbo.value, expected, 1e-11);
+            assert_close(elbo.value, expected, 1e-11);
             let entries = model.parameters();
             for (entry, slope) in entries.iter().zip(&gradient) {
                 let of_q = entry.path.starts_with("variational") || entry.path.starts_with("mean_basis.weights");
@@ -199,17 +174,16 @@ fn the_optimum_is_the_dense_one_and_more_inputs_never_lower_it() {
 /// Only the mean is that of all data: the covariance is still of Z. With Z = X both are, and the bound is the evidence.
 #[test]
 fn at_all_inputs_the_optimum_is_the_evidence() {
-    let (x, y) = data(25);
+    let (x, y) = plane(25);
     let evidence = ExactGp::new(kernel()).with_noise(NOISE).unwrap().log_evidence(x.as_ref(), &y).unwrap();
     let coupled =
         Sgpr::new(kernel(), x.as_ref()).unwrap().with_noise(NOISE).unwrap().into_svgp(x.as_ref(), &y).unwrap();
     let gram = kernel().gram(x.as_ref()).unwrap();
-    let noisy = Mat::from_fn(25, 25, |i, j| gram[(i, j)] + if i == j { NOISE } else { 0.0 });
-    let weights = noisy.partial_piv_lu().solve(column(&y));
+    let weights = noisy(&gram, |_| NOISE).partial_piv_lu().solve(column(&y));
     let q = Variational::new(&[0.0; 25], coupled.variational().factor().unwrap().as_ref()).unwrap();
     let decoupled = coupled.with_variational(q).unwrap().with_mean_basis(basis(0, &x, &weights)).unwrap();
     let bound = decoupled.elbo(x.as_ref(), &y).unwrap().value;
-    close("the bound", bound, evidence, 1e-10);
+    assert_close(bound, evidence, 1e-10);
 }
 
 #[test]
@@ -217,20 +191,21 @@ fn no_bound_exceeds_the_evidence() {
     let mut rng = Pcg64::seed_from_u64(9);
     for trial in 0..60 {
         let (n, m, g) = (rng.random_range(1..12), rng.random_range(1..6), rng.random_range(1..9));
-        let (x, y) = data(n);
+        let (x, y) = plane(n);
         let noise = rng.random_range(0.01..1.0);
         let kernel = (rng.random_range(0.1..3.0) * Rbf::new(rng.random_range(0.2..3.0)) + Matern12::new(1.0)).dynamic();
         let exact = ExactGp::new(kernel.clone()).with_noise(noise).unwrap();
         let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
-        let gamma = random(rng.random(), g, 2);
+        let gamma = points::<f64>(g, 2, rng.random());
         // The mean of all Γ that fits best, and one that is not far from it.
         let gram = kernel.gram(x.as_ref()).unwrap();
-        let noisy = Mat::from_fn(n, n, |i, j| gram[(i, j)] + if i == j { noise } else { 0.0 });
-        let best = noisy.partial_piv_lu().solve(column(&y));
-        for (gamma, weights) in [(x.clone(), best), (gamma, random(rng.random(), g, 1) * rng.random_range(0.0..0.5))] {
+        let best = noisy(&gram, |_| noise).partial_piv_lu().solve(column(&y));
+        for (gamma, weights) in
+            [(x.clone(), best), (gamma, points::<f64>(g, 1, rng.random()) * rng.random_range(0.0..0.5))]
+        {
             for form in 0..2 {
-                let sparse = Svgp::new(kernel.clone(), random(rng.random(), m, 2).as_ref()).unwrap();
-                let sparse = sparse.with_likelihood(Gaussian::new(noise)).with_variational(q(m)).unwrap();
+                let sparse = Svgp::new(kernel.clone(), points::<f64>(m, 2, rng.random()).as_ref()).unwrap();
+                let sparse = sparse.with_likelihood(Gaussian::new(noise)).with_variational(full_q(m, 3)).unwrap();
                 let mut sparse = sparse.with_mean_basis(basis(form, &gamma, &weights)).unwrap();
                 sparse.natural_step(x.as_ref(), &y, n, &NaturalGradient::default()).unwrap();
                 let bound = sparse.elbo(x.as_ref(), &y).unwrap().value;
@@ -240,68 +215,49 @@ fn no_bound_exceeds_the_evidence() {
     }
 }
 
-fn assert_gradient<M: Parameterized + Clone>(model: &M, gradient: &[f64], except: &str, value: impl Fn(&M) -> f64) {
-    let values = model.values();
-    assert_eq!(values.len(), gradient.len());
-    for (index, entry) in model.parameters().iter().enumerate() {
-        if entry.path.starts_with(except) {
-            continue;
-        }
-        let step = 1e-5 * values[index].abs().max(0.1);
-        let at = |shift: f64| {
-            let mut moved = values.clone();
-            moved[index] += shift;
-            value(&model.with_params(&moved).unwrap())
-        };
-        let difference = (at(step) - at(-step)) / (2.0 * step);
-        let miss = (gradient[index] - difference).abs();
-        assert!(miss < 1e-6 * difference.abs().max(1.0), "{}: {} is not {difference}", entry.path, gradient[index]);
-    }
-}
-
 /// One latent function; two of one kernel; two of their own; on a sphere.
 #[test]
 fn gradients_match_finite_differences() {
-    let (x, y) = data(12);
+    let (x, y) = plane(12);
     for form in 0..2 {
         let one = decoupled(form, 3).with_mean(ConstantMean::new(0.4));
         let shared = one.clone().with_likelihood(Heteroscedastic::new());
-        let weights = shared.mean_basis().unwrap().clone().with_weights(random(10, 7, 2).as_ref()).unwrap();
+        let weights = shared.mean_basis().unwrap().clone().with_weights(points::<f64>(7, 2, 10).as_ref()).unwrap();
         let shared = shared.with_mean_basis(weights).unwrap();
         let own = shared.clone().with_kernels(vec![kernel(), (0.7 * Rbf::new(0.9)).dynamic()]).unwrap();
         for model in [one, shared, own] {
             let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
-            assert_gradient(&model, &gradient, "none", |model| model.elbo_of_batch(x.as_ref(), &y, 30).unwrap().value);
+            let value = |model: &Svgp| model.elbo_of_batch(x.as_ref(), &y, 30).unwrap().value;
+            check_model("on a plane", &model, &gradient, 1e-6, value);
         }
-        let sphere = |points: Mat<f64>| {
-            let norm = |row| points.row(row).norm_l2();
-            Mat::from_fn(points.nrows(), 3, |row, col| points[(row, col)] / norm(row))
-        };
-        let (x, gamma) = (sphere(random(11, 12, 3)), sphere(random(12, 5, 3)));
+        let (x, gamma) = (on_sphere(12, 3, 11), on_sphere(5, 3, 12));
         let features = SphericalHarmonicFeatures::new(3, 2).unwrap();
-        let model = Svgp::with_features(1.2 * Matern32::new(0.8), features).unwrap().with_variational(q(9)).unwrap();
-        let model = model.with_mean_basis(basis(form, &gamma, &random(13, 5, 1))).unwrap();
+        let model =
+            Svgp::with_features(1.2 * Matern32::new(0.8), features).unwrap().with_variational(full_q(9, 3)).unwrap();
+        let mut model = model.with_mean_basis(basis(form, &gamma, &points::<f64>(5, 1, 13))).unwrap();
+        // Differences would leave the sphere.
+        model.freeze("mean_basis.inputs").unwrap();
         let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 12).unwrap();
         let value = |model: &Svgp<_, _>| model.elbo(x.as_ref(), &y).unwrap().value;
-        assert_gradient(&model, &gradient, "mean_basis.inputs", value);
+        check_model("on a sphere", &model, &gradient, 1e-6, value);
     }
 }
 
 #[test]
 fn minibatches_estimate_the_bound_without_bias() {
-    let (x, y) = data(40);
+    let (x, y) = plane(40);
     for form in 0..2 {
         let sparse = decoupled(form, 5);
         let whole = sparse.elbo(x.as_ref(), &y).unwrap().value;
         let part = |i: usize| sparse.elbo_of_batch(x.subrows(10 * i, 10), &y[10 * i..10 * i + 10], 40).unwrap().value;
-        close("the mean of the parts", (0..4).map(part).sum::<f64>() / 4.0, whole, 1e-12);
+        assert_close((0..4).map(part).sum::<f64>() / 4.0, whole, 1e-12);
     }
 }
 
 /// With Gaussian noise one step of rate 1 is the best q for these weights.
 #[test]
 fn natural_gradients_lead_to_the_best_q() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     for form in 0..2 {
         let mut model = decoupled(form, 5);
         model.natural_step(x.as_ref(), &y, 30, &NaturalGradient::default()).unwrap();
@@ -313,7 +269,7 @@ fn natural_gradients_lead_to_the_best_q() {
 /// Mean and covariance by the formulas, in dense algebra; draws, and draws as functions, are shifted as the mean is.
 #[test]
 fn predictions_are_those_of_the_definition() {
-    let (at, k) = (random(8, 6, 2), kernel());
+    let (at, k) = (points::<f64>(6, 2, 8), kernel());
     for form in 0..2 {
         let model = decoupled(form, 5);
         let (z, basis) = (model.inducing().inputs(), model.mean_basis().unwrap());
@@ -329,7 +285,7 @@ fn predictions_are_those_of_the_definition() {
             functions -= a.transpose() * &b;
         }
         let shift = functions * basis.weights();
-        let mean = a.transpose() * column(q(5).mean()) + &shift;
+        let mean = a.transpose() * column(full_q(5, 3).mean()) + &shift;
 
         let (posterior, without) = (model.posterior().unwrap(), plain(5));
         let without = without.posterior().unwrap();
@@ -346,11 +302,11 @@ fn predictions_are_those_of_the_definition() {
         let (with_mean, without_mean) = (one.mean(at.as_ref()).unwrap(), other.mean(at.as_ref()).unwrap());
         let ((a, b), (c, d)) = (draws(&one), draws(&other));
         for row in 0..6 {
-            close("mean", found[row], mean[(row, 0)], 1e-12);
+            assert_close(found[row], mean[(row, 0)], 1e-12);
             for col in 0..3 {
                 let shift = with_mean[row] - without_mean[row];
-                close("a draw", a[(row, col)] - c[(row, col)], shift, 1e-12);
-                close("a function", b[(row, col)] - d[(row, col)], shift, 1e-12);
+                assert_close(a[(row, col)] - c[(row, col)], shift, 1e-12);
+                assert_close(b[(row, col)] - d[(row, col)], shift, 1e-12);
             }
         }
         assert_eq!(covariance, without.covariance(at.as_ref(), 0).unwrap());
@@ -359,7 +315,7 @@ fn predictions_are_those_of_the_definition() {
 
 #[test]
 fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
-    let (x, values) = data(200);
+    let (x, values) = plane(200);
     let y: Vec<f64> = values.iter().map(|&value| f64::from(u8::from(value > 0.2))).collect();
     let train = Train {
         steps: 150,
@@ -370,7 +326,8 @@ fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
     };
     let of_basis = [("mean_basis.weights".to_owned(), 0.01), ("mean_basis.inputs".to_owned(), 0.0)];
     let fitted = |basis: Option<MeanBasis>| {
-        let mut model = Svgp::new(kernel(), random(5, 4, 2).as_ref()).unwrap().with_likelihood(Bernoulli::logit());
+        let mut model =
+            Svgp::new(kernel(), points::<f64>(4, 2, 5).as_ref()).unwrap().with_likelihood(Bernoulli::logit());
         let mut train = train.clone();
         if let Some(basis) = basis {
             model = model.with_mean_basis(basis).unwrap();
@@ -386,8 +343,8 @@ fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
     assert_eq!(model.mean_basis().unwrap().inputs(), gamma);
 
     // Parameters by path take it elsewhere.
-    let fresh = Svgp::new(kernel(), random(16, 4, 2).as_ref()).unwrap().with_likelihood(Bernoulli::logit());
-    let mut copy = fresh.with_mean_basis(MeanBasis::orthogonal(random(17, 40, 2).as_ref()).unwrap()).unwrap();
+    let fresh = Svgp::new(kernel(), points::<f64>(4, 2, 16).as_ref()).unwrap().with_likelihood(Bernoulli::logit());
+    let mut copy = fresh.with_mean_basis(MeanBasis::orthogonal(points::<f64>(40, 2, 17).as_ref()).unwrap()).unwrap();
     for entry in model.parameters() {
         copy.set(&entry.path, entry.value).unwrap();
     }
@@ -396,13 +353,12 @@ fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
 
 #[test]
 fn single_precision_agrees() {
-    let (x, y) = data(20);
-    let single = Mat::from_fn(20, 2, |row, col| x[(row, col)] as f32);
-    let y_single: Vec<f32> = y.iter().map(|&value| value as f32).collect();
+    let (x, y) = plane(20);
+    let (x32, y32) = (single(&x), singles(&y));
     for form in 0..2 {
         let model = decoupled(form, 5);
-        let (double, found) = (model.elbo(x.as_ref(), &y).unwrap(), model.elbo(single.as_ref(), &y_single).unwrap());
-        close("the bound", found.value, double.value, 1e-4);
+        let (double, found) = (model.elbo(x.as_ref(), &y).unwrap(), model.elbo(x32.as_ref(), &y32).unwrap());
+        assert_close(found.value, double.value, 1e-4);
     }
 }
 
@@ -418,11 +374,11 @@ fn further_latent_functions_start_with_the_last_weights() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let (x, y) = data(10);
+    let (x, y) = plane(10);
     let refused = |result: Result<Svgp, Error>| result.unwrap_err();
-    let wide = MeanBasis::new(random(1, 3, 3).as_ref()).unwrap();
+    let wide = MeanBasis::new(points::<f64>(3, 3, 1).as_ref()).unwrap();
     assert!(matches!(refused(plain(4).with_mean_basis(wide.clone())), Error::Shape { .. }));
-    assert!(matches!(wide.with_weights(random(1, 2, 1).as_ref()), Err(Error::Shape { .. })));
+    assert!(matches!(wide.with_weights(points::<f64>(2, 1, 1).as_ref()), Err(Error::Shape { .. })));
     assert!(matches!(MeanBasis::new(Mat::zeros(0, 2).as_ref()), Err(Error::Empty { .. })));
     let nan = Mat::from_fn(1, 1, |_, _| f64::NAN);
     assert!(matches!(MeanBasis::new(nan.as_ref()), Err(Error::NonFinite { .. })));
@@ -446,7 +402,7 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn weights_of_another_number_of_functions_are_refused() {
-    let of = |cols: usize| basis(1, &random(6, 7, 2), &random(7, 7, cols));
+    let of = |cols: usize| basis(1, &points::<f64>(7, 2, 6), &points::<f64>(7, cols, 7));
     let two = plain(3).with_likelihood(Heteroscedastic::new());
     for (model, cols) in [(plain(3), 2), (two.clone(), 3)] {
         let error = model.with_mean_basis(of(cols)).unwrap_err();

@@ -9,10 +9,12 @@ use mercer::linalg::Jitter;
 use mercer::optim::{Adam, Lbfgs, NaturalGradient, Schedule, Train};
 use mercer::params::Prior;
 use mercer::prelude::*;
-use mercer::tape::Tape;
 use mercer::testkit::{seed, trials};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
+
+use crate::common::data::plane;
+use crate::common::dense::{log_normal, noisy, projected};
 
 type Random = Svgp<Scaled<Rbf>>;
 type Kind = (&'static str, fn(Random) -> Random, fn(f64) -> f64);
@@ -20,15 +22,8 @@ type Model = Svgp<Scaled<Matern52>>;
 
 const NOISE: f64 = 0.07;
 
-fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
-    let mut rng = Pcg64::seed_from_u64(1);
-    let x = Mat::from_fn(n, 2, |_, _| rng.random_range(-2.0..2.0));
-    let y = (0..n).map(|row| x[(row, 0)].sin() - 0.4 * x[(row, 1)] + 0.3 * rng.random_range(-1.0..1.0)).collect();
-    (x, y)
-}
-
 fn model(m: usize) -> Model {
-    let (z, _) = data(200);
+    let (z, _) = plane(200);
     let kernel = 1.3 * Matern52::new([1.2, 0.8]);
     Svgp::new(kernel, z.subrows(0, m)).unwrap().with_likelihood(Gaussian::new(NOISE)).with_par(Par::Seq)
 }
@@ -41,27 +36,16 @@ fn elsewhere(m: usize) -> Variational {
     Variational::new(&mean, factor.as_ref()).unwrap()
 }
 
-/// Titsias' collapsed bound, log N(y; 0, Q + σ²I) − tr(K − Q)/2σ², written on the tape.
+/// Titsias' collapsed bound, log N(y; 0, Q + σ²I) − tr(K − Q)/2σ².
 fn collapsed_bound(model: &Model, x: &Mat<f64>, y: &[f64]) -> f64 {
-    let tape = Tape::new(Par::Seq);
-    let kernel = tape.fixed_kernel(model.kernel());
-    let z = tape.constant(model.inducing().inputs());
-    let (x, y) = (tape.constant(x.as_ref()), tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])));
-    let bound = || -> Result<f64, Error> {
-        let (l, _) = tape.cholesky(tape.gram(kernel, z)?, Jitter::default())?;
-        let a = tape.solve_lower(l, tape.cross(kernel, z, x)?)?;
-        let q = tape.matmul_tn(a, a)?;
-        let covariance = tape.add_to_diagonal(q, tape.scalar_constant(NOISE))?;
-        let (density, _) = tape.gaussian_log_density(y, covariance, Jitter::Fixed(0.0))?;
-        let unexplained = tape.scalar(tape.sum(tape.diag(kernel, x)?)?)? - tape.scalar(tape.trace(q)?)?;
-        Ok(tape.scalar(density)? - 0.5 * unexplained / NOISE)
-    };
-    bound().unwrap()
+    let q = projected(model.kernel(), &model.inducing().inputs().to_owned(), x, x);
+    let unexplained = model.kernel().diag(x.as_ref()).unwrap().iter().sum::<f64>() - q.diagonal().column_vector().sum();
+    log_normal(y, &noisy(&q, |_| NOISE)) - 0.5 * unexplained / NOISE
 }
 
 #[test]
 fn one_full_step_leads_to_the_collapsed_bound_from_anywhere() {
-    let (x, y) = data(80);
+    let (x, y) = plane(80);
     let collapsed = collapsed_bound(&model(15), &x, &y);
     for q in [Variational::prior(15).unwrap(), elsewhere(15)] {
         for q in [q.clone(), q.unwhitened()] {
@@ -79,11 +63,11 @@ fn one_full_step_leads_to_the_collapsed_bound_from_anywhere() {
 /// With all inputs inducing ones the best bound is the evidence, for q in either coordinates.
 #[test]
 fn at_all_inputs_one_step_gives_the_exact_process() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let exact = ExactGp::new(model(2).kernel().clone()).with_noise(NOISE).unwrap();
     let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
     let exact = exact.condition(x.as_ref(), &y).unwrap();
-    let (at, _) = data(50);
+    let (at, _) = plane(50);
     let expected = exact.predict(at.as_ref()).unwrap();
     for q in [elsewhere(30), elsewhere(30).unwhitened()] {
         let sparse = Svgp::new(model(2).kernel().clone(), x.as_ref()).unwrap();
@@ -102,7 +86,7 @@ fn at_all_inputs_one_step_gives_the_exact_process() {
 /// The natural gradient does not depend on the coordinates: whitened and unwhitened q stay one.
 #[test]
 fn damped_steps_agree_in_both_coordinates() {
-    let (x, y) = data(80);
+    let (x, y) = plane(80);
     let rule = NaturalGradient { rate: 0.3, ..NaturalGradient::default() };
     let mut whitened = model(8).with_variational(elsewhere(8)).unwrap();
     let gram = whitened.kernel().gram(whitened.inducing().inputs()).unwrap();
@@ -127,7 +111,7 @@ fn damped_steps_agree_in_both_coordinates() {
 /// The mean of the bound over all batches of a partition is the bound on all data, for every form of q.
 #[test]
 fn minibatches_are_unbiased() {
-    let (x, y) = data(90);
+    let (x, y) = plane(90);
     let forms = [elsewhere(6), Variational::diagonal(&[0.3; 6], &[0.5; 6]).unwrap(), elsewhere(6).unwhitened()];
     for q in forms {
         let model = model(6).with_variational(q).unwrap();
@@ -142,7 +126,7 @@ fn minibatches_are_unbiased() {
 /// moves the rest while q follows.
 #[test]
 fn training_interleaves_with_adam() {
-    let (x, y) = data(200);
+    let (x, y) = plane(200);
     let train = Train { steps: 60, batch: Some(50), ..Train::default() };
     let rule = NaturalGradient { rate: 0.1, schedule: Schedule::Constant.warm_up(5) };
 
@@ -172,7 +156,7 @@ fn training_interleaves_with_adam() {
 /// q moves by the gradient at the parameters before Adam's step, and a prior counts for it too.
 #[test]
 fn a_step_of_training_is_a_natural_step_and_one_of_adam() {
-    let (x, y) = data(60);
+    let (x, y) = plane(60);
     let adam = Adam { rate: 0.05, ..Adam::default() };
     let mut trained = model(5);
     trained.set_prior("kernel.scaled.factor", Prior::gamma(2.0, 1.0).unwrap()).unwrap();
@@ -192,7 +176,7 @@ fn a_step_of_training_is_a_natural_step_and_one_of_adam() {
 
 #[test]
 fn what_cannot_move_is_refused_and_failures_leave_sound_parameters() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let rule = NaturalGradient::default();
     let mut rng = Pcg64::seed_from_u64(0);
     for q in [Variational::diagonal_prior(4).unwrap(), Variational::low_rank_prior(4, 1).unwrap()] {

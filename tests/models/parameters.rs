@@ -12,6 +12,8 @@ use mercer::prelude::*;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
+use crate::common::gradients::check;
+
 fn prior() -> Prior {
     Prior::gamma(2.0, 3.0).unwrap()
 }
@@ -68,15 +70,7 @@ fn log_prior_is_the_sum_and_its_gradient_is_in_visiting_order() {
     kernel.freeze("sum[0].scaled.factor").unwrap();
     let values = kernel.values();
     let gradient = kernel.log_prior_gradient();
-    for index in 0..values.len() {
-        let at = |step: f64| {
-            let mut moved = values.clone();
-            moved[index] += step;
-            kernel.with_params(&moved).unwrap().log_prior()
-        };
-        let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
-        assert!((gradient[index] - difference).abs() < 1e-8, "{index}: {} {difference}", gradient[index]);
-    }
+    check("log prior", &values, &gradient, 1e-9, |values| kernel.with_params(values).unwrap().log_prior());
     assert_eq!(gradient[3], 0.0);
 }
 

@@ -11,16 +11,9 @@ use mercer::tape::{KernelVar, Tape, Var};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-fn random(rng: &mut Pcg64, rows: usize, cols: usize) -> Mat<f64> {
-    Mat::from_fn(rows, cols, |_, _| rng.random_range(-1.0..1.0))
-}
-
-fn data() -> (Mat<f64>, Vec<f64>) {
-    let mut rng = Pcg64::seed_from_u64(1);
-    let x = random(&mut rng, 12, 2) * 2.0;
-    let y = (0..12).map(|row| x[(row, 0)].sin() - 0.4 * x[(row, 1)] + 0.3 * rng.random_range(-1.0..1.0)).collect();
-    (x, y)
-}
+use crate::common::data::{plane, single, singles, uniform, uniform_from};
+use crate::common::gradients::check_matrix;
+use crate::common::moments::assert_moments;
 
 fn kernel() -> DynKernel {
     (1.3 * Matern32::new([1.2, 0.8]) + 0.4 * Rbf::new(0.9).on([1]) * Cosine::new(3.0).on([0])).dynamic()
@@ -31,14 +24,14 @@ fn mean() -> LinearMean {
 }
 
 fn inducing() -> Mat<f64> {
-    random(&mut Pcg64::seed_from_u64(2), 5, 2) * 2.0
+    uniform(5, 2, 2) * 2.0
 }
 
 /// Factor and mean of a q away from the prior.
 fn q() -> (Vec<f64>, Mat<f64>) {
     let mut rng = Pcg64::seed_from_u64(3);
     let mean = (0..5).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let noise = random(&mut rng, 5, 5);
+    let noise = uniform_from(&mut rng, 5, 5);
     (mean, Mat::from_fn(5, 5, |i, j| if i > j { 0.3 * noise[(i, j)] } else { f64::from(u8::from(i == j)) * 0.6 }))
 }
 
@@ -53,30 +46,18 @@ fn moments(posterior: &Posterior<'_, f64>) {
     let x = mat![[0.1, 0.2], [0.9, -0.3], [-1.4, 1.1], [5.0, 5.0]];
     let samples = draw(posterior, draws, features, 7);
     let (values, n) = (samples.values(x.as_ref()).unwrap(), 4);
-    let expected = posterior.mean(x.as_ref()).unwrap();
-    assert_eq!((values.nrows(), values.ncols(), samples.latents()), (expected.len(), draws, posterior.latents()));
-    let count = draws as f64;
+    let mean = posterior.mean(x.as_ref()).unwrap();
+    assert_eq!((values.nrows(), values.ncols(), samples.latents()), (mean.len(), draws, posterior.latents()));
     for latent in 0..posterior.latents() {
         let covariance = posterior.covariance(x.as_ref(), latent).unwrap();
-        for i in 0..n {
-            let centred = |i: usize, draw: usize| values[(latent * n + i, draw)] - expected[latent * n + i];
-            let mean = (0..draws).map(|draw| centred(i, draw)).sum::<f64>() / count;
-            let error = (covariance[(i, i)] / count).sqrt();
-            assert!(mean.abs() < 5.0 * error, "mean {i}: {mean} for {error}");
-            for j in 0..=i {
-                let found = (0..draws).map(|draw| centred(i, draw) * centred(j, draw)).sum::<f64>() / count;
-                let of_normal = covariance[(i, i)] * covariance[(j, j)] + covariance[(i, j)].powi(2);
-                let error = (of_normal * (1.0 + 3.0 / features as f64) / count).sqrt();
-                let miss = found - covariance[(i, j)];
-                assert!(miss.abs() < 5.0 * error, "covariance {i}, {j}: off by {miss} for {error}");
-            }
-        }
+        let (of_latent, mean) = (values.subrows(latent * n, n), &mean[latent * n..][..n]);
+        assert_moments(of_latent, mean, &covariance, 3.0 / features as f64, 0.0);
     }
 }
 
 #[test]
 fn exact_and_collapsed_samples_have_the_moments_of_the_posterior() {
-    let (x, y) = data();
+    let (x, y) = plane(12);
     let exact = ExactGp::new(kernel()).with_noise(0.3).unwrap().with_mean(mean());
     moments(&exact.condition(x.as_ref(), &y).unwrap());
     for approximation in [Approximation::Vfe, Approximation::Fitc] {
@@ -136,10 +117,10 @@ fn samples_go_through_the_inducing_variables() {
 
 #[test]
 fn samples_are_functions() {
-    let (x, y) = data();
+    let (x, y) = plane(12);
     let gp = ExactGp::new(kernel()).with_noise(0.1).unwrap().with_mean(mean());
     let samples = draw(&gp.condition(x.as_ref(), &y).unwrap(), 3, 40, 5);
-    let at = random(&mut Pcg64::seed_from_u64(9), 1500, 2) * 3.0;
+    let at = uniform(1500, 2, 9) * 3.0;
     let all = samples.values(at.as_ref()).unwrap();
     assert_eq!(samples.values(at.as_ref()).unwrap(), all);
     assert_eq!(draw(&gp.condition(x.as_ref(), &y).unwrap(), 3, 40, 5).values(at.as_ref()).unwrap(), all);
@@ -148,10 +129,9 @@ fn samples_are_functions() {
         let one = samples.values(at.subrows(row, 1)).unwrap();
         assert!((0..3).all(|draw| (one[(0, draw)] - all[(row, draw)]).abs() < 1e-12));
     }
-    let single = Mat::<f32>::from_fn(12, 2, |i, j| x[(i, j)] as f32);
-    let targets: Vec<f32> = y.iter().map(|&y| y as f32).collect();
-    let posterior = gp.condition(single.as_ref(), &targets).unwrap();
-    let values = posterior.pathwise(2, 40, &mut Pcg64::seed_from_u64(5)).unwrap().values(single.as_ref()).unwrap();
+    let x32 = single(&x);
+    let posterior = gp.condition(x32.as_ref(), &singles(&y)).unwrap();
+    let values = posterior.pathwise(2, 40, &mut Pcg64::seed_from_u64(5)).unwrap().values(x32.as_ref()).unwrap();
     assert!(values.col_iter().all(|sample| sample.iter().all(|f| f.is_finite())));
 }
 
@@ -164,22 +144,14 @@ fn gradients_are_those_of_the_samples() {
     let gp = gp.with_kernels(vec![kernel(), Matern52::new(0.8).dynamic()]).unwrap();
     let samples = draw(&gp.posterior().unwrap(), 2, 30, 5);
     let at = mat![[0.3, -0.4], [1.2, 0.8], [-7.0, 0.1]];
-    let step = 1e-5;
     for (latent, draw) in [(0, 1), (1, 0), (1, 1)] {
         let gradient = samples.gradient(at.as_ref(), latent, draw).unwrap();
-        for dim in 0..2 {
-            let moved = |by: f64| {
-                let moved = Mat::from_fn(3, 2, |i, d| at[(i, d)] + if d == dim { by } else { 0.0 });
-                samples.values(moved.as_ref()).unwrap()
-            };
-            let (right, left) = (moved(step), moved(-step));
-            for row in 0..3 {
-                let expected = (right[(3 * latent + row, draw)] - left[(3 * latent + row, draw)]) / (2.0 * step);
-                let found = gradient[(row, dim)];
-                // f‴h²/6 and rounding ε f/h, with some hundreds for the Matérn spectrum's far frequencies.
-                assert!((found - expected).abs() < 1e-6, "{latent} {draw} {row} {dim}: {found} {expected}");
-            }
-        }
+        // The values of the rows do not depend on each other.
+        let sum = |at: &Mat<f64>| {
+            let values = samples.values(at.as_ref()).unwrap();
+            values.subrows(3 * latent, 3).col(draw).sum()
+        };
+        check_matrix(format!("function {latent}, draw {draw}"), &at, &gradient, 1e-7, sum);
     }
     assert!(matches!(samples.gradient(at.as_ref(), 2, 0), Err(Error::Setting { .. })));
     assert!(matches!(samples.gradient(at.as_ref(), 0, 2), Err(Error::Setting { .. })));

@@ -5,7 +5,9 @@ use faer::prelude::*;
 use mercer::prelude::*;
 use mercer::sphere::{SphericalHarmonics, area, harmonics_of_degree};
 use rand::{RngExt, SeedableRng};
-use serde_json::Value;
+
+use crate::common::gradients::check_matrix;
+use crate::common::stored::read;
 
 /// Directions, some of them close to the axes.
 fn directions(dim: usize, count: usize, seed: u64) -> Mat<f64> {
@@ -41,7 +43,7 @@ fn gegenbauer(dim: usize, degree: usize, x: RowRef<'_, f64>, y: RowRef<'_, f64>)
 
 #[test]
 fn stored_values_on_the_sphere() {
-    let stored: Value = serde_json::from_str(include_str!("../data/sphere.json")).unwrap();
+    let stored = read("sphere.json");
     let rows = |name: &str| -> Vec<Vec<f64>> { serde_json::from_value(stored["harmonics"][name].clone()).unwrap() };
     let (x, expected) = (rows("x"), rows("y"));
     let x = Mat::from_fn(x.len(), 3, |row, col| x[row][col]);
@@ -152,21 +154,12 @@ fn gradients_against_central_differences() {
         let w = Mat::from_fn(harmonics.len(), 21, |row, col| ((row * 31 + col * 17) % 23) as f64 / 11.0 - 1.0);
         let gradient = harmonics.vjp(x.as_ref(), w.as_ref()).unwrap();
         let loss = |x: &Mat<f64>, row: usize| -> f64 {
-            let y = harmonics.values(x.as_ref().subrows(row, 1)).unwrap();
+            let y = harmonics.values(x.as_ref()).unwrap();
             (0..harmonics.len()).map(|i| w[(i, row)] * y[(i, 0)]).sum()
         };
         for row in 0..21 {
-            for col in 0..dim {
-                let at = |step: f64| {
-                    let mut moved = x.clone();
-                    moved[(row, col)] += step;
-                    loss(&moved, row)
-                };
-                let step = 1e-4;
-                let difference = (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step);
-                let error = (gradient[(row, col)] - difference).abs();
-                assert!(error < 2e-8 * (1.0 + difference.abs()), "{dim} dimensions, x[{row}, {col}]: off by {error:e}");
-            }
+            let [x, gradient] = [&x, &gradient].map(|matrix| matrix.subrows(row, 1).to_owned());
+            check_matrix(format!("{dim} dimensions, row {row}"), &x, &gradient, 2e-8, |x| loss(x, row));
         }
     }
 }

@@ -13,60 +13,22 @@ use mercer::tape::{KernelVar, Tape, Var};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-fn random(rng: &mut Pcg64, rows: usize, cols: usize) -> Mat<f64> {
-    Mat::from_fn(rows, cols, |_, _| rng.random_range(-1.0..1.0))
-}
-
-fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
-    let mut rng = Pcg64::seed_from_u64(1);
-    let x = random(&mut rng, n, 2) * 2.0;
-    let y = (0..n).map(|row| x[(row, 0)].sin() - 0.4 * x[(row, 1)] + 0.3 * rng.random_range(-1.0..1.0)).collect();
-    (x, y)
-}
+use crate::common::data::{forms_of_q, full_q, plane, single, singles, uniform, uniform_from};
+use crate::common::gradients::check_model;
 
 fn kernel() -> DynKernel {
     (1.3 * Matern32::new([1.2, 0.8]) + 0.3 * Linear::new(0.5)).dynamic()
 }
 
 fn model(m: usize) -> Svgp {
-    let z = random(&mut Pcg64::seed_from_u64(2), m, 2) * 2.0;
+    let z = uniform(m, 2, 2) * 2.0;
     let model = Svgp::new(kernel(), z.as_ref()).unwrap().with_likelihood(Gaussian::new(0.2));
     model.with_mean(ConstantMean::new(0.4)).with_par(Par::Seq)
-}
-
-/// One q of each form, away from the prior.
-fn forms(m: usize) -> [Variational; 3] {
-    let mut rng = Pcg64::seed_from_u64(3);
-    let mean: Vec<f64> = (0..m).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let deviation: Vec<f64> = (0..m).map(|_| rng.random_range(0.3..1.2)).collect();
-    let factor = random(&mut rng, m, m);
-    let factor = Mat::from_fn(m, m, |i, j| if i == j { deviation[i] } else { 0.3 * factor[(i, j)] });
-    [
-        Variational::new(&mean, factor.as_ref()).unwrap(),
-        Variational::diagonal(&mean, &deviation).unwrap(),
-        Variational::low_rank(&mean, &deviation, random(&mut rng, m, 2).as_ref()).unwrap(),
-    ]
 }
 
 fn full(mean: &[f64], covariance: &Mat<f64>) -> Variational {
     let root = Cholesky::new(covariance.as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
     Variational::new(mean, root.factor()).unwrap()
-}
-
-fn assert_gradient<M: Parameterized + Clone>(model: &M, gradient: &[f64], value: impl Fn(&M) -> f64) {
-    let values = model.values();
-    assert_eq!(values.len(), gradient.len());
-    for (index, entry) in model.parameters().iter().enumerate() {
-        let step = 1e-5 * values[index].abs().max(0.1);
-        let at = |shift: f64| {
-            let mut moved = values.clone();
-            moved[index] += shift;
-            value(&model.with_params(&moved).unwrap())
-        };
-        let difference = (at(step) - at(-step)) / (2.0 * step);
-        let miss = (gradient[index] - difference).abs();
-        assert!(miss < 1e-6 * difference.abs().max(1.0), "{}: {} is not {difference}", entry.path, gradient[index]);
-    }
 }
 
 fn assert_same_predictions<K, F, J, G>(a: &Svgp<K, F>, b: &Svgp<J, G>, tolerance: f64)
@@ -76,7 +38,7 @@ where
     F: InducingFeatures,
     G: InducingFeatures,
 {
-    let at = random(&mut Pcg64::seed_from_u64(4), 13, 2) * 3.0;
+    let at = uniform(13, 2, 4) * 3.0;
     let (a, b) = (a.posterior().unwrap(), b.posterior().unwrap());
     let (first, second) = (a.predict(at.as_ref()).unwrap(), b.predict(at.as_ref()).unwrap());
     for row in 0..13 {
@@ -89,8 +51,8 @@ where
 
 #[test]
 fn every_form_of_q_agrees_with_the_full_one_of_its_covariance() {
-    let (x, y) = data(30);
-    for q in forms(6) {
+    let (x, y) = plane(30);
+    for q in forms_of_q(6, 3) {
         for unwhitened in [false, true] {
             let same = full(q.mean(), &q.covariance());
             let form = |q: &Variational| if unwhitened { q.clone().unwhitened() } else { q.clone() };
@@ -107,8 +69,8 @@ fn every_form_of_q_agrees_with_the_full_one_of_its_covariance() {
 
 #[test]
 fn whitened_and_unwhitened_agree() {
-    let (x, y) = data(30);
-    let q = &forms(6)[0];
+    let (x, y) = plane(30);
+    let q = full_q(6, 3);
     let whitened = model(6).with_variational(q.clone()).unwrap();
     // u = L v, with the jitter that the model takes.
     let gram = kernel().gram(whitened.inducing().inputs()).unwrap();
@@ -125,12 +87,14 @@ fn whitened_and_unwhitened_agree() {
 
 #[test]
 fn gradients_of_every_form_match_finite_differences() {
-    let (x, y) = data(20);
-    for q in forms(4) {
+    let (x, y) = plane(20);
+    for q in forms_of_q(4, 3) {
         for q in [q.clone(), q.unwhitened()] {
             let model = model(4).with_variational(q).unwrap();
             let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 50).unwrap();
-            assert_gradient(&model, &gradient, |model| model.elbo_of_batch(x.as_ref(), &y, 50).unwrap().value);
+            check_model(model.variational().name(), &model, &gradient, 1e-6, |model| {
+                model.elbo_of_batch(x.as_ref(), &y, 50).unwrap().value
+            });
         }
     }
 }
@@ -141,14 +105,14 @@ fn no_bound_exceeds_the_evidence() {
     let mut rng = Pcg64::seed_from_u64(7);
     for trial in 0..60 {
         let (n, m) = (rng.random_range(1..12), rng.random_range(1..9));
-        let (x, y) = data(n);
+        let (x, y) = plane(n);
         let noise = rng.random_range(0.01..1.0);
         let kernel = rng.random_range(0.1..3.0) * Rbf::new(rng.random_range(0.2..3.0)) + Matern12::new(1.0);
-        let z = random(&mut rng, m, 2) * 3.0;
+        let z = uniform_from(&mut rng, m, 2) * 3.0;
         let exact = ExactGp::new(kernel.clone()).with_noise(noise).unwrap();
         let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
         let scale = rng.random_range(0.05..1.5);
-        for q in forms(m) {
+        for q in forms_of_q(m, 3) {
             let q = full(q.mean(), &(q.covariance() * scale));
             for q in [q.clone(), q.unwhitened()] {
                 let sparse = Svgp::new(kernel.clone(), z.as_ref()).unwrap().with_likelihood(Gaussian::new(noise));
@@ -161,7 +125,7 @@ fn no_bound_exceeds_the_evidence() {
 
 #[test]
 fn a_low_rank_q_leaves_its_start() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let model = model(6).with_variational(Variational::low_rank_prior(6, 2).unwrap()).unwrap();
     let (elbo, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
     assert!(elbo.kl.abs() < 1e-14);
@@ -186,10 +150,9 @@ fn what_is_no_q_is_refused() {
 
 #[test]
 fn single_precision_agrees() {
-    let (x, y) = data(30);
-    let x32 = Mat::from_fn(30, 2, |row, col| x[(row, col)] as f32);
-    let y32: Vec<f32> = y.iter().map(|&y| y as f32).collect();
-    for q in forms(6) {
+    let (x, y) = plane(30);
+    let (x32, y32) = (single(&x), singles(&y));
+    for q in forms_of_q(6, 3) {
         for q in [q.clone(), q.unwhitened()] {
             let model = model(6).with_variational(q).unwrap();
             let double = model.elbo(x.as_ref(), &y).unwrap().value;
@@ -306,10 +269,10 @@ impl InducingFeatures for Eigenvalues {
 /// points give, with q turned likewise.
 #[test]
 fn diagonal_features_agree_with_dense_ones() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let points = model(6);
     let features = Eigenvalues::new(&kernel(), points.inducing().clone());
-    let [q, ..] = forms(6);
+    let q = full_q(6, 3);
     let turned = Svgp::with_features(kernel(), features.clone())
         .unwrap()
         .with_likelihood(Gaussian::new(0.2))
@@ -333,12 +296,12 @@ fn diagonal_features_agree_with_dense_ones() {
     let outside = Mat::from_fn(30, 2, |row, _| if row == 7 { 101.0 } else { 0.0 });
     assert!(matches!(turned.elbo(outside.as_ref(), &y), Err(Error::Rows { start: 7, .. })));
     assert!(matches!(turned.posterior().unwrap().mean(outside.as_ref()), Err(Error::Rows { start: 7, .. })));
-    for q in forms(6) {
+    for q in forms_of_q(6, 3) {
         for q in [q.clone(), q.unwhitened()] {
             let model = turned.clone().with_variational(q).unwrap();
             let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
             // The kernel's own are those of a K_uu that does not follow it, which these features have.
-            assert_gradient(&model, &gradient, |model| model.elbo(x.as_ref(), &y).unwrap().value);
+            check_model("turned features", &model, &gradient, 1e-6, |model| model.elbo(x.as_ref(), &y).unwrap().value);
         }
     }
 }
@@ -397,7 +360,7 @@ impl InducingFeatures for Cosines {
 /// q at the prior changes nothing, and a feature whose variance is 0 is one that is not there.
 #[test]
 fn small_diagonal_entries_are_not_lost() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let model = |variances: &[f64]| {
         let features = Cosines { variances: variances.to_vec() };
         let m = variances.len();
@@ -419,7 +382,7 @@ fn small_diagonal_entries_are_not_lost() {
     assert!(tiny.iter().all(|mean| (mean / (2e-300f64.sqrt() * 0.3) - 1.0).abs() < 1e-14));
 
     let (_, gradient) = small.elbo_gradient(x.as_ref(), &y, 30).unwrap();
-    assert_gradient(&small, &gradient, |model| model.elbo(x.as_ref(), &y).unwrap().value);
+    check_model("small features", &small, &gradient, 1e-6, |model| model.elbo(x.as_ref(), &y).unwrap().value);
     let unwhitened = small.variational().clone().unwhitened();
     let error = small.clone().with_variational(unwhitened).unwrap().elbo(x.as_ref(), &y).unwrap_err();
     assert!(matches!(error, Error::NotPositiveDefinite { pivot: 3, .. }), "{error}");

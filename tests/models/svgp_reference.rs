@@ -8,31 +8,23 @@ use mercer::optim::{Adam, Lbfgs, NaturalGradient};
 use mercer::prelude::*;
 use serde_json::Value;
 
+use crate::common::close::assert_vector_close;
+use crate::common::stored::{matrix, number, read, vector};
+
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("../data/pyrox.json")).unwrap()
+    read("pyrox.json")
 }
 
-fn vector(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(items) => items.iter().map(|item| item.as_f64().unwrap()).collect(),
-        number => vec![number.as_f64().unwrap()],
-    }
-}
-
-fn matrix(value: &Value) -> Mat<f64> {
-    let rows: Vec<Vec<f64>> = value.as_array().unwrap().iter().map(vector).collect();
-    Mat::from_fn(rows.len(), rows[0].len(), |row, col| rows[row][col])
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap()
+/// Numbers, or one.
+fn numbers(value: &Value) -> Vec<f64> {
+    if value.is_array() { vector(value) } else { vec![number(value)] }
 }
 
 type Model = Svgp<Scaled<Rbf>>;
 
 /// The model of a stored parameter set: variance · RBF, Gaussian noise, a fixed jitter.
 fn model(params: &Value, jitter: f64) -> Model {
-    let exp = |value: &Value| -> Vec<f64> { vector(value).iter().map(|value| value.exp()).collect() };
+    let exp = |value: &Value| -> Vec<f64> { numbers(value).iter().map(|value| value.exp()).collect() };
     let lengthscale = exp(&params["log_lengthscale"]);
     let rbf = if lengthscale.len() == 1 { Rbf::new(lengthscale[0]) } else { Rbf::new(lengthscale) };
     let kernel = exp(&params["log_variance"])[0] * rbf;
@@ -63,9 +55,9 @@ fn stored_gradient(grads: &Value) -> Vec<f64> {
             .collect()
     };
     [
-        vector(&grads["log_variance"]),
-        vector(&grads["log_lengthscale"]),
-        vector(&grads["log_noise_var"]),
+        numbers(&grads["log_variance"]),
+        numbers(&grads["log_lengthscale"]),
+        numbers(&grads["log_noise_var"]),
         by_columns(matrix(&grads["Z"]), false),
         vector(&grads["mean"]),
         by_columns(matrix(&grads["scale_tril"]), true),
@@ -75,15 +67,6 @@ fn stored_gradient(grads: &Value) -> Vec<f64> {
 
 fn assert_relative(what: &str, found: f64, expected: f64, tolerance: f64) {
     assert!((found - expected).abs() <= tolerance * expected.abs(), "{what}: {found} is not {expected}");
-}
-
-/// Within a tolerance relative to the largest entry of the stored vector.
-fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let scale = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!((found - expected).abs() <= tolerance * scale, "{what}[{index}]: {found} is not {expected}");
-    }
 }
 
 fn assert_gradient(what: &str, model: &Model, natural: &[f64], stored: &Value) {
@@ -104,7 +87,7 @@ fn assert_gradient(what: &str, model: &Model, natural: &[f64], stored: &Value) {
         );
     }
     for (name, range) in [("inducing inputs", hyper..z), ("mean", z..mean), ("factor", mean..expected.len())] {
-        assert_close(&format!("{what}: gradient in the {name}"), &found[range.clone()], &expected[range], 1e-7);
+        assert_vector_close(&format!("{what}: gradient in the {name}"), &found[range.clone()], &expected[range], 1e-7);
     }
 }
 
@@ -127,8 +110,8 @@ fn assert_case(case: &Value, x: &Mat<f64>, y: &[f64], x_test: Option<&Mat<f64>>,
     for (points, set) in [(Some(x), "train"), (x_test, "test")] {
         let Some(points) = points else { continue };
         let prediction = posterior.predict(points.as_ref()).unwrap();
-        assert_close(set, &prediction.mean, &vector(&case[format!("{set}_f_mean")]), 1e-9);
-        assert_close(set, &prediction.variance, &vector(&case[format!("{set}_f_var")]), 1e-9);
+        assert_vector_close(set, &prediction.mean, &vector(&case[format!("{set}_f_mean")]), 1e-9);
+        assert_vector_close(set, &prediction.variance, &vector(&case[format!("{set}_f_var")]), 1e-9);
     }
 }
 

@@ -4,25 +4,21 @@
 use mercer::linalg::Jitter;
 use mercer::prelude::*;
 use mercer::tape::{Pool, Tape, Var};
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64;
+
+use crate::common::data::uniform;
+use crate::common::gradients::check_matrix;
 
 type Formula<'f> = dyn for<'t> Fn(&Tape<'t, f64>, &[Var]) -> Result<Var, Error> + 'f;
 
-fn random(seed: u64, nrows: usize, ncols: usize) -> Mat<f64> {
-    let mut rng = Pcg64::seed_from_u64(seed);
-    Mat::from_fn(nrows, ncols, |_, _| rng.random_range(-1.0..1.0))
-}
-
 /// Elements between ½ and 3/2.
 fn positive(seed: u64, nrows: usize, ncols: usize) -> Mat<f64> {
-    let matrix = random(seed, nrows, ncols);
+    let matrix = uniform(nrows, ncols, seed);
     Mat::from_fn(nrows, ncols, |i, j| 1.0 + matrix[(i, j)] / 2.0)
 }
 
 /// A matrix whose lower triangle is well conditioned and whose upper triangle is not zero.
 fn factor(seed: u64, n: usize) -> Mat<f64> {
-    let matrix = random(seed, n, n);
+    let matrix = uniform(n, n, seed);
     Mat::from_fn(n, n, |i, j| if i == j { 2.0 + matrix[(i, j)] } else { matrix[(i, j)] / (1.0 + n as f64 / 4.0) })
 }
 
@@ -31,7 +27,7 @@ fn weighted(formula: &Formula<'_>, operands: &[Mat<f64>]) -> f64 {
     let tape = Tape::new(Par::Seq);
     let vars: Vec<Var> = operands.iter().map(|matrix| tape.parameter(matrix.clone())).collect();
     let result = tape.value(formula(&tape, &vars).unwrap()).unwrap();
-    let weights = random(99, result.as_mat().nrows(), result.as_mat().ncols());
+    let weights = uniform(result.as_mat().nrows(), result.as_mat().ncols(), 99);
     weights.col_iter().zip(result.as_mat().col_iter()).map(|(w, c)| w.transpose() * c).sum()
 }
 
@@ -45,32 +41,26 @@ fn gradients(formula: &Formula<'_>, operands: &[Mat<f64>], wanted: &[bool]) -> V
     let vars: Vec<Var> = operands.iter().zip(wanted).map(var).collect();
     let result = formula(&tape, &vars).unwrap();
     let (nrows, ncols) = tape.shape(result).unwrap();
-    let mut gradients = tape.pull_back(result, random(99, nrows, ncols).as_ref()).unwrap();
+    let mut gradients = tape.pull_back(result, uniform(nrows, ncols, 99).as_ref()).unwrap();
     vars.iter().map(|&var| gradients.take(var)).collect()
 }
 
 /// Checks the gradient of Σ W ∘ formula in every element of every operand, and that the gradient in
 /// any one of them is the same when the others are constants.
 fn check(name: &str, formula: &Formula<'_>, operands: &[Mat<f64>]) {
+    check_to(1e-7, name, formula, operands);
+}
+
+/// As [`check`], for sums large enough that differences lose digits.
+fn check_to(tolerance: f64, name: &str, formula: &Formula<'_>, operands: &[Mat<f64>]) {
     let all = gradients(formula, operands, &vec![true; operands.len()]);
-    let h = 1e-5;
     for (index, operand) in operands.iter().enumerate() {
         let gradient = all[index].clone().unwrap_or_else(|| Mat::zeros(operand.nrows(), operand.ncols()));
-        assert_eq!(gradient.shape(), operand.shape());
-        for j in 0..operand.ncols() {
-            for i in 0..operand.nrows() {
-                let moved = |by: f64| {
-                    let mut moved = operands.to_vec();
-                    moved[index][(i, j)] += by;
-                    weighted(formula, &moved)
-                };
-                let (found, expected) = (gradient[(i, j)], (moved(h) - moved(-h)) / (2.0 * h));
-                assert!(
-                    (found - expected).abs() < 1e-7 * (1.0 + expected.abs()),
-                    "{name}: operand {index} at ({i}, {j}): {found} against {expected}"
-                );
-            }
-        }
+        let mut moved = operands.to_vec();
+        check_matrix(format!("{name}: operand {index}"), operand, &gradient, tolerance, |operand| {
+            moved[index].copy_from(operand);
+            weighted(formula, &moved)
+        });
         let wanted: Vec<bool> = (0..operands.len()).map(|other| other == index).collect();
         let alone = gradients(formula, operands, &wanted);
         for (other, found) in alone.iter().enumerate() {
@@ -86,21 +76,21 @@ const SHAPES: [(usize, usize); 5] = [(1, 1), (3, 2), (1, 5), (7, 1), (19, 11)];
 fn products() {
     for (m, n) in SHAPES {
         for k in [1, 4] {
-            let (a, b) = (random(1, m, k), random(2, k, n));
+            let (a, b) = (uniform(m, k, 1), uniform(k, n, 2));
             let (at, bt) = (a.transpose().to_owned(), b.transpose().to_owned());
             check("matmul", &|t, v| t.matmul(v[0], v[1]), &[a.clone(), b.clone()]);
             check("matmul_tn", &|t, v| t.matmul_tn(v[0], v[1]), &[at, b]);
             check("matmul_nt", &|t, v| t.matmul_nt(v[0], v[1]), &[a, bt]);
         }
-        check("transpose", &|t, v| t.transpose(v[0]), &[random(3, m, n)]);
-        check("weighted_outer", &|t, v| t.weighted_outer(v[0], v[1]), &[random(1, m, n), random(2, n, 1)]);
+        check("transpose", &|t, v| t.transpose(v[0]), &[uniform(m, n, 3)]);
+        check("weighted_outer", &|t, v| t.weighted_outer(v[0], v[1]), &[uniform(m, n, 1), uniform(n, 1, 2)]);
     }
 }
 
 #[test]
 fn elementwise() {
     for (m, n) in SHAPES {
-        let pair = [random(1, m, n), random(2, m, n)];
+        let pair = [uniform(m, n, 1), uniform(m, n, 2)];
         check("add", &|t, v| t.add(v[0], v[1]), &pair);
         check("sub", &|t, v| t.sub(v[0], v[1]), &pair);
         check("hadamard", &|t, v| t.hadamard(v[0], v[1]), &pair);
@@ -120,27 +110,27 @@ fn elementwise() {
 #[test]
 fn scalars_with_matrices() {
     for (m, n) in SHAPES {
-        let operands = [random(1, m, n), random(2, 1, 1)];
+        let operands = [uniform(m, n, 1), uniform(1, 1, 2)];
         check("scale_by", &|t, v| t.scale_by(v[0], v[1]), &operands);
         check("add_scalar", &|t, v| t.add_scalar(v[0], v[1]), &operands);
     }
     for n in [1, 6, 19] {
-        check("add_to_diagonal", &|t, v| t.add_to_diagonal(v[0], v[1]), &[random(1, n, n), random(2, 1, 1)]);
+        check("add_to_diagonal", &|t, v| t.add_to_diagonal(v[0], v[1]), &[uniform(n, n, 1), uniform(1, 1, 2)]);
     }
 }
 
 #[test]
 fn reductions() {
     for (m, n) in SHAPES {
-        let pair = [random(1, m, n), random(2, m, n)];
+        let pair = [uniform(m, n, 1), uniform(m, n, 2)];
         check("inner", &|t, v| t.inner(v[0], v[1]), &pair);
         check("sum", &|t, v| t.sum(v[0]), &pair[..1]);
         check("sum_of_squares", &|t, v| t.sum_of_squares(v[0]), &pair[..1]);
         check("column_sums_of_squares", &|t, v| t.column_sums_of_squares(v[0]), &pair[..1]);
     }
     for n in [1, 6, 19] {
-        check("diagonal", &|t, v| t.diagonal(v[0]), &[random(1, n, n)]);
-        check("trace", &|t, v| t.trace(v[0]), &[random(1, n, n)]);
+        check("diagonal", &|t, v| t.diagonal(v[0]), &[uniform(n, n, 1)]);
+        check("trace", &|t, v| t.trace(v[0]), &[uniform(n, n, 1)]);
         check("log_diagonal_sum", &|t, v| t.log_diagonal_sum(v[0]), &[factor(1, n)]);
         check("log_diagonal_sum, negative", &|t, v| t.log_diagonal_sum(v[0]), &[-factor(1, n)]);
     }
@@ -149,13 +139,13 @@ fn reductions() {
 #[test]
 fn structure() {
     for n in [1, 6, 13] {
-        check("add_diagonal", &|t, v| t.add_diagonal(v[0], v[1]), &[random(1, n, n), random(2, n, 1)]);
-        check("lower_triangle", &|t, v| t.lower_triangle(v[0], n), &[random(1, n * (n + 1) / 2, 1)]);
+        check("add_diagonal", &|t, v| t.add_diagonal(v[0], v[1]), &[uniform(n, n, 1), uniform(n, 1, 2)]);
+        check("lower_triangle", &|t, v| t.lower_triangle(v[0], n), &[uniform(n * (n + 1) / 2, 1, 1)]);
     }
     for (m, n) in SHAPES {
-        check("scale_rows", &|t, v| t.scale_rows(v[0], v[1]), &[random(1, m, n), random(2, m, 1)]);
-        check("divide_rows_by_root", &|t, v| t.divide_rows_by_root(v[0], v[1]), &[random(1, m, n), positive(2, m, 1)]);
-        check("rows", &|t, v| t.rows(v[0], m / 2..m), &[random(1, m, n)]);
+        check("scale_rows", &|t, v| t.scale_rows(v[0], v[1]), &[uniform(m, n, 1), uniform(m, 1, 2)]);
+        check("divide_rows_by_root", &|t, v| t.divide_rows_by_root(v[0], v[1]), &[uniform(m, n, 1), positive(2, m, 1)]);
+        check("rows", &|t, v| t.rows(v[0], m / 2..m), &[uniform(m, n, 1)]);
     }
 }
 
@@ -163,7 +153,7 @@ fn structure() {
 fn triangular() {
     for n in [1, 2, 7, 21] {
         for k in [1, 3] {
-            let operands = [factor(1, n), random(2, n, k)];
+            let operands = [factor(1, n), uniform(n, k, 2)];
             check("solve_lower", &|t, v| t.solve_lower(v[0], v[1]), &operands);
             check("solve_lower_transpose", &|t, v| t.solve_lower_transpose(v[0], v[1]), &operands);
             check("lower_matmul", &|t, v| t.lower_matmul(v[0], v[1]), &operands);
@@ -180,13 +170,13 @@ fn covariance(tape: &Tape<'_, f64>, b: Var) -> Result<Var, Error> {
 #[test]
 fn cholesky() {
     for n in [1, 2, 7, 15] {
-        let b = [random(1, n, n)];
+        let b = [uniform(n, n, 1)];
         check("cholesky", &|t, v| Ok(t.cholesky(covariance(t, v[0])?, Jitter::default())?.0), &b);
         check("cholesky, fixed", &|t, v| Ok(t.cholesky(covariance(t, v[0])?, Jitter::Fixed(0.5))?.0), &b);
     }
     // Across the blocks of the factorisation: the gradient of ln det is the inverse.
     let n = 150;
-    let b = random(3, n, n);
+    let b = uniform(n, n, 3);
     let tape = Tape::new(Par::Seq);
     let a = tape.parameter(&b * b.transpose() + Mat::<f64>::identity(n, n));
     let (l, jitter) = tape.cholesky(a, Jitter::default()).unwrap();
@@ -221,27 +211,18 @@ fn through_a_kernel(theta: &[f64], x: &Mat<f64>, z: &Mat<f64>) -> (f64, [Mat<f64
 
 #[test]
 fn kernels() {
-    let operands = [mat![[1.5], [0.8], [0.4], [0.3]], random(1, 9, 2), random(2, 5, 2)];
+    let operands = [mat![[1.5], [0.8], [0.4], [0.3]], uniform(9, 2, 1), uniform(5, 2, 2)];
     let evaluate = |operands: &[Mat<f64>; 3]| {
         let [theta, x, z] = operands;
         through_a_kernel(theta.col_as_slice(0), x, z)
     };
     let (_, gradients) = evaluate(&operands);
     for (index, gradient) in gradients.iter().enumerate() {
-        for j in 0..gradient.ncols() {
-            for i in 0..gradient.nrows() {
-                let moved = |by: f64| {
-                    let mut moved = operands.clone();
-                    moved[index][(i, j)] += by;
-                    evaluate(&moved).0
-                };
-                let (found, expected) = (gradient[(i, j)], (moved(1e-5) - moved(-1e-5)) / 2e-5);
-                assert!(
-                    (found - expected).abs() < 1e-7 * (1.0 + expected.abs()),
-                    "operand {index} at ({i}, {j}): {found} against {expected}"
-                );
-            }
-        }
+        let mut moved = operands.clone();
+        check_matrix(format!("operand {index}"), &operands[index], gradient, 1e-7, |operand| {
+            moved[index].copy_from(operand);
+            evaluate(&moved).0
+        });
     }
 }
 
@@ -286,7 +267,7 @@ fn custom() {
         };
         tape.custom(&[v[0], v[1]], exp, Box::new(backward))
     };
-    check("custom", formula, &[random(1, 4, 3), random(2, 1, 1)]);
+    check("custom", formula, &[uniform(4, 3, 1), uniform(1, 1, 2)]);
 
     let tape = Tape::new(Par::Seq);
     let a = tape.parameter(mat![[1.0, 2.0]]);
@@ -344,31 +325,9 @@ fn cotangents_accumulate() {
         let order = (0..parts.len()).map(|at| if reversed { parts.len() - 1 - at } else { at });
         order.map(|at| parts[at](t, v)).try_fold(t.scalar_constant(0.0), |sum, part| t.add(sum, part?))
     };
-    let operands = [factor(1, 6), random(2, 6, 3), random(3, 6, 1), random(4, 21, 1)];
-    check_loosely(&|t, v| sum(t, v, false), &operands);
-    check_loosely(&|t, v| sum(t, v, true), &operands);
-}
-
-/// As [`check`], for sums large enough that differences lose digits.
-fn check_loosely(formula: &Formula<'_>, operands: &[Mat<f64>]) {
-    let all = gradients(formula, operands, &vec![true; operands.len()]);
-    for (index, gradient) in all.iter().enumerate() {
-        let gradient = gradient.as_ref().unwrap();
-        for j in 0..gradient.ncols() {
-            for i in 0..gradient.nrows() {
-                let moved = |by: f64| {
-                    let mut moved = operands.to_vec();
-                    moved[index][(i, j)] += by;
-                    weighted(formula, &moved)
-                };
-                let (found, expected) = (gradient[(i, j)], (moved(1e-5) - moved(-1e-5)) / 2e-5);
-                assert!(
-                    (found - expected).abs() < 1e-6 * (1.0 + expected.abs()),
-                    "operand {index} at ({i}, {j}): {found} against {expected}"
-                );
-            }
-        }
-    }
+    let operands = [factor(1, 6), uniform(6, 3, 2), uniform(6, 1, 3), uniform(21, 1, 4)];
+    check_to(1e-6, "one order", &|t, v| sum(t, v, false), &operands);
+    check_to(1e-6, "the other order", &|t, v| sum(t, v, true), &operands);
 }
 
 #[test]
@@ -451,7 +410,7 @@ fn constants_and_parameters_out_of_reach_have_no_gradient() {
 /// The negative log evidence up to a constant, with its gradient in all that moves.
 fn evidence<T: Scalar>(pool: Pool<T>, par: Par, n: usize) -> (f64, Vec<f64>, Pool<T>) {
     let cast = |matrix: Mat<f64>| Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| T::from_f64(matrix[(i, j)]));
-    let (x, y) = (cast(random(1, n, 2)), cast(random(2, n, 1)));
+    let (x, y) = (cast(uniform(n, 2, 1)), cast(uniform(n, 1, 2)));
     let kernel = 1.5 * Rbf::new(0.7);
     let tape = Tape::with_pool(par, pool);
     let (x, y) = (tape.parameter_ref(x.as_ref()), tape.constant(y.as_ref()));

@@ -10,15 +10,10 @@ use mercer::optim::{
 };
 use mercer::params::Prior;
 use mercer::prelude::*;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
-fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
-    let mut rng = Pcg64::seed_from_u64(1);
-    let x = Mat::from_fn(n, 2, |_, _| rng.random_range(-2.0..2.0));
-    let y = (0..n).map(|row| x[(row, 0)].sin() - 0.4 * x[(row, 1)] + 0.3 * rng.random_range(-1.0..1.0)).collect();
-    (x, y)
-}
+use crate::common::data::plane;
 
 /// With a tie, a prior and something frozen.
 fn model() -> Svgp {
@@ -77,7 +72,7 @@ fn until(stop: usize) -> impl FnMut(&Progress, &Svgp) -> ControlFlow<()> {
 
 #[test]
 fn minibatches_resume_to_the_same_bits() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
         model.train_from(x.as_ref(), &y, &train(), checkpoint, rng, until(stop)).unwrap()
     });
@@ -85,7 +80,7 @@ fn minibatches_resume_to_the_same_bits() {
 
 #[test]
 fn natural_gradients_resume_to_the_same_bits() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let rule = NaturalGradient { rate: 0.2, schedule: Schedule::Constant.warm_up(6) };
     resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
         model.train_natural_from(x.as_ref(), &y, &train(), &rule, checkpoint, rng, until(stop)).unwrap()
@@ -95,7 +90,7 @@ fn natural_gradients_resume_to_the_same_bits() {
 /// All rows, no generator; and the early stop is reached at the same step.
 #[test]
 fn early_stops_are_resumed() {
-    let (x, y) = data(12);
+    let (x, y) = plane(12);
     let early_stop = Some(EarlyStop { window: 3, patience: 2, tolerance: 1.0 });
     let all = Train { batch: None, early_stop, ..train() };
     resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
@@ -108,7 +103,7 @@ fn early_stops_are_resumed() {
 /// Where a step fails, what is restored is the same too.
 #[test]
 fn failures_after_resuming_leave_the_sound_parameters() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let rule = NaturalGradient::default();
     let mut start = model();
     start.set_prior("likelihood", Prior::uniform(0.15, 0.25).unwrap()).unwrap();
@@ -135,7 +130,7 @@ fn failures_after_resuming_leave_the_sound_parameters() {
 
 #[test]
 fn checkpoints_of_something_else_are_refused() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let mut checkpoint = Checkpoint::default();
     let mut rng = Pcg64::seed_from_u64(0);
     model().train_from(x.as_ref(), &y, &train(), &mut checkpoint, &mut rng, until(3)).unwrap();
@@ -169,7 +164,7 @@ fn checkpoints_of_something_else_are_refused() {
 /// names a parameter counts.
 #[test]
 fn groups_have_their_rates() {
-    let (x, y) = data(30);
+    let (x, y) = plane(30);
     let adam = Adam { rate: 0.05, clip: Some(0.5), ..Adam::default() };
     let train = |rates: &[(&str, f64)]| {
         let rates = rates.iter().map(|&(path, rate)| (path.to_owned(), rate)).collect();
@@ -219,7 +214,7 @@ fn groups_have_their_rates() {
 /// Noise grows where there is nothing more to learn: the error on new data falls, then rises.
 #[test]
 fn callbacks_see_the_model_and_stop_by_a_metric() {
-    let (x, y) = data(40);
+    let (x, y) = plane(40);
     let (at, truth) = (x.subrows(20, 20), &y[20..]);
     let mut gp = model().with_likelihood(StudentT::new(4.0, 0.3));
     let adam = Adam { rate: 0.1, ..Adam::default() };

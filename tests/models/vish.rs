@@ -18,12 +18,13 @@ use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 use serde_json::Value;
 
-fn notebook() -> Value {
-    serde_json::from_str(include_str!("../data/sphere_notebook.json")).unwrap()
-}
+use crate::common::close::assert_vector_close;
+use crate::common::data::{on_sphere, single, singles};
+use crate::common::gradients::{check_matrix, check_model};
+use crate::common::stored::{read, vector};
 
-fn vector(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|item| item.as_f64().unwrap()).collect()
+fn notebook() -> Value {
+    read("sphere_notebook.json")
 }
 
 fn points(value: &Value) -> Mat<f64> {
@@ -33,12 +34,7 @@ fn points(value: &Value) -> Mat<f64> {
 
 /// Points on the sphere in so many dimensions, and what a process might be there.
 fn data(n: usize, dim: usize, seed: u64) -> (Mat<f64>, Vec<f64>) {
-    let mut rng = Pcg64::seed_from_u64(seed);
-    let mut x = Mat::from_fn(n, dim, |_, _| rng.sample::<f64, _>(StandardNormal));
-    for row in 0..n {
-        let length = x.row(row).norm_l2();
-        (0..dim).for_each(|col| x[(row, col)] /= length);
-    }
+    let x = on_sphere(n, dim, seed);
     let y = (0..n).map(|row| x[(row, 0)] - 2.0 * x[(row, 0)] * x[(row, 1)] + 0.1 * (7.0 * x[(row, 1)]).sin()).collect();
     (x, y)
 }
@@ -85,10 +81,7 @@ fn the_sphere_notebook_s_start_matches() {
     for (name, found, expected) in
         [("hyperparameters", &found[..3], &hyper), ("mean", &found[3..84], &mean), ("factor", &found[84..], &factor)]
     {
-        let scale = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-        for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-            assert!((found - expected).abs() <= 1e-7 * scale, "{name}[{index}]: {found} is not {expected}");
-        }
+        assert_vector_close(name, found, expected, 1e-7);
     }
 
     let posterior = model.posterior().unwrap();
@@ -186,21 +179,8 @@ fn gradients_in_hyperparameters_are_the_differences() {
         let features = SphericalHarmonicFeatures::new(3, 4).unwrap().with_nugget(1e-3).unwrap();
         let model = Sgpr::with_features(kernel, features).unwrap().with_noise(0.1).unwrap();
         let (_, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
-        let natural = model.values();
-        for index in 0..natural.len() {
-            let h = 1e-5 * natural[index];
-            let at = |shift: f64| {
-                let (mut moved, mut values) = (model.clone(), natural.clone());
-                values[index] += shift;
-                moved.set_values(&values).unwrap();
-                moved.log_evidence(x.as_ref(), &y).unwrap().value
-            };
-            let difference = (at(h) - at(-h)) / (2.0 * h);
-            assert!(
-                (gradient[index] - difference).abs() < 1e-6 * difference.abs().max(1.0),
-                "{gradient:?} {difference}"
-            );
-        }
+        let value = |model: &Sgpr<_, _>| model.log_evidence(x.as_ref(), &y).unwrap().value;
+        check_model(model.kernel(), &model, &gradient, 1e-6, value);
     }
 }
 
@@ -222,17 +202,7 @@ fn gradients_in_points_are_the_differences() {
         (tape.scalar(loss).unwrap(), gradient)
     };
     let (_, gradient) = run(&x);
-    for row in 0..5 {
-        for col in 0..4 {
-            let at = |h: f64| {
-                let mut moved = x.clone();
-                moved[(row, col)] += h;
-                run(&moved).0
-            };
-            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
-            assert!((gradient[(row, col)] - difference).abs() < 1e-7, "{} {difference}", gradient[(row, col)]);
-        }
-    }
+    check_matrix("x", &x, &gradient, 1e-8, |x| run(x).0);
 }
 
 /// A linear kernel has degree 1 alone: the features of the others change nothing, even with a q of their own.
@@ -297,8 +267,7 @@ fn single_precision_agrees() {
         let features = SphericalHarmonicFeatures::new(3, 5).unwrap();
         let model = Sgpr::with_features(kernel, features).unwrap().with_noise(0.1).unwrap();
         let (expected, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
-        let x32 = Mat::from_fn(60, 3, |row, col| x[(row, col)] as f32);
-        let y32: Vec<f32> = y.iter().map(|&y| y as f32).collect();
+        let (x32, y32) = (single(&x), singles(&y));
         let (found, gradient32) = model.log_evidence_gradient(x32.as_ref(), &y32).unwrap();
         assert!(
             (found.value - expected.value).abs() < 1e-4 * expected.value.abs(),

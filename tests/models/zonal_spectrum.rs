@@ -10,12 +10,11 @@ use mercer::prelude::*;
 use mercer::sphere::{Spectrum, SphericalHarmonics, ZonalSpectrum, area, harmonics_of_degree};
 use serde_json::Value;
 
-fn stored() -> Value {
-    serde_json::from_str(include_str!("../data/sphere.json")).unwrap()
-}
+use crate::common::gradients::check;
+use crate::common::stored::{read, vector};
 
-fn numbers(value: &Value) -> Vec<f64> {
-    serde_json::from_value(value.clone()).unwrap()
+fn stored() -> Value {
+    read("sphere.json")
 }
 
 fn kernel(name: &str, lengthscale: f64) -> DynKernel {
@@ -45,7 +44,7 @@ fn stored_rows() {
     for row in stored()["funk_hecke"].as_array().unwrap() {
         let (name, lengthscale) = (row["kernel"].as_str().unwrap(), row["lengthscale"].as_f64().unwrap());
         let kernel = row["variance"].as_f64().unwrap() * kernel(name, lengthscale);
-        let exact = numbers(&row["exact"]);
+        let exact = vector(&row["exact"]);
         let found = spectrum(3, 16, &kernel);
         let error = worst(&found.values, &ALL, &exact);
         println!("{name} {lengthscale}: {error:.1e}");
@@ -66,7 +65,7 @@ fn within_bounds(found: &Spectrum, exact: &[f64]) {
 fn stored_rows_in_other_dimensions() {
     for row in stored()["more"].as_array().unwrap() {
         let (name, lengthscale) = (row["kernel"].as_str().unwrap(), row["lengthscale"].as_f64().unwrap());
-        let (dim, exact) = (row["dim"].as_u64().unwrap() as usize, numbers(&row["values"]));
+        let (dim, exact) = (row["dim"].as_u64().unwrap() as usize, vector(&row["values"]));
         let degrees: Vec<usize> = match row.get("degrees") {
             Some(degrees) => serde_json::from_value(degrees.clone()).unwrap(),
             None => (0..exact.len()).collect(),
@@ -217,19 +216,13 @@ fn gradients_against_central_differences() {
                 plan.coefficients(kernel).unwrap().iter().zip(&c).map(|(a, c)| a * c).sum()
             };
             let gradient = plan.vjp(kernel, &c).unwrap();
-            for (index, entry) in kernel.parameters().into_iter().enumerate() {
-                let value = entry.value;
-                let at = |step: f64| {
-                    let mut moved = kernel.clone();
-                    moved.set(&entry.path, value + step).unwrap();
-                    loss(&moved)
-                };
-                let step = 2e-4 * value.abs();
-                let difference = (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step);
-                let error = (gradient[index] - difference).abs();
-                let scale = difference.abs() + loss(kernel).abs() / value.abs();
-                assert!(error < 1e-7 * scale, "{} of {kernel}, {dim} dimensions: {error:e} of {scale:e}", entry.path);
-            }
+            // In units of the parameters and of the loss, as some derivatives are next to nothing.
+            let (values, size) = (kernel.values(), loss(kernel).abs());
+            let found: Vec<f64> = gradient.iter().zip(&values).map(|(slope, value)| slope * value / size).collect();
+            check(format!("{kernel}, {dim} dimensions"), &vec![1.0; values.len()], &found, 1e-7, |ratios| {
+                let moved: Vec<f64> = values.iter().zip(ratios).map(|(value, ratio)| value * ratio).collect();
+                loss(&kernel.with_params(&moved).unwrap()) / size
+            });
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Error-free sums and products by Knuth (1969) and by fused multiply-add; the algorithms of Hida, Li & Bailey (2001).
 
+pub(crate) mod rows;
+
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 #[derive(Clone, Copy, Debug, PartialEq)]

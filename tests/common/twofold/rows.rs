@@ -2,7 +2,7 @@
 
 use faer::{Mat, MatRef};
 
-use crate::twofold::Twofold;
+use super::Twofold;
 
 /// A matrix by its rows.
 pub(crate) type Rows = Vec<Vec<Twofold>>;
