@@ -4,7 +4,7 @@
 
 /// The example of a kernel of one's own.
 #[allow(dead_code)]
-#[path = "../../examples/custom_kernel.rs"]
+#[path = "../../../examples/custom_kernel.rs"]
 mod custom_kernel;
 
 use custom_kernel::ArcSine;

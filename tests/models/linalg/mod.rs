@@ -1,0 +1,4 @@
+//! Structured operators, and solves by products.
+
+mod iterative;
+mod operators;
