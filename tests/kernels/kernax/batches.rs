@@ -5,9 +5,8 @@ use mercer::batch::{BatchMatrix, Batched, Inputs};
 use mercer::prelude::*;
 use serde_json::Value;
 
-use crate::common::entries::by_rows;
-
 use super::{compare, expression, fixture, flat, points};
+use crate::common::entries::by_rows;
 
 /// The inner expression of one member: the hyperparameters that are batched, at an index.
 fn member(spec: &Value, axes: &Value, index: usize) -> Value {

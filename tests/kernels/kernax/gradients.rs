@@ -6,9 +6,8 @@ use mercer::params::Constraint;
 use mercer::prelude::*;
 use serde_json::Value;
 
-use crate::common::entries::by_rows;
-
 use super::{expression, fixture, flat, points, unmasked};
+use crate::common::entries::by_rows;
 
 /// The library's hyperparameters of an expression by their place in its tree, in the order of ours, and
 /// whether they are stored as a logarithm.

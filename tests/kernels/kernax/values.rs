@@ -7,10 +7,9 @@ use mercer::params::Constraint;
 use mercer::prelude::*;
 use serde_json::Value;
 
+use super::{compare, expression, fixture, flat, points, skipped};
 use crate::common::entries::by_rows;
 use crate::common::stored::number;
-
-use super::{compare, expression, fixture, flat, points, skipped};
 
 #[test]
 fn kernels() {

@@ -6,12 +6,11 @@ use mercer::emulator::{Emulator, Evidence, Structure};
 use mercer::prelude::*;
 use rand::SeedableRng;
 
+use super::{bumps, spectra};
 use crate::common::close::assert_vector_close;
 use crate::common::dense::log_normal;
 use crate::common::entries::by_rows;
 use crate::common::gradients::check;
-
-use super::{bumps, spectra};
 
 /// The flux likelihood is the density of all pixels of all spectra together.
 #[test]

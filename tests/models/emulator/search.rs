@@ -8,10 +8,9 @@ use mercer::params::Prior;
 use mercer::prelude::*;
 use rand::SeedableRng;
 
+use super::{fixture, pca, spectra, stars};
 use crate::common::close::assert_vector_close;
 use crate::common::stored::{matrix, vector};
-
-use super::{fixture, pca, spectra, stars};
 
 /// L-BFGS, cut off after so many evaluations.
 struct CutOff(usize);

@@ -6,11 +6,10 @@ use mercer::emulator::{Emulator, Evidence, Structure};
 use mercer::prelude::*;
 use serde_json::Value;
 
+use super::{fixture, pca};
 use crate::common::close::assert_vector_close;
 use crate::common::entries::{by_columns, by_rows};
 use crate::common::stored::{matrix, number, vector};
-
-use super::{fixture, pca};
 
 /// The emulator of a stored vector of logarithms: precision, variances, lengthscales by rows.
 fn emulator(fixture: &Value, basis: impl Into<Basis>, p: &Value) -> Emulator<Scaled<Rbf>> {

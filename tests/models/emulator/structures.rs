@@ -9,6 +9,8 @@ use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+use crate::common::data::uniform;
+
 const M: usize = 3;
 
 /// Three components of eight pixels, orthogonal or not.
@@ -27,8 +29,7 @@ fn emulator(theta: &Mat<f64>, orthogonal: bool, kernels: Vec<DynKernel>) -> Emul
 }
 
 fn scattered(rows: usize, dims: usize, seed: u64) -> Mat<f64> {
-    let mut rng = Pcg64::seed_from_u64(seed);
-    Mat::from_fn(rows, dims, |_, _| rng.random_range(0.0..2.0))
+    uniform(rows, dims, seed) + Mat::full(rows, dims, 1.0)
 }
 
 /// A 4 × 5 grid whose rows are out of order, with a column that does not vary.

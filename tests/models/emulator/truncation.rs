@@ -6,9 +6,8 @@ use mercer::emulator::{Emulator, Evidence};
 use mercer::optim::Lbfgs;
 use mercer::prelude::*;
 
-use crate::common::close::assert_vector_close;
-
 use super::{bumps, spectra, stars};
+use crate::common::close::assert_vector_close;
 
 /// Of components that were given, and of such that were fitted to the spectra; of as many as there are spectra too.
 #[test]

@@ -10,10 +10,9 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 
+use super::{Stored, psi};
 use crate::common::gradients::check_model;
 use crate::common::stored::matrix;
-
-use super::{Stored, psi};
 
 #[test]
 fn stored_values_are_ours() {

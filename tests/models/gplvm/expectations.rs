@@ -9,9 +9,8 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 
-use crate::common::gradients::check_model;
-
 use super::{Stored, psi};
+use crate::common::gradients::check_model;
 
 /// However a squared exponential is written, it is recognised, and its parameters get their own gradients.
 #[test]

@@ -1,4 +1,5 @@
-//! Latent-variable models: stored values of an independent library, closed forms, and equivalences with models of known inputs.
+//! Latent-variable models: stored values of an independent library, closed forms, and equivalences with models of
+//! known inputs.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bounds;

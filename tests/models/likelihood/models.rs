@@ -17,6 +17,8 @@ use rand_pcg::Pcg64;
 
 use crate::common::stored::{matrix, number, read, vector};
 
+use crate::common::data::line;
+
 /// The expectations of a likelihood with a closed form, by the quadrature that the stored values are from.
 #[derive(Clone, Debug)]
 struct PoissonByQuadrature;
@@ -101,10 +103,6 @@ fn stored_values_match() {
     assert_stored("student_t_df4_scale0.3", student.unwrap(), |y| y);
 }
 
-fn line(n: usize) -> Mat<f64> {
-    Mat::from_fn(n, 1, |row, _| 6.0 * row as f64 / n as f64)
-}
-
 fn train(steps: usize) -> Train {
     Train { steps, batch: Some(40), adam: Adam { rate: 0.05, ..Adam::default() }, ..Train::default() }
 }
@@ -113,7 +111,7 @@ fn train(steps: usize) -> Train {
 #[test]
 fn a_classifier_learns() {
     let mut rng = Pcg64::seed_from_u64(3);
-    let x = line(120);
+    let x = line(120, 0.0, 6.0);
     let y: Vec<f64> = (0..120).map(|row| if (2.0 * x[(row, 0)]).sin() > 0.2 { 1.0 } else { 0.0 }).collect();
     for likelihood in [Bernoulli::logit(), Bernoulli::probit()] {
         let z = subset(x.as_ref(), 15, &mut rng).unwrap();
@@ -135,7 +133,7 @@ fn a_classifier_learns() {
 #[test]
 fn parameters_are_trained() {
     let mut rng = Pcg64::seed_from_u64(3);
-    let x = line(120);
+    let x = line(120, 0.0, 6.0);
     let y: Vec<f64> = (0..120).map(|row| (1.0 + x[(row, 0)].sin()).floor() + f64::from(row % 3 == 0)).collect();
     let z = subset(x.as_ref(), 10, &mut rng).unwrap();
     let gp = Svgp::new(1.0 * Rbf::new(1.0), z.as_ref()).unwrap();
@@ -157,7 +155,7 @@ fn parameters_are_trained() {
 #[test]
 fn minibatches_keep_what_belongs_to_their_rows() {
     let mut rng = Pcg64::seed_from_u64(3);
-    let x = line(60);
+    let x = line(60, 0.0, 6.0);
     let y: Vec<f64> = (0..60).map(|row| x[(row, 0)].sin()).collect();
     let noise: Vec<f64> = (0..60).map(|row| if row % 2 == 0 { 0.01 } else { 4.0 }).collect();
     let likelihood = FixedNoise::new(&noise).unwrap();
@@ -196,7 +194,7 @@ fn minibatches_keep_what_belongs_to_their_rows() {
 
 #[test]
 fn what_models_refuse() {
-    let x = line(10);
+    let x = line(10, 0.0, 6.0);
     let gp = Svgp::new(1.0 * Rbf::new(1.0), x.as_ref()).unwrap();
     let y = vec![0.0; 10];
     for (likelihood, latents) in

@@ -3,11 +3,13 @@
 
 use std::cell::Cell;
 
-use mercer::linalg::{ConjugateGradients, Dense, Diagonal, Jitter, Operator, StochasticLogDet};
+use mercer::linalg::{ConjugateGradients, Diagonal, Operator, StochasticLogDet};
 use mercer::prelude::{Mat, Par};
 use mercer::{Error, Scalar};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
+
+use super::dense;
 
 /// Positive definite, with a diagonal of very different sizes.
 fn matrix<T: Scalar>(n: usize) -> Mat<T> {
@@ -20,10 +22,6 @@ fn matrix<T: Scalar>(n: usize) -> Mat<T> {
 
 fn diagonal<T: Scalar>(a: &Mat<T>) -> Diagonal<T> {
     Diagonal::new((0..a.nrows()).map(|i| a[(i, i)]).collect()).unwrap()
-}
-
-fn dense<T: Scalar>(a: &Mat<T>) -> Dense<T> {
-    Dense::new(a.as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap()
 }
 
 fn solves<T: Scalar>(tolerance: f64) {

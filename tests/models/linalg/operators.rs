@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 use mercer::linalg::{
-    BlockDiagonal, Dense, Diagonal, Jitter, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,
+    BlockDiagonal, Dense, Diagonal, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,
 };
 use mercer::{Error, Scalar, prelude::Mat, prelude::Par};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
+
+use super::dense;
+use crate::common::dense::log_normal;
+use crate::common::entries::by_columns;
 
 fn uniform<T: Scalar>(nrows: usize, ncols: usize, rng: &mut Pcg64) -> Mat<T> {
     Mat::from_fn(nrows, ncols, |_, _| T::from_f64(rng.random_range(-1.0..1.0)))
@@ -24,10 +28,6 @@ fn kron<T: Scalar>(factors: &[&Mat<T>]) -> Mat<T> {
         let n = b.nrows();
         Mat::from_fn(a.nrows() * n, a.ncols() * n, |i, j| a[(i / n, j / n)] * b[(i % n, j % n)])
     })
-}
-
-fn dense<T: Scalar>(a: &Mat<T>) -> Dense<T> {
-    Dense::new(a.as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap()
 }
 
 fn close<T: Scalar>(what: &str, found: &Mat<T>, expected: &Mat<T>, tolerance: f64) {
@@ -100,14 +100,6 @@ fn operators_stand_for_their_matrices() {
     all_operators::<f32>(1e-4);
 }
 
-fn log_density(full: &Mat<f64>, y: &Mat<f64>) -> f64 {
-    let n = full.nrows();
-    let y = Mat::from_fn(n, 1, |i, _| y[(i % y.nrows(), i / y.nrows())]);
-    let operator = dense(full);
-    let half = operator.half_solve(y.as_ref(), Par::Seq).unwrap();
-    -0.5 * (half.squared_norm_l2() + operator.log_det() + n as f64 * std::f64::consts::TAU.ln())
-}
-
 struct Case {
     y: Mat<f64>,
     signal: Mat<f64>,
@@ -146,7 +138,7 @@ impl Case {
 
     fn agrees(&self, name: &str, tolerance: f64) {
         let found = self.gradient();
-        let expected = log_density(&self.full(), &self.y);
+        let expected = log_normal(&by_columns(self.y.as_ref()), &self.full());
         assert!((found.value - expected).abs() < tolerance * expected.abs().max(1.0), "{name}");
         assert_eq!(self.operator().log_density(self.y.as_ref(), Par::Seq).unwrap(), found.value);
         let n = self.y.nrows();

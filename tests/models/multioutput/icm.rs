@@ -4,17 +4,15 @@
 use faer::linalg::solvers::Solve;
 use mercer::combine::icm;
 use mercer::gp::{ExactGp, IcmGp, IcmPosterior, JointPrediction, Stacked};
-use mercer::likelihood::Likelihood;
 use mercer::mean::{ConstantMean, DynMean};
 use mercer::prelude::*;
 
+use super::inputs;
 use crate::common::close::assert_close;
 use crate::common::data::{single, uniform};
 use crate::common::dense::log_normal;
 use crate::common::entries::by_columns;
 use crate::common::gradients::check_model;
-
-use super::inputs;
 
 #[test]
 fn predictions_of_shapes_that_do_not_fit_are_refused() {

@@ -8,13 +8,12 @@ use mercer::optim::{Adam, Lbfgs, NaturalGradient, Train};
 use mercer::prelude::*;
 use rand::SeedableRng;
 
+use super::{inputs, kernels, mixed_covariance, orthogonal, with_gaps};
 use crate::common::close::assert_close;
 use crate::common::data::uniform;
 use crate::common::dense::log_normal;
 use crate::common::entries::by_columns;
 use crate::common::gradients::check_model;
-
-use super::{inputs, kernels, mixed_covariance, orthogonal, with_gaps};
 
 /// At Z = X the bound is the evidence where the posterior of the latent functions is independent: one step of natural
 /// gradients reaches it.

@@ -7,12 +7,11 @@ use mercer::likelihood::Gaussian;
 use mercer::optim::NaturalGradient;
 use mercer::prelude::*;
 
+use super::{inputs, with_gaps};
 use crate::common::close::assert_close;
 use crate::common::dense::log_normal;
 use crate::common::entries::by_columns;
 use crate::common::gradients::check_model;
-
-use super::{inputs, with_gaps};
 
 /// Stacked rows through kernels of indices, dense and sparse, with noise of its own for each output.
 #[test]

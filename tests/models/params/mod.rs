@@ -8,6 +8,8 @@ mod ties;
 use mercer::params::Prior;
 use mercer::prelude::*;
 
+use crate::common::data::line;
+
 fn prior() -> Prior {
     Prior::gamma(2.0, 3.0).unwrap()
 }
@@ -21,7 +23,7 @@ fn priors(root: &impl Parameterized) -> Vec<bool> {
 }
 
 fn data() -> (Mat<f64>, Vec<f64>) {
-    let x = Mat::from_fn(30, 1, |row, _| 0.2 * row as f64);
-    let y = (0..30).map(|row| (0.2 * row as f64).sin() + 0.1 * f64::from(row * 31 % 17 - 8)).collect();
+    let x = line(30, 0.0, 6.0);
+    let y = (0..30).map(|row| x[(row, 0)].sin() + 0.1 * f64::from(row as i32 * 31 % 17 - 8)).collect();
     (x, y)
 }

@@ -11,9 +11,8 @@ use mercer::prelude::*;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-use crate::common::gradients::check;
-
 use super::{data, kernel, prior, priors};
+use crate::common::gradients::check;
 
 #[test]
 fn paths_of_priors_are_those_of_freezing() {

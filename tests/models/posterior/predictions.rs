@@ -11,9 +11,12 @@ use rand_pcg::Pcg64;
 
 use crate::common::moments::assert_moments;
 
+use crate::common::data::line;
+
 fn data() -> (Mat<f64>, Vec<f64>) {
-    let x = Mat::from_fn(12, 1, |i, _| 0.4 * i as f64);
-    (x.clone(), (0..12).map(|i| x[(i, 0)].sin()).collect())
+    let x = line(12, 0.0, 4.8);
+    let y = x.col(0).iter().map(|x| x.sin()).collect();
+    (x, y)
 }
 
 fn sparse() -> Svgp<Scaled<Rbf>> {

@@ -7,11 +7,10 @@ use mercer::linalg::Jitter;
 use mercer::mean::{ConstantMean, LinearMean};
 use mercer::prelude::*;
 
+use super::{ALL, between, kernel};
 use crate::common::data::{observed_apart, single, singles};
 use crate::common::dense::{column, log_normal, projected};
 use crate::common::gradients::check_model;
-
-use super::{ALL, between, kernel};
 
 /// The N × N covariance that an approximation gives the data, and its trace term.
 fn dense_covariance(

@@ -6,9 +6,8 @@ use mercer::mean::ConstantMean;
 use mercer::optim::Lbfgs;
 use mercer::prelude::*;
 
-use crate::common::data::observed_apart;
-
 use super::{between, kernel};
+use crate::common::data::observed_apart;
 
 #[test]
 fn a_fit_keeps_what_is_frozen_and_hands_it_over() {

@@ -6,9 +6,8 @@ use mercer::gp::{Approximation, ExactGp, Sgpr, Variational};
 use mercer::linalg::Jitter;
 use mercer::prelude::*;
 
-use crate::common::data::{observed_apart, single, singles};
-
 use super::{ALL, kernel};
+use crate::common::data::{observed_apart, single, singles};
 
 /// σ² some 10⁻¹³ of the covariances: I + AAᵀ/σ² has a condition of 10¹⁵, and the fit is still a sum of squares.
 #[test]

@@ -87,7 +87,7 @@ fn assert_gradient(what: &str, model: &Model, natural: &[f64], stored: &Value) {
         );
     }
     for (name, range) in [("inducing inputs", hyper..z), ("mean", z..mean), ("factor", mean..expected.len())] {
-        assert_vector_close(&format!("{what}: gradient in the {name}"), &found[range.clone()], &expected[range], 1e-7);
+        assert_vector_close(format!("{what}: gradient in the {name}"), &found[range.clone()], &expected[range], 1e-7);
     }
 }
 

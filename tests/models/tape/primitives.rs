@@ -5,9 +5,8 @@ use mercer::linalg::Jitter;
 use mercer::prelude::*;
 use mercer::tape::{Tape, Var};
 
-use crate::common::data::uniform;
-
 use super::{Formula, check, check_to, covariance, factor, positive};
+use crate::common::data::uniform;
 
 const SHAPES: [(usize, usize); 5] = [(1, 1), (3, 2), (1, 5), (7, 1), (19, 11)];
 
