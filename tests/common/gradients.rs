@@ -81,3 +81,11 @@ fn check_coordinate(
     let close = abs_diff_eq!(found, expected, epsilon = tolerance * expected.abs().max(1.0));
     assert!(close, "{place}: {found} is not {expected}");
 }
+
+#[test]
+#[should_panic(expected = "the energy, [1]: 4.00001 is not")]
+fn a_wrong_derivative_is_named() {
+    let energy = |x: &[f64]| x[0] * x[0] + x[1] * x[1];
+    check("the energy", &[1.0, 2.0], &[2.0, 4.0], 1e-10, energy);
+    check("the energy", &[1.0, 2.0], &[2.0, 4.00001], 1e-6, energy);
+}

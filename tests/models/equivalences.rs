@@ -10,6 +10,7 @@ use mercer::prelude::*;
 
 use crate::common::data::{observed_apart, single, singles};
 use crate::common::gradients::check_model;
+use crate::common::kernels::Wiener;
 
 fn kernel() -> DynKernel {
     (1.5 * Matern32::new([1.2, 2.0]) + 0.3 * Linear::new(0.5)).dynamic()
@@ -181,20 +182,6 @@ fn duplicate_and_many_inducing_inputs_work() {
 
 #[test]
 fn a_kernel_without_gradients_is_evaluated_but_not_fitted() {
-    #[derive(Clone, Debug)]
-    struct Wiener;
-    mercer::parameterized!(Wiener as "wiener", parameters: []);
-    mercer::kernel_ops!(Wiener);
-    impl Expr for Wiener {
-        fn psd(&self) -> Psd {
-            Psd::UpTo(1)
-        }
-    }
-    impl<T: Scalar> Kernel<T> for Wiener {
-        fn pairwise(&self, x: &[T], y: &[T]) -> T {
-            if x[0] < y[0] { x[0] } else { y[0] }
-        }
-    }
     let x = mat![[0.5], [1.0], [2.5]];
     let gp = ExactGp::new(2.0 * Wiener + Rbf::new(1.0));
     assert!(gp.log_evidence(x.as_ref(), &[0.1, 0.3, 0.2]).unwrap().is_finite());

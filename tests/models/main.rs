@@ -8,6 +8,7 @@ mod common {
     pub(crate) mod dense;
     pub(crate) mod entries;
     pub(crate) mod gradients;
+    pub(crate) mod kernels;
     pub(crate) mod moments;
     pub(crate) mod stored;
     pub(crate) mod twofold;

@@ -15,6 +15,7 @@ use rand_pcg::Pcg64;
 
 use crate::common::data::{forms_of_q, full_q, plane, single, singles, uniform, uniform_from};
 use crate::common::gradients::check_model;
+use crate::common::kernels::Wiener;
 
 fn kernel() -> DynKernel {
     (1.3 * Matern32::new([1.2, 0.8]) + 0.3 * Linear::new(0.5)).dynamic()
@@ -166,22 +167,9 @@ fn single_precision_agrees() {
     }
 }
 
-/// min(x, y), without gradients: bounds, natural steps and predictions need none.
+/// Bounds, natural steps and predictions need none.
 #[test]
 fn a_kernel_without_gradients_serves_where_none_are_asked_for() {
-    #[derive(Clone, Debug)]
-    struct Wiener;
-    mercer::parameterized!(Wiener as "wiener", parameters: []);
-    impl Expr for Wiener {
-        fn psd(&self) -> Psd {
-            Psd::UpTo(1)
-        }
-    }
-    impl<T: Scalar> Kernel<T> for Wiener {
-        fn pairwise(&self, x: &[T], y: &[T]) -> T {
-            if x[0] < y[0] { x[0] } else { y[0] }
-        }
-    }
     let (x, y) = (mat![[0.5], [1.0], [2.5]], [0.1, 0.3, 0.2]);
     let mut sparse = Svgp::new(Wiener, x.as_ref()).unwrap().with_likelihood(Gaussian::new(0.1));
     sparse.natural_step(x.as_ref(), &y, 3, &NaturalGradient::default()).unwrap();

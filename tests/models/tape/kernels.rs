@@ -6,6 +6,7 @@ use mercer::tape::Tape;
 
 use crate::common::data::uniform;
 use crate::common::gradients::check_matrix;
+use crate::common::kernels::Wiener;
 
 /// A loss through all three drivers, with its gradients in hyperparameters, X and Z.
 fn through_a_kernel(theta: &[f64], x: &Mat<f64>, z: &Mat<f64>) -> (f64, [Mat<f64>; 3]) {
@@ -34,18 +35,6 @@ fn kernels() {
             moved[index].copy_from(operand);
             evaluate(&moved).0
         });
-    }
-}
-
-/// A kernel without vector-Jacobian products.
-#[derive(Clone, Debug)]
-struct Wiener;
-mercer::parameterized!(Wiener as "wiener", parameters: []);
-mercer::kernel_ops!(Wiener);
-impl Expr for Wiener {}
-impl<T: Scalar> Kernel<T> for Wiener {
-    fn pairwise(&self, x: &[T], y: &[T]) -> T {
-        if x[0] < y[0] { x[0] } else { y[0] }
     }
 }
 
