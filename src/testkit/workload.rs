@@ -5,8 +5,7 @@ use faer::{Mat, MatMut, MatRef, Par};
 
 use super::sample::points;
 use crate::kernel::{
-    Expr, Gradients, Wanted, check_others, check_points, cross_into, cross_vjp, diag_into, gram_into, gram_vjp,
-    matmul_into,
+    Gradients, Wanted, check_others, check_points, cross_into, cross_vjp, diag_into, gram_into, gram_vjp, matmul_into,
 };
 use crate::{Error, Kernel, Result, Scalar};
 

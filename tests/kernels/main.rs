@@ -1,13 +1,14 @@
 //! Kernels: laws, oracles and values of other libraries. One program, so that what they share is compiled once.
 
+#[path = "../common"]
+mod common {
+    pub(crate) mod entries;
+    pub(crate) mod stored;
+}
+
 mod batch;
-mod broken_kernels;
-mod combinators;
-mod conformance;
-mod drivers;
-mod far;
-mod formula;
-mod indices;
+mod combine;
 mod kernax;
+mod kernel;
 mod mask;
-mod random_expressions;
+mod testkit;

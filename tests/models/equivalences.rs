@@ -8,11 +8,9 @@ use mercer::mean::{ConstantMean, LinearMean};
 use mercer::optim::Lbfgs;
 use mercer::prelude::*;
 
-fn data(n: usize) -> (Mat<f64>, Vec<f64>) {
-    let x = Mat::from_fn(n, 2, |row, col| ((row * (7 + 4 * col)) % n) as f64 * 0.3 + 0.01 * row as f64);
-    let y = (0..n).map(|row| (x[(row, 0)]).sin() + 0.5 * x[(row, 1)] + 0.1 * ((row * 31 % 17) as f64 - 8.0)).collect();
-    (x, y)
-}
+use crate::common::data::{observed_apart, single, singles};
+use crate::common::gradients::check_model;
+use crate::common::kernels::Wiener;
 
 fn kernel() -> DynKernel {
     (1.5 * Matern32::new([1.2, 2.0]) + 0.3 * Linear::new(0.5)).dynamic()
@@ -20,7 +18,7 @@ fn kernel() -> DynKernel {
 
 #[test]
 fn at_all_inputs_and_the_optimal_q_the_sparse_process_is_exact() {
-    let (x, y) = data(40);
+    let (x, y) = observed_apart(40);
     let noise = 0.04;
     let exact = ExactGp::new(kernel()).with_noise(noise).unwrap().with_mean(ConstantMean::new(0.7));
     let collapsed = Sgpr::new(kernel(), x.as_ref()).unwrap().with_noise(noise).unwrap();
@@ -49,7 +47,7 @@ fn at_all_inputs_and_the_optimal_q_the_sparse_process_is_exact() {
 /// The bound's gradient in q vanishes at the optimum, and the bound is below the evidence elsewhere.
 #[test]
 fn the_optimal_q_is_a_stationary_point_below_the_evidence() {
-    let (x, y) = data(40);
+    let (x, y) = observed_apart(40);
     let z = x.subrows(0, 11);
     let noise = 0.1;
     let sparse = Sgpr::new(kernel(), z).unwrap().with_noise(noise).unwrap().into_svgp(x.as_ref(), &y).unwrap();
@@ -63,7 +61,7 @@ fn the_optimal_q_is_a_stationary_point_below_the_evidence() {
 /// The mean of minibatch bounds over a partition of the data is the bound from all data.
 #[test]
 fn minibatches_estimate_the_bound_without_bias() {
-    let (x, y) = data(40);
+    let (x, y) = observed_apart(40);
     let sparse = Svgp::new(kernel(), x.subrows(0, 7)).unwrap().with_mean(LinearMean::new([0.1, -0.2]));
     let whole = sparse.elbo(x.as_ref(), &y).unwrap().value;
     let parts = (0..4)
@@ -72,35 +70,13 @@ fn minibatches_estimate_the_bound_without_bias() {
     assert!((mean - whole).abs() < 1e-10 * whole.abs());
 }
 
-fn assert_gradient<M: Parameterized + Clone>(model: &M, gradient: &[f64], value: impl Fn(&M) -> f64) {
-    let values = model.values();
-    assert_eq!(values.len(), gradient.len());
-    let paths = model.parameters();
-    for (index, entry) in paths.iter().enumerate() {
-        let step = 1e-5 * values[index].abs().max(0.1);
-        let at = |shift: f64| {
-            let mut moved = values.clone();
-            moved[index] += shift;
-            value(&model.with_params(&moved).unwrap())
-        };
-        let difference = (at(step) - at(-step)) / (2.0 * step);
-        let scale = difference.abs().max(1.0);
-        assert!(
-            (gradient[index] - difference).abs() < 1e-6 * scale,
-            "{}: {} is not {difference}",
-            entry.path,
-            gradient[index]
-        );
-    }
-}
-
 #[test]
 fn gradients_match_finite_differences() {
-    let (x, y) = data(30);
+    let (x, y) = observed_apart(30);
     let exact =
         ExactGp::new(kernel()).with_noise(0.2).unwrap().with_mean(LinearMean::new([0.1, -0.2]).with_intercept(0.5));
     let (_, gradient) = exact.log_evidence_gradient(x.as_ref(), &y).unwrap();
-    assert_gradient(&exact, &gradient, |model| model.log_evidence(x.as_ref(), &y).unwrap());
+    check_model("exact", &exact, &gradient, 1e-6, |model| model.log_evidence(x.as_ref(), &y).unwrap());
 
     let sparse = Svgp::new(kernel() * Periodic::new([0.9, 1.1], [3.0, 4.0]), x.subrows(0, 5))
         .unwrap()
@@ -115,12 +91,12 @@ fn gradients_match_finite_differences() {
         )
         .unwrap();
     let (_, gradient) = sparse.elbo_gradient(x.as_ref(), &y, 45).unwrap();
-    assert_gradient(&sparse, &gradient, |model| model.elbo_of_batch(x.as_ref(), &y, 45).unwrap().value);
+    check_model("sparse", &sparse, &gradient, 1e-6, |model| model.elbo_of_batch(x.as_ref(), &y, 45).unwrap().value);
 }
 
 #[test]
 fn frozen_parameters_stay_and_paths_are_named() {
-    let (x, y) = data(30);
+    let (x, y) = observed_apart(30);
     let mut exact = ExactGp::new(kernel()).with_noise(0.2).unwrap();
     exact.freeze("kernel.sum[0].scaled.matern32.lengthscale[1]").unwrap();
     exact.freeze("likelihood").unwrap();
@@ -135,9 +111,8 @@ fn frozen_parameters_stay_and_paths_are_named() {
 
 #[test]
 fn single_precision_agrees() {
-    let (x, y) = data(40);
-    let (x32, y32) =
-        (Mat::from_fn(40, 2, |row, col| x[(row, col)] as f32), y.iter().map(|&y| y as f32).collect::<Vec<_>>());
+    let (x, y) = observed_apart(40);
+    let (x32, y32) = (single(&x), singles(&y));
     let exact = ExactGp::new(kernel()).with_noise(0.2).unwrap();
     let (double, single) =
         (exact.log_evidence(x.as_ref(), &y).unwrap(), exact.log_evidence(x32.as_ref(), &y32).unwrap());
@@ -149,7 +124,7 @@ fn single_precision_agrees() {
 
 #[test]
 fn bad_input_is_refused_by_name() {
-    let (x, y) = data(10);
+    let (x, y) = observed_apart(10);
     let exact = ExactGp::new(kernel());
     let sparse = Svgp::new(kernel(), x.as_ref()).unwrap();
     let both = |x: &Mat<f64>, y: &[f64]| {
@@ -177,7 +152,7 @@ fn bad_input_is_refused_by_name() {
 
 #[test]
 fn indefinite_kernels_are_refused_by_subexpression() {
-    let (x, y) = data(10);
+    let (x, y) = observed_apart(10);
     let indefinite = (Rbf::new(1.0) + 2.0 * (Linear::new(0.5) - Matern12::new(3.0))).dynamic();
     let error = ExactGp::new(indefinite.clone()).log_evidence(x.as_ref(), &y).unwrap_err();
     assert!(matches!(&error, Error::Indefinite { kernel, dim: 2 } if kernel == "-matern12(lengthscale=3)"), "{error}");
@@ -195,7 +170,7 @@ fn indefinite_kernels_are_refused_by_subexpression() {
 /// matrix, and says what it used.
 #[test]
 fn duplicate_and_many_inducing_inputs_work() {
-    let (x, y) = data(10);
+    let (x, y) = observed_apart(10);
     let z = Mat::from_fn(25, 2, |row, col| x[(row % 10, col)]);
     let sparse = Svgp::new(kernel(), z.as_ref()).unwrap();
     let (elbo, gradient) = sparse.elbo_gradient(x.as_ref(), &y, 10).unwrap();
@@ -207,20 +182,6 @@ fn duplicate_and_many_inducing_inputs_work() {
 
 #[test]
 fn a_kernel_without_gradients_is_evaluated_but_not_fitted() {
-    #[derive(Clone, Debug)]
-    struct Wiener;
-    mercer::parameterized!(Wiener as "wiener", parameters: []);
-    mercer::kernel_ops!(Wiener);
-    impl Expr for Wiener {
-        fn properties(&self) -> Properties {
-            Properties::unknown().psd(Psd::UpTo(1))
-        }
-    }
-    impl<T: Scalar> Kernel<T> for Wiener {
-        fn pairwise(&self, x: &[T], y: &[T]) -> T {
-            if x[0] < y[0] { x[0] } else { y[0] }
-        }
-    }
     let x = mat![[0.5], [1.0], [2.5]];
     let gp = ExactGp::new(2.0 * Wiener + Rbf::new(1.0));
     assert!(gp.log_evidence(x.as_ref(), &[0.1, 0.3, 0.2]).unwrap().is_finite());

@@ -1,7 +1,6 @@
 //! Inputs that are not all numbers: rows that a kernel masks, columns that it does not read, and what is refused.
 #![allow(clippy::unwrap_used)]
 
-use approx::assert_relative_eq;
 use mercer::gp::{Approximation, BatchGp, ExactGp, IcmGp, Oilmm, Sgpr, Stacked, Svgp};
 use mercer::inducing::start::greedy_variance;
 use mercer::mask::Missing;
@@ -10,6 +9,8 @@ use mercer::prelude::*;
 use mercer::testkit::{points, points_for, seed, trials};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
+
+use crate::common::close::{assert_close, assert_each_close};
 
 const NOISE: f64 = 0.2;
 const MEAN: f64 = 0.4;
@@ -86,14 +87,6 @@ fn each(mut check: impl FnMut(&DynKernel, &DynKernel, f64, &Data)) {
 /// Of n ε times the condition number of K + σ²: 14 · 2e-16 · some 14 · 5/0.2.
 const TOLERANCE: f64 = 1e-11;
 
-#[track_caller]
-fn close(found: &[f64], expected: &[f64]) {
-    assert_eq!(found.len(), expected.len());
-    for (&found, &expected) in found.iter().zip(expected) {
-        assert_relative_eq!(found, expected, epsilon = TOLERANCE, max_relative = TOLERANCE);
-    }
-}
-
 #[test]
 fn masked_rows_of_an_exact_process_are_independent_of_the_others() {
     each(|plain, masked, variance, data| {
@@ -108,18 +101,23 @@ fn masked_rows_of_an_exact_process_are_independent_of_the_others() {
         let last = of_others.len() - 1;
         of_others[last - 1] += in_mean;
         of_others[last] += in_noise;
-        close(&[evidence], &[expected + alone]);
-        close(&gradient, &of_others);
+        assert_close(evidence, expected + alone, TOLERANCE);
+        assert_each_close("missing", &gradient, &of_others, TOLERANCE);
 
         let (posterior, of_rest) =
             (all.condition(data.x.as_ref(), &data.y).unwrap(), rest.condition(others.as_ref(), &few).unwrap());
         let found = posterior.predict(data.x.as_ref()).unwrap();
         let expected = of_rest.predict(others.as_ref()).unwrap();
         for (place, &row) in data.there.iter().enumerate() {
-            close(&[found.mean[row], found.variance[row]], &[expected.mean[place], expected.variance[place]]);
+            assert_each_close(
+                "missing",
+                &[found.mean[row], found.variance[row]],
+                &[expected.mean[place], expected.variance[place]],
+                TOLERANCE,
+            );
         }
         for &row in &data.missing {
-            close(&[found.mean[row], found.variance[row]], &[MEAN, variance]);
+            assert_each_close("missing", &[found.mean[row], found.variance[row]], &[MEAN, variance], TOLERANCE);
         }
         assert!(all.leave_one_out(data.x.as_ref(), &data.y).is_ok());
     });
@@ -140,7 +138,7 @@ fn masked_rows_of_sparse_processes_are_independent_of_the_others() {
         for (approximation, alone) in alone {
             let found = collapsed(masked, approximation).log_evidence(data.x.as_ref(), &data.y).unwrap();
             let expected = collapsed(plain, approximation).log_evidence(others.as_ref(), &few).unwrap();
-            close(&[found.value], &[expected.value + alone]);
+            assert_close(found.value, expected.value + alone, TOLERANCE);
         }
         let variational = |kernel: &DynKernel| {
             let model = Svgp::new(kernel.clone(), z).unwrap().with_mean(ConstantMean::new(MEAN));
@@ -148,10 +146,10 @@ fn masked_rows_of_sparse_processes_are_independent_of_the_others() {
         };
         let (found, gradient) = variational(masked).elbo_gradient(data.x.as_ref(), &data.y, 14).unwrap();
         let expected = variational(plain).elbo(others.as_ref(), &few).unwrap();
-        close(&[found.value], &[expected.value + bound]);
+        assert_close(found.value, expected.value + bound, TOLERANCE);
         assert!(gradient.iter().all(|g| g.is_finite()));
         let predicted = variational(masked).posterior::<f64>().unwrap().predict(data.x.as_ref()).unwrap();
-        data.missing.iter().for_each(|&row| close(&[predicted.variance[row]], &[variance]));
+        data.missing.iter().for_each(|&row| assert_close(predicted.variance[row], variance, TOLERANCE));
     });
 }
 
@@ -170,7 +168,7 @@ fn masked_rows_of_several_outputs_are_independent_of_the_others() {
         let check = |evidence: &Evidence<'_>| {
             let alone: f64 = data.missing.iter().map(|&at| evidence(&constant, row(at).0.as_ref(), row(at).1)).sum();
             let expected = evidence(plain, others.as_ref(), few_y.as_ref()) + alone;
-            close(&[evidence(masked, data.x.as_ref(), all_y.as_ref())], &[expected]);
+            assert_close(evidence(masked, data.x.as_ref(), all_y.as_ref()), expected, TOLERANCE);
         };
         check(&|kernel, x, y| {
             let gp = BatchGp::new(kernel.clone().batched(2).unwrap()).with_noise(NOISE).unwrap();
@@ -270,5 +268,5 @@ fn stacked_outputs_hand_missing_inputs_on() {
     let (few_x, few_y) = (mat![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.3, -0.2, 0.1, 0.4]);
     let expected = ExactGp::new(plain).log_evidence(few_x.as_ref(), &few_y).unwrap();
     let alone = -0.5 * (1.0 / 2.0 + 2f64.ln() + std::f64::consts::TAU.ln());
-    close(&[gp.log_evidence(stacked.x(), stacked.y()).unwrap()], &[expected + alone]);
+    assert_close(gp.log_evidence(stacked.x(), stacked.y()).unwrap(), expected + alone, TOLERANCE);
 }

@@ -10,6 +10,10 @@ use mercer::prelude::*;
 use mercer::warp::Function;
 use serde_json::Value;
 
+use crate::common::close::{assert_close, assert_each_close};
+use crate::common::entries::{by_columns, by_rows};
+use crate::common::stored::{matrix, number, read, vector};
+
 /// g(x) = (tanh x₀, x₁ + 0.3 x₂, x₂²/4), the map of the stored values.
 #[derive(Clone, Debug)]
 struct Bent;
@@ -56,20 +60,10 @@ fn expressions(weights: &str, diagonal: &str) -> Vec<(&'static str, String, f64)
     ]
 }
 
-fn rows(value: &Value) -> Vec<Vec<f64>> {
-    let row = |row: &Value| row.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
-    value.as_array().unwrap().iter().map(row).collect()
-}
-
-fn matrix(value: &Value) -> Mat<f64> {
-    let rows = rows(value);
-    Mat::from_fn(rows.len(), rows[0].len(), |row, col| rows[row][col])
-}
-
 #[test]
 fn kernels() {
     register_function::<Bent>("bent").unwrap();
-    let fixture: Value = serde_json::from_str(include_str!("../data/pyro_kernels.json")).unwrap();
+    let fixture = read("pyro_kernels.json");
     let (x, z) = (matrix(&fixture["X"]), matrix(&fixture["Z"]));
     let expressions = expressions(&fixture["meta"]["W"].to_string(), &fixture["meta"]["D"].to_string());
     assert_eq!(expressions.len(), fixture["kernels"].as_object().unwrap().len());
@@ -95,6 +89,9 @@ fn kernels() {
     }
 }
 
+/// Of the models: those of the kernels are with their expressions.
+const TOLERANCE: f64 = 1e-9;
+
 /// The models of the file: their data, kernel, noise and jitter.
 struct Models {
     stored: Value,
@@ -110,7 +107,7 @@ impl Models {
     const JITTER: Jitter = Jitter::Fixed(1e-6);
 
     fn read() -> Self {
-        let fixture: Value = serde_json::from_str(include_str!("../data/pyro_kernels.json")).unwrap();
+        let fixture = read("pyro_kernels.json");
         let [x, inducing, z] = ["X", "Xu", "Z"].map(|name| matrix(&fixture[name]));
         let y = vector(&fixture["y"]);
         Self { stored: fixture["models"].clone(), x, y, inducing, z }
@@ -123,26 +120,15 @@ impl Models {
     fn assert_predictions(&self, name: &str, posterior: &Posterior<'_, f64>) {
         let stored = &self.stored[name];
         let (mean, covariance) = posterior.predict_covariance(self.z.as_ref()).unwrap();
-        assert_close(&format!("{name}, mean"), &mean, &vector(&stored["mean"]));
-        assert_close(
-            &format!("{name}, variance"),
+        assert_each_close(format!("{name}, mean"), &mean, &vector(&stored["mean"]), TOLERANCE);
+        assert_each_close(
+            format!("{name}, variance"),
             &posterior.variance(self.z.as_ref()).unwrap(),
             &vector(&stored["var"]),
+            TOLERANCE,
         );
-        for (col, theirs) in rows(&stored["cov"]).iter().enumerate() {
-            assert_close(&format!("{name}, covariance"), covariance.col_as_slice(col), theirs);
-        }
-    }
-}
-
-fn vector(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
-}
-
-fn assert_close(what: &str, ours: &[f64], theirs: &[f64]) {
-    assert_eq!(ours.len(), theirs.len(), "{what}");
-    for (ours, theirs) in ours.iter().zip(theirs) {
-        assert!((ours - theirs).abs() <= 1e-9 * theirs.abs().max(1.0), "{what}: {ours:e}, but {theirs:e} is stored");
+        let theirs = by_rows(matrix(&stored["cov"]).as_ref());
+        assert_each_close(format!("{name}, covariance"), &by_columns(covariance.as_ref()), &theirs, TOLERANCE);
     }
 }
 
@@ -152,7 +138,7 @@ fn exact_regression() {
     let name = "GPRegression_noise0.1_jitter1e-6";
     let gp = ExactGp::new(Models::kernel()).with_noise(Models::NOISE).unwrap().with_jitter(Models::JITTER);
     let loss = -gp.log_evidence(models.x.as_ref(), &models.y).unwrap();
-    assert_close(name, &[loss], &[models.stored[name]["loss"].as_f64().unwrap()]);
+    assert_close(loss, number(&models.stored[name]["loss"]), TOLERANCE);
     models.assert_predictions(name, &gp.condition(models.x.as_ref(), &models.y).unwrap());
 }
 
@@ -163,7 +149,7 @@ fn collapsed_sparse_regression() {
     let gp = Sgpr::new(Models::kernel(), models.inducing.as_ref()).unwrap();
     let gp = gp.with_noise(Models::NOISE).unwrap().with_jitter(Models::JITTER);
     let loss = -gp.log_evidence(models.x.as_ref(), &models.y).unwrap().value;
-    assert_close(name, &[loss], &[models.stored[name]["loss"].as_f64().unwrap()]);
+    assert_close(loss, number(&models.stored[name]["loss"]), TOLERANCE);
     models.assert_predictions(name, &gp.condition(models.x.as_ref(), &models.y).unwrap());
 }
 
@@ -190,11 +176,11 @@ fn variational_sparse_regression() {
             ("minus_predictive_loglik_plus_KL", elbo.kl - density),
             ("loss", elbo.kl - density),
         ] {
-            assert_close(&format!("{name}, {what}"), &[ours], &[stored[what].as_f64().unwrap()]);
+            assert_each_close(format!("{name}, {what}"), &[ours], &[stored[what].as_f64().unwrap()], TOLERANCE);
         }
         let latent = posterior.predict(models.x.as_ref()).unwrap();
-        assert_close(&format!("{name}, f_mean_X"), &latent.mean, &vector(&stored["f_mean_X"]));
-        assert_close(&format!("{name}, f_var_X"), &latent.variance, &vector(&stored["f_var_X"]));
+        assert_each_close(format!("{name}, f_mean_X"), &latent.mean, &vector(&stored["f_mean_X"]), TOLERANCE);
+        assert_each_close(format!("{name}, f_var_X"), &latent.variance, &vector(&stored["f_var_X"]), TOLERANCE);
         models.assert_predictions(name, &posterior);
     }
 }

@@ -14,13 +14,11 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 
+use crate::common::close::assert_vector_close;
+use crate::common::data::on_sphere;
+
 fn data(n: usize, noise: f64) -> (Mat<f64>, Vec<f64>) {
-    let mut rng = Pcg64::seed_from_u64(n as u64);
-    let mut x = Mat::from_fn(n, 3, |_, _| rng.sample::<f64, _>(StandardNormal));
-    for row in 0..n {
-        let length = x.row(row).norm_l2();
-        (0..3).for_each(|col| x[(row, col)] /= length);
-    }
+    let (x, mut rng) = (on_sphere(n, 3, n as u64), Pcg64::seed_from_u64(7));
     let y = (0..n)
         .map(|row| {
             let clean = 1.0 + x[(row, 0)] - 2.0 * x[(row, 1)] * x[(row, 2)];
@@ -47,14 +45,6 @@ fn collapsed(kernel: DynKernel, noise: f64) -> Sgpr<DynKernel, SphericalHarmonic
     model = model.with_mean(ConstantMean::new(0.3));
     model.freeze("mean").unwrap();
     model
-}
-
-fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let scale = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!((found - expected).abs() <= tolerance * scale, "{what}[{index}]: {found} is not {expected}");
-    }
 }
 
 /// Without what the plain gradient says of the mean function, which statistics do not know.
@@ -87,7 +77,7 @@ fn collapsed_bounds_are_those_of_the_data() {
                 assert!((fast.log_density - plain.log_density).abs() < 1e-12 * plain.log_density.abs(), "{fast:?}");
                 assert_eq!(model.log_evidence_on(&statistics).unwrap(), fast);
                 assert_eq!(same[kernel.num_params()], 0.0);
-                assert_close("gradient", &but_mean(same, &kernel), &but_mean(gradient, &kernel), 1e-9);
+                assert_vector_close("gradient", &but_mean(same, &kernel), &but_mean(gradient, &kernel), 1e-9);
             }
         }
     }
@@ -106,13 +96,13 @@ fn waves_are_a_fixed_basis() {
             let (plain, gradient) = model.log_evidence_gradient(x, &y).unwrap();
             let (fast, same) = model.log_evidence_gradient_on(&statistics).unwrap();
             assert!((fast.value - plain.value).abs() < 1e-11 * plain.value.abs(), "{kernel}: {fast:?} {plain:?}");
-            assert_close("gradient", &same, &gradient, 1e-9);
+            assert_vector_close("gradient", &same, &gradient, 1e-9);
         }
         let model = Svgp::with_features(kernel, features).unwrap().with_likelihood(Gaussian::new(0.1));
         let (plain, gradient) = model.elbo_gradient(x, &y, 1200).unwrap();
         let (fast, same) = model.elbo_gradient_on(&model.statistics(x, &y).unwrap()).unwrap();
         assert!((fast.value - plain.value).abs() < 1e-12 * plain.value.abs(), "{fast:?} {plain:?}");
-        assert_close("gradient", &same, &gradient, 1e-9);
+        assert_vector_close("gradient", &same, &gradient, 1e-9);
     }
     let interval = [(-2.0, 2.0), (-1.7, 1.9)];
     check((1.3 * Matern32::new(0.6)).dynamic(), FourierFeatures::new(-2.0, 2.0, 12).unwrap());
@@ -129,7 +119,7 @@ fn posteriors_are_those_of_the_data() {
         let statistics = model.statistics(x.as_ref(), &y).unwrap();
         let plain = model.condition(x.as_ref(), &y).unwrap().predict_covariance(at.as_ref()).unwrap();
         let fast = model.condition_on(&statistics).unwrap().predict_covariance(at.as_ref()).unwrap();
-        assert_close("mean", &fast.0, &plain.0, 1e-12);
+        assert_vector_close("mean", &fast.0, &plain.0, 1e-12);
         assert!((fast.1 - plain.1).norm_max() < 1e-13);
     }
 }
@@ -170,7 +160,7 @@ fn bounds_of_a_q_are_those_of_the_data() {
             let (fast, same) = model.elbo_gradient_on(&statistics).unwrap();
             assert!((fast.value - plain.value).abs() < 1e-12 * plain.value.abs(), "{form}: {fast:?} {plain:?}");
             assert!((fast.kl - plain.kl).abs() <= 1e-12 * plain.kl.abs(), "{form}: {fast:?} {plain:?}");
-            assert_close("gradient", &but_mean(same, &kernel), &but_mean(gradient, &kernel), 1e-10);
+            assert_vector_close("gradient", &but_mean(same, &kernel), &but_mean(gradient, &kernel), 1e-10);
             assert_eq!(model.elbo_on(&statistics).unwrap(), fast);
         }
     }
@@ -206,16 +196,16 @@ fn steps_are_those_on_the_data() {
         assert_eq!(found.rate, expected.rate);
         assert!((found.elbo.value - expected.elbo.value).abs() < 1e-12 * expected.elbo.value.abs());
     }
-    assert_close("natural steps", &fast.values(), &plain.values(), 1e-11);
+    assert_vector_close("natural steps", &fast.values(), &plain.values(), 1e-11);
 
     let train = Train { steps: 20, ..Train::default() };
     let rng = &mut Pcg64::seed_from_u64(2);
     plain.train(x.as_ref(), &y, &train, rng).unwrap();
     fast.train_on(&statistics, &train).unwrap();
-    assert_close("steps of Adam", &fast.values(), &plain.values(), 1e-8);
+    assert_vector_close("steps of Adam", &fast.values(), &plain.values(), 1e-8);
     plain.train_natural(x.as_ref(), &y, &train, &rule, rng).unwrap();
     fast.train_natural_on(&statistics, &train, &rule).unwrap();
-    assert_close("steps of both", &fast.values(), &plain.values(), 1e-8);
+    assert_vector_close("steps of both", &fast.values(), &plain.values(), 1e-8);
     assert!(fast.parameters().iter().filter(|entry| entry.path.starts_with("variational")).all(|entry| entry.free));
     assert!(fast.values()[0] != start.values()[0]);
 
@@ -299,7 +289,7 @@ fn a_dense_covariance_works_as_well() {
     for found in [plain, fast] {
         assert!((found.value - expected.value).abs() < 1e-12 * expected.value.abs(), "{found:?} {expected:?}");
     }
-    assert_close("gradient", &same, &gradient[..2], 1e-11);
+    assert_vector_close("gradient", &same, &gradient[..2], 1e-11);
 }
 
 #[test]

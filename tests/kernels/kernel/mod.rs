@@ -1,0 +1,6 @@
+//! The contract of kernels: drivers, formulas and indices.
+
+mod drivers;
+mod far;
+mod formula;
+mod indices;

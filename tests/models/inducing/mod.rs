@@ -1,0 +1,6 @@
+//! Inducing features.
+
+mod fourier;
+mod graph;
+mod hilbert;
+mod spherical;

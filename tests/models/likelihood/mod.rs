@@ -1,0 +1,5 @@
+//! Likelihoods: expectations, and models of them.
+
+mod fixed_noise;
+mod latent_integrals;
+mod models;

@@ -1,0 +1,4 @@
+//! Minimisation, and training.
+
+mod lbfgs;
+mod training;

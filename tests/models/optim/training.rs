@@ -1,0 +1,239 @@
+//! Training that is stopped and goes on, rates of groups of parameters, and rules of one's own to stop by.
+#![allow(clippy::unwrap_used)]
+
+use std::ops::ControlFlow;
+
+use mercer::gp::Svgp;
+use mercer::likelihood::{Gaussian, StudentT};
+use mercer::optim::{
+    Adam, Checkpoint, EarlyStop, History, NaturalGradient, Patience, Progress, Schedule, Stopped, Train,
+};
+use mercer::params::Prior;
+use mercer::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+
+use crate::common::data::plane;
+
+/// With a tie, a prior and something frozen.
+fn model() -> Svgp {
+    let kernel = (1.3 * Matern32::new([1.2, 0.8]) + 0.3 * Rbf::new(0.5)).dynamic();
+    let z = Mat::from_fn(5, 2, |i, d| (i as f64 - 2.0) * (0.7 - d as f64));
+    let mut model = Svgp::new(kernel, z.as_ref()).unwrap().with_likelihood(Gaussian::new(0.2)).with_par(Par::Seq);
+    model.tie(&["kernel.sum[0].scaled.matern32.lengthscale[1]", "kernel.sum[1].scaled.rbf.lengthscale"]).unwrap();
+    model.set_prior("kernel.sum[0].scaled.factor", Prior::gamma(2.0, 1.0).unwrap()).unwrap();
+    model.freeze("inducing.inputs[1, 0]").unwrap();
+    model
+}
+
+fn train() -> Train {
+    Train {
+        steps: 17,
+        batch: Some(7),
+        adam: Adam { rate: 0.05, clip: Some(40.0), ..Adam::default() },
+        rates: vec![("inducing".into(), 0.01), ("kernel.sum[1]".into(), 0.0)],
+        schedule: Schedule::Cosine { steps: 17, last: 0.1 }.warm_up(3),
+        early_stop: Some(EarlyStop { window: 4, patience: 3, tolerance: 0.0 }),
+        record_every: 3,
+    }
+}
+
+type Run<'a> = &'a dyn Fn(&mut Svgp, &mut Checkpoint, &mut Pcg64, usize) -> History;
+
+fn bits(model: &Svgp) -> Vec<u64> {
+    model.values().iter().map(|value| value.to_bits()).collect()
+}
+
+/// Stopped after each number of steps, saved as text, and gone on with by a model that has just been made.
+fn resumes_to_the_same_bits(run: Run<'_>) {
+    let (mut whole, mut rng) = (model(), Pcg64::seed_from_u64(5));
+    let mut end = Checkpoint::default();
+    let expected = run(&mut whole, &mut end, &mut rng, usize::MAX);
+    assert!(expected.steps > 8);
+    for stop in 1..expected.steps {
+        let (mut first, mut generator, mut checkpoint) = (model(), Pcg64::seed_from_u64(5), Checkpoint::default());
+        let so_far = run(&mut first, &mut checkpoint, &mut generator, stop);
+        assert_eq!((so_far.steps, so_far.stopped, checkpoint.steps()), (stop, Stopped::Callback, stop));
+        assert_eq!(so_far.records.last().unwrap().step, stop - 1);
+        let saved = serde_json::to_string(&(&checkpoint, &generator)).unwrap();
+
+        let (mut checkpoint, mut generator): (Checkpoint, Pcg64) = serde_json::from_str(&saved).unwrap();
+        let mut second = model();
+        let history = run(&mut second, &mut checkpoint, &mut generator, usize::MAX);
+        assert_eq!(history, expected, "{stop}");
+        assert_eq!(bits(&second), bits(&whole), "{stop}");
+        assert_eq!((generator.next_u64(), &checkpoint), (rng.clone().next_u64(), &end));
+    }
+}
+
+fn until(stop: usize) -> impl FnMut(&Progress, &Svgp) -> ControlFlow<()> {
+    move |progress, _| if progress.step + 1 == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+#[test]
+fn minibatches_resume_to_the_same_bits() {
+    let (x, y) = plane(30);
+    resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
+        model.train_from(x.as_ref(), &y, &train(), checkpoint, rng, until(stop)).unwrap()
+    });
+}
+
+#[test]
+fn natural_gradients_resume_to_the_same_bits() {
+    let (x, y) = plane(30);
+    let rule = NaturalGradient { rate: 0.2, schedule: Schedule::Constant.warm_up(6) };
+    resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
+        model.train_natural_from(x.as_ref(), &y, &train(), &rule, checkpoint, rng, until(stop)).unwrap()
+    });
+}
+
+/// All rows, no generator; and the early stop is reached at the same step.
+#[test]
+fn early_stops_are_resumed() {
+    let (x, y) = plane(12);
+    let early_stop = Some(EarlyStop { window: 3, patience: 2, tolerance: 1.0 });
+    let all = Train { batch: None, early_stop, ..train() };
+    resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
+        let history = model.train_from(x.as_ref(), &y, &all, checkpoint, rng, until(stop)).unwrap();
+        assert!(stop < 9 || (history.steps, history.stopped) == (9, Stopped::Early), "{history:?}");
+        history
+    });
+}
+
+/// Where a step fails, what is restored is the same too.
+#[test]
+fn failures_after_resuming_leave_the_sound_parameters() {
+    let (x, y) = plane(30);
+    let rule = NaturalGradient::default();
+    let mut start = model();
+    start.set_prior("likelihood", Prior::uniform(0.15, 0.25).unwrap()).unwrap();
+    let run = |model: &mut Svgp, checkpoint: &mut Checkpoint, rng: &mut Pcg64, stop| {
+        let train = Train { rates: vec![("likelihood".into(), 0.05)], schedule: Schedule::Constant, ..train() };
+        model.train_natural_from(x.as_ref(), &y, &train, &rule, checkpoint, rng, until(stop))
+    };
+    let (mut whole, mut steps) = (start.clone(), 0);
+    let count = |progress: &Progress, _: &Svgp| {
+        steps = progress.step + 1;
+        ControlFlow::Continue(())
+    };
+    let train = Train { rates: vec![("likelihood".into(), 0.05)], schedule: Schedule::Constant, ..train() };
+    let rng = &mut Pcg64::seed_from_u64(2);
+    let expected = whole.train_natural_with(x.as_ref(), &y, &train, &rule, rng, count).unwrap_err();
+    assert!(matches!(expected, Error::Parameter { .. }) && steps > 1, "{expected}");
+
+    let (mut rng, mut checkpoint) = (Pcg64::seed_from_u64(2), Checkpoint::default());
+    run(&mut start.clone(), &mut checkpoint, &mut rng, steps).unwrap();
+    let mut second = start.clone();
+    let error = run(&mut second, &mut checkpoint, &mut rng, usize::MAX).unwrap_err();
+    assert_eq!((error, bits(&second)), (expected, bits(&whole)));
+}
+
+#[test]
+fn checkpoints_of_something_else_are_refused() {
+    let (x, y) = plane(30);
+    let mut checkpoint = Checkpoint::default();
+    let mut rng = Pcg64::seed_from_u64(0);
+    model().train_from(x.as_ref(), &y, &train(), &mut checkpoint, &mut rng, until(3)).unwrap();
+    let mut told = |model: &mut Svgp, n: usize, train: &Train, checkpoint: &Checkpoint| {
+        let before = bits(model);
+        let x = x.subrows(0, n);
+        let error = model.train_from(x, &y[..n], train, &mut checkpoint.clone(), &mut rng, until(9)).unwrap_err();
+        assert_eq!(bits(model), before);
+        error.to_string()
+    };
+    let mut frozen = model();
+    frozen.freeze("likelihood").unwrap();
+    assert!(told(&mut frozen, 30, &train(), &checkpoint).contains("free parameters in the checkpoint"));
+    let mut smaller = Svgp::new(Rbf::new(1.0).dynamic(), mat![[0.0, 1.0]].as_ref()).unwrap();
+    assert!(
+        told(&mut smaller, 30, &Train { rates: Vec::new(), ..train() }, &checkpoint)
+            .contains("parameters in the checkpoint")
+    );
+    assert!(told(&mut model(), 29, &train(), &checkpoint).contains("order of the rows"));
+    for batch in [None, Some(8)] {
+        assert!(told(&mut model(), 30, &Train { batch, ..train() }, &checkpoint).starts_with("batch is"));
+    }
+    // A row twice.
+    let mut json = serde_json::to_value(&checkpoint).unwrap();
+    json["state"]["deck"]["order"][0] = json["state"]["deck"]["order"][1].clone();
+    let twice = serde_json::from_value::<Checkpoint>(json).unwrap_err();
+    assert!(twice.to_string().contains("checksum of the saved checkpoint"), "{twice}");
+}
+
+/// A rate of 0 is as good as freezing, also where gradients are clipped; in between, the last rate that
+/// names a parameter counts.
+#[test]
+fn groups_have_their_rates() {
+    let (x, y) = plane(30);
+    let adam = Adam { rate: 0.05, clip: Some(0.5), ..Adam::default() };
+    let train = |rates: &[(&str, f64)]| {
+        let rates = rates.iter().map(|&(path, rate)| (path.to_owned(), rate)).collect();
+        Train { steps: 20, adam, rates, batch: Some(10), ..Train::default() }
+    };
+    let run = |mut model: Svgp, rates: &[(&str, f64)]| {
+        model.train(x.as_ref(), &y, &train(rates), &mut Pcg64::seed_from_u64(3)).map(|_| model.values())
+    };
+    let mut frozen = model();
+    frozen.freeze("inducing").unwrap();
+    frozen.freeze("kernel.sum[0].scaled.factor").unwrap();
+    let expected = run(frozen, &[]).unwrap();
+    let still = [("inducing", 0.0), ("kernel.sum[0].scaled", 0.0), ("kernel.sum[0].scaled.matern32", 0.05)];
+    assert_eq!(run(model(), &still).unwrap(), expected);
+    assert_ne!(run(model(), &[]).unwrap(), expected);
+    assert_eq!(run(model(), &[("kernel", 0.7), ("kernel", 0.05)]).unwrap(), run(model(), &[]).unwrap());
+
+    // The first step of Adam is as long as the rate, on the real line of the constraint; of inducing inputs, in spreads of
+    // their column.
+    let spread = |col: usize| {
+        let mean = x.col(col).sum() / 30.0;
+        (x.col(col).iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 30.0).sqrt()
+    };
+    // At q = p(u) there are gradients of exactly 0.
+    let mut model = model();
+    model.train(x.as_ref(), &y, &train(&[]), &mut Pcg64::seed_from_u64(4)).unwrap();
+    let before = model.unconstrained();
+    let once =
+        Train { steps: 1, adam: Adam { clip: None, ..adam }, ..train(&[("likelihood", 0.3), ("inducing", 0.02)]) };
+    model.train(x.as_ref(), &y, &once, &mut Pcg64::seed_from_u64(3)).unwrap();
+    let after = model.unconstrained();
+    let places = model.parameters().into_iter().enumerate();
+    let free = places.filter(|(i, entry)| entry.free && entry.tie.is_none_or(|first| first == *i));
+    for ((_, entry), (before, after)) in free.zip(before.iter().zip(&after)) {
+        let rate = match entry.path.split(['.', '[']).next().unwrap() {
+            "likelihood" => 0.3,
+            "inducing" => 0.02 * spread(usize::from(entry.path.ends_with("1]"))),
+            _ => 0.05,
+        };
+        assert!(((after - before).abs() / rate - 1.0).abs() < 1e-4, "{}: {before} {after}", entry.path);
+    }
+
+    let error = run(model, &[("inducing.input", 0.1)]).unwrap_err();
+    assert!(error.to_string().contains("did you mean `inducing.inputs"), "{error}");
+}
+
+/// Noise grows where there is nothing more to learn: the error on new data falls, then rises.
+#[test]
+fn callbacks_see_the_model_and_stop_by_a_metric() {
+    let (x, y) = plane(40);
+    let (at, truth) = (x.subrows(20, 20), &y[20..]);
+    let mut gp = model().with_likelihood(StudentT::new(4.0, 0.3));
+    let adam = Adam { rate: 0.1, ..Adam::default() };
+    let train = Train { steps: 400, adam, ..Train::default() };
+    let (mut patience, mut best, mut seen) = (Patience::new(4, 0.0), None, Vec::new());
+    let history = gp.train_with(x.subrows(0, 20), &y[..20], &train, &mut Pcg64::seed_from_u64(0), |_, gp| {
+        let densities = gp.posterior().and_then(|posterior| posterior.log_predictive_density(at, truth)).unwrap();
+        seen.push(-densities.iter().sum::<f64>());
+        let next = patience.sees(*seen.last().unwrap());
+        if patience.improved() {
+            best = Some(gp.clone());
+        }
+        next
+    });
+    let history = history.unwrap();
+    assert_eq!((history.stopped, history.steps), (Stopped::Callback, seen.len()));
+    let least = seen.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(seen.len() - 1 - seen.iter().position(|&value| value == least).unwrap(), 4);
+    let of_best = best.unwrap();
+    let densities = of_best.posterior::<f64>().unwrap().log_predictive_density(at, truth).unwrap();
+    assert_eq!(-densities.iter().sum::<f64>(), least);
+}

@@ -1,0 +1,5 @@
+//! Predictions and draws of posteriors.
+
+mod certain;
+mod pathwise;
+mod predictions;
