@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use custom_kernel::ArcSine;
-use mercer::kernels::registry;
+use mercer::algebra::registry;
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
 use mercer::testkit::{Workload, few_dims, points_for};

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
-use mercer::combine::icm;
+use mercer::algebra::icm;
 use mercer::gp::{ExactGp, IcmGp, Prediction, Stacked, Svgp};
 use mercer::likelihood::LinearMixing;
 use mercer::optim::{Adam, Lbfgs, NaturalGradient, Train};

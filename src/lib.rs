@@ -120,6 +120,7 @@
 //! # Ok::<(), mercer::Error>(())
 //! ```
 
+pub mod algebra;
 pub mod batch;
 #[cfg(feature = "serde")]
 mod checksum;
@@ -135,7 +136,6 @@ pub mod kernel;
 pub mod kernels;
 pub mod likelihood;
 pub mod linalg;
-pub mod mask;
 pub mod mean;
 pub mod optim;
 pub mod params;
@@ -150,7 +150,7 @@ pub mod views;
 pub mod warp;
 
 pub use error::{Error, Result};
-pub use kernel::dynamic::DynKernel;
+pub use kernel::DynKernel;
 pub use kernel::{Expr, Kernel, KernelExt};
 pub use scalar::{Dual, Real, Scalar};
 

@@ -2,11 +2,11 @@
 
 pub use faer::{Mat, MatRef, Par, mat};
 
+pub use crate::algebra::Compose;
 pub use crate::combine::{
     Additive, BlockDiagonal, ChangePoint, ChangeWindow, Neg, Normalized, Product, Scaled, Sum, Vertical,
 };
-pub use crate::kernel::dynamic::DynKernel;
-pub use crate::kernel::ops::Compose;
+pub use crate::kernel::DynKernel;
 pub use crate::kernel::{AnyKernel, Expr, Kernel, KernelExt, Properties, Psd};
 pub use crate::kernels::{
     Affine, ArcCosine, Brownian, Categorical, Cauchy, Constant, Coregionalization, Cosine, FractionalBrownian,

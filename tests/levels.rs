@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use mercer::algebra::registry;
 use mercer::kernel::{Gradients, Wanted, cross_into, cross_vjp, gram_into, gram_vjp};
-use mercer::kernels::registry;
 use mercer::prelude::*;
 use mercer::simd::{Level, restrict};
 use mercer::testkit::points_for;

@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use mercer::mask::Missing;
+use mercer::combine::Missing;
 use mercer::prelude::*;
 
 use super::{Work, evenly, sets, uniform};

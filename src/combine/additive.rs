@@ -12,7 +12,7 @@ use crate::warp::{Select, Warp};
 use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
 
 /// The additive kernel (ANOVA): all products of one-dimensional kernels over different dimensions, with
-/// one variance for each number of factors. What [`additive`](crate::kernel::ops::Compose::additive)
+/// one variance for each number of factors. What [`additive`](crate::algebra::Compose::additive)
 /// makes.
 ///
 /// # Definition

@@ -6,7 +6,7 @@ use crate::params::{Constraint, Parameter};
 use crate::{DynKernel, Result};
 
 /// A change from one kernel to another, over some width around a location: what
-/// [`change_point`](crate::kernel::ops::Compose::change_point) makes.
+/// [`change_point`](crate::algebra::Compose::change_point) makes.
 ///
 /// # Definition
 ///

@@ -6,7 +6,7 @@ use crate::params::{Constraint, Parameter};
 use crate::{DynKernel, Result};
 
 /// A change from one kernel to another and back: what
-/// [`change_window`](crate::kernel::ops::Compose::change_window) makes.
+/// [`change_window`](crate::algebra::Compose::change_window) makes.
 ///
 /// # Definition
 ///

@@ -10,7 +10,7 @@ use crate::kernel::{
 use crate::params::ParameterizedExt;
 use crate::{DynKernel, Result, Scalar, kernel_ops};
 
-/// A kernel scaled to a unit diagonal: what [`normalized`](crate::kernel::ops::Compose::normalized)
+/// A kernel scaled to a unit diagonal: what [`normalized`](crate::algebra::Compose::normalized)
 /// makes. It turns a covariance into the correlation.
 ///
 /// # Definition

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::kernel::dynamic::DynKernel;
+use crate::kernel::DynKernel;
 use crate::kernel::{
     AnyKernel, Arguments, Children, EmbedVjp, FeatureGradients, Features, Kernel, Node, Pairs, Points, Scratch,
     split_theta,

@@ -2,7 +2,7 @@
 
 use super::parts::{self, KernelParts, Parts, each_with_theta};
 use crate::kernel::AnyKernel;
-use crate::kernel::dynamic::DynKernel;
+use crate::kernel::DynKernel;
 use crate::kernel::{
     Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Scratch, Structure, TileParts,
     TileVjp,

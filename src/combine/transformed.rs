@@ -33,8 +33,8 @@ pub trait Transform: Clone + Debug + Send + Sync {
     }
 }
 
-/// The kernel h(k(x, y)), for a [`Transform`] h: what [`pow`](crate::kernel::ops::Compose::pow),
-/// [`exp`](crate::kernel::ops::Compose::exp) and [`log`](crate::kernel::ops::Compose::log) make.
+/// The kernel h(k(x, y)), for a [`Transform`] h: what [`pow`](crate::algebra::Compose::pow),
+/// [`exp`](crate::algebra::Compose::exp) and [`log`](crate::algebra::Compose::log) make.
 ///
 /// # Examples
 ///

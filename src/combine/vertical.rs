@@ -12,7 +12,7 @@ use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::warp::{Function, Warp};
 use crate::{Error, Result, Scalar, kernel_ops};
 
-/// A kernel times a function of each point: what [`vertical`](crate::kernel::ops::Compose::vertical)
+/// A kernel times a function of each point: what [`vertical`](crate::algebra::Compose::vertical)
 /// makes. For a process g with the inner kernel, it is the covariance of f(x) g(x): an amplitude that
 /// changes from place to place.
 ///

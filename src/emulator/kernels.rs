@@ -2,7 +2,7 @@
 
 use faer::MatRef;
 
-use crate::kernel::ops::Compose;
+use crate::algebra::Compose;
 use crate::kernels::Rbf;
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::{DynKernel, Result};

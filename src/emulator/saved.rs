@@ -190,7 +190,7 @@ impl Serialize for Emulator {
 }
 
 /// Reads what [`Serialize`] writes. Kernels of one's own need their names:
-/// [`register`](crate::kernel::register).
+/// [`register`](crate::algebra::register).
 impl<'de> Deserialize<'de> for Emulator {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let corrupt = |error: Error| D::Error::custom(format!("the saved emulator is corrupt: {error}"));

@@ -9,7 +9,7 @@ use super::process::{Latent, Process};
 use super::settings::{model_settings, one_kernel};
 use super::terms::{gather, noise_variances, prior_mean};
 use super::units;
-use crate::kernel::dynamic::DynKernel;
+use crate::kernel::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::{Gaussian, GaussianNoise};
 use crate::linalg::{Cholesky, Jitter};

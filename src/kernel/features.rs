@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use faer::{Mat, MatRef};
 
+use super::present::Present;
 use super::span::{Ranges, Span, frame};
 use crate::Scalar;
-use crate::mask::Present;
 use crate::simd::sum::dot_of_gradient;
 
 /// A set of points, one a row, stored by columns; borrowed, or shared so that a clone never copies.

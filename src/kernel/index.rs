@@ -61,10 +61,10 @@ impl<'k> IndexColumn<'k> {
     ///
     /// # Examples
     ///
-    /// What [`Masked`](crate::mask::Masked) does for the kernel in it:
+    /// What [`Masked`](crate::combine::Masked) does for the kernel in it:
     ///
     /// ```
-    /// use mercer::mask::Missing;
+    /// use mercer::combine::Missing;
     /// use mercer::prelude::*;
     ///
     /// let groups = Categorical::new(3, 0.4);

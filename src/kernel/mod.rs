@@ -7,7 +7,7 @@
 mod contexts;
 mod cross;
 mod diag;
-pub mod dynamic;
+mod dynamic;
 mod ext;
 mod features;
 #[doc(hidden)]
@@ -16,15 +16,13 @@ mod frequency_law;
 mod gram;
 pub(crate) mod index;
 mod inputs;
-pub mod ops;
+pub(crate) mod present;
 mod properties;
 mod psd;
 mod scratch;
-#[cfg(feature = "serde")]
-mod serde;
 pub(crate) mod span;
 mod structure;
-mod text;
+pub(crate) mod text;
 pub(crate) mod tile;
 pub(crate) mod variables;
 mod views;
@@ -37,7 +35,7 @@ pub use contexts::{DiagVjp, EmbedVjp, TileParts, TileVjp};
 pub use cross::{cross_into, cross_into_with, matmul_into};
 pub use diag::diag_into;
 pub(crate) use diag::{add_own_differences, add_own_differences_vjp, fill_diag};
-pub use dynamic::{AnyKernel, Node};
+pub use dynamic::{AnyKernel, DynKernel, Node};
 pub use ext::KernelExt;
 pub(crate) use features::Embedding;
 pub use features::{FeatureGradients, Features, Points};
@@ -50,11 +48,8 @@ pub use properties::Properties;
 pub use psd::Psd;
 pub use scratch::Scratch;
 pub use structure::{Children, Structure};
-pub use text::{
-    Argument, Arguments, Construct, Constructor, FromArgument, Limits, Precedence, Text, register, register_function,
-    text,
-};
-pub(crate) use text::{List, Number, Rows, constructor, from_text, vertical, write_arguments, write_function};
+pub use text::{Argument, Arguments, Construct, FromArgument, Limits, Precedence, Text, text};
+pub(crate) use text::{List, Number, Rows, from_text, write_arguments, write_function};
 pub use tile::Pairs;
 pub use variables::Variable;
 pub use views::{OnGraph, OnSphere, Spectral, Views};

@@ -89,7 +89,7 @@ pub trait IndexMatrix: Parameterized + Clone + Debug + Send + Sync {
 /// [`Coregionalization`](super::Coregionalization) and the kernels on graphs are.
 ///
 /// The matrix is made once for a set of points, and each pair costs one look-up. It reads points of one
-/// dimension; use [`on`](crate::kernel::ops::Compose::on) to name the column.
+/// dimension; use [`on`](crate::algebra::Compose::on) to name the column.
 #[derive(Clone, Debug)]
 pub struct ByIndex<M> {
     matrix: M,

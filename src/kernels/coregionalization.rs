@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// The coregionalization kernel: a covariance between the values of an index, of low rank plus a
 /// diagonal. Times a kernel of the other columns, it makes a process with several correlated outputs:
-/// see [`icm`](crate::combine::icm).
+/// see [`icm`](crate::algebra::icm).
 ///
 /// # Definition
 ///

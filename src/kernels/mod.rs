@@ -33,7 +33,6 @@ mod radial_periodic;
 mod random_fourier_features;
 mod rational_quadratic;
 mod rbf;
-pub mod registry;
 mod spectral_mixture;
 mod spectrum;
 mod sphere_heat;

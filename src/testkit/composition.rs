@@ -4,7 +4,7 @@ use faer::{Mat, MatRef};
 
 use super::rounding::{Rounding, row};
 use super::violation::{Law, Violation};
-use crate::kernel::ops::Compose;
+use crate::algebra::Compose;
 use crate::kernel::{Kernel, cross_into};
 use crate::kernels::Matern52;
 use crate::{DynKernel, Expr};

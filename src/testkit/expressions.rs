@@ -103,7 +103,7 @@ fn other_value(value: f64) -> f64 {
 }
 
 /// The text is read back as the same expression: same text, same parameters in all bits, same
-/// properties. For kernels whose names are known to text: see [`register`](crate::kernel::register).
+/// properties. For kernels whose names are known to text: see [`register`](crate::algebra::register).
 ///
 /// # Errors
 ///

@@ -176,7 +176,7 @@ pub fn keeps_fast_paths(dim: usize, combinator: impl Fn(DynKernel) -> DynKernel)
 /// A method that has to be called, and where its count is.
 type Expected = (&'static str, fn(Calls) -> usize);
 
-fn fast_paths<K: crate::kernel::dynamic::AnyKernel + Clone + 'static>(
+fn fast_paths<K: crate::kernel::AnyKernel + Clone + 'static>(
     dim: usize,
     probe: Probe<K>,
     combinator: &impl Fn(DynKernel) -> DynKernel,

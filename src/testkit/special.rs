@@ -7,11 +7,11 @@ use super::bits::everything;
 use super::rounding::{Rounding, row};
 use super::sample::{index_counts, points_for};
 use super::violation::{Law, Violation};
+use crate::algebra::Compose;
+use crate::combine::Missing;
 use crate::combine::{Additive, BlockDiagonal, MetricRadial, Norm};
-use crate::kernel::ops::Compose;
 use crate::kernel::{Inputs, Wanted, cross_into, diag_into, diag_vjp, gram_into, gram_vjp};
 use crate::kernels::{Constant, Rbf};
-use crate::mask::Missing;
 use crate::{DynKernel, Error, Expr, Kernel, Scalar};
 
 type Checked = Result<(), Violation>;

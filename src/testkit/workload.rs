@@ -385,7 +385,7 @@ fn column<T: Scalar>(out: MatMut<'_, T>) -> &mut [T] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::registry;
+    use crate::algebra::registry;
     use crate::testkit::{few_dims, points_for};
     use crate::{Expr, KernelExt};
 

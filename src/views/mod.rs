@@ -11,13 +11,11 @@ mod matern;
 mod spectral_density;
 mod spectral_measure;
 mod sphere;
-mod terms;
 
 pub use graph::{graph_weights, graph_weights_vjp};
 pub use spectral_density::{spectral_density, spectral_density_vjp, white_variance};
 pub use spectral_measure::{SpectralMeasure, spectral_measure};
 pub use sphere::{funk_hecke, funk_hecke_vjp};
-pub use terms::terms;
 
 use crate::kernel::variables::{CHUNK, Chunk, Variable, add_partials, hyperparameters};
 use crate::kernel::{Children, Expr, Node};

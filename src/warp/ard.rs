@@ -12,7 +12,7 @@ use crate::simd::{Pass, dispatch, elementwise};
 use crate::{Error, Real, Result, Scalar};
 
 /// Points divided by one lengthscale for each dimension (automatic relevance determination): the warp
-/// behind [`ard`](crate::kernel::ops::Compose::ard).
+/// behind [`ard`](crate::algebra::Compose::ard).
 ///
 /// # Definition
 ///

@@ -17,7 +17,7 @@ use crate::simd::{Pass, dispatch, elementwise};
 use crate::{Result, Scalar};
 
 /// Each coordinate laid on a circle: the warp behind
-/// [`circle`](crate::kernel::ops::Compose::circle). It makes any kernel periodic.
+/// [`circle`](crate::algebra::Compose::circle). It makes any kernel periodic.
 ///
 /// # Definition
 ///

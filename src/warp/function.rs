@@ -11,9 +11,9 @@ use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Dual, Real, Result, Scalar};
 
 /// A function of one point, written once over [`Real`] numbers. It is a [`Warp`], for
-/// [`warp`](crate::kernel::ops::Compose::warp), with exact gradients in its parameters and in the
+/// [`warp`](crate::algebra::Compose::warp), with exact gradients in its parameters and in the
 /// points, by dual numbers; and with one output, a factor for
-/// [`vertical`](crate::kernel::ops::Compose::vertical).
+/// [`vertical`](crate::algebra::Compose::vertical).
 ///
 /// Values are evaluated at the precision of the data, gradients in `f64`. The function runs once a
 /// point, not once a pair; for gradients ⌈(P + D)/8⌉ times, for P parameters in D dimensions.

@@ -7,7 +7,7 @@ use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::{Result, Scalar};
 
 /// The unit interval mapped to itself, stretched in some places and pressed in others: the warp behind
-/// [`kumaraswamy`](crate::kernel::ops::Compose::kumaraswamy). For inputs that were scaled to [0, 1],
+/// [`kumaraswamy`](crate::algebra::Compose::kumaraswamy). For inputs that were scaled to [0, 1],
 /// when it is not known whether they count in logarithms, in powers, or as they are.
 ///
 /// # Definition

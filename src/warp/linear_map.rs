@@ -12,7 +12,7 @@ use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result, Scalar};
 
 /// A matrix applied to the points: the warp behind
-/// [`linear_map`](crate::kernel::ops::Compose::linear_map). A metric that is not along the axes, or a
+/// [`linear_map`](crate::algebra::Compose::linear_map). A metric that is not along the axes, or a
 /// projection to fewer dimensions.
 ///
 /// # Definition

@@ -6,7 +6,7 @@ use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::{Result, Scalar};
 
-/// The logarithm of the points: the warp behind [`log_warp`](crate::kernel::ops::Compose::log_warp).
+/// The logarithm of the points: the warp behind [`log_warp`](crate::algebra::Compose::log_warp).
 /// For inputs that count in ratios: prices, sizes, frequencies.
 ///
 /// # Definition

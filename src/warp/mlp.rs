@@ -12,7 +12,7 @@ use crate::simd::elementwise;
 use crate::{Error, Result, Scalar};
 
 /// A neural network of full layers (multilayer perceptron) in front of a kernel: the warp behind
-/// [`mlp`](crate::kernel::ops::Compose::mlp). The kernel with it is called a deep kernel.
+/// [`mlp`](crate::algebra::Compose::mlp). The kernel with it is called a deep kernel.
 ///
 /// # Definition
 ///

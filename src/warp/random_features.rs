@@ -16,7 +16,7 @@ use crate::simd::{Pass, dispatch};
 use crate::{Result, Scalar};
 
 /// Random Fourier features: the warp behind
-/// [`random_features`](crate::kernel::ops::Compose::random_features). The linear kernel on them
+/// [`random_features`](crate::algebra::Compose::random_features). The linear kernel on them
 /// approximates a stationary kernel by one of rank m.
 ///
 /// # Definition

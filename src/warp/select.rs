@@ -7,7 +7,7 @@ use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd, Variabl
 use crate::{Error, Real, Result, Scalar};
 
 /// Some dimensions of the points, in the order given and as often as given: the warp behind
-/// [`on`](crate::kernel::ops::Compose::on).
+/// [`on`](crate::algebra::Compose::on).
 ///
 /// # Definition
 ///

@@ -8,7 +8,7 @@ use crate::params::{Constraint, Parameter};
 use crate::{Error, Result, Scalar};
 
 /// Points lifted to the unit sphere in one dimension more: the warp behind
-/// [`sphere_lift`](crate::kernel::ops::Compose::sphere_lift). A zonal kernel there is a kernel of Euclidean
+/// [`sphere_lift`](crate::algebra::Compose::sphere_lift). A zonal kernel there is a kernel of Euclidean
 /// points here, and has spherical harmonics as inducing features.
 ///
 /// # Definition
@@ -26,7 +26,7 @@ use crate::{Error, Result, Scalar};
 /// One dimension more than before; positive semi-definite where the kernel is in so many. The points lie on
 /// the half of the sphere whose last coordinate is positive: the origin on the pole, points that are far
 /// away, compared with b, near the equator, where only their direction counts. Give the inputs a lengthscale by
-/// [`ard`](crate::kernel::ops::Compose::ard) before. Not stationary.
+/// [`ard`](crate::algebra::Compose::ard) before. Not stationary.
 ///
 /// The process that is homogeneous of degree 1, ρ(x) g(f(x)) with g on the sphere, as neural networks are, has the
 /// kernel ρ(x) κ(f(x)ᵀf(y)) ρ(y): see [`norms`](Self::norms).

@@ -9,7 +9,7 @@ use crate::params::{Constraint, Parameter};
 use crate::{Real, Result, Scalar};
 
 /// Points divided by one lengthscale: the warp behind
-/// [`stretch`](crate::kernel::ops::Compose::stretch).
+/// [`stretch`](crate::algebra::Compose::stretch).
 ///
 /// # Definition
 ///

@@ -11,8 +11,8 @@ use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut}
 use crate::simd::elementwise::add;
 use crate::{DynKernel, Result, Scalar, kernel_ops};
 
-/// The kernel k(f(x), f(y)), for a warp f: what [`on`](crate::kernel::ops::Compose::on) and
-/// [`ard`](crate::kernel::ops::Compose::ard) make.
+/// The kernel k(f(x), f(y)), for a warp f: what [`on`](crate::algebra::Compose::on) and
+/// [`ard`](crate::algebra::Compose::ard) make.
 ///
 /// # Examples
 ///

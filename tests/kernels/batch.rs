@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use mercer::batch::{BatchMatrix, Batched, InputGradients};
+use mercer::combine::Missing;
 use mercer::kernel::{Wanted, cross_vjp, gram_vjp};
-use mercer::mask::Missing;
 use mercer::prelude::*;
 use mercer::testkit::points;
 

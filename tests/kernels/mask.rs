@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use mercer::combine::Missing;
 use mercer::kernel::{Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
-use mercer::mask::Missing;
 use mercer::prelude::*;
 use mercer::testkit::points;
 

@@ -1,9 +1,9 @@
 //! Inputs that are not all numbers: rows that a kernel masks, columns that it does not read, and what is refused.
 #![allow(clippy::unwrap_used)]
 
+use mercer::combine::Missing;
 use mercer::gp::{Approximation, BatchGp, ExactGp, IcmGp, Oilmm, Sgpr, Stacked, Svgp};
 use mercer::inducing::start::greedy_variance;
-use mercer::mask::Missing;
 use mercer::mean::{ConstantMean, DynMean, LinearMean};
 use mercer::prelude::*;
 use mercer::testkit::{points, points_for, seed, trials};

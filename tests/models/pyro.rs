@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use mercer::algebra::register_function;
 use mercer::gp::{ExactGp, Posterior, Sgpr, Svgp, Variational};
-use mercer::kernel::register_function;
 use mercer::likelihood::Gaussian;
 use mercer::linalg::Jitter;
 use mercer::prelude::*;

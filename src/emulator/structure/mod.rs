@@ -43,7 +43,7 @@ pub enum Structure {
     /// one in training, [tie](crate::params::ParameterizedExt::tie) what they have in common.
     SharedCorrelation,
     /// Parameters θ on a Cartesian grid, in any order of rows, and kernels that are products of functions of one
-    /// parameter each: squared exponentials, periodic kernels, kernels [on](crate::kernel::ops::Compose::on) one
+    /// parameter each: squared exponentials, periodic kernels, kernels [on](crate::algebra::Compose::on) one
     /// parameter, and products, multiples and powers of such. Then K = K₁ ⊗ … ⊗ K_d, with an eigendecomposition for each
     /// axis. The components are orthogonal, or the kernels multiples of one. O(Σ nₖ³ + mM Σ nₖ) time for axes
     /// of nₖ points, O(mM) memory.

@@ -11,7 +11,7 @@ use faer::Par;
 
 use super::settings::model_settings;
 use crate::batch::Batched;
-use crate::kernel::dynamic::DynKernel;
+use crate::kernel::DynKernel;
 use crate::likelihood::Gaussian;
 use crate::linalg::Jitter;
 use crate::mean::{AnyMean, DynMean, Zero};

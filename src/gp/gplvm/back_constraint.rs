@@ -5,7 +5,7 @@ use faer::{Mat, MatRef, Par};
 use super::latents::{on_tape, shape, values};
 use crate::data::check_finite;
 use crate::gp::checks::check_psd;
-use crate::kernel::dynamic::DynKernel;
+use crate::kernel::DynKernel;
 use crate::kernel::gram_into;
 use crate::linalg::{Cholesky, Jitter};
 use crate::params::{Constraint, ParameterArray, Shape};
@@ -60,11 +60,7 @@ impl BackConstraint {
     /// the kernel cannot read the outputs; [`Error::Indefinite`] for one that is not guaranteed positive
     /// semi-definite; [`Error::NotPositiveDefinite`] if the default [`Jitter`] is not enough; [`Error::Setting`], with the
     /// rows, if the map misses the latents: the kernel can hardly tell apart outputs that have different ones.
-    pub fn through(
-        kernel: impl crate::kernel::ops::Compose,
-        y: MatRef<'_, f64>,
-        latents: MatRef<'_, f64>,
-    ) -> Result<Self> {
+    pub fn through(kernel: impl crate::algebra::Compose, y: MatRef<'_, f64>, latents: MatRef<'_, f64>) -> Result<Self> {
         let kernel = DynKernel::new(kernel);
         check_finite("y", y)?;
         check_finite("the latents", latents)?;

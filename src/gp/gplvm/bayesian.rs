@@ -12,7 +12,7 @@ use super::nodes::Nodes;
 use crate::gp::checks::check_outputs;
 use crate::gp::settings::model_settings;
 use crate::inducing::InducingPoints;
-use crate::kernel::dynamic::DynKernel;
+use crate::kernel::DynKernel;
 use crate::likelihood::Gaussian;
 use crate::linalg::Jitter;
 use crate::tape::Tape;

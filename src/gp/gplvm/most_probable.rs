@@ -11,7 +11,7 @@ use super::latents::{LatentPrior, Locations};
 use crate::gp::checks::check_outputs;
 use crate::gp::settings::model_settings;
 use crate::inducing::InducingPoints;
-use crate::kernel::dynamic::DynKernel;
+use crate::kernel::DynKernel;
 use crate::likelihood::Gaussian;
 use crate::linalg::Jitter;
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};

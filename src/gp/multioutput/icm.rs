@@ -10,8 +10,8 @@ use crate::gp::checks::check_psd;
 use crate::gp::latents::PerLatent;
 use crate::gp::settings::plain_settings;
 use crate::gp::units;
+use crate::kernel::DynKernel;
 use crate::kernel::Kernel;
-use crate::kernel::dynamic::DynKernel;
 use crate::kernels::Coregionalization;
 use crate::linalg::NoisyKronecker;
 use crate::mean::{DynMean, Zero};
@@ -32,11 +32,11 @@ use crate::{Error, Expr, Result, Scalar};
 /// scale of the kernel and that of B are one: leave the kernel without a factor.
 ///
 /// The same with values missing is not a Kronecker product: stack what was observed ([`Stacked`](super::Stacked)) and give
-/// it to an [`ExactGp`](crate::gp::ExactGp) with [`icm`](crate::combine::icm) and noise in a
+/// it to an [`ExactGp`](crate::gp::ExactGp) with [`icm`](crate::algebra::icm) and noise in a
 /// [`BlockDiagonal`](crate::combine::BlockDiagonal) of [`White`](crate::kernels::White), which has the same evidence and
 /// predicts the same observations. Its [`predict`](crate::gp::Posterior::predict) includes the `White` of each output, which is a part of
 /// the process there, where [`IcmPosterior::predict`](super::IcmPosterior::predict) is without noise. Sums of such
-/// terms, the linear model of coregionalization, have no common eigenvectors: [`lcm`](crate::combine::lcm) there, or
+/// terms, the linear model of coregionalization, have no common eigenvectors: [`lcm`](crate::algebra::lcm) there, or
 /// [`Oilmm`](super::Oilmm) where the columns of the mixing matrix are orthogonal.
 ///
 /// # Parameters

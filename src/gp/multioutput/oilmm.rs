@@ -12,7 +12,7 @@ use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process};
 use crate::gp::settings::model_settings;
 use crate::gp::units;
-use crate::kernel::dynamic::DynKernel;
+use crate::kernel::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
 use crate::linalg::{Cholesky, Eigendecomposition, Jitter};

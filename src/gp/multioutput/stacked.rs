@@ -7,7 +7,7 @@ use crate::gp::Prediction;
 use crate::{Error, Result, Scalar};
 
 /// Observations of several outputs as rows (x, p) with one value each, p the index of the output: what kernels of
-/// indices, such as [`icm`](crate::combine::icm), read, and what any model of one output takes.
+/// indices, such as [`icm`](crate::algebra::icm), read, and what any model of one output takes.
 ///
 /// Outputs may be observed at inputs of their own, or at shared inputs with some values missing: a row that was not
 /// observed is not there. The order is that of the outputs, all points of the first output first.
@@ -17,7 +17,7 @@ use crate::{Error, Result, Scalar};
 /// Two outputs that are one function and its double, the second seen at two inputs alone:
 ///
 /// ```
-/// use mercer::combine::icm;
+/// use mercer::algebra::icm;
 /// use mercer::gp::{ExactGp, Stacked};
 /// use mercer::prelude::*;
 ///

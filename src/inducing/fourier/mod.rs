@@ -35,7 +35,7 @@ use crate::{Result, Scalar};
 /// # Which kernels
 ///
 /// Any expression whose values are those of such a Matérn kernel, whatever its form: times numbers, boxed, parsed,
-/// stretched, with a coordinate picked by [`on`](crate::kernel::ops::Compose::on). The smoothness, the variance and the
+/// stretched, with a coordinate picked by [`on`](crate::algebra::Compose::on). The smoothness, the variance and the
 /// lengthscale are found from values of the kernel, compared with more values, and refused if those
 /// do not fit. Gradients in its hyperparameters follow; a free one that leads away from such kernels, such as
 /// the smoothness of a [`Matern`](crate::kernels::Matern), is refused where gradients are asked for. White noise in the kernel is

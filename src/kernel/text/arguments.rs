@@ -5,33 +5,32 @@ use std::cell::Cell;
 use faer::Mat;
 
 use super::Limits;
-use super::build::kernel;
 use super::syntax::{Kind, Node, shortened};
 use crate::params::{OneOrEach, nearest};
-use crate::{DynKernel, Error, Result};
+use crate::{Error, Result};
 
 /// A text that is being read.
 #[derive(Debug)]
-pub(super) struct Source<'t> {
-    pub(super) text: &'t str,
-    pub(super) limits: Limits,
+pub(crate) struct Source<'t> {
+    pub(crate) text: &'t str,
+    pub(crate) limits: Limits,
     /// Of the kernels that have been made since this was last set back: how many are within one another at most.
-    pub(super) height: Cell<usize>,
+    pub(crate) height: Cell<usize>,
     /// The same of the columns that their maps make of one.
-    pub(super) columns: Cell<usize>,
+    pub(crate) columns: Cell<usize>,
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn new(text: &'t str, limits: Limits) -> Self {
+    pub(crate) fn new(text: &'t str, limits: Limits) -> Self {
         Self { text, limits, height: Cell::new(0), columns: Cell::new(1) }
     }
 
-    pub(super) fn error(&self, start: usize, reason: impl Into<String>) -> Error {
+    pub(crate) fn error(&self, start: usize, reason: impl Into<String>) -> Error {
         Error::parse(self.text, start, reason.into())
     }
 
     /// Notes that one more kernel is around what has been made.
-    pub(super) fn enclose(&self, start: usize) -> Result<()> {
+    pub(crate) fn enclose(&self, start: usize) -> Result<()> {
         let height = self.height.get() + 1;
         let most = self.limits.depth.saturating_mul(5);
         if height > most {
@@ -66,7 +65,7 @@ pub struct Arguments<'t> {
 }
 
 impl<'t> Arguments<'t> {
-    pub(super) fn new(source: &'t Source<'t>, start: usize, name: &'t str, all: &'t [(Option<String>, Node)]) -> Self {
+    pub(crate) fn new(source: &'t Source<'t>, start: usize, name: &'t str, all: &'t [(Option<String>, Node)]) -> Self {
         let named = all.iter().filter_map(|(name, node)| Some((name.as_deref()?, node))).collect();
         let unnamed = all.iter().filter(|(name, _)| name.is_none()).map(|(_, node)| node).collect();
         Self { source, start, name, named, unnamed, taken: Vec::new() }
@@ -189,8 +188,8 @@ impl<'t> Arguments<'t> {
 /// One argument, as it was written.
 #[derive(Clone, Copy, Debug)]
 pub struct Argument<'t> {
-    pub(super) source: &'t Source<'t>,
-    pub(super) node: &'t Node,
+    pub(crate) source: &'t Source<'t>,
+    pub(crate) node: &'t Node,
 }
 
 /// What can be an argument in text.
@@ -240,7 +239,7 @@ impl<'t> Argument<'t> {
     }
 
     /// An error with the place of this argument, if it has none yet.
-    pub(super) fn locate(self, error: Error) -> Error {
+    pub(crate) fn locate(self, error: Error) -> Error {
         match error {
             Error::Parse { .. } => error,
             other => self.error(other.to_string()),
@@ -356,18 +355,5 @@ impl FromArgument for Mat<f64> {
 
     fn describe() -> String {
         "a matrix, as a list of rows,".to_owned()
-    }
-}
-
-impl FromArgument for DynKernel {
-    fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
-        match argument.node.kind {
-            Kind::List(_) | Kind::Quoted(_) => Ok(None),
-            _ => kernel(argument.source, argument.node).map(Some),
-        }
-    }
-
-    fn describe() -> String {
-        "a kernel".to_owned()
     }
 }

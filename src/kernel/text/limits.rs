@@ -1,7 +1,7 @@
 //! What a text may ask for.
 
 use super::arguments::FromArgument;
-use super::build::from_text;
+use super::from_text;
 use crate::{Error, Result};
 
 /// What a text may ask for, so that none takes the machine by accident or on purpose: every reader of kernels has these
@@ -89,7 +89,7 @@ impl Limits {
     }
 
     /// Refuses what is over a limit, by what it is and the limit's name.
-    pub(super) fn check(
+    pub(crate) fn check(
         text: &str,
         start: usize,
         what: &str,
@@ -104,15 +104,6 @@ impl Limits {
              `Limits::parse`, or build it in code"
         );
         Err(Error::parse(text, start, reason))
-    }
-}
-
-#[cfg(feature = "serde")]
-impl<'de> serde::de::DeserializeSeed<'de> for Limits {
-    type Value = crate::DynKernel;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        crate::kernel::serde::within(self, deserializer)
     }
 }
 

@@ -1,22 +1,31 @@
-//! Expressions as text: printing here, reading in the files beside.
+//! Expressions as text: printing here, the reading of arguments in the files beside, that of kernels in
+//! [`algebra`](crate::algebra), which knows them.
 
-mod arguments;
-mod build;
+pub(crate) mod arguments;
+mod construct;
 mod limits;
-mod names;
-mod prior;
-mod syntax;
+pub(crate) mod syntax;
 
 pub use arguments::{Argument, Arguments, FromArgument};
-pub(crate) use build::from_text;
+pub use construct::Construct;
 pub use limits::Limits;
-pub use names::{Construct, Constructor, register, register_function};
-pub(crate) use names::{constructor, vertical};
 
 use std::fmt::{self, Write};
 
 use super::{Children, Expr, Node, Structure, WarpExpr};
 use crate::params::{Label, ParameterRef, Parameterized, Shape, Visitor};
+
+/// Reads a text within limits.
+///
+/// # Errors
+///
+/// [`Error::Parse`](crate::Error::Parse), with the column and what was expected there.
+pub(crate) fn from_text<A: FromArgument>(text: &str, limits: Limits) -> crate::Result<A> {
+    let (node, source) = (syntax::read(text, limits)?, arguments::Source::new(text, limits));
+    let argument = Argument { source: &source, node: &node };
+    A::from_argument(argument)?
+        .ok_or_else(|| argument.error(format!("expected {}, found {}", A::describe(), node.kind.describe())))
+}
 
 /// How tightly the text of an expression binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -20,14 +20,14 @@ use crate::{Error, Result};
 
 /// A piece of text with its meaning and the place where it begins.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Characters before it.
-    pub(super) start: usize,
-    pub(super) kind: Kind,
+    pub(crate) start: usize,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Number(f64),
     Word(String),
     /// In quotation marks.
@@ -44,7 +44,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// What an error message calls it.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Number(value) => format!("the number {}", super::Number(*value)),
             Self::Word(word) => format!("the word `{}`", shortened(word)),
@@ -60,7 +60,7 @@ impl Kind {
 }
 
 /// The beginning of a word or a text that may be very long.
-pub(super) fn shortened(word: &str) -> Cow<'_, str> {
+pub(crate) fn shortened(word: &str) -> Cow<'_, str> {
     const MOST: usize = 60;
     match word.char_indices().nth(MOST) {
         None => Cow::Borrowed(word),
@@ -69,7 +69,7 @@ pub(super) fn shortened(word: &str) -> Cow<'_, str> {
 }
 
 /// Reads a whole text.
-pub(super) fn read(text: &str, limits: Limits) -> Result<Node> {
+pub(crate) fn read(text: &str, limits: Limits) -> Result<Node> {
     let length = text.chars().count();
     Limits::check(text, 0, "the number of characters", length, ("length", limits.length))?;
     let mut reader = Reader { text, chars: text.chars().collect(), at: 0, depth: 0, deepest: limits.depth };

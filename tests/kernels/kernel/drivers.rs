@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use faer::MatMut;
+use mercer::algebra::registry;
 use mercer::kernel::{
     Gradients, Points, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into, matmul_vjp,
 };
-use mercer::kernels::registry;
 use mercer::prelude::*;
 use mercer::testkit::{few_dims, points, points_for};
 use mercer::warp::{Warp, WarpExpr};

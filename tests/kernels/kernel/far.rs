@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use approx::assert_relative_eq;
+use mercer::algebra::registry;
 use mercer::kernel::Wanted;
-use mercer::kernels::registry;
 use mercer::prelude::*;
 use mercer::testkit::{
     coincident_points_for, conforms, few_dims, gradients, matrices, points, points_for, seed, translation, trials,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::combine::icm;
+use mercer::algebra::icm;
 use mercer::kernel::{Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_into, matmul_vjp};
 use mercer::prelude::*;
 use mercer::testkit::{Probe, gradients, points_for};

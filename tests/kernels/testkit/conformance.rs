@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use mercer::algebra::registry::{self, Visitor};
 use mercer::kernel::{AnyKernel, TileParts, TileVjp};
-use mercer::kernels::registry::{self, Visitor};
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
 use mercer::testkit::{

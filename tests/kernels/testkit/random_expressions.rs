@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use faer::Side;
-use mercer::kernels::registry;
-use mercer::mask::Missing;
+use mercer::algebra::registry;
+use mercer::combine::Missing;
 use mercer::prelude::*;
 use mercer::testkit::{expressions, seed, trials};
 use rand::{Rng, RngExt, SeedableRng};

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use faer::linalg::solvers::Solve;
-use mercer::combine::icm;
+use mercer::algebra::icm;
 use mercer::gp::{ExactGp, IcmGp, IcmPosterior, JointPrediction, Stacked};
 use mercer::mean::{ConstantMean, DynMean};
 use mercer::prelude::*;

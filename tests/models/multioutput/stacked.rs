@@ -1,7 +1,7 @@
 //! Outputs by rows (x, p).
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::combine::{icm, lcm};
+use mercer::algebra::{icm, lcm};
 use mercer::gp::{ExactGp, Stacked, Svgp};
 use mercer::likelihood::Gaussian;
 use mercer::optim::NaturalGradient;

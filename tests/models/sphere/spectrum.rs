@@ -4,8 +4,8 @@
 use std::f64::consts::PI;
 
 use faer::prelude::*;
-use mercer::kernel::dynamic::AnyKernel;
-use mercer::kernels::registry::{Visitor, visit};
+use mercer::algebra::registry::{Visitor, visit};
+use mercer::kernel::AnyKernel;
 use mercer::prelude::*;
 use mercer::sphere::{Spectrum, SphericalHarmonics, ZonalSpectrum, area, harmonics_of_degree};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! The terms of a sum.
 
+use super::Compose;
 use crate::DynKernel;
-use crate::kernel::ops::Compose;
 use crate::kernel::{Node, Structure};
 
 /// The kernels that add up to a kernel: through boxes, factors, maps of the inputs and sums in sums; the kernel itself if it
@@ -11,7 +11,7 @@ use crate::kernel::{Node, Structure};
 ///
 /// ```
 /// use mercer::prelude::*;
-/// use mercer::views::terms;
+/// use mercer::algebra::terms;
 ///
 /// let kernel = 2.0 * (Rbf::new(1.0) + Linear::new(0.5)).ard([0.5, 3.0]) + White::new(0.1);
 /// let texts: Vec<String> = terms(&kernel).iter().map(ToString::to_string).collect();

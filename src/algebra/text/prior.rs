@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Argument, FromArgument, Limits, from_text};
+use crate::kernel::{Argument, FromArgument, Limits, from_text};
 use crate::params::Prior;
 use crate::{Error, Result};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Present;
+use crate::kernel::present::Present;
 use crate::kernel::{
     AnyKernel, Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, Inputs, Kernel, Pairs,
     Points, Properties, Scratch, Structure, TileParts, TileVjp, text,
@@ -64,7 +64,7 @@ impl FromArgument for Missing {
 }
 
 /// A kernel on points of which some are missing: what
-/// [`masked`](crate::kernel::ops::Compose::masked) makes.
+/// [`masked`](crate::algebra::Compose::masked) makes.
 ///
 /// # Definition
 ///
@@ -86,7 +86,7 @@ impl FromArgument for Missing {
 /// # Examples
 ///
 /// ```
-/// use mercer::mask::Missing;
+/// use mercer::combine::Missing;
 /// use mercer::prelude::*;
 ///
 /// let kernel = (Rbf::new(1.0).on([0]) + White::new(0.5)).masked(Missing::Isolate);

@@ -6,13 +6,13 @@
 
 use faer::mat;
 
-use super::*;
+use super::text::{Constructor, constructor, vertical};
+use super::{Compose, icm};
+use crate::DynKernel;
 use crate::Result;
 use crate::combine::*;
-use crate::kernel::dynamic::DynKernel;
-use crate::kernel::ops::Compose;
-use crate::kernel::{AnyKernel, Constructor, constructor, vertical};
-use crate::mask::{Masked, Missing};
+use crate::kernel::AnyKernel;
+use crate::kernels::*;
 use crate::warp::*;
 
 /// Receives the examples in both forms, with the type of the unboxed one.
@@ -20,8 +20,8 @@ use crate::warp::*;
 /// # Examples
 ///
 /// ```
-/// use mercer::kernel::dynamic::AnyKernel;
-/// use mercer::kernels::registry::{Visitor, visit};
+/// use mercer::kernel::AnyKernel;
+/// use mercer::algebra::registry::{Visitor, visit};
 /// use mercer::prelude::*;
 ///
 /// struct Names(Vec<&'static str>);
@@ -315,7 +315,7 @@ fn features() -> RandomFeatures {
 /// # Examples
 ///
 /// ```
-/// let examples = mercer::kernels::registry::all();
+/// let examples = mercer::algebra::registry::all();
 /// let (_, kernel) = examples.iter().find(|(name, _)| name.starts_with("2.5 *")).unwrap();
 /// assert_eq!(kernel.to_string(), "2.5 * matern52(lengthscale=0.7)");
 /// ```

@@ -1,7 +1,7 @@
 //! Several correlated outputs, from kernels and coregionalization matrices.
 
-use super::{Product, Sum};
-use crate::kernel::ops::Compose;
+use super::Compose;
+use crate::combine::{Product, Sum};
 use crate::kernels::Coregionalization;
 use crate::warp::{Select, Warped};
 use crate::{DynKernel, Error, Result};
@@ -25,7 +25,7 @@ use crate::{DynKernel, Error, Result};
 /// # Examples
 ///
 /// ```
-/// use mercer::combine::icm;
+/// use mercer::algebra::icm;
 /// use mercer::prelude::*;
 ///
 /// let outputs = Coregionalization::new(mat![[1.0], [-0.5], [2.0]], [0.1, 0.2, 0.3]);
@@ -75,7 +75,7 @@ pub fn icm<K>(
 /// # Examples
 ///
 /// ```
-/// use mercer::combine::lcm;
+/// use mercer::algebra::lcm;
 /// use mercer::prelude::*;
 ///
 /// let smooth = Coregionalization::new(mat![[1.0], [2.0]], [0.1, 0.1]);

@@ -2,19 +2,19 @@
 
 use faer::Mat;
 
-use super::dynamic::{AnyKernel, DynKernel};
-use crate::Result;
 use crate::batch::Batched;
 use crate::combine::{
-    Additive, ChangePoint, ChangeWindow, Exp, Log, Neg, Normalized, Power, Product, Scaled, Sum, Vertical,
+    Additive, ChangePoint, ChangeWindow, Exp, Log, Masked, Missing, Neg, Normalized, Power, Product, Scaled, Sum,
+    Vertical,
 };
+use crate::kernel::AnyKernel;
 use crate::kernels::Constant;
-use crate::mask::{Masked, Missing};
 use crate::params::{OneOrEach, Parameterized};
 use crate::warp::{
     Ard, CircleEmbedding, Function, Kumaraswamy, LinearMap, LogWarp, Mlp, RandomFeatures, Select, SphereLift, Stretch,
     WarpExpr, Warped,
 };
+use crate::{DynKernel, Result};
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
 ///
@@ -329,7 +329,7 @@ macro_rules! kernel_node {
 #[macro_export]
 macro_rules! kernel_operand {
     ([$($generics:ident),*] $type:ty) => {
-        impl<$($generics),*> $crate::kernel::ops::Operand for $type
+        impl<$($generics),*> $crate::algebra::Operand for $type
         where
             Self: $crate::kernel::AnyKernel + 'static,
         {
@@ -388,7 +388,7 @@ macro_rules! kernel_ops {
         $crate::kernel_operand!([$($generics),*] $type);
         $crate::kernel_node!([$($generics),*] $type);
 
-        impl<$($generics,)* Right: $crate::kernel::ops::Operand> ::std::ops::Add<Right> for $type {
+        impl<$($generics,)* Right: $crate::algebra::Operand> ::std::ops::Add<Right> for $type {
             type Output = Right::AddTo<Self>;
 
             #[track_caller]
@@ -397,7 +397,7 @@ macro_rules! kernel_ops {
             }
         }
 
-        impl<$($generics,)* Right: $crate::kernel::ops::Operand> ::std::ops::Sub<Right> for $type {
+        impl<$($generics,)* Right: $crate::algebra::Operand> ::std::ops::Sub<Right> for $type {
             type Output = Right::SubFrom<Self>;
 
             #[track_caller]
@@ -406,7 +406,7 @@ macro_rules! kernel_ops {
             }
         }
 
-        impl<$($generics,)* Right: $crate::kernel::ops::Operand> ::std::ops::Mul<Right> for $type {
+        impl<$($generics,)* Right: $crate::algebra::Operand> ::std::ops::Mul<Right> for $type {
             type Output = Right::MulWith<Self>;
 
             #[track_caller]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Limits;
+use crate::kernel::Limits;
 use crate::params::Notes;
 use crate::{DynKernel, Result};
 
@@ -72,7 +72,7 @@ impl Serialize for DynKernel {
 }
 
 /// Reads what [`Serialize`] writes, within the default [`Limits`]; as a `DeserializeSeed`, other limits read it too.
-/// Kernels of one's own need their names: [`register`](crate::kernel::register).
+/// Kernels of one's own need their names: [`register`](crate::algebra::register).
 impl<'de> Deserialize<'de> for DynKernel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         within(Limits::default(), deserializer)
@@ -82,6 +82,14 @@ impl<'de> Deserialize<'de> for DynKernel {
 /// Reads a document within limits.
 pub(super) fn within<'de, D: Deserializer<'de>>(limits: Limits, deserializer: D) -> Result<DynKernel, D::Error> {
     Document::deserialize(deserializer)?.kernel(limits).map_err(D::Error::custom)
+}
+
+impl<'de> serde::de::DeserializeSeed<'de> for Limits {
+    type Value = crate::DynKernel;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        within(self, deserializer)
+    }
 }
 
 #[cfg(test)]
@@ -122,7 +130,7 @@ mod tests {
     #[test]
     fn constraints_of_every_kernel_come_back() {
         let mut tried = 0;
-        for (name, kernel) in crate::kernels::registry::all() {
+        for (name, kernel) in crate::algebra::registry::all() {
             for entry in kernel.parameters() {
                 let Ok(text) = kernel.to_string().parse::<DynKernel>() else { continue };
                 for sign in [-1.0, 1.0] {

@@ -2,16 +2,16 @@
 
 use std::str::FromStr;
 
-use super::Limits;
-use super::arguments::{Argument, Arguments, FromArgument, Source};
 use super::names::look_up;
-use super::syntax::{Kind, Node, read, shortened};
+use crate::algebra::Compose;
 use crate::combine::{Neg, Power, Product, Scaled, Sum};
-use crate::kernel::ops::Compose;
+use crate::kernel::text::arguments::{Argument, Arguments, FromArgument, Source};
+use crate::kernel::text::syntax::{Kind, Node, shortened};
+use crate::kernel::{Limits, from_text};
 use crate::kernels::Constant;
 use crate::{DynKernel, Error, Result};
 
-/// Reads what [`text`](super::text()) prints, within [`Limits::default`]; every number comes back bit for bit.
+/// Reads what [`text`](crate::kernel::text()) prints, within [`Limits::default`]; every number comes back bit for bit.
 ///
 /// # Errors
 ///
@@ -38,16 +38,17 @@ impl FromStr for DynKernel {
     }
 }
 
-/// Reads a text within limits.
-///
-/// # Errors
-///
-/// [`Error::Parse`], with the column and what was expected there.
-pub(crate) fn from_text<A: FromArgument>(text: &str, limits: Limits) -> Result<A> {
-    let (node, source) = (read(text, limits)?, Source::new(text, limits));
-    let argument = Argument { source: &source, node: &node };
-    A::from_argument(argument)?
-        .ok_or_else(|| argument.error(format!("expected {}, found {}", A::describe(), node.kind.describe())))
+impl FromArgument for DynKernel {
+    fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
+        match argument.node.kind {
+            Kind::List(_) | Kind::Quoted(_) => Ok(None),
+            _ => kernel(argument.source, argument.node).map(Some),
+        }
+    }
+
+    fn describe() -> String {
+        "a kernel".to_owned()
+    }
 }
 
 /// The kernel that a node of a text describes.
@@ -104,7 +105,7 @@ fn call(source: &Source<'_>, node: &Node, name: &str, arguments: &[(Option<Strin
     let construct = look_up(name).map_err(|nearest| {
         let hint = match nearest.first() {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => "kernels of your own need `mercer::kernel::register`".to_owned(),
+            None => "kernels of your own need `mercer::algebra::register`".to_owned(),
         };
         source.error(node.start, format!("no kernel is named `{}`; {hint}", shortened(name)))
     })?;

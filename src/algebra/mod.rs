@@ -1,0 +1,12 @@
+//! What knows all kernels: the operators, kernels from kernels, names and text.
+
+mod multi_output;
+pub mod ops;
+pub mod registry;
+mod terms;
+mod text;
+
+pub use multi_output::{icm, lcm};
+pub use ops::{Compose, Operand};
+pub use terms::terms;
+pub use text::{Constructor, register, register_function};

@@ -1,0 +1,10 @@
+//! Kernels from text: names, the tree that a text describes, and the formats of serde.
+
+mod build;
+mod names;
+mod prior;
+#[cfg(feature = "serde")]
+mod serde;
+
+pub use names::{Constructor, register, register_function};
+pub(super) use names::{constructor, vertical};
