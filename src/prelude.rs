@@ -3,6 +3,7 @@
 pub use faer::{Mat, MatRef, Par, mat};
 
 pub use crate::algebra::Compose;
+pub use crate::batch::IntoBatch;
 pub use crate::combine::{
     Additive, BlockDiagonal, ChangePoint, ChangeWindow, Neg, Normalized, Product, Scaled, Sum, Vertical,
 };

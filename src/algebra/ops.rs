@@ -2,7 +2,6 @@
 
 use faer::Mat;
 
-use crate::batch::Batched;
 use crate::combine::{
     Additive, ChangePoint, ChangeWindow, Exp, Log, Masked, Missing, Neg, Normalized, Power, Product, Scaled, Sum,
     Vertical,
@@ -56,18 +55,6 @@ pub trait Compose: AnyKernel + Sized {
     /// The kernel on points of which some are missing: with a NaN in a dimension that it reads.
     fn masked(self, missing: Missing) -> Masked<Self> {
         Masked::new(self, missing)
-    }
-
-    /// So many copies of the kernel as one batch, all hyperparameters shared at first.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`](crate::Error::Setting) if there are to be none.
-    fn batched(self, size: usize) -> Result<Batched<Self>>
-    where
-        Self: Parameterized + Clone,
-    {
-        Batched::new(self, size)
     }
 
     /// The kernel k(f(x), f(y)), for any warp f: a [`Function`] of one's own is one.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::shared::{Part, PartMut};
-use crate::kernel::{Argument, FromArgument, Limits, from_text};
+use crate::kernel::{AnyKernel, Argument, FromArgument, Limits, from_text};
 use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut, positions};
 use crate::{Error, Result};
 
@@ -310,3 +310,26 @@ impl<K: FromArgument + Parameterized + Clone> FromStr for Batched<K> {
         from_text(text, Limits::default())
     }
 }
+/// Batches from a kernel: the method form of [`Batched::new`].
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// assert_eq!(Rbf::new(0.5).batched(3)?.size(), 3);
+/// assert!(Rbf::new(0.5).batched(0).is_err());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub trait IntoBatch: Parameterized + Clone {
+    /// So many copies of the kernel as one batch, all hyperparameters shared at first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if there are to be none.
+    fn batched(self, size: usize) -> Result<Batched<Self>> {
+        Batched::new(self, size)
+    }
+}
+
+impl<K: AnyKernel + Clone> IntoBatch for K {}

@@ -34,7 +34,7 @@ mod matrix;
 mod member;
 mod shared;
 
-pub use batched::Batched;
+pub use batched::{Batched, IntoBatch};
 pub use drivers::BatchGradients;
 pub use inputs::{InputGradients, Inputs};
 pub use matrix::BatchMatrix;

@@ -13,7 +13,6 @@ mod masked;
 mod metric;
 mod neg;
 mod normalized;
-pub(crate) mod outer;
 mod parts;
 mod power;
 mod product;

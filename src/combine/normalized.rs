@@ -2,7 +2,7 @@
 
 use faer::{Mat, MatRef};
 
-use super::outer::{outer_tile, outer_vjp};
+use crate::kernel::point_factors::{outer_tile, outer_vjp};
 use crate::kernel::{
     AnyKernel, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Properties, Scratch,
     Structure, TileParts, TileVjp, add_own_differences_vjp,

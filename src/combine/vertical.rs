@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::outer::{outer_tile, outer_vjp};
+use crate::kernel::point_factors::{outer_tile, outer_vjp};
 use crate::kernel::variables::with_buffer;
 use crate::kernel::{
     AnyKernel, DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Scratch, Structure,

@@ -7,8 +7,9 @@ use faer::{Mat, MatRef};
 use super::{InducingFeatures, InducingPrior};
 use crate::kernel::{Expr, Kernel};
 use crate::linalg::Jitter;
-use crate::sphere::{SphericalHarmonics, ZonalSpectrum, check_zonal_text};
+use crate::sphere::SphericalHarmonics;
 use crate::tape::{KernelVar, Tape, Var};
+use crate::views::{ZonalSpectrum, check_zonal_text};
 use crate::{Error, Result, Scalar};
 
 /// How far from 1 the length of a point may be, beside so many units of rounding.

@@ -128,7 +128,7 @@ pub trait Spectral {
 /// The Funk–Hecke coefficients of a kernel on the unit sphere that depends on the angle alone.
 pub trait OnSphere {
     /// a₀, …, a_{l_max} on the sphere in `dim` ≥ 2 dimensions; `None` if they are not known.
-    /// [`ZonalSpectrum`](crate::sphere::ZonalSpectrum) states what they are.
+    /// [`ZonalSpectrum`](crate::views::ZonalSpectrum) states what they are.
     fn coefficients(&self, theta: &[Variable], dim: usize, l_max: usize) -> Option<Vec<Variable>>;
 }
 

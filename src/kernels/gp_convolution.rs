@@ -3,8 +3,8 @@
 use faer::{Mat, MatRef};
 use std::f64::consts::TAU;
 
-use crate::combine::outer::{factor_gradients, multiply_outer};
 use crate::kernel::index::{checked_index, index};
+use crate::kernel::point_factors::{factor_gradients, multiply_outer};
 use crate::kernel::{
     DiagVjp, EmbedVjp, Expr, Features, IndexColumn, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, TileParts,
     TileVjp, add_own_differences, add_own_differences_vjp, text,

@@ -311,7 +311,7 @@ impl<T: Scalar> Kernel<T> for RandomFourierFeatures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::spectrum::SPECTRA;
+    use crate::kernel::spectrum::SPECTRA;
     use crate::prelude::*;
 
     /// The mean over 4000 frequencies has a standard error below 1/√8000 for values of cos.

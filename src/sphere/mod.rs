@@ -15,7 +15,8 @@
 //!
 //! ```
 //! use mercer::prelude::*;
-//! use mercer::sphere::{SphericalHarmonics, ZonalSpectrum};
+//! use mercer::sphere::SphericalHarmonics;
+//! use mercer::views::ZonalSpectrum;
 //!
 //! let kernel = 2.0 * Rbf::new(0.9);
 //! let x = mat![[0.6, 0.0, 0.8], [0.0, 1.0, 0.0], [-0.48, 0.64, 0.6]];
@@ -36,15 +37,11 @@
 
 pub(crate) mod bessel;
 mod block;
-mod funk_hecke;
 mod harmonics;
 mod level;
 mod measure;
-mod quadrature;
+pub(crate) mod quadrature;
 pub(crate) mod recurrence;
-mod rotations;
 
-pub use funk_hecke::{Spectrum, ZonalSpectrum};
 pub use harmonics::SphericalHarmonics;
 pub use measure::{area, harmonics_of_degree};
-pub(crate) use rotations::check_zonal_text;

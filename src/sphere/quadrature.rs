@@ -17,7 +17,7 @@ const PHASE: f64 = 12.0;
 
 /// Nodes in (−1, 1) and weights of the Gauss–Legendre rule with so many nodes, by Newton's method on the
 /// three-term recurrence.
-pub(super) fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
+pub(crate) fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
     let node = |index: usize| {
         // Tricomi's estimate of the root.
         let count = n as f64;
@@ -40,16 +40,16 @@ pub(super) fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
 
 /// A rule for ∫ κ(θ) G_l(cos θ) sin^{d−2}θ dθ from 0 to π, for the degrees l to a highest.
 #[derive(Clone, Debug)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     /// The nodes as points on the great circle of the first two axes, n × d.
-    pub(super) points: Mat<f64>,
+    pub(crate) points: Mat<f64>,
     /// n × (l_max + 1): |S^{d−2}| times weight, sine and G_l at each node.
-    pub(super) zonal: Mat<f64>,
+    pub(crate) zonal: Mat<f64>,
 }
 
 impl Rule {
     /// With so many nodes a panel.
-    pub(super) fn new(dim: usize, l_max: usize, nodes: usize) -> Self {
+    pub(crate) fn new(dim: usize, l_max: usize, nodes: usize) -> Self {
         let nodes = placed_nodes(l_max, nodes);
         let mut points = Mat::zeros(nodes.len(), dim);
         let mut zonal = Mat::zeros(nodes.len(), l_max + 1);

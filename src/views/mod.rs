@@ -8,14 +8,18 @@
 mod constant;
 mod graph;
 mod matern;
+mod rotations;
 mod spectral_density;
 mod spectral_measure;
 mod sphere;
+mod zonal_spectrum;
 
 pub use graph::{graph_weights, graph_weights_vjp};
+pub(crate) use rotations::check_zonal_text;
 pub use spectral_density::{spectral_density, spectral_density_vjp, white_variance};
 pub use spectral_measure::{SpectralMeasure, spectral_measure};
 pub use sphere::{funk_hecke, funk_hecke_vjp};
+pub use zonal_spectrum::{ZonalCoefficients, ZonalSpectrum};
 
 use crate::kernel::variables::{CHUNK, Chunk, Variable, add_partials, hyperparameters};
 use crate::kernel::{Children, Expr, Node};

@@ -9,7 +9,7 @@ use crate::sphere::area;
 
 /// The Funk–Hecke coefficients a₀, …, a_{l_max} of a kernel that depends on the angle alone on the unit sphere in `dim` ≥ 2
 /// dimensions, where they are known in closed form; `None` if not.
-/// [`ZonalSpectrum`](crate::sphere::ZonalSpectrum) states what they are, and integrates where there is none.
+/// [`ZonalSpectrum`](crate::views::ZonalSpectrum) states what they are, and integrates where there is none.
 ///
 /// # Examples
 ///

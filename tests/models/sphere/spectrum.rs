@@ -7,7 +7,8 @@ use faer::prelude::*;
 use mercer::algebra::registry::{Visitor, visit};
 use mercer::kernel::AnyKernel;
 use mercer::prelude::*;
-use mercer::sphere::{Spectrum, SphericalHarmonics, ZonalSpectrum, area, harmonics_of_degree};
+use mercer::sphere::{SphericalHarmonics, area, harmonics_of_degree};
+use mercer::views::{ZonalCoefficients, ZonalSpectrum};
 use serde_json::Value;
 
 use crate::common::gradients::check;
@@ -27,7 +28,7 @@ fn kernel(name: &str, lengthscale: f64) -> DynKernel {
     }
 }
 
-fn spectrum(dim: usize, l_max: usize, kernel: &dyn Kernel<f64>) -> Spectrum {
+fn spectrum(dim: usize, l_max: usize, kernel: &dyn Kernel<f64>) -> ZonalCoefficients {
     ZonalSpectrum::new(dim, l_max).unwrap().spectrum(kernel).unwrap()
 }
 
@@ -53,7 +54,7 @@ fn stored_rows() {
     }
 }
 
-fn within_bounds(found: &Spectrum, exact: &[f64]) {
+fn within_bounds(found: &ZonalCoefficients, exact: &[f64]) {
     for (l, exact) in exact.iter().enumerate() {
         // The stored values are rounded.
         let bound = found.errors[l] + f64::EPSILON * exact.abs();

@@ -1,8 +1,8 @@
 //! A child's tile times one factor for each point, which are the points of the node itself: forward and
 //! backward.
 
+use super::{Kernel, Pairs, Scratch, TileVjp};
 use crate::Scalar;
-use crate::kernel::{Kernel, Pairs, Scratch, TileVjp};
 use crate::simd::elementwise::multiply;
 use crate::simd::sum::lane_sum;
 use crate::simd::{Pass, dispatch};
@@ -62,7 +62,7 @@ pub(crate) fn factor_gradients<T: Scalar>(weighted: &[T], u: &[T], v: &[T], in_u
 }
 
 /// Fills `out` with the child's tile times the factors.
-pub(super) fn outer_tile<T: Scalar>(
+pub(crate) fn outer_tile<T: Scalar>(
     child: &dyn Kernel<T>,
     pairs: &Pairs<'_, T>,
     out: &mut [T],
@@ -74,7 +74,7 @@ pub(super) fn outer_tile<T: Scalar>(
 
 /// The VJP of [`outer_tile`]: in the child, and in the factors. The child's value is evaluated anew:
 /// dividing the product by factors of 0 would lose it.
-pub(super) fn outer_vjp<T: Scalar>(
+pub(crate) fn outer_vjp<T: Scalar>(
     child: &dyn Kernel<T>,
     pairs: &Pairs<'_, T>,
     cotangent: &[T],

@@ -2,11 +2,11 @@
 
 use faer::{Mat, MatRef, Par};
 
-use super::quadrature::Rule;
 use super::rotations::{check_zonal, is_known, planes, refused};
+use super::{funk_hecke, funk_hecke_vjp};
 use crate::kernel::{Gradients, Kernel, Wanted, check_differentiable, cross_into, cross_vjp};
 use crate::params::ParameterizedExt;
-use crate::views::{funk_hecke, funk_hecke_vjp};
+use crate::sphere::quadrature::Rule;
 use crate::{Error, Result, Scalar};
 
 /// Nodes a panel of the rule, and of the coarser one that it is compared with.
@@ -64,7 +64,8 @@ const HIGHEST_DEGREE: usize = 1000;
 ///
 /// ```
 /// use mercer::prelude::*;
-/// use mercer::sphere::{ZonalSpectrum, area, harmonics_of_degree};
+/// use mercer::sphere::{area, harmonics_of_degree};
+/// use mercer::views::ZonalSpectrum;
 ///
 /// let spectrum = ZonalSpectrum::new(3, 20)?;
 /// let kernel = 2.0 * Matern52::new(0.8) * Polynomial::new(1, 0.5, 1.0);
@@ -101,7 +102,7 @@ pub struct ZonalSpectrum {
 ///
 /// ```
 /// use mercer::prelude::*;
-/// use mercer::sphere::ZonalSpectrum;
+/// use mercer::views::ZonalSpectrum;
 ///
 /// // (1 + xᵀy)² has degrees 0 to 2 alone: 1 + 2t + t², t² = 1/3 + 2/3 P₂.
 /// let spectrum = ZonalSpectrum::new(3, 3)?.spectrum(&Polynomial::new(2, 1.0, 1.0))?;
@@ -113,7 +114,7 @@ pub struct ZonalSpectrum {
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spectrum {
+pub struct ZonalCoefficients {
     /// a_l by degree; 0 where the error may be as large as the coefficient.
     pub values: Vec<f64>,
     /// A bound of each absolute error.
@@ -164,16 +165,16 @@ impl ZonalSpectrum {
     ///
     /// [`Error::NotZonal`], naming the subexpression; [`Error::Dimension`] if the kernel cannot read points of d
     /// dimensions; [`Error::NonFinite`] if a value of the kernel is infinite or no number.
-    pub fn spectrum(&self, kernel: &dyn Kernel<f64>) -> Result<Spectrum> {
+    pub fn spectrum(&self, kernel: &dyn Kernel<f64>) -> Result<ZonalCoefficients> {
         self.spectrum_at(kernel)
     }
 
     /// The same from values at a precision, whose rounding the bounds of the errors then have.
-    pub(crate) fn spectrum_at<T: Scalar>(&self, kernel: &dyn Kernel<T>) -> Result<Spectrum> {
+    pub(crate) fn spectrum_at<T: Scalar>(&self, kernel: &dyn Kernel<T>) -> Result<ZonalCoefficients> {
         check_zonal(kernel, self.dim)?;
         if let Some(values) = funk_hecke(kernel, self.dim, self.l_max) {
             let errors = values.iter().map(|a| (4 + self.l_max) as f64 * f64::EPSILON * a.abs()).collect();
-            return Ok(Spectrum { values, errors });
+            return Ok(ZonalCoefficients { values, errors });
         }
         let (fine, coarse) = (self.values(kernel, &self.fine)?, self.values(kernel, &self.coarse)?);
         let nonnegative = kernel.properties().psd.holds_in(self.dim);
@@ -188,7 +189,7 @@ impl ZonalSpectrum {
             values.push(if drowned { 0.0 } else { value });
             errors.push(error);
         }
-        Ok(Spectrum { values, errors })
+        Ok(ZonalCoefficients { values, errors })
     }
 
     /// The gradient of Σ_l c_l a_l in the kernel's hyperparameters, frozen ones included, in natural units, in
@@ -204,7 +205,7 @@ impl ZonalSpectrum {
     ///
     /// ```
     /// use mercer::prelude::*;
-    /// use mercer::sphere::ZonalSpectrum;
+    /// use mercer::views::ZonalSpectrum;
     ///
     /// let (spectrum, kernel) = (ZonalSpectrum::new(3, 1)?, 3.0 * Matern32::new(0.7));
     /// let gradient = spectrum.vjp(&kernel, &[1.0, 0.0])?;

@@ -5,24 +5,24 @@ use std::fmt;
 use faer::Mat;
 use rand::Rng;
 
+use super::{Argument, FromArgument};
 use crate::Result;
-use crate::kernel::{Argument, FromArgument};
 
 /// The distribution of frequencies, by the kernel whose spectrum it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spectrum {
-    /// Of [`Rbf`](super::Rbf): normal.
+    /// Of [`Rbf`](crate::kernels::Rbf): normal.
     Rbf,
-    /// Of [`Matern12`](super::Matern12): Student's t with 1 degree of freedom.
+    /// Of [`Matern12`](crate::kernels::Matern12): Student's t with 1 degree of freedom.
     Matern12,
-    /// Of [`Matern32`](super::Matern32): Student's t with 3 degrees of freedom.
+    /// Of [`Matern32`](crate::kernels::Matern32): Student's t with 3 degrees of freedom.
     Matern32,
-    /// Of [`Matern52`](super::Matern52): Student's t with 5 degrees of freedom.
+    /// Of [`Matern52`](crate::kernels::Matern52): Student's t with 5 degrees of freedom.
     Matern52,
 }
 
 /// The spectra by their words in text.
-pub(super) const SPECTRA: [(&str, Spectrum); 4] = [
+pub(crate) const SPECTRA: [(&str, Spectrum); 4] = [
     ("rbf", Spectrum::Rbf),
     ("matern12", Spectrum::Matern12),
     ("matern32", Spectrum::Matern32),
