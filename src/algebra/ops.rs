@@ -2,6 +2,7 @@
 
 use faer::Mat;
 
+use crate::DynKernel;
 use crate::combine::{
     Additive, ChangePoint, ChangeWindow, Exp, Log, Masked, Missing, Neg, Normalized, Power, Product, Scaled, Sum,
     Vertical,
@@ -13,7 +14,6 @@ use crate::warp::{
     Ard, CircleEmbedding, Function, Kumaraswamy, LinearMap, LogWarp, Mlp, RandomFeatures, Select, SphereLift, Stretch,
     WarpExpr, Warped,
 };
-use crate::{DynKernel, Result};
 
 /// Kernels from one kernel: on some dimensions, with a lengthscale for each, in a box.
 ///

@@ -11,6 +11,7 @@ use super::span::Ranges;
 use super::tile::{COLS, Pairs, ROWS};
 use super::workspace::Workspace;
 use super::{Kernel, check_others, check_points};
+use crate::scalar::by_precision;
 use crate::{Error, Result, Scalar};
 
 /// Blocks with fewer entries than this are not worth a task of their own.
@@ -41,7 +42,7 @@ pub fn cross_into<T: Scalar>(
     out: MatMut<'_, T>,
     par: Par,
 ) -> Result<()> {
-    cross(kernel, x, z, out, !matches!(par, Par::Seq), &mut Workspace::new())
+    T::select::<Cross<'_>>((kernel, [x, z], out, !matches!(par, Par::Seq), &mut Workspace::new()))
 }
 
 /// Writes K(X, Z) into `out` on this thread, in the memory of a workspace: see
@@ -70,17 +71,14 @@ pub fn cross_into_with<T: Scalar>(
     out: MatMut<'_, T>,
     workspace: &mut Workspace<T>,
 ) -> Result<()> {
-    cross(kernel, x, z, out, false, workspace)
+    T::select::<Cross<'_>>((kernel, [x, z], out, false, workspace))
 }
 
-fn cross<T: Scalar>(
-    kernel: &dyn Kernel<T>,
-    x: MatRef<'_, T>,
-    z: MatRef<'_, T>,
-    out: MatMut<'_, T>,
-    parallel: bool,
-    workspace: &mut Workspace<T>,
-) -> Result<()> {
+type Arguments<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 2], MatMut<'a, T>, bool, &'a mut Workspace<T>);
+
+by_precision!(Cross<'a, T>(Arguments<'a, T>) -> Result<()> = cross);
+
+fn cross<T: Scalar>((kernel, [x, z], out, parallel, workspace): Arguments<'_, T>) -> Result<()> {
     let ranges = Ranges::of(z);
     let (x, z) = embed_both(kernel, x, z, &ranges)?;
     let shape = (x.input.len(), z.input.len());
@@ -121,6 +119,14 @@ pub fn matmul_into<T: Scalar>(
     out: MatMut<'_, T>,
     par: Par,
 ) -> Result<()> {
+    T::select::<Product<'_>>((kernel, [x, z, v], out, par))
+}
+
+type Factors<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 3], MatMut<'a, T>, Par);
+
+by_precision!(Product<'a, T>(Factors<'a, T>) -> Result<()> = product);
+
+fn product<T: Scalar>((kernel, [x, z, v], out, par): Factors<'_, T>) -> Result<()> {
     let ranges = Ranges::of(z);
     let (x, z) = embed_both(kernel, x, z, &ranges)?;
     if v.nrows() != z.input.len() {

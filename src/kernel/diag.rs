@@ -5,6 +5,7 @@ use faer::MatRef;
 use super::features::{Embedding, FeatureGradients, Points};
 use super::span::Ranges;
 use super::{Kernel, check_points};
+use crate::scalar::by_precision;
 use crate::simd::elementwise::{add, add_scaled};
 use crate::{Error, Result, Scalar};
 
@@ -27,6 +28,14 @@ use crate::{Error, Result, Scalar};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub fn diag_into<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, out: &mut [T]) -> Result<()> {
+    T::select::<Diag<'_>>((kernel, x, out))
+}
+
+type Arguments<'a, T> = (&'a dyn Kernel<T>, MatRef<'a, T>, &'a mut [T]);
+
+by_precision!(Diag<'a, T>(Arguments<'a, T>) -> Result<()> = diag);
+
+fn diag<T: Scalar>((kernel, x, out): Arguments<'_, T>) -> Result<()> {
     check_points(kernel, "x", x)?;
     if out.len() != x.nrows() {
         return Err(Error::shape("the output", format!("{} element(s)", x.nrows()), (out.len(), 1)));

@@ -12,6 +12,7 @@ use super::tile::{COLS, Pairs, ROWS};
 use super::workspace::Workspace;
 use super::write::Target;
 use super::{Kernel, check_points};
+use crate::scalar::by_precision;
 use crate::{Error, Result, Scalar};
 
 /// Blocks smaller than this are not worth a task of their own.
@@ -40,7 +41,7 @@ const TASK: usize = 512;
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub fn gram_into<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, out: MatMut<'_, T>, par: Par) -> Result<()> {
-    gram(kernel, x, out, !matches!(par, Par::Seq), &mut Workspace::new())
+    T::select::<Gram<'_>>((kernel, x, out, !matches!(par, Par::Seq), &mut Workspace::new()))
 }
 
 /// Writes K(X, X) into `out` on this thread, in the memory of a workspace: the second call with it allocates
@@ -71,16 +72,14 @@ pub fn gram_into_with<T: Scalar>(
     out: MatMut<'_, T>,
     workspace: &mut Workspace<T>,
 ) -> Result<()> {
-    gram(kernel, x, out, false, workspace)
+    T::select::<Gram<'_>>((kernel, x, out, false, workspace))
 }
 
-fn gram<T: Scalar>(
-    kernel: &dyn Kernel<T>,
-    x: MatRef<'_, T>,
-    out: MatMut<'_, T>,
-    parallel: bool,
-    workspace: &mut Workspace<T>,
-) -> Result<()> {
+type Arguments<'a, T> = (&'a dyn Kernel<T>, MatRef<'a, T>, MatMut<'a, T>, bool, &'a mut Workspace<T>);
+
+by_precision!(Gram<'a, T>(Arguments<'a, T>) -> Result<()> = gram);
+
+fn gram<T: Scalar>((kernel, x, out, parallel, workspace): Arguments<'_, T>) -> Result<()> {
     let n = x.nrows();
     check_points(kernel, "x", x)?;
     if (out.nrows(), out.ncols()) != (n, n) {

@@ -12,6 +12,7 @@ use super::span::Ranges;
 use super::tile::{COLS, Pairs, ROWS};
 use super::{Kernel, check_differentiable, check_others, check_points};
 use crate::params::ParameterizedExt;
+use crate::scalar::by_precision;
 use crate::{Error, Result, Scalar};
 
 /// Which inputs a gradient is wanted in, besides the hyperparameters.
@@ -76,6 +77,14 @@ pub fn gram_vjp<T: Scalar>(
     wanted: Wanted,
     par: Par,
 ) -> Result<Gradients<T>> {
+    T::select::<GramVjp<'_>>((kernel, [x, cotangent], wanted, par))
+}
+
+type Square<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 2], Wanted, Par);
+
+by_precision!(GramVjp<'a, T>(Square<'a, T>) -> Result<Gradients<T>> = gram_gradient);
+
+fn gram_gradient<T: Scalar>((kernel, [x, cotangent], wanted, par): Square<'_, T>) -> Result<Gradients<T>> {
     let n = x.nrows();
     check_differentiable(kernel)?;
     check_points(kernel, "x", x)?;
@@ -120,6 +129,14 @@ pub fn cross_vjp<T: Scalar>(
     wanted: Wanted,
     par: Par,
 ) -> Result<Gradients<T>> {
+    T::select::<CrossVjp<'_>>((kernel, [x, z, cotangent], wanted, par))
+}
+
+type Rectangle<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 3], Wanted, Par);
+
+by_precision!(CrossVjp<'a, T>(Rectangle<'a, T>) -> Result<Gradients<T>> = cross_gradient);
+
+fn cross_gradient<T: Scalar>((kernel, [x, z, cotangent], wanted, par): Rectangle<'_, T>) -> Result<Gradients<T>> {
     let shape = (x.nrows(), z.nrows());
     if (cotangent.nrows(), cotangent.ncols()) != shape {
         let found = (cotangent.nrows(), cotangent.ncols());
@@ -158,6 +175,14 @@ pub fn matmul_vjp<T: Scalar>(
     wanted: Wanted,
     par: Par,
 ) -> Result<Gradients<T>> {
+    T::select::<MatmulVjp<'_>>((kernel, [x, z, v, cotangent], wanted, par))
+}
+
+type Factors<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 4], Wanted, Par);
+
+by_precision!(MatmulVjp<'a, T>(Factors<'a, T>) -> Result<Gradients<T>> = matmul_gradient);
+
+fn matmul_gradient<T: Scalar>((kernel, [x, z, v, cotangent], wanted, par): Factors<'_, T>) -> Result<Gradients<T>> {
     if v.nrows() != z.nrows() {
         return Err(Error::shape("v", format!("{} rows, one for each point of z", z.nrows()), (v.nrows(), v.ncols())));
     }
@@ -194,6 +219,14 @@ pub fn diag_vjp<T: Scalar>(
     cotangent: &[T],
     wanted: Wanted,
 ) -> Result<Gradients<T>> {
+    T::select::<Diagonal<'_>>((kernel, x, cotangent, wanted))
+}
+
+type Points<'a, T> = (&'a dyn Kernel<T>, MatRef<'a, T>, &'a [T], Wanted);
+
+by_precision!(Diagonal<'a, T>(Points<'a, T>) -> Result<Gradients<T>> = diag_gradient);
+
+fn diag_gradient<T: Scalar>((kernel, x, cotangent, wanted): Points<'_, T>) -> Result<Gradients<T>> {
     check_differentiable(kernel)?;
     check_points(kernel, "x", x)?;
     if cotangent.len() != x.nrows() {

@@ -212,6 +212,30 @@ pub trait ByPrecision {
     fn f64(input: Self::Input<f64>) -> Self::Output<f64>;
 }
 
+/// Names a function of any precision, to be compiled once for each in this crate: `Name<'a, T>(argument) -> result = function`.
+macro_rules! by_precision {
+    ($name:ident<$life:lifetime, $precision:ident>($input:ty) -> $output:ty = $function:ident) => {
+        struct $name<$life>(std::marker::PhantomData<&$life()>);
+
+        impl<$life> crate::scalar::ByPrecision for $name<$life> {
+            type Input<$precision: crate::Scalar> = $input;
+            type Output<$precision: crate::Scalar> = $output;
+
+            #[inline(never)]
+            fn f32(input: Self::Input<f32>) -> Self::Output<f32> {
+                $function(input)
+            }
+
+            #[inline(never)]
+            fn f64(input: Self::Input<f64>) -> Self::Output<f64> {
+                $function(input)
+            }
+        }
+    };
+}
+
+pub(crate) use by_precision;
+
 macro_rules! scalar {
     ($name:ident, $type:ty, $transpose:path, $fused:path, $gradient:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
      $atan2:path, $sin_cos:path) => {
