@@ -9,7 +9,7 @@ use crate::combine::{
 };
 use crate::kernel::AnyKernel;
 use crate::kernels::Constant;
-use crate::params::{OneOrEach, Parameterized};
+use crate::params::OneOrEach;
 use crate::warp::{
     Ard, CircleEmbedding, Function, Kumaraswamy, LinearMap, LogWarp, Mlp, RandomFeatures, Select, SphereLift, Stretch,
     WarpExpr, Warped,

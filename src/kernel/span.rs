@@ -1,5 +1,6 @@
 //! Where the second set of points of a matrix lies: what differences are measured against.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use faer::MatRef;
@@ -27,8 +28,8 @@ impl<'a, T: Scalar> Ranges<'a, T> {
     fn get(&self) -> &[[f64; 2]] {
         self.found.get_or_init(|| match &self.source {
             None => Vec::new(),
-            Some((points, None)) => (0..points.ncols()).map(|column| range(*points, column)).collect(),
-            Some((points, Some(chosen))) => chosen.iter().map(|&column| range(*points, column)).collect(),
+            Some((points, None)) => ranges(*points, 0..points.ncols()),
+            Some((points, Some(chosen))) => ranges(*points, chosen.iter().copied()),
         })
     }
 }
@@ -69,55 +70,69 @@ impl<'a, T: Scalar> Span<'a, T> {
     }
 }
 
-const LANES: usize = 32;
+const LANES: usize = 16;
 
-/// The least and the greatest finite number; the greatest and the least of all where there is none.
-struct Extremes<'a, T> {
-    values: &'a [T],
+/// The least and the greatest finite number of each column; the greatest and the least of all where there is none.
+struct Extremes<'a, T: Scalar> {
+    columns: &'a [Cow<'a, [T]>],
 }
 
 impl<T: Scalar> Pass for Extremes<'_, T> {
-    type Output = [T; 2];
+    type Output = Vec<[T; 2]>;
 
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> [T; 2] {
+    fn run<const FMA: bool>(self) -> Vec<[T; 2]> {
         let largest = <T as num_traits::Float>::max_value();
-        let (mut low, mut high) = ([largest; LANES], [-largest; LANES]);
-        let mut widen = |lane: usize, x: T| {
-            // A comparison with NaN is false.
-            let finite = (x >= -largest) & (x <= largest);
-            low[lane] = if finite & (x < low[lane]) { x } else { low[lane] };
-            high[lane] = if finite & (x > high[lane]) { x } else { high[lane] };
-        };
-        let (chunks, rest) = self.values.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                widen(lane, chunk[lane]);
+        let mut found = Vec::with_capacity(self.columns.len());
+        for column in self.columns {
+            let (mut low, mut high) = ([largest; LANES], [-largest; LANES]);
+            let (chunks, rest) = column.as_chunks::<LANES>();
+            for chunk in chunks {
+                widen(&mut low, &mut high, chunk);
             }
-        }
-        for (lane, &x) in rest.iter().enumerate() {
-            widen(lane, x);
-        }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for lane in 0..width {
-                let (other_low, other_high) = (low[lane + width], high[lane + width]);
-                low[lane] = if other_low < low[lane] { other_low } else { low[lane] };
-                high[lane] = if other_high > high[lane] { other_high } else { high[lane] };
+            let mut last = [T::nan(); LANES];
+            last[..rest.len()].copy_from_slice(rest);
+            widen(&mut low, &mut high, &last);
+            let mut width = LANES / 2;
+            while width > 0 {
+                let (others_low, others_high) = (low, high);
+                for lane in 0..width {
+                    low[lane] = lesser(others_low[lane + width], low[lane]);
+                    high[lane] = -lesser(-others_high[lane + width], -high[lane]);
+                }
+                width /= 2;
             }
-            width /= 2;
+            found.push([low[0], high[0]]);
         }
-        [low[0], high[0]]
+        found
     }
 }
 
-fn range<T: Scalar>(points: MatRef<'_, T>, column: usize) -> [f64; 2] {
-    let column = points.col(column);
-    let [low, high] = match column.try_as_col_major() {
-        Some(contiguous) => dispatch(Extremes { values: contiguous.as_slice() }),
-        None => dispatch(Extremes { values: &column.iter().copied().collect::<Vec<T>>() }),
+/// Takes numbers in, lane by lane, NaN and infinities aside.
+#[inline(always)]
+fn widen<T: Scalar>(low: &mut [T; LANES], high: &mut [T; LANES], numbers: &[T; LANES]) {
+    let largest = <T as num_traits::Float>::max_value();
+    for ((low, high), &x) in low.iter_mut().zip(high).zip(numbers) {
+        // A comparison with NaN is false.
+        let finite = num_traits::Float::abs(x) <= largest;
+        *low = lesser(if finite { x } else { largest }, *low);
+        *high = -lesser(if finite { -x } else { largest }, -*high);
+    }
+}
+
+#[inline(always)]
+fn lesser<T: Scalar>(a: T, b: T) -> T {
+    if a < b { a } else { b }
+}
+
+fn ranges<T: Scalar>(points: MatRef<'_, T>, columns: impl Iterator<Item = usize>) -> Vec<[f64; 2]> {
+    let of_column = |column| match points.col(column).try_as_col_major() {
+        Some(contiguous) => Cow::Borrowed(contiguous.as_slice()),
+        None => Cow::Owned(points.col(column).iter().copied().collect()),
     };
-    if low <= high { [low.as_f64(), high.as_f64()] } else { [0.0; 2] }
+    let columns: Vec<Cow<'_, [T]>> = columns.map(of_column).collect();
+    let range = |[low, high]: [T; 2]| if low <= high { [low.as_f64(), high.as_f64()] } else { [0.0; 2] };
+    dispatch(Extremes { columns: &columns }).into_iter().map(range).collect()
 }
 
 /// The number to subtract from the coordinates of a column, given its range, and how far from it the second set

@@ -85,7 +85,7 @@ impl<T: Scalar, const N: usize> Dual<T, N> {
         let mut number = Self::constant(value);
         for (variable, slope) in of {
             for (sum, &partial) in number.partials.iter_mut().zip(&variable.partials) {
-                *sum = *sum + times(slope, partial);
+                *sum += times(slope, partial);
             }
         }
         number

@@ -35,7 +35,7 @@ pub(super) fn scaled_part<'k, 't>(
     let (mut factor, mut other) = (Variable::from_f64(1.0), None);
     for (part, own) in with_theta(parts, theta) {
         match constant(part, own) {
-            Some(value) => factor = factor * value,
+            Some(value) => factor *= value,
             None if other.is_none() => other = Some((part, own)),
             None => return None,
         }

@@ -67,7 +67,7 @@ fn weights(kernel: &dyn Expr, theta: &[Variable], laplacian: &Laplacian) -> Opti
         Structure::Negated(kernel) => times(Variable::from_f64(-1.0), weights(kernel, theta, laplacian)?),
         Structure::Sum(parts) => with_theta(parts, theta).try_fold(zeros(), |mut sum, (part, own)| {
             let other = weights(part, own, laplacian)?;
-            sum.iter_mut().zip(other).for_each(|(sum, weight)| *sum = *sum + weight);
+            sum.iter_mut().zip(other).for_each(|(sum, weight)| *sum += weight);
             Some(sum)
         })?,
         Structure::Product(parts) => {

@@ -41,7 +41,7 @@ pub(crate) fn matern_axes(kernel: &dyn Expr, theta: &[Variable], dim: usize, pro
             let (mut factor, mut axes) = (Variable::from_f64(1.0), Vec::new());
             for (part, own) in with_theta(parts, theta) {
                 match constant(part, own) {
-                    Some(value) => factor = factor * value,
+                    Some(value) => factor *= value,
                     None => axes.push(matern_axes(part, own, dim, product)?),
                 }
             }

@@ -158,7 +158,7 @@ fn spectrum(kernel: &dyn Expr, theta: &[Variable], omega: &[Variable]) -> Option
                     return None;
                 }
                 columns.extend(others);
-                value = value * factor;
+                value *= factor;
             }
             columns.sort_unstable();
             Over(columns, value)
@@ -206,11 +206,11 @@ fn mapped(rows: Vec<Vec<Variable>>, kernel: &dyn Expr, theta: &[Variable], omega
         if system[col][col].value == 0.0 {
             return None;
         }
-        determinant = determinant * system[col][col].abs();
+        determinant *= system[col][col].abs();
         for row in col + 1..dim {
             let factor = system[row][col] / system[col][col];
             for place in col..=dim {
-                system[row][place] = system[row][place] - factor * system[col][place];
+                system[row][place] -= factor * system[col][place];
             }
         }
     }

@@ -66,7 +66,7 @@ fn coefficients(kernel: &dyn Expr, theta: &[Variable], dim: usize, l_max: usize)
         Structure::Negated(kernel) => times(Variable::from_f64(-1.0), coefficients(kernel, theta, dim, l_max)?),
         Structure::Sum(parts) => with_theta(parts, theta).try_fold(zeros(), |mut sum, (part, own)| {
             let other = coefficients(part, own, dim, l_max)?;
-            sum.iter_mut().zip(other).for_each(|(sum, a)| *sum = *sum + a);
+            sum.iter_mut().zip(other).for_each(|(sum, a)| *sum += a);
             Some(sum)
         })?,
         Structure::Product(parts) => {
