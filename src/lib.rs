@@ -121,8 +121,6 @@
 //! ```
 
 pub mod batch;
-#[cfg(feature = "serde")]
-mod checksum;
 pub mod combine;
 pub mod data;
 pub mod docs;
