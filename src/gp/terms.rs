@@ -1,13 +1,14 @@
-//! Mean functions, likelihoods and inducing features on the tape.
+//! Mean functions, likelihoods, inducing features and covariances of outputs on the tape.
 
 use faer::Mat;
 
 use super::overflow::Largest;
 use super::posterior::{from_f64, to_f64};
 use crate::inducing::InducingFeatures;
+use crate::kernels::Coregionalization;
 use crate::likelihood::{GaussianNoise, Likelihood};
 use crate::mean::{DynMean, Mean};
-use crate::params::ParameterizedExt;
+use crate::params::{ParameterArray, ParameterizedExt};
 use crate::tape::{Tape, Var};
 use crate::{Result, Scalar};
 
@@ -102,6 +103,23 @@ pub(super) fn features_on<'a, T: Scalar, F: InducingFeatures>(
         return Ok(parameter);
     }
     Ok(tape.constant_owned(tape.value(parameter)?.as_mat().to_owned()))
+}
+
+/// A matrix of parameters, with or without gradient.
+pub(super) fn matrix_on<'a>(tape: &Tape<'a, f64>, array: &'a ParameterArray, differentiable: bool) -> Var {
+    if differentiable { tape.parameter_ref(array.as_matrix()) } else { tape.constant(array.as_matrix()) }
+}
+
+/// The covariance of outputs by their index.
+pub(super) fn output_covariance<'a, T: Scalar>(
+    tape: &Tape<'a, T>,
+    matrix: &'a Coregionalization,
+    differentiable: bool,
+) -> Result<Term> {
+    let count = matrix.diagonal().len();
+    let indices = tape.constant_owned(Mat::from_fn(count, 1, |row, _| T::from_f64(row as f64)));
+    let kernel = if differentiable { tape.kernel(matrix)? } else { tape.fixed_kernel(matrix) };
+    Ok(Term { value: tape.gram(kernel, indices)?, theta: kernel.theta() })
 }
 
 /// The gradients of several parts, one after the other, as one vector.
