@@ -13,6 +13,7 @@
 
 mod constraint;
 mod density;
+mod entry;
 mod ext;
 mod horseshoe;
 mod interval;
@@ -27,10 +28,12 @@ mod prior;
 mod select;
 mod table;
 mod ties;
+mod visits;
 
 pub use constraint::Constraint;
 pub(crate) use density::subtract_log_prior;
-pub use ext::{Entry, ParameterizedExt};
+pub use entry::Entry;
+pub use ext::ParameterizedExt;
 #[cfg(feature = "serde")]
 pub(crate) use notes::Notes;
 pub(crate) use packing::{gradient_at, places, units_at};
@@ -38,8 +41,9 @@ pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape
 pub(crate) use path::{is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};
 pub use prior::Prior;
-pub(crate) use select::{positions, restore};
+pub(crate) use select::positions;
 pub use table::Table;
+pub(crate) use visits::restore;
 
 /// How a parent refers to a child in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

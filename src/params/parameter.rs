@@ -2,8 +2,7 @@
 
 use faer::MatRef;
 
-use super::note::{Note, NotesMut};
-use super::ties::Tie;
+use super::note::{Note, NotesMut, Tie};
 use super::{Constraint, Prior};
 use crate::{Error, Result};
 
