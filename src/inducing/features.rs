@@ -158,31 +158,15 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
     ) -> Result<Var>;
 
     /// Φ(x), M × n, for n points x, one a row, if K_uf = diag(c) Φ(x) with a Φ that depends on no hyperparameter
-    /// and no parameter, and if k(x, x) is the same at all points that the features cover, or there is no
-    /// [remainder](InducingPrior::without_remainder); `None`, the default, from others. The model of it is a regression on a fixed basis, whose
-    /// [statistics](crate::gp::Statistics) are computed once.
+    /// and no parameter, and the c of the [prior](InducingPrior::with_basis_scale); and if k(x, x) is the same at all points
+    /// that the features cover, or there is no [remainder](InducingPrior::without_remainder). `None`, the default, from
+    /// others. The model of it is a regression on a fixed basis, whose [statistics](crate::gp::Statistics) are computed once.
     ///
     /// # Errors
     ///
     /// As [`check_points`](Self::check_points).
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
         let _ = x;
-        Ok(None)
-    }
-
-    /// c, M × 1, where there is a [`basis`](Self::basis); otherwise `None`, the default. The prior is that of
-    /// [`prior`](Self::prior) for the same kernel.
-    ///
-    /// # Errors
-    ///
-    /// Those of the kernel.
-    fn basis_scale<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        prior: &InducingPrior,
-    ) -> Result<Option<Var>> {
-        let _ = (tape, kernel, prior);
         Ok(None)
     }
 

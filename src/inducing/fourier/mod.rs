@@ -6,8 +6,9 @@ mod matern;
 
 use faer::{Mat, MatRef};
 
+use super::InducingPrior;
+use super::fixed_basis::FixedBasis;
 use super::waves::{Combination, Family, Waves};
-use super::{InducingFeatures, InducingPrior};
 use crate::kernel::Expr;
 use crate::linalg::Jitter;
 use crate::tape::{KernelVar, Tape, Var};
@@ -159,7 +160,7 @@ impl FourierFeatures {
     }
 }
 
-impl InducingFeatures for FourierFeatures {
+impl FixedBasis for FourierFeatures {
     fn len(&self) -> usize {
         self.waves.len()
     }
@@ -194,27 +195,11 @@ impl InducingFeatures for FourierFeatures {
         InducingPrior::low_rank(tape, parameter, diagonal, columns)
     }
 
-    fn cross<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        _: &InducingPrior,
-        x: Var,
-    ) -> Result<Var> {
-        self.waves.record(tape, x)
+    fn values<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
+        self.waves.values(x)
     }
 
-    fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
-        self.check_points(x)?;
-        Ok(Some(self.waves.values(x)))
-    }
-
-    fn basis_scale<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        _: &InducingPrior,
-    ) -> Result<Option<Var>> {
-        Ok(Some(tape.constant_owned(Mat::from_fn(self.len(), 1, |_, _| T::from_f64(1.0)))))
+    fn points_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        Ok(Some(self.waves.points_vjp(x, cotangent)))
     }
 }
