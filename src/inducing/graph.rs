@@ -2,8 +2,8 @@
 
 use faer::{Mat, MatRef};
 
-use super::InducingPrior;
-use super::fixed_basis::{FixedBasis, Variances};
+use super::variances::Variances;
+use super::{InducingFeatures, InducingPrior};
 use crate::kernel::index::{checked_index, index};
 use crate::kernel::{Expr, text};
 use crate::kernels::Laplacian;
@@ -107,7 +107,7 @@ impl GraphFeatures {
     }
 }
 
-impl FixedBasis for GraphFeatures {
+impl InducingFeatures for GraphFeatures {
     fn len(&self) -> usize {
         self.len
     }
@@ -143,14 +143,11 @@ impl FixedBasis for GraphFeatures {
         Ok(InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(variances))
     }
 
-    fn values<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
+    fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
         self.check_points(x)?;
         let vectors = self.laplacian.eigenvectors();
-        Ok(Mat::from_fn(self.len, x.nrows(), |k, row| T::from_f64(vectors[(checked_index(x[(row, 0)]), k)])))
-    }
-
-    fn points_vjp<T: Scalar>(&self, _: MatRef<'_, T>, _: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
-        Ok(None)
+        let entry = |k, row| T::from_f64(vectors[(checked_index(x[(row, 0)]), k)]);
+        Ok(Some(Mat::from_fn(self.len, x.nrows(), entry)))
     }
 
     /// Nodes differ in their neighbours.

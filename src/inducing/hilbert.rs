@@ -2,9 +2,9 @@
 
 use faer::{Mat, MatRef};
 
-use super::InducingPrior;
-use super::fixed_basis::{FixedBasis, Variances};
+use super::variances::Variances;
 use super::waves::{Combination, Family, Waves};
+use super::{InducingFeatures, InducingPrior};
 use crate::kernel::{Expr, text};
 use crate::linalg::Jitter;
 use crate::params::ParameterizedExt;
@@ -152,7 +152,7 @@ fn refused(kernel: &dyn Expr) -> Error {
     Error::setting("the kernel of Hilbert-space features", text(kernel), expected)
 }
 
-impl FixedBasis for HilbertFeatures {
+impl InducingFeatures for HilbertFeatures {
     fn len(&self) -> usize {
         self.waves.len()
     }
@@ -181,11 +181,11 @@ impl FixedBasis for HilbertFeatures {
         Ok(InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(variances).without_remainder())
     }
 
-    fn values<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
-        self.waves.values(x)
+    fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        self.waves.values(x).map(Some)
     }
 
-    fn points_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+    fn basis_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
         Ok(Some(self.waves.points_vjp(x, cotangent)))
     }
 }

@@ -11,7 +11,6 @@
 //! | [`GraphFeatures`]: coefficients of eigenvectors | the nodes of a graph | of the Laplacian |
 
 mod features;
-mod fixed_basis;
 mod fourier;
 mod graph;
 mod greedy;
@@ -20,6 +19,7 @@ mod points;
 mod prior;
 mod spherical;
 pub mod start;
+mod variances;
 mod waves;
 
 pub use features::InducingFeatures;

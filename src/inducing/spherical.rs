@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use faer::{Mat, MatRef};
 
-use super::InducingPrior;
-use super::fixed_basis::{FixedBasis, Variances};
+use super::variances::Variances;
+use super::{InducingFeatures, InducingPrior};
 use crate::kernel::{Expr, Kernel};
 use crate::linalg::Jitter;
 use crate::sphere::{SphericalHarmonics, ZonalSpectrum, check_zonal_text};
@@ -186,7 +186,7 @@ impl SphericalHarmonicFeatures {
     }
 }
 
-impl FixedBasis for SphericalHarmonicFeatures {
+impl InducingFeatures for SphericalHarmonicFeatures {
     fn len(&self) -> usize {
         self.harmonics.len()
     }
@@ -227,11 +227,11 @@ impl FixedBasis for SphericalHarmonicFeatures {
         Ok(InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(coefficients))
     }
 
-    fn values<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
-        self.harmonics.values(x)
+    fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        self.harmonics.values(x).map(Some)
     }
 
-    fn points_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+    fn basis_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
         self.harmonics.vjp(x, cotangent).map(Some)
     }
 }

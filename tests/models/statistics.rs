@@ -265,16 +265,6 @@ impl InducingFeatures for Directions {
         let prior = InducingPrior::dense(tape, parameter, tape.gram(kernel, tape.constant_owned(inputs))?, jitter)?;
         Ok(prior.with_basis_scale(scale))
     }
-    fn cross<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var, Error> {
-        let basis = tape.constant_owned(self.times(tape.value(x)?.as_mat()));
-        tape.scale_rows(basis, prior.basis_scale().unwrap())
-    }
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>, Error> {
         Ok(Some(self.times(x)))
     }

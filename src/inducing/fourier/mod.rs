@@ -6,9 +6,8 @@ mod matern;
 
 use faer::{Mat, MatRef};
 
-use super::InducingPrior;
-use super::fixed_basis::FixedBasis;
 use super::waves::{Combination, Family, Waves};
+use super::{InducingFeatures, InducingPrior};
 use crate::kernel::Expr;
 use crate::linalg::Jitter;
 use crate::tape::{KernelVar, Tape, Var};
@@ -160,7 +159,7 @@ impl FourierFeatures {
     }
 }
 
-impl FixedBasis for FourierFeatures {
+impl InducingFeatures for FourierFeatures {
     fn len(&self) -> usize {
         self.waves.len()
     }
@@ -195,11 +194,11 @@ impl FixedBasis for FourierFeatures {
         InducingPrior::low_rank(tape, parameter, diagonal, columns)
     }
 
-    fn values<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
-        self.waves.values(x)
+    fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        self.waves.values(x).map(Some)
     }
 
-    fn points_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+    fn basis_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
         Ok(Some(self.waves.points_vjp(x, cotangent)))
     }
 }
