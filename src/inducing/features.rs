@@ -6,7 +6,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::InducingPrior;
 use crate::kernel::{Expr, Kernel};
-use crate::linalg::Jitter;
+use crate::linalg::{Jitter, cast_column};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::tape::{KernelVar, Tape, Var};
 use crate::{Error, Result, Scalar};
@@ -125,8 +125,7 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
     /// The features' own parameters as a parameter of the tape, whose elements by columns are the
     /// natural values in visiting order: p × 1 unless they are better held as a matrix.
     fn parameter<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>) -> Var {
-        let values = self.values();
-        tape.parameter(Mat::from_fn(values.len(), 1, |row, _| T::from_f64(values[row])))
+        tape.parameter(cast_column(&self.values()))
     }
 
     /// K_uu, factorised, from the features' [parameters](Self::parameter), with or without gradient.

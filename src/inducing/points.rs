@@ -5,7 +5,7 @@ use faer::{Mat, MatRef, Par};
 use super::{InducingFeatures, InducingPrior};
 use crate::data::check_finite;
 use crate::kernel::{Expr, Kernel, matmul_into};
-use crate::linalg::Jitter;
+use crate::linalg::{Jitter, cast};
 use crate::params::{Constraint, ParameterArray};
 use crate::tape::{KernelVar, Tape, Var};
 use crate::{Result, Scalar};
@@ -67,8 +67,7 @@ impl InducingPoints {
 
     /// The inputs at a precision.
     pub(crate) fn at<T: Scalar>(&self) -> Mat<T> {
-        let inputs = self.inputs();
-        Mat::from_fn(inputs.nrows(), inputs.ncols(), |row, col| T::from_f64(inputs[(row, col)]))
+        cast(self.inputs())
     }
 }
 

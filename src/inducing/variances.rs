@@ -1,7 +1,8 @@
 //! Variances of coefficients, from a kernel.
 
-use faer::{Mat, MatRef};
+use faer::MatRef;
 
+use crate::linalg::cast_column;
 use crate::tape::{KernelVar, Tape, Var};
 use crate::{Result, Scalar};
 
@@ -14,11 +15,10 @@ pub(super) struct Variances<'a> {
 impl<'a> Variances<'a> {
     /// M × 1
     pub(super) fn record<T: Scalar>(self, tape: &Tape<'a, T>, kernel: KernelVar<'a, T>) -> Result<Var> {
-        let column = |values: &[f64]| Mat::from_fn(values.len(), 1, |row, _| T::from_f64(values[row]));
-        let value = column(&self.values);
+        let value = cast_column(&self.values);
         let backward = move |c: MatRef<'_, T>| {
             let cotangent: Vec<f64> = c.col(0).iter().map(|c| c.as_f64()).collect();
-            Ok(vec![Some(column(&(self.vjp)(&cotangent)?))])
+            Ok(vec![Some(cast_column(&(self.vjp)(&cotangent)?))])
         };
         tape.fallible(&[kernel.theta()], value, Box::new(backward))
     }

@@ -47,6 +47,9 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
     /// A gradient: `[f64; P]` in the P parameters, unless [`scatter`](Self::scatter) says otherwise.
     type Gradient: Copy + Default + AsRef<[f64]> + AsMut<[f64]>;
 
+    /// Whether log p(y | f) is concave in f: then a fixed rule goes about the mode for densities of new observations.
+    const LOG_CONCAVE: bool = false;
+
     /// What is observed, as a clause: "a Bernoulli likelihood takes 0 and 1".
     fn expected(&self) -> String;
 
@@ -103,7 +106,10 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
 
     fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
         let terms = self.terms(row, y);
-        log_mean_exp(|f| terms(f).jet(), &self.bend(row, y).landmarks(), mean, variance)
+        match self.fixed_rule().filter(|_| Self::LOG_CONCAVE) {
+            Some(rule) => log_mean_exp_about_mode(rule, terms, mean, variance),
+            None => log_mean_exp(|f| terms(f).jet(), &self.bend(row, y).landmarks(), mean, variance),
+        }
     }
 }
 
@@ -179,21 +185,6 @@ fn log_mean_exp_about_mode<G>(rule: &GaussHermite, terms: impl Fn(f64) -> Terms<
         weight.ln() + at(moved).value + ratio
     });
     scale.ln() + log_sum_exp(exponents)
-}
-
-/// log E p(y | f) for a log-concave p, by the fixed rule where one was asked for.
-pub(super) fn log_concave_predictive<L: OneLatent>(
-    likelihood: &L,
-    row: usize,
-    y: f64,
-    mean: f64,
-    variance: f64,
-) -> f64 {
-    let terms = likelihood.terms(row, y);
-    match likelihood.fixed_rule() {
-        Some(rule) => log_mean_exp_about_mode(rule, terms, mean, variance),
-        None => log_mean_exp(|f| terms(f).jet(), &likelihood.bend(row, y).landmarks(), mean, variance),
-    }
 }
 
 fn check_support(likelihood: &impl OneLatent, y: &[f64]) -> Result<()> {

@@ -22,6 +22,7 @@ mod note;
 mod notes;
 mod packing;
 mod parameter;
+mod parts;
 mod path;
 mod per_dimension;
 mod prior;
@@ -91,7 +92,7 @@ pub trait Parameterized {
 /// Implements [`Parameterized`] for a struct, from its name in paths, the fields that are
 /// parameters and the fields that are children: named by their fields, or the only one, or numbered.
 /// Type parameters that are parts of it stand before the type: `[K] Twice<K> as "twice", parameters: [],
-/// child: kernel`.
+/// child: kernel`. What an `inner` field has counts as its own, and comes first: `inner: points, parameters: [weights]`.
 ///
 /// # Examples
 ///
@@ -110,7 +111,7 @@ pub trait Parameterized {
 #[macro_export]
 macro_rules! parameterized {
     (
-        [$($generic:ident),*] $type:ty as $name:literal, parameters: [$($field:ident),* $(,)?]
+        [$($generic:ident),*] $type:ty as $name:literal, $(inner: $inner:ident,)? parameters: [$($field:ident),* $(,)?]
         $(, children: [$($child:ident),* $(,)?])? $(, child: $only:ident)? $(, numbered: [$($numbered:ident),* $(,)?])?
     ) => {
         impl<$($generic: $crate::params::Parameterized),*> $crate::params::Parameterized for $type {
@@ -119,6 +120,7 @@ macro_rules! parameterized {
             }
 
             fn visit(&self, visitor: &mut dyn $crate::params::Visitor) {
+                $($crate::params::Parameterized::visit(&self.$inner, visitor);)?
                 $(visitor.parameter(self.$field.view(stringify!($field)));)*
                 $($(visitor.child($crate::params::Label::Part(stringify!($child)), &self.$child);)*)?
                 $(visitor.child($crate::params::Label::Only, &self.$only);)?
@@ -129,6 +131,7 @@ macro_rules! parameterized {
             }
 
             fn visit_mut(&mut self, visitor: &mut dyn $crate::params::VisitorMut) {
+                $($crate::params::Parameterized::visit_mut(&mut self.$inner, visitor);)?
                 $(visitor.parameter(self.$field.view_mut(stringify!($field)));)*
                 $($(visitor.child($crate::params::Label::Part(stringify!($child)), &mut self.$child);)*)?
                 $(visitor.child($crate::params::Label::Only, &mut self.$only);)?

@@ -139,21 +139,7 @@ impl GaussianLatents {
     }
 }
 
-impl Parameterized for GaussianLatents {
-    fn name(&self) -> &str {
-        ""
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        self.mean.visit(visitor);
-        visitor.parameter(self.variance.view("variance"));
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        self.mean.visit_mut(visitor);
-        visitor.parameter(self.variance.view_mut("variance"));
-    }
-}
+crate::parameterized!(GaussianLatents as "", inner: mean, parameters: [variance]);
 
 /// p(X) = Π N(xₙ_q; m₀, v₀), each entry on its own.
 #[derive(Clone, Debug)]

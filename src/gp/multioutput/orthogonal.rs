@@ -3,7 +3,7 @@
 use faer::{Mat, MatRef};
 
 use crate::gp::terms::parameter_column;
-use crate::linalg::{Cholesky, Jitter};
+use crate::linalg::{Cholesky, Jitter, cast};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::tape::{Tape, Var};
 use crate::{Error, Result, Scalar};
@@ -99,8 +99,7 @@ impl Orthogonal {
     }
 
     pub(super) fn record<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Recorded> {
-        let w = self.basis.as_matrix();
-        let parameter = tape.parameter(Mat::from_fn(w.nrows(), w.ncols(), |row, col| T::from_f64(w[(row, col)])));
+        let parameter = tape.parameter(cast(self.basis.as_matrix()));
         let scale = parameter_column(tape, self.scale());
         let mut basis = tape.transpose(parameter)?;
         for _ in 0..PASSES {

@@ -175,7 +175,7 @@ impl Parameterized for LinearMixing {
         visitor.parameter(self.weights.view("weights"));
         visitor.parameter(self.offset.view("offset"));
         for (index, output) in self.outputs.iter().enumerate() {
-            visitor.child(Label::Index(index), &**output as &dyn Likelihood as &dyn Parameterized);
+            visitor.child(Label::Index(index), output);
         }
     }
 
@@ -183,7 +183,7 @@ impl Parameterized for LinearMixing {
         visitor.parameter(self.weights.view_mut("weights"));
         visitor.parameter(self.offset.view_mut("offset"));
         for (index, output) in self.outputs.iter_mut().enumerate() {
-            visitor.child(Label::Index(index), &mut **output as &mut dyn Likelihood as &mut dyn Parameterized);
+            visitor.child(Label::Index(index), output);
         }
     }
 }
