@@ -3,40 +3,13 @@
 use std::fmt::Debug;
 
 use super::bend::Bend;
-use super::expectation::expectation;
-use super::log_mean_exp::{Jet, log_mean_exp};
+use super::expectation::{Expected, Terms, by_quadrature, expectation};
+use super::log_mean_exp::log_mean_exp;
 use super::quadrature::{GaussHermite, deviation};
 use super::special::log_sum_exp;
 use super::{Expectations, Likelihood, Predicted, check_len};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Error, Result};
-
-/// log p(y | f) of one observation at one f, with its derivatives.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms<G> {
-    pub(super) value: f64,
-    /// ∂/∂f
-    pub(super) slope: f64,
-    /// ∂²/∂f²
-    pub(super) curvature: f64,
-    /// See [`OneLatent::Gradient`].
-    pub(super) gradient: G,
-}
-
-impl<G> Terms<G> {
-    pub(super) fn jet(&self) -> Jet {
-        Jet { value: self.value, slope: self.slope, curvature: self.curvature }
-    }
-}
-
-/// E log p(y | f) of one observation, with its derivatives.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Expected<G> {
-    pub(super) value: f64,
-    pub(super) d_mean: f64,
-    pub(super) d_variance: f64,
-    pub(super) gradient: G,
-}
 
 /// A likelihood of one latent value, by what one observation has to say.
 ///
@@ -111,36 +84,6 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
             None => log_mean_exp(|f| terms(f).jet(), &self.bend(row, y).landmarks(), mean, variance),
         }
     }
-}
-
-/// Below this variance ∂E/∂v is ½ E l″; see [`by_quadrature`].
-pub(super) const SMALL: f64 = 1e-8;
-
-/// E l(f) by the rule, and the derivatives of the rule's own sum: those that an optimiser of the sum
-/// needs, exact whatever the error of the sum is.
-///
-/// With f_k = μ + √v z_k, ∂/∂v Σ wₖ l(fₖ) = Σ wₖ zₖ l′(fₖ) / (2√v), where the terms of zₖ and −zₖ nearly cancel
-/// for small v. There ½ Σ wₖ l″(fₖ) takes its place, the same but for the error of the rule, which is
-/// nothing on so short a range.
-pub(super) fn by_quadrature<G>(
-    rule: &GaussHermite,
-    terms: impl Fn(f64) -> Terms<G>,
-    mean: f64,
-    variance: f64,
-) -> Expected<G>
-where
-    G: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
-{
-    let deviation = deviation(variance);
-    let mut sum = Expected { value: 0.0, d_mean: 0.0, d_variance: 0.0, gradient: G::default() };
-    for (z, weight) in rule.iter() {
-        let at = terms(mean + deviation * z);
-        sum.value += weight * at.value;
-        sum.d_mean += weight * at.slope;
-        sum.d_variance += 0.5 * weight * if variance < SMALL { at.curvature } else { z * at.slope / deviation };
-        sum.gradient.as_mut().iter_mut().zip(at.gradient.as_ref()).for_each(|(sum, entry)| *sum += weight * entry);
-    }
-    sum
 }
 
 /// log E exp l(f) for a concave l, by the rule about the mode of exp l(f) N(f; μ, v), at the scale that

@@ -1,7 +1,8 @@
 //! The Poisson likelihood.
 
 use super::bend::Bend;
-use super::one_latent::{Expected, OneLatent, Terms, quadrature_setting};
+use super::expectation::{Expected, Terms};
+use super::one_latent::{OneLatent, quadrature_setting};
 use super::per_observation::PerObservation;
 use super::quadrature::GaussHermite;
 use super::special::log_normal_moments;
