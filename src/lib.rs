@@ -122,8 +122,6 @@
 
 pub mod algebra;
 pub mod batch;
-#[cfg(feature = "serde")]
-mod checksum;
 pub mod combine;
 pub mod data;
 pub mod docs;

@@ -202,7 +202,7 @@ impl<K> Batched<K> {
     }
 }
 
-impl<K: Parameterized + Clone> Parameterized for Batched<K> {
+impl<K: Parameterized> Parameterized for Batched<K> {
     fn name(&self) -> &str {
         "batch"
     }

@@ -2,6 +2,7 @@
 
 use faer::MatRef;
 
+use crate::kernel::{Expr, Kernel, diag_into, text};
 use crate::{Error, Result, Scalar};
 
 /// Refuses an array with nothing in it, or with a NaN or an infinity.
@@ -34,6 +35,43 @@ pub fn check_finite<T: Scalar>(what: &str, array: MatRef<'_, T>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses points that a kernel gives no value: an infinity in a column that it reads, and a NaN there that no mask takes. What it
+/// does not read may be anything.
+pub(crate) fn check_taken<T: Scalar>(what: &str, x: MatRef<'_, T>, kernel: &dyn Kernel<T>) -> Result<()> {
+    fn masks(node: &dyn Expr) -> bool {
+        node.name() == "masked" || node.children().into_iter().any(|child| masks(child))
+    }
+    let inputs = kernel.inputs(x.ncols())?;
+    let read = |row: usize| (0..x.ncols()).filter(|&col| inputs.read(col)).map(move |col| (row, col));
+    let refused = |row: usize, col: usize| {
+        Err(Error::NonFinite { what: what.to_owned(), row, col, value: x[(row, col)].as_f64() })
+    };
+    let mut missing = Vec::new();
+    for row in 0..x.nrows() {
+        if let Some((row, col)) = read(row).find(|&at| x[at].as_f64().is_infinite()) {
+            return refused(row, col);
+        }
+        missing.extend(read(row).find(|&at| x[at].is_nan()));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // A mask gives such a point a variance: that is how it is told.
+    let mut variances = vec![T::from_f64(0.0); x.nrows()];
+    diag_into(kernel, x, &mut variances)?;
+    match missing.into_iter().find(|&(row, _)| !variances[row].as_f64().is_finite()) {
+        None => Ok(()),
+        Some((row, col)) if masks(kernel) => {
+            let expected = format!(
+                "`{}` has no value there: mask all that reads the column, with `isolate` or `zero`, or remove the row",
+                text(kernel)
+            );
+            Err(Error::setting(&format!("{what}[{row}, {col}]"), "NaN", &expected))
+        }
+        Some((row, col)) => refused(row, col),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod basis;
 mod checks;
+#[cfg(feature = "serde")]
+pub(crate) mod checksum;
 mod left_out;
 pub mod metrics;
 mod pca;
@@ -10,6 +12,7 @@ mod standardizer;
 
 pub use basis::{Basis, Residuals};
 pub use checks::check_finite;
+pub(crate) use checks::check_taken;
 pub use pca::{Components, Pca, PcaSettings};
 pub use split::{Split, rows, split};
 pub use standardizer::Standardizer;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kernels::Kernels;
 use super::{Data, Emulator, Outside, Structure};
-use crate::checksum::{check_sum, checksum};
+use crate::data::checksum::{check_sum, checksum};
 use crate::data::{Basis, Standardizer, check_finite};
 use crate::linalg::Jitter;
 use crate::params::{Constraint, Notes, Parameter, ParameterArray, Shape};
@@ -202,7 +202,7 @@ impl<'de> Deserialize<'de> for Emulator {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::checksum::assert_flips_are_found;
+    use crate::data::checksum::assert_flips_are_found;
     use crate::data::{Components, Pca, PcaSettings};
     use crate::params::Prior;
     use crate::prelude::*;

@@ -2,8 +2,8 @@
 
 use faer::MatRef;
 
-use crate::data::check_finite;
-use crate::kernel::{Expr, Kernel, diag_into, text};
+use crate::data::{check_finite, check_taken};
+use crate::kernel::{Expr, Kernel, text};
 use crate::likelihood::Likelihood;
 use crate::mean::{DynMean, Mean, MeanExpr};
 use crate::{Error, Result, Scalar};
@@ -21,42 +21,6 @@ pub(crate) fn check_inputs<'m, T: Scalar>(
     }
     kernels.into_iter().try_for_each(|kernel| check_taken("x", x, kernel))?;
     means.into_iter().try_for_each(|mean| check_mean(x, mean))
-}
-
-/// As [`check_inputs`], for one kernel.
-pub(crate) fn check_taken<T: Scalar>(what: &str, x: MatRef<'_, T>, kernel: &dyn Kernel<T>) -> Result<()> {
-    fn masks(node: &dyn Expr) -> bool {
-        node.name() == "masked" || node.children().into_iter().any(|child| masks(child))
-    }
-    let inputs = kernel.inputs(x.ncols())?;
-    let read = |row: usize| (0..x.ncols()).filter(|&col| inputs.read(col)).map(move |col| (row, col));
-    let refused = |row: usize, col: usize| {
-        Err(Error::NonFinite { what: what.to_owned(), row, col, value: x[(row, col)].as_f64() })
-    };
-    let mut missing = Vec::new();
-    for row in 0..x.nrows() {
-        if let Some((row, col)) = read(row).find(|&at| x[at].as_f64().is_infinite()) {
-            return refused(row, col);
-        }
-        missing.extend(read(row).find(|&at| x[at].is_nan()));
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    // A mask gives such a point a variance: that is how it is told.
-    let mut variances = vec![T::from_f64(0.0); x.nrows()];
-    diag_into(kernel, x, &mut variances)?;
-    match missing.into_iter().find(|&(row, _)| !variances[row].as_f64().is_finite()) {
-        None => Ok(()),
-        Some((row, col)) if masks(kernel) => {
-            let expected = format!(
-                "`{}` has no value there: mask all that reads the column, with `isolate` or `zero`, or remove the row",
-                text(kernel)
-            );
-            Err(Error::setting(&format!("{what}[{row}, {col}]"), "NaN", &expected))
-        }
-        Some((row, col)) => refused(row, col),
-    }
 }
 
 /// As [`check_inputs`], for one mean function.

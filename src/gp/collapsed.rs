@@ -177,17 +177,10 @@ pub(super) fn record_evidence_of<'a>(
         let expected = "needs the variance at each point: statistics give `Vfe` and `Dtc`";
         return Err(Error::setting("the approximation", "`Fitc`", expected));
     }
-    let (n, precision, one) = (moments.observations() as f64, tape.recip(noise)?, tape.scalar_constant(1.0));
-    let b = tape.add_to_diagonal(tape.scale_by(moments.outer, precision)?, one)?;
-    let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
-    let target = tape.value(tape.scale_by(moments.target(tape)?, precision)?)?;
-    let m = solve_normal(tape, l, target.as_mat().to_owned())?;
-    let penalty = m.squared_norm_l2();
-    let misfit = tape.hadamard(moments.misfit(tape, tape.constant_owned(m))?, precision)?;
-
-    let offset = tape.scalar_constant(penalty + n * std::f64::consts::TAU.ln());
-    let halves = tape.add(tape.add(misfit, tape.scale(tape.ln(noise)?, n)?)?, offset)?;
-    let log_density = tape.sub(tape.scale(halves, -0.5)?, half_log_det(tape, l, precision_jitter)?)?;
+    let parts = (moments.outer, moments.target(tape)?);
+    let precision = tape.recip(noise)?;
+    let (log_density, precision_jitter) =
+        record_density(tape, parts, moments.observations(), (noise, precision), |m| moments.misfit(tape, m))?;
     if approximation == Approximation::Dtc {
         return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
     }
@@ -195,6 +188,34 @@ pub(super) fn record_evidence_of<'a>(
     let unexplained = tape.sub(moments.variance, explained)?;
     let trace = tape.scale(tape.scale_by(unexplained, precision)?, 0.5)?;
     Recorded::bound(tape, log_density, trace, precision_jitter)
+}
+
+/// The sum of log N(r; 0, AᵀA + σ²I) over residuals r of n elements, and the jitter of I + AAᵀ/σ²: from AAᵀ, M × M, and Ar, a
+/// column for each; from σ² and 1/σ²; and from the sum of ‖r − Aᵀm‖² for means m, M × 1 each, which may have more in it that
+/// counts by 1/σ².
+pub(super) fn record_density(
+    tape: &Tape<'_, f64>,
+    (outer, target): (Var, Var),
+    n: usize,
+    (noise, precision): (Var, Var),
+    misfit: impl FnOnce(Var) -> Result<Var>,
+) -> Result<(Var, f64)> {
+    let outputs = tape.shape(target)?.1;
+    let count = (n * outputs) as f64;
+    let b = tape.add_to_diagonal(tape.scale_by(outer, precision)?, tape.scalar_constant(1.0))?;
+    let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
+    let target = tape.value(tape.scale_by(target, precision)?)?;
+    let m = solve_normal(tape, l, target.as_mat().to_owned())?;
+    let penalty = m.squared_norm_l2();
+    let misfit = tape.scale_by(misfit(tape.constant_owned(m))?, precision)?;
+
+    let offset = tape.scalar_constant(penalty + count * std::f64::consts::TAU.ln());
+    let halves = tape.add(tape.add(misfit, tape.scale(tape.ln(noise)?, count)?)?, offset)?;
+    let mut log_det = half_log_det(tape, l, precision_jitter)?;
+    if outputs > 1 {
+        log_det = tape.scale(log_det, outputs as f64)?;
+    }
+    Ok((tape.sub(tape.scale(halves, -0.5)?, log_det)?, precision_jitter))
 }
 
 /// ½ ln det B of B = I + AΛ⁻¹Aᵀ = LLᵀ − jitter·I.

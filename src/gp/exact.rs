@@ -87,15 +87,7 @@ impl<K: Expr + Clone> ExactGp<K> {
         }
     }
 
-    /// The same with a noise variance σ².
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if it is not positive and finite.
-    pub fn with_noise(mut self, variance: f64) -> Result<Self> {
-        self.likelihood = Gaussian::try_new(variance)?;
-        Ok(self)
-    }
+    crate::gp::settings::noise_setting!();
 }
 
 impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {

@@ -32,7 +32,7 @@ mod terms;
 mod units;
 mod variational;
 
-pub use batch::{BatchGp, BatchPosterior, BatchPrediction, BatchSamples};
+pub use batch::{BatchGp, BatchPosterior, BatchSamples};
 pub use collapsed::{Approximation, CollapsedEvidence};
 pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
 pub use exact::ExactGp;
@@ -42,7 +42,7 @@ pub use mean_basis::MeanBasis;
 pub use multioutput::{IcmGp, IcmPosterior, JointPrediction, Oilmm, OilmmPosterior, Stacked};
 pub use pathwise::PathwiseSamples;
 pub(crate) use posterior::clamp;
-pub use posterior::{Posterior, Prediction, Samples};
+pub use posterior::{OutputPrediction, Posterior, Prediction, Samples};
 pub use recommend::{Budget, Cost, Excess, Method, Problem, Reason, Recommendation, recommend};
 pub use rounding::ROUNDING_LIMIT;
 pub use sgpr::Sgpr;

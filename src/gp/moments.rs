@@ -1,13 +1,15 @@
 //! Second moments of the whitened projection, from statistics of the data.
 
+use faer::Mat;
+
 use super::conditional::at_most;
 use super::statistics::Statistics;
 use super::terms::features_on;
 use super::variational::Root;
+use crate::Result;
 use crate::inducing::{InducingFeatures, InducingPrior};
 use crate::linalg::Jitter;
 use crate::tape::{KernelVar, Tape, Var};
-use crate::{Error, Result};
 
 /// What bounds with Gaussian noise have of A = WΦ, on a tape.
 pub(super) struct Moments<'a> {
@@ -34,9 +36,8 @@ impl<'a> Moments<'a> {
     ) -> Result<Self> {
         let parameter = features_on(tape, features, differentiable)?;
         let prior = features.prior(tape, kernel, parameter, jitter)?;
-        let Some(scale) = features.basis_scale(tape, kernel, &prior)? else {
-            return Err(Error::setting("the scale of the basis", "not given", "must be, where the basis is"));
-        };
+        let ones = || tape.constant_owned(Mat::full(statistics.len(), 1, 1.0));
+        let scale = prior.basis_scale().unwrap_or_else(ones);
         let gram = tape.constant(statistics.gram.as_ref());
         let half = tape.transpose(prior.whiten(tape, tape.scale_rows(gram, scale)?)?)?;
         let outer = prior.whiten(tape, tape.scale_rows(half, scale)?)?;

@@ -22,6 +22,32 @@ pub struct Prediction<T> {
     pub clamped: usize,
 }
 
+/// Means and variances of several outputs at some points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputPrediction<T: Scalar> {
+    /// The means: n × D, a column for each output.
+    pub mean: Mat<T>,
+    /// The variances, in the same shape.
+    pub variance: Mat<T>,
+    /// How many variances came out negative by rounding and were set to 0.
+    pub clamped: usize,
+}
+
+impl<T: Scalar> OutputPrediction<T> {
+    pub(super) fn zeros(points: usize, outputs: usize) -> Self {
+        Self { mean: Mat::zeros(points, outputs), variance: Mat::zeros(points, outputs), clamped: 0 }
+    }
+
+    /// With the variance of the noise of each output.
+    pub(super) fn with_noise(mut self, noise: impl Fn(usize) -> f64) -> Self {
+        for output in 0..self.variance.ncols() {
+            let noise = T::from_f64(noise(output));
+            self.variance.col_as_slice_mut(output).iter_mut().for_each(|variance| *variance += noise);
+        }
+        self
+    }
+}
+
 /// Joint draws of latent functions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Samples<T> {

@@ -12,7 +12,7 @@ use super::conditional::Conditional;
 use super::variational::Root;
 use crate::inducing::{InducingFeatures, InducingPrior, StoredPrior};
 use crate::kernel::{Kernel, gram_into, matmul_into};
-use crate::linalg::Cholesky;
+use crate::linalg::{Cholesky, cast};
 use crate::mean::DynMean;
 use crate::tape::{KernelVar, Pool, Tape, Var};
 use crate::{Result, Scalar};
@@ -118,8 +118,7 @@ impl<T: Scalar> Values<T> {
     /// Those of inducing features, if that is what they are.
     pub(super) fn of<F: InducingFeatures>(features: &F, jitter: f64) -> Option<Self> {
         let z = features.points()?;
-        let points = Mat::from_fn(z.nrows(), z.ncols(), |row, dim| T::from_f64(z[(row, dim)]));
-        Some(Self { points, noise: vec![jitter; z.nrows()] })
+        Some(Self { points: cast(z), noise: vec![jitter; z.nrows()] })
     }
 }
 
@@ -133,9 +132,7 @@ pub(super) struct Further<T: Scalar> {
 impl<T: Scalar> Further<T> {
     /// Of weights 0.
     pub(super) fn new(points: MatRef<'_, f64>, latents: usize) -> Self {
-        let weights = Mat::zeros(points.nrows(), latents);
-        let points = Mat::from_fn(points.nrows(), points.ncols(), |row, dim| T::from_f64(points[(row, dim)]));
-        Self { points, weights }
+        Self { points: cast(points), weights: Mat::zeros(points.nrows(), latents) }
     }
 }
 

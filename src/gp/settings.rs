@@ -15,6 +15,21 @@ macro_rules! model_settings {
     };
 }
 
+/// The builder of a model with noise of one variance, for a struct with the field `likelihood`.
+macro_rules! noise_setting {
+    () => {
+        /// The same with a noise variance σ².
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Parameter`](crate::Error::Parameter) if it is not positive and finite.
+        pub fn with_noise(mut self, variance: f64) -> Result<Self> {
+            self.likelihood = Gaussian::try_new(variance)?;
+            Ok(self)
+        }
+    };
+}
+
 /// The same for a model that adds nothing to any diagonal: one without the field `jitter`.
 macro_rules! plain_settings {
     () => {
@@ -52,5 +67,5 @@ macro_rules! one_kernel {
     };
 }
 
-pub(super) use one_kernel;
 pub(crate) use {model_settings, plain_settings};
+pub(super) use {noise_setting, one_kernel};

@@ -206,7 +206,8 @@ fn values(mean: &DynMean, points: MatRef<'_, f64>) -> Vec<f64> {
 }
 
 fn basis<F: InducingFeatures>(features: &F, x: MatRef<'_, f64>) -> Result<Mat<f64>> {
-    features.basis(x)?.ok_or_else(|| {
+    let basis = if features.is_homogeneous() { features.basis(x)? } else { None };
+    basis.ok_or_else(|| {
         let found = format!("moved by hyperparameters: {features:?}");
         Error::setting(
             "the basis of the features",

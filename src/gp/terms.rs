@@ -1,13 +1,15 @@
-//! Mean functions, likelihoods and inducing features on the tape.
+//! Mean functions, likelihoods, inducing features and covariances of outputs on the tape.
 
 use faer::Mat;
 
 use super::overflow::Largest;
-use super::posterior::{from_f64, to_f64};
+use super::posterior::to_f64;
 use crate::inducing::InducingFeatures;
+use crate::kernels::Coregionalization;
 use crate::likelihood::{GaussianNoise, Likelihood};
+use crate::linalg::cast_column;
 use crate::mean::{DynMean, Mean};
-use crate::params::ParameterizedExt;
+use crate::params::{ParameterArray, ParameterizedExt};
 use crate::tape::{Tape, Var};
 use crate::{Result, Scalar};
 
@@ -18,13 +20,9 @@ pub(super) struct Term {
     pub(super) theta: Var,
 }
 
-fn column<T: Scalar>(values: &[f64]) -> Mat<T> {
-    Mat::from_fn(values.len(), 1, |row, _| T::from_f64(values[row]))
-}
-
 /// The mean function at the points x (n × D): n × 1.
 pub(super) fn prior_mean<'a, T: Scalar>(tape: &Tape<'a, T>, mean: &'a DynMean, x: Var) -> Result<Term> {
-    let theta = tape.parameter(column(&mean.values()));
+    let theta = parameter_column(tape, &mean.values());
     let points = tape.value(x)?;
     let mut value = Mat::zeros(points.as_mat().nrows(), 1);
     mean.mean_into(points.as_mat(), value.col_as_slice_mut(0));
@@ -39,7 +37,7 @@ pub(super) fn prior_mean<'a, T: Scalar>(tape: &Tape<'a, T>, mean: &'a DynMean, x
             mean.points_vjp(points.as_mat(), &cotangent, gradient.as_mut());
             gradient
         });
-        vec![Some(column(&in_theta)), in_points]
+        vec![Some(cast_column(&in_theta)), in_points]
     };
     Ok(Term { value: tape.custom(&[theta, x], value, Box::new(reverse))?, theta })
 }
@@ -53,9 +51,9 @@ pub(super) fn noise_variances<'a, T: Scalar>(
     let theta = parameter_column(tape, &likelihood.values());
     let reverse = move |c: faer::MatRef<'_, T>| {
         let cotangent: Vec<f64> = c.col(0).iter().map(|&v| v.as_f64()).collect();
-        vec![Some(column(&likelihood.noise_variances_vjp(&cotangent)))]
+        vec![Some(cast_column(&likelihood.noise_variances_vjp(&cotangent)))]
     };
-    Ok(Term { value: tape.custom(&[theta], column(&likelihood.noise_variances(n)?), Box::new(reverse))?, theta })
+    Ok(Term { value: tape.custom(&[theta], cast_column(&likelihood.noise_variances(n)?), Box::new(reverse))?, theta })
 }
 
 /// Σᵢ E log p(yᵢ | fᵢ) for independent latent values of these means and variances, n × 1 for each of one or more latent
@@ -67,7 +65,7 @@ pub(super) fn expected_log_likelihood<'a, T: Scalar>(
     means: &[Var],
     variances: &[Var],
 ) -> Result<(Term, Option<Largest>)> {
-    let theta = tape.parameter(column(&likelihood.values()));
+    let theta = parameter_column(tape, &likelihood.values());
     let values = |vars: &[Var]| -> Result<Vec<f64>> {
         let mut values = Vec::new();
         for &var in vars {
@@ -82,12 +80,12 @@ pub(super) fn expected_log_likelihood<'a, T: Scalar>(
     let largest = Largest::find(likelihood, &expectations, &mean_values, &variance_values, rows);
     let reverse = move |c: faer::MatRef<'_, T>| {
         let c = c[(0, 0)].as_f64();
-        let scaled = |values: &[f64]| Some(column(&values.iter().map(|value| c * value).collect::<Vec<_>>()));
+        let scaled = |values: &[f64]| Some(cast_column(&values.iter().map(|value| c * value).collect::<Vec<_>>()));
         let by_latent = expectations.d_mean.chunks(rows).chain(expectations.d_variance.chunks(rows));
         std::iter::once(scaled(&expectations.d_params)).chain(by_latent.map(scaled)).collect()
     };
     let operands: Vec<Var> = std::iter::once(&theta).chain(means).chain(variances).copied().collect();
-    let value = tape.custom(&operands, column(&[total]), Box::new(reverse))?;
+    let value = tape.custom(&operands, cast_column(&[total]), Box::new(reverse))?;
     Ok((Term { value, theta }, largest))
 }
 
@@ -102,6 +100,23 @@ pub(super) fn features_on<'a, T: Scalar, F: InducingFeatures>(
         return Ok(parameter);
     }
     Ok(tape.constant_owned(tape.value(parameter)?.as_mat().to_owned()))
+}
+
+/// A matrix of parameters, with or without gradient.
+pub(super) fn matrix_on<'a>(tape: &Tape<'a, f64>, array: &'a ParameterArray, differentiable: bool) -> Var {
+    if differentiable { tape.parameter_ref(array.as_matrix()) } else { tape.constant(array.as_matrix()) }
+}
+
+/// The covariance of outputs by their index.
+pub(super) fn output_covariance<'a, T: Scalar>(
+    tape: &Tape<'a, T>,
+    matrix: &'a Coregionalization,
+    differentiable: bool,
+) -> Result<Term> {
+    let count = matrix.diagonal().len();
+    let indices = tape.constant_owned(Mat::from_fn(count, 1, |row, _| T::from_f64(row as f64)));
+    let kernel = if differentiable { tape.kernel(matrix)? } else { tape.fixed_kernel(matrix) };
+    Ok(Term { value: tape.gram(kernel, indices)?, theta: kernel.theta() })
 }
 
 /// The gradients of several parts, one after the other, as one vector.
@@ -130,6 +145,5 @@ pub(super) fn gather<T: Scalar>(
 
 /// The values as a column at the precision of the tape.
 pub(super) fn parameter_column<T: Scalar>(tape: &Tape<'_, T>, values: &[f64]) -> Var {
-    let values: Vec<T> = from_f64(values);
-    tape.parameter(Mat::from_fn(values.len(), 1, |row, _| values[row]))
+    tape.parameter(cast_column(values))
 }

@@ -6,10 +6,10 @@ use faer::{Mat, MatRef, Par};
 
 use super::InducingPrior;
 use crate::kernel::{Expr, Kernel};
-use crate::linalg::Jitter;
+use crate::linalg::{Jitter, cast_column};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::tape::{KernelVar, Tape, Var};
-use crate::{Result, Scalar};
+use crate::{Error, Result, Scalar};
 
 /// M linear functionals u = φ(f) of a process f of zero mean, by their covariances: values at points,
 /// coefficients of a basis, or whatever else has K_uu = cov(u, u) and K_uf = cov(u, f(x)).
@@ -125,8 +125,7 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
     /// The features' own parameters as a parameter of the tape, whose elements by columns are the
     /// natural values in visiting order: p × 1 unless they are better held as a matrix.
     fn parameter<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>) -> Var {
-        let values = self.values();
-        tape.parameter(Mat::from_fn(values.len(), 1, |row, _| T::from_f64(values[row])))
+        tape.parameter(cast_column(&self.values()))
     }
 
     /// K_uu, factorised, from the features' [parameters](Self::parameter), with or without gradient.
@@ -144,46 +143,109 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
     ) -> Result<InducingPrior>;
 
     /// K_uf for n points x, one a row: M × n. The prior is that of [`prior`](Self::prior) for the same
-    /// kernel: what was computed for it need not be computed again.
+    /// kernel: what was computed for it need not be computed again. By default from the [`basis`](Self::basis).
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
+    /// Those of the kernel; [`Error::Setting`] by default without a basis.
     fn cross<'a, T: Scalar>(
         &'a self,
         tape: &Tape<'a, T>,
         kernel: KernelVar<'a, T>,
         prior: &InducingPrior,
         x: Var,
-    ) -> Result<Var>;
+    ) -> Result<Var> {
+        let (_, points) = (kernel, tape.value(x)?);
+        let Some(values) = self.basis(points.as_mat())? else {
+            let expected = "must have `cross`, or `basis` for it to follow from";
+            return Err(Error::setting("the inducing features", format!("{self:?}"), expected));
+        };
+        let backward = move |c: MatRef<'_, T>| Ok(vec![self.basis_vjp(points.as_mat(), c)?]);
+        let values = tape.fallible(&[x], values, Box::new(backward))?;
+        prior.basis_scale().map_or(Ok(values), |scale| tape.scale_rows(values, scale))
+    }
 
     /// Φ(x), M × n, for n points x, one a row, if K_uf = diag(c) Φ(x) with a Φ that depends on no hyperparameter
-    /// and no parameter, and if k(x, x) is the same at all points that the features cover, or there is no
-    /// [remainder](InducingPrior::without_remainder); `None`, the default, from others. The model of it is a regression on a fixed basis, whose
-    /// [statistics](crate::gp::Statistics) are computed once.
+    /// and no parameter, and the c of the [prior](InducingPrior::with_basis_scale); `None`, the default, from others. With
+    /// it, and [`basis_vjp`](Self::basis_vjp), there is nothing else to say of K_uf.
     ///
     /// # Errors
     ///
     /// As [`check_points`](Self::check_points).
+    ///
+    /// # Examples
+    ///
+    /// The function x ↦ √3 x on \[−1, 1\], of coefficients of variance ⅓, for the kernel xy:
+    ///
+    /// ```
+    /// use mercer::gp::{ExactGp, Svgp};
+    /// use mercer::inducing::{InducingFeatures, InducingPrior};
+    /// use mercer::linalg::Jitter;
+    /// use mercer::optim::NaturalGradient;
+    /// use mercer::prelude::*;
+    /// use mercer::tape::{KernelVar, Tape, Var};
+    /// use mercer::{Expr, Scalar};
+    ///
+    /// #[derive(Clone, Debug)]
+    /// struct Slope;
+    /// mercer::parameterized!(Slope as "slope", parameters: []);
+    ///
+    /// impl InducingFeatures for Slope {
+    ///     fn len(&self) -> usize {
+    ///         1
+    ///     }
+    ///     fn dim(&self) -> usize {
+    ///         1
+    ///     }
+    ///     fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
+    ///         kernel.check_dim(1)
+    ///     }
+    ///     fn prior<'a, T: Scalar>(
+    ///         &'a self,
+    ///         tape: &Tape<'a, T>,
+    ///         kernel: KernelVar<'a, T>,
+    ///         parameter: Var,
+    ///         _: Jitter,
+    ///     ) -> Result<InducingPrior, Error> {
+    ///         let variance = tape.scale(kernel.theta(), 1.0 / 3.0)?;
+    ///         Ok(InducingPrior::diagonal(tape, parameter, variance)?.with_basis_scale(variance))
+    ///     }
+    ///     fn basis<T: Scalar>(&self, x: faer::MatRef<'_, T>) -> Result<Option<Mat<T>>, Error> {
+    ///         Ok(Some(Mat::from_fn(1, x.nrows(), |_, row| T::from_f64(3f64.sqrt()) * x[(row, 0)])))
+    ///     }
+    ///     fn is_homogeneous(&self) -> bool {
+    ///         false
+    ///     }
+    /// }
+    ///
+    /// let (x, y) = (mat![[0.3], [0.9]], [0.5, 1.0]);
+    /// let mut sparse = Svgp::with_features(Linear::new(1.0), Slope)?;
+    /// sparse.natural_step(x.as_ref(), &y, 2, &NaturalGradient::default())?;
+    /// let evidence = ExactGp::new(Linear::new(1.0)).log_evidence(x.as_ref(), &y)?;
+    /// assert!((sparse.elbo(x.as_ref(), &y)?.value - evidence).abs() < 1e-14);
+    /// # Ok::<(), Error>(())
+    /// ```
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
         let _ = x;
         Ok(None)
     }
 
-    /// c, M × 1, where there is a [`basis`](Self::basis); otherwise `None`, the default. The prior is that of
-    /// [`prior`](Self::prior) for the same kernel.
+    /// The gradient of Σ C ∘ Φ(x) in the points, n × D, for a cotangent C of the [`basis`](Self::basis); `None`, the default,
+    /// where points do not move, such as indices.
     ///
     /// # Errors
     ///
-    /// Those of the kernel.
-    fn basis_scale<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        prior: &InducingPrior,
-    ) -> Result<Option<Var>> {
-        let _ = (tape, kernel, prior);
+    /// As [`basis`](Self::basis).
+    fn basis_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        let _ = (x, cotangent);
         Ok(None)
+    }
+
+    /// Whether k(x, x) is the same at all points that the features cover, for every kernel that fits: by default. A model of
+    /// a [`basis`](Self::basis) with it, or without a [remainder](InducingPrior::without_remainder), is a regression on
+    /// fixed functions, whose [statistics](crate::gp::Statistics) are computed once.
+    fn is_homogeneous(&self) -> bool {
+        true
     }
 
     /// K_fu W for n points x and M × c weights W, without K_fu being stored, by features that can do

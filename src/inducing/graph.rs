@@ -2,6 +2,7 @@
 
 use faer::{Mat, MatRef};
 
+use super::variances::Variances;
 use super::{InducingFeatures, InducingPrior};
 use crate::graph::Laplacian;
 use crate::kernel::index::{checked_index, index};
@@ -90,12 +91,20 @@ impl GraphFeatures {
         &self.laplacian
     }
 
-    /// w, for all eigenvectors.
-    fn weights(&self, kernel: &dyn Expr) -> Result<Vec<f64>> {
-        graph_weights(kernel, &self.laplacian).ok_or_else(|| {
+    /// w of the eigenvectors.
+    fn variances<'a>(&'a self, kernel: &'a dyn Expr) -> Result<Variances<'a>> {
+        let mut values = graph_weights(kernel, &self.laplacian).ok_or_else(|| {
             let expected = "must be `GraphHeat` or `GraphMatern` on the Laplacian of the features, times numbers, or a sum of such";
             Error::setting("the kernel of graph features", text(kernel), expected)
-        })
+        })?;
+        values.truncate(self.len);
+        let vjp = |cotangent: &[f64]| {
+            let (mut all, mut theta) = (cotangent.to_vec(), vec![0.0; kernel.num_params()]);
+            all.resize(self.laplacian.nodes(), 0.0);
+            graph_weights_vjp(kernel, &self.laplacian, &all, &mut theta);
+            Ok(theta)
+        };
+        Ok(Variances { values, vjp: Box::new(vjp) })
     }
 }
 
@@ -110,7 +119,7 @@ impl InducingFeatures for GraphFeatures {
 
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<()> {
         kernel.inputs(1)?;
-        self.weights(kernel).map(drop)
+        self.variances(kernel).map(drop)
     }
 
     fn check_points<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<()> {
@@ -131,36 +140,19 @@ impl InducingFeatures for GraphFeatures {
         parameter: Var,
         _: Jitter,
     ) -> Result<InducingPrior> {
-        let weights = self.weights(kernel.kernel())?;
-        let value = Mat::from_fn(self.len, 1, |row, _| T::from_f64(weights[row]));
-        let backward = move |c: MatRef<'_, T>| {
-            let mut cotangent = vec![0.0; self.laplacian.nodes()];
-            cotangent.iter_mut().zip(c.col(0).iter()).for_each(|(out, c)| *out = c.as_f64());
-            let mut theta = vec![0.0; kernel.kernel().num_params()];
-            graph_weights_vjp(kernel.kernel(), &self.laplacian, &cotangent, &mut theta);
-            vec![Some(Mat::from_fn(theta.len(), 1, |row, _| T::from_f64(theta[row])))]
-        };
-        let variances = tape.custom(&[kernel.theta()], value, Box::new(backward))?;
-        InducingPrior::diagonal(tape, parameter, variances)
+        let variances = self.variances(kernel.kernel())?.record(tape, kernel)?;
+        Ok(InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(variances))
     }
 
-    fn cross<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var> {
-        let points = tape.value(x)?;
-        self.check_points(points.as_mat())?;
-        let (vectors, points) = (self.laplacian.eigenvectors(), points.as_mat());
-        let entry = |k, row| T::from_f64(vectors[(checked_index(points[(row, 0)]), k)]);
-        let values = tape.constant_owned(Mat::from_fn(self.len, points.nrows(), entry));
-        match prior.variances() {
-            Some(variances) => tape.scale_rows(values, variances),
-            None => {
-                Err(Error::setting("the covariance of the features", "not diagonal", "must be that of these features"))
-            }
-        }
+    fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        self.check_points(x)?;
+        let vectors = self.laplacian.eigenvectors();
+        let entry = |k, row| T::from_f64(vectors[(checked_index(x[(row, 0)]), k)]);
+        Ok(Some(Mat::from_fn(self.len, x.nrows(), entry)))
+    }
+
+    /// Nodes differ in their neighbours.
+    fn is_homogeneous(&self) -> bool {
+        false
     }
 }

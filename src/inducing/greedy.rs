@@ -2,8 +2,7 @@
 
 use faer::{Mat, MatRef, Par};
 
-use crate::data::{check_finite, rows};
-use crate::gp::checks::check_taken;
+use crate::data::{check_finite, check_taken, rows};
 use crate::kernel::{Kernel, cross_into, diag_into};
 use crate::{Error, Result};
 

@@ -2,6 +2,7 @@
 
 use faer::{Mat, MatRef};
 
+use super::variances::Variances;
 use super::waves::{Combination, Family, Waves};
 use super::{InducingFeatures, InducingPrior};
 use crate::kernel::{Expr, text};
@@ -132,15 +133,18 @@ impl HilbertFeatures {
     }
 
     /// S(ω_j)
-    fn densities(&self, kernel: &dyn Expr) -> Result<Vec<f64>> {
+    fn variances<'a>(&self, kernel: &'a dyn Expr) -> Result<Variances<'a>> {
         let frequencies = self.frequencies();
-        let density = |row: usize| spectral_density(kernel, &at(&frequencies, row)).ok_or_else(|| refused(kernel));
-        (0..self.waves.len()).map(density).collect()
+        let at = move |row: usize| -> Vec<f64> { frequencies.row(row).iter().copied().collect() };
+        let density = |row: usize| spectral_density(kernel, &at(row)).ok_or_else(|| refused(kernel));
+        let values = (0..self.waves.len()).map(density).collect::<Result<_>>()?;
+        let vjp = move |cotangent: &[f64]| {
+            let mut theta = vec![0.0; kernel.num_params()];
+            cotangent.iter().enumerate().for_each(|(row, &c)| spectral_density_vjp(kernel, &at(row), c, &mut theta));
+            Ok(theta)
+        };
+        Ok(Variances { values, vjp: Box::new(vjp) })
     }
-}
-
-fn at(frequencies: &Mat<f64>, row: usize) -> Vec<f64> {
-    frequencies.row(row).iter().copied().collect()
 }
 
 fn refused(kernel: &dyn Expr) -> Error {
@@ -160,10 +164,7 @@ impl InducingFeatures for HilbertFeatures {
 
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<()> {
         kernel.inputs(self.dim())?;
-        match spectral_density(kernel, &vec![0.0; self.dim()]) {
-            Some(_) => Ok(()),
-            None => Err(refused(kernel)),
-        }
+        spectral_density(kernel, &vec![0.0; self.dim()]).map(drop).ok_or_else(|| refused(kernel))
     }
 
     fn check_points<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<()> {
@@ -177,46 +178,15 @@ impl InducingFeatures for HilbertFeatures {
         parameter: Var,
         _: Jitter,
     ) -> Result<InducingPrior> {
-        let densities = self.densities(kernel.kernel())?;
-        let value = Mat::from_fn(densities.len(), 1, |row, _| T::from_f64(densities[row]));
-        let backward = move |c: MatRef<'_, T>| {
-            let (frequencies, mut theta) = (self.frequencies(), vec![0.0; kernel.kernel().num_params()]);
-            for row in 0..c.nrows() {
-                spectral_density_vjp(kernel.kernel(), &at(&frequencies, row), c[(row, 0)].as_f64(), &mut theta);
-            }
-            vec![Some(Mat::from_fn(theta.len(), 1, |row, _| T::from_f64(theta[row])))]
-        };
-        let variances = tape.custom(&[kernel.theta()], value, Box::new(backward))?;
-        Ok(InducingPrior::diagonal(tape, parameter, variances)?.without_remainder())
-    }
-
-    fn cross<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var> {
-        let values = self.waves.record(tape, x)?;
-        match prior.variances() {
-            Some(variances) => tape.scale_rows(values, variances),
-            None => {
-                Err(Error::setting("the covariance of the features", "not diagonal", "must be that of these features"))
-            }
-        }
+        let variances = self.variances(kernel.kernel())?.record(tape, kernel)?;
+        Ok(InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(variances).without_remainder())
     }
 
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
-        self.check_points(x)?;
-        Ok(Some(self.waves.values(x)))
+        self.waves.values(x).map(Some)
     }
 
-    fn basis_scale<'a, T: Scalar>(
-        &'a self,
-        _: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        prior: &InducingPrior,
-    ) -> Result<Option<Var>> {
-        Ok(prior.variances())
+    fn basis_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        Ok(Some(self.waves.points_vjp(x, cotangent)))
     }
 }

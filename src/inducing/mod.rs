@@ -1,8 +1,14 @@
 //! Inducing variables: few values that stand for a whole function.
 //!
 //! [`InducingFeatures`] is what a model asks of them, [`InducingPrior`] the form of their covariance.
-//! [`InducingPoints`] are values at points, for any kernel; [`SphericalHarmonicFeatures`] coefficients on a sphere, for
-//! zonal kernels.
+//!
+//! | features | of a process on | kernels |
+//! |---|---|---|
+//! | [`InducingPoints`]: values at points | anything | all |
+//! | [`FourierFeatures`]: projections on waves | a box | Matérn, of one coordinate each |
+//! | [`HilbertFeatures`]: coefficients of sines | a box | stationary, of known spectral density |
+//! | [`SphericalHarmonicFeatures`]: coefficients of harmonics | a sphere | zonal |
+//! | [`GraphFeatures`]: coefficients of eigenvectors | the nodes of a graph | of the Laplacian |
 
 mod features;
 mod fourier;
@@ -13,6 +19,7 @@ mod points;
 mod prior;
 mod spherical;
 pub mod start;
+mod variances;
 mod waves;
 
 pub use features::InducingFeatures;

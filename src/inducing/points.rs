@@ -5,8 +5,8 @@ use faer::{Mat, MatRef, Par};
 use super::{InducingFeatures, InducingPrior};
 use crate::data::check_finite;
 use crate::kernel::{Expr, Kernel, matmul_into};
-use crate::linalg::Jitter;
-use crate::params::{Constraint, ParameterArray, Shape};
+use crate::linalg::{Jitter, cast};
+use crate::params::{Constraint, ParameterArray};
 use crate::tape::{KernelVar, Tape, Var};
 use crate::{Result, Scalar};
 
@@ -47,9 +47,7 @@ impl InducingPoints {
     /// [`Error::NonFinite`](crate::Error::NonFinite) for a NaN or an infinity.
     pub fn new(inputs: MatRef<'_, f64>) -> Result<Self> {
         check_finite("the inducing inputs", inputs)?;
-        let (rows, cols) = (inputs.nrows(), inputs.ncols());
-        let values = (0..cols).flat_map(|col| (0..rows).map(move |row| inputs[(row, col)])).collect();
-        Ok(Self { inputs: ParameterArray::new("inputs", values, Shape::Matrix(rows, cols), Constraint::Real)? })
+        Ok(Self { inputs: ParameterArray::of_matrix("inputs", inputs, Constraint::Real)? })
     }
 
     /// The number of inducing points.
@@ -64,17 +62,12 @@ impl InducingPoints {
 
     /// The inputs, one a row.
     pub fn inputs(&self) -> MatRef<'_, f64> {
-        let (rows, cols) = match self.inputs.shape() {
-            Shape::Matrix(rows, cols) => (rows, cols),
-            other => (other.len(), 1),
-        };
-        MatRef::from_column_major_slice(self.inputs.values(), rows, cols)
+        self.inputs.as_matrix()
     }
 
     /// The inputs at a precision.
     pub(crate) fn at<T: Scalar>(&self) -> Mat<T> {
-        let inputs = self.inputs();
-        Mat::from_fn(inputs.nrows(), inputs.ncols(), |row, col| T::from_f64(inputs[(row, col)]))
+        cast(self.inputs())
     }
 }
 

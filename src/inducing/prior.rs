@@ -1,5 +1,7 @@
 //! The covariance of inducing variables.
 
+use std::convert::Infallible;
+
 use faer::{Mat, MatRef};
 
 use crate::linalg::{Jitter, LEAST_KNOWN_PIVOT};
@@ -34,9 +36,15 @@ use crate::{Error, Result, Scalar};
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct InducingPrior {
-    parameter: Var,
-    factor: Factor<Var>,
+pub struct InducingPrior(Prior<Var>);
+
+/// The same with its parts on a tape or off it.
+#[derive(Clone, Copy, Debug)]
+struct Prior<V> {
+    parameter: V,
+    factor: Factor<V>,
+    /// c, M × 1, where K_uf = diag(c) Φ(x) in a fixed basis
+    basis_scale: Option<V>,
     jitter: f64,
     has_remainder: bool,
 }
@@ -56,15 +64,21 @@ enum Factor<V> {
     LowRank { diagonal: V, columns: V, lower: V },
 }
 
-impl<V> Factor<V> {
-    fn try_map<'s, N>(&'s self, f: impl Fn(&'s V) -> Result<N>) -> Result<Factor<N>> {
-        Ok(match self {
-            Self::Lower(l) => Factor::Lower(f(l)?),
-            Self::Diagonal(variances) => Factor::Diagonal(f(variances)?),
-            Self::LowRank { diagonal, columns, lower } => {
+impl<V> Prior<V> {
+    fn new(parameter: V, factor: Factor<V>, jitter: f64) -> Self {
+        Self { parameter, factor, basis_scale: None, jitter, has_remainder: true }
+    }
+
+    fn try_map<'s, N, E>(&'s self, f: impl Fn(&'s V) -> Result<N, E>) -> Result<Prior<N>, E> {
+        let factor = match &self.factor {
+            Factor::Lower(l) => Factor::Lower(f(l)?),
+            Factor::Diagonal(variances) => Factor::Diagonal(f(variances)?),
+            Factor::LowRank { diagonal, columns, lower } => {
                 Factor::LowRank { diagonal: f(diagonal)?, columns: f(columns)?, lower: f(lower)? }
             }
-        })
+        };
+        let (parameter, basis_scale) = (f(&self.parameter)?, self.basis_scale.as_ref().map(f).transpose()?);
+        Ok(Prior { parameter, factor, basis_scale, jitter: self.jitter, has_remainder: self.has_remainder })
     }
 }
 
@@ -76,7 +90,7 @@ impl InducingPrior {
     /// Those of [`Tape::cholesky`].
     pub fn dense<T: Scalar>(tape: &Tape<'_, T>, parameter: Var, k_uu: Var, jitter: Jitter) -> Result<Self> {
         let (factor, jitter) = tape.cholesky_above(k_uu, jitter, LEAST_KNOWN_PIVOT)?;
-        Ok(Self { parameter, factor: Factor::Lower(factor), jitter, has_remainder: true })
+        Ok(Self(Prior::new(parameter, Factor::Lower(factor), jitter)))
     }
 
     /// A diagonal covariance by its entries, M × 1, of features with these parameters.
@@ -91,7 +105,7 @@ impl InducingPrior {
     /// of another tape.
     pub fn diagonal<T: Scalar>(tape: &Tape<'_, T>, parameter: Var, variances: Var) -> Result<Self> {
         check_entries(tape, variances, |entry| entry >= T::from_f64(0.0))?;
-        Ok(Self { parameter, factor: Factor::Diagonal(variances), jitter: 0.0, has_remainder: true })
+        Ok(Self(Prior::new(parameter, Factor::Diagonal(variances), 0.0)))
     }
 
     /// diag(d) + UUᵀ by d, M × 1, and U, M × r, of features with these parameters: what it is asked for
@@ -130,8 +144,7 @@ impl InducingPrior {
         let columns = tape.divide_rows_by_root(u, d)?;
         let gram = tape.add_to_diagonal(tape.matmul_tn(columns, columns)?, tape.scalar_constant(1.0))?;
         let (lower, _) = tape.cholesky(gram, Jitter::Fixed(0.0))?;
-        let factor = Factor::LowRank { diagonal: d, columns, lower };
-        Ok(Self { parameter, factor, jitter: 0.0, has_remainder: true })
+        Ok(Self(Prior::new(parameter, Factor::LowRank { diagonal: d, columns, lower }, 0.0)))
     }
 
     /// The same for features that f is a function of: f(x) = K_fu K_uu⁻¹ u, and no more.
@@ -141,22 +154,51 @@ impl InducingPrior {
     /// the kernel do without: then the model's process is the approximation.
     #[must_use]
     pub fn without_remainder(self) -> Self {
-        Self { has_remainder: false, ..self }
+        Self(Prior { has_remainder: false, ..self.0 })
+    }
+
+    /// The same of features with K_uf = diag(c) Φ(x) in a [fixed basis](super::InducingFeatures::basis), by c, M × 1; c is 1
+    /// by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::inducing::InducingPrior;
+    /// use mercer::prelude::*;
+    /// use mercer::tape::Tape;
+    ///
+    /// // Coefficients of orthonormal functions: cov(u, f(x)) is their variance times Φ(x).
+    /// let tape = Tape::new(Par::Seq);
+    /// let none = tape.parameter(Mat::<f64>::zeros(0, 1));
+    /// let variances = tape.parameter(mat![[4.0], [9.0]]);
+    /// let prior = InducingPrior::diagonal(&tape, none, variances)?.with_basis_scale(variances);
+    /// let scale = prior.basis_scale().expect("it was given");
+    /// assert_eq!(tape.value(scale)?.as_mat(), mat![[4.0], [9.0]]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_basis_scale(self, scale: Var) -> Self {
+        Self(Prior { basis_scale: Some(scale), ..self.0 })
+    }
+
+    /// c of K_uf = diag(c) Φ(x), M × 1, where it was given.
+    pub fn basis_scale(&self) -> Option<Var> {
+        self.0.basis_scale
     }
 
     /// Whether f has a part that u does not determine.
     pub fn has_remainder(&self) -> bool {
-        self.has_remainder
+        self.0.has_remainder
     }
 
     /// The features' parameters: the variable that gets their gradient.
     pub fn parameter(&self) -> Var {
-        self.parameter
+        self.0.parameter
     }
 
     /// The entries of a diagonal covariance, M × 1; `None` for another.
     pub fn variances(&self) -> Option<Var> {
-        match self.factor {
+        match self.0.factor {
             Factor::Diagonal(variances) => Some(variances),
             _ => None,
         }
@@ -164,12 +206,12 @@ impl InducingPrior {
 
     /// Whether L is lower triangular.
     pub(crate) fn is_triangular(&self) -> bool {
-        !matches!(self.factor, Factor::LowRank { .. })
+        !matches!(self.0.factor, Factor::LowRank { .. })
     }
 
     /// The jitter that was added to the diagonal.
     pub fn jitter(&self) -> f64 {
-        self.jitter
+        self.0.jitter
     }
 
     /// L⁻¹B, for B of M rows: M² operations for each column, M for a diagonal covariance, and 4·M·r for
@@ -179,7 +221,7 @@ impl InducingPrior {
     ///
     /// [`Error::Shape`] if B does not have M rows.
     pub fn whiten<T: Scalar>(&self, tape: &Tape<'_, T>, b: Var) -> Result<Var> {
-        match self.factor {
+        match self.0.factor {
             Factor::Lower(l) => tape.solve_lower(l, b),
             Factor::Diagonal(variances) => tape.divide_rows_by_root(b, variances),
             Factor::LowRank { diagonal, columns, lower } => {
@@ -197,7 +239,7 @@ impl InducingPrior {
     ///
     /// [`Error::Shape`] if B does not have M rows.
     pub fn whiten_transpose<T: Scalar>(&self, tape: &Tape<'_, T>, b: Var) -> Result<Var> {
-        match self.factor {
+        match self.0.factor {
             Factor::Lower(l) => tape.solve_lower_transpose(l, b),
             Factor::Diagonal(variances) => tape.divide_rows_by_root(b, variances),
             Factor::LowRank { diagonal, columns, lower } => {
@@ -214,7 +256,7 @@ impl InducingPrior {
     ///
     /// [`Error::NotPositiveDefinite`] if an entry of a diagonal covariance is 0.
     pub fn half_log_det<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Var> {
-        match self.factor {
+        match self.0.factor {
             Factor::Lower(l) => tape.log_diagonal_sum(l),
             Factor::Diagonal(variances) => {
                 check_entries(tape, variances, |entry| entry > T::from_f64(0.0))?;
@@ -229,13 +271,7 @@ impl InducingPrior {
     /// The same off the tape.
     pub(crate) fn store<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<StoredPrior<T>> {
         let owned = |var: &Var| -> Result<Mat<T>> { Ok(tape.value(*var)?.as_mat().to_owned()) };
-        let (jitter, has_remainder) = (self.jitter, self.has_remainder);
-        Ok(StoredPrior {
-            parameter: owned(&self.parameter)?,
-            factor: self.factor.try_map(owned)?,
-            jitter,
-            has_remainder,
-        })
+        Ok(StoredPrior(self.0.try_map(owned)?))
     }
 }
 
@@ -266,39 +302,26 @@ fn not_positive<T: Scalar>(entries: MatRef<'_, T>, pivot: usize) -> Error {
 
 /// An [`InducingPrior`] that has outlived its tape.
 #[derive(Clone, Debug)]
-pub(crate) struct StoredPrior<T: Scalar> {
-    parameter: Mat<T>,
-    factor: Factor<Mat<T>>,
-    jitter: f64,
-    has_remainder: bool,
-}
+pub(crate) struct StoredPrior<T: Scalar>(Prior<Mat<T>>);
 
 impl<T: Scalar> StoredPrior<T> {
     /// With a Cholesky factor from elsewhere.
     pub(crate) fn dense(parameter: Mat<T>, factor: Mat<T>, jitter: f64) -> Self {
-        Self { parameter, factor: Factor::Lower(factor), jitter, has_remainder: true }
+        Self(Prior::new(parameter, Factor::Lower(factor), jitter))
     }
 
     /// On another tape, as constants.
     pub(crate) fn on<'a>(&'a self, tape: &Tape<'a, T>) -> InducingPrior {
-        let constant = |matrix: &'a Mat<T>| tape.constant(matrix.as_ref());
-        let factor = match &self.factor {
-            Factor::Lower(l) => Factor::Lower(constant(l)),
-            Factor::Diagonal(variances) => Factor::Diagonal(constant(variances)),
-            Factor::LowRank { diagonal, columns, lower } => {
-                Factor::LowRank { diagonal: constant(diagonal), columns: constant(columns), lower: constant(lower) }
-            }
-        };
-        let (jitter, has_remainder) = (self.jitter, self.has_remainder);
-        InducingPrior { parameter: constant(&self.parameter), factor, jitter, has_remainder }
+        let Ok(prior) = self.0.try_map(|matrix| Ok::<_, Infallible>(tape.constant(matrix.as_ref())));
+        InducingPrior(prior)
     }
 
     pub(crate) fn jitter(&self) -> f64 {
-        self.jitter
+        self.0.jitter
     }
 
     pub(crate) fn has_remainder(&self) -> bool {
-        self.has_remainder
+        self.0.has_remainder
     }
 }
 

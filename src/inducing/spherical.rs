@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use faer::{Mat, MatRef};
 
+use super::variances::Variances;
 use super::{InducingFeatures, InducingPrior};
 use crate::kernel::{Expr, Kernel};
 use crate::linalg::Jitter;
@@ -173,18 +174,16 @@ impl SphericalHarmonicFeatures {
         self.spectrum.coefficients(kernel)
     }
 
-    /// a_l on a tape, once for each feature: M × 1.
-    fn record_coefficients<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, kernel: KernelVar<'a, T>) -> Result<Var> {
-        let by_degree = self.spectrum.spectrum_at(kernel.kernel())?.values;
-        let degrees = self.harmonics.degrees();
-        let value = Mat::from_fn(degrees.len(), 1, |row, _| T::from_f64(by_degree[degrees[row]]));
-        let reverse = move |c: MatRef<'_, T>| {
-            let mut cotangent = vec![0.0; by_degree.len()];
-            degrees.iter().zip(c.col(0).iter()).for_each(|(&degree, c)| cotangent[degree] += c.as_f64());
-            let theta = self.spectrum.vjp_at(kernel.kernel(), &by_degree, &cotangent)?;
-            Ok(vec![Some(Mat::from_fn(theta.len(), 1, |row, _| T::from_f64(theta[row])))])
+    /// a_l, once for each feature.
+    fn variances<'a, T: Scalar>(&'a self, kernel: &'a dyn Kernel<T>) -> Result<Variances<'a>> {
+        let (by_degree, degrees) = (self.spectrum.spectrum_at(kernel)?.values, self.harmonics.degrees());
+        let values = degrees.iter().map(|&degree| by_degree[degree]).collect();
+        let vjp = move |cotangent: &[f64]| {
+            let mut in_degrees = vec![0.0; by_degree.len()];
+            degrees.iter().zip(cotangent).for_each(|(&degree, c)| in_degrees[degree] += c);
+            self.spectrum.vjp_at(kernel, &by_degree, &in_degrees)
         };
-        tape.fallible(&[kernel.theta()], value, Box::new(reverse))
+        Ok(Variances { values, vjp: Box::new(vjp) })
     }
 }
 
@@ -218,41 +217,22 @@ impl InducingFeatures for SphericalHarmonicFeatures {
         &'a self,
         tape: &Tape<'a, T>,
         kernel: KernelVar<'a, T>,
-        _: Var,
+        parameter: Var,
         _: Jitter,
     ) -> Result<InducingPrior> {
-        let coefficients = self.record_coefficients(tape, kernel)?;
+        let coefficients = self.variances(kernel.kernel())?.record(tape, kernel)?;
         let variances = match self.nugget {
             0.0 => coefficients,
             nugget => tape.add_scalar(coefficients, tape.scalar_constant(nugget))?,
         };
-        // There are no parameters: in their place, the prior hands the coefficients on to `cross`.
-        InducingPrior::diagonal(tape, coefficients, variances)
-    }
-
-    fn cross<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var> {
-        let points = tape.value(x)?;
-        let values = self.harmonics.values(points.as_mat())?;
-        let reverse = move |c: MatRef<'_, T>| Ok(vec![Some(self.harmonics.vjp(points.as_mat(), c)?)]);
-        tape.scale_rows(tape.fallible(&[x], values, Box::new(reverse))?, prior.parameter())
+        Ok(InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(coefficients))
     }
 
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
-        Ok(Some(self.harmonics.values(x)?))
+        self.harmonics.values(x).map(Some)
     }
 
-    fn basis_scale<'a, T: Scalar>(
-        &'a self,
-        _: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        prior: &InducingPrior,
-    ) -> Result<Option<Var>> {
-        Ok(Some(prior.parameter()))
+    fn basis_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        self.harmonics.vjp(x, cotangent).map(Some)
     }
 }

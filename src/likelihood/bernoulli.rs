@@ -3,11 +3,12 @@
 use std::f64::consts::PI;
 
 use super::bend::Bend;
-use super::expectation::short_rule;
+use super::expectation::{Terms, short_rule};
+use super::jet::log_logistic;
 use super::log_mean_exp::log_mean_exp;
-use super::one_latent::{OneLatent, Terms, quadrature_setting};
+use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
-use super::special::{Normal, log_logistic, logistic, normal_cdf, softplus};
+use super::special::{Normal, logistic, normal_cdf, softplus};
 use crate::parameterized;
 
 /// Observations 0 and 1, the probability of 1 a function of f.

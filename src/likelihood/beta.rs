@@ -3,11 +3,12 @@
 use std::f64::consts::PI;
 
 use super::bend::Bend;
-use super::expectation::short_rule;
-use super::log_mean_exp::{Jet, log_mean_exp};
-use super::one_latent::{OneLatent, Terms, quadrature_setting};
+use super::expectation::{Terms, short_rule};
+use super::jet::{Jet, log_logistic};
+use super::log_mean_exp::log_mean_exp;
+use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
-use super::special::{digamma, ln_gamma_rest, log_logistic, logistic, softplus, trigamma};
+use super::special::{digamma, ln_gamma_rest, logistic, softplus, trigamma};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, parameterized};
 

@@ -1,7 +1,8 @@
 //! Gaussian noise of known variances.
 
+use super::expectation::{Expected, Terms};
 use super::log_normal;
-use super::one_latent::{Expected, OneLatent, Terms};
+use super::one_latent::OneLatent;
 use super::per_observation::PerObservation;
 use crate::{Result, parameterized};
 

@@ -1,7 +1,8 @@
 //! The gamma likelihood.
 
 use super::bend::Bend;
-use super::one_latent::{Expected, OneLatent, Terms, log_concave_predictive, quadrature_setting};
+use super::expectation::{Expected, Terms};
+use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
 use super::special::{digamma, log_normal_moments};
 use crate::params::{Constraint, Parameter};
@@ -127,10 +128,6 @@ impl OneLatent for Gamma {
 
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
         log_normal_moments(1.0, mean, variance, 1.0 / self.shape())
-    }
-
-    fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        log_concave_predictive(self, row, y, mean, variance)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Gaussian noise whose variance is a second latent function.
 
+use super::jet::Jet;
 use super::latents::{check_latents, observations};
-use super::log_mean_exp::{Jet, log_mean_exp};
+use super::log_mean_exp::log_mean_exp;
 use super::quadrature::deviation;
 use super::special::{HALF_LN_TAU, logistic};
 use super::{Expectations, Likelihood, Predicted};

@@ -2,7 +2,8 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
-use super::one_latent::{Expected, OneLatent, Terms};
+use super::expectation::{Expected, Terms};
+use super::one_latent::OneLatent;
 use super::quadrature::deviation;
 use super::special::{HALF_LN_TAU, Normal, log_sum_exp, normal_density};
 use crate::params::{Constraint, Parameter};

@@ -1,39 +1,9 @@
 //! log E exp l(f), however far out its mass is.
 
 use super::gauss_kronrod::Panel;
+use super::jet::Jet;
 use super::quadrature::deviation;
 use super::special::HALF_LN_TAU;
-
-/// A function with its first and second derivative.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Jet {
-    pub(super) value: f64,
-    pub(super) slope: f64,
-    pub(super) curvature: f64,
-}
-
-impl Jet {
-    /// That of f(−x), from the one of f at −x.
-    pub(super) fn mirrored(self) -> Self {
-        Self { slope: -self.slope, ..self }
-    }
-
-    pub(super) fn times(self, factor: f64) -> Self {
-        Self { value: factor * self.value, slope: factor * self.slope, curvature: factor * self.curvature }
-    }
-}
-
-impl std::ops::Add for Jet {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            value: self.value + other.value,
-            slope: self.slope + other.slope,
-            curvature: self.curvature + other.curvature,
-        }
-    }
-}
 
 /// What is below exp(−DROP) of the largest value of the integrand is left out.
 const DROP: f64 = 38.0;

@@ -1,6 +1,6 @@
 //! The expectation of log Σ exp f for independent normal f.
 
-use super::one_latent::SMALL;
+use super::expectation::SMALL;
 use super::quadrature::{GaussHermite, deviation};
 use super::special::log_sum_exp;
 use crate::Scalar;

@@ -40,6 +40,7 @@ mod gauss_kronrod;
 mod gaussian;
 mod gaussian_noise;
 mod heteroscedastic;
+mod jet;
 mod laplace;
 mod latents;
 mod linear_mixing;

@@ -3,7 +3,8 @@
 use std::f64::consts::PI;
 
 use super::bend::Bend;
-use super::one_latent::{OneLatent, Terms, log_concave_predictive, quadrature_setting};
+use super::expectation::Terms;
+use super::one_latent::{OneLatent, quadrature_setting};
 use super::poisson::is_count;
 use super::quadrature::GaussHermite;
 use super::special::{digamma, ln_1p_excess, log_normal_moments, logistic, softplus};
@@ -151,10 +152,6 @@ impl OneLatent for NegativeBinomial {
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
         let (rate, spread) = log_normal_moments(1.0, mean, variance, self.dispersion());
         (rate, rate + spread)
-    }
-
-    fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        log_concave_predictive(self, row, y, mean, variance)
     }
 }
 

@@ -3,40 +3,13 @@
 use std::fmt::Debug;
 
 use super::bend::Bend;
-use super::expectation::expectation;
-use super::log_mean_exp::{Jet, log_mean_exp};
+use super::expectation::{Expected, Terms, by_quadrature, expectation};
+use super::log_mean_exp::log_mean_exp;
 use super::quadrature::{GaussHermite, deviation};
 use super::special::log_sum_exp;
 use super::{Expectations, Likelihood, Predicted, check_len};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Error, Result};
-
-/// log p(y | f) of one observation at one f, with its derivatives.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms<G> {
-    pub(super) value: f64,
-    /// ∂/∂f
-    pub(super) slope: f64,
-    /// ∂²/∂f²
-    pub(super) curvature: f64,
-    /// See [`OneLatent::Gradient`].
-    pub(super) gradient: G,
-}
-
-impl<G> Terms<G> {
-    pub(super) fn jet(&self) -> Jet {
-        Jet { value: self.value, slope: self.slope, curvature: self.curvature }
-    }
-}
-
-/// E log p(y | f) of one observation, with its derivatives.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Expected<G> {
-    pub(super) value: f64,
-    pub(super) d_mean: f64,
-    pub(super) d_variance: f64,
-    pub(super) gradient: G,
-}
 
 /// A likelihood of one latent value, by what one observation has to say.
 ///
@@ -46,6 +19,9 @@ pub(super) struct Expected<G> {
 pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// A gradient: `[f64; P]` in the P parameters, unless [`scatter`](Self::scatter) says otherwise.
     type Gradient: Copy + Default + AsRef<[f64]> + AsMut<[f64]>;
+
+    /// Whether log p(y | f) is concave in f: then a fixed rule goes about the mode for densities of new observations.
+    const LOG_CONCAVE: bool = false;
 
     /// What is observed, as a clause: "a Bernoulli likelihood takes 0 and 1".
     fn expected(&self) -> String;
@@ -103,38 +79,11 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
 
     fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
         let terms = self.terms(row, y);
-        log_mean_exp(|f| terms(f).jet(), &self.bend(row, y).landmarks(), mean, variance)
+        match self.fixed_rule().filter(|_| Self::LOG_CONCAVE) {
+            Some(rule) => log_mean_exp_about_mode(rule, terms, mean, variance),
+            None => log_mean_exp(|f| terms(f).jet(), &self.bend(row, y).landmarks(), mean, variance),
+        }
     }
-}
-
-/// Below this variance ∂E/∂v is ½ E l″; see [`by_quadrature`].
-pub(super) const SMALL: f64 = 1e-8;
-
-/// E l(f) by the rule, and the derivatives of the rule's own sum: those that an optimiser of the sum
-/// needs, exact whatever the error of the sum is.
-///
-/// With f_k = μ + √v z_k, ∂/∂v Σ wₖ l(fₖ) = Σ wₖ zₖ l′(fₖ) / (2√v), where the terms of zₖ and −zₖ nearly cancel
-/// for small v. There ½ Σ wₖ l″(fₖ) takes its place, the same but for the error of the rule, which is
-/// nothing on so short a range.
-pub(super) fn by_quadrature<G>(
-    rule: &GaussHermite,
-    terms: impl Fn(f64) -> Terms<G>,
-    mean: f64,
-    variance: f64,
-) -> Expected<G>
-where
-    G: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
-{
-    let deviation = deviation(variance);
-    let mut sum = Expected { value: 0.0, d_mean: 0.0, d_variance: 0.0, gradient: G::default() };
-    for (z, weight) in rule.iter() {
-        let at = terms(mean + deviation * z);
-        sum.value += weight * at.value;
-        sum.d_mean += weight * at.slope;
-        sum.d_variance += 0.5 * weight * if variance < SMALL { at.curvature } else { z * at.slope / deviation };
-        sum.gradient.as_mut().iter_mut().zip(at.gradient.as_ref()).for_each(|(sum, entry)| *sum += weight * entry);
-    }
-    sum
 }
 
 /// log E exp l(f) for a concave l, by the rule about the mode of exp l(f) N(f; μ, v), at the scale that
@@ -179,21 +128,6 @@ fn log_mean_exp_about_mode<G>(rule: &GaussHermite, terms: impl Fn(f64) -> Terms<
         weight.ln() + at(moved).value + ratio
     });
     scale.ln() + log_sum_exp(exponents)
-}
-
-/// log E p(y | f) for a log-concave p, by the fixed rule where one was asked for.
-pub(super) fn log_concave_predictive<L: OneLatent>(
-    likelihood: &L,
-    row: usize,
-    y: f64,
-    mean: f64,
-    variance: f64,
-) -> f64 {
-    let terms = likelihood.terms(row, y);
-    match likelihood.fixed_rule() {
-        Some(rule) => log_mean_exp_about_mode(rule, terms, mean, variance),
-        None => log_mean_exp(|f| terms(f).jet(), &likelihood.bend(row, y).landmarks(), mean, variance),
-    }
 }
 
 fn check_support(likelihood: &impl OneLatent, y: &[f64]) -> Result<()> {

@@ -1,7 +1,8 @@
 //! The ordinal likelihood.
 
 use super::bend::Bend;
-use super::one_latent::{OneLatent, Terms, quadrature_setting};
+use super::expectation::Terms;
+use super::one_latent::{OneLatent, quadrature_setting};
 use super::poisson::is_count;
 use super::quadrature::{GaussHermite, deviation};
 use super::special::{Normal, normal_cdf, normal_density};

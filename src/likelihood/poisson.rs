@@ -1,7 +1,8 @@
 //! The Poisson likelihood.
 
 use super::bend::Bend;
-use super::one_latent::{Expected, OneLatent, Terms, log_concave_predictive, quadrature_setting};
+use super::expectation::{Expected, Terms};
+use super::one_latent::{OneLatent, quadrature_setting};
 use super::per_observation::PerObservation;
 use super::quadrature::GaussHermite;
 use super::special::log_normal_moments;
@@ -159,10 +160,6 @@ impl OneLatent for Poisson {
     fn predict_one(&self, row: usize, mean: f64, variance: f64) -> (f64, f64) {
         let (rate, spread) = log_normal_moments(self.exposure(row), mean, variance, 0.0);
         (rate, rate + spread)
-    }
-
-    fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
-        log_concave_predictive(self, row, y, mean, variance)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-use super::log_mean_exp::Jet;
 pub(super) use crate::scalar::special::{digamma, ln_gamma_half_step};
 
 /// ½ log 2π
@@ -21,12 +20,6 @@ pub(super) fn logistic(x: f64) -> f64 {
 /// log(1 + eˣ)
 pub(super) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
-}
-
-/// log 1 / (1 + e⁻ˣ)
-pub(super) fn log_logistic(x: f64) -> Jet {
-    let (right, wrong) = (logistic(x), logistic(-x));
-    Jet { value: -softplus(-x), slope: wrong, curvature: -right * wrong }
 }
 
 /// For f ~ N(mean, variance), the mean M of scale · exp(f), and M² (relative · eᵛ + eᵛ − 1): the variance of an

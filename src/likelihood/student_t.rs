@@ -3,7 +3,8 @@
 use std::f64::consts::PI;
 
 use super::bend::Bend;
-use super::one_latent::{OneLatent, Terms, quadrature_setting};
+use super::expectation::Terms;
+use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
 use super::special::ln_gamma_half_step;
 use crate::params::{Constraint, Parameter};

@@ -27,4 +27,6 @@ pub(crate) use product::product;
 pub(crate) use semidefinite::semidefinite_root;
 pub(crate) use stacked::Stacked;
 pub use storage::padded;
-pub(crate) use storage::{clear_strict_upper, column, column_mut, mirror_lower, steady, transpose_into};
+pub(crate) use storage::{
+    cast, cast_column, clear_strict_upper, column, column_mut, mirror_lower, steady, transpose_into,
+};

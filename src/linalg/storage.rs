@@ -46,6 +46,16 @@ pub fn padded<T: Scalar>(nrows: usize, ncols: usize) -> Mat<T> {
     matrix
 }
 
+/// The matrix at a precision.
+pub(crate) fn cast<T: Scalar>(matrix: MatRef<'_, f64>) -> Mat<T> {
+    Mat::from_fn(matrix.nrows(), matrix.ncols(), |row, col| T::from_f64(matrix[(row, col)]))
+}
+
+/// Values as one column, at a precision.
+pub(crate) fn cast_column<T: Scalar>(values: &[f64]) -> Mat<T> {
+    Mat::from_fn(values.len(), 1, |row, _| T::from_f64(values[row]))
+}
+
 /// Column `col` as a slice; empty if its elements are not contiguous, which those of owned matrices
 /// are.
 #[inline(always)]

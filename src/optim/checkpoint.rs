@@ -71,7 +71,7 @@ mod saved {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
     use super::{Checkpoint, State};
-    use crate::checksum::{check_sum, checksum};
+    use crate::data::checksum::{check_sum, checksum};
 
     #[derive(Serialize, Deserialize)]
     struct Document<S> {
@@ -162,7 +162,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::checksum::assert_flips_are_found;
+    use crate::data::checksum::assert_flips_are_found;
     use crate::optim::EarlyStop;
     use crate::prelude::*;
 

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use rand::Rng;
 
-use super::select::{for_each, for_each_at};
-use super::{Parameterized, ParameterizedExt};
+use super::Parameterized;
+use super::entry::entries;
+use super::visits::{for_each, for_each_at};
 use crate::{Error, Result};
 
 /// Draws from one prior after which a constraint is taken to refuse all that it gives.
@@ -45,7 +46,7 @@ pub(crate) fn subtract_log_prior<P: Parameterized + ?Sized>(root: &P, loss: f64,
     if log_prior.is_finite() {
         return Ok(loss - log_prior);
     }
-    for entry in root.parameters() {
+    for entry in entries(root) {
         if let Some(prior) = entry.prior.filter(|prior| !prior.log_density(entry.value).is_finite()) {
             let expected = format!("where its prior {prior} has a finite log density");
             return Err(Error::Parameter { path: entry.path, value: entry.value, expected });
@@ -58,8 +59,9 @@ pub(crate) fn subtract_log_prior<P: Parameterized + ?Sized>(root: &P, loss: f64,
 /// Sets each free parameter that has a prior to a draw.
 pub(super) fn sample_priors<P: Parameterized + ?Sized>(root: &mut P, rng: &mut (impl Rng + ?Sized)) -> Result<()> {
     let mut positions = Vec::new();
-    let mut values = root.values();
-    for (position, entry) in root.parameters().into_iter().enumerate() {
+    let entries = entries(root);
+    let mut values: Vec<f64> = entries.iter().map(|entry| entry.value).collect();
+    for (position, entry) in entries.into_iter().enumerate() {
         let Some(prior) = entry.prior.filter(|_| entry.free) else { continue };
         positions.push(position);
         if let Some(first) = entry.tie.filter(|&first| first < position) {

@@ -2,29 +2,13 @@
 
 use rand::Rng;
 
-use super::path::walk;
-use super::select::{check_len, for_each, for_each_at, positions, restore, same_path, unknown};
+use super::entry::{Entry, entries, refusal};
+use super::packing::check_len;
+use super::select::{positions, same_path, unknown};
 use super::ties::{self, with_tied};
-use super::{Constraint, Label, ParameterRef, Parameterized, Prior, Table, Visitor, density, packing};
-use crate::{Error, Result};
-
-/// One scalar in the list of parameters.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Where it is: `sum[1].rbf.lengthscale`.
-    pub path: String,
-    /// Its value, in natural units.
-    pub value: f64,
-    /// The set that it lives in.
-    pub constraint: Constraint,
-    /// Its prior, if it has one.
-    pub prior: Option<Prior>,
-    /// Whether optimisers may change it.
-    pub free: bool,
-    /// If it is [tied](ParameterizedExt::tie), the position in the list of the first that it is tied to,
-    /// which may be its own.
-    pub tie: Option<usize>,
-}
+use super::visits::{count, for_each, for_each_at, restore};
+use super::{Parameterized, Prior, Table, density, packing};
+use crate::Result;
 
 /// Reading, setting, freezing, tying and packing parameters, and their priors, for every
 /// [`Parameterized`] type.
@@ -46,18 +30,7 @@ pub struct Entry {
 pub trait ParameterizedExt: Parameterized {
     /// The number of scalars, frozen ones included.
     fn num_params(&self) -> usize {
-        struct Count(usize);
-        impl Visitor for Count {
-            fn parameter(&mut self, parameter: ParameterRef<'_>) {
-                self.0 += parameter.values.len();
-            }
-            fn child(&mut self, _: Label, child: &dyn Parameterized) {
-                child.visit(self);
-            }
-        }
-        let mut count = Count(0);
-        self.visit(&mut count);
-        count.0
+        count(self)
     }
 
     /// All values, in natural units, in visiting order.
@@ -122,20 +95,7 @@ pub trait ParameterizedExt: Parameterized {
 
     /// Every scalar with its path, constraint and freedom, in visiting order.
     fn parameters(&self) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        walk(self, &mut |path, parameter| {
-            for (element, (&value, &free)) in parameter.values.iter().zip(parameter.free).enumerate() {
-                let path = format!("{path}{}", parameter.shape.index(element));
-                let prior = parameter.prior(element);
-                entries.push(Entry { path, value, constraint: parameter.constraint, prior, free, tie: None });
-            }
-        });
-        for (position, first) in ties::firsts(self).into_iter().enumerate() {
-            let Some(first) = first else { continue };
-            let (prior, free) = (entries[first].prior, entries[first].free);
-            entries[position] = Entry { prior, free, tie: Some(first), ..entries[position].clone() };
-        }
-        entries
+        entries(self)
     }
 
     /// [`parameters`](Self::parameters) as a table to print.
@@ -169,7 +129,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// [`Error::UnknownPath`], with the nearest names.
     fn get(&self, path: &str) -> Result<f64> {
-        let entries = self.parameters();
+        let entries = entries(self);
         match entries.iter().find(|entry| same_path(&entry.path, path)) {
             Some(entry) => Ok(entry.value),
             None => Err(unknown(path, &entries)),
@@ -183,7 +143,7 @@ pub trait ParameterizedExt: Parameterized {
     /// [`Error::UnknownPath`], with the nearest names; [`Error::Parameter`] if the constraint
     /// refuses the value. Nothing is changed then.
     fn set(&mut self, path: &str, value: f64) -> Result<()> {
-        let entries = self.parameters();
+        let entries = entries(self);
         let Some(position) = entries.iter().position(|entry| same_path(&entry.path, path)) else {
             return Err(unknown(path, &entries));
         };
@@ -369,12 +329,6 @@ pub trait ParameterizedExt: Parameterized {
 }
 
 impl<P: Parameterized + ?Sized> ParameterizedExt for P {}
-
-/// Why a value is refused at a position.
-pub(super) fn refusal<P: Parameterized + ?Sized>(root: &P, position: usize, value: f64) -> Error {
-    let entry = root.parameters().swap_remove(position);
-    Error::Parameter { path: entry.path, value, expected: entry.constraint.to_string() }
-}
 
 fn set_free<P: Parameterized + ?Sized>(root: &mut P, path: &str, free: bool) -> Result<()> {
     let positions = with_tied(root, positions(root, path)?);

@@ -13,6 +13,7 @@
 
 mod constraint;
 mod density;
+mod entry;
 mod ext;
 mod horseshoe;
 mod interval;
@@ -21,16 +22,19 @@ mod note;
 mod notes;
 mod packing;
 mod parameter;
+mod parts;
 mod path;
 mod per_dimension;
 mod prior;
 mod select;
 mod table;
 mod ties;
+mod visits;
 
 pub use constraint::Constraint;
 pub(crate) use density::subtract_log_prior;
-pub use ext::{Entry, ParameterizedExt};
+pub use entry::Entry;
+pub use ext::ParameterizedExt;
 #[cfg(feature = "serde")]
 pub(crate) use notes::Notes;
 pub(crate) use packing::{gradient_at, places, units_at};
@@ -38,8 +42,9 @@ pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape
 pub(crate) use path::{is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};
 pub use prior::Prior;
-pub(crate) use select::{positions, restore};
+pub(crate) use select::positions;
 pub use table::Table;
+pub(crate) use visits::restore;
 
 /// How a parent refers to a child in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +92,7 @@ pub trait Parameterized {
 /// Implements [`Parameterized`] for a struct, from its name in paths, the fields that are
 /// parameters and the fields that are children: named by their fields, or the only one, or numbered.
 /// Type parameters that are parts of it stand before the type: `[K] Twice<K> as "twice", parameters: [],
-/// child: kernel`.
+/// child: kernel`. What an `inner` field has counts as its own, and comes first: `inner: points, parameters: [weights]`.
 ///
 /// # Examples
 ///
@@ -106,7 +111,7 @@ pub trait Parameterized {
 #[macro_export]
 macro_rules! parameterized {
     (
-        [$($generic:ident),*] $type:ty as $name:literal, parameters: [$($field:ident),* $(,)?]
+        [$($generic:ident),*] $type:ty as $name:literal, $(inner: $inner:ident,)? parameters: [$($field:ident),* $(,)?]
         $(, children: [$($child:ident),* $(,)?])? $(, child: $only:ident)? $(, numbered: [$($numbered:ident),* $(,)?])?
     ) => {
         impl<$($generic: $crate::params::Parameterized),*> $crate::params::Parameterized for $type {
@@ -115,6 +120,7 @@ macro_rules! parameterized {
             }
 
             fn visit(&self, visitor: &mut dyn $crate::params::Visitor) {
+                $($crate::params::Parameterized::visit(&self.$inner, visitor);)?
                 $(visitor.parameter(self.$field.view(stringify!($field)));)*
                 $($(visitor.child($crate::params::Label::Part(stringify!($child)), &self.$child);)*)?
                 $(visitor.child($crate::params::Label::Only, &self.$only);)?
@@ -125,6 +131,7 @@ macro_rules! parameterized {
             }
 
             fn visit_mut(&mut self, visitor: &mut dyn $crate::params::VisitorMut) {
+                $($crate::params::Parameterized::visit_mut(&mut self.$inner, visitor);)?
                 $(visitor.parameter(self.$field.view_mut(stringify!($field)));)*
                 $($(visitor.child($crate::params::Label::Part(stringify!($child)), &mut self.$child);)*)?
                 $(visitor.child($crate::params::Label::Only, &mut self.$only);)?

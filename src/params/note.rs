@@ -1,7 +1,22 @@
 //! What some elements of a parameter carry beside value and freedom.
 
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::Prior;
-use super::ties::Tie;
+
+/// Names a group of tied scalars. Only whether two are equal counts, so that nothing depends on how
+/// many there have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Tie(NonZeroU64);
+
+impl Tie {
+    /// One that no other group of this process has.
+    pub(super) fn fresh() -> Self {
+        static USED: AtomicU64 = AtomicU64::new(0);
+        Self(NonZeroU64::MIN.saturating_add(USED.fetch_add(1, Ordering::Relaxed)))
+    }
+}
 
 /// What is attached to one element.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::path::walk;
-use super::select::for_each_at;
+use super::visits::for_each_at;
 use super::{Constraint, Parameterized, ParameterizedExt, Prior, positions};
 use crate::{Error, Result};
 

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::ext::refusal;
-use super::note::Note;
-use super::select::{check_len, for_each, for_each_mut};
-use super::ties::Tie;
-use super::{Constraint, ParameterMut, Parameterized, ParameterizedExt};
-use crate::Result;
+use super::entry::refusal;
+use super::note::{Note, Tie};
+use super::visits::{count, for_each, for_each_mut};
+use super::{Constraint, ParameterMut, Parameterized};
+use crate::{Error, Result};
 
 /// Deals the places of the packed vector to the scalars of a visit.
 #[derive(Default)]
@@ -145,7 +144,7 @@ fn pulled<P: Parameterized + ?Sized>(
     natural: &[f64],
     pull: &dyn Fn(usize, Constraint, f64, f64) -> f64,
 ) -> Result<Vec<f64>> {
-    check_len("the gradient", root.num_params(), natural.len())?;
+    check_len("the gradient", count(root), natural.len())?;
     let mut places = Places::default();
     let mut packed: Vec<f64> = Vec::new();
     let mut rest = natural;
@@ -164,4 +163,11 @@ fn pulled<P: Parameterized + ?Sized>(
         });
     });
     Ok(packed)
+}
+
+pub(super) fn check_len(what: &str, expected: usize, found: usize) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::shape(what, format!("{expected} value(s)"), (found, 1)))
 }

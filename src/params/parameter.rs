@@ -1,7 +1,8 @@
 //! A parameter's values, constraint, freedom, priors and ties, and the views of them that visitors get.
 
-use super::note::{Note, NotesMut};
-use super::ties::Tie;
+use faer::MatRef;
+
+use super::note::{Note, NotesMut, Tie};
 use super::{Constraint, Prior};
 use crate::{Error, Result};
 
@@ -211,6 +212,21 @@ impl ParameterArray {
     pub fn by_sign(name: &str, values: Vec<f64>, shape: Shape) -> Result<Self> {
         let constraint = Constraint::by_sign(&values);
         Ok(Self { by_sign: true, ..Self::new(name, values, shape, constraint)? })
+    }
+
+    /// Free parameters in the places of a matrix.
+    pub(crate) fn of_matrix(name: &str, values: MatRef<'_, f64>, constraint: Constraint) -> Result<Self> {
+        let in_order = values.col_iter().flat_map(|col| col.iter().copied()).collect();
+        Self::new(name, in_order, Shape::Matrix(values.nrows(), values.ncols()), constraint)
+    }
+
+    /// The values of a matrix; those of another shape as one column.
+    pub(crate) fn as_matrix(&self) -> MatRef<'_, f64> {
+        let (rows, cols) = match self.shape {
+            Shape::Matrix(rows, cols) => (rows, cols),
+            other => (other.len(), 1),
+        };
+        MatRef::from_column_major_slice(&self.values, rows, cols)
     }
 
     /// Drops columns of a matrix of so many rows beyond `cols`, or repeats the last, with all that its elements carry;

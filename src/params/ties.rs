@@ -1,48 +1,13 @@
 //! Scalars that are one.
 
 use std::collections::{HashMap, HashSet};
-use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::select::{for_each, for_each_mut, positions};
-use super::{Entry, Parameterized, ParameterizedExt};
+use super::Parameterized;
+use super::entry::{Entry, entries, ties};
+use super::note::Tie;
+use super::select::positions;
+use super::visits::{for_each, for_each_mut};
 use crate::{Error, Result};
-
-/// Names a group of tied scalars. Only whether two are equal counts, so that nothing depends on how
-/// many there have been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Tie(NonZeroU64);
-
-impl Tie {
-    /// One that no other group of this process has.
-    fn fresh() -> Self {
-        static USED: AtomicU64 = AtomicU64::new(0);
-        Self(NonZeroU64::MIN.saturating_add(USED.fetch_add(1, Ordering::Relaxed)))
-    }
-}
-
-/// The tie of each scalar, in visiting order.
-fn ties<P: Parameterized + ?Sized>(root: &P) -> Vec<Option<Tie>> {
-    let mut ties = Vec::new();
-    for_each(root, &mut |parameter| {
-        ties.extend((0..parameter.values.len()).map(|element| parameter.tie(element)));
-    });
-    ties
-}
-
-/// For each scalar that is tied to another one of the root, the position of the first of its group.
-pub(super) fn firsts<P: Parameterized + ?Sized>(root: &P) -> Vec<Option<usize>> {
-    let ties = ties(root);
-    let mut groups: HashMap<Tie, (usize, usize)> = HashMap::new();
-    for (position, tie) in ties.iter().enumerate() {
-        if let Some(tie) = tie {
-            groups.entry(*tie).or_insert((position, 0)).1 += 1;
-        }
-    }
-    let first =
-        |tie: Option<Tie>| tie.and_then(|tie| groups.get(&tie)).filter(|group| group.1 > 1).map(|group| group.0);
-    ties.into_iter().map(first).collect()
-}
 
 /// These positions and those of all that is tied to them, ascending.
 pub(super) fn with_tied<P: Parameterized + ?Sized>(root: &P, positions: Vec<usize>) -> Vec<usize> {
@@ -85,7 +50,7 @@ pub(super) fn tie<P: Parameterized + ?Sized>(root: &mut P, paths: &[&str]) -> Re
         return Err(Error::setting("the number of paths to tie", paths.len(), "must be at least 2"));
     }
     let named = paths.iter().map(|path| positions(root, path)).collect::<Result<Vec<_>>>()?;
-    let entries = root.parameters();
+    let entries = entries(root);
     for (path, members) in paths.iter().zip(&named).skip(1) {
         check_match(&entries, (paths[0], &named[0]), (path, members))?;
     }
@@ -171,7 +136,7 @@ pub(super) fn check_equal<P: Parameterized + ?Sized>(root: &P, values: &[f64]) -
         "are tied, but were given {} and {}; give them one value, or untie them",
         values[first], values[second]
     );
-    let mut entries = root.parameters();
+    let mut entries = entries(root);
     let second = entries.swap_remove(second).path;
     Err(Error::Tie { first: entries.swap_remove(first).path, second, reason })
 }

@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use faer::Mat;
-
 use super::{Pullback, Tape, Value, Var};
 use crate::kernel::{
     Gradients, Kernel, Wanted, check_differentiable, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp,
 };
-use crate::linalg::{column, column_mut};
+use crate::linalg::{cast_column, column, column_mut};
 use crate::params::ParameterizedExt;
 use crate::{Result, Scalar};
 
@@ -69,14 +67,14 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// ```
     pub fn kernel(&self, kernel: &'a dyn Kernel<T>) -> Result<KernelVar<'a, T>> {
         check_differentiable(kernel)?;
-        let theta = self.parameter(natural_values(kernel));
+        let theta = self.parameter(cast_column(&kernel.values()));
         Ok(KernelVar { kernel, theta })
     }
 
     /// A kernel whose hyperparameters are constants. It needs to be differentiable only where its
     /// inputs have gradients.
     pub fn fixed_kernel(&self, kernel: &'a dyn Kernel<T>) -> KernelVar<'a, T> {
-        let theta = self.constant_owned(natural_values(kernel));
+        let theta = self.constant_owned(cast_column(&kernel.values()));
         KernelVar { kernel, theta }
     }
 
@@ -147,11 +145,6 @@ impl<'a, T: Scalar> Tape<'a, T> {
         }
         self.value(x)
     }
-}
-
-fn natural_values<T: Scalar>(kernel: &dyn Kernel<T>) -> Mat<T> {
-    let values = kernel.values();
-    Mat::from_fn(values.len(), 1, |row, _| T::from_f64(values[row]))
 }
 
 fn give<T: Scalar>(pull: &mut Pullback<'_, '_, T>, theta: Var, x: Var, z: Var, gradients: Gradients<T>) {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use faer::Mat;
 
-use super::Adjoints;
 use crate::Scalar;
 use crate::linalg::padded;
 
@@ -74,11 +73,6 @@ impl<T: Scalar> Pool<T> {
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Takes back the matrices of a gradient.
-    pub fn recycle(&mut self, adjoints: Adjoints<T>) {
-        adjoints.into_matrices().for_each(|matrix| self.give(matrix));
     }
 
     /// A matrix to be overwritten: its elements are arbitrary.

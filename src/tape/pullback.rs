@@ -48,9 +48,12 @@ impl<T: Scalar> Adjoints<T> {
         }
         self.cotangents.get_mut(var.index)?.take()
     }
+}
 
-    pub(super) fn into_matrices(self) -> impl Iterator<Item = Mat<T>> {
-        self.cotangents.into_iter().flatten()
+impl<T: Scalar> Pool<T> {
+    /// Takes back the matrices of a gradient.
+    pub fn recycle(&mut self, adjoints: Adjoints<T>) {
+        adjoints.cotangents.into_iter().flatten().for_each(|matrix| self.give(matrix));
     }
 }
 

@@ -210,7 +210,8 @@ fn mapped(rows: Vec<Vec<Variable>>, kernel: &dyn Expr, theta: &[Variable], omega
         for row in col + 1..dim {
             let factor = system[row][col] / system[col][col];
             for place in col..=dim {
-                system[row][place] -= factor * system[col][place];
+                let amount = factor * system[col][place];
+                system[row][place] -= amount;
             }
         }
     }

@@ -5,6 +5,7 @@ use faer::{Mat, MatRef, Par};
 use super::rotations::{check_zonal, is_known, planes, refused};
 use super::{funk_hecke, funk_hecke_vjp};
 use crate::kernel::{Gradients, Kernel, Wanted, check_differentiable, cross_into, cross_vjp};
+use crate::linalg::cast;
 use crate::params::ParameterizedExt;
 use crate::sphere::quadrature::Rule;
 use crate::{Error, Result, Scalar};
@@ -283,10 +284,6 @@ impl ZonalSpectrum {
         }
         Ok(())
     }
-}
-
-fn cast<T: Scalar>(matrix: MatRef<'_, f64>) -> Mat<T> {
-    Mat::from_fn(matrix.nrows(), matrix.ncols(), |row, col| T::from_f64(matrix[(row, col)]))
 }
 
 /// ∫ κ G_l sin^{d−2} dθ, and that of the absolute value.

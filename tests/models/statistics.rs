@@ -250,29 +250,13 @@ impl InducingFeatures for Directions {
         jitter: Jitter,
     ) -> Result<InducingPrior, Error> {
         let inputs = Mat::from_fn(self.len(), 3, |row, col| T::from_f64(self.0[(row, col)]));
-        InducingPrior::dense(tape, parameter, tape.gram(kernel, tape.constant_owned(inputs))?, jitter)
-    }
-    fn cross<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var, Error> {
-        let basis = tape.constant_owned(self.times(tape.value(x)?.as_mat()));
-        let scale = self.basis_scale(tape, kernel, prior)?.unwrap();
-        tape.scale_rows(basis, scale)
+        let ones = tape.constant_owned(Mat::from_fn(self.len(), 1, |_, _| T::from_f64(1.0)));
+        let scale = tape.matmul(ones, kernel.theta())?;
+        let prior = InducingPrior::dense(tape, parameter, tape.gram(kernel, tape.constant_owned(inputs))?, jitter)?;
+        Ok(prior.with_basis_scale(scale))
     }
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>, Error> {
         Ok(Some(self.times(x)))
-    }
-    fn basis_scale<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        _: &InducingPrior,
-    ) -> Result<Option<Var>, Error> {
-        tape.matmul(tape.constant_owned(Mat::from_fn(self.len(), 1, |_, _| T::from_f64(1.0))), kernel.theta()).map(Some)
     }
 }
 

@@ -5,7 +5,7 @@ mod given;
 mod group;
 mod posterior;
 
-pub use posterior::{BatchPosterior, BatchPrediction, BatchSamples};
+pub use posterior::{BatchPosterior, BatchSamples};
 
 use faer::Par;
 
@@ -15,7 +15,6 @@ use crate::kernel::DynKernel;
 use crate::likelihood::Gaussian;
 use crate::linalg::Jitter;
 use crate::mean::{AnyMean, DynMean, Zero};
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::{Error, Expr, Result};
 
 /// Exact regression of m outputs, a priori independent: y_b = f_b(x) + ε_b, with f_b ~ GP(m_b, k_b) and
@@ -180,20 +179,4 @@ impl<K: Expr + Clone> BatchGp<K> {
     }
 }
 
-impl<K: Parameterized + Clone> Parameterized for BatchGp<K> {
-    fn name(&self) -> &str {
-        ""
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Part("kernel"), &self.kernel);
-        visitor.child(Label::Part("mean"), &self.mean);
-        visitor.child(Label::Part("likelihood"), &self.likelihood);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Part("kernel"), &mut self.kernel);
-        visitor.child(Label::Part("mean"), &mut self.mean);
-        visitor.child(Label::Part("likelihood"), &mut self.likelihood);
-    }
-}
+crate::parameterized!([K] BatchGp<K> as "", parameters: [], children: [kernel, mean, likelihood]);

@@ -5,19 +5,8 @@ use rand::Rng;
 
 use super::group::map;
 use crate::batch::BatchMatrix;
-use crate::gp::posterior::{Posterior, Prediction};
+use crate::gp::posterior::{OutputPrediction, Posterior, Prediction};
 use crate::{Error, Result, Scalar};
-
-/// Means and variances of several outputs at some points.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BatchPrediction<T: Scalar> {
-    /// The means: n × m, a column for each output.
-    pub mean: Mat<T>,
-    /// The variances, in the same shape.
-    pub variance: Mat<T>,
-    /// How many variances came out negative by rounding and were set to 0.
-    pub clamped: usize,
-}
 
 /// Joint draws of several outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,12 +73,12 @@ impl<T: Scalar> BatchPosterior<'_, T> {
     /// # Errors
     ///
     /// As [`Posterior::predict`].
-    pub fn predict(&self, x: MatRef<'_, T>) -> Result<BatchPrediction<T>> {
+    pub fn predict(&self, x: MatRef<'_, T>) -> Result<OutputPrediction<T>> {
         let found = map(&self.groups, self.par, |(_, posterior)| posterior.predict(x))?;
         let clamped = found.iter().map(|prediction| prediction.clamped).sum();
         let (means, variances): (Vec<_>, Vec<_>) =
             found.into_iter().map(|Prediction { mean, variance, .. }| (mean, variance)).unzip();
-        Ok(BatchPrediction {
+        Ok(OutputPrediction {
             mean: self.arrange(x.nrows(), &means),
             variance: self.arrange(x.nrows(), &variances),
             clamped,
@@ -101,13 +90,8 @@ impl<T: Scalar> BatchPosterior<'_, T> {
     /// # Errors
     ///
     /// As [`predict`](Self::predict).
-    pub fn predict_observations(&self, x: MatRef<'_, T>) -> Result<BatchPrediction<T>> {
-        let mut prediction = self.predict(x)?;
-        for (output, &noise) in self.noise.iter().enumerate() {
-            let noise = T::from_f64(noise);
-            prediction.variance.col_as_slice_mut(output).iter_mut().for_each(|variance| *variance += noise);
-        }
-        Ok(prediction)
+    pub fn predict_observations(&self, x: MatRef<'_, T>) -> Result<OutputPrediction<T>> {
+        Ok(self.predict(x)?.with_noise(|output| self.noise[output]))
     }
 
     /// The full covariance of one latent function at n points, n × n: O(n·N² + n²·N) time.

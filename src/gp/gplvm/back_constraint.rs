@@ -2,13 +2,13 @@
 
 use faer::{Mat, MatRef, Par};
 
-use super::latents::{on_tape, shape, values};
 use crate::data::check_finite;
 use crate::gp::checks::check_psd;
+use crate::gp::terms::matrix_on;
 use crate::kernel::DynKernel;
 use crate::kernel::gram_into;
 use crate::linalg::{Cholesky, Jitter};
-use crate::params::{Constraint, ParameterArray, Shape};
+use crate::params::{Constraint, ParameterArray};
 use crate::tape::{Tape, Var};
 use crate::{Error, Expr, KernelExt, Result};
 
@@ -76,8 +76,7 @@ impl BackConstraint {
         let cholesky = Cholesky::new(gram.as_ref(), Jitter::default(), Par::rayon(0))?;
         cholesky.solve_in_place(weights.as_mut(), Par::rayon(0))?;
         check_reached(gram.as_ref(), weights.as_ref(), latents)?;
-        let shape = Shape::Matrix(latents.nrows(), latents.ncols());
-        let weights = ParameterArray::new("weights", values(weights.as_ref()), shape, Constraint::Real)?;
+        let weights = ParameterArray::of_matrix("weights", weights.as_ref(), Constraint::Real)?;
         Ok(Self { kernel, weights, jitter: cholesky.jitter() })
     }
 
@@ -118,14 +117,14 @@ impl BackConstraint {
 
     /// N and Q.
     pub(super) fn shape(&self) -> (usize, usize) {
-        shape(&self.weights)
+        self.weights.as_matrix().shape()
     }
 
     /// The latents and the parameters, in visiting order.
     pub(super) fn on<'a>(&'a self, tape: &Tape<'a, f64>, y: Var, differentiable: bool) -> Result<(Var, Vec<Var>)> {
         self.check(tape.value(y)?.as_mat())?;
         let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
-        let weights = on_tape(tape, &self.weights, differentiable);
+        let weights = matrix_on(tape, &self.weights, differentiable);
         let latents = tape.matmul(tape.gram(kernel, y)?, weights)?;
         Ok((latents, vec![weights, kernel.theta()]))
     }

@@ -139,15 +139,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         })
     }
 
-    /// The same with a noise variance σ².
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`] if it is not positive and finite.
-    pub fn with_noise(mut self, variance: f64) -> Result<Self> {
-        self.likelihood = Gaussian::try_new(variance)?;
-        Ok(self)
-    }
+    crate::gp::settings::noise_setting!();
 
     /// The same with inducing variables that are seen with noise of a variance that is this fraction of the mean k(z, z), 0 for none.
     ///

@@ -4,19 +4,12 @@ use faer::{Mat, MatRef};
 
 use super::expectations::PsiStatistics;
 use crate::Result;
-use crate::gp::collapsed::half_log_det;
+use crate::gp::collapsed::record_density;
 use crate::gp::conditional::at_most;
 use crate::gp::low_rank::Solved;
 use crate::inducing::InducingPrior;
 use crate::linalg::{Cholesky, Jitter};
 use crate::tape::{KernelVar, Tape, Var};
-
-/// The expected evidence on a tape.
-pub(super) struct Collapsed {
-    /// 1 × 1
-    pub(super) value: Var,
-    pub(super) precision_jitter: f64,
-}
 
 /// p(u) of inducing variables that are values at inputs z with noise, of a variance that is this fraction of the mean
 /// k(z, z), and all that was added to the diagonal of their covariance.
@@ -95,27 +88,14 @@ impl Seen {
 ///
 /// The last two terms are the least value over m, M × D, of (‖Y‖² − 2 tr(Tᵀm) + tr(mᵀWm))/σ² + ‖m‖², at
 /// m = B⁻¹T/σ²: an error of m enters by its square, and m can be held constant in the gradients.
-pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise: Var) -> Result<Collapsed> {
+pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise: Var) -> Result<(Var, f64)> {
     let (n, outputs) = tape.shape(y)?;
     let &Seen { outer, target, psi0, .. } = seen;
-    let precision = tape.recip(noise)?;
-    let b = tape.add_to_diagonal(tape.scale_by(outer, precision)?, tape.scalar_constant(1.0))?;
-    let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
-
-    let mut m = tape.value(tape.scale_by(target, precision)?)?.as_mat().to_owned();
-    solve_normal(tape, l, &mut m)?;
-    let penalty = m.squared_norm_l2();
-    let misfit = seen.misfit(tape, y, tape.constant_owned(m))?;
-
-    let explained = at_most(tape, tape.trace(outer)?, psi0)?;
-    let unexplained = tape.scale(tape.sub(psi0, explained)?, outputs as f64)?;
-    let scaled = tape.scale_by(tape.add(misfit, unexplained)?, precision)?;
-    let count = (n * outputs) as f64;
-    let log_noise = tape.scale(tape.ln(noise)?, count)?;
-    let offset = tape.scalar_constant(penalty + count * std::f64::consts::TAU.ln());
-    let halves = tape.add(tape.add(scaled, log_noise)?, offset)?;
-    let log_det = tape.scale(half_log_det(tape, l, precision_jitter)?, outputs as f64)?;
-    Ok(Collapsed { value: tape.sub(tape.scale(halves, -0.5)?, log_det)?, precision_jitter })
+    record_density(tape, (outer, target), n, (noise, tape.recip(noise)?), |m| {
+        let misfit = seen.misfit(tape, y, m)?;
+        let explained = at_most(tape, tape.trace(outer)?, psi0)?;
+        tape.add(misfit, tape.scale(tape.sub(psi0, explained)?, outputs as f64)?)
+    })
 }
 
 /// L⁻¹Y of an exact process, with its factor.
@@ -123,12 +103,4 @@ pub(super) fn solve_exact(factor: &Cholesky<f64>, y: MatRef<'_, f64>, par: faer:
     let mut half = y.to_owned();
     factor.half_solve_in_place(half.as_mut(), par)?;
     Ok(half)
-}
-
-fn solve_normal(tape: &Tape<'_, f64>, l: Var, m: &mut Mat<f64>) -> Result<()> {
-    use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
-    let l = tape.value(l)?;
-    solve_lower_triangular_in_place(l.as_mat(), m.as_mut(), tape.par());
-    solve_upper_triangular_in_place(l.as_mat().transpose(), m.as_mut(), tape.par());
-    Ok(())
 }

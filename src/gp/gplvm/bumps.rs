@@ -29,6 +29,28 @@ pub(super) struct Bump<'a> {
     pub(super) precision: &'a [f64],
 }
 
+/// Uncertain inputs, fixed ones and a squared exponential, as the loops see them.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) mean: MatRef<'a, f64>,
+    pub(super) input_variance: MatRef<'a, f64>,
+    pub(super) z: MatRef<'a, f64>,
+    pub(super) variance: f64,
+    pub(super) precision: &'a [f64],
+    pub(super) par: Par,
+}
+
+impl View<'_> {
+    pub(super) fn bump(&self, power: f64) -> Bump<'_> {
+        Bump { power, variance: self.variance, precision: self.precision }
+    }
+
+    /// The centres, one after the other.
+    pub(super) fn centres(&self) -> Vec<f64> {
+        (0..self.z.nrows()).flat_map(|row| (0..self.z.ncols()).map(move |q| (row, q))).map(|at| self.z[at]).collect()
+    }
+}
+
 /// The bumps of a block of inputs, by dimensions.
 pub(super) struct Block {
     len: usize,

@@ -1,8 +1,8 @@
 //! Psi statistics of a squared exponential, in closed form.
 
-use faer::{Mat, MatRef, Par};
+use faer::{Mat, Par};
 
-use super::bumps::{Bump, BumpGradients};
+use super::bumps::{BumpGradients, View};
 use super::expectations::{GaussianInputs, KernelExpectations, PsiStatistics};
 use super::{psi1, psi2};
 use crate::kernel::text;
@@ -121,17 +121,6 @@ struct Data<'a> {
     par: Par,
 }
 
-/// What the loops see.
-#[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    pub(super) mean: MatRef<'a, f64>,
-    pub(super) input_variance: MatRef<'a, f64>,
-    pub(super) z: MatRef<'a, f64>,
-    pub(super) variance: f64,
-    pub(super) precision: &'a [f64],
-    pub(super) par: Par,
-}
-
 impl<'a> Data<'a> {
     fn new(tape: &Tape<'a, f64>, [mean, variance, z, amplitude, precision]: [Var; 5]) -> Result<Self> {
         Ok(Self {
@@ -160,16 +149,5 @@ impl<'a> Data<'a> {
         let BumpGradients { mean, input_variance, z, variance, precision } = gradients.clone();
         let precision = Mat::from_fn(precision.len(), 1, |q, _| precision[q]);
         vec![Some(mean), Some(input_variance), Some(z), Some(faer::mat![[variance]]), Some(precision)]
-    }
-}
-
-impl View<'_> {
-    pub(super) fn bump(&self, power: f64) -> Bump<'_> {
-        Bump { power, variance: self.variance, precision: self.precision }
-    }
-
-    /// The centres, one after the other.
-    pub(super) fn centres(&self) -> Vec<f64> {
-        (0..self.z.nrows()).flat_map(|row| (0..self.z.ncols()).map(move |q| (row, q))).map(|at| self.z[at]).collect()
     }
 }

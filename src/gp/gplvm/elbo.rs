@@ -6,7 +6,7 @@ use std::sync::Arc;
 use faer::MatRef;
 
 use super::BayesianGplvm;
-use super::bound::{Collapsed, Seen, record_collapsed, record_prior};
+use super::bound::{Seen, record_collapsed, record_prior};
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
 use crate::gp::rounding::{loss, stated};
@@ -41,7 +41,8 @@ pub struct GplvmElbo {
 /// The bound on a tape, and its parameters in visiting order.
 struct Recorded {
     value: Var,
-    collapsed: Collapsed,
+    expected_evidence: Var,
+    precision_jitter: f64,
     divergence: Var,
     jitter: f64,
     parameters: Vec<Var>,
@@ -178,11 +179,11 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let psi = self.expectations.record(tape, kernel, inputs, z)?;
         let (prior, jitter) = record_prior(tape, kernel, z, self.inducing_noise, self.jitter)?;
         let seen = Seen::of_expectations(tape, &psi, &prior, y)?;
-        let collapsed = record_collapsed(tape, &seen, y, noise)?;
+        let (expected_evidence, precision_jitter) = record_collapsed(tape, &seen, y, noise)?;
         let divergence = self.prior.divergence(tape, inputs)?;
-        let value = tape.sub(collapsed.value, divergence)?;
+        let value = tape.sub(expected_evidence, divergence)?;
         let parameters = [kernel.theta(), noise].into_iter().chain(latents).chain([z]).collect();
-        Ok(Recorded { value, collapsed, divergence, jitter, parameters })
+        Ok(Recorded { value, expected_evidence, divergence, jitter, precision_jitter, parameters })
     }
 }
 
@@ -190,10 +191,10 @@ impl Recorded {
     fn elbo(&self, tape: &Tape<'_, f64>, rounding: f64) -> Result<GplvmElbo> {
         Ok(GplvmElbo {
             value: tape.scalar(self.value)?,
-            expected_evidence: tape.scalar(self.collapsed.value)?,
+            expected_evidence: tape.scalar(self.expected_evidence)?,
             divergence: tape.scalar(self.divergence)?,
             jitter: self.jitter,
-            precision_jitter: self.collapsed.precision_jitter,
+            precision_jitter: self.precision_jitter,
             rounding,
         })
     }

@@ -173,8 +173,8 @@ impl<K: Expr + Clone> Gplvm<K> {
                 parameters.push(z);
                 let prior = inducing.prior(tape, kernel, z, self.jitter)?;
                 let seen = Seen::of_points(tape, kernel, &prior, x, y)?;
-                let collapsed = record_collapsed(tape, &seen, y, noise)?;
-                (collapsed.value, prior.jitter(), collapsed.precision_jitter)
+                let (bound, precision_jitter) = record_collapsed(tape, &seen, y, noise)?;
+                (bound, prior.jitter(), precision_jitter)
             }
         };
         let log_prior = self.prior.log_density(tape, x)?;

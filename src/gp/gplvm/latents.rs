@@ -5,8 +5,9 @@ use faer::{Mat, MatRef};
 use super::back_constraint::BackConstraint;
 use super::expectations::GaussianInputs;
 use crate::data::check_finite;
+use crate::gp::terms::matrix_on;
 use crate::gp::units;
-use crate::params::{Constraint, Label, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
+use crate::params::{Constraint, Label, ParameterArray, Parameterized, Visitor, VisitorMut};
 use crate::tape::{Tape, Var};
 use crate::{Error, Result};
 
@@ -26,8 +27,7 @@ enum Source {
 impl Locations {
     pub(super) fn free(name: &'static str, locations: MatRef<'_, f64>) -> Result<Self> {
         check_finite(&format!("the latent {name}"), locations)?;
-        let (rows, cols) = (locations.nrows(), locations.ncols());
-        let array = ParameterArray::new(name, values(locations), Shape::Matrix(rows, cols), Constraint::Real)?;
+        let array = ParameterArray::of_matrix(name, locations, Constraint::Real)?;
         Ok(Self { name, source: Source::Free(array) })
     }
 
@@ -43,7 +43,7 @@ impl Locations {
     /// N and Q.
     pub(super) fn shape(&self) -> (usize, usize) {
         match &self.source {
-            Source::Free(array) => shape(array),
+            Source::Free(array) => array.as_matrix().shape(),
             Source::Mapped(map) => map.shape(),
         }
     }
@@ -60,7 +60,7 @@ impl Locations {
     pub(super) fn on<'a>(&'a self, tape: &Tape<'a, f64>, y: Var, differentiable: bool) -> Result<(Var, Vec<Var>)> {
         match &self.source {
             Source::Free(array) => {
-                let locations = on_tape(tape, array, differentiable);
+                let locations = matrix_on(tape, array, differentiable);
                 Ok((locations, vec![locations]))
             }
             Source::Mapped(map) => map.on(tape, y, differentiable),
@@ -112,8 +112,7 @@ impl GaussianLatents {
             let expected = format!("{rows} x {cols}, as the means have");
             return Err(Error::shape("the latent variances", expected, variance.shape()));
         }
-        let shape = Shape::Matrix(rows, cols);
-        let variance = ParameterArray::new("variance", values(variance), shape, Constraint::Positive)?;
+        let variance = ParameterArray::of_matrix("variance", variance, Constraint::Positive)?;
         Ok(Self { mean, variance })
     }
 
@@ -123,8 +122,7 @@ impl GaussianLatents {
     }
 
     pub(super) fn variance(&self) -> Mat<f64> {
-        let (rows, _) = shape(&self.variance);
-        Mat::from_fn(rows, self.mean.shape().1, |row, col| self.variance.values()[col * rows + row])
+        self.variance.as_matrix().to_owned()
     }
 
     /// The inputs and their parameters, in visiting order.
@@ -135,27 +133,13 @@ impl GaussianLatents {
         differentiable: bool,
     ) -> Result<(GaussianInputs, Vec<Var>)> {
         let (mean, mut parameters) = self.mean.on(tape, y, differentiable)?;
-        let variance = on_tape(tape, &self.variance, differentiable);
+        let variance = matrix_on(tape, &self.variance, differentiable);
         parameters.push(variance);
         Ok((GaussianInputs { mean, variance }, parameters))
     }
 }
 
-impl Parameterized for GaussianLatents {
-    fn name(&self) -> &str {
-        ""
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        self.mean.visit(visitor);
-        visitor.parameter(self.variance.view("variance"));
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        self.mean.visit_mut(visitor);
-        visitor.parameter(self.variance.view_mut("variance"));
-    }
-}
+crate::parameterized!(GaussianLatents as "", inner: mean, parameters: [variance]);
 
 /// p(X) = Π N(xₙ_q; m₀, v₀), each entry on its own.
 #[derive(Clone, Debug)]
@@ -240,22 +224,4 @@ impl LatentPrior {
     fn len(&self) -> f64 {
         (self.variance.nrows() * self.variance.ncols()) as f64
     }
-}
-
-pub(super) fn values(matrix: MatRef<'_, f64>) -> Vec<f64> {
-    matrix.col_iter().flat_map(|col| col.iter().copied()).collect()
-}
-
-pub(super) fn shape(array: &ParameterArray) -> (usize, usize) {
-    match array.shape() {
-        Shape::Matrix(rows, cols) => (rows, cols),
-        other => (other.len(), 1),
-    }
-}
-
-/// A matrix of parameters, with or without gradient.
-pub(super) fn on_tape<'a>(tape: &Tape<'a, f64>, array: &'a ParameterArray, differentiable: bool) -> Var {
-    let (rows, cols) = shape(array);
-    let matrix = MatRef::from_column_major_slice(array.values(), rows, cols);
-    if differentiable { tape.parameter_ref(matrix) } else { tape.constant(matrix) }
 }

@@ -58,5 +58,5 @@ pub use joint::LogJoint;
 pub use latents::LatentMarginals;
 pub use most_probable::Gplvm;
 pub use nodes::Nodes;
-pub use posterior::{GplvmPosterior, OutputPrediction};
+pub use posterior::GplvmPosterior;
 pub use start::principal_latents;

@@ -14,7 +14,6 @@ use crate::inducing::InducingPoints;
 use crate::kernel::DynKernel;
 use crate::likelihood::Gaussian;
 use crate::linalg::Jitter;
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::tape::Tape;
 use crate::{Expr, Result};
 
@@ -105,15 +104,7 @@ impl<K: Expr + Clone> Gplvm<K> {
         })
     }
 
-    /// The same with a noise variance σ².
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if it is not positive and finite.
-    pub fn with_noise(mut self, variance: f64) -> Result<Self> {
-        self.likelihood = Gaussian::try_new(variance)?;
-        Ok(self)
-    }
+    crate::gp::settings::noise_setting!();
 
     /// The same, sparse: with inducing inputs, M × Q, which are free.
     ///
@@ -181,26 +172,4 @@ impl<K: Expr + Clone> Gplvm<K> {
     }
 }
 
-impl<K: Parameterized> Parameterized for Gplvm<K> {
-    fn name(&self) -> &str {
-        ""
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Part("kernel"), &self.kernel);
-        visitor.child(Label::Part("likelihood"), &self.likelihood);
-        visitor.child(Label::Part("latents"), &self.latents);
-        if let Some(inducing) = &self.inducing {
-            visitor.child(Label::Part("inducing"), inducing);
-        }
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Part("kernel"), &mut self.kernel);
-        visitor.child(Label::Part("likelihood"), &mut self.likelihood);
-        visitor.child(Label::Part("latents"), &mut self.latents);
-        if let Some(inducing) = &mut self.inducing {
-            visitor.child(Label::Part("inducing"), inducing);
-        }
-    }
-}
+crate::parameterized!([K] Gplvm<K> as "", parameters: [], children: [kernel, likelihood, latents, inducing]);

@@ -9,24 +9,13 @@ use super::expectations::{GaussianInputs, KernelExpectations};
 use super::latents::LatentMarginals;
 use crate::data::check_finite;
 use crate::gp::conditional::Conditional;
-use crate::gp::posterior::clamp;
+use crate::gp::posterior::{OutputPrediction, clamp};
 use crate::gp::process::CHUNK;
 use crate::gp::variational::Root;
 use crate::inducing::StoredPrior;
 use crate::kernel::Kernel;
 use crate::tape::{Tape, Value};
 use crate::{Error, Result};
-
-/// Means and variances of D outputs at n inputs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutputPrediction {
-    /// n × D
-    pub mean: Mat<f64>,
-    /// n × D; equal for all outputs where the input is known.
-    pub variance: Mat<f64>,
-    /// How many variances came out negative by rounding and were set to 0.
-    pub clamped: usize,
-}
 
 /// The processes of a latent-variable model given the outputs that it has learned.
 ///
@@ -133,10 +122,10 @@ impl<'a> GplvmPosterior<'a> {
     ///
     /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for inputs that do not fit;
     /// [`Error::NegativeVariance`] if a variance is negative beyond rounding.
-    pub fn predict(&self, x: MatRef<'_, f64>) -> Result<OutputPrediction> {
+    pub fn predict(&self, x: MatRef<'_, f64>) -> Result<OutputPrediction<f64>> {
         self.check(x)?;
         let (n, outputs) = (x.nrows(), self.outputs());
-        let mut found = OutputPrediction { mean: Mat::zeros(n, outputs), variance: Mat::zeros(n, outputs), clamped: 0 };
+        let mut found = OutputPrediction::zeros(n, outputs);
         for start in (0..n).step_by(CHUNK) {
             let chunk = x.subrows(start, CHUNK.min(n - start));
             let tape = Tape::new(self.par);
@@ -160,10 +149,8 @@ impl<'a> GplvmPosterior<'a> {
     /// # Errors
     ///
     /// As [`predict`](Self::predict).
-    pub fn predict_observations(&self, x: MatRef<'_, f64>) -> Result<OutputPrediction> {
-        let mut found = self.predict(x)?;
-        found.variance += Mat::full(found.variance.nrows(), found.variance.ncols(), self.noise);
-        Ok(found)
+    pub fn predict_observations(&self, x: MatRef<'_, f64>) -> Result<OutputPrediction<f64>> {
+        Ok(self.predict(x)?.with_noise(|_| self.noise))
     }
 
     /// The processes, without noise, at uncertain inputs xᵢ ~ N(μᵢ, diag sᵢ), by means and variances of n × Q: exact moments of a
@@ -173,11 +160,11 @@ impl<'a> GplvmPosterior<'a> {
     ///
     /// As [`predict`](Self::predict); [`Error::Parameter`] for a variance that is not positive; [`Error::Setting`] for a
     /// kernel whose [expectations](KernelExpectations) are not to be had.
-    pub fn predict_uncertain(&self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<OutputPrediction> {
+    pub fn predict_uncertain(&self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<OutputPrediction<f64>> {
         self.check(mean)?;
         self.check_variances(variance, mean.shape())?;
         let (n, outputs) = (mean.nrows(), self.outputs());
-        let mut found = OutputPrediction { mean: Mat::zeros(n, outputs), variance: Mat::zeros(n, outputs), clamped: 0 };
+        let mut found = OutputPrediction::zeros(n, outputs);
         for row in 0..n {
             let tape = Tape::new(self.par);
             let inputs = GaussianInputs {
@@ -197,7 +184,7 @@ impl<'a> GplvmPosterior<'a> {
         &self,
         (psi0, psi1, psi2): (f64, Value<'_, f64>, Value<'_, f64>),
         row: usize,
-        found: &mut OutputPrediction,
+        found: &mut OutputPrediction<f64>,
     ) -> Result<()> {
         let (psi1, psi2) = (psi1.as_mat(), psi2.as_mat());
         let means = psi1 * &self.weights;

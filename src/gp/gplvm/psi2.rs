@@ -2,8 +2,7 @@
 
 use faer::{Mat, MatRef};
 
-use super::bumps::{Block, BlockGradients, BumpGradients, blocks, by_parts};
-use super::closed_form::View;
+use super::bumps::{Block, BlockGradients, BumpGradients, View, blocks, by_parts};
 use crate::simd::sum::lane_sum;
 use crate::simd::{Pass, dispatch};
 

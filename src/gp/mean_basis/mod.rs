@@ -7,7 +7,7 @@ pub(super) use record::Recorded;
 use faer::{Mat, MatRef};
 
 use crate::inducing::InducingPoints;
-use crate::params::{Constraint, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
+use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result};
 
 /// G inputs Γ with a weight each, for the posterior mean of an [`Svgp`](super::Svgp) alone: a mean is cheap, a
@@ -221,18 +221,4 @@ fn weights_of(weights: MatRef<'_, f64>) -> Result<ParameterArray> {
     ParameterArray::new("weights", values, shape, Constraint::Real)
 }
 
-impl Parameterized for MeanBasis {
-    fn name(&self) -> &str {
-        ""
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        self.points.visit(visitor);
-        visitor.parameter(self.weights.view("weights"));
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        self.points.visit_mut(visitor);
-        visitor.parameter(self.weights.view_mut("weights"));
-    }
-}
+crate::parameterized!(MeanBasis as "", inner: points, parameters: [weights]);

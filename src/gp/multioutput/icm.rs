@@ -1,6 +1,6 @@
 //! The intrinsic coregionalization model on a full grid, exactly.
 
-use faer::{Mat, MatRef, Par};
+use faer::{MatRef, Par};
 
 use super::grid::{check_grid, check_means, residuals};
 use super::grid_methods::{Recorded, grid_methods};
@@ -9,6 +9,7 @@ use super::noise::OutputNoise;
 use crate::gp::checks::check_psd;
 use crate::gp::latents::PerLatent;
 use crate::gp::settings::plain_settings;
+use crate::gp::terms::output_covariance;
 use crate::gp::units;
 use crate::kernel::DynKernel;
 use crate::kernel::Kernel;
@@ -220,22 +221,11 @@ impl<K: Expr + Clone> IcmGp<K> {
     {
         let x = tape.constant(x);
         let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
-        let (outputs, of_outputs) = covariance_of(tape, &self.outputs, differentiable)?;
+        let outputs = output_covariance(tape, &self.outputs, differentiable)?;
         let (residual, means) = residuals(tape, &self.mean, x, y)?;
-        let (noise, of_noise) = self.noise.record(tape, differentiable)?;
-        let parameters = [kernel.theta(), of_outputs].into_iter().chain(means).chain([of_noise]).collect();
+        let noise = self.noise.record(tape, differentiable)?;
+        let parameters = [kernel.theta(), outputs.theta].into_iter().chain(means).chain([noise.theta]).collect();
+        let (outputs, noise) = (outputs.value, noise.value);
         Ok(Parts { residual, outputs, noise, gram: tape.gram(kernel, x)?, parameters })
     }
-}
-
-/// The matrix of a coregionalization, and what gets its gradient.
-pub(super) fn covariance_of<'a, T: Scalar>(
-    tape: &Tape<'a, T>,
-    matrix: &'a Coregionalization,
-    differentiable: bool,
-) -> Result<(Var, Var)> {
-    let count = matrix.diagonal().len();
-    let indices = tape.constant_owned(Mat::from_fn(count, 1, |row, _| T::from_f64(row as f64)));
-    let kernel = if differentiable { tape.kernel(matrix)? } else { tape.fixed_kernel(matrix) };
-    Ok((tape.gram(kernel, indices)?, kernel.theta()))
 }

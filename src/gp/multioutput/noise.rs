@@ -2,11 +2,10 @@
 
 use faer::Mat;
 
-use super::icm::covariance_of;
-use crate::gp::terms::parameter_column;
+use crate::gp::terms::{Term, output_covariance, parameter_column};
 use crate::kernels::Coregionalization;
 use crate::params::{Constraint, Label, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
-use crate::tape::{Tape, Var};
+use crate::tape::Tape;
 use crate::{Error, Result, Scalar};
 
 /// The covariance Σ of the noise of P outputs at a point.
@@ -27,15 +26,15 @@ impl OutputNoise {
         Ok(Self::Independent(ParameterArray::new("variance", variances.to_vec(), shape, Constraint::Positive)?))
     }
 
-    /// Σ, and what gets the gradient.
-    pub(super) fn record<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, differentiable: bool) -> Result<(Var, Var)> {
+    /// Σ.
+    pub(super) fn record<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, differentiable: bool) -> Result<Term> {
         match self {
             Self::Independent(variance) => {
-                let (parameter, count) = (parameter_column(tape, variance.values()), variance.values().len());
+                let (theta, count) = (parameter_column(tape, variance.values()), variance.values().len());
                 let empty = tape.constant_owned(Mat::zeros(count, count));
-                Ok((tape.add_diagonal(empty, parameter)?, parameter))
+                Ok(Term { value: tape.add_diagonal(empty, theta)?, theta })
             }
-            Self::Correlated(matrix) => covariance_of(tape, matrix, differentiable),
+            Self::Correlated(matrix) => output_covariance(tape, matrix, differentiable),
         }
     }
 }

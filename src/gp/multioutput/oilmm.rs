@@ -180,15 +180,7 @@ impl<K: Expr + Clone> Oilmm<K> {
         Self::new(kernels, mixing.as_ref())?.with_noise(noise)
     }
 
-    /// The same with a noise variance σ².
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`] if it is not positive and finite.
-    pub fn with_noise(mut self, variance: f64) -> Result<Self> {
-        self.likelihood = Gaussian::try_new(variance)?;
-        Ok(self)
-    }
+    crate::gp::settings::noise_setting!();
 
     /// The kernel of all processes, or those of each.
     pub fn kernels(&self) -> &[K] {

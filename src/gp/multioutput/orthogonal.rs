@@ -3,7 +3,7 @@
 use faer::{Mat, MatRef};
 
 use crate::gp::terms::parameter_column;
-use crate::linalg::{Cholesky, Jitter};
+use crate::linalg::{Cholesky, Jitter, cast};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::tape::{Tape, Var};
 use crate::{Error, Result, Scalar};
@@ -56,10 +56,9 @@ impl Orthogonal {
                 return Err(Error::setting(&name, cosine, expected));
             }
         }
-        let basis = (0..functions).flat_map(|col| mixing.col(col).iter().map(move |h| (col, *h)));
-        let basis = basis.map(|(col, h)| h / scale[col].sqrt()).collect();
+        let basis = Mat::from_fn(outputs, functions, |row, col| mixing[(row, col)] / scale[col].sqrt());
         Ok(Self {
-            basis: ParameterArray::new("basis", basis, Shape::Matrix(outputs, functions), Constraint::Real)?,
+            basis: ParameterArray::of_matrix("basis", basis.as_ref(), Constraint::Real)?,
             scale: ParameterArray::new("scale", scale, Shape::Vector(functions), Constraint::Positive)?,
         })
     }
@@ -79,13 +78,9 @@ impl Orthogonal {
         self.scale.values()
     }
 
-    fn parameter(&self) -> MatRef<'_, f64> {
-        MatRef::from_column_major_slice(self.basis.values(), self.outputs(), self.functions())
-    }
-
     /// U.
     pub(super) fn basis(&self) -> Result<Mat<f64>> {
-        let mut transposed = self.parameter().transpose().to_owned();
+        let mut transposed = self.basis.as_matrix().transpose().to_owned();
         for _ in 0..PASSES {
             let gram =
                 Cholesky::new((&transposed * transposed.transpose()).as_ref(), Jitter::Fixed(0.0), faer::Par::Seq)?;
@@ -104,8 +99,7 @@ impl Orthogonal {
     }
 
     pub(super) fn record<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Recorded> {
-        let w = self.parameter();
-        let parameter = tape.parameter(Mat::from_fn(w.nrows(), w.ncols(), |row, col| T::from_f64(w[(row, col)])));
+        let parameter = tape.parameter(cast(self.basis.as_matrix()));
         let scale = parameter_column(tape, self.scale());
         let mut basis = tape.transpose(parameter)?;
         for _ in 0..PASSES {

@@ -6,7 +6,7 @@ use super::stacked::check_values;
 use crate::gp::Prediction;
 use crate::gp::posterior::Posterior;
 use crate::likelihood::Mixing;
-use crate::linalg::{Cholesky, Jitter};
+use crate::linalg::{Cholesky, Jitter, cast};
 use crate::{Error, Result, Scalar};
 
 /// Predictions of P outputs at N points, with the covariance of the outputs at each point.
@@ -74,7 +74,7 @@ impl<T: Scalar> JointPrediction<T> {
             return Err(Error::shape("the offset", format!("{outputs} value(s)"), (offset.len(), 1)));
         }
         let n = all / functions;
-        let mixing = Mat::from_fn(outputs, functions, |row, col| T::from_f64(weights[(row, col)]));
+        let mixing = cast::<T>(weights);
         let of_latents = |values| MatRef::from_column_major_slice(values, n, functions);
         let mut mean = of_latents(&latents.mean) * mixing.transpose();
         for (output, &offset) in offset.iter().enumerate() {

@@ -23,7 +23,6 @@ use crate::likelihood::{Gaussian, GaussianNoise};
 use crate::linalg::Jitter;
 use crate::mean::{DynMean, MeanExpr, Zero};
 use crate::optim::{Minimizer, Minimum, fit_in_units};
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::tape::{KernelVar, Pool, Tape, Var};
 use crate::{Error, Expr, Result, Scalar};
 
@@ -168,15 +167,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         })
     }
 
-    /// The same with a noise variance σ².
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`] if it is not positive and finite.
-    pub fn with_noise(mut self, variance: f64) -> Result<Self> {
-        self.likelihood = Gaussian::try_new(variance)?;
-        Ok(self)
-    }
+    crate::gp::settings::noise_setting!();
 }
 
 impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
@@ -385,22 +376,4 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     }
 }
 
-impl<K: Parameterized, F: Parameterized, N: Parameterized> Parameterized for Sgpr<K, F, N> {
-    fn name(&self) -> &str {
-        ""
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Part("kernel"), &self.kernel);
-        visitor.child(Label::Part("mean"), &self.mean);
-        visitor.child(Label::Part("likelihood"), &self.likelihood);
-        visitor.child(Label::Part("inducing"), &self.inducing);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Part("kernel"), &mut self.kernel);
-        visitor.child(Label::Part("mean"), &mut self.mean);
-        visitor.child(Label::Part("likelihood"), &mut self.likelihood);
-        visitor.child(Label::Part("inducing"), &mut self.inducing);
-    }
-}
+crate::parameterized!([K, F, N] Sgpr<K, F, N> as "", parameters: [], children: [kernel, mean, likelihood, inducing]);

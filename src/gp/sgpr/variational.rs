@@ -11,6 +11,7 @@ use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::GaussianNoise;
+use crate::linalg::{cast, cast_column};
 use crate::{Error, Expr, Result, Scalar};
 
 impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
@@ -113,9 +114,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
             ));
         }
         let best = self.infer(&self.see(x, y)?, Approximation::Vfe)?;
-        let mean = Mat::from_fn(m, 1, |row, _| T::from_f64(q.mean()[row]));
-        let root = q.lower_root();
-        let root = Mat::from_fn(m, m, |row, col| T::from_f64(root[(row, col)]));
+        let (mean, root) = (cast_column::<T>(q.mean()), cast::<T>(q.lower_root().as_ref()));
         Ok(best.divergence_of(mean.as_ref(), root.as_ref(), self.par))
     }
 }

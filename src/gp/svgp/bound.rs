@@ -62,7 +62,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check(x, y)?;
         self.check_observed(x, y, total)?;
-        let differentiable = self.kernels.all().iter().all(|kernel| kernel.properties().differentiable);
+        let differentiable = self.kernel.all().iter().all(|kernel| kernel.properties().differentiable);
         // Features may have values for a kernel, and no gradients.
         let evaluate =
             |differentiable| self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), differentiable, true);
@@ -186,11 +186,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let x = tape.constant(x);
         let features = features_on(tape, &self.inducing, differentiable)?;
         let mut kernels = Vec::new();
-        for kernel in self.kernels.all() {
+        for kernel in self.kernel.all() {
             kernels.push(if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) });
         }
         let prior_means =
-            self.means.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<Term>>>()?;
+            self.mean.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<Term>>>()?;
         let basis = self.mean_basis.as_ref().map(|basis| basis.record(tape, differentiable)).transpose()?;
         let marginals = self.marginals(tape, x, features, &kernels, &prior_means, basis)?;
 

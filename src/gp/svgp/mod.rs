@@ -22,7 +22,6 @@ use crate::kernel::Kernel;
 use crate::likelihood::{Gaussian, Likelihood};
 use crate::linalg::Jitter;
 use crate::mean::{AnyMean, DynMean, MeanExpr, Zero};
-use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::{Error, Expr, Result, Scalar};
 
 /// A sparse variational Gaussian process: M inducing variables stand for the function, for any
@@ -92,8 +91,8 @@ use crate::{Error, Expr, Result, Scalar};
 /// bound with any likelihood.
 #[derive(Clone, Debug)]
 pub struct Svgp<K = DynKernel, F = InducingPoints> {
-    kernels: PerLatent<K>,
-    means: PerLatent<DynMean>,
+    kernel: PerLatent<K>,
+    mean: PerLatent<DynMean>,
     likelihood: Box<dyn Likelihood>,
     inducing: F,
     mean_basis: Option<MeanBasis>,
@@ -129,8 +128,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     pub fn with_features(kernel: K, features: F) -> Result<Self> {
         features.check_kernel(&kernel)?;
         Ok(Self {
-            kernels: PerLatent::one(kernel),
-            means: PerLatent::one(DynMean::new(Zero)),
+            kernel: PerLatent::one(kernel),
+            mean: PerLatent::one(DynMean::new(Zero)),
             likelihood: Box::new(Gaussian::new(1.0)),
             variational: PerLatent::one(Variational::prior(features.len())?),
             inducing: features,
@@ -161,14 +160,14 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         for kernel in &kernels {
             self.inducing.check_kernel(kernel)?;
         }
-        self.kernels = PerLatent::try_new("kernels", kernels)?;
+        self.kernel = PerLatent::try_new("kernels", kernels)?;
         Ok(self)
     }
 
     /// The same with a mean function, of all latent functions.
     #[must_use]
     pub fn with_mean(mut self, mean: impl AnyMean + 'static) -> Self {
-        self.means = PerLatent::one(DynMean::new(mean));
+        self.mean = PerLatent::one(DynMean::new(mean));
         self
     }
 
@@ -179,7 +178,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// [`Error::Setting`] for none. Another number than the likelihood's, or 1, is refused where the
     /// model is used.
     pub fn with_means(mut self, means: Vec<DynMean>) -> Result<Self> {
-        self.means = PerLatent::try_new("mean functions", means)?;
+        self.mean = PerLatent::try_new("mean functions", means)?;
         Ok(self)
     }
 
@@ -198,7 +197,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let expected = format!("{dim} column(s), as the points have");
             return Err(Error::shape("the inputs of the mean basis", expected, (inputs.nrows(), inputs.ncols())));
         }
-        self.kernels.all().iter().try_for_each(|kernel| kernel.inputs(dim).map(drop))?;
+        self.kernel.all().iter().try_for_each(|kernel| kernel.inputs(dim).map(drop))?;
         let (found, latents) = (basis.latents(), self.likelihood.latents());
         if found != 1 && found != latents {
             let expected = format!("must be 1 or {latents}, as the likelihood has {latents} latent function(s)");
@@ -239,12 +238,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
 
     /// The kernel; of several, the first.
     pub fn kernel(&self) -> &K {
-        self.kernels.of(0)
+        self.kernel.of(0)
     }
 
     /// The kernel of all latent functions, or those of each.
     pub fn kernels(&self) -> &[K] {
-        self.kernels.all()
+        self.kernel.all()
     }
 
     /// The likelihood.
@@ -276,8 +275,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        let kernels = self.kernels.all().iter().map(|kernel| kernel as &dyn Kernel<T>);
-        check_data_of(x, y, kernels, self.means.all(), &*self.likelihood)?;
+        let kernels = self.kernel.all().iter().map(|kernel| kernel as &dyn Kernel<T>);
+        check_data_of(x, y, kernels, self.mean.all(), &*self.likelihood)?;
         let dim = self.inducing.dim();
         if x.ncols() != dim {
             let expected = format!("{dim} column(s), as the inducing inputs have");
@@ -300,9 +299,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
 
     fn check_model(&self) -> Result<()> {
         let (dim, latents) = (self.inducing.dim(), self.likelihood.latents());
-        self.kernels.check("kernels", latents)?;
-        self.means.check("mean functions", latents)?;
-        for mean in self.means.all() {
+        self.kernel.check("kernels", latents)?;
+        self.mean.check("mean functions", latents)?;
+        for mean in self.mean.all() {
             mean.check_dim(dim)?;
         }
         if let Some(basis) = &self.mean_basis {
@@ -311,35 +310,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         if self.allow_indefinite {
             return Ok(());
         }
-        self.kernels.all().iter().try_for_each(|kernel| check_psd(kernel, dim))
+        self.kernel.all().iter().try_for_each(|kernel| check_psd(kernel, dim))
     }
 }
 
-impl<K: Parameterized, F: Parameterized> Parameterized for Svgp<K, F> {
-    fn name(&self) -> &str {
-        ""
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.child(Label::Part("kernel"), &self.kernels);
-        visitor.child(Label::Part("mean"), &self.means);
-        visitor.child(Label::Part("likelihood"), &*self.likelihood as &dyn Likelihood as &dyn Parameterized);
-        visitor.child(Label::Part("inducing"), &self.inducing);
-        if let Some(basis) = &self.mean_basis {
-            visitor.child(Label::Part("mean_basis"), basis);
-        }
-        visitor.child(Label::Part("variational"), &self.variational);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        visitor.child(Label::Part("kernel"), &mut self.kernels);
-        visitor.child(Label::Part("mean"), &mut self.means);
-        visitor
-            .child(Label::Part("likelihood"), &mut *self.likelihood as &mut dyn Likelihood as &mut dyn Parameterized);
-        visitor.child(Label::Part("inducing"), &mut self.inducing);
-        if let Some(basis) = &mut self.mean_basis {
-            visitor.child(Label::Part("mean_basis"), basis);
-        }
-        visitor.child(Label::Part("variational"), &mut self.variational);
-    }
-}
+crate::parameterized!(
+    [K, F] Svgp<K, F> as "",
+    parameters: [],
+    children: [kernel, mean, likelihood, inducing, mean_basis, variational]
+);

@@ -35,7 +35,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         self.check(x, y)?;
         self.check_gaussian()?;
-        Statistics::new(&self.inducing, self.means.of(0), x, y, self.par)
+        Statistics::new(&self.inducing, self.mean.of(0), x, y, self.par)
     }
 
     /// [`elbo`](Self::elbo) from statistics: O(M³), whatever N.
@@ -48,7 +48,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<f64>,
     {
-        let differentiable = self.kernels.of(0).properties().differentiable;
+        let differentiable = self.kernel.of(0).properties().differentiable;
         // Features may have values for a kernel, and no gradients.
         let evaluate = |differentiable| self.evaluate_on(statistics, &RefCell::default(), differentiable);
         Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)
@@ -93,7 +93,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<f64>,
     {
-        Statistics::check_frozen(self.means.of(0))?;
+        Statistics::check_frozen(self.mean.of(0))?;
         self.evaluate_on(statistics, pool, true)
     }
 
@@ -260,11 +260,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<f64>,
     {
         self.check_model()?;
-        statistics.check(&self.inducing, self.means.of(0))?;
+        statistics.check(&self.inducing, self.mean.of(0))?;
         let noise = tape.scalar_parameter(self.check_gaussian()?);
-        let kernel = self.kernels.of(0);
+        let kernel = self.kernel.of(0);
         let kernel = if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) };
-        let mean = parameter_column(tape, &self.means.of(0).values());
+        let mean = parameter_column(tape, &self.mean.of(0).values());
         let moments = Moments::new(tape, statistics, &self.inducing, kernel, differentiable, self.jitter)?;
         let q = self.variational.of(0).record(tape, &moments.prior)?;
         let kl = q.divergence(tape, &moments.prior, q.mean)?;

@@ -28,9 +28,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let parameter = features_on(&tape, &self.inducing, false)?;
         let basis = self.mean_basis.as_ref().map(|basis| basis.record(&tape, false)).transpose()?;
         let latents = self.variational.all().len();
-        let shared = self.kernels.all().len() == 1;
+        let shared = self.kernel.all().len() == 1;
         let mut processes = Vec::new();
-        for (index, kernel) in self.kernels.all().iter().enumerate() {
+        for (index, kernel) in self.kernel.all().iter().enumerate() {
             let on_tape = tape.fixed_kernel(kernel);
             let prior = self.inducing.prior(&tape, on_tape, parameter, self.jitter)?;
             let beside = basis.map(|basis| basis.of_kernel(&tape, &self.inducing, on_tape, &prior)).transpose()?;
@@ -49,7 +49,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                 let alpha = tape.value(prior.whiten_transpose(&tape, mean)?)?;
                 weights.col_mut(functions.len()).copy_from(alpha.as_mat().col(0));
                 let roots = q.roots.iter().map(|root| root.store(&tape)).collect::<Result<_>>()?;
-                functions.push(Latent { mean: self.means.of(latent), roots });
+                functions.push(Latent { mean: self.mean.of(latent), roots });
             }
             let values = Values::of(&self.inducing, prior.jitter());
             let prior = prior.store(&tape)?;

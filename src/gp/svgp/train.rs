@@ -133,10 +133,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     {
         let seen = self.likelihood.gaussian_noise().map(|_| units::spread(y.iter().copied()));
         let latents = 0..self.likelihood.latents();
-        let of = |latent| seen.map_or_else(|| units::of_process(self.kernels.of(latent), x), Ok);
+        let of = |latent| seen.map_or_else(|| units::of_process(self.kernel.of(latent), x), Ok);
         let spreads = latents.map(of).collect::<Result<Vec<f64>>>()?;
         let columns = units::of_columns(x);
-        let mut units = [units::ones(&self.kernels), units::of_means(&self.means, x, &spreads)].concat();
+        let mut units = [units::ones(&self.kernel), units::of_means(&self.mean, x, &spreads)].concat();
         units.extend(units::ones(&*self.likelihood as &dyn Likelihood as &dyn Parameterized));
         units.extend(units::of_inducing(&self.inducing, &columns));
         if let Some(basis) = &self.mean_basis {
@@ -145,7 +145,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let (end, latents) = (units.len(), spreads.len());
             for (latent, spread) in spreads.iter().enumerate() {
                 let start = end - (latents - latent) * basis.len();
-                units[start..start + basis.len()].fill(spread / units::of_process(self.kernels.of(latent), x)?.powi(2));
+                units[start..start + basis.len()].fill(spread / units::of_process(self.kernel.of(latent), x)?.powi(2));
             }
         }
         for (q, spread) in self.variational.all().iter().zip(spreads) {

@@ -2,24 +2,13 @@
 
 use faer::{Mat, MatRef};
 
-use super::record::Recorded;
+use super::record::{Determinant, Recorded};
 use super::{Root, unpacked};
 use crate::inducing::InducingPrior;
 use crate::linalg::{Stacked, column};
-use crate::params::ParameterArray;
 use crate::simd::sum::dot_in_f64;
 use crate::tape::{Slope, Tape, Var};
 use crate::{Error, Result, Scalar};
-
-/// What |S| is made of: S as q is parametrised, on a tape, and in `f64`.
-pub(super) enum Determinant<'q> {
-    /// S = RRᵀ.
-    Triangular(Var),
-    /// S = diag(d²).
-    Diagonal { d: Var, deviation: &'q ParameterArray },
-    /// S = diag(d²) + VVᵀ.
-    LowRank { d: Var, deviation: &'q ParameterArray, v: Var, factor: &'q ParameterArray },
-}
 
 impl Recorded<'_> {
     /// KL(q ‖ prior) = ½ (‖m‖² + Σ ‖P‖² − M) − ½ ln|S|, for S = Σ PPᵀ, all whitened, and q of this mean m.

@@ -119,8 +119,7 @@ impl Variational {
         let (m, rank) = (mean.len(), factor.ncols());
         check_factor(factor, m, rank)?;
         let deviation = deviations(deviation, m)?;
-        let values = (0..rank).flat_map(|col| (0..m).map(move |row| factor[(row, col)])).collect();
-        let factor = ParameterArray::new("factor", values, Shape::Matrix(m, rank), Constraint::Real)?;
+        let factor = ParameterArray::of_matrix("factor", factor, Constraint::Real)?;
         Self::with_covariance(mean, Covariance::LowRank { deviation, factor })
     }
 
@@ -306,11 +305,9 @@ fn deviations(values: &[f64], m: usize) -> Result<ParameterArray> {
 
 /// The matrix of a factor.
 fn unpacked(factor: &ParameterArray) -> Mat<f64> {
-    let values = factor.values();
     match factor.shape() {
-        Shape::Triangle(m) => lower_triangle(values, m),
-        Shape::Matrix(rows, cols) => MatRef::from_column_major_slice(values, rows, cols).to_owned(),
-        other => MatRef::from_column_major_slice(values, other.len(), 1).to_owned(),
+        Shape::Triangle(m) => lower_triangle(factor.values(), m),
+        _ => factor.as_matrix().to_owned(),
     }
 }
 

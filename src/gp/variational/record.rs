@@ -2,7 +2,6 @@
 
 use faer::Mat;
 
-use super::divergence::Determinant;
 use super::{Covariance, Root, Variational};
 use crate::Result;
 use crate::Scalar;
@@ -10,6 +9,16 @@ use crate::gp::terms::parameter_column;
 use crate::inducing::InducingPrior;
 use crate::params::ParameterArray;
 use crate::tape::{Tape, Var};
+
+/// What |S| is made of: S as q is parametrised, on a tape, and in `f64`.
+pub(super) enum Determinant<'q> {
+    /// S = RRᵀ.
+    Triangular(Var),
+    /// S = diag(d²).
+    Diagonal { d: Var, deviation: &'q ParameterArray },
+    /// S = diag(d²) + VVᵀ.
+    LowRank { d: Var, deviation: &'q ParameterArray, v: Var, factor: &'q ParameterArray },
+}
 
 /// q of the whitened variables, however it is parametrised, on a tape.
 pub(in crate::gp) struct Recorded<'q> {

@@ -1,5 +1,7 @@
 //! A covariance by roots: S = Σ PPᵀ.
 
+use std::convert::Infallible;
+
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, Par};
@@ -20,7 +22,7 @@ pub(in crate::gp) enum Root<V> {
 }
 
 impl<V> Root<V> {
-    fn try_map<'s, W>(&'s self, f: impl FnOnce(&'s V) -> Result<W>) -> Result<Root<W>> {
+    fn try_map<'s, W, E>(&'s self, f: impl FnOnce(&'s V) -> Result<W, E>) -> Result<Root<W>, E> {
         Ok(match self {
             Self::Lower(v) => Root::Lower(f(v)?),
             Self::Diagonal(v) => Root::Diagonal(f(v)?),
@@ -89,10 +91,7 @@ impl<T: Scalar> Root<Mat<T>> {
 
     /// On another tape, as a constant.
     pub(in crate::gp) fn on<'a>(&'a self, tape: &Tape<'a, T>) -> Root<Var> {
-        match self {
-            Self::Lower(matrix) => Root::Lower(tape.constant(matrix.as_ref())),
-            Self::Diagonal(matrix) => Root::Diagonal(tape.constant(matrix.as_ref())),
-            Self::Columns(matrix) => Root::Columns(tape.constant(matrix.as_ref())),
-        }
+        let Ok(root) = self.try_map(|matrix| Ok::<_, Infallible>(tape.constant(matrix.as_ref())));
+        root
     }
 }

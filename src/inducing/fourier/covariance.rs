@@ -5,6 +5,7 @@ use faer::{Mat, MatRef};
 use super::fit::Fit;
 use super::matern::{Order, Wave};
 use crate::inducing::waves::{Axis, Waves};
+use crate::linalg::cast;
 use crate::tape::{Tape, Var};
 use crate::{Dual, Result, Scalar};
 
@@ -104,7 +105,7 @@ fn push<'a, T: Scalar>(tape: &Tape<'a, T>, parameters: Var, axes: &[usize], rows
                 gradient[(1, axis)] += c * entry.partials[1];
             }
         }
-        vec![Some(Mat::from_fn(shape.0, shape.1, |row, col| T::from_f64(gradient[(row, col)])))]
+        vec![Some(cast(gradient.as_ref()))]
     };
     tape.custom(&[parameters], value, Box::new(backward))
 }

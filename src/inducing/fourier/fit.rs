@@ -5,6 +5,7 @@ use faer::{Mat, MatRef, Par};
 use super::super::waves::Combination;
 use super::matern::{ORDERS, Order};
 use crate::kernel::{Expr, Kernel, Wanted, cross_into, cross_vjp, text};
+use crate::linalg::cast_column;
 use crate::params::ParameterizedExt;
 use crate::tape::{KernelVar, Tape, Var};
 use crate::{Error, Result, Scalar};
@@ -57,8 +58,7 @@ pub(super) fn record<'a, T: Scalar>(
     let orders = anchors.coordinates.iter().map(|coordinate| coordinate.order).collect();
     let backward = move |c: MatRef<'_, T>| {
         let c = Mat::from_fn(2, dim, |row, col| c[(row, col)].as_f64());
-        let gradient = anchors.pull_back(c.as_ref());
-        vec![Some(Mat::from_fn(gradient.len(), 1, |row, _| T::from_f64(gradient[row])))]
+        vec![Some(cast_column(&anchors.pull_back(c.as_ref())))]
     };
     Ok(Fit { orders, parameters: tape.custom(&[values], found, Box::new(backward))? })
 }
@@ -254,7 +254,7 @@ fn values<T: Scalar>(kernel: &dyn Kernel<T>, points: &[Vec<f64>]) -> Result<Vec<
 /// The gradient of Σ wᵢ k(xᵢ, 0) in the hyperparameters.
 fn theta_gradient<T: Scalar>(kernel: &dyn Kernel<T>, points: MatRef<'_, T>, weights: &[f64]) -> Result<Vec<f64>> {
     let origin = Mat::zeros(1, points.ncols());
-    let weights = Mat::from_fn(points.nrows(), 1, |row, _| T::from_f64(weights[row]));
+    let weights = cast_column::<T>(weights);
     Ok(cross_vjp(kernel, points, origin.as_ref(), weights.as_ref(), Wanted::PARAMETERS, Par::Seq)?.theta)
 }
 

@@ -194,27 +194,11 @@ impl InducingFeatures for FourierFeatures {
         InducingPrior::low_rank(tape, parameter, diagonal, columns)
     }
 
-    fn cross<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        _: &InducingPrior,
-        x: Var,
-    ) -> Result<Var> {
-        self.waves.record(tape, x)
-    }
-
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
-        self.check_points(x)?;
-        Ok(Some(self.waves.values(x)))
+        self.waves.values(x).map(Some)
     }
 
-    fn basis_scale<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        _: &InducingPrior,
-    ) -> Result<Option<Var>> {
-        Ok(Some(tape.constant_owned(Mat::from_fn(self.len(), 1, |_, _| T::from_f64(1.0)))))
+    fn basis_vjp<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>) -> Result<Option<Mat<T>>> {
+        Ok(Some(self.waves.points_vjp(x, cotangent)))
     }
 }

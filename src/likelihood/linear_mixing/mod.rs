@@ -100,9 +100,8 @@ impl LinearMixing {
             let found = format!("`{}`", output.name());
             return Err(Error::setting("the likelihood of an output", found, "must be of one latent function"));
         }
-        let weights = weights.col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>()).collect();
         Ok(Self {
-            weights: ParameterArray::new("weights", weights, Shape::Matrix(rows, cols), Constraint::Real)?,
+            weights: ParameterArray::of_matrix("weights", weights, Constraint::Real)?,
             offset: offset(&vec![0.0; rows])?,
             outputs,
         })
@@ -131,8 +130,7 @@ impl LinearMixing {
 
     /// The weights W, P × L.
     pub fn weights(&self) -> MatRef<'_, f64> {
-        let (rows, all) = (self.outputs.len(), self.weights.values());
-        MatRef::from_column_major_slice(all, rows, all.len() / rows)
+        self.weights.as_matrix()
     }
 
     /// The offset c.
@@ -177,7 +175,7 @@ impl Parameterized for LinearMixing {
         visitor.parameter(self.weights.view("weights"));
         visitor.parameter(self.offset.view("offset"));
         for (index, output) in self.outputs.iter().enumerate() {
-            visitor.child(Label::Index(index), &**output as &dyn Likelihood as &dyn Parameterized);
+            visitor.child(Label::Index(index), output);
         }
     }
 
@@ -185,7 +183,7 @@ impl Parameterized for LinearMixing {
         visitor.parameter(self.weights.view_mut("weights"));
         visitor.parameter(self.offset.view_mut("offset"));
         for (index, output) in self.outputs.iter_mut().enumerate() {
-            visitor.child(Label::Index(index), &mut **output as &mut dyn Likelihood as &mut dyn Parameterized);
+            visitor.child(Label::Index(index), output);
         }
     }
 }
