@@ -29,7 +29,8 @@ impl Conditional {
         let a = prior.whiten(tape, k_uf)?;
         let norms = tape.column_sums_of_squares(a)?;
         if !prior.has_remainder() {
-            return Ok(Self { a, prior_variance: norms, norms, explained: norms });
+            let prior_variance = prior.white().map_or(Ok(norms), |white| tape.add_scalar(norms, white))?;
+            return Ok(Self { a, prior_variance, norms, explained: norms });
         }
         let prior_variance = tape.diag(kernel, x)?;
         Ok(Self { a, prior_variance, norms, explained: norms })

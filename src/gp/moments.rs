@@ -45,7 +45,9 @@ impl<'a> Moments<'a> {
             let one = tape.diag(kernel, tape.constant(statistics.point()))?;
             tape.scale(one, statistics.observations() as f64)?
         } else {
-            tape.trace(outer)?
+            let determined = tape.trace(outer)?;
+            let of_all = |white| tape.add(determined, tape.scale(white, statistics.observations() as f64)?);
+            prior.white().map_or(Ok(determined), of_all)?
         };
         Ok(Self { statistics, prior, parameter, scale, outer, variance })
     }

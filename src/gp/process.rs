@@ -239,6 +239,9 @@ impl<'a, T: Scalar> Process<'a, T> {
             gram_into(self.kernel, x, covariance.as_mut(), par)?;
             add_gram(covariance.as_mut(), tape.value(given.a)?.as_mat(), -1.0, par);
         }
+        if let Some(white) = self.prior.white() {
+            (0..n).for_each(|row| covariance[(row, row)] += white);
+        }
         for root in &self.latents[latent].roots {
             let projected = root.on(&tape).project(&tape, given.a)?;
             add_gram(covariance.as_mut(), tape.value(projected)?.as_mat(), 1.0, par);

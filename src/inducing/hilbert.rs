@@ -9,7 +9,7 @@ use crate::kernel::{Expr, text};
 use crate::linalg::Jitter;
 use crate::params::ParameterizedExt;
 use crate::tape::{KernelVar, Tape, Var};
-use crate::views::{spectral_density, spectral_density_vjp};
+use crate::views::{spectral_density, spectral_density_vjp, white_variance, white_variance_vjp};
 use crate::{Error, Result, Scalar};
 
 /// The reduced-rank approximation of a stationary kernel by eigenfunctions of the Laplacian on a box: coefficients of
@@ -45,9 +45,9 @@ use crate::{Error, Result, Scalar};
 ///
 /// # Which kernels
 ///
-/// All with a spectral density that is known: the squared exponential and the Matérn kernels of half-integer
-/// smoothness, times numbers, and sums of them. Gradients come by
-/// [`spectral_density_vjp`].
+/// All with a [spectral density](spectral_density) that is known: the squared exponential and the Matérn kernels, times
+/// numbers, sums of them, products over different coordinates, and what maps of the inputs along the axes or by a
+/// matrix make of them. White noise stays beside the functions.
 ///
 /// # Complexity
 ///
@@ -148,8 +148,7 @@ impl HilbertFeatures {
 }
 
 fn refused(kernel: &dyn Expr) -> Error {
-    let expected =
-        "must have a spectral density: use `Rbf`, `Matern12`, `Matern32` or `Matern52`, times numbers, or sums of them";
+    let expected = "must have a spectral density: use `Rbf` or a Matérn kernel, times numbers, sums of them, or products over different columns";
     Error::setting("the kernel of Hilbert-space features", text(kernel), expected)
 }
 
@@ -179,7 +178,20 @@ impl InducingFeatures for HilbertFeatures {
         _: Jitter,
     ) -> Result<InducingPrior> {
         let variances = self.variances(kernel.kernel())?.record(tape, kernel)?;
-        Ok(InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(variances).without_remainder())
+        let prior =
+            InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(variances).without_remainder();
+        match white_variance(kernel.kernel()) {
+            Some(white) if white != 0.0 => {
+                let vjp = move |cotangent: &[f64]| {
+                    let mut theta = vec![0.0; kernel.kernel().num_params()];
+                    white_variance_vjp(kernel.kernel(), cotangent[0], &mut theta);
+                    Ok(theta)
+                };
+                let white = Variances { values: vec![white], vjp: Box::new(vjp) };
+                Ok(prior.with_white(white.record(tape, kernel)?))
+            }
+            _ => Ok(prior),
+        }
     }
 
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {

@@ -45,6 +45,8 @@ struct Prior<V> {
     factor: Factor<V>,
     /// c, M × 1, where K_uf = diag(c) Φ(x) in a fixed basis
     basis_scale: Option<V>,
+    /// The variance of white noise beside what u determines, 1 × 1
+    white: Option<V>,
     jitter: f64,
     has_remainder: bool,
 }
@@ -66,7 +68,7 @@ enum Factor<V> {
 
 impl<V> Prior<V> {
     fn new(parameter: V, factor: Factor<V>, jitter: f64) -> Self {
-        Self { parameter, factor, basis_scale: None, jitter, has_remainder: true }
+        Self { parameter, factor, basis_scale: None, white: None, jitter, has_remainder: true }
     }
 
     fn try_map<'s, N, E>(&'s self, f: impl Fn(&'s V) -> Result<N, E>) -> Result<Prior<N>, E> {
@@ -77,8 +79,10 @@ impl<V> Prior<V> {
                 Factor::LowRank { diagonal: f(diagonal)?, columns: f(columns)?, lower: f(lower)? }
             }
         };
-        let (parameter, basis_scale) = (f(&self.parameter)?, self.basis_scale.as_ref().map(f).transpose()?);
-        Ok(Prior { parameter, factor, basis_scale, jitter: self.jitter, has_remainder: self.has_remainder })
+        let optional = |v: &'s Option<V>| v.as_ref().map(&f).transpose();
+        let (basis_scale, white) = (optional(&self.basis_scale)?, optional(&self.white)?);
+        let (parameter, jitter, has_remainder) = (f(&self.parameter)?, self.jitter, self.has_remainder);
+        Ok(Prior { parameter, factor, basis_scale, white, jitter, has_remainder })
     }
 }
 
@@ -184,6 +188,18 @@ impl InducingPrior {
     /// c of K_uf = diag(c) Φ(x), M × 1, where it was given.
     pub fn basis_scale(&self) -> Option<Var> {
         self.0.basis_scale
+    }
+
+    /// The same, [without remainder](Self::without_remainder), of a process with white noise of this variance, 1 × 1,
+    /// beside what the features determine.
+    #[must_use]
+    pub(crate) fn with_white(self, variance: Var) -> Self {
+        Self(Prior { white: Some(variance), ..self.0 })
+    }
+
+    /// The variance of white noise beside what the features determine, 1 × 1.
+    pub(crate) fn white(&self) -> Option<Var> {
+        self.0.white
     }
 
     /// Whether f has a part that u does not determine.
@@ -318,6 +334,10 @@ impl<T: Scalar> StoredPrior<T> {
 
     pub(crate) fn jitter(&self) -> f64 {
         self.0.jitter
+    }
+
+    pub(crate) fn white(&self) -> Option<T> {
+        self.0.white.as_ref().map(|variance| variance[(0, 0)])
     }
 
     pub(crate) fn has_remainder(&self) -> bool {

@@ -119,7 +119,7 @@ pub trait Spectral {
         None
     }
 
-    /// The smoothness ν if this is a Matérn kernel of variance 1 whose first parameter is its lengthscale, the only one.
+    /// The smoothness ν if this is a Matérn kernel of variance 1 with one lengthscale, its first parameter.
     fn matern(&self) -> Option<f64> {
         None
     }

@@ -37,6 +37,7 @@ mod sample;
 pub mod special;
 pub mod translation;
 mod trials;
+pub mod views;
 mod violation;
 mod workload;
 
@@ -114,5 +115,8 @@ pub fn conforms(kernel: &DynKernel, dim: usize) -> Result<(), Violation> {
     special::unread_columns_change_nothing::<f64>(kernel, dim)?;
     special::masks::<f64>(kernel, dim)?;
     special::indices_are_checked::<f64>(kernel, dim)?;
-    Ok(())
+
+    views::spectral(kernel, dim)?;
+    views::on_sphere(kernel, dim)?;
+    views::sum_of_terms(kernel, dim)
 }

@@ -15,7 +15,9 @@ mod sphere;
 mod zonal_spectrum;
 
 pub use graph::{graph_weights, graph_weights_vjp};
+pub(crate) use matern::{MaternAxis, matern_axes, matern_axes_vjp};
 pub(crate) use rotations::check_zonal_text;
+pub(crate) use spectral_density::white_variance_vjp;
 pub use spectral_density::{spectral_density, spectral_density_vjp, white_variance};
 pub use spectral_measure::{SpectralMeasure, spectral_measure};
 pub use sphere::{funk_hecke, funk_hecke_vjp};

@@ -52,45 +52,9 @@ impl Order {
         }
     }
 
-    /// κ(q)
-    pub(super) fn correlation(self, q: f64) -> f64 {
-        let polynomial = match self {
-            Self::Half => 1.0,
-            Self::ThreeHalves => 1.0 + q,
-            Self::FiveHalves => 1.0 + q + q * q / 3.0,
-        };
-        polynomial * (-q).exp()
-    }
-
-    /// κ′(q)
-    pub(super) fn slope(self, q: f64) -> f64 {
-        let polynomial = match self {
-            Self::Half => 1.0,
-            Self::ThreeHalves => q,
-            Self::FiveHalves => q * (1.0 + q) / 3.0,
-        };
-        -polynomial * (-q).exp()
-    }
-
-    /// The q with κ(q) = c, for c well inside (0, 1).
-    pub(super) fn solve(self, c: f64) -> f64 {
-        let (mut low, mut high) = (0.0f64, 40.0f64);
-        let mut q = 1.0;
-        for _ in 0..200 {
-            let miss = self.correlation(q) - c;
-            if miss > 0.0 {
-                low = q
-            } else {
-                high = q
-            }
-            let newton = q - miss / self.slope(q);
-            let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
-            if (next - q).abs() <= f64::EPSILON * q {
-                break;
-            }
-            q = next;
-        }
-        q
+    /// ν
+    pub(super) fn smoothness(self) -> f64 {
+        self.degree() as f64 + 0.5
     }
 
     /// ∫ (Lφ)² dt/q over an interval of length h, for the operator L = (d/dt + λ)^(p+1) and the intensity q of the
@@ -135,19 +99,6 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_distance_of_a_correlation() {
-        for order in ORDERS {
-            for q in [0.3, 1.0, 2.5, 6.0] {
-                let c = order.correlation(q);
-                assert!((order.solve(c) - q).abs() < 4e-15 * c / order.slope(q).abs() + 1e-15 * q, "{order:?} {q}");
-                let h = 1e-6;
-                let slope = (order.correlation(q + h) - order.correlation(q - h)) / (2.0 * h);
-                assert!((order.slope(q) - slope).abs() < 1e-9);
-            }
-        }
-    }
 
     /// ⟨k(s, ·), φ⟩ = φ(s), with the inner product by quadrature of its definition.
     #[test]

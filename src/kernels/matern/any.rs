@@ -299,6 +299,10 @@ impl Spectral for Matern {
         let law = FrequencyLaw::StudentT { degrees: 2.0 * self.nu() };
         Some((law, (0..dim).map(|d| 1.0 / self.lengthscale.at(d)).collect()))
     }
+
+    fn matern(&self) -> Option<f64> {
+        (self.lengthscale.values().len() == 1).then(|| self.nu())
+    }
 }
 
 impl<T: Scalar> Kernel<T> for Matern {

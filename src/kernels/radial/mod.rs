@@ -214,8 +214,8 @@ impl<K: Radial> Spectral for K {
     }
 
     fn matern(&self) -> Option<f64> {
-        match (self.profile::<f64>().frequency_law()?, Radial::lengthscale(self)) {
-            (FrequencyLaw::StudentT { degrees }, PerDimension::One(_)) => Some(0.5 * degrees),
+        match (self.profile::<f64>().frequency_law()?, Radial::lengthscale(self).values()) {
+            (FrequencyLaw::StudentT { degrees }, [_]) => Some(0.5 * degrees),
             _ => None,
         }
     }

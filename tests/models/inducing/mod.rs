@@ -1,5 +1,6 @@
 //! Inducing features.
 
+mod compositions;
 mod fourier;
 mod graph;
 mod hilbert;
