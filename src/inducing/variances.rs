@@ -6,10 +6,13 @@ use crate::linalg::cast_column;
 use crate::tape::{KernelVar, Tape, Var};
 use crate::{Result, Scalar};
 
+/// From cotangents to the gradient in the hyperparameters.
+type Vjp<'a> = Box<dyn Fn(&[f64]) -> Result<Vec<f64>> + 'a>;
+
 /// Variances of coefficients under a kernel, with the way back to its hyperparameters.
 pub(super) struct Variances<'a> {
     pub(super) values: Vec<f64>,
-    pub(super) vjp: Box<dyn Fn(&[f64]) -> Result<Vec<f64>> + 'a>,
+    pub(super) vjp: Vjp<'a>,
 }
 
 impl<'a> Variances<'a> {

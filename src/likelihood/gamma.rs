@@ -91,6 +91,7 @@ impl Gamma {
 
 impl OneLatent for Gamma {
     type Gradient = [f64; 1];
+    const LOG_CONCAVE: bool = true;
 
     fn expected(&self) -> String {
         "a gamma likelihood takes positive finite numbers".to_owned()

@@ -109,6 +109,7 @@ fn log_rising(y: f64, alpha: f64) -> (f64, f64) {
 
 impl OneLatent for NegativeBinomial {
     type Gradient = [f64; 1];
+    const LOG_CONCAVE: bool = true;
 
     fn expected(&self) -> String {
         "a negative binomial likelihood takes counts: whole numbers, at least 0".to_owned()

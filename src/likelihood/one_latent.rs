@@ -196,3 +196,22 @@ macro_rules! quadrature_setting {
     };
 }
 pub(super) use quadrature_setting;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::likelihood::{Gamma, Likelihood, NegativeBinomial, Poisson};
+
+    /// Of one node, about the mode, it is the approximation of Laplace; of many it is exact.
+    #[test]
+    fn a_rule_that_is_set_is_used() {
+        fn check<L: Likelihood>(exact: &L, of_order: impl Fn(usize) -> L) {
+            let density = |likelihood: &L| likelihood.log_predictive_density(&[3.0], &[0.5], &[0.8]).unwrap()[0];
+            let miss = |order: usize| (density(&of_order(order)) - density(exact)).abs();
+            assert!(miss(40) < 1e-8 && miss(1) > 1e-4 && miss(1) < 0.1, "{exact:?}: {} {}", miss(40), miss(1));
+        }
+        check(&Poisson::new(), |order| Poisson::new().with_quadrature(order).unwrap());
+        check(&Gamma::new(2.0), |order| Gamma::new(2.0).with_quadrature(order).unwrap());
+        check(&NegativeBinomial::new(0.5), |order| NegativeBinomial::new(0.5).with_quadrature(order).unwrap());
+    }
+}

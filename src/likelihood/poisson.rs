@@ -110,6 +110,7 @@ impl Default for Poisson {
 
 impl OneLatent for Poisson {
     type Gradient = [f64; 0];
+    const LOG_CONCAVE: bool = true;
 
     fn expected(&self) -> String {
         "a Poisson likelihood takes counts: whole numbers, at least 0".to_owned()

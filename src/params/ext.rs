@@ -44,8 +44,8 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for the wrong number of values; [`Error::Parameter`] for one that its
-    /// constraint refuses; [`Error::Tie`] for two of tied parameters that differ. Nothing is changed
+    /// [`Error::Shape`](crate::Error::Shape) for the wrong number of values; [`Error::Parameter`](crate::Error::Parameter) for one that its
+    /// constraint refuses; [`Error::Tie`](crate::Error::Tie) for two of tied parameters that differ. Nothing is changed
     /// then.
     fn set_values(&mut self, values: &[f64]) -> Result<()> {
         check_len("the vector of parameters", self.num_params(), values.len())?;
@@ -127,7 +127,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownPath`], with the nearest names.
+    /// [`Error::UnknownPath`](crate::Error::UnknownPath), with the nearest names.
     fn get(&self, path: &str) -> Result<f64> {
         let entries = entries(self);
         match entries.iter().find(|entry| same_path(&entry.path, path)) {
@@ -140,7 +140,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownPath`], with the nearest names; [`Error::Parameter`] if the constraint
+    /// [`Error::UnknownPath`](crate::Error::UnknownPath), with the nearest names; [`Error::Parameter`](crate::Error::Parameter) if the constraint
     /// refuses the value. Nothing is changed then.
     fn set(&mut self, path: &str, value: f64) -> Result<()> {
         let entries = entries(self);
@@ -160,7 +160,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownPath`], with the nearest names.
+    /// [`Error::UnknownPath`](crate::Error::UnknownPath), with the nearest names.
     fn freeze(&mut self, path: &str) -> Result<()> {
         set_free(self, path, false)
     }
@@ -169,7 +169,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownPath`], with the nearest names.
+    /// [`Error::UnknownPath`](crate::Error::UnknownPath), with the nearest names.
     fn unfreeze(&mut self, path: &str) -> Result<()> {
         set_free(self, path, true)
     }
@@ -190,8 +190,8 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownPath`], with the nearest names; [`Error::Tie`] for parameters of different shapes
-    /// or constraints; [`Error::Setting`] for less than two paths. Nothing is changed then.
+    /// [`Error::UnknownPath`](crate::Error::UnknownPath), with the nearest names; [`Error::Tie`](crate::Error::Tie) for parameters of different shapes
+    /// or constraints; [`Error::Setting`](crate::Error::Setting) for less than two paths. Nothing is changed then.
     ///
     /// # Examples
     ///
@@ -215,7 +215,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownPath`], with the nearest names.
+    /// [`Error::UnknownPath`](crate::Error::UnknownPath), with the nearest names.
     fn untie(&mut self, path: &str) -> Result<()> {
         ties::untie(self, path)
     }
@@ -228,7 +228,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownPath`], with the nearest names.
+    /// [`Error::UnknownPath`](crate::Error::UnknownPath), with the nearest names.
     ///
     /// # Examples
     ///
@@ -254,7 +254,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownPath`], with the nearest names.
+    /// [`Error::UnknownPath`](crate::Error::UnknownPath), with the nearest names.
     fn clear_prior(&mut self, path: &str) -> Result<()> {
         set_prior(self, path, None)
     }
@@ -281,7 +281,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::Parameter`] if the constraint refuses all these draws. Nothing is changed then.
+    /// [`Error::Parameter`](crate::Error::Parameter) if the constraint refuses all these draws. Nothing is changed then.
     ///
     /// # Examples
     ///
@@ -311,7 +311,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for the wrong number of values; [`Error::Parameter`] for a NaN. Nothing is
+    /// [`Error::Shape`](crate::Error::Shape) for the wrong number of values; [`Error::Parameter`](crate::Error::Parameter) for a NaN. Nothing is
     /// changed then.
     fn set_unconstrained(&mut self, packed: &[f64]) -> Result<()> {
         packing::set_unconstrained(self, packed)
@@ -322,7 +322,7 @@ pub trait ParameterizedExt: Parameterized {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for the wrong number of values.
+    /// [`Error::Shape`](crate::Error::Shape) for the wrong number of values.
     fn unconstrained_gradient(&self, natural: &[f64]) -> Result<Vec<f64>> {
         packing::unconstrained_gradient(self, natural)
     }
