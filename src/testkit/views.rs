@@ -10,7 +10,7 @@ use crate::algebra::{Compose, terms};
 use crate::graph::Laplacian;
 use crate::kernel::{diag_into, gram_into};
 use crate::kernels::Zonal;
-use crate::params::{Parameterized, ParameterizedExt};
+use crate::params::ParameterizedExt;
 use crate::views::{
     ZonalSpectrum, funk_hecke, funk_hecke_vjp, graph_weights, graph_weights_vjp, spectral_density,
     spectral_density_vjp, white_variance,
