@@ -4,13 +4,16 @@
 //! is not in this list is not tested, and a test refuses modules of kernels and combinators that no
 //! example comes from.
 
+#[cfg(any(test, feature = "testkit"))]
 use faer::mat;
 
 use super::text::{Constructor, constructor, vertical};
+#[cfg(any(test, feature = "testkit"))]
 use super::{Compose, icm};
 use crate::DynKernel;
 use crate::Result;
 use crate::combine::*;
+#[cfg(any(test, feature = "testkit"))]
 use crate::kernel::AnyKernel;
 use crate::kernels::*;
 use crate::warp::*;
@@ -37,12 +40,14 @@ use crate::warp::*;
 /// visit(&mut names);
 /// assert!(names.0.contains(&"Rbf::new(0.7)"));
 /// ```
+#[cfg(any(test, feature = "testkit"))]
 pub trait Visitor {
     /// An example: as nested generics, and with every leaf in a box.
     fn example<K: AnyKernel + Clone + 'static>(&mut self, name: &'static str, fixed: K, boxed: DynKernel);
 }
 
 /// The expression twice: with `leaf` as the identity, and with `leaf` as a box.
+#[cfg(any(test, feature = "testkit"))]
 macro_rules! example {
     ($visitor:ident, $name:expr, $expression:expr) => {{
         let fixed = {
@@ -78,14 +83,17 @@ macro_rules! registry {
             ("vertical", vertical),
         ];
 
+        #[cfg(any(test, feature = "testkit"))]
         fn leaves(visitor: &mut impl Visitor) {
             $($(example!(visitor, stringify!($of_leaf), leaf($of_leaf));)+)+
         }
 
+        #[cfg(any(test, feature = "testkit"))]
         fn combinators(visitor: &mut impl Visitor) {
             $($(example!(visitor, stringify!($of_node), $of_node);)*)+
         }
 
+        #[cfg(any(test, feature = "testkit"))]
         fn expressions(visitor: &mut impl Visitor) {
             $(example!(visitor, stringify!($expression), $expression);)+
         }
@@ -279,33 +287,39 @@ registry! {
 }
 
 /// Shows every example, in a fixed order.
+#[cfg(any(test, feature = "testkit"))]
 pub fn visit(visitor: &mut impl Visitor) {
     leaves(visitor);
     combinators(visitor);
     expressions(visitor);
 }
 
+#[cfg(any(test, feature = "testkit"))]
 fn lengthscale(function: Result<impl LengthscaleFunction + 'static>) -> DynLengthscale {
     DynLengthscale::new(crate::error::literal(function))
 }
 
 /// A path of four nodes, and one that stands alone.
 #[track_caller]
+#[cfg(any(test, feature = "testkit"))]
 fn path() -> Laplacian {
     crate::error::literal(Laplacian::from_edges(5, &[(0, 1, 1.0), (1, 2, 0.4), (2, 3, 1.7)]))
 }
 
+#[cfg(any(test, feature = "testkit"))]
 fn rbf() -> DynKernel {
     Rbf::new(0.7).dynamic()
 }
 
 /// A small network of two inputs and two outputs.
+#[cfg(any(test, feature = "testkit"))]
 fn network(activation: Activation) -> Mlp {
     let first = Layer::new(mat![[0.8, -0.5], [0.2, 0.7], [-0.6, 0.3]], [0.1, -0.2, 0.0]);
     Mlp::new([first, Layer::new(mat![[0.7, -0.4, 0.9], [0.3, 0.8, -0.2]], [0.0, 0.4])], activation)
 }
 
 /// Three features of points in two dimensions.
+#[cfg(any(test, feature = "testkit"))]
 fn features() -> RandomFeatures {
     RandomFeatures::new(mat![[0.8, -0.5], [0.2, 0.7], [-1.1, 0.3]], [0.1, 2.2, 4.0])
 }
@@ -319,6 +333,7 @@ fn features() -> RandomFeatures {
 /// let (_, kernel) = examples.iter().find(|(name, _)| name.starts_with("2.5 *")).unwrap();
 /// assert_eq!(kernel.to_string(), "2.5 * matern52(lengthscale=0.7)");
 /// ```
+#[cfg(any(test, feature = "testkit"))]
 pub fn all() -> Vec<(&'static str, DynKernel)> {
     struct All(Vec<(&'static str, DynKernel)>);
     impl Visitor for All {

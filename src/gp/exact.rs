@@ -15,6 +15,7 @@ use crate::likelihood::{Gaussian, GaussianNoise};
 use crate::linalg::{Cholesky, Jitter};
 use crate::mean::{DynMean, Mean, MeanExpr, Zero};
 use crate::optim::{Minimizer, Minimum, fit_in_units};
+use crate::scalar::by_precision;
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
 
@@ -90,7 +91,7 @@ impl<K: Expr + Clone> ExactGp<K> {
     crate::gp::settings::noise_setting!();
 }
 
-impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
+impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     model_settings!();
     one_kernel!(K);
 
@@ -127,7 +128,7 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
     /// # Ok::<(), Error>(())
     /// ```
     #[must_use]
-    pub fn with_likelihood<P: GaussianNoise>(self, likelihood: P) -> ExactGp<K, P> {
+    pub fn with_likelihood<P: GaussianNoise + Clone>(self, likelihood: P) -> ExactGp<K, P> {
         let Self { kernel, mean, likelihood: _, jitter, allow_indefinite, par } = self;
         ExactGp { kernel, mean, likelihood, jitter, allow_indefinite, par }
     }
@@ -151,10 +152,7 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
     where
         K: Kernel<T>,
     {
-        self.check(x, y)?;
-        let tape = Tape::new(self.par);
-        let recorded = self.record(&tape, x, y, false)?;
-        tape.scalar(recorded.evidence)
+        T::select::<Evidence<'_>>((self.core(), x, y))
     }
 
     /// The log evidence, and its gradient in all natural parameters in visiting order.
@@ -167,11 +165,7 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
     where
         K: Kernel<T>,
     {
-        self.check(x, y)?;
-        let tape = Tape::new(self.par);
-        let recorded = self.record(&tape, x, y, true)?;
-        let gradients = tape.backward(recorded.evidence)?;
-        Ok((tape.scalar(recorded.evidence)?, gather(&gradients, &tape, &recorded.parameters)?))
+        T::select::<Gradient<'_>>((self.core(), x, y))
     }
 
     /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
@@ -185,7 +179,7 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
     where
         K: Kernel<T>,
     {
-        self.check(x, y)?;
+        T::select::<Check<'_>>((self.core(), x, y))?;
         let mean = units::of_mean(&self.mean, x, units::spread(y.iter().copied()));
         let units = [units::ones(&self.kernel), mean].concat();
         fit_in_units(self, &units, minimizer, |model| {
@@ -204,7 +198,7 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
     where
         K: Kernel<T>,
     {
-        let (factor, weights, variances) = self.solve(x, y)?;
+        let (factor, weights, variances) = T::select::<Solve<'_>>((self.core(), x, y))?;
         let latents = vec![Latent { mean: &self.mean, roots: Vec::new() }];
         let (basis, mut process) = Process::on_points(&self.kernel, latents, x, factor, weights);
         if let Some(values) = &mut process.values {
@@ -222,55 +216,88 @@ impl<K: Expr + Clone, N: GaussianNoise> ExactGp<K, N> {
     where
         K: Kernel<T>,
     {
-        let (factor, weights, _) = self.solve(x, y)?;
+        let (factor, weights, _) = T::select::<Solve<'_>>((self.core(), x, y))?;
         Ok(LeaveOneOut::of_exact(&LeaveOneOut::precisions(&factor, self.par)?, weights.col_as_slice(0), y))
     }
 
-    /// The factor of A, A⁻¹ r, n × 1, and the variances of the noise.
-    fn solve<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<(Cholesky<T>, Mat<T>, Vec<f64>)>
+    fn core<T: Scalar>(&self) -> Core<'_, T>
     where
         K: Kernel<T>,
     {
-        self.check(x, y)?;
-        let n = x.nrows();
-        let mut covariance = Mat::zeros(n, n);
-        gram_into(&self.kernel, x, covariance.as_mut(), self.par)?;
-        let variances = self.likelihood.noise_variances(n)?;
-        for (i, &variance) in variances.iter().enumerate() {
-            covariance[(i, i)] += T::from_f64(variance);
-        }
-        let factor = Cholesky::new(covariance.as_ref(), self.jitter, self.par)?;
-        let mut weights = Mat::zeros(n, 1);
-        self.mean.mean_into(x, weights.col_as_slice_mut(0));
-        weights.col_as_slice_mut(0).iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
-        factor.solve_in_place(weights.as_mut(), self.par)?;
-        Ok((factor, weights, variances))
+        let Self { kernel, mean, likelihood, jitter, allow_indefinite, par } = self;
+        Core { kernel, mean, likelihood, jitter: *jitter, allow_indefinite: *allow_indefinite, par: *par }
     }
+}
 
-    fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()>
-    where
-        K: Kernel<T>,
-    {
-        check_data(x, y, [&self.kernel as &dyn Kernel<T>], [&self.mean])?;
+/// A model whose types are lost, so that what follows is compiled once for each precision.
+struct Core<'a, T: Scalar> {
+    kernel: &'a dyn Kernel<T>,
+    mean: &'a DynMean,
+    likelihood: &'a dyn GaussianNoise,
+    jitter: Jitter,
+    allow_indefinite: bool,
+    par: Par,
+}
+
+type Given<'a, T> = (Core<'a, T>, MatRef<'a, T>, &'a [T]);
+
+/// The factor of A, A⁻¹ r, n × 1, and the variances of the noise.
+type Solved<T> = Result<(Cholesky<T>, Mat<T>, Vec<f64>)>;
+
+by_precision!(Check<'a, T>(Given<'a, T>) -> Result<()> = check);
+by_precision!(Evidence<'a, T>(Given<'a, T>) -> Result<f64> = evidence);
+by_precision!(Gradient<'a, T>(Given<'a, T>) -> Result<(f64, Vec<f64>)> = gradient);
+by_precision!(Solve<'a, T>(Given<'a, T>) -> Solved<T> = solve);
+
+fn check<T: Scalar>((model, x, y): Given<'_, T>) -> Result<()> {
+    model.check(x, y)
+}
+
+fn evidence<T: Scalar>((model, x, y): Given<'_, T>) -> Result<f64> {
+    model.check(x, y)?;
+    let tape = Tape::new(model.par);
+    let recorded = model.record(&tape, x, y, false)?;
+    tape.scalar(recorded.evidence)
+}
+
+fn gradient<T: Scalar>((model, x, y): Given<'_, T>) -> Result<(f64, Vec<f64>)> {
+    model.check(x, y)?;
+    let tape = Tape::new(model.par);
+    let recorded = model.record(&tape, x, y, true)?;
+    let gradients = tape.backward(recorded.evidence)?;
+    Ok((tape.scalar(recorded.evidence)?, gather(&gradients, &tape, &recorded.parameters)?))
+}
+
+fn solve<T: Scalar>((model, x, y): Given<'_, T>) -> Solved<T> {
+    model.check(x, y)?;
+    let (n, par) = (x.nrows(), model.par);
+    let mut covariance = Mat::zeros(n, n);
+    gram_into(model.kernel, x, covariance.as_mut(), par)?;
+    let variances = model.likelihood.noise_variances(n)?;
+    for (i, &variance) in variances.iter().enumerate() {
+        covariance[(i, i)] += T::from_f64(variance);
+    }
+    let factor = Cholesky::new(covariance.as_ref(), model.jitter, par)?;
+    let mut weights = Mat::zeros(n, 1);
+    model.mean.mean_into(x, weights.col_as_slice_mut(0));
+    weights.col_as_slice_mut(0).iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
+    factor.solve_in_place(weights.as_mut(), par)?;
+    Ok((factor, weights, variances))
+}
+
+impl<'a, T: Scalar> Core<'a, T> {
+    fn check(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
+        check_data(x, y, [self.kernel], [self.mean])?;
         self.kernel.inputs(x.ncols())?;
         self.mean.check_dim(x.ncols())?;
-        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, x.ncols()) }
+        if self.allow_indefinite { Ok(()) } else { check_psd(self.kernel, x.ncols()) }
     }
 
-    fn record<'a, T: Scalar>(
-        &'a self,
-        tape: &Tape<'a, T>,
-        x: MatRef<'a, T>,
-        y: &[T],
-        differentiable: bool,
-    ) -> Result<Recorded>
-    where
-        K: Kernel<T>,
-    {
+    fn record(&self, tape: &Tape<'a, T>, x: MatRef<'a, T>, y: &[T], differentiable: bool) -> Result<Recorded> {
         let x = tape.constant(x);
-        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
-        let noise = noise_variances(tape, &self.likelihood, y.len())?;
-        let mean = prior_mean(tape, &self.mean, x)?;
+        let kernel = if differentiable { tape.kernel(self.kernel)? } else { tape.fixed_kernel(self.kernel) };
+        let noise = noise_variances(tape, self.likelihood, y.len())?;
+        let mean = prior_mean(tape, self.mean, x)?;
         let residual = tape.sub(tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])), mean.value)?;
         let covariance = tape.add_diagonal(tape.gram(kernel, x)?, noise.value)?;
         let (evidence, _) = tape.gaussian_log_density(residual, covariance, self.jitter)?;

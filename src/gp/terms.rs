@@ -45,7 +45,7 @@ pub(super) fn prior_mean<'a, T: Scalar>(tape: &Tape<'a, T>, mean: &'a DynMean, x
 /// The variances of the noise of n observations: n × 1.
 pub(super) fn noise_variances<'a, T: Scalar>(
     tape: &Tape<'a, T>,
-    likelihood: &'a impl GaussianNoise,
+    likelihood: &'a dyn GaussianNoise,
     n: usize,
 ) -> Result<Term> {
     let theta = parameter_column(tape, &likelihood.values());

@@ -1,9 +1,30 @@
 //! What users call on a kernel.
 
+use faer::mat::AsMatRef;
 use faer::{Mat, MatMut, MatRef, Par};
 
 use super::{Gradients, Kernel, Wanted};
 use crate::{Error, Result, Scalar};
+
+/// What is taken for a matrix: a `Mat`, a reference to one, or a view, of any strides.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let (kernel, x) = (Linear::new(2.0), mat![[1.0], [3.0]]);
+/// assert_eq!(kernel.gram(&x)?, kernel.gram(x.as_ref())?);
+/// assert_eq!(kernel.gram(mat![[1.0, 2.0]])?, mat![[10.0]]);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a matrix of `{T}`",
+    label = "pass `&x`, `x.as_ref()`, or a matrix like `mat![[1.0], [2.0]]`, one point a row"
+)]
+pub trait MatrixView<T>: AsMatRef<T = T, Rows = usize, Cols = usize> {}
+
+impl<T, M: AsMatRef<T = T, Rows = usize, Cols = usize>> MatrixView<T> for M {}
 
 /// Matrices from a kernel, and kernels on transformed inputs: for every [`Kernel`].
 ///
@@ -18,9 +39,9 @@ use crate::{Error, Result, Scalar};
 /// let kernel = 0.5 * Rbf::new(1.0) + Linear::new(2.0).on([1]);
 /// let x = mat![[0.0, 1.0], [1.0, 2.0], [4.0, 0.0]];
 ///
-/// let gram = kernel.gram(x.as_ref())?;
-/// let cross = kernel.cross(x.as_ref(), x.as_ref().subrows(0, 1))?;
-/// let diag = kernel.diag(x.as_ref())?;
+/// let gram = kernel.gram(&x)?;
+/// let cross = kernel.cross(&x, x.subrows(0, 1))?;
+/// let diag = kernel.diag(&x)?;
 /// assert_eq!(gram[(2, 0)], cross[(2, 0)]);
 /// assert_eq!(diag, [2.5, 8.5, 0.5]);
 /// # Ok::<(), mercer::Error>(())
@@ -46,7 +67,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`cross_into`](super::cross_into).
-    fn cross_vector(&self, x: &[T], z: MatRef<'_, T>) -> Result<Vec<T>> {
+    fn cross_vector(&self, x: &[T], z: impl MatrixView<T>) -> Result<Vec<T>> {
+        let z = z.as_mat_ref();
         let mut out = vec![T::from_f64(0.0); z.nrows()];
         self.cross_vector_into(x, z, &mut out)?;
         Ok(out)
@@ -57,7 +79,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`cross_into`](super::cross_into).
-    fn cross_vector_into(&self, x: &[T], z: MatRef<'_, T>, out: &mut [T]) -> Result<()> {
+    fn cross_vector_into(&self, x: &[T], z: impl MatrixView<T>, out: &mut [T]) -> Result<()> {
+        let z = z.as_mat_ref();
         if x.len() != z.ncols() {
             return Err(Error::shape("x", format!("{} coordinate(s), as z has", z.ncols()), (1, x.len())));
         }
@@ -72,7 +95,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`cross_into`](super::cross_into).
-    fn cross(&self, x: MatRef<'_, T>, z: MatRef<'_, T>) -> Result<Mat<T>> {
+    fn cross(&self, x: impl MatrixView<T>, z: impl MatrixView<T>) -> Result<Mat<T>> {
+        let (x, z) = (x.as_mat_ref(), z.as_mat_ref());
         let mut out = Mat::zeros(x.nrows(), z.nrows());
         super::cross_into(self, x, z, out.as_mut(), Par::rayon(0))?;
         Ok(out)
@@ -83,7 +107,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`cross_into`](super::cross_into).
-    fn cross_into(&self, x: MatRef<'_, T>, z: MatRef<'_, T>, out: MatMut<'_, T>, par: Par) -> Result<()> {
+    fn cross_into(&self, x: impl MatrixView<T>, z: impl MatrixView<T>, out: MatMut<'_, T>, par: Par) -> Result<()> {
+        let (x, z) = (x.as_mat_ref(), z.as_mat_ref());
         super::cross_into(self, x, z, out, par)
     }
 
@@ -92,7 +117,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`gram_into`](super::gram_into).
-    fn gram(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
+    fn gram(&self, x: impl MatrixView<T>) -> Result<Mat<T>> {
+        let x = x.as_mat_ref();
         let mut out = Mat::zeros(x.nrows(), x.nrows());
         super::gram_into(self, x, out.as_mut(), Par::rayon(0))?;
         Ok(out)
@@ -103,7 +129,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`gram_into`](super::gram_into).
-    fn gram_into(&self, x: MatRef<'_, T>, out: MatMut<'_, T>, par: Par) -> Result<()> {
+    fn gram_into(&self, x: impl MatrixView<T>, out: MatMut<'_, T>, par: Par) -> Result<()> {
+        let x = x.as_mat_ref();
         super::gram_into(self, x, out, par)
     }
 
@@ -112,7 +139,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`diag_into`](super::diag_into).
-    fn diag(&self, x: MatRef<'_, T>) -> Result<Vec<T>> {
+    fn diag(&self, x: impl MatrixView<T>) -> Result<Vec<T>> {
+        let x = x.as_mat_ref();
         let mut out = vec![T::from_f64(0.0); x.nrows()];
         super::diag_into(self, x, &mut out)?;
         Ok(out)
@@ -123,7 +151,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`diag_into`](super::diag_into).
-    fn diag_into(&self, x: MatRef<'_, T>, out: &mut [T]) -> Result<()> {
+    fn diag_into(&self, x: impl MatrixView<T>, out: &mut [T]) -> Result<()> {
+        let x = x.as_mat_ref();
         super::diag_into(self, x, out)
     }
 
@@ -132,7 +161,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`matmul_into`](super::matmul_into).
-    fn matmul(&self, x: MatRef<'_, T>, z: MatRef<'_, T>, v: MatRef<'_, T>) -> Result<Mat<T>> {
+    fn matmul(&self, x: impl MatrixView<T>, z: impl MatrixView<T>, v: impl MatrixView<T>) -> Result<Mat<T>> {
+        let (x, z, v) = (x.as_mat_ref(), z.as_mat_ref(), v.as_mat_ref());
         let mut out = Mat::zeros(x.nrows(), v.ncols());
         super::matmul_into(self, x, z, v, out.as_mut(), Par::rayon(0))?;
         Ok(out)
@@ -145,12 +175,13 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// As [`matmul_into`](super::matmul_into).
     fn matmul_into(
         &self,
-        x: MatRef<'_, T>,
-        z: MatRef<'_, T>,
-        v: MatRef<'_, T>,
+        x: impl MatrixView<T>,
+        z: impl MatrixView<T>,
+        v: impl MatrixView<T>,
         out: MatMut<'_, T>,
         par: Par,
     ) -> Result<()> {
+        let (x, z, v) = (x.as_mat_ref(), z.as_mat_ref(), v.as_mat_ref());
         super::matmul_into(self, x, z, v, out, par)
     }
 
@@ -159,7 +190,8 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`gram_vjp`](super::gram_vjp).
-    fn gram_vjp(&self, x: MatRef<'_, T>, cotangent: MatRef<'_, T>, wanted: Wanted) -> Result<Gradients<T>> {
+    fn gram_vjp(&self, x: impl MatrixView<T>, cotangent: impl MatrixView<T>, wanted: Wanted) -> Result<Gradients<T>> {
+        let (x, cotangent) = (x.as_mat_ref(), cotangent.as_mat_ref());
         super::gram_vjp(self, x, cotangent, wanted, Par::rayon(0))
     }
 
@@ -170,11 +202,12 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// As [`cross_vjp`](super::cross_vjp).
     fn cross_vjp(
         &self,
-        x: MatRef<'_, T>,
-        z: MatRef<'_, T>,
-        cotangent: MatRef<'_, T>,
+        x: impl MatrixView<T>,
+        z: impl MatrixView<T>,
+        cotangent: impl MatrixView<T>,
         wanted: Wanted,
     ) -> Result<Gradients<T>> {
+        let (x, z, cotangent) = (x.as_mat_ref(), z.as_mat_ref(), cotangent.as_mat_ref());
         super::cross_vjp(self, x, z, cotangent, wanted, Par::rayon(0))
     }
 }

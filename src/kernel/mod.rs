@@ -38,7 +38,7 @@ pub use cross::{cross_into, cross_into_with, matmul_into};
 pub use diag::diag_into;
 pub(crate) use diag::{add_own_differences, add_own_differences_vjp, fill_diag};
 pub use dynamic::{AnyKernel, DynKernel, Node};
-pub use ext::KernelExt;
+pub use ext::{KernelExt, MatrixView};
 pub(crate) use features::Embedding;
 pub use features::{FeatureGradients, Features, Points};
 pub use formula::Formula;

@@ -8,6 +8,7 @@ mod common {
 
 mod batch;
 mod combine;
+mod house;
 mod kernax;
 mod kernel;
 mod mask;

@@ -31,7 +31,7 @@ pub(super) struct Seen<'a, T: Scalar> {
     residual: Vec<T>,
 }
 
-impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
+impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, N> {
     /// An upper bound on the exact log evidence, whatever the approximation of this model:
     ///
     /// log p(y) ≤ −½ rᵀ(Q + (σ² + t) I)⁻¹r − ½ log|Q + σ²I| − (N/2) log 2π, with t = tr(K − Q),
@@ -145,7 +145,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     }
 }
 
-impl<K: Expr + Clone, N: GaussianNoise> Sgpr<K, InducingPoints, N> {
+impl<K: Expr + Clone, N: GaussianNoise + Clone> Sgpr<K, InducingPoints, N> {
     /// What is worth knowing about the inducing inputs and the bounds; with a q of [`Svgp`](crate::gp::Svgp), its
     /// [gap](Self::gap) too.
     ///

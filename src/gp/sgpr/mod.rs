@@ -112,7 +112,7 @@ impl<K: Expr + Clone> Sgpr<K> {
     }
 }
 
-impl<K: Expr + Clone, N: GaussianNoise> Sgpr<K, InducingPoints, N> {
+impl<K: Expr + Clone, N: GaussianNoise + Clone> Sgpr<K, InducingPoints, N> {
     /// The same with other inducing inputs, one a row, as many as one likes; they are free.
     ///
     /// # Errors
@@ -170,7 +170,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     crate::gp::settings::noise_setting!();
 }
 
-impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
+impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, N> {
     model_settings!();
     one_kernel!(K);
 
@@ -193,7 +193,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     #[must_use]
-    pub fn with_likelihood<P: GaussianNoise>(self, likelihood: P) -> Sgpr<K, F, P> {
+    pub fn with_likelihood<P: GaussianNoise + Clone>(self, likelihood: P) -> Sgpr<K, F, P> {
         let Self { kernel, mean, likelihood: _, inducing, approximation, jitter, allow_indefinite, par } = self;
         Sgpr { kernel, mean, likelihood, inducing, approximation, jitter, allow_indefinite, par }
     }

@@ -14,7 +14,7 @@ use crate::likelihood::GaussianNoise;
 use crate::linalg::{cast, cast_column};
 use crate::{Error, Expr, Result, Scalar};
 
-impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise> Sgpr<K, F, N> {
+impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, N> {
     /// The q(v) that is best for [`Svgp`] with this kernel, mean, noise and these inducing features:
     /// N(B⁻¹AΛ⁻¹r, B⁻¹) with B = I + AΛ⁻¹Aᵀ, where Λ is σ²I or diag(σᵢ²). At it, the bound of [`Svgp`] is that of
     /// [`Approximation::Vfe`], whatever the approximation of this model.
