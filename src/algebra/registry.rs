@@ -11,7 +11,6 @@ use super::text::{Constructor, constructor, vertical};
 #[cfg(any(test, feature = "testkit"))]
 use super::{Compose, icm};
 use crate::DynKernel;
-use crate::Result;
 use crate::combine::*;
 #[cfg(any(test, feature = "testkit"))]
 use crate::kernel::AnyKernel;
@@ -295,7 +294,7 @@ pub fn visit(visitor: &mut impl Visitor) {
 }
 
 #[cfg(any(test, feature = "testkit"))]
-fn lengthscale(function: Result<impl LengthscaleFunction + 'static>) -> DynLengthscale {
+fn lengthscale(function: crate::Result<impl LengthscaleFunction + 'static>) -> DynLengthscale {
     DynLengthscale::new(crate::error::literal(function))
 }
 
