@@ -200,21 +200,22 @@ impl AdamState {
         let clip = clip.filter(|&clip| length >= clip);
         let steps = self.steps as f64;
         let (correction1, correction2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
-        // At the first step there is no moment to be out of proportion to.
-        let before = 1.0 - beta2.powf(steps - 1.0);
+        // In squares, which need no roots. At the first step there is no moment to be out of proportion to.
+        let disproportion = DISPROPORTION * DISPROPORTION / (1.0 - beta2.powf(steps - 1.0));
+        let forgotten = (FORGOTTEN * correction1).powi(2) / correction2;
         let moments = self.first.iter_mut().zip(&mut self.second);
         for (coordinate, ((x, &g), (first, second))) in x.iter_mut().zip(gradient).zip(moments).enumerate() {
             // Larger ones have no square.
             let g = clip.map_or(g, |clip| g / length * clip).clamp(-LARGEST, LARGEST);
-            if *second > 0.0 && g * g > DISPROPORTION * DISPROPORTION * (*second / before) {
+            if *second > 0.0 && g * g > disproportion * *second {
                 *first *= beta1;
                 *second *= 4.0;
             } else {
                 *first = (1.0 - beta1) * g + beta1 * *first;
                 *second = (1.0 - beta2) * (g * g) + beta2 * *second;
-                let heard = g.abs().max((*first / correction1).abs());
-                if g != 0.0 && heard < FORGOTTEN * (*second / correction2).sqrt() {
-                    *second = correction2 * (LEFT * heard).powi(2);
+                let heard = (g * correction1).abs().max(first.abs());
+                if g != 0.0 && heard * heard < forgotten * *second {
+                    *second = correction2 * (LEFT * heard / correction1).powi(2);
                 }
             }
             let (first, second) = (*first / correction1, *second / correction2);

@@ -86,7 +86,11 @@ pub(super) fn set_unconstrained<P: Parameterized + ?Sized>(root: &mut P, packed:
     for_each(root, &mut |parameter| {
         places.of_runs(parameter.free, parameter.notes, &mut |elements, place| {
             let values = packed.get(place..place + elements.len()).unwrap_or_default();
-            let admits = |&value: &f64| parameter.constraint.admits(parameter.constraint.constrain(value));
+            let constraint = parameter.constraint;
+            let admits = |&value: &f64| match constraint {
+                Constraint::Real => value.is_finite(),
+                _ => constraint.admits(constraint.constrain(value)),
+            };
             if refused.is_none()
                 && let Some(bad) = values.iter().position(|value| !admits(value))
             {
@@ -103,7 +107,11 @@ pub(super) fn set_unconstrained<P: Parameterized + ?Sized>(root: &mut P, packed:
     for_each_mut(root, &mut |parameter| {
         let ParameterMut { values, constraint, free, notes, .. } = parameter;
         places.of_runs(free, notes.as_slice(), &mut |elements, place| {
-            values[elements].iter_mut().zip(&packed[place..]).for_each(|(value, &u)| *value = constraint.constrain(u));
+            let values = &mut values[elements];
+            match constraint {
+                Constraint::Real => values.copy_from_slice(&packed[place..place + values.len()]),
+                _ => values.iter_mut().zip(&packed[place..]).for_each(|(value, &u)| *value = constraint.constrain(u)),
+            }
         });
     });
     Ok(())
@@ -153,8 +161,11 @@ fn pulled<P: Parameterized + ?Sized>(
         rest = after;
         places.of_runs(parameter.free, parameter.notes, &mut |elements, place| {
             let entries = gradient[elements.clone()].iter().zip(&parameter.values[elements]).enumerate();
-            let entries = entries
-                .map(|(offset, (&gradient, &value))| pull(place + offset, parameter.constraint, value, gradient));
+            let constraint = parameter.constraint;
+            let entries = entries.map(|(offset, (&gradient, &value))| match constraint {
+                Constraint::Real => gradient,
+                _ => pull(place + offset, constraint, value, gradient),
+            });
             if place == packed.len() {
                 packed.extend(entries);
             } else {
