@@ -317,7 +317,7 @@ impl<K: FromArgument + Parameterized + Clone> FromStr for Batched<K> {
 /// ```
 /// use mercer::prelude::*;
 ///
-/// assert_eq!(Rbf::new(0.5).batched(3)?.size(), 3);
+/// assert_eq!(Rbf::new(0.5).batched(3)?.members().len(), 3);
 /// assert!(Rbf::new(0.5).batched(0).is_err());
 /// # Ok::<(), mercer::Error>(())
 /// ```

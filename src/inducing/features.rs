@@ -53,7 +53,7 @@ use crate::{Error, Result, Scalar};
 ///         1
 ///     }
 ///     fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
-///         kernel.check_dim(1)
+///         kernel.inputs(1).map(drop)
 ///     }
 ///     fn prior<'a, T: Scalar>(
 ///         &'a self,
@@ -198,7 +198,7 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
     ///         1
     ///     }
     ///     fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
-    ///         kernel.check_dim(1)
+    ///         kernel.inputs(1).map(drop)
     ///     }
     ///     fn prior<'a, T: Scalar>(
     ///         &'a self,

@@ -27,6 +27,7 @@ use crate::{Error, Result, Scalar};
 ///     "`coregionalization(weights=[[1], [0.5]], diagonal=[0.1, 0.2])` reads x[1, 1] as an index, but it is 2; \
 ///      it must be a whole number, at least 0 and below 2",
 /// );
+/// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct IndexColumn<'k> {

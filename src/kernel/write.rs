@@ -57,7 +57,7 @@ impl<T: Scalar> Writer<T> {
 /// # Examples
 ///
 /// ```
-/// use mercer::kernel::{Cotangent, Expr, Features, Kernel, Pairs, Points, Scratch, Target, Wanted};
+/// use mercer::kernel::{Expr, Kernel, Pairs, Scratch, Target, TileVjp, Wanted};
 /// use mercer::params::{Parameterized, Visitor, VisitorMut};
 /// use mercer::prelude::*;
 ///
@@ -93,14 +93,9 @@ impl<T: Scalar> Writer<T> {
 ///     fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
 ///         self.0.write_block(pairs, target, scratch);
 ///     }
-///     fn block_vjp(
-///         &self,
-///         pairs: &Pairs<'_, T>,
-///         cotangent: &mut Cotangent<'_, T>,
-///         theta: &mut [f64],
-///         scratch: &mut Scratch<T>,
-///     ) {
-///         self.0.block_vjp(pairs, cotangent, theta, scratch);
+///     fn tile_vjp(&self, to: TileVjp<'_, T>) {
+///         let pairs = to.pairs();
+///         to.hand_on(&self.0, pairs, 0);
 ///     }
 /// }
 ///

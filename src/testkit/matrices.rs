@@ -321,7 +321,7 @@ pub fn zonal<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
 /// let x = points::<f64>(20, 3, 1);
 /// matrices::isotropic::<f64>(&(Matern32::new(1.0) + 0.5), x.as_ref())?;
 /// // Claims nothing, so nothing is asked of it.
-/// assert!(!Rbf::new([1.0, 2.0, 3.0]).isotropic());
+/// assert!(!Rbf::new([1.0, 2.0, 3.0]).properties().isotropic);
 /// matrices::isotropic::<f64>(&Rbf::new([1.0, 2.0, 3.0]), x.as_ref())?;
 /// # Ok::<(), mercer::testkit::Violation>(())
 /// ```

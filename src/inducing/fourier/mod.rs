@@ -27,7 +27,7 @@ use crate::{Result, Scalar};
 ///
 /// K_uu = diag(α) + V P⁻¹ Vᵀ, α = (b − a)/2 · 1/S(ω), twice that for the constant
 ///
-/// with the spectral density S of the kernel ([`Expr::spectral_density`]), the states
+/// with the spectral density S of the kernel ([`spectral_density`](crate::views::spectral_density)), the states
 /// (φ, φ′, …, φ^(p)) at a in the rows of V, and the stationary covariance P of (f, f′, …, f^(p)), for a smoothness of
 /// p + ½. It is diagonal plus a matrix of rank p + 1, and no M × M matrix is made: see
 /// [`InducingPrior::low_rank`].

@@ -4,3 +4,4 @@ mod drivers;
 mod far;
 mod formula;
 mod indices;
+mod views;
