@@ -22,7 +22,8 @@
 //! | [`combine`] | sums, products, scaling by numbers and by functions of the points, negation, powers; normalisation; change points, additive kernels; several outputs |
 //! | [`warp`] | maps of the inputs: active dimensions, lengthscales, matrices, circles, logarithms, networks, random features, one's own |
 //! | [`batch`] | many kernels of one structure, on many sets of points |
-//! | [`mask`] | missing points |
+//! | [`algebra`] | operators, kernels from kernels, names and text |
+//! | [`views`] | spectral densities and measures, coefficients on spheres, weights on graphs |
 //! | [`params`] | values with constraints and priors, found by path, frozen, tied, packed for optimisers |
 //! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |
 //! | [`gp`] | models: [exact regression](gp::ExactGp), [collapsed sparse regression](gp::Sgpr), [sparse variational processes](gp::Svgp), [latent-variable models](gp::gplvm), their [posterior](gp::Posterior); [which for how much data](gp::recommend) |

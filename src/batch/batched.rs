@@ -8,7 +8,7 @@ use crate::kernel::{AnyKernel, Argument, FromArgument, Limits, from_text};
 use crate::params::{Label, Parameterized, ParameterizedExt, Visitor, VisitorMut, positions};
 use crate::{Error, Result};
 
-/// Kernels of one structure: what [`batched`](crate::algebra::Compose::batched) makes. Each member
+/// Kernels of one structure: what [`batched`](crate::batch::IntoBatch::batched) makes. Each member
 /// is an ordinary kernel, or a batch of its own; a hyperparameter is shared by all, or has a value for each.
 ///
 /// # Parameters

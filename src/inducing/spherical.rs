@@ -23,7 +23,7 @@ const UNITS: f64 = 64.0;
 /// # Definition
 ///
 /// u_{l,i} = ∫ f Y_{l,i} dω, with the [orthonormal harmonics](SphericalHarmonics) Y_{l,i}. A kernel with the
-/// [spectrum](ZonalSpectrum) a_l then gives
+/// [spectrum](crate::views::ZonalSpectrum) a_l then gives
 ///
 /// K_uu = diag(a_l), K_uf = a_l Y_{l,i}(x), and what the features explain of k(x, x′) is
 /// Σ_l a_l Σ_i Y_{l,i}(x) Y_{l,i}(x′):

@@ -5,7 +5,7 @@
 //! κ(xᵀy) = Σ_l a_l Σ_i Y_{l,i}(x) Y_{l,i}(y),
 //!
 //! with the [spherical harmonics](SphericalHarmonics) of degree l and one coefficient a_l for each
-//! degree, its [spectrum](ZonalSpectrum). Points of Euclidean space get there by the
+//! degree, its [spectrum](crate::views::ZonalSpectrum). Points of Euclidean space get there by the
 //! [lift](crate::warp::SphereLift). For inducing variables u = ∫ f Y dω, K_uu is diagonal with a_l and K_uf is a_l Y;
 //! for u = ∫ f Y dω/a_l, they are 1/a_l and Y.
 //!
