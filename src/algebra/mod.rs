@@ -1,11 +1,16 @@
 //! What knows all kernels: the operators, kernels from kernels, names and text.
 
+mod declare;
 mod multi_output;
 pub mod ops;
 pub mod registry;
 mod terms;
 mod text;
 
+#[doc(hidden)]
+pub use crate::error::literal;
+#[doc(hidden)]
+pub use declare::{Field, Rule};
 pub use multi_output::{icm, lcm};
 pub use ops::{Compose, Operand};
 pub use terms::terms;
