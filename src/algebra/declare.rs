@@ -1,88 +1,29 @@
 //! One declaration that makes a kernel.
 
-use crate::params::{Constraint, OneOrEach, Parameter, ParameterArray, PerDimension, Shape};
-use crate::{Error, Result};
-
-/// Which values a field of [`declare!`](crate::declare!) takes.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub enum Rule {
-    Within(Constraint),
-    /// Any finite number, and positive ones only if it starts so.
-    BySign,
-}
-
-impl From<Constraint> for Rule {
-    fn from(constraint: Constraint) -> Self {
-        Self::Within(constraint)
-    }
-}
-
-/// What a field of [`declare!`](crate::declare!) is kept as.
-#[doc(hidden)]
-pub trait Field: Sized {
-    type Given;
-
-    fn declared(name: &str, given: Self::Given, rule: impl Into<Rule>) -> Result<Self>;
-}
-
-impl Field for Parameter {
-    type Given = f64;
-
-    fn declared(name: &str, given: f64, rule: impl Into<Rule>) -> Result<Self> {
-        match rule.into() {
-            Rule::Within(constraint) => Self::new(name, given, constraint),
-            Rule::BySign => Self::by_sign(name, given),
-        }
-    }
-}
-
-impl Field for ParameterArray {
-    type Given = Vec<f64>;
-
-    fn declared(name: &str, given: Vec<f64>, rule: impl Into<Rule>) -> Result<Self> {
-        let shape = Shape::Vector(given.len());
-        match rule.into() {
-            _ if given.is_empty() => Err(Error::Empty { what: format!("the list of {name}") }),
-            Rule::Within(constraint) => Self::new(name, given, shape, constraint),
-            Rule::BySign => Self::by_sign(name, given, shape),
-        }
-    }
-}
-
-impl Field for PerDimension {
-    type Given = OneOrEach;
-
-    fn declared(name: &str, given: OneOrEach, rule: impl Into<Rule>) -> Result<Self> {
-        match (given, rule.into()) {
-            (given, Rule::Within(constraint)) => Self::new(name, given, constraint),
-            (OneOrEach::One(value), rule) => Parameter::declared(name, value, rule).map(Self::One),
-            (OneOrEach::Each(values), rule) => ParameterArray::declared(name, values, rule).map(Self::Each),
-        }
-    }
-}
-
 /// Declares a kernel: a struct, and all that follows from what its fields are.
 ///
 /// It gives the struct (`Clone`, `Debug`, `PartialEq`), a constructor `new` that panics on values that are refused and a
 /// checked one, `try_new`, with the fields as arguments in the order in which they are declared; a getter for each field;
-/// [`Parameterized`](crate::Parameterized); the operators and `Display`, as [`kernel_ops!`](crate::kernel_ops!) does; and
+/// [`Parameterized`](crate::params::Parameterized); the operators and `Display`, as [`kernel_ops!`](crate::kernel_ops!) does; and
 /// [`Construct`](crate::kernel::Construct), so that text can make it. What is left to write is what the kernel is:
 /// [`Expr`](crate::Expr) with [`Kernel`](crate::Kernel), or [`Radial`](crate::kernels::Radial) and others that imply the
 /// two.
 ///
-/// A field is a hyperparameter of one of three kinds, with the [`Constraint`] on its values, or a setting:
+/// A field is a hyperparameter of one of three kinds, with the [`Constraint`](crate::params::Constraint) on its values, or a
+/// setting:
 ///
-/// | declared | argument | getter | field |
-/// |---|---|---|---|
-/// | `name: Scalar = …` | `f64` | `f64` | [`Parameter`] |
-/// | `name: PerDimension = …` | one number, or one for each dimension: `impl Into<OneOrEach>` | `&[f64]` | [`PerDimension`] |
-/// | `name: List = …` | at least one number: `impl Into<Vec<f64>>` | `&[f64]` | [`ParameterArray`] |
-/// | `setting name: u32` | `u32`, or what else is `Copy` and [an argument](crate::kernel::FromArgument) | `u32` | `u32` |
+/// | declared | argument | getter |
+/// |---|---|---|
+/// | `name: Scalar = Positive` | a number: `f64` | `f64` |
+/// | `name: PerDimension = Positive` | one number, or one for each dimension: `impl Into<OneOrEach>` | `&[f64]` |
+/// | `name: List = Positive` | one number at least: `impl Into<Vec<f64>>` | `&[f64]` |
+/// | `setting name: u32` | `u32`, or another type that is `Copy` and [in text](crate::kernel::FromArgument) | `u32` |
 ///
-/// A constraint is an expression in which the variants of [`Constraint`] and the settings are in scope. `BySign` is one
-/// more: positive if the value starts so, else any finite number. The documentation of a field is that of its getter,
-/// and stands in that of `new`.
+/// The fields of the struct have the types [`Parameter`](crate::params::Parameter),
+/// [`PerDimension`](crate::params::PerDimension), [`ParameterArray`](crate::params::ParameterArray) and that of the setting.
+/// A constraint is an expression; the variants of the type and the settings are in scope. `BySign` is one more: positive
+/// if the value starts so, else any finite number. The documentation of a field is that of its getter, and stands in that
+/// of `new`.
 ///
 /// A setting is not fitted. With settings there is a function `settings`, which gives them as
 /// [`Expr::settings`](crate::Expr::settings) does. After the fields, `check = path;` names a function that gets the
@@ -105,9 +46,8 @@ impl Field for PerDimension {
 /// }
 ///
 /// fn check_degree(degree: u32) -> mercer::Result<()> {
-///     let expected = || "must be at most 9".to_owned();
-///     let error = || Error::Setting { name: "the degree".to_owned(), found: degree.to_string(), expected: expected() };
-///     if degree > 9 { Err(error()) } else { Ok(()) }
+///     let (name, expected) = ("the degree".to_owned(), "must be at most 9".to_owned());
+///     if degree <= 9 { Ok(()) } else { Err(Error::Setting { name, found: degree.to_string(), expected }) }
 /// }
 ///
 /// impl Expr for Biased {
@@ -150,7 +90,7 @@ macro_rules! kernel {
     };
 }
 
-/// Declares a struct of hyperparameters that is no kernel, such as a warp: all that [`kernel!`](crate::kernel!) does, but the
+/// Declares a struct of hyperparameters that is no kernel, such as a warp: as [`kernel!`](crate::kernel!) does, without the
 /// operators.
 ///
 /// # Examples
@@ -265,7 +205,7 @@ macro_rules! declare {
             /// On what [`try_new`](Self::try_new), the checked form, refuses.
             #[track_caller]
             $vis fn new($($field: $($given)+),*) -> Self {
-                $crate::algebra::literal(Self::try_new($($field),*))
+                $crate::literal(Self::try_new($($field),*))
             }
 
             /// Makes it of the same arguments as [`new`](Self::new).
@@ -281,9 +221,9 @@ macro_rules! declare {
             $(#[doc = ::std::concat!("- Those of `", ::std::stringify!($check), "`.")])?
             $vis fn try_new($($field: $($given)+),*) -> $crate::Result<Self> {
                 #[allow(unused_imports)]
-                use $crate::{algebra::Rule::BySign, params::Constraint::*};
+                use $crate::params::{Constraint::*, Rule::BySign};
                 $($check $settings?;)?
-                $(let $parameter = <$($kind)+ as $crate::algebra::Field>::declared(
+                $(let $parameter = <$($kind)+ as $crate::params::Field>::declared(
                     ::std::stringify!($parameter), $parameter.into(), $rule,
                 )?;)*
                 Ok(Self { $($field),* })

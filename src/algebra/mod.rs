@@ -7,11 +7,7 @@ pub mod registry;
 mod terms;
 mod text;
 
-#[doc(hidden)]
-pub use crate::error::literal;
-#[doc(hidden)]
-pub use declare::{Field, Rule};
 pub use multi_output::{icm, lcm};
-pub use ops::{Compose, Operand};
+pub use ops::{Compose, Divisor, Operand};
 pub use terms::terms;
 pub use text::{Constructor, register, register_function};

@@ -14,6 +14,7 @@
 mod constraint;
 mod density;
 mod ext;
+mod field;
 mod horseshoe;
 mod interval;
 mod note;
@@ -31,6 +32,8 @@ mod ties;
 pub use constraint::Constraint;
 pub(crate) use density::subtract_log_prior;
 pub use ext::{Entry, ParameterizedExt};
+#[doc(hidden)]
+pub use field::{Field, Rule};
 #[cfg(feature = "serde")]
 pub(crate) use notes::Notes;
 pub(crate) use packing::{gradient_at, places, units_at};
