@@ -1,9 +1,7 @@
 //! The distribution function of Kumaraswamy, as a map of the unit interval to itself.
 
-use super::coordinate::{Coordinate, check_dim, map, map_backward, map_point};
-use super::{Warp, WarpExpr};
-use crate::kernel::{FeatureGradients, Points, Psd};
-use crate::{Result, Scalar};
+use super::coordinate::{Coordinate, coordinate_warp};
+use crate::Scalar;
 
 crate::declare! {
     /// The unit interval mapped to itself, stretched in some places and pressed in others: the warp behind
@@ -59,6 +57,8 @@ crate::declare! {
 /// How far inside the interval the slope at an end is taken.
 const INSIDE: f64 = 1e-9;
 
+coordinate_warp!(Kumaraswamy, [a, b]);
+
 impl Kumaraswamy {
     fn at(&self, dim: usize) -> Distribution {
         Distribution { a: self.a.at(dim), b: self.b.at(dim) }
@@ -105,45 +105,6 @@ impl Coordinate<2> for Distribution {
         let in_b = -(b * log_rest).lane_exp::<FMA>() * log_rest;
         let (in_x, in_a) = (a * outer / x, outer * (log_power / a));
         (if outside { flat } else { in_x }, [if outside { flat } else { in_a }, if outside { flat } else { in_b }])
-    }
-}
-
-impl WarpExpr for Kumaraswamy {
-    fn output_dim(&self, dim: usize) -> Result<usize> {
-        check_dim("kumaraswamy", "a", &self.a, dim)?;
-        check_dim("kumaraswamy", "b", &self.b, dim).map(|()| dim)
-    }
-
-    fn psd(&self, kernel: Psd) -> Psd {
-        kernel
-    }
-
-    fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
-        made.to_vec()
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-}
-
-impl<T: Scalar> Warp<T> for Kumaraswamy {
-    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
-        map(points, |dim| self.at(dim))
-    }
-
-    fn point(&self, x: &[T], out: &mut [T]) {
-        map_point(x, out, |dim| self.at(dim));
-    }
-
-    fn backward(
-        &self,
-        points: &Points<'_, T>,
-        made: &Points<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
-        map_backward(points, made, [&self.a, &self.b], gradients, theta, |dim| self.at(dim));
     }
 }
 

@@ -1,9 +1,7 @@
 //! The logarithm of the points.
 
-use super::coordinate::{Coordinate, check_dim, map, map_backward, map_point};
-use super::{Warp, WarpExpr};
-use crate::kernel::{FeatureGradients, Points, Psd};
-use crate::{Result, Scalar};
+use super::coordinate::{Coordinate, coordinate_warp};
+use crate::Scalar;
 
 crate::declare! {
     /// The logarithm of the points: the warp behind [`log_warp`](crate::algebra::Compose::log_warp).
@@ -52,6 +50,8 @@ crate::declare! {
     }
 }
 
+coordinate_warp!(LogWarp, [scale]);
+
 impl LogWarp {
     fn at(&self, dim: usize) -> Logarithm {
         let scale = self.scale.at(dim);
@@ -79,44 +79,6 @@ impl Coordinate<1> for Logarithm {
     fn slopes<const FMA: bool>(self, x: f64) -> (f64, [f64; 1]) {
         let slope = if self.scale + x < 0.0 { f64::NAN } else { 1.0 / (self.scale + x) };
         (slope, [-x / self.scale * slope])
-    }
-}
-
-impl WarpExpr for LogWarp {
-    fn output_dim(&self, dim: usize) -> Result<usize> {
-        check_dim("log_warp", "scale", &self.scale, dim).map(|()| dim)
-    }
-
-    fn psd(&self, kernel: Psd) -> Psd {
-        kernel
-    }
-
-    fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
-        made.to_vec()
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-}
-
-impl<T: Scalar> Warp<T> for LogWarp {
-    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
-        map(points, |dim| self.at(dim))
-    }
-
-    fn point(&self, x: &[T], out: &mut [T]) {
-        map_point(x, out, |dim| self.at(dim));
-    }
-
-    fn backward(
-        &self,
-        points: &Points<'_, T>,
-        made: &Points<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
-        map_backward(points, made, [&self.scale], gradients, theta, |dim| self.at(dim));
     }
 }
 
