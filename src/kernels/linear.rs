@@ -5,6 +5,7 @@ use crate::kernel::{
     DiagVjp, Expr, Features, Kernel, OnSphere, Pairs, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
     Variable, Views,
 };
+use crate::params::Parameter;
 use crate::simd::{dot, elementwise};
 use crate::{Real, Scalar};
 
@@ -47,6 +48,10 @@ crate::kernel! {
 }
 
 impl Linear {
+    pub(super) fn of(variance: Parameter) -> Self {
+        Self { variance }
+    }
+
     fn scale<T: Scalar>(&self) -> T {
         T::from_f64(self.variance())
     }
