@@ -29,6 +29,8 @@
 /// [`Expr::settings`](crate::Expr::settings) does. After the fields, `check = path;` names a function that gets the
 /// settings and may refuse them.
 ///
+/// `state name: Type` is a field that is no argument and has no getter: it starts with its default.
+///
 /// # Examples
 ///
 /// ```
@@ -113,18 +115,18 @@ macro_rules! kernel {
 #[macro_export]
 macro_rules! declare {
     (
-        @fields $head:tt [$($all:tt)*] [$($parameters:tt)*] $settings:tt
+        @fields $head:tt [$($all:tt)*] [$($parameters:tt)*] $settings:tt $states:tt
         $(#[$doc:meta])* $field:ident: Scalar = $rule:expr $(, $($rest:tt)*)?
     ) => {
         $crate::declare! {
             @fields $head
             [$($all)* { $(#[$doc])* $field ($crate::params::Parameter) (f64) (f64) (f64) [value] }]
             [$($parameters)* $field ($crate::params::Parameter) = $rule;]
-            $settings $($($rest)*)?
+            $settings $states $($($rest)*)?
         }
     };
     (
-        @fields $head:tt [$($all:tt)*] [$($parameters:tt)*] $settings:tt
+        @fields $head:tt [$($all:tt)*] [$($parameters:tt)*] $settings:tt $states:tt
         $(#[$doc:meta])* $field:ident: PerDimension = $rule:expr $(, $($rest:tt)*)?
     ) => {
         $crate::declare! {
@@ -134,11 +136,11 @@ macro_rules! declare {
                 (impl Into<$crate::params::OneOrEach>) (&[f64]) [values]
             }]
             [$($parameters)* $field ($crate::params::PerDimension) = $rule;]
-            $settings $($($rest)*)?
+            $settings $states $($($rest)*)?
         }
     };
     (
-        @fields $head:tt [$($all:tt)*] [$($parameters:tt)*] $settings:tt
+        @fields $head:tt [$($all:tt)*] [$($parameters:tt)*] $settings:tt $states:tt
         $(#[$doc:meta])* $field:ident: List = $rule:expr $(, $($rest:tt)*)?
     ) => {
         $crate::declare! {
@@ -148,22 +150,30 @@ macro_rules! declare {
                 (impl Into<Vec<f64>>) (&[f64]) [values]
             }]
             [$($parameters)* $field ($crate::params::ParameterArray) = $rule;]
-            $settings $($($rest)*)?
+            $settings $states $($($rest)*)?
         }
     };
     (
-        @fields $head:tt [$($all:tt)*] $parameters:tt ($($settings:tt)*)
+        @fields $head:tt [$($all:tt)*] $parameters:tt ($($settings:tt)*) $states:tt
         $(#[$doc:meta])* setting $field:ident: $of:ty $(, $($rest:tt)*)?
     ) => {
         $crate::declare! {
             @fields $head
             [$($all)* { $(#[$doc])* $field ($of) ($of) ($of) ($of) [] }]
-            $parameters ($($settings)* $field,) $($($rest)*)?
+            $parameters ($($settings)* $field,) $states $($($rest)*)?
+        }
+    };
+    (
+        @fields $head:tt $all:tt $parameters:tt $settings:tt [$($states:tt)*]
+        state $field:ident: $of:ty $(, $($rest:tt)*)?
+    ) => {
+        $crate::declare! {
+            @fields $head $all $parameters $settings [$($states)* $field ($of)] $($($rest)*)?
         }
     };
     // Goes on as if it were right, so that this is the only error.
     (
-        @fields $head:tt $all:tt $parameters:tt $settings:tt
+        @fields $head:tt $all:tt $parameters:tt $settings:tt $states:tt
         $(#[$doc:meta])* $field:ident: $kind:ident $(= $rule:expr)? $(, $($rest:tt)*)?
     ) => {
         ::std::compile_error! {
@@ -174,19 +184,22 @@ macro_rules! declare {
                 ::std::stringify!($field), ": u32` for what is not fitted"
             )
         }
-        $crate::declare! { @fields $head $all $parameters $settings $(#[$doc])* $field: Scalar = Real, $($($rest)*)? }
+        $crate::declare! {
+            @fields $head $all $parameters $settings $states $(#[$doc])* $field: Scalar = Real, $($($rest)*)?
+        }
     };
     (
         @fields [$(#[$meta:meta])* $vis:vis $type:ident $name:literal $($check:path)?]
         [$({
             $(#[$doc:meta])* $field:ident ($($kept:tt)+) ($($argument:tt)+) ($($given:tt)+) ($($got:tt)+) [$($get:ident)?]
         })*]
-        [$($parameter:ident ($($kind:tt)+) = $rule:expr;)*] $settings:tt
+        [$($parameter:ident ($($kind:tt)+) = $rule:expr;)*] $settings:tt [$($state:ident ($of_state:ty))*]
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
         $vis struct $type {
             $($field: $($kept)+,)*
+            $($state: $of_state,)*
         }
 
         $crate::parameterized!($type as $name, parameters: [$($parameter),*]);
@@ -226,7 +239,7 @@ macro_rules! declare {
                 $(let $parameter = <$($kind)+ as $crate::params::Field>::declared(
                     ::std::stringify!($parameter), $parameter.into(), $rule,
                 )?;)*
-                Ok(Self { $($field),* })
+                Ok(Self { $($field,)* $($state: ::std::default::Default::default()),* })
             }
 
             $(
@@ -249,6 +262,6 @@ macro_rules! declare {
     (
         $(#[$meta:meta])* $vis:vis $type:ident as $name:literal { $($fields:tt)* } $(check = $check:path;)?
     ) => {
-        $crate::declare! { @fields [$(#[$meta])* $vis $type $name $($check)?] [] [] () $($fields)* }
+        $crate::declare! { @fields [$(#[$meta])* $vis $type $name $($check)?] [] [] () [] $($fields)* }
     };
 }
