@@ -346,7 +346,7 @@ fn suggestion(nearest: &[String]) -> String {
 
 /// The value of a constructor that a literal mistake makes panic, at the caller's line.
 #[track_caller]
-pub(crate) fn literal<V>(result: Result<V>) -> V {
+pub fn literal<V>(result: Result<V>) -> V {
     match result {
         Ok(value) => value,
         // A documented panic of the constructors named `new`, which are for literals; data goes

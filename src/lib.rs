@@ -148,6 +148,8 @@ pub mod testkit;
 pub mod views;
 pub mod warp;
 
+#[doc(hidden)]
+pub use error::literal;
 pub use error::{Error, Result};
 pub use kernel::DynKernel;
 pub use kernel::{Expr, Kernel, KernelExt};

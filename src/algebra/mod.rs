@@ -1,5 +1,6 @@
 //! What knows all kernels: the operators, kernels from kernels, names and text.
 
+mod declare;
 mod multi_output;
 pub mod ops;
 pub mod registry;
@@ -7,6 +8,6 @@ mod terms;
 mod text;
 
 pub use multi_output::{icm, lcm};
-pub use ops::{Compose, Operand};
+pub use ops::{Compose, Divisor, Operand};
 pub use terms::terms;
 pub use text::{Constructor, register, register_function};

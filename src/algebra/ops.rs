@@ -223,11 +223,11 @@ pub trait Compose: AnyKernel + Sized {
 
 impl<K: AnyKernel> Compose for K {}
 
-/// What can stand to the right of a kernel in `+`, `-` and `*`: a kernel, or an `f64`.
+/// What can stand to the right of a kernel in `+`, `-` and `*`: a kernel, an `f64`, or an integer literal.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be combined with a kernel by `+`, `-` or `*`",
     label = "neither a kernel nor an `f64`",
-    note = "a number must be an `f64`: write `2.0`, not `2` or `2.0f32`",
+    note = "a number must be an `f64`, or an integer literal: write `2.5` or `2`, not `2.5f32`",
     note = "a kernel type of your own joins the operators by `mercer::kernel_ops!(YourKernel);`"
 )]
 pub trait Operand {
@@ -251,40 +251,92 @@ pub trait Operand {
     fn mul_with_dynamic(self, left: DynKernel) -> DynKernel;
 }
 
-impl Operand for f64 {
-    type AddTo<L> = Sum<(L, Constant)>;
-    type SubFrom<L> = Sum<(L, Constant)>;
-    type MulWith<L> = Scaled<L>;
+macro_rules! number {
+    ($type:ty) => {
+        impl Operand for $type {
+            type AddTo<L> = Sum<(L, Constant)>;
+            type SubFrom<L> = Sum<(L, Constant)>;
+            type MulWith<L> = Scaled<L>;
 
-    #[track_caller]
-    fn add_to<L>(self, left: L) -> Sum<(L, Constant)> {
-        Sum::new(left, Constant::new(self))
-    }
+            #[track_caller]
+            fn add_to<L>(self, left: L) -> Sum<(L, Constant)> {
+                Sum::new(left, Constant::new(f64::from(self)))
+            }
 
-    #[track_caller]
-    fn sub_from<L>(self, left: L) -> Sum<(L, Constant)> {
-        Sum::new(left, Constant::new(-self))
-    }
+            #[track_caller]
+            fn sub_from<L>(self, left: L) -> Sum<(L, Constant)> {
+                Sum::new(left, Constant::new(-f64::from(self)))
+            }
 
-    #[track_caller]
-    fn mul_with<L>(self, left: L) -> Scaled<L> {
-        Scaled::new(self, left)
-    }
+            #[track_caller]
+            fn mul_with<L>(self, left: L) -> Scaled<L> {
+                Scaled::new(f64::from(self), left)
+            }
 
-    #[track_caller]
-    fn add_to_dynamic(self, left: DynKernel) -> DynKernel {
-        Sum::joined(left, Constant::new(self).dynamic())
-    }
+            #[track_caller]
+            fn add_to_dynamic(self, left: DynKernel) -> DynKernel {
+                Sum::joined(left, Constant::new(f64::from(self)).dynamic())
+            }
 
-    #[track_caller]
-    fn sub_from_dynamic(self, left: DynKernel) -> DynKernel {
-        Sum::joined(left, Constant::new(-self).dynamic())
-    }
+            #[track_caller]
+            fn sub_from_dynamic(self, left: DynKernel) -> DynKernel {
+                Sum::joined(left, Constant::new(-f64::from(self)).dynamic())
+            }
 
-    #[track_caller]
-    fn mul_with_dynamic(self, left: DynKernel) -> DynKernel {
-        left.scaled(self).dynamic()
-    }
+            #[track_caller]
+            fn mul_with_dynamic(self, left: DynKernel) -> DynKernel {
+                left.scaled(f64::from(self)).dynamic()
+            }
+        }
+
+        impl Divisor for $type {
+            fn inverse(self) -> f64 {
+                1.0 / f64::from(self)
+            }
+        }
+
+        impl std::ops::Add<DynKernel> for $type {
+            type Output = DynKernel;
+
+            #[track_caller]
+            fn add(self, kernel: DynKernel) -> DynKernel {
+                Constant::new(f64::from(self)).dynamic() + kernel
+            }
+        }
+
+        impl std::ops::Sub<DynKernel> for $type {
+            type Output = DynKernel;
+
+            #[track_caller]
+            fn sub(self, kernel: DynKernel) -> DynKernel {
+                Constant::new(f64::from(self)).dynamic() - kernel
+            }
+        }
+
+        impl std::ops::Mul<DynKernel> for $type {
+            type Output = DynKernel;
+
+            #[track_caller]
+            fn mul(self, kernel: DynKernel) -> DynKernel {
+                kernel.scaled(f64::from(self)).dynamic()
+            }
+        }
+    };
+}
+
+// Of one type of integers alone, which a literal then is.
+number!(f64);
+number!(i32);
+
+/// What a kernel can be divided by: an `f64`, or an integer literal.
+#[diagnostic::on_unimplemented(
+    message = "a kernel cannot be divided by `{Self}`",
+    label = "neither an `f64` nor an integer literal",
+    note = "write `kernel / 2.0`"
+)]
+pub trait Divisor {
+    /// 1/self
+    fn inverse(self) -> f64;
 }
 
 /// Implements [`AnyKernel`](crate::kernel::AnyKernel) for a kernel type. The two functions are where the type loses
@@ -360,13 +412,91 @@ macro_rules! kernel_operand {
     };
 }
 
-/// Gives a kernel type the operators: `k + k`, `k - k`, `k * k` and `-k` with any other kernel,
-/// boxed ones too, and `+`, `-`, `*` with `f64` on either side; and `Display`.
+/// Implements one operator between a kernel type and what stands to its right.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! kernel_operator {
+    ([$($generics:ident),*] $type:ty: $trait:ident, $method:ident, $operand:ident -> $output:ty) => {
+        impl<$($generics,)* Right: $crate::algebra::Operand> ::std::ops::$trait<Right> for $type {
+            type Output = $output;
+
+            #[track_caller]
+            fn $method(self, right: Right) -> Self::Output {
+                right.$operand(self)
+            }
+        }
+    };
+}
+
+/// Implements the operators between a number and a kernel type to its right.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! number_operators {
+    ([$($generics:ident),*] $type:ty: $number:ty) => {
+        impl<$($generics),*> ::std::ops::Add<$type> for $number {
+            type Output = $crate::combine::Sum<($crate::kernels::Constant, $type)>;
+
+            #[track_caller]
+            fn add(self, kernel: $type) -> Self::Output {
+                $crate::combine::Sum::new($crate::kernels::Constant::new(f64::from(self)), kernel)
+            }
+        }
+
+        impl<$($generics),*> ::std::ops::Sub<$type> for $number {
+            type Output = $crate::combine::Sum<($crate::kernels::Constant, $crate::combine::Neg<$type>)>;
+
+            #[track_caller]
+            fn sub(self, kernel: $type) -> Self::Output {
+                let kernel = $crate::combine::Neg::new(kernel);
+                $crate::combine::Sum::new($crate::kernels::Constant::new(f64::from(self)), kernel)
+            }
+        }
+
+        impl<$($generics),*> ::std::ops::Mul<$type> for $number {
+            type Output = $crate::combine::Scaled<$type>;
+
+            #[track_caller]
+            fn mul(self, kernel: $type) -> Self::Output {
+                $crate::combine::Scaled::new(f64::from(self), kernel)
+            }
+        }
+    };
+}
+
+/// Gives a kernel type the operators: `k + k`, `k - k`, `k * k` and `-k` with any other kernel, boxed ones too; `+`, `-`
+/// and `*` with a number on either side, and `k / 2.0`; and `Display`. Numbers are `f64` or integer literals.
 ///
 /// The type has to be a [`Kernel`](crate::kernel::Kernel) of `f32` and of `f64`. For a type with
-/// type parameters, name them first: `kernel_ops!([A, B] MySum<A, B>)`.
+/// type parameters, name them first: `kernel_ops!([A, B] MySum<A, B>)`. [`kernel!`](crate::kernel!) calls it.
 ///
 /// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let at_0 = |kernel: &dyn Fn() -> DynKernel| kernel().eval(&[0.0], &[0.0]);
+/// assert_eq!(at_0(&|| (2 * Rbf::new(1.0) - 0.5).dynamic())?, 1.5);
+/// assert_eq!(at_0(&|| (Rbf::new(1.0) / 4.0 + 1).dynamic())?, 1.25);
+/// assert_eq!((Rbf::new(1.0) * 3).to_string(), "3 * rbf(lengthscale=1)");
+///
+/// // A kernel in a box takes others in.
+/// let mut kernel = Rbf::new(1.0).dynamic();
+/// kernel += Periodic::new(1.0, 7.0);
+/// kernel *= 0.5;
+/// assert_eq!(kernel.to_string(), "0.5 * (rbf(lengthscale=1) + periodic(lengthscale=1, period=7))");
+///
+/// let all: DynKernel = [1, 10, 100].map(|scale| Rbf::new(f64::from(scale)).dynamic()).into_iter().sum();
+/// assert_eq!(all.to_string(), "rbf(lengthscale=1) + rbf(lengthscale=10) + rbf(lengthscale=100)");
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// Other numbers are refused:
+///
+/// ```compile_fail
+/// use mercer::prelude::*;
+///
+/// let kernel = Rbf::new(1.0) * 2.0f32;
+/// ```
 ///
 /// See [`Kernel`](crate::kernel::Kernel), where a kernel of the user's own joins a sum.
 #[macro_export]
@@ -374,31 +504,18 @@ macro_rules! kernel_ops {
     ([$($generics:ident),*] $type:ty) => {
         $crate::kernel_operand!([$($generics),*] $type);
         $crate::kernel_node!([$($generics),*] $type);
+        $crate::kernel_operator!([$($generics),*] $type: Add, add, add_to -> Right::AddTo<Self>);
+        $crate::kernel_operator!([$($generics),*] $type: Sub, sub, sub_from -> Right::SubFrom<Self>);
+        $crate::kernel_operator!([$($generics),*] $type: Mul, mul, mul_with -> Right::MulWith<Self>);
+        $crate::number_operators!([$($generics),*] $type: f64);
+        $crate::number_operators!([$($generics),*] $type: i32);
 
-        impl<$($generics,)* Right: $crate::algebra::Operand> ::std::ops::Add<Right> for $type {
-            type Output = Right::AddTo<Self>;
-
-            #[track_caller]
-            fn add(self, right: Right) -> Self::Output {
-                right.add_to(self)
-            }
-        }
-
-        impl<$($generics,)* Right: $crate::algebra::Operand> ::std::ops::Sub<Right> for $type {
-            type Output = Right::SubFrom<Self>;
+        impl<$($generics,)* Right: $crate::algebra::Divisor> ::std::ops::Div<Right> for $type {
+            type Output = $crate::combine::Scaled<Self>;
 
             #[track_caller]
-            fn sub(self, right: Right) -> Self::Output {
-                right.sub_from(self)
-            }
-        }
-
-        impl<$($generics,)* Right: $crate::algebra::Operand> ::std::ops::Mul<Right> for $type {
-            type Output = Right::MulWith<Self>;
-
-            #[track_caller]
-            fn mul(self, right: Right) -> Self::Output {
-                right.mul_with(self)
+            fn div(self, right: Right) -> Self::Output {
+                $crate::combine::Scaled::new(right.inverse(), self)
             }
         }
 
@@ -409,33 +526,6 @@ macro_rules! kernel_ops {
                 $crate::combine::Neg::new(self)
             }
         }
-
-        impl<$($generics),*> ::std::ops::Add<$type> for f64 {
-            type Output = $crate::combine::Sum<($crate::kernels::Constant, $type)>;
-
-            #[track_caller]
-            fn add(self, kernel: $type) -> Self::Output {
-                $crate::combine::Sum::new($crate::kernels::Constant::new(self), kernel)
-            }
-        }
-
-        impl<$($generics),*> ::std::ops::Sub<$type> for f64 {
-            type Output = $crate::combine::Sum<($crate::kernels::Constant, $crate::combine::Neg<$type>)>;
-
-            #[track_caller]
-            fn sub(self, kernel: $type) -> Self::Output {
-                $crate::combine::Sum::new($crate::kernels::Constant::new(self), $crate::combine::Neg::new(kernel))
-            }
-        }
-
-        impl<$($generics),*> ::std::ops::Mul<$type> for f64 {
-            type Output = $crate::combine::Scaled<$type>;
-
-            #[track_caller]
-            fn mul(self, kernel: $type) -> Self::Output {
-                $crate::combine::Scaled::new(self, kernel)
-            }
-        }
     };
     ($type:ty) => {
         $crate::kernel_ops!([] $type);
@@ -443,31 +533,16 @@ macro_rules! kernel_ops {
 }
 
 kernel_operand!([] DynKernel);
+kernel_operator!([] DynKernel: Add, add, add_to_dynamic -> Self);
+kernel_operator!([] DynKernel: Sub, sub, sub_from_dynamic -> Self);
+kernel_operator!([] DynKernel: Mul, mul, mul_with_dynamic -> Self);
 
-impl<R: Operand> std::ops::Add<R> for DynKernel {
+impl<R: Divisor> std::ops::Div<R> for DynKernel {
     type Output = Self;
 
     #[track_caller]
-    fn add(self, right: R) -> Self {
-        right.add_to_dynamic(self)
-    }
-}
-
-impl<R: Operand> std::ops::Sub<R> for DynKernel {
-    type Output = Self;
-
-    #[track_caller]
-    fn sub(self, right: R) -> Self {
-        right.sub_from_dynamic(self)
-    }
-}
-
-impl<R: Operand> std::ops::Mul<R> for DynKernel {
-    type Output = Self;
-
-    #[track_caller]
-    fn mul(self, right: R) -> Self {
-        right.mul_with_dynamic(self)
+    fn div(self, right: R) -> Self {
+        self.scaled(right.inverse()).dynamic()
     }
 }
 
@@ -479,29 +554,31 @@ impl std::ops::Neg for DynKernel {
     }
 }
 
-impl std::ops::Add<DynKernel> for f64 {
-    type Output = DynKernel;
-
+// Of a copy, so that a number that is refused leaves the kernel as it was.
+impl<R: Operand> std::ops::AddAssign<R> for DynKernel {
     #[track_caller]
-    fn add(self, kernel: DynKernel) -> DynKernel {
-        Constant::new(self).dynamic() + kernel
+    fn add_assign(&mut self, right: R) {
+        *self = self.clone() + right;
     }
 }
 
-impl std::ops::Sub<DynKernel> for f64 {
-    type Output = DynKernel;
-
+impl<R: Operand> std::ops::MulAssign<R> for DynKernel {
     #[track_caller]
-    fn sub(self, kernel: DynKernel) -> DynKernel {
-        Constant::new(self).dynamic() - kernel
+    fn mul_assign(&mut self, right: R) {
+        *self = self.clone() * right;
     }
 }
 
-impl std::ops::Mul<DynKernel> for f64 {
-    type Output = DynKernel;
+/// The sum of all, 0 of none.
+impl std::iter::Sum for DynKernel {
+    fn sum<I: Iterator<Item = Self>>(kernels: I) -> Self {
+        kernels.reduce(|sum, kernel| sum + kernel).unwrap_or_else(|| Constant::new(0.0).dynamic())
+    }
+}
 
-    #[track_caller]
-    fn mul(self, kernel: DynKernel) -> DynKernel {
-        kernel.scaled(self).dynamic()
+/// The product of all, 1 of none.
+impl std::iter::Product for DynKernel {
+    fn product<I: Iterator<Item = Self>>(kernels: I) -> Self {
+        kernels.reduce(|product, kernel| product * kernel).unwrap_or_else(|| Constant::new(1.0).dynamic())
     }
 }

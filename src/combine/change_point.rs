@@ -2,7 +2,6 @@
 
 use super::gated::{Gate, GateCurve, Gated, Sigmoid};
 use crate::kernel::{Arguments, Construct};
-use crate::params::{Constraint, Parameter};
 use crate::{DynKernel, Result};
 
 /// A change from one kernel to another, over some width around a location: what
@@ -51,25 +50,14 @@ use crate::{DynKernel, Result};
 /// natural-language description of nonparametric regression models", AAAI, appendix A.
 pub type ChangePoint<A, B> = Gated<Step, A, B>;
 
-/// g(x) = 1/(1 + exp(−(x_d − c)/w))
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    location: Parameter,
-    width: Parameter,
-    dim: usize,
-}
-
-crate::parameterized!(Step as "change_point", parameters: [location, width]);
-
-impl Step {
-    /// Where s is ½.
-    pub fn location(&self) -> f64 {
-        self.location.value()
-    }
-
-    /// The width of the change.
-    pub fn width(&self) -> f64 {
-        self.width.value()
+crate::declare! {
+    /// g(x) = 1/(1 + exp(−(x_d − c)/w))
+    pub Step as "change_point" {
+        /// Where s is ½.
+        location: Scalar = Real,
+        /// The width of the change.
+        width: Scalar = Positive,
+        state dim: usize,
     }
 }
 
@@ -138,9 +126,7 @@ impl<A, B> ChangePoint<A, B> {
     /// [`Error::Parameter`](crate::Error::Parameter) if the location is not finite, or the width not
     /// positive and finite.
     pub fn try_new(before: A, after: B, location: f64, width: f64) -> Result<Self> {
-        let location = Parameter::new("location", location, Constraint::Real)?;
-        let width = Parameter::new("width", width, Constraint::Positive)?;
-        Ok(Self::of(Step { location, width, dim: 0 }, before, after))
+        Ok(Self::of(Step::try_new(location, width)?, before, after))
     }
 
     /// The same change, along another dimension of the points than the first.

@@ -2,7 +2,6 @@
 
 use super::gated::{Gate, GateCurve, Gated, Sigmoid};
 use crate::kernel::{Arguments, Construct};
-use crate::params::{Constraint, Parameter};
 use crate::{DynKernel, Result};
 
 /// A change from one kernel to another and back: what
@@ -52,31 +51,16 @@ use crate::{DynKernel, Result};
 /// natural-language description of nonparametric regression models", AAAI, appendix A.
 pub type ChangeWindow<A, B> = Gated<Window, A, B>;
 
-/// g(x) = s((x_d − c₁)/w) s((c₂ − x_d)/w)
-#[derive(Clone, Debug, PartialEq)]
-pub struct Window {
-    start: Parameter,
-    stop: Parameter,
-    width: Parameter,
-    dim: usize,
-}
-
-crate::parameterized!(Window as "change_window", parameters: [start, stop, width]);
-
-impl Window {
-    /// Where the window begins.
-    pub fn start(&self) -> f64 {
-        self.start.value()
-    }
-
-    /// Where the window ends.
-    pub fn stop(&self) -> f64 {
-        self.stop.value()
-    }
-
-    /// The width of the two changes.
-    pub fn width(&self) -> f64 {
-        self.width.value()
+crate::declare! {
+    /// g(x) = s((x_d − c₁)/w) s((c₂ − x_d)/w)
+    pub Window as "change_window" {
+        /// Where the window begins.
+        start: Scalar = Real,
+        /// Where the window ends.
+        stop: Scalar = Real,
+        /// The width of the two changes.
+        width: Scalar = Positive,
+        state dim: usize,
     }
 }
 
@@ -159,13 +143,7 @@ impl<A, B> ChangeWindow<A, B> {
     /// [`Error::Parameter`](crate::Error::Parameter) if a place is not finite, or the width not
     /// positive and finite.
     pub fn try_new(outside: A, inside: B, start: f64, stop: f64, width: f64) -> Result<Self> {
-        let gate = Window {
-            start: Parameter::new("start", start, Constraint::Real)?,
-            stop: Parameter::new("stop", stop, Constraint::Real)?,
-            width: Parameter::new("width", width, Constraint::Positive)?,
-            dim: 0,
-        };
-        Ok(Self::of(gate, outside, inside))
+        Ok(Self::of(Window::try_new(start, stop, width)?, outside, inside))
     }
 
     /// The same window, along another dimension of the points than the first.

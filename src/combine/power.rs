@@ -1,7 +1,7 @@
 //! An integer power of a kernel.
 
 use super::{Transform, Transformed};
-use crate::kernel::{Arguments, Construct, Psd};
+use crate::kernel::Psd;
 use crate::simd::power;
 use crate::{DynKernel, Error, Result, Scalar};
 
@@ -93,11 +93,7 @@ impl Transform for ToPower {
     }
 }
 
-impl Construct for Power<DynKernel> {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::try_new(arguments.take("kernel")?, arguments.take("degree")?)
-    }
-}
+crate::construct!(Power<DynKernel>: try_new(kernel: DynKernel, degree: u32));
 
 #[cfg(test)]
 mod tests {

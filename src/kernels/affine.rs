@@ -7,97 +7,53 @@ use super::radial::check_dim;
 use crate::kernel::{
     DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, TileParts, TileVjp,
 };
-use crate::params::{Constraint, OneOrEach, Parameterized, PerDimension, Visitor, VisitorMut};
-use crate::{Result, Scalar, construct, kernel_ops};
+use crate::{Result, Scalar};
 
-/// The affine kernel: Bayesian linear regression through a known height at a point c.
-///
-/// # Definition
-///
-/// k(x, y) = σ² (x − c)ᵀ(y − c)
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `variance` | σ² | that of the outputs squared, over that of the inputs squared | positive |
-/// | `offset` | c | that of the inputs | any finite numbers; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Not stationary; positive semi-definite in any dimension, of rank D. All lines pass through 0 at c; for an
-/// intercept that is unknown too, add a constant: `Affine::new(1.0, 0.5) + 2.0`.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Affine::new(0.5, [1.0, -1.0]);
-/// assert_eq!(kernel.eval(&[2.0, 1.0], &[3.0, 4.0])?, 0.5 * (1.0 * 2.0 + 2.0 * 5.0));
-/// assert_eq!((kernel + 2.0).eval(&[2.0, 1.0], &[3.0, 4.0])?, 8.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.2.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Affine {
-    /// On the points less the offset.
-    linear: Linear,
-    offset: PerDimension,
+crate::kernel! {
+    /// The affine kernel: Bayesian linear regression through a known height at a point c.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = σ² (x − c)ᵀ(y − c)
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `variance` | σ² | that of the outputs squared, over that of the inputs squared | positive |
+    /// | `offset` | c | that of the inputs | any finite numbers; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Not stationary; positive semi-definite in any dimension, of rank D. All lines pass through 0 at c; for an
+    /// intercept that is unknown too, add a constant: `Affine::new(1.0, 0.5) + 2.0`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Affine::new(0.5, [1.0, -1.0]);
+    /// assert_eq!(kernel.eval(&[2.0, 1.0], &[3.0, 4.0])?, 0.5 * (1.0 * 2.0 + 2.0 * 5.0));
+    /// assert_eq!((kernel + 2.0).eval(&[2.0, 1.0], &[3.0, 4.0])?, 8.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.2.
+    pub Affine as "affine" {
+        /// The variance σ² of the slopes.
+        variance: Scalar = Positive,
+        /// The offset c: one, or one for each dimension.
+        offset: PerDimension = Real,
+    }
 }
-
-kernel_ops!(Affine);
-construct!(Affine: try_new(variance: f64, offset: OneOrEach));
 
 impl Affine {
-    /// The kernel with a variance and an offset, one for all dimensions or one for each.
-    ///
-    /// # Panics
-    ///
-    /// If the variance is not positive and finite, or an offset not finite; the checked form is
-    /// [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(variance: f64, offset: impl Into<OneOrEach>) -> Self {
-        crate::error::literal(Self::try_new(variance, offset))
-    }
-
-    /// The kernel with a variance and an offset, one for all dimensions or one for each.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the variance is not positive and finite, or an
-    /// offset not finite.
-    pub fn try_new(variance: f64, offset: impl Into<OneOrEach>) -> Result<Self> {
-        Ok(Self { linear: Linear::try_new(variance)?, offset: PerDimension::new("offset", offset, Constraint::Real)? })
-    }
-
-    /// The variance σ² of the slopes.
-    pub fn variance(&self) -> f64 {
-        self.linear.variance()
-    }
-
-    /// The offset c: one, or one for each dimension.
-    pub fn offset(&self) -> &[f64] {
-        self.offset.values()
-    }
-}
-
-impl Parameterized for Affine {
-    fn name(&self) -> &str {
-        "affine"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        self.linear.visit(visitor);
-        visitor.parameter(self.offset.view("offset"));
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        self.linear.visit_mut(visitor);
-        visitor.parameter(self.offset.view_mut("offset"));
+    /// The kernel of the points less the offset.
+    fn linear(&self) -> Linear {
+        Linear::of(self.variance)
     }
 }
 
@@ -129,21 +85,21 @@ impl<T: Scalar> Kernel<T> for Affine {
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        self.linear.tile(pairs, out, scratch);
+        self.linear().tile(pairs, out, scratch);
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        self.linear.tile_diag(features, out);
+        self.linear().tile_diag(features, out);
     }
 
     fn tile_vjp(&self, to: TileVjp<'_, T>) {
         let TileParts { pairs, value, cotangent, theta, scratch } = to.with_value(self);
-        self.linear.tile_vjp(TileVjp::new(pairs, value, cotangent, &mut theta[..1], scratch));
+        self.linear().tile_vjp(TileVjp::new(pairs, value, cotangent, &mut theta[..1], scratch));
     }
 
     fn tile_diag_vjp(&self, to: DiagVjp<'_, T>) {
         let DiagVjp { features, cotangent, theta, gradients } = to;
-        self.linear.tile_diag_vjp(DiagVjp::new(features, cotangent, &mut theta[..1], gradients));
+        self.linear().tile_diag_vjp(DiagVjp::new(features, cotangent, &mut theta[..1], gradients));
     }
 
     fn embed_vjp(&self, to: EmbedVjp<'_, T>) {

@@ -3,8 +3,7 @@
 use super::equal;
 use crate::kernel::index::index;
 use crate::kernel::{
-    Arguments, Construct, DiagVjp, Expr, Features, IndexColumn, Inputs, Kernel, Pairs, Properties, Psd, Scratch,
-    TileParts, TileVjp, text,
+    DiagVjp, Expr, Features, IndexColumn, Inputs, Kernel, Pairs, Properties, Psd, Scratch, TileParts, TileVjp, text,
 };
 use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::sum;
@@ -98,11 +97,7 @@ impl Categorical {
     }
 }
 
-impl Construct for Categorical {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::try_new(arguments.take("count")?, arguments.take::<OneOrEach>("correlation")?)
-    }
-}
+crate::construct!(Categorical: try_new(count: usize, correlation: OneOrEach));
 
 impl Expr for Categorical {
     fn properties(&self) -> Properties {

@@ -1,50 +1,51 @@
 //! The Cauchy kernel.
 
 use super::Profile;
-use super::radial::radial_kernel;
+use super::radial::radial;
 use crate::Scalar;
-use crate::params::PerDimension;
 
-/// The Cauchy kernel: correlations with a long tail.
-///
-/// # Definition
-///
-/// k(x, y) = 1/(1 + s), with s = Σ_d (x_d − y_d)²/ℓ_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary, isotropic with one lengthscale; infinitely differentiable samples; positive
-/// semi-definite in any dimension. It is the rational quadratic kernel of α = 1 and lengthscale ℓ/√2,
-/// without the logarithm and the exponential.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Cauchy::new(2.0);
-/// assert_eq!(kernel.eval(&[0.0], &[6.0])?, 0.1);
-/// assert_eq!((2.0 * kernel + 1.0).eval(&[0.0], &[2.0])?, 2.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Gneiting & Schlather (2004), *Stochastic models that separate fractal dimension and the Hurst
-/// effect*: the Cauchy class with α = β = 2,
-/// [doi:10.1137/S0036144501394387](https://doi.org/10.1137/S0036144501394387).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cauchy {
-    lengthscale: PerDimension,
+crate::kernel! {
+    /// The Cauchy kernel: correlations with a long tail.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = 1/(1 + s), with s = Σ_d (x_d − y_d)²/ℓ_d²
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary, isotropic with one lengthscale; infinitely differentiable samples; positive
+    /// semi-definite in any dimension. It is the rational quadratic kernel of α = 1 and lengthscale ℓ/√2,
+    /// without the logarithm and the exponential.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Cauchy::new(2.0);
+    /// assert_eq!(kernel.eval(&[0.0], &[6.0])?, 0.1);
+    /// assert_eq!((2.0 * kernel + 1.0).eval(&[0.0], &[2.0])?, 2.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Gneiting & Schlather (2004), *Stochastic models that separate fractal dimension and the Hurst
+    /// effect*: the Cauchy class with α = β = 2,
+    /// [doi:10.1137/S0036144501394387](https://doi.org/10.1137/S0036144501394387).
+    pub Cauchy as "cauchy" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+    }
 }
 
-radial_kernel!(Cauchy as "cauchy", CauchyProfile, crate::kernel::Psd::Always);
+radial!(Cauchy, CauchyProfile, Always);
 
 /// 1/(1 + s)
 #[derive(Clone, Copy, Debug)]

@@ -4,72 +4,43 @@ use crate::kernel::{
     DiagVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
     Views,
 };
-use crate::params::Parameter;
 use crate::simd::sum;
-use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+use crate::{Result, Scalar};
 
-/// The constant kernel: an unknown offset. What a number becomes in `k + 0.5`.
-///
-/// # Definition
-///
-/// k(x, y) = c
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `value` | c | that of the outputs squared | positive if it starts positive, else any finite number |
-///
-/// # Properties
-///
-/// Stationary; positive semi-definite in any dimension if c ≥ 0.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// assert_eq!(Constant::new(0.5).eval(&[1.0], &[2.0])?, 0.5);
-/// assert_eq!((Linear::new(1.0) + 0.5).eval(&[1.0], &[2.0])?, 2.5);
-/// assert_eq!(Constant::new(-0.5).properties().psd, Psd::Never);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, table 4.1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Constant {
-    value: Parameter,
-}
-
-parameterized!(Constant as "constant", parameters: [value]);
-kernel_ops!(Constant);
-construct!(Constant: try_new(value: f64));
-
-impl Constant {
-    /// The kernel with a value.
+crate::kernel! {
+    /// The constant kernel: an unknown offset. What a number becomes in `k + 0.5`.
     ///
-    /// # Panics
+    /// # Definition
     ///
-    /// If the value is not finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(value: f64) -> Self {
-        crate::error::literal(Self::try_new(value))
-    }
-
-    /// The kernel with a value.
+    /// k(x, y) = c
     ///
-    /// # Errors
+    /// # Hyperparameters
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the value is not finite.
-    pub fn try_new(value: f64) -> Result<Self> {
-        Ok(Self { value: Parameter::by_sign("value", value)? })
-    }
-
-    /// The value c.
-    pub fn value(&self) -> f64 {
-        self.value.value()
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `value` | c | that of the outputs squared | positive if it starts positive, else any finite number |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; positive semi-definite in any dimension if c ≥ 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// assert_eq!(Constant::new(0.5).eval(&[1.0], &[2.0])?, 0.5);
+    /// assert_eq!((Linear::new(1.0) + 0.5).eval(&[1.0], &[2.0])?, 2.5);
+    /// assert_eq!(Constant::new(-0.5).properties().psd, Psd::Never);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, table 4.1.
+    pub Constant as "constant" {
+        /// The value c.
+        value: Scalar = BySign,
     }
 }
 

@@ -7,80 +7,51 @@ use crate::kernel::{
     DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Spectral,
     Structure, TileParts, TileVjp, Views, add_own_differences_vjp, fill_diag,
 };
-use crate::params::{Constraint, OneOrEach, PerDimension};
 use crate::simd::{Pass, dispatch, elementwise, sum::lane_sum};
 use crate::warp::circle;
-use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+use crate::{Result, Scalar};
 
-/// The cosine kernel: one frequency in each dimension, correlated for ever.
-///
-/// # Definition
-///
-/// k(x, y) = Π_d cos(2π (x_d − y_d)/p_d)
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `period` | p | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary; samples are sine waves, exactly periodic; positive semi-definite in any dimension, of
-/// rank 2^D. Exact far from the origin: inputs are reduced by the period without rounding. The cosine of
-/// the Euclidean distance, which other libraries have under this name, is
-/// [`RadialCosine`](super::RadialCosine).
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Cosine::new(6.0);
-/// let close = |value: f64, expected: f64| (value - expected).abs() < 1e-15;
-/// assert!(close(kernel.eval(&[1.0], &[2.0])?, 0.5));
-/// assert!(close(kernel.eval(&[1.0, 0.0], &[2.0, 3.0])?, -0.5));
-/// assert!(close(kernel.eval(&[1.0], &[6e12 + 2.0])?, 0.5));
-/// assert_eq!((2.0 * kernel * Rbf::new(1.0)).eval(&[1.0], &[1.0])?, 2.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.1: the covariance
-/// whose spectral measure is one frequency (Bochner's theorem, eq. 4.5).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cosine {
-    period: PerDimension,
-}
-
-parameterized!(Cosine as "cosine", parameters: [period]);
-kernel_ops!(Cosine);
-construct!(Cosine: try_new(period: OneOrEach));
-
-impl Cosine {
-    /// The kernel with one period, or one for each dimension.
+crate::kernel! {
+    /// The cosine kernel: one frequency in each dimension, correlated for ever.
     ///
-    /// # Panics
+    /// # Definition
     ///
-    /// If a period is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(period: impl Into<OneOrEach>) -> Self {
-        crate::error::literal(Self::try_new(period))
-    }
-
-    /// The kernel with one period, or one for each dimension.
+    /// k(x, y) = Π_d cos(2π (x_d − y_d)/p_d)
     ///
-    /// # Errors
+    /// # Hyperparameters
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if a period is not positive and finite.
-    pub fn try_new(period: impl Into<OneOrEach>) -> Result<Self> {
-        Ok(Self { period: PerDimension::new("period", period, Constraint::Positive)? })
-    }
-
-    /// The period: one, or one for each dimension.
-    pub fn period(&self) -> &[f64] {
-        self.period.values()
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `period` | p | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; samples are sine waves, exactly periodic; positive semi-definite in any dimension, of
+    /// rank 2^D. Exact far from the origin: inputs are reduced by the period without rounding. The cosine of
+    /// the Euclidean distance, which other libraries have under this name, is
+    /// [`RadialCosine`](super::RadialCosine).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Cosine::new(6.0);
+    /// let close = |value: f64, expected: f64| (value - expected).abs() < 1e-15;
+    /// assert!(close(kernel.eval(&[1.0], &[2.0])?, 0.5));
+    /// assert!(close(kernel.eval(&[1.0, 0.0], &[2.0, 3.0])?, -0.5));
+    /// assert!(close(kernel.eval(&[1.0], &[6e12 + 2.0])?, 0.5));
+    /// assert_eq!((2.0 * kernel * Rbf::new(1.0)).eval(&[1.0], &[1.0])?, 2.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.1: the covariance
+    /// whose spectral measure is one frequency (Bochner's theorem, eq. 4.5).
+    pub Cosine as "cosine" {
+        /// The period: one, or one for each dimension.
+        period: PerDimension = Positive,
     }
 }
 

@@ -1,91 +1,56 @@
 //! The γ-exponential kernel.
 
 use super::{Profile, Radial};
+use crate::Scalar;
 use crate::kernel::Psd;
-use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
-use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+use crate::params::PerDimension;
 
-/// The γ-exponential kernel, also called powered exponential: from the exponential kernel (γ = 1) to
-/// the squared exponential (γ = 2).
-///
-/// # Definition
-///
-/// k(x, y) = exp(−r^γ), with r² = Σ_d (x_d − y_d)²/ℓ_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-/// | `gamma` | γ | none | above 0, at most 2 |
-///
-/// # Properties
-///
-/// Stationary, isotropic with one lengthscale; positive semi-definite in any dimension. Samples are
-/// continuous and, for γ < 2, differentiable nowhere; γ = 2 is the squared exponential with lengthscale
-/// ℓ/√2. At coincident points the gradients in the inputs and in γ are given as 0: the limit for γ > 1,
-/// and the middle of the kink for γ ≤ 1.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = GammaExponential::new(2.0, 1.5);
-/// assert!((kernel.eval(&[0.0], &[8.0])? - (-8.0f64).exp()).abs() < 1e-17);
-/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// assert!(GammaExponential::try_new(1.0, 2.1).is_err());
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.18.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GammaExponential {
-    lengthscale: PerDimension,
-    gamma: Parameter,
+crate::kernel! {
+    /// The γ-exponential kernel, also called powered exponential: from the exponential kernel (γ = 1) to
+    /// the squared exponential (γ = 2).
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = exp(−r^γ), with r² = Σ_d (x_d − y_d)²/ℓ_d²
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    /// | `gamma` | γ | none | above 0, at most 2 |
+    ///
+    /// # Properties
+    ///
+    /// Stationary, isotropic with one lengthscale; positive semi-definite in any dimension. Samples are
+    /// continuous and, for γ < 2, differentiable nowhere; γ = 2 is the squared exponential with lengthscale
+    /// ℓ/√2. At coincident points the gradients in the inputs and in γ are given as 0: the limit for γ > 1,
+    /// and the middle of the kink for γ ≤ 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = GammaExponential::new(2.0, 1.5);
+    /// assert!((kernel.eval(&[0.0], &[8.0])? - (-8.0f64).exp()).abs() < 1e-17);
+    /// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+    /// assert!(GammaExponential::try_new(1.0, 2.1).is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.18.
+    pub GammaExponential as "gamma_exponential" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+        /// The exponent γ.
+        gamma: Scalar = UpTo { upper: 2.0 },
+    }
 }
 
-parameterized!(GammaExponential as "gamma_exponential", parameters: [lengthscale, gamma]);
-kernel_ops!(GammaExponential);
-construct!(GammaExponential: try_new(lengthscale: OneOrEach, gamma: f64));
-
 impl GammaExponential {
-    /// The kernel with one lengthscale, or one for each dimension, and an exponent.
-    ///
-    /// # Panics
-    ///
-    /// If a lengthscale is not positive and finite, or γ not above 0 and at most 2; the checked form
-    /// is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(lengthscale: impl Into<OneOrEach>, gamma: f64) -> Self {
-        crate::error::literal(Self::try_new(lengthscale, gamma))
-    }
-
-    /// The kernel with one lengthscale, or one for each dimension, and an exponent.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if a lengthscale is not positive and finite, or
-    /// γ not above 0 and at most 2.
-    pub fn try_new(lengthscale: impl Into<OneOrEach>, gamma: f64) -> Result<Self> {
-        Ok(Self {
-            lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
-            gamma: Parameter::new("gamma", gamma, Constraint::UpTo { upper: 2.0 })?,
-        })
-    }
-
-    /// The lengthscale: one, or one for each dimension.
-    pub fn lengthscale(&self) -> &[f64] {
-        self.lengthscale.values()
-    }
-
-    /// The exponent γ.
-    pub fn gamma(&self) -> f64 {
-        self.gamma.value()
-    }
-
     /// The kernel as a function of s = r² and γ: for those who keep hyperparameters apart.
     pub fn value<T: Scalar>(s: T, gamma: f64) -> T {
         GammaExponentialProfile::new(gamma).value::<false>(s)

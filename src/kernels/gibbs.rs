@@ -86,34 +86,23 @@ dyn_clone::clone_trait_object!(LengthscaleFunction);
 const SMALLEST: f64 = 1e-15;
 const LARGEST: f64 = 1e15;
 
-/// ℓ(x) = ℓ: [`Gibbs`] with it is the squared exponential.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::kernels::{ConstantLengthscale, Gibbs};
-/// use mercer::prelude::*;
-///
-/// let kernel = Gibbs::new(ConstantLengthscale::try_new(0.5)?);
-/// assert_eq!(kernel.to_string(), "gibbs(constant(lengthscale=0.5))");
-/// assert_eq!(kernel.eval(&[1.0], &[2.0])?, (-2.0f64).exp());
-/// # Ok::<(), mercer::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConstantLengthscale {
-    lengthscale: Parameter,
-}
-
-parameterized!(ConstantLengthscale as "constant", parameters: [lengthscale]);
-
-impl ConstantLengthscale {
-    /// The same lengthscale everywhere.
+crate::declare! {
+    /// ℓ(x) = ℓ: [`Gibbs`] with it is the squared exponential.
     ///
-    /// # Errors
+    /// # Examples
     ///
-    /// [`Error::Parameter`] if it is not positive and finite.
-    pub fn try_new(lengthscale: f64) -> Result<Self> {
-        Ok(Self { lengthscale: Parameter::new("lengthscale", lengthscale, Constraint::Positive)? })
+    /// ```
+    /// use mercer::kernels::{ConstantLengthscale, Gibbs};
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Gibbs::new(ConstantLengthscale::try_new(0.5)?);
+    /// assert_eq!(kernel.to_string(), "gibbs(constant(lengthscale=0.5))");
+    /// assert_eq!(kernel.eval(&[1.0], &[2.0])?, (-2.0f64).exp());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub ConstantLengthscale as "constant" {
+        /// The lengthscale.
+        lengthscale: Scalar = Positive,
     }
 }
 

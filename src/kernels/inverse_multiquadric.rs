@@ -1,49 +1,50 @@
 //! The inverse multiquadric kernel.
 
 use super::Profile;
-use super::radial::radial_kernel;
+use super::radial::radial;
 use crate::Scalar;
-use crate::params::PerDimension;
 
-/// The inverse multiquadric kernel: smooth, with correlations that fall only as one over the distance.
-///
-/// # Definition
-///
-/// k(x, y) = 1/√(1 + s), with s = Σ_d (x_d − y_d)²/ℓ_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary, isotropic with one lengthscale; infinitely differentiable samples; positive
-/// semi-definite in any dimension, as a mixture of squared exponentials. It is the rational quadratic
-/// kernel of α = 1/2 and lengthscale ℓ, without the logarithm and the exponential.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = InverseMultiquadric::new(2.0);
-/// assert_eq!(kernel.eval(&[0.0, 0.0], &[4.0, 4.0])?, 1.0 / 3.0);
-/// assert_eq!((kernel * 6.0).eval(&[0.0, 0.0], &[4.0, 4.0])?, 2.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Hardy (1971), *Multiquadric equations of topography and other irregular surfaces*,
-/// [doi:10.1029/JB076i008p01905](https://doi.org/10.1029/JB076i008p01905).
-#[derive(Clone, Debug, PartialEq)]
-pub struct InverseMultiquadric {
-    lengthscale: PerDimension,
+crate::kernel! {
+    /// The inverse multiquadric kernel: smooth, with correlations that fall only as one over the distance.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = 1/√(1 + s), with s = Σ_d (x_d − y_d)²/ℓ_d²
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary, isotropic with one lengthscale; infinitely differentiable samples; positive
+    /// semi-definite in any dimension, as a mixture of squared exponentials. It is the rational quadratic
+    /// kernel of α = 1/2 and lengthscale ℓ, without the logarithm and the exponential.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = InverseMultiquadric::new(2.0);
+    /// assert_eq!(kernel.eval(&[0.0, 0.0], &[4.0, 4.0])?, 1.0 / 3.0);
+    /// assert_eq!((kernel * 6.0).eval(&[0.0, 0.0], &[4.0, 4.0])?, 2.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Hardy (1971), *Multiquadric equations of topography and other irregular surfaces*,
+    /// [doi:10.1029/JB076i008p01905](https://doi.org/10.1029/JB076i008p01905).
+    pub InverseMultiquadric as "inverse_multiquadric" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+    }
 }
 
-radial_kernel!(InverseMultiquadric as "inverse_multiquadric", InverseMultiquadricProfile, crate::kernel::Psd::Always);
+radial!(InverseMultiquadric, InverseMultiquadricProfile, Always);
 
 /// 1/√(1 + s)
 #[derive(Clone, Copy, Debug)]

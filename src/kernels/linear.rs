@@ -1,7 +1,6 @@
 //! The linear kernel.
 
 use super::gegenbauer;
-use super::variance::variance_kernel;
 use crate::kernel::{
     DiagVjp, Expr, Features, Kernel, OnSphere, Pairs, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
     Variable, Views,
@@ -10,45 +9,49 @@ use crate::params::Parameter;
 use crate::simd::{dot, elementwise};
 use crate::{Real, Scalar};
 
-/// The linear kernel: Bayesian linear regression without intercept.
-///
-/// # Definition
-///
-/// k(x, y) = σ² xᵀy
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `variance` | σ² | that of the outputs squared, over that of the inputs squared | positive |
-///
-/// # Properties
-///
-/// Not stationary; positive semi-definite in any dimension, of rank D. Add a constant for an
-/// intercept: `Linear::new(1.0) + 0.5`.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Linear::new(0.5);
-/// assert_eq!(kernel.eval(&[1.0, 2.0], &[3.0, 4.0])?, 5.5);
-/// assert_eq!((kernel + 0.5).eval(&[1.0, 2.0], &[3.0, 4.0])?, 6.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.2.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Linear {
-    variance: Parameter,
+crate::kernel! {
+    /// The linear kernel: Bayesian linear regression without intercept.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = σ² xᵀy
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `variance` | σ² | that of the outputs squared, over that of the inputs squared | positive |
+    ///
+    /// # Properties
+    ///
+    /// Not stationary; positive semi-definite in any dimension, of rank D. Add a constant for an
+    /// intercept: `Linear::new(1.0) + 0.5`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Linear::new(0.5);
+    /// assert_eq!(kernel.eval(&[1.0, 2.0], &[3.0, 4.0])?, 5.5);
+    /// assert_eq!((kernel + 0.5).eval(&[1.0, 2.0], &[3.0, 4.0])?, 6.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.2.
+    pub Linear as "linear" {
+        /// The variance σ².
+        variance: Scalar = Positive,
+    }
 }
 
-variance_kernel!(Linear as "linear");
-
 impl Linear {
+    pub(super) fn of(variance: Parameter) -> Self {
+        Self { variance }
+    }
+
     fn scale<T: Scalar>(&self) -> T {
         T::from_f64(self.variance())
     }

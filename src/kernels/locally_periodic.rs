@@ -10,104 +10,61 @@ use crate::kernel::{
     DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Target, TileParts,
     TileVjp, add_own_differences_vjp, fill_diag,
 };
-use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::params::PerDimension;
 use crate::simd::elementwise;
 use crate::warp::ard::{divide, divide_backward, divide_difference, divide_difference_backward, divided};
 use crate::warp::circle;
 use crate::warp::differences::Differences;
-use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+use crate::{Result, Scalar};
 
-/// The locally periodic kernel: a periodic pattern that changes slowly.
-///
-/// # Definition
-///
-/// k(x, y) = exp(−2 Σ_d sin²(π (x_d − y_d)/p_d)/ℓ_d² − ½ Σ_d (x_d − y_d)²/λ_d²)
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | none (of the circle of radius 1) | positive; one, or one for each dimension |
-/// | `period` | p | that of the inputs | positive; one, or one for each dimension |
-/// | `decay` | λ | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary; infinitely differentiable samples; positive semi-definite in any dimension. It is
-/// `Periodic::new(ℓ, p) * Rbf::new(λ)` in one leaf: one exponential of one squared distance, between
-/// points on the circle with a coordinate more.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = LocallyPeriodic::new(0.8, 3.0, 20.0);
-/// let product = Periodic::new(0.8, 3.0) * Rbf::new(20.0);
-/// let (value, expected): (f64, f64) = (kernel.eval(&[1.0], &[5.5])?, product.eval(&[1.0], &[5.5])?);
-/// assert!((value - expected).abs() < 1e-15);
-/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 5.4.3, eq. 5.16.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LocallyPeriodic {
-    lengthscale: PerDimension,
-    period: PerDimension,
-    decay: PerDimension,
+crate::kernel! {
+    /// The locally periodic kernel: a periodic pattern that changes slowly.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = exp(−2 Σ_d sin²(π (x_d − y_d)/p_d)/ℓ_d² − ½ Σ_d (x_d − y_d)²/λ_d²)
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | none (of the circle of radius 1) | positive; one, or one for each dimension |
+    /// | `period` | p | that of the inputs | positive; one, or one for each dimension |
+    /// | `decay` | λ | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; infinitely differentiable samples; positive semi-definite in any dimension. It is
+    /// `Periodic::new(ℓ, p) * Rbf::new(λ)` in one leaf: one exponential of one squared distance, between
+    /// points on the circle with a coordinate more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = LocallyPeriodic::new(0.8, 3.0, 20.0);
+    /// let product = Periodic::new(0.8, 3.0) * Rbf::new(20.0);
+    /// let (value, expected): (f64, f64) = (kernel.eval(&[1.0], &[5.5])?, product.eval(&[1.0], &[5.5])?);
+    /// assert!((value - expected).abs() < 1e-15);
+    /// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 5.4.3, eq. 5.16.
+    pub LocallyPeriodic as "locally_periodic" {
+        /// The lengthscale on the circle: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+        /// The period: one, or one for each dimension.
+        period: PerDimension = Positive,
+        /// The length over which the pattern changes: one, or one for each dimension.
+        decay: PerDimension = Positive,
+    }
 }
 
-parameterized!(LocallyPeriodic as "locally_periodic", parameters: [lengthscale, period, decay]);
-kernel_ops!(LocallyPeriodic);
-construct!(LocallyPeriodic: try_new(lengthscale: OneOrEach, period: OneOrEach, decay: OneOrEach));
-
 impl LocallyPeriodic {
-    /// The kernel with one lengthscale, period and decay length, or one of them for each dimension.
-    ///
-    /// # Panics
-    ///
-    /// If a hyperparameter is not positive and finite; the checked form is
-    /// [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(lengthscale: impl Into<OneOrEach>, period: impl Into<OneOrEach>, decay: impl Into<OneOrEach>) -> Self {
-        crate::error::literal(Self::try_new(lengthscale, period, decay))
-    }
-
-    /// The kernel with one lengthscale, period and decay length, or one of them for each dimension.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if a hyperparameter is not positive and finite.
-    pub fn try_new(
-        lengthscale: impl Into<OneOrEach>,
-        period: impl Into<OneOrEach>,
-        decay: impl Into<OneOrEach>,
-    ) -> Result<Self> {
-        Ok(Self {
-            lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
-            period: PerDimension::new("period", period, Constraint::Positive)?,
-            decay: PerDimension::new("decay", decay, Constraint::Positive)?,
-        })
-    }
-
-    /// The lengthscale on the circle: one, or one for each dimension.
-    pub fn lengthscale(&self) -> &[f64] {
-        self.lengthscale.values()
-    }
-
-    /// The period: one, or one for each dimension.
-    pub fn period(&self) -> &[f64] {
-        self.period.values()
-    }
-
-    /// The length over which the pattern changes: one, or one for each dimension.
-    pub fn decay(&self) -> &[f64] {
-        self.decay.values()
-    }
-
     /// What each of the 3 D columns of the features is divided by: cosines and sines, then coordinates.
     fn scales(&self, dim: usize) -> Vec<f64> {
         let on_circle = (0..2 * dim).map(|column| self.lengthscale.at(column / 2));

@@ -36,7 +36,6 @@ mod rbf;
 mod spectral_mixture;
 mod sphere_heat;
 mod tanh;
-mod variance;
 mod white;
 mod white_by_value;
 mod zonal;

@@ -1,51 +1,51 @@
 //! The multiquadric kernel.
 
 use super::Profile;
-use super::radial::radial_kernel;
+use super::radial::radial;
 use crate::Scalar;
-use crate::kernel::Psd;
-use crate::params::PerDimension;
 
-/// The multiquadric of radial-basis interpolation: for comparison with other libraries, not a
-/// covariance.
-///
-/// # Definition
-///
-/// k(x, y) = √(1 + s), with s = Σ_d (x_d − y_d)²/ℓ_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary, isotropic with one lengthscale; smooth. It grows with the distance, so it is positive
-/// semi-definite nowhere: k(x, y) > k(x, x). Models refuse it unless told to allow indefinite kernels.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Multiquadric::new(2.0);
-/// assert_eq!(kernel.eval(&[0.0, 0.0], &[4.0, 4.0])?, 3.0);
-/// assert_eq!(kernel.properties().psd, Psd::Never);
-/// assert_eq!((Constant::new(4.0) - kernel).eval(&[0.0, 0.0], &[4.0, 4.0])?, 1.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Hardy (1971), *Multiquadric equations of topography and other irregular surfaces*,
-/// [doi:10.1029/JB076i008p01905](https://doi.org/10.1029/JB076i008p01905).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Multiquadric {
-    lengthscale: PerDimension,
+crate::kernel! {
+    /// The multiquadric of radial-basis interpolation: for comparison with other libraries, not a
+    /// covariance.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = √(1 + s), with s = Σ_d (x_d − y_d)²/ℓ_d²
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary, isotropic with one lengthscale; smooth. It grows with the distance, so it is positive
+    /// semi-definite nowhere: k(x, y) > k(x, x). Models refuse it unless told to allow indefinite kernels.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Multiquadric::new(2.0);
+    /// assert_eq!(kernel.eval(&[0.0, 0.0], &[4.0, 4.0])?, 3.0);
+    /// assert_eq!(kernel.properties().psd, Psd::Never);
+    /// assert_eq!((Constant::new(4.0) - kernel).eval(&[0.0, 0.0], &[4.0, 4.0])?, 1.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Hardy (1971), *Multiquadric equations of topography and other irregular surfaces*,
+    /// [doi:10.1029/JB076i008p01905](https://doi.org/10.1029/JB076i008p01905).
+    pub Multiquadric as "multiquadric" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+    }
 }
 
-radial_kernel!(Multiquadric as "multiquadric", MultiquadricProfile, Psd::Never);
+radial!(Multiquadric, MultiquadricProfile, Never);
 
 /// √(1 + s)
 #[derive(Clone, Copy, Debug)]

@@ -3,94 +3,59 @@
 use super::dot_product::versines;
 use super::{DotProduct, DotProfile, Reads, Slopes};
 use crate::kernel::Psd;
-use crate::params::{Constraint, Parameter};
-use crate::{Result, Scalar, construct, dot_product_kernel, kernel_ops, parameterized};
+use crate::{Scalar, dot_product_kernel};
 
-/// The neural network kernel: the covariance of an infinitely wide layer of units erf(wᵀx̃) with
-/// Gaussian weights.
-///
-/// # Definition
-///
-/// k(x, y) = 2/π asin(2 x̃ᵀỹ / √((1 + 2 |x̃|²) (1 + 2 |ỹ|²))), where x̃ᵀỹ = w xᵀy + b and
-/// |x̃|² = w |x|² + b
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `weight_variance` | w | one over that of the inputs squared | positive |
-/// | `bias_variance` | b | none | positive |
-///
-/// # Properties
-///
-/// Not stationary: samples vary near the origin and flatten far from it. Infinitely differentiable,
-/// below 1 in size; positive semi-definite in any dimension.
-///
-/// The arcsine is taken as an arc tangent whose second argument does not cancel, so that values and
-/// gradients are exact also where the quotient is nearly 1.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = NeuralNetwork::new(2.0, 0.5);
-/// let expected = 2.0 / std::f64::consts::PI * (7.0 / (6.0f64 * 18.0).sqrt()).asin();
-/// // x̃ᵀỹ = 3.5, |x̃|² = 2.5, |ỹ|² = 8.5
-/// assert!((kernel.eval(&[1.0, 0.0], &[1.5, 1.75f64.sqrt()])? - expected).abs() < 1e-15);
-/// assert!(((3.0 * kernel).eval(&[1.0, 0.0], &[1.5, 1.75f64.sqrt()])? - 3.0 * expected).abs() < 1e-15);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// C. K. I. Williams (1998), "Computation with infinite neural networks", *Neural Computation* 10(5),
-/// 1203–1216;
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.29.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NeuralNetwork {
-    weight_variance: Parameter,
-    bias_variance: Parameter,
+crate::kernel! {
+    /// The neural network kernel: the covariance of an infinitely wide layer of units erf(wᵀx̃) with
+    /// Gaussian weights.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = 2/π asin(2 x̃ᵀỹ / √((1 + 2 |x̃|²) (1 + 2 |ỹ|²))), where x̃ᵀỹ = w xᵀy + b and
+    /// |x̃|² = w |x|² + b
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `weight_variance` | w | one over that of the inputs squared | positive |
+    /// | `bias_variance` | b | none | positive |
+    ///
+    /// # Properties
+    ///
+    /// Not stationary: samples vary near the origin and flatten far from it. Infinitely differentiable,
+    /// below 1 in size; positive semi-definite in any dimension.
+    ///
+    /// The arcsine is taken as an arc tangent whose second argument does not cancel, so that values and
+    /// gradients are exact also where the quotient is nearly 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = NeuralNetwork::new(2.0, 0.5);
+    /// let expected = 2.0 / std::f64::consts::PI * (7.0 / (6.0f64 * 18.0).sqrt()).asin();
+    /// // x̃ᵀỹ = 3.5, |x̃|² = 2.5, |ỹ|² = 8.5
+    /// assert!((kernel.eval(&[1.0, 0.0], &[1.5, 1.75f64.sqrt()])? - expected).abs() < 1e-15);
+    /// assert!(((3.0 * kernel).eval(&[1.0, 0.0], &[1.5, 1.75f64.sqrt()])? - 3.0 * expected).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// C. K. I. Williams (1998), "Computation with infinite neural networks", *Neural Computation* 10(5),
+    /// 1203–1216;
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.29.
+    pub NeuralNetwork as "neural_network" {
+        /// The weight variance w.
+        weight_variance: Scalar = Positive,
+        /// The bias variance b.
+        bias_variance: Scalar = Positive,
+    }
 }
 
-parameterized!(NeuralNetwork as "neural_network", parameters: [weight_variance, bias_variance]);
-kernel_ops!(NeuralNetwork);
-construct!(NeuralNetwork: try_new(weight_variance: f64, bias_variance: f64));
 dot_product_kernel!(NeuralNetwork);
-
-impl NeuralNetwork {
-    /// The kernel with a weight variance and a bias variance.
-    ///
-    /// # Panics
-    ///
-    /// If one is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(weight_variance: f64, bias_variance: f64) -> Self {
-        crate::error::literal(Self::try_new(weight_variance, bias_variance))
-    }
-
-    /// The kernel with a weight variance and a bias variance.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if one is not positive and finite.
-    pub fn try_new(weight_variance: f64, bias_variance: f64) -> Result<Self> {
-        Ok(Self {
-            weight_variance: Parameter::new("weight_variance", weight_variance, Constraint::Positive)?,
-            bias_variance: Parameter::new("bias_variance", bias_variance, Constraint::Positive)?,
-        })
-    }
-
-    /// The weight variance w.
-    pub fn weight_variance(&self) -> f64 {
-        self.weight_variance.value()
-    }
-
-    /// The bias variance b.
-    pub fn bias_variance(&self) -> f64 {
-        self.bias_variance.value()
-    }
-}
 
 impl DotProduct for NeuralNetwork {
     type Profile<T: Scalar> = NeuralNetworkProfile;

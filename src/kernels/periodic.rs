@@ -9,92 +9,68 @@ use crate::kernel::{
     DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Target, TileParts,
     TileVjp, add_own_differences_vjp, fill_diag,
 };
-use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::params::PerDimension;
 use crate::simd::pairs::squarable;
 use crate::warp::ard::{divide, divide_backward};
 use crate::warp::circle;
 use crate::warp::differences::Differences;
-use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+use crate::{Result, Scalar};
 
-/// The periodic kernel: a squared exponential on the circle, in each dimension.
-///
-/// # Definition
-///
-/// k(x, y) = exp(−2 Σ_d sin²(π (x_d − y_d)/p_d)/ℓ_d²)
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | none (of the circle of radius 1) | positive; one, or one for each dimension |
-/// | `period` | p | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary; infinitely differentiable, exactly periodic samples; positive semi-definite in any
-/// dimension, as a product over the dimensions. Exact far from the origin: inputs are reduced by the
-/// period without rounding.
-///
-/// Other conventions in use: GPflow, GPJax and GPy write exp(−½ Σ sin²/ℓ²), whose ℓ is half of this one;
-/// GPyTorch writes exp(−2 Σ sin²/ℓ), whose ℓ is the square of this one; scikit-learn takes
-/// the sine of the Euclidean distance, which agrees in one dimension and is not positive
-/// semi-definite in more. The converters [`from_half`](Self::from_half) and
-/// [`from_squared`](Self::from_squared) take the first two.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Periodic::new(0.8, 3.0);
-/// let sine = (std::f64::consts::PI * 0.5 / 3.0).sin();
-/// let expected = (-2.0 * sine * sine / 0.64f64).exp();
-/// assert!((kernel.eval(&[1.0], &[1.5])? - expected).abs() < 1e-15);
-/// assert!((kernel.eval(&[1.0], &[31.5])? - expected).abs() < 1e-15);
-///
-/// let quasi_periodic = 2.0 * kernel * Rbf::new(10.0);
-/// assert_eq!(quasi_periodic.eval(&[1.0], &[1.0])?, 2.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// MacKay (1998), *Introduction to Gaussian processes*, section 5.2; Rasmussen & Williams (2006),
-/// *Gaussian Processes for Machine Learning*, eq. 4.31.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Periodic {
-    lengthscale: PerDimension,
-    period: PerDimension,
+crate::kernel! {
+    /// The periodic kernel: a squared exponential on the circle, in each dimension.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = exp(−2 Σ_d sin²(π (x_d − y_d)/p_d)/ℓ_d²)
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | none (of the circle of radius 1) | positive; one, or one for each dimension |
+    /// | `period` | p | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; infinitely differentiable, exactly periodic samples; positive semi-definite in any
+    /// dimension, as a product over the dimensions. Exact far from the origin: inputs are reduced by the
+    /// period without rounding.
+    ///
+    /// Other conventions in use: GPflow, GPJax and GPy write exp(−½ Σ sin²/ℓ²), whose ℓ is half of this one;
+    /// GPyTorch writes exp(−2 Σ sin²/ℓ), whose ℓ is the square of this one; scikit-learn takes
+    /// the sine of the Euclidean distance, which agrees in one dimension and is not positive
+    /// semi-definite in more. The converters [`from_half`](Self::from_half) and
+    /// [`from_squared`](Self::from_squared) take the first two.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Periodic::new(0.8, 3.0);
+    /// let sine = (std::f64::consts::PI * 0.5 / 3.0).sin();
+    /// let expected = (-2.0 * sine * sine / 0.64f64).exp();
+    /// assert!((kernel.eval(&[1.0], &[1.5])? - expected).abs() < 1e-15);
+    /// assert!((kernel.eval(&[1.0], &[31.5])? - expected).abs() < 1e-15);
+    ///
+    /// let quasi_periodic = 2.0 * kernel * Rbf::new(10.0);
+    /// assert_eq!(quasi_periodic.eval(&[1.0], &[1.0])?, 2.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// MacKay (1998), *Introduction to Gaussian processes*, section 5.2; Rasmussen & Williams (2006),
+    /// *Gaussian Processes for Machine Learning*, eq. 4.31.
+    pub Periodic as "periodic" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+        /// The period: one, or one for each dimension.
+        period: PerDimension = Positive,
+    }
 }
 
-parameterized!(Periodic as "periodic", parameters: [lengthscale, period]);
-kernel_ops!(Periodic);
-construct!(Periodic: try_new(lengthscale: OneOrEach, period: OneOrEach));
-
 impl Periodic {
-    /// The kernel with one lengthscale and period, or one of them for each dimension.
-    ///
-    /// # Panics
-    ///
-    /// If a hyperparameter is not positive and finite; the checked form is
-    /// [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(lengthscale: impl Into<OneOrEach>, period: impl Into<OneOrEach>) -> Self {
-        crate::error::literal(Self::try_new(lengthscale, period))
-    }
-
-    /// The kernel with one lengthscale and period, or one of them for each dimension.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if a hyperparameter is not positive and finite.
-    pub fn try_new(lengthscale: impl Into<OneOrEach>, period: impl Into<OneOrEach>) -> Result<Self> {
-        Ok(Self {
-            lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
-            period: PerDimension::new("period", period, Constraint::Positive)?,
-        })
-    }
-
     /// From the convention exp(−½ Σ sin²(π Δ/p)/ℓ²) of GPflow, GPJax and GPy.
     ///
     /// # Errors
@@ -133,16 +109,6 @@ impl Periodic {
     /// ```
     pub fn from_squared(lengthscale: f64, period: f64) -> Result<Self> {
         Self::try_new(lengthscale.sqrt(), period)
-    }
-
-    /// The lengthscale: one, or one for each dimension.
-    pub fn lengthscale(&self) -> &[f64] {
-        self.lengthscale.values()
-    }
-
-    /// The period: one, or one for each dimension.
-    pub fn period(&self) -> &[f64] {
-        self.period.values()
     }
 }
 

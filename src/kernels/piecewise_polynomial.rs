@@ -2,110 +2,75 @@
 
 use super::{Profile, Radial};
 use crate::kernel::Psd;
-use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::params::PerDimension;
 use crate::simd::power;
-use crate::{Error, Result, Scalar, construct, kernel_ops, parameterized};
+use crate::{Error, Result, Scalar};
 
-/// Wendland's piecewise polynomials: covariances that are exactly 0 beyond one lengthscale.
-///
-/// # Definition
-///
-/// With r² = Σ_d (x_d − y_d)²/ℓ_d² and j = ⌊D/2⌋ + q + 1, k(x, y) = max(0, 1 − r)^(j+q) times
-///
-/// | q | |
-/// |---|---|
-/// | 0 | 1 |
-/// | 1 | (j + 1) r + 1 |
-/// | 2 | ((j² + 4j + 3) r² + (3j + 6) r + 3)/3 |
-/// | 3 | ((j³ + 9j² + 23j + 15) r³ + (6j² + 36j + 45) r² + (15j + 45) r + 15)/15 |
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-///
-/// `q` (0 to 3) and `dimension` (D, 1 to 100) are settings, not hyperparameters.
-///
-/// # Properties
-///
-/// Stationary, isotropic with one lengthscale; q times differentiable samples; positive semi-definite
-/// on inputs of at most D dimensions. For q = 0, which has a kink at coincident points, the gradient
-/// in the inputs is given as 0 there.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = PiecewisePolynomial::new(2.0, 1, 3);
-/// // D = 3 and q = 1: j = 3, and k = (1 - r)⁴ (4r + 1).
-/// assert_eq!(kernel.eval(&[0.0, 0.0, 0.0], &[0.0, 1.0, 0.0])?, 3.0 / 16.0);
-/// assert_eq!(kernel.eval(&[0.0, 0.0, 0.0], &[0.0, 2.5, 0.0])?, 0.0);
-/// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// assert_eq!(kernel.properties().psd, Psd::UpTo(3));
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.21; Wendland (1995),
-/// [doi:10.1007/BF02123482](https://doi.org/10.1007/BF02123482).
-#[derive(Clone, Debug, PartialEq)]
-pub struct PiecewisePolynomial {
-    lengthscale: PerDimension,
-    q: u32,
-    dimension: u32,
+crate::kernel! {
+    /// Wendland's piecewise polynomials: covariances that are exactly 0 beyond one lengthscale.
+    ///
+    /// # Definition
+    ///
+    /// With r² = Σ_d (x_d − y_d)²/ℓ_d² and j = ⌊D/2⌋ + q + 1, k(x, y) = max(0, 1 − r)^(j+q) times
+    ///
+    /// | q | |
+    /// |---|---|
+    /// | 0 | 1 |
+    /// | 1 | (j + 1) r + 1 |
+    /// | 2 | ((j² + 4j + 3) r² + (3j + 6) r + 3)/3 |
+    /// | 3 | ((j³ + 9j² + 23j + 15) r³ + (6j² + 36j + 45) r² + (15j + 45) r + 15)/15 |
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// `q` (0 to 3) and `dimension` (D, 1 to 100) are settings, not hyperparameters.
+    ///
+    /// # Properties
+    ///
+    /// Stationary, isotropic with one lengthscale; q times differentiable samples; positive semi-definite
+    /// on inputs of at most D dimensions. For q = 0, which has a kink at coincident points, the gradient
+    /// in the inputs is given as 0 there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = PiecewisePolynomial::new(2.0, 1, 3);
+    /// // D = 3 and q = 1: j = 3, and k = (1 - r)⁴ (4r + 1).
+    /// assert_eq!(kernel.eval(&[0.0, 0.0, 0.0], &[0.0, 1.0, 0.0])?, 3.0 / 16.0);
+    /// assert_eq!(kernel.eval(&[0.0, 0.0, 0.0], &[0.0, 2.5, 0.0])?, 0.0);
+    /// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+    /// assert_eq!(kernel.properties().psd, Psd::UpTo(3));
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.21; Wendland (1995),
+    /// [doi:10.1007/BF02123482](https://doi.org/10.1007/BF02123482).
+    pub PiecewisePolynomial as "piecewise_polynomial" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+        /// The smoothness q.
+        setting q: u32,
+        /// The largest dimension in which the kernel is positive semi-definite.
+        setting dimension: u32,
+    }
+    check = check_settings;
 }
 
-parameterized!(PiecewisePolynomial as "piecewise_polynomial", parameters: [lengthscale]);
-kernel_ops!(PiecewisePolynomial);
-construct!(PiecewisePolynomial: try_new(lengthscale: OneOrEach, q: u32, dimension: u32));
-
-impl PiecewisePolynomial {
-    /// The kernel with one lengthscale, or one for each dimension, the smoothness q and the largest
-    /// dimension D in which it is to be positive semi-definite.
-    ///
-    /// # Panics
-    ///
-    /// As [`try_new`](Self::try_new) has errors.
-    #[track_caller]
-    pub fn new(lengthscale: impl Into<OneOrEach>, q: u32, dimension: u32) -> Self {
-        crate::error::literal(Self::try_new(lengthscale, q, dimension))
+fn check_settings(q: u32, dimension: u32) -> Result<()> {
+    if q > 3 {
+        return Err(Error::setting("`q` of a piecewise polynomial", q, "must be 0, 1, 2 or 3"));
     }
-
-    /// The kernel with one lengthscale, or one for each dimension, the smoothness q and the largest
-    /// dimension D in which it is to be positive semi-definite.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`] if a lengthscale is not positive and finite; [`Error::Setting`] if q is
-    /// beyond 3, or D not between 1 and 100.
-    pub fn try_new(lengthscale: impl Into<OneOrEach>, q: u32, dimension: u32) -> Result<Self> {
-        if q > 3 {
-            return Err(Error::setting("`q` of a piecewise polynomial", q, "must be 0, 1, 2 or 3"));
-        }
-        if !(1..=100).contains(&dimension) {
-            let expected = "must be between 1 and 100";
-            return Err(Error::setting("the dimension of a piecewise polynomial", dimension, expected));
-        }
-        Ok(Self { lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?, q, dimension })
+    if !(1..=100).contains(&dimension) {
+        return Err(Error::setting("the dimension of a piecewise polynomial", dimension, "must be between 1 and 100"));
     }
-
-    /// The lengthscale: one, or one for each dimension.
-    pub fn lengthscale(&self) -> &[f64] {
-        self.lengthscale.values()
-    }
-
-    /// The smoothness q.
-    pub fn q(&self) -> u32 {
-        self.q
-    }
-
-    /// The largest dimension in which the kernel is positive semi-definite.
-    pub fn dimension(&self) -> u32 {
-        self.dimension
-    }
+    Ok(())
 }
 
 impl Radial for PiecewisePolynomial {
@@ -124,7 +89,7 @@ impl Radial for PiecewisePolynomial {
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![("q", self.q.to_string()), ("dimension", self.dimension.to_string())]
+        self.settings()
     }
 }
 

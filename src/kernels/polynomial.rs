@@ -2,97 +2,63 @@
 
 use super::{DotProduct, DotProfile, Slopes};
 use crate::kernel::Psd;
-use crate::params::{Constraint, Parameter};
 use crate::simd::power;
-use crate::{Error, Result, Scalar, construct, dot_product_kernel, kernel_ops, parameterized};
+use crate::{Error, Result, Scalar, dot_product_kernel};
 
-/// The polynomial kernel: Bayesian regression on all monomials up to a degree.
-///
-/// # Definition
-///
-/// k(x, y) = (γ xᵀy + c)ⁿ
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `scale` | γ | one over that of the inputs squared | positive |
-/// | `offset` | c | none | positive if it starts positive, else any finite number |
-///
-/// The degree n is part of the expression, not a hyperparameter.
-///
-/// # Properties
-///
-/// Not stationary; samples are polynomials of degree n; positive semi-definite in any dimension if
-/// c ≥ 0. With c = 0 it has the monomials of degree n alone.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Polynomial::new(3, 0.5, 1.0);
-/// assert_eq!(kernel.eval(&[2.0], &[3.0])?, 64.0);
-/// assert_eq!(kernel.to_string(), "polynomial(degree=3, scale=0.5, offset=1)");
-/// assert_eq!((kernel + 1.0).eval(&[2.0], &[3.0])?, 65.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.2.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Polynomial {
-    degree: u32,
-    scale: Parameter,
-    offset: Parameter,
+crate::kernel! {
+    /// The polynomial kernel: Bayesian regression on all monomials up to a degree.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = (γ xᵀy + c)ⁿ
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `scale` | γ | one over that of the inputs squared | positive |
+    /// | `offset` | c | none | positive if it starts positive, else any finite number |
+    ///
+    /// The degree n is part of the expression, not a hyperparameter.
+    ///
+    /// # Properties
+    ///
+    /// Not stationary; samples are polynomials of degree n; positive semi-definite in any dimension if
+    /// c ≥ 0. With c = 0 it has the monomials of degree n alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Polynomial::new(3, 0.5, 1.0);
+    /// assert_eq!(kernel.eval(&[2.0], &[3.0])?, 64.0);
+    /// assert_eq!(kernel.to_string(), "polynomial(degree=3, scale=0.5, offset=1)");
+    /// assert_eq!((kernel + 1.0).eval(&[2.0], &[3.0])?, 65.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.2.
+    pub Polynomial as "polynomial" {
+        /// The degree n.
+        setting degree: u32,
+        /// The scale γ.
+        scale: Scalar = Positive,
+        /// The offset c.
+        offset: Scalar = BySign,
+    }
+    check = check_degree;
 }
 
-parameterized!(Polynomial as "polynomial", parameters: [scale, offset]);
-kernel_ops!(Polynomial);
-construct!(Polynomial: try_new(degree: u32, scale: f64, offset: f64));
 dot_product_kernel!(Polynomial);
 
-impl Polynomial {
-    /// The kernel of a degree, with a scale and an offset.
-    ///
-    /// # Panics
-    ///
-    /// If the degree is 0 or beyond 1000, the scale not positive and finite, or the offset not
-    /// finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(degree: u32, scale: f64, offset: f64) -> Self {
-        crate::error::literal(Self::try_new(degree, scale, offset))
+fn check_degree(degree: u32) -> Result<()> {
+    if (1..=1000).contains(&degree) {
+        return Ok(());
     }
-
-    /// The kernel of a degree, with a scale and an offset.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] if the degree is 0 or beyond 1000; [`Error::Parameter`] if the scale is not
-    /// positive and finite, or the offset not finite.
-    pub fn try_new(degree: u32, scale: f64, offset: f64) -> Result<Self> {
-        if !(1..=1000).contains(&degree) {
-            return Err(Error::setting("the degree of a polynomial kernel", degree, "must be between 1 and 1000"));
-        }
-        let scale = Parameter::new("scale", scale, Constraint::Positive)?;
-        Ok(Self { degree, scale, offset: Parameter::by_sign("offset", offset)? })
-    }
-
-    /// The degree n.
-    pub fn degree(&self) -> u32 {
-        self.degree
-    }
-
-    /// The scale γ.
-    pub fn scale(&self) -> f64 {
-        self.scale.value()
-    }
-
-    /// The offset c.
-    pub fn offset(&self) -> f64 {
-        self.offset.value()
-    }
+    Err(Error::setting("the degree of a polynomial kernel", degree, "must be between 1 and 1000"))
 }
 
 impl DotProduct for Polynomial {
@@ -108,7 +74,7 @@ impl DotProduct for Polynomial {
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![("degree", self.degree.to_string())]
+        self.settings()
     }
 }
 

@@ -164,69 +164,41 @@ impl<T: Scalar> Profile<T> for RadialPeriodicProfile<T> {
     }
 }
 
-/// The cosine of the Euclidean distance, as GPyTorch and others define it. In more than one dimension you
-/// want [`Cosine`](super::Cosine).
-///
-/// # Definition
-///
-/// k(x, y) = cos(2π r), with r² = Σ_d (x_d − y_d)²/p_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `period` | p | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary, isotropic with one period; smooth. Positive semi-definite in one dimension only, where it
-/// is [`Cosine`](super::Cosine): in more, models refuse it unless told to allow indefinite kernels.
-/// Unlike `Cosine`, it loses digits over many periods, because it sees nothing but the distance.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = RadialCosine::new(30.0);
-/// let value: f64 = kernel.eval(&[0.0, 0.0], &[3.0, 4.0])?;
-/// assert!((value - 0.5).abs() < 1e-15);
-/// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// assert_eq!(kernel.properties().psd, Psd::UpTo(1));
-/// # Ok::<(), mercer::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct RadialCosine {
-    period: PerDimension,
-}
-
-parameterized!(RadialCosine as "radial_cosine", parameters: [period]);
-kernel_ops!(RadialCosine);
-construct!(RadialCosine: try_new(period: OneOrEach));
-
-impl RadialCosine {
-    /// The kernel with one period, or one for each dimension.
+crate::kernel! {
+    /// The cosine of the Euclidean distance, as GPyTorch and others define it. In more than one dimension you
+    /// want [`Cosine`](super::Cosine).
     ///
-    /// # Panics
+    /// # Definition
     ///
-    /// If a period is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(period: impl Into<OneOrEach>) -> Self {
-        crate::error::literal(Self::try_new(period))
-    }
-
-    /// The kernel with one period, or one for each dimension.
+    /// k(x, y) = cos(2π r), with r² = Σ_d (x_d − y_d)²/p_d²
     ///
-    /// # Errors
+    /// # Hyperparameters
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if a period is not positive and finite.
-    pub fn try_new(period: impl Into<OneOrEach>) -> Result<Self> {
-        Ok(Self { period: PerDimension::new("period", period, Constraint::Positive)? })
-    }
-
-    /// The period: one, or one for each dimension.
-    pub fn period(&self) -> &[f64] {
-        self.period.values()
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `period` | p | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary, isotropic with one period; smooth. Positive semi-definite in one dimension only, where it
+    /// is [`Cosine`](super::Cosine): in more, models refuse it unless told to allow indefinite kernels.
+    /// Unlike `Cosine`, it loses digits over many periods, because it sees nothing but the distance.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = RadialCosine::new(30.0);
+    /// let value: f64 = kernel.eval(&[0.0, 0.0], &[3.0, 4.0])?;
+    /// assert!((value - 0.5).abs() < 1e-15);
+    /// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+    /// assert_eq!(kernel.properties().psd, Psd::UpTo(1));
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub RadialCosine as "radial_cosine" {
+        /// The period: one, or one for each dimension.
+        period: PerDimension = Positive,
     }
 }
 

@@ -1,85 +1,51 @@
 //! The rational quadratic kernel.
 
 use super::{Profile, Radial};
+use crate::Scalar;
 use crate::kernel::{FrequencyLaw, Psd};
-use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
-use crate::{Result, Scalar, construct, kernel_ops, parameterized};
+use crate::params::PerDimension;
 
-/// The rational quadratic kernel: a scale mixture of squared exponentials.
-///
-/// # Definition
-///
-/// k(x, y) = (1 + s/(2α))^(−α), with s = Σ_d (x_d − y_d)²/ℓ_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-/// | `alpha` | α | none | positive; α → ∞ is the squared exponential |
-///
-/// # Properties
-///
-/// Stationary; infinitely differentiable samples; positive semi-definite in any dimension.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = RationalQuadratic::new(2.0, 1.5);
-/// assert!((kernel.eval(&[0.0], &[3.0])? - (1.0f64 + 2.25 / 3.0).powf(-1.5)).abs() < 1e-15);
-/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.19.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RationalQuadratic {
-    lengthscale: PerDimension,
-    alpha: Parameter,
+crate::kernel! {
+    /// The rational quadratic kernel: a scale mixture of squared exponentials.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = (1 + s/(2α))^(−α), with s = Σ_d (x_d − y_d)²/ℓ_d²
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    /// | `alpha` | α | none | positive; α → ∞ is the squared exponential |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; infinitely differentiable samples; positive semi-definite in any dimension.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = RationalQuadratic::new(2.0, 1.5);
+    /// assert!((kernel.eval(&[0.0], &[3.0])? - (1.0f64 + 2.25 / 3.0).powf(-1.5)).abs() < 1e-15);
+    /// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.19.
+    pub RationalQuadratic as "rational_quadratic" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+        /// The mixture parameter α.
+        alpha: Scalar = Positive,
+    }
 }
 
-parameterized!(RationalQuadratic as "rational_quadratic", parameters: [lengthscale, alpha]);
-kernel_ops!(RationalQuadratic);
-construct!(RationalQuadratic: try_new(lengthscale: OneOrEach, alpha: f64));
-
 impl RationalQuadratic {
-    /// The kernel with one lengthscale, or one for each dimension, and a mixture parameter.
-    ///
-    /// # Panics
-    ///
-    /// If a hyperparameter is not positive and finite; the checked form is
-    /// [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(lengthscale: impl Into<OneOrEach>, alpha: f64) -> Self {
-        crate::error::literal(Self::try_new(lengthscale, alpha))
-    }
-
-    /// The kernel with one lengthscale, or one for each dimension, and a mixture parameter.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if a hyperparameter is not positive and finite.
-    pub fn try_new(lengthscale: impl Into<OneOrEach>, alpha: f64) -> Result<Self> {
-        Ok(Self {
-            lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
-            alpha: Parameter::new("alpha", alpha, Constraint::Positive)?,
-        })
-    }
-
-    /// The lengthscale: one, or one for each dimension.
-    pub fn lengthscale(&self) -> &[f64] {
-        self.lengthscale.values()
-    }
-
-    /// The mixture parameter α.
-    pub fn alpha(&self) -> f64 {
-        self.alpha.value()
-    }
-
     /// The kernel as a function of s = r²/ℓ² and α: for those who keep hyperparameters apart.
     pub fn value<T: Scalar>(s: T, alpha: f64) -> T {
         RationalQuadraticProfile::new(alpha).value::<false>(s)

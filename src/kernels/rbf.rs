@@ -1,51 +1,52 @@
 //! The squared exponential kernel.
 
 use super::Profile;
-use super::radial::radial_kernel;
+use super::radial::radial;
 use crate::Scalar;
 use crate::kernel::FrequencyLaw;
-use crate::params::PerDimension;
 use crate::sphere::bessel::squared_exponential;
 
-/// The squared exponential (radial basis function, Gaussian) kernel.
-///
-/// # Definition
-///
-/// k(x, y) = exp(−s/2), with s = Σ_d (x_d − y_d)²/ℓ_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary; infinitely differentiable samples; positive semi-definite in any dimension. Its
-/// variance is 1: write `2.5 * Rbf::new(0.7)` for another.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Rbf::new(0.5);
-/// assert!((kernel.eval(&[1.0, 2.0], &[1.5, 2.0])? - (-0.5f64).exp()).abs() < 1e-16);
-///
-/// let composed = 2.5 * Rbf::new([0.5, 3.0]) + White::new(0.1);
-/// assert_eq!(composed.eval(&[1.0, 2.0], &[1.0, 2.0])?, 2.5);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.9.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rbf {
-    lengthscale: PerDimension,
+crate::kernel! {
+    /// The squared exponential (radial basis function, Gaussian) kernel.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = exp(−s/2), with s = Σ_d (x_d − y_d)²/ℓ_d²
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; infinitely differentiable samples; positive semi-definite in any dimension. Its
+    /// variance is 1: write `2.5 * Rbf::new(0.7)` for another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Rbf::new(0.5);
+    /// assert!((kernel.eval(&[1.0, 2.0], &[1.5, 2.0])? - (-0.5f64).exp()).abs() < 1e-16);
+    ///
+    /// let composed = 2.5 * Rbf::new([0.5, 3.0]) + White::new(0.1);
+    /// assert_eq!(composed.eval(&[1.0, 2.0], &[1.0, 2.0])?, 2.5);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.9.
+    pub Rbf as "rbf" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+    }
 }
 
-radial_kernel!(Rbf as "rbf", RbfProfile, crate::kernel::Psd::Always);
+radial!(Rbf, RbfProfile, Always);
 
 /// exp(−s/2)
 #[derive(Clone, Copy, Debug)]

@@ -1,90 +1,61 @@
 //! The heat kernel on the sphere.
 
 use super::gegenbauer::{self, Series, sphere_kernel};
+use crate::Result;
 use crate::kernel::{Expr, Inputs, OnSphere, Properties, Psd, Structure, Variable, Views};
-use crate::params::{Constraint, Parameter};
-use crate::{Result, construct, kernel_ops, parameterized};
 
-/// The heat kernel on the sphere of directions: what the squared exponential is in flat space.
-///
-/// # Definition
-///
-/// k(x, y) = 1/Z Σₙ N(D, n) exp(−n (n + D − 2) ℓ²/2) Cₙ^λ(cos θ)/Cₙ^λ(1), where θ is the angle between x
-/// and y, λ = (D − 2)/2, N(D, n) the number of spherical harmonics of degree n, and Z such that
-/// k(x, x) = 1. Heat has spread for the time ℓ²/2, so that k ≈ exp(−θ²/(2ℓ²)) for small ℓ.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | none (radians) | positive |
-///
-/// # Properties
-///
-/// Zonal, not stationary; infinitely differentiable; positive semi-definite in any dimension from 2.
-/// exp(−θ²/(2ℓ²)) itself is no covariance on the sphere. The lengths of points are ignored; a zero vector counts as one
-/// in the direction of the first axis, with gradient 0.
-///
-/// The series goes on until its terms are below 10⁻¹⁷ of the largest, and to degree 511 at most:
-/// for ℓ below about 0.02 it is cut off, and remains a covariance with k(x, x) = 1, smoother than the heat
-/// kernel. A value costs one multiplication and a few additions a term.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = SphereHeat::new(0.1);
-/// let flat = (-0.5 * 0.05f64 * 0.05 / 0.01).exp();
-/// let value: f64 = kernel.eval(&[3.0, 0.0], &[0.05f64.cos(), 0.05f64.sin()])?;
-/// assert!((value - flat).abs() < 1e-12); // on the circle, until heat meets itself on the other side
-/// assert_eq!((2.0 * kernel).eval(&[3.0, 0.0], &[1.0, 0.0])?, 2.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// I. J. Schoenberg (1942), "Positive definite functions on spheres", *Duke Mathematical Journal*
-/// 9(1), 96–108, for the form of the series.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SphereHeat {
-    lengthscale: Parameter,
+crate::kernel! {
+    /// The heat kernel on the sphere of directions: what the squared exponential is in flat space.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = 1/Z Σₙ N(D, n) exp(−n (n + D − 2) ℓ²/2) Cₙ^λ(cos θ)/Cₙ^λ(1), where θ is the angle between x
+    /// and y, λ = (D − 2)/2, N(D, n) the number of spherical harmonics of degree n, and Z such that
+    /// k(x, x) = 1. Heat has spread for the time ℓ²/2, so that k ≈ exp(−θ²/(2ℓ²)) for small ℓ.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | none (radians) | positive |
+    ///
+    /// # Properties
+    ///
+    /// Zonal, not stationary; infinitely differentiable; positive semi-definite in any dimension from 2.
+    /// exp(−θ²/(2ℓ²)) itself is no covariance on the sphere. The lengths of points are ignored; a zero vector counts as one
+    /// in the direction of the first axis, with gradient 0.
+    ///
+    /// The series goes on until its terms are below 10⁻¹⁷ of the largest, and to degree 511 at most:
+    /// for ℓ below about 0.02 it is cut off, and remains a covariance with k(x, x) = 1, smoother than the heat
+    /// kernel. A value costs one multiplication and a few additions a term.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = SphereHeat::new(0.1);
+    /// let flat = (-0.5 * 0.05f64 * 0.05 / 0.01).exp();
+    /// let value: f64 = kernel.eval(&[3.0, 0.0], &[0.05f64.cos(), 0.05f64.sin()])?;
+    /// assert!((value - flat).abs() < 1e-12); // on the circle, until heat meets itself on the other side
+    /// assert_eq!((2.0 * kernel).eval(&[3.0, 0.0], &[1.0, 0.0])?, 2.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// I. J. Schoenberg (1942), "Positive definite functions on spheres", *Duke Mathematical Journal*
+    /// 9(1), 96–108, for the form of the series.
+    pub SphereHeat as "sphere_heat" {
+        /// The lengthscale ℓ.
+        lengthscale: Scalar = Positive,
+    }
 }
 
-parameterized!(SphereHeat as "sphere_heat", parameters: [lengthscale]);
-kernel_ops!(SphereHeat);
-construct!(SphereHeat: try_new(lengthscale: f64));
 sphere_kernel!(SphereHeat);
 
 /// Terms of the series, at most.
 const TERMS: usize = 512;
-
-impl SphereHeat {
-    /// The kernel with a lengthscale.
-    ///
-    /// # Panics
-    ///
-    /// If the lengthscale is not positive and finite; the checked form is
-    /// [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(lengthscale: f64) -> Self {
-        crate::error::literal(Self::try_new(lengthscale))
-    }
-
-    /// The kernel with a lengthscale.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the lengthscale is not positive and finite.
-    pub fn try_new(lengthscale: f64) -> Result<Self> {
-        Ok(Self { lengthscale: Parameter::new("lengthscale", lengthscale, Constraint::Positive)? })
-    }
-
-    /// The lengthscale ℓ.
-    pub fn lengthscale(&self) -> f64 {
-        self.lengthscale.value()
-    }
-}
 
 /// n (n + D − 2): minus the eigenvalue of the Laplacian for spherical harmonics of degree n.
 fn eigenvalue(dim: usize, n: usize) -> f64 {

@@ -1,89 +1,52 @@
 //! The hyperbolic tangent kernel.
 
 use super::{DotProduct, DotProfile, Slopes};
-use crate::params::{Constraint, Parameter};
-use crate::{Result, Scalar, construct, dot_product_kernel, kernel_ops, parameterized};
+use crate::{Scalar, dot_product_kernel};
 
-/// The hyperbolic tangent ("sigmoid") kernel of the literature on support vector machines.
-///
-/// # Definition
-///
-/// k(x, y) = tanh(γ xᵀy + c)
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `scale` | γ | one over that of the inputs squared | positive |
-/// | `offset` | c | none | any finite number |
-///
-/// # Properties
-///
-/// Not a covariance: positive semi-definite for no γ and c (Smola, Óvári & Williamson 2000), so that
-/// models refuse it unless told to allow indefinite kernels. A covariance of the same kind is
-/// [`NeuralNetwork`](super::NeuralNetwork).
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Tanh::new(0.5, -1.0);
-/// assert_eq!(kernel.eval(&[1.0, 2.0], &[3.0, 1.0])?, 1.5f64.tanh());
-/// assert_eq!((2.0 * kernel).properties().psd, Psd::Never);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// A. J. Smola, Z. L. Óvári & R. C. Williamson (2000), "Regularization with
-/// dot-product kernels", *Advances in Neural Information Processing Systems* 13.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tanh {
-    scale: Parameter,
-    offset: Parameter,
+crate::kernel! {
+    /// The hyperbolic tangent ("sigmoid") kernel of the literature on support vector machines.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = tanh(γ xᵀy + c)
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `scale` | γ | one over that of the inputs squared | positive |
+    /// | `offset` | c | none | any finite number |
+    ///
+    /// # Properties
+    ///
+    /// Not a covariance: positive semi-definite for no γ and c (Smola, Óvári & Williamson 2000), so that
+    /// models refuse it unless told to allow indefinite kernels. A covariance of the same kind is
+    /// [`NeuralNetwork`](super::NeuralNetwork).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Tanh::new(0.5, -1.0);
+    /// assert_eq!(kernel.eval(&[1.0, 2.0], &[3.0, 1.0])?, 1.5f64.tanh());
+    /// assert_eq!((2.0 * kernel).properties().psd, Psd::Never);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// A. J. Smola, Z. L. Óvári & R. C. Williamson (2000), "Regularization with
+    /// dot-product kernels", *Advances in Neural Information Processing Systems* 13.
+    pub Tanh as "tanh" {
+        /// The scale γ.
+        scale: Scalar = Positive,
+        /// The offset c.
+        offset: Scalar = Real,
+    }
 }
 
-parameterized!(Tanh as "tanh", parameters: [scale, offset]);
-kernel_ops!(Tanh);
-construct!(Tanh: try_new(scale: f64, offset: f64));
 dot_product_kernel!(Tanh);
-
-impl Tanh {
-    /// The kernel with a scale and an offset.
-    ///
-    /// # Panics
-    ///
-    /// If the scale is not positive and finite, or the offset not finite; the checked form is
-    /// [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(scale: f64, offset: f64) -> Self {
-        crate::error::literal(Self::try_new(scale, offset))
-    }
-
-    /// The kernel with a scale and an offset.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the scale is not positive and finite, or the
-    /// offset not finite.
-    pub fn try_new(scale: f64, offset: f64) -> Result<Self> {
-        Ok(Self {
-            scale: Parameter::new("scale", scale, Constraint::Positive)?,
-            offset: Parameter::new("offset", offset, Constraint::Real)?,
-        })
-    }
-
-    /// The scale γ.
-    pub fn scale(&self) -> f64 {
-        self.scale.value()
-    }
-
-    /// The offset c.
-    pub fn offset(&self) -> f64 {
-        self.offset.value()
-    }
-}
 
 impl DotProduct for Tanh {
     type Profile<T: Scalar> = TanhProfile<T>;

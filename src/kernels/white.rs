@@ -1,56 +1,54 @@
 //! White noise.
 
-use super::variance::variance_kernel;
 use crate::kernel::{
     DiagVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
     Views,
 };
-use crate::params::Parameter;
 use crate::simd::sum;
 use crate::{Result, Scalar};
 
-/// White noise: independent from point to point.
-///
-/// # Definition
-///
-/// K(X, X) = σ² I on a set of points with itself, K(X, Z) = 0 between two sets.
-///
-/// This is not a function of two points. A point of a set is the same as another if it has the same
-/// index, not if it has the same coordinates: repeated measurements at one place have independent
-/// noise, the diagonal of a Gram matrix is σ², and every cross-covariance is 0, even of a set with a
-/// copy of itself. [`eval`](crate::KernelExt::eval), which knows no sets, gives 0.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `variance` | σ² | that of the outputs squared | positive |
-///
-/// # Properties
-///
-/// Stationary; positive semi-definite in any dimension.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let x = mat![[1.0], [1.0]];
-/// let kernel = Constant::new(2.0) + White::new(0.5);
-/// assert_eq!(kernel.gram(x.as_ref())?, mat![[2.5, 2.0], [2.0, 2.5]]);
-/// assert_eq!(kernel.cross(x.as_ref(), x.as_ref())?, mat![[2.0, 2.0], [2.0, 2.0]]);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 2.20.
-#[derive(Clone, Debug, PartialEq)]
-pub struct White {
-    variance: Parameter,
+crate::kernel! {
+    /// White noise: independent from point to point.
+    ///
+    /// # Definition
+    ///
+    /// K(X, X) = σ² I on a set of points with itself, K(X, Z) = 0 between two sets.
+    ///
+    /// This is not a function of two points. A point of a set is the same as another if it has the same
+    /// index, not if it has the same coordinates: repeated measurements at one place have independent
+    /// noise, the diagonal of a Gram matrix is σ², and every cross-covariance is 0, even of a set with a
+    /// copy of itself. [`eval`](crate::KernelExt::eval), which knows no sets, gives 0.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `variance` | σ² | that of the outputs squared | positive |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; positive semi-definite in any dimension.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let x = mat![[1.0], [1.0]];
+    /// let kernel = Constant::new(2.0) + White::new(0.5);
+    /// assert_eq!(kernel.gram(x.as_ref())?, mat![[2.5, 2.0], [2.0, 2.5]]);
+    /// assert_eq!(kernel.cross(x.as_ref(), x.as_ref())?, mat![[2.0, 2.0], [2.0, 2.0]]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 2.20.
+    pub White as "white" {
+        /// The variance σ².
+        variance: Scalar = Positive,
+    }
 }
-
-variance_kernel!(White as "white");
 
 impl Expr for White {
     fn structure(&self) -> Structure<'_> {

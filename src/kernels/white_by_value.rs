@@ -1,57 +1,55 @@
 //! White noise that is the same wherever the inputs are.
 
 use super::equal;
-use super::variance::variance_kernel;
 use crate::Scalar;
 use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Properties, Psd, Scratch, TileParts, TileVjp};
-use crate::params::Parameter;
 use crate::simd::dot;
 
-/// White noise by value: equal inputs have the same noise, also in two sets of points.
-///
-/// This is a function of two points, where [`White`](super::White) is not: a deterministic effect of
-/// each input that says nothing about its neighbours (a computer experiment's numerical noise, the
-/// nugget of kriging), which comes back when the same input does. For noise of measurements use
-/// `White`: with noise by value, a repeated measurement has no new noise, and the Gram matrix of
-/// repeated inputs is singular.
-///
-/// # Definition
-///
-/// k(x, y) = σ² if x = y in every coordinate, else 0
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `variance` | σ² | that of the outputs squared | positive |
-///
-/// # Properties
-///
-/// Stationary, not continuous; positive semi-definite in any dimension. The gradient in the inputs is
-/// that of almost all inputs, 0. Inputs are equal if their numbers are: 0.1 + 0.2 is not 0.3.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let x = mat![[1.0], [1.0], [2.0]];
-/// let kernel = Constant::new(2.0) + WhiteByValue::new(0.5);
-/// assert_eq!(kernel.gram(x.as_ref())?, mat![[2.5, 2.5, 2.0], [2.5, 2.5, 2.0], [2.0, 2.0, 2.5]]);
-/// assert_eq!(kernel.cross(x.as_ref(), mat![[2.0]].as_ref())?, mat![[2.0], [2.0], [2.5]]);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Gramacy & Lee (2012), Cases for the nugget in modeling computer experiments, *Statistics and
-/// Computing* 22.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WhiteByValue {
-    variance: Parameter,
+crate::kernel! {
+    /// White noise by value: equal inputs have the same noise, also in two sets of points.
+    ///
+    /// This is a function of two points, where [`White`](super::White) is not: a deterministic effect of
+    /// each input that says nothing about its neighbours (a computer experiment's numerical noise, the
+    /// nugget of kriging), which comes back when the same input does. For noise of measurements use
+    /// `White`: with noise by value, a repeated measurement has no new noise, and the Gram matrix of
+    /// repeated inputs is singular.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = σ² if x = y in every coordinate, else 0
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `variance` | σ² | that of the outputs squared | positive |
+    ///
+    /// # Properties
+    ///
+    /// Stationary, not continuous; positive semi-definite in any dimension. The gradient in the inputs is
+    /// that of almost all inputs, 0. Inputs are equal if their numbers are: 0.1 + 0.2 is not 0.3.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let x = mat![[1.0], [1.0], [2.0]];
+    /// let kernel = Constant::new(2.0) + WhiteByValue::new(0.5);
+    /// assert_eq!(kernel.gram(x.as_ref())?, mat![[2.5, 2.5, 2.0], [2.5, 2.5, 2.0], [2.0, 2.0, 2.5]]);
+    /// assert_eq!(kernel.cross(x.as_ref(), mat![[2.0]].as_ref())?, mat![[2.0], [2.0], [2.5]]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Gramacy & Lee (2012), Cases for the nugget in modeling computer experiments, *Statistics and
+    /// Computing* 22.
+    pub WhiteByValue as "white_by_value" {
+        /// The variance σ².
+        variance: Scalar = Positive,
+    }
 }
-
-variance_kernel!(WhiteByValue as "white_by_value");
 
 impl Expr for WhiteByValue {
     fn properties(&self) -> Properties {

@@ -1,88 +1,55 @@
 //! The general covariance of directions.
 
 use super::gegenbauer::{self, Series, sphere_kernel};
+use crate::Result;
 use crate::kernel::{Expr, Inputs, OnSphere, Properties, Psd, Structure, Variable, Views};
-use crate::params::{ParameterArray, Shape};
-use crate::{Error, Result, construct, kernel_ops, parameterized};
 
-/// A finite Gegenbauer series in the cosine of the angle: by Schoenberg's theorem, every covariance of
-/// directions is one, or a limit of them.
-///
-/// # Definition
-///
-/// k(x, y) = Σₙ bₙ Cₙ^λ(cos θ)/Cₙ^λ(1), where θ is the angle between x and y in D ≥ 2 dimensions and
-/// λ = (D − 2)/2: cos nθ on the circle, Legendre polynomials on the sphere in three dimensions.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `coefficients[n]` | bₙ | that of the outputs squared | positive if all start positive, else any finite number |
-///
-/// # Properties
-///
-/// Zonal, not stationary; k(x, x) = Σₙ bₙ. Positive semi-definite in any dimension from 2 if no
-/// coefficient is negative: the polynomials of each dimension are covariances in that dimension.
-/// Samples are spherical polynomials of degree at most n. The lengths of points are ignored; a zero vector counts
-/// as one in the direction of the first axis, with gradient 0.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Zonal::new([0.5, 0.2, 0.3]);
-/// // cos θ = 0.6 on the circle, and cos 2θ = −0.28.
-/// let value: f64 = kernel.eval(&[2.0, 0.0], &[3.0, 4.0])?;
-/// assert!((value - (0.5 + 0.2 * 0.6 - 0.3 * 0.28)).abs() < 1e-15);
-/// assert!(kernel.properties().zonal && (2.0 * kernel + 1.0).properties().zonal);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// I. J. Schoenberg (1942), "Positive definite functions on spheres", *Duke Mathematical Journal*
-/// 9(1), 96–108.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Zonal {
-    coefficients: ParameterArray,
+crate::kernel! {
+    /// A finite Gegenbauer series in the cosine of the angle: by Schoenberg's theorem, every covariance of
+    /// directions is one, or a limit of them.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = Σₙ bₙ Cₙ^λ(cos θ)/Cₙ^λ(1), where θ is the angle between x and y in D ≥ 2 dimensions and
+    /// λ = (D − 2)/2: cos nθ on the circle, Legendre polynomials on the sphere in three dimensions.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `coefficients[n]` | bₙ | that of the outputs squared | positive if all start positive, else any finite number |
+    ///
+    /// # Properties
+    ///
+    /// Zonal, not stationary; k(x, x) = Σₙ bₙ. Positive semi-definite in any dimension from 2 if no
+    /// coefficient is negative: the polynomials of each dimension are covariances in that dimension.
+    /// Samples are spherical polynomials of degree at most n. The lengths of points are ignored; a zero vector counts
+    /// as one in the direction of the first axis, with gradient 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Zonal::new([0.5, 0.2, 0.3]);
+    /// // cos θ = 0.6 on the circle, and cos 2θ = −0.28.
+    /// let value: f64 = kernel.eval(&[2.0, 0.0], &[3.0, 4.0])?;
+    /// assert!((value - (0.5 + 0.2 * 0.6 - 0.3 * 0.28)).abs() < 1e-15);
+    /// assert!(kernel.properties().zonal && (2.0 * kernel + 1.0).properties().zonal);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// I. J. Schoenberg (1942), "Positive definite functions on spheres", *Duke Mathematical Journal*
+    /// 9(1), 96–108.
+    pub Zonal as "zonal" {
+        /// The coefficients b₀, b₁, ….
+        coefficients: List = BySign,
+    }
 }
 
-parameterized!(Zonal as "zonal", parameters: [coefficients]);
-kernel_ops!(Zonal);
-construct!(Zonal: try_new(coefficients: Vec<f64>));
 sphere_kernel!(Zonal);
-
-impl Zonal {
-    /// The series with these coefficients, from that of the constant on.
-    ///
-    /// # Panics
-    ///
-    /// If there are none or one is not finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(coefficients: impl Into<Vec<f64>>) -> Self {
-        crate::error::literal(Self::try_new(coefficients))
-    }
-
-    /// The series with these coefficients, from that of the constant on.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Empty`] if there are none; [`Error::Parameter`] if one is not finite.
-    pub fn try_new(coefficients: impl Into<Vec<f64>>) -> Result<Self> {
-        let values: Vec<f64> = coefficients.into();
-        if values.is_empty() {
-            return Err(Error::Empty { what: "the list of coefficients".to_owned() });
-        }
-        let shape = Shape::Vector(values.len());
-        Ok(Self { coefficients: ParameterArray::by_sign("coefficients", values, shape)? })
-    }
-
-    /// The coefficients b₀, b₁, ….
-    pub fn coefficients(&self) -> &[f64] {
-        self.coefficients.values()
-    }
-}
 
 impl Expr for Zonal {
     fn structure(&self) -> Structure<'_> {

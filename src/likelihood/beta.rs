@@ -9,82 +9,55 @@ use super::log_mean_exp::log_mean_exp;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
 use super::special::{digamma, ln_gamma_rest, logistic, softplus, trigamma};
-use crate::params::{Constraint, Parameter};
-use crate::{Result, parameterized};
 
-/// Fractions strictly between 0 and 1, of mean 1 / (1 + exp(−f)).
-///
-/// # Definition
-///
-/// With concentration c, m = 1 / (1 + exp(−f)), a = c m and b = c (1 − m),
-///
-/// p(y | f) = Γ(c) / (Γ(a) Γ(b)) · y^(a−1) (1 − y)^(b−1), of variance m (1 − m) / (1 + c).
-///
-/// Expectations, and the mean, the variance and the density of a new observation, are by quadrature that follows the
-/// variance of f, to about 1e-9 of themselves or of 1 (log p is the difference of numbers c times as large).
-///
-/// Where m or 1 − m underflows, Γ(a) = Γ(1 + a)/a with log a = log c + log m keeps all digits.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `concentration` | c | none | positive |
-///
-/// # Examples
-///
-/// ```
-/// use mercer::likelihood::{Beta, Likelihood};
-///
-/// // c = 4 and m = ½: 6 y (1 − y)
-/// let density = Beta::new(4.0).log_density(&[0.25], &[0.0])?[0];
-/// assert!((density - (6.0 * 0.25 * 0.75f64).ln()).abs() < 1e-14);
-/// // Given f, the variance is m (1 − m) / (1 + c).
-/// assert!((Beta::new(4.0).predict(&[0.0], &[0.0])?.variance[0] - 0.05).abs() < 1e-15);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Ferrari & Cribari-Neto (2004), "Beta regression for modelling rates and proportions", *Journal of Applied
-/// Statistics* 31(7), 799–815.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Beta {
-    concentration: Parameter,
-    quadrature: Option<GaussHermite>,
+crate::declare! {
+    /// Fractions strictly between 0 and 1, of mean 1 / (1 + exp(−f)).
+    ///
+    /// # Definition
+    ///
+    /// With concentration c, m = 1 / (1 + exp(−f)), a = c m and b = c (1 − m),
+    ///
+    /// p(y | f) = Γ(c) / (Γ(a) Γ(b)) · y^(a−1) (1 − y)^(b−1), of variance m (1 − m) / (1 + c).
+    ///
+    /// Expectations, and the mean, the variance and the density of a new observation, are by quadrature that follows the
+    /// variance of f, to about 1e-9 of themselves or of 1 (log p is the difference of numbers c times as large).
+    ///
+    /// Where m or 1 − m underflows, Γ(a) = Γ(1 + a)/a with log a = log c + log m keeps all digits.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `concentration` | c | none | positive |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::likelihood::{Beta, Likelihood};
+    ///
+    /// // c = 4 and m = ½: 6 y (1 − y)
+    /// let density = Beta::new(4.0).log_density(&[0.25], &[0.0])?[0];
+    /// assert!((density - (6.0 * 0.25 * 0.75f64).ln()).abs() < 1e-14);
+    /// // Given f, the variance is m (1 − m) / (1 + c).
+    /// assert!((Beta::new(4.0).predict(&[0.0], &[0.0])?.variance[0] - 0.05).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Ferrari & Cribari-Neto (2004), "Beta regression for modelling rates and proportions", *Journal of Applied
+    /// Statistics* 31(7), 799–815.
+    pub Beta as "beta" {
+        /// The concentration c.
+        concentration: Scalar = Positive,
+        state quadrature: Option<GaussHermite>,
+    }
 }
 
-parameterized!(Beta as "beta", parameters: [concentration]);
-
 impl Beta {
-    /// Fractions of a concentration.
-    ///
-    /// # Panics
-    ///
-    /// If the concentration is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(concentration: f64) -> Self {
-        crate::error::literal(Self::try_new(concentration))
-    }
-
-    /// Fractions of a concentration.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the concentration is not positive and finite.
-    pub fn try_new(concentration: f64) -> Result<Self> {
-        let concentration = Parameter::new("concentration", concentration, Constraint::Positive)?;
-        Ok(Self { concentration, quadrature: None })
-    }
-
     quadrature_setting!(
         "Takes Gauss–Hermite quadrature of this order for expectations and predictions at all variances, as other libraries do."
     );
-
-    /// The concentration c.
-    pub fn concentration(&self) -> f64 {
-        self.concentration.value()
-    }
 }
 
 /// KL of the probabilities 1 / (1 + exp(−f)) and 1 / (1 + exp(−g)). It is the same of their complements: of those it takes

@@ -5,81 +5,54 @@ use super::expectation::{Expected, Terms};
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
 use super::special::{digamma, log_normal_moments};
-use crate::params::{Constraint, Parameter};
-use crate::{Result, parameterized};
 
-/// Positive observations of mean exp(f), whose deviation is a fixed part of the mean.
-///
-/// # Definition
-///
-/// With shape α and f ~ N(μ, v),
-///
-/// - log p(y | f) = α (log α − f) − log Γ(α) + (α − 1) log y − α y exp(−f), of mean exp(f) and variance exp(2f)/α;
-/// - its expectation has μ in place of f and exp(−μ + v/2) in place of exp(−f);
-/// - a new observation has the mean M = exp(μ + v/2) and the variance M² (exp(v)/α + exp(v) − 1); its log density
-///   is by adaptive quadrature about the mode of the integrand, within 1e-9.
-///
-/// α = 1 is exponential decay.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `shape` | α | none | positive |
-///
-/// # Examples
-///
-/// ```
-/// use mercer::likelihood::{Gamma, Likelihood};
-///
-/// // An exponential density of mean 2 at 3: e^(−3/2)/2
-/// let density = Gamma::new(1.0).log_density(&[3.0], &[2f64.ln()])?[0];
-/// assert!((density - (-1.5 - 2f64.ln())).abs() < 1e-15);
-/// // One quarter of the mean squared.
-/// assert_eq!(Gamma::new(4.0).predict(&[0.0], &[0.0])?.variance, [0.25]);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// McCullagh & Nelder (1989), *Generalized Linear Models*, second edition, chapter 8.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gamma {
-    shape: Parameter,
-    quadrature: Option<GaussHermite>,
+crate::declare! {
+    /// Positive observations of mean exp(f), whose deviation is a fixed part of the mean.
+    ///
+    /// # Definition
+    ///
+    /// With shape α and f ~ N(μ, v),
+    ///
+    /// - log p(y | f) = α (log α − f) − log Γ(α) + (α − 1) log y − α y exp(−f), of mean exp(f) and variance exp(2f)/α;
+    /// - its expectation has μ in place of f and exp(−μ + v/2) in place of exp(−f);
+    /// - a new observation has the mean M = exp(μ + v/2) and the variance M² (exp(v)/α + exp(v) − 1); its log density
+    ///   is by adaptive quadrature about the mode of the integrand, within 1e-9.
+    ///
+    /// α = 1 is exponential decay.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `shape` | α | none | positive |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::likelihood::{Gamma, Likelihood};
+    ///
+    /// // An exponential density of mean 2 at 3: e^(−3/2)/2
+    /// let density = Gamma::new(1.0).log_density(&[3.0], &[2f64.ln()])?[0];
+    /// assert!((density - (-1.5 - 2f64.ln())).abs() < 1e-15);
+    /// // One quarter of the mean squared.
+    /// assert_eq!(Gamma::new(4.0).predict(&[0.0], &[0.0])?.variance, [0.25]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// McCullagh & Nelder (1989), *Generalized Linear Models*, second edition, chapter 8.
+    pub Gamma as "gamma" {
+        /// The shape α.
+        shape: Scalar = Positive,
+        state quadrature: Option<GaussHermite>,
+    }
 }
 
-parameterized!(Gamma as "gamma", parameters: [shape]);
-
 impl Gamma {
-    /// Observations of a shape.
-    ///
-    /// # Panics
-    ///
-    /// If the shape is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(shape: f64) -> Self {
-        crate::error::literal(Self::try_new(shape))
-    }
-
-    /// Observations of a shape.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the shape is not positive and finite.
-    pub fn try_new(shape: f64) -> Result<Self> {
-        let shape = Parameter::new("shape", shape, Constraint::Positive)?;
-        Ok(Self { shape, quadrature: None })
-    }
-
     quadrature_setting!(
         "Takes Gauss–Hermite quadrature of this order, about the mode of the integrand, for densities of new observations."
     );
-
-    /// The shape α.
-    pub fn shape(&self) -> f64 {
-        self.shape.value()
-    }
 
     /// log p with u = log y − f, and y exp(−f) given apart: their expectations are what E log p needs.
     fn log_density_of(&self, y: f64, u: f64, ratio: f64) -> (f64, f64) {

@@ -3,75 +3,48 @@
 use std::f64::consts::PI;
 
 use super::{Expectations, Likelihood, Predicted, check_len};
-use crate::params::{Constraint, Parameter};
-use crate::{Result, parameterized};
+use crate::Result;
 
-/// Gaussian noise of one variance.
-///
-/// # Definition
-///
-/// With noise variance σ² and f ~ N(μ, v),
-///
-/// - log p(y | f) = −½ log 2πσ² − (y − f)² / (2σ²);
-/// - E = E\[log p(y | f)\] = −½ log 2πσ² − ((y − μ)² + v) / (2σ²), with
-///   ∂E/∂μ = (y − μ) / σ², ∂E/∂v = −1 / (2σ²) and
-///   ∂E/∂σ² = ((y − μ)² + v − σ²) / (2σ⁴);
-/// - a new observation is N(μ, v + σ²), of log density −½ log 2π(v + σ²) − (y − μ)² / (2(v + σ²)).
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `variance` | σ² | that of the outputs squared | positive |
-///
-/// # Examples
-///
-/// ```
-/// use mercer::likelihood::{Gaussian, Likelihood};
-/// use mercer::prelude::*;
-///
-/// let noise = Gaussian::new(0.25);
-/// assert_eq!(noise.get("gaussian.variance")?, 0.25);
-/// assert_eq!(noise.predict(&[3.0], &[0.5])?.variance, [0.75]);
-///
-/// let expected = noise.variational_expectations(&[1.0], &[0.0], &[0.5])?;
-/// assert_eq!((expected.d_mean[0], expected.d_variance[0]), (4.0, -2.0));
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Hensman, Fusi & Lawrence (2013), "Gaussian processes for big data", UAI, equation 4.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gaussian {
-    variance: Parameter,
-}
-
-parameterized!(Gaussian as "gaussian", parameters: [variance]);
-
-impl Gaussian {
-    /// Noise of a variance.
+crate::declare! {
+    /// Gaussian noise of one variance.
     ///
-    /// # Panics
+    /// # Definition
     ///
-    /// If the variance is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(variance: f64) -> Self {
-        crate::error::literal(Self::try_new(variance))
-    }
-
-    /// Noise of a variance.
+    /// With noise variance σ² and f ~ N(μ, v),
     ///
-    /// # Errors
+    /// - log p(y | f) = −½ log 2πσ² − (y − f)² / (2σ²);
+    /// - E = E\[log p(y | f)\] = −½ log 2πσ² − ((y − μ)² + v) / (2σ²), with
+    ///   ∂E/∂μ = (y − μ) / σ², ∂E/∂v = −1 / (2σ²) and
+    ///   ∂E/∂σ² = ((y − μ)² + v − σ²) / (2σ⁴);
+    /// - a new observation is N(μ, v + σ²), of log density −½ log 2π(v + σ²) − (y − μ)² / (2(v + σ²)).
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the variance is not positive and finite.
-    pub fn try_new(variance: f64) -> Result<Self> {
-        Ok(Self { variance: Parameter::new("variance", variance, Constraint::Positive)? })
-    }
-
-    /// The variance σ².
-    pub fn variance(&self) -> f64 {
-        self.variance.value()
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `variance` | σ² | that of the outputs squared | positive |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::likelihood::{Gaussian, Likelihood};
+    /// use mercer::prelude::*;
+    ///
+    /// let noise = Gaussian::new(0.25);
+    /// assert_eq!(noise.get("gaussian.variance")?, 0.25);
+    /// assert_eq!(noise.predict(&[3.0], &[0.5])?.variance, [0.75]);
+    ///
+    /// let expected = noise.variational_expectations(&[1.0], &[0.0], &[0.5])?;
+    /// assert_eq!((expected.d_mean[0], expected.d_variance[0]), (4.0, -2.0));
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Hensman, Fusi & Lawrence (2013), "Gaussian processes for big data", UAI, equation 4.
+    pub Gaussian as "gaussian" {
+        /// The variance σ².
+        variance: Scalar = Positive,
     }
 }
 

@@ -6,75 +6,46 @@ use super::expectation::{Expected, Terms};
 use super::one_latent::OneLatent;
 use super::quadrature::deviation;
 use super::special::{HALF_LN_TAU, Normal, log_sum_exp, normal_density};
-use crate::params::{Constraint, Parameter};
-use crate::{Result, parameterized};
 
-/// Noise whose log density falls linearly: its best constant fit is the median.
-///
-/// # Definition
-///
-/// With scale b, f ~ N(μ, v), s = √v and m = y − μ,
-///
-/// - log p(y | f) = −log 2b − |y − f|/b;
-/// - E |y − f| = 2 s φ(m/s) + m erf(m/(s√2)), so that no
-///   quadrature meets the kink; its derivatives are −erf(m/(s√2)) in μ and φ(m/s)/s in v;
-/// - a new observation has the mean μ, the variance v + 2b², and the density
-///   φ(m/s) (M(s/b − m/s) + M(s/b + m/s)) / 2b with Mills' ratio M(x) = Φ(−x)/φ(x).
-///
-/// At v = 0 the derivative in v at m = 0 is infinite; what is given there is that of a deviation of 1e-100.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `scale` | b | that of the outputs | positive |
-///
-/// # Examples
-///
-/// ```
-/// use mercer::likelihood::{Laplace, Likelihood};
-///
-/// let noise = Laplace::new(0.5);
-/// // −log(2b) − |y − f|/b = 0 − 3
-/// assert_eq!(noise.log_density(&[2.0], &[0.5])?, [-3.0]);
-/// assert_eq!(noise.predict(&[1.0], &[0.25])?.variance, [0.75]);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Koenker & Bassett (1978), "Regression quantiles", *Econometrica* 46(1), 33–50, for the median as an estimate.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Laplace {
-    scale: Parameter,
-}
-
-parameterized!(Laplace as "laplace", parameters: [scale]);
-
-impl Laplace {
-    /// Noise of a scale.
+crate::declare! {
+    /// Noise whose log density falls linearly: its best constant fit is the median.
     ///
-    /// # Panics
+    /// # Definition
     ///
-    /// If the scale is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(scale: f64) -> Self {
-        crate::error::literal(Self::try_new(scale))
-    }
-
-    /// Noise of a scale.
+    /// With scale b, f ~ N(μ, v), s = √v and m = y − μ,
     ///
-    /// # Errors
+    /// - log p(y | f) = −log 2b − |y − f|/b;
+    /// - E |y − f| = 2 s φ(m/s) + m erf(m/(s√2)), so that no
+    ///   quadrature meets the kink; its derivatives are −erf(m/(s√2)) in μ and φ(m/s)/s in v;
+    /// - a new observation has the mean μ, the variance v + 2b², and the density
+    ///   φ(m/s) (M(s/b − m/s) + M(s/b + m/s)) / 2b with Mills' ratio M(x) = Φ(−x)/φ(x).
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the scale is not positive and finite.
-    pub fn try_new(scale: f64) -> Result<Self> {
-        let scale = Parameter::new("scale", scale, Constraint::Positive)?;
-        Ok(Self { scale })
-    }
-
-    /// The scale b.
-    pub fn scale(&self) -> f64 {
-        self.scale.value()
+    /// At v = 0 the derivative in v at m = 0 is infinite; what is given there is that of a deviation of 1e-100.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `scale` | b | that of the outputs | positive |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::likelihood::{Laplace, Likelihood};
+    ///
+    /// let noise = Laplace::new(0.5);
+    /// // −log(2b) − |y − f|/b = 0 − 3
+    /// assert_eq!(noise.log_density(&[2.0], &[0.5])?, [-3.0]);
+    /// assert_eq!(noise.predict(&[1.0], &[0.25])?.variance, [0.75]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Koenker & Bassett (1978), "Regression quantiles", *Econometrica* 46(1), 33–50, for the median as an estimate.
+    pub Laplace as "laplace" {
+        /// The scale b.
+        scale: Scalar = Positive,
     }
 }
 

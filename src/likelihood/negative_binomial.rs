@@ -8,83 +8,56 @@ use super::one_latent::{OneLatent, quadrature_setting};
 use super::poisson::is_count;
 use super::quadrature::GaussHermite;
 use super::special::{digamma, ln_1p_excess, log_normal_moments, logistic, softplus};
-use crate::params::{Constraint, Parameter};
-use crate::{Result, parameterized};
 
-/// Counts that scatter more than Poisson ones about the mean exp(f).
-///
-/// # Definition
-///
-/// With dispersion α, r = 1/α and m = exp(f),
-///
-/// p(y | f) = Γ(y + r) / (Γ(r) y!) · (αm)ʸ / (1 + αm)^(y + r), of mean m and variance m + α m².
-///
-/// As α → 0 it is [`Poisson`](super::Poisson), and stays accurate on the way: Γ(y + r) αʸ / Γ(r) is formed as the
-/// product of 1 + αi over i < y for small counts, and as one Stirling series for large r.
-///
-/// A new observation has the mean M = exp(μ + v/2) and the variance M + M² (α exp(v) + exp(v) − 1).
-/// Expectations, and log densities of new observations, are by quadrature that follows the variance of f, within 1e-9 of
-/// themselves or of 1.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `dispersion` | α | 1 / count | positive |
-///
-/// # Examples
-///
-/// ```
-/// use mercer::likelihood::{Likelihood, NegativeBinomial};
-///
-/// let likelihood = NegativeBinomial::new(0.5);
-/// // α = ½, m = 2: p(0) = (1 + αm)^(−1/α) = ¼
-/// assert!((likelihood.log_density(&[0.0], &[2f64.ln()])?[0] - 0.25f64.ln()).abs() < 1e-15);
-/// let predicted = likelihood.predict(&[0.0], &[0.0])?;
-/// assert_eq!((predicted.mean[0], predicted.variance[0]), (1.0, 1.5));
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Hilbe (2011), *Negative Binomial Regression*, second edition: the parametrisation NB2.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NegativeBinomial {
-    dispersion: Parameter,
-    quadrature: Option<GaussHermite>,
+crate::declare! {
+    /// Counts that scatter more than Poisson ones about the mean exp(f).
+    ///
+    /// # Definition
+    ///
+    /// With dispersion α, r = 1/α and m = exp(f),
+    ///
+    /// p(y | f) = Γ(y + r) / (Γ(r) y!) · (αm)ʸ / (1 + αm)^(y + r), of mean m and variance m + α m².
+    ///
+    /// As α → 0 it is [`Poisson`](super::Poisson), and stays accurate on the way: Γ(y + r) αʸ / Γ(r) is formed as the
+    /// product of 1 + αi over i < y for small counts, and as one Stirling series for large r.
+    ///
+    /// A new observation has the mean M = exp(μ + v/2) and the variance M + M² (α exp(v) + exp(v) − 1).
+    /// Expectations, and log densities of new observations, are by quadrature that follows the variance of f, within 1e-9 of
+    /// themselves or of 1.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `dispersion` | α | 1 / count | positive |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::likelihood::{Likelihood, NegativeBinomial};
+    ///
+    /// let likelihood = NegativeBinomial::new(0.5);
+    /// // α = ½, m = 2: p(0) = (1 + αm)^(−1/α) = ¼
+    /// assert!((likelihood.log_density(&[0.0], &[2f64.ln()])?[0] - 0.25f64.ln()).abs() < 1e-15);
+    /// let predicted = likelihood.predict(&[0.0], &[0.0])?;
+    /// assert_eq!((predicted.mean[0], predicted.variance[0]), (1.0, 1.5));
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Hilbe (2011), *Negative Binomial Regression*, second edition: the parametrisation NB2.
+    pub NegativeBinomial as "negative_binomial" {
+        /// The dispersion α.
+        dispersion: Scalar = Positive,
+        state quadrature: Option<GaussHermite>,
+    }
 }
 
-parameterized!(NegativeBinomial as "negative_binomial", parameters: [dispersion]);
-
 impl NegativeBinomial {
-    /// Counts of a dispersion.
-    ///
-    /// # Panics
-    ///
-    /// If the dispersion is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(dispersion: f64) -> Self {
-        crate::error::literal(Self::try_new(dispersion))
-    }
-
-    /// Counts of a dispersion.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the dispersion is not positive and finite.
-    pub fn try_new(dispersion: f64) -> Result<Self> {
-        let dispersion = Parameter::new("dispersion", dispersion, Constraint::Positive)?;
-        Ok(Self { dispersion, quadrature: None })
-    }
-
     quadrature_setting!(
         "Takes Gauss–Hermite quadrature of this order in all that has no closed form, at all variances, as other libraries do."
     );
-
-    /// The dispersion α.
-    pub fn dispersion(&self) -> f64 {
-        self.dispersion.value()
-    }
 }
 
 /// log (Γ(y + r) / (Γ(r) rʸ)) with r = 1/α, which is Σ log(1 + αi) over i < y, and its derivative in α.

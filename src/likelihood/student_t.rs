@@ -7,93 +7,60 @@ use super::expectation::Terms;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
 use super::special::ln_gamma_half_step;
-use crate::params::{Constraint, Parameter};
-use crate::{Error, Result, parameterized};
+use crate::{Error, Result};
 
-/// Noise with heavy tails, which outliers do not pull at.
-///
-/// # Definition
-///
-/// With scale σ, ν degrees of freedom and z = (y − f)/σ,
-///
-/// p(y | f) = Γ((ν + 1)/2) / (Γ(ν/2) √(νπ) σ) · (1 + z²/ν)^(−(ν + 1)/2)
-///
-/// A new observation has the mean μ, for ν > 1, and the variance v + σ² ν / (ν − 2), which is infinite
-/// for ν ≤ 2. Expectations are by quadrature that follows v beside σ²ν, since log p has its singularities σ√ν off the
-/// real line, and log densities of new observations by adaptive quadrature about all maxima of the integrand: there
-/// may be one near y and one near μ. Both are within 1e-9 of themselves or of 1.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `scale` | σ | that of the outputs | positive |
-/// | `degrees_of_freedom` | ν | none | positive |
-///
-/// # Examples
-///
-/// ```
-/// use mercer::likelihood::{Likelihood, StudentT};
-///
-/// // One degree of freedom is the Cauchy density, 1/π at its centre.
-/// let cauchy = StudentT::new(1.0, 1.0);
-/// assert!((cauchy.log_density(&[0.5], &[0.5])?[0] + std::f64::consts::PI.ln()).abs() < 1e-15);
-/// assert!(cauchy.predict(&[0.0], &[1.0]).is_err()); // it has no mean
-///
-/// assert_eq!(StudentT::new(0.5, 4.0).predict(&[2.0], &[1.0])?.variance, [1.5]);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Jylänki, Vanhatalo & Vehtari (2011), "Robust Gaussian process regression with a Student-t likelihood",
-/// *Journal of Machine Learning Research* 12, 3227–3257.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StudentT {
-    scale: Parameter,
-    degrees_of_freedom: Parameter,
-    quadrature: Option<GaussHermite>,
+crate::declare! {
+    /// Noise with heavy tails, which outliers do not pull at.
+    ///
+    /// # Definition
+    ///
+    /// With scale σ, ν degrees of freedom and z = (y − f)/σ,
+    ///
+    /// p(y | f) = Γ((ν + 1)/2) / (Γ(ν/2) √(νπ) σ) · (1 + z²/ν)^(−(ν + 1)/2)
+    ///
+    /// A new observation has the mean μ, for ν > 1, and the variance v + σ² ν / (ν − 2), which is infinite
+    /// for ν ≤ 2. Expectations are by quadrature that follows v beside σ²ν, since log p has its singularities σ√ν off the
+    /// real line, and log densities of new observations by adaptive quadrature about all maxima of the integrand: there
+    /// may be one near y and one near μ. Both are within 1e-9 of themselves or of 1.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `scale` | σ | that of the outputs | positive |
+    /// | `degrees_of_freedom` | ν | none | positive |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::likelihood::{Likelihood, StudentT};
+    ///
+    /// // One degree of freedom is the Cauchy density, 1/π at its centre.
+    /// let cauchy = StudentT::new(1.0, 1.0);
+    /// assert!((cauchy.log_density(&[0.5], &[0.5])?[0] + std::f64::consts::PI.ln()).abs() < 1e-15);
+    /// assert!(cauchy.predict(&[0.0], &[1.0]).is_err()); // it has no mean
+    ///
+    /// assert_eq!(StudentT::new(0.5, 4.0).predict(&[2.0], &[1.0])?.variance, [1.5]);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Jylänki, Vanhatalo & Vehtari (2011), "Robust Gaussian process regression with a Student-t likelihood",
+    /// *Journal of Machine Learning Research* 12, 3227–3257.
+    pub StudentT as "student_t" {
+        /// The scale σ.
+        scale: Scalar = Positive,
+        /// The degrees of freedom ν.
+        degrees_of_freedom: Scalar = Positive,
+        state quadrature: Option<GaussHermite>,
+    }
 }
 
-parameterized!(StudentT as "student_t", parameters: [scale, degrees_of_freedom]);
-
 impl StudentT {
-    /// Noise of a scale and so many degrees of freedom.
-    ///
-    /// # Panics
-    ///
-    /// If one is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(scale: f64, degrees_of_freedom: f64) -> Self {
-        crate::error::literal(Self::try_new(scale, degrees_of_freedom))
-    }
-
-    /// Noise of a scale and so many degrees of freedom.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`] if one is not positive and finite.
-    pub fn try_new(scale: f64, degrees_of_freedom: f64) -> Result<Self> {
-        Ok(Self {
-            scale: Parameter::new("scale", scale, Constraint::Positive)?,
-            degrees_of_freedom: Parameter::new("degrees_of_freedom", degrees_of_freedom, Constraint::Positive)?,
-            quadrature: None,
-        })
-    }
-
     quadrature_setting!(
         "Takes Gauss–Hermite quadrature of this order for expectations at all variances, as other libraries do."
     );
-
-    /// The scale σ.
-    pub fn scale(&self) -> f64 {
-        self.scale.value()
-    }
-
-    /// The degrees of freedom ν.
-    pub fn degrees_of_freedom(&self) -> f64 {
-        self.degrees_of_freedom.value()
-    }
 
     fn noise_variance(&self) -> f64 {
         let (scale, nu) = (self.scale(), self.degrees_of_freedom());

@@ -15,6 +15,7 @@ mod constraint;
 mod density;
 mod entry;
 mod ext;
+mod field;
 mod horseshoe;
 mod interval;
 mod note;
@@ -35,6 +36,8 @@ pub use constraint::Constraint;
 pub(crate) use density::subtract_log_prior;
 pub use entry::Entry;
 pub use ext::ParameterizedExt;
+#[doc(hidden)]
+pub use field::{Field, Rule};
 #[cfg(feature = "serde")]
 pub(crate) use notes::Notes;
 pub(crate) use packing::{gradient_at, places, units_at};

@@ -5,7 +5,7 @@ use std::fmt;
 use super::differences::rounding;
 use super::{Warp, WarpExpr};
 use crate::kernel::span::{Span, farthest};
-use crate::kernel::{Arguments, Construct, FeatureGradients, List, Points, Psd, Variable};
+use crate::kernel::{FeatureGradients, List, Points, Psd, Variable};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::simd::pairs::squarable;
 use crate::simd::{Pass, dispatch, elementwise};
@@ -84,11 +84,7 @@ impl Ard {
     }
 }
 
-impl Construct for Ard {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::try_new(arguments.take::<Vec<f64>>("lengthscale")?)
-    }
-}
+crate::construct!(Ard: try_new(lengthscale: Vec<f64>));
 
 impl WarpExpr for Ard {
     fn output_dim(&self, dim: usize) -> Result<usize> {

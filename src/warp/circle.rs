@@ -8,90 +8,58 @@ use super::ard::inverse;
 use super::coordinate::check_dim;
 use super::{Warp, WarpExpr};
 use crate::kernel::span::Span;
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Properties, Psd};
-use crate::params::{Constraint, OneOrEach, PerDimension};
+use crate::kernel::{FeatureGradients, Points, Properties, Psd};
+use crate::params::PerDimension;
 use crate::simd::remainder::remainder_each;
 use crate::simd::sum::dot_of_gradient;
 use crate::simd::trig::sin_cos_each;
 use crate::simd::{Pass, dispatch, elementwise};
 use crate::{Result, Scalar};
 
-/// Each coordinate laid on a circle: the warp behind
-/// [`circle`](crate::algebra::Compose::circle). It makes any kernel periodic.
-///
-/// # Definition
-///
-/// f(x) = (cos φ₁, sin φ₁, …, cos φ_D, sin φ_D), φ_d = 2π x_d/p_d
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `period` | p | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Twice as many dimensions as before; positive semi-definite where the kernel is in so many. Exact far
-/// from the origin: inputs are reduced by the period without rounding. The points of a dimension have
-/// the squared distance 4 sin²(π (x − y)/p), so that the squared exponential becomes the
-/// [periodic kernel](crate::kernels::Periodic). Kernels of the distance alone give stationary
-/// expressions; others need not be functions of x − y.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Rbf::new(0.8).circle(3.0);
-/// let (value, periodic): (f64, f64) = (kernel.eval(&[1.0], &[1.5])?, Periodic::new(0.8, 3.0).eval(&[1.0], &[1.5])?);
-/// assert!((value - periodic).abs() < 1e-15);
-///
-/// // A periodic process that is less smooth.
-/// let rough = 0.5 * Matern32::new(0.8).circle(3.0);
-/// let (near, far): (f64, f64) = (rough.eval(&[1.0], &[1.5])?, rough.eval(&[1.0], &[3e6 + 1.5])?);
-/// assert!((near - far).abs() < 1e-15);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// MacKay (1998), *Introduction to Gaussian processes*, section 5.2.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CircleEmbedding {
-    period: PerDimension,
-}
-
-crate::parameterized!(CircleEmbedding as "circle", parameters: [period]);
-
-impl CircleEmbedding {
-    /// The circle with this period: one, or one for each dimension.
+crate::declare! {
+    /// Each coordinate laid on a circle: the warp behind
+    /// [`circle`](crate::algebra::Compose::circle). It makes any kernel periodic.
     ///
-    /// # Panics
+    /// # Definition
     ///
-    /// If a period is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(period: impl Into<OneOrEach>) -> Self {
-        crate::error::literal(Self::try_new(period))
-    }
-
-    /// The circle with this period: one, or one for each dimension.
+    /// f(x) = (cos φ₁, sin φ₁, …, cos φ_D, sin φ_D), φ_d = 2π x_d/p_d
     ///
-    /// # Errors
+    /// # Hyperparameters
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if a period is not positive and finite.
-    pub fn try_new(period: impl Into<OneOrEach>) -> Result<Self> {
-        Ok(Self { period: PerDimension::new("period", period, Constraint::Positive)? })
-    }
-
-    /// The period: one, or one for each dimension.
-    pub fn period(&self) -> &[f64] {
-        self.period.values()
-    }
-}
-
-impl Construct for CircleEmbedding {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::try_new(arguments.take::<OneOrEach>("period")?)
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `period` | p | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Twice as many dimensions as before; positive semi-definite where the kernel is in so many. Exact far
+    /// from the origin: inputs are reduced by the period without rounding. The points of a dimension have
+    /// the squared distance 4 sin²(π (x − y)/p), so that the squared exponential becomes the
+    /// [periodic kernel](crate::kernels::Periodic). Kernels of the distance alone give stationary
+    /// expressions; others need not be functions of x − y.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Rbf::new(0.8).circle(3.0);
+    /// let (value, periodic): (f64, f64) = (kernel.eval(&[1.0], &[1.5])?, Periodic::new(0.8, 3.0).eval(&[1.0], &[1.5])?);
+    /// assert!((value - periodic).abs() < 1e-15);
+    ///
+    /// // A periodic process that is less smooth.
+    /// let rough = 0.5 * Matern32::new(0.8).circle(3.0);
+    /// let (near, far): (f64, f64) = (rough.eval(&[1.0], &[1.5])?, rough.eval(&[1.0], &[3e6 + 1.5])?);
+    /// assert!((near - far).abs() < 1e-15);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// MacKay (1998), *Introduction to Gaussian processes*, section 5.2.
+    pub CircleEmbedding as "circle" {
+        /// The period: one, or one for each dimension.
+        period: PerDimension = Positive,
     }
 }
 

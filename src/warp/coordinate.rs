@@ -115,6 +115,54 @@ pub(super) fn map_backward<T: Scalar, M: Coordinate<N>, const N: usize>(
     }
 }
 
+/// Makes a struct a warp whose `at` gives the [`Coordinate`] of a dimension, from the parameters that it is made of.
+macro_rules! coordinate_warp {
+    ($type:ident, [$($parameter:ident),+]) => {
+        impl crate::warp::WarpExpr for $type {
+            fn output_dim(&self, dim: usize) -> crate::Result<usize> {
+                let name = crate::params::Parameterized::name(self);
+                $(crate::warp::coordinate::check_dim(name, stringify!($parameter), &self.$parameter, dim)?;)+
+                Ok(dim)
+            }
+
+            fn psd(&self, kernel: crate::kernel::Psd) -> crate::kernel::Psd {
+                kernel
+            }
+
+            fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
+                made.to_vec()
+            }
+
+            fn differentiable(&self) -> bool {
+                true
+            }
+        }
+
+        impl<T: crate::Scalar> crate::warp::Warp<T> for $type {
+            fn forward<'a>(&self, points: &crate::kernel::Points<'a, T>) -> crate::kernel::Points<'a, T> {
+                crate::warp::coordinate::map(points, |dim| self.at(dim))
+            }
+
+            fn point(&self, x: &[T], out: &mut [T]) {
+                crate::warp::coordinate::map_point(x, out, |dim| self.at(dim));
+            }
+
+            fn backward(
+                &self,
+                points: &crate::kernel::Points<'_, T>,
+                made: &crate::kernel::Points<'_, T>,
+                gradients: &mut crate::kernel::FeatureGradients<T>,
+                theta: &mut [f64],
+            ) {
+                let parameters = [$(&self.$parameter),+];
+                crate::warp::coordinate::map_backward(points, made, parameters, gradients, theta, |dim| self.at(dim));
+            }
+        }
+    };
+}
+
+pub(super) use coordinate_warp;
+
 /// Refuses points without a value for each dimension.
 pub(super) fn check_dim(warp: &str, name: &str, values: &PerDimension, dim: usize) -> Result<()> {
     match values.dim() {

@@ -1,97 +1,65 @@
 //! The distribution function of Kumaraswamy, as a map of the unit interval to itself.
 
-use super::coordinate::{Coordinate, check_dim, map, map_backward, map_point};
-use super::{Warp, WarpExpr};
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
-use crate::params::{Constraint, OneOrEach, PerDimension};
-use crate::{Result, Scalar};
+use super::coordinate::{Coordinate, coordinate_warp};
+use crate::Scalar;
 
-/// The unit interval mapped to itself, stretched in some places and pressed in others: the warp behind
-/// [`kumaraswamy`](crate::algebra::Compose::kumaraswamy). For inputs that were scaled to [0, 1],
-/// when it is not known whether they count in logarithms, in powers, or as they are.
-///
-/// # Definition
-///
-/// f(x)_d = 1 − (1 − x_d^a)^b
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `a` | a | none | positive; one, or one for each dimension |
-/// | `b` | b | none | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// The identity for a = b = 1, monotonous always; close to the distribution function of the beta
-/// distribution, without its special functions. Not stationary; positive semi-definite where the
-/// kernel is. Coordinates below 0 count as 0 and above 1 as 1, with the derivative 0. At the ends
-/// themselves, where df/dx may be infinite, it is taken 10⁻⁹ inside.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Linear::new(1.0).kumaraswamy(2.0, 1.0);
-/// let value: f64 = kernel.eval(&[0.5], &[0.8])?;
-/// assert!((value - 0.25 * 0.64).abs() < 1e-15);
-/// assert_eq!(kernel.eval(&[1.0], &[7.0])?, 1.0);
-/// assert_eq!((kernel * 3.0).to_string(), "3 * kumaraswamy(linear(variance=1), a=2, b=1)");
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Kumaraswamy (1980), "A generalized probability density function for double-bounded random
-/// processes", Journal of Hydrology 46, 79–88,
-/// [doi:10.1016/0022-1694(80)90036-0](https://doi.org/10.1016/0022-1694(80)90036-0); Snoek, Swersky,
-/// Zemel & Adams (2014), "Input warping for Bayesian optimization of non-stationary functions", ICML,
-/// section 3, with the beta distribution.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Kumaraswamy {
-    a: PerDimension,
-    b: PerDimension,
+crate::declare! {
+    /// The unit interval mapped to itself, stretched in some places and pressed in others: the warp behind
+    /// [`kumaraswamy`](crate::algebra::Compose::kumaraswamy). For inputs that were scaled to [0, 1],
+    /// when it is not known whether they count in logarithms, in powers, or as they are.
+    ///
+    /// # Definition
+    ///
+    /// f(x)_d = 1 − (1 − x_d^a)^b
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `a` | a | none | positive; one, or one for each dimension |
+    /// | `b` | b | none | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// The identity for a = b = 1, monotonous always; close to the distribution function of the beta
+    /// distribution, without its special functions. Not stationary; positive semi-definite where the
+    /// kernel is. Coordinates below 0 count as 0 and above 1 as 1, with the derivative 0. At the ends
+    /// themselves, where df/dx may be infinite, it is taken 10⁻⁹ inside.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Linear::new(1.0).kumaraswamy(2.0, 1.0);
+    /// let value: f64 = kernel.eval(&[0.5], &[0.8])?;
+    /// assert!((value - 0.25 * 0.64).abs() < 1e-15);
+    /// assert_eq!(kernel.eval(&[1.0], &[7.0])?, 1.0);
+    /// assert_eq!((kernel * 3.0).to_string(), "3 * kumaraswamy(linear(variance=1), a=2, b=1)");
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Kumaraswamy (1980), "A generalized probability density function for double-bounded random
+    /// processes", Journal of Hydrology 46, 79–88,
+    /// [doi:10.1016/0022-1694(80)90036-0](https://doi.org/10.1016/0022-1694(80)90036-0); Snoek, Swersky,
+    /// Zemel & Adams (2014), "Input warping for Bayesian optimization of non-stationary functions", ICML,
+    /// section 3, with the beta distribution.
+    pub Kumaraswamy as "kumaraswamy" {
+        /// The inner exponent: one, or one for each dimension.
+        a: PerDimension = Positive,
+        /// The outer exponent: one, or one for each dimension.
+        b: PerDimension = Positive,
+    }
 }
-
-crate::parameterized!(Kumaraswamy as "kumaraswamy", parameters: [a, b]);
 
 /// How far inside the interval the slope at an end is taken.
 const INSIDE: f64 = 1e-9;
 
+coordinate_warp!(Kumaraswamy, [a, b]);
+
 impl Kumaraswamy {
-    /// The map with these exponents, each one for all dimensions or one for each.
-    ///
-    /// # Panics
-    ///
-    /// If an exponent is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(a: impl Into<OneOrEach>, b: impl Into<OneOrEach>) -> Self {
-        crate::error::literal(Self::try_new(a, b))
-    }
-
-    /// The map with these exponents, each one for all dimensions or one for each.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if an exponent is not positive and finite.
-    pub fn try_new(a: impl Into<OneOrEach>, b: impl Into<OneOrEach>) -> Result<Self> {
-        Ok(Self {
-            a: PerDimension::new("a", a, Constraint::Positive)?,
-            b: PerDimension::new("b", b, Constraint::Positive)?,
-        })
-    }
-
-    /// The inner exponent: one, or one for each dimension.
-    pub fn a(&self) -> &[f64] {
-        self.a.values()
-    }
-
-    /// The outer exponent: one, or one for each dimension.
-    pub fn b(&self) -> &[f64] {
-        self.b.values()
-    }
-
     fn at(&self, dim: usize) -> Distribution {
         Distribution { a: self.a.at(dim), b: self.b.at(dim) }
     }
@@ -137,52 +105,6 @@ impl Coordinate<2> for Distribution {
         let in_b = -(b * log_rest).lane_exp::<FMA>() * log_rest;
         let (in_x, in_a) = (a * outer / x, outer * (log_power / a));
         (if outside { flat } else { in_x }, [if outside { flat } else { in_a }, if outside { flat } else { in_b }])
-    }
-}
-
-impl Construct for Kumaraswamy {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        let (a, b): (OneOrEach, OneOrEach) = (arguments.take("a")?, arguments.take("b")?);
-        Self::try_new(a, b)
-    }
-}
-
-impl WarpExpr for Kumaraswamy {
-    fn output_dim(&self, dim: usize) -> Result<usize> {
-        check_dim("kumaraswamy", "a", &self.a, dim)?;
-        check_dim("kumaraswamy", "b", &self.b, dim).map(|()| dim)
-    }
-
-    fn psd(&self, kernel: Psd) -> Psd {
-        kernel
-    }
-
-    fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
-        made.to_vec()
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-}
-
-impl<T: Scalar> Warp<T> for Kumaraswamy {
-    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
-        map(points, |dim| self.at(dim))
-    }
-
-    fn point(&self, x: &[T], out: &mut [T]) {
-        map_point(x, out, |dim| self.at(dim));
-    }
-
-    fn backward(
-        &self,
-        points: &Points<'_, T>,
-        made: &Points<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
-        map_backward(points, made, [&self.a, &self.b], gradients, theta, |dim| self.at(dim));
     }
 }
 

@@ -7,7 +7,7 @@ use super::differences::rounding;
 use super::{Warp, WarpExpr};
 use crate::kernel::span::Span;
 use crate::kernel::variables::with_buffer;
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd, Variable};
+use crate::kernel::{FeatureGradients, Points, Psd, Variable};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::{Error, Result, Scalar};
 
@@ -101,11 +101,7 @@ pub(super) fn matrix_parameter(name: &str, matrix: &Mat<f64>) -> Result<Paramete
     ParameterArray::new(name, values, Shape::Matrix(rows, cols), Constraint::Real)
 }
 
-impl Construct for LinearMap {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::try_new(arguments.take("matrix")?)
-    }
-}
+crate::construct!(LinearMap: try_new(matrix: Mat<f64>));
 
 impl WarpExpr for LinearMap {
     fn output_dim(&self, dim: usize) -> Result<usize> {

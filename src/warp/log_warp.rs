@@ -1,83 +1,58 @@
 //! The logarithm of the points.
 
-use super::coordinate::{Coordinate, check_dim, map, map_backward, map_point};
-use super::{Warp, WarpExpr};
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
-use crate::params::{Constraint, OneOrEach, PerDimension};
-use crate::{Result, Scalar};
+use super::coordinate::{Coordinate, coordinate_warp};
+use crate::Scalar;
 
-/// The logarithm of the points: the warp behind [`log_warp`](crate::algebra::Compose::log_warp).
-/// For inputs that count in ratios: prices, sizes, frequencies.
-///
-/// # Definition
-///
-/// f(x)_d = log(1 + x_d/c_d)
-///
-/// With c = 1 this is log(1 + x). For x much larger than c it is log x up to a constant, which a
-/// stationary kernel does not see; for x much smaller it is x/c.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `scale` | c | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Defined for x > −c: the value is −∞ at x = −c and NaN below, and so are the kernel's values there.
-/// Not stationary. Positive semi-definite where the kernel is.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Rbf::new(1.0).log_warp(1.0);
-/// let ratio = (4.0f64 / 2.0).ln();
-/// let value = |x: f64, y: f64| kernel.eval(&[x], &[y]);
-/// assert!((value(1.0, 3.0)? - (-0.5 * ratio * ratio).exp()).abs() < 1e-15);
-/// assert!(value(-2.0, 3.0)?.is_nan());
-/// assert_eq!((kernel + 0.5).to_string(), "log_warp(rbf(lengthscale=1), scale=1) + constant(value=0.5)");
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Snelson, Rasmussen & Ghahramani (2004), "Warped Gaussian processes", NeurIPS 16, warps outputs;
-/// Snoek, Swersky, Zemel & Adams (2014), "Input warping for Bayesian optimization of non-stationary
-/// functions", ICML, warps inputs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogWarp {
-    scale: PerDimension,
+crate::declare! {
+    /// The logarithm of the points: the warp behind [`log_warp`](crate::algebra::Compose::log_warp).
+    /// For inputs that count in ratios: prices, sizes, frequencies.
+    ///
+    /// # Definition
+    ///
+    /// f(x)_d = log(1 + x_d/c_d)
+    ///
+    /// With c = 1 this is log(1 + x). For x much larger than c it is log x up to a constant, which a
+    /// stationary kernel does not see; for x much smaller it is x/c.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `scale` | c | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Defined for x > −c: the value is −∞ at x = −c and NaN below, and so are the kernel's values there.
+    /// Not stationary. Positive semi-definite where the kernel is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Rbf::new(1.0).log_warp(1.0);
+    /// let ratio = (4.0f64 / 2.0).ln();
+    /// let value = |x: f64, y: f64| kernel.eval(&[x], &[y]);
+    /// assert!((value(1.0, 3.0)? - (-0.5 * ratio * ratio).exp()).abs() < 1e-15);
+    /// assert!(value(-2.0, 3.0)?.is_nan());
+    /// assert_eq!((kernel + 0.5).to_string(), "log_warp(rbf(lengthscale=1), scale=1) + constant(value=0.5)");
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Snelson, Rasmussen & Ghahramani (2004), "Warped Gaussian processes", NeurIPS 16, warps outputs;
+    /// Snoek, Swersky, Zemel & Adams (2014), "Input warping for Bayesian optimization of non-stationary
+    /// functions", ICML, warps inputs.
+    pub LogWarp as "log_warp" {
+        /// The scale: one, or one for each dimension.
+        scale: PerDimension = Positive,
+    }
 }
 
-crate::parameterized!(LogWarp as "log_warp", parameters: [scale]);
+coordinate_warp!(LogWarp, [scale]);
 
 impl LogWarp {
-    /// The logarithm with this scale: one, or one for each dimension.
-    ///
-    /// # Panics
-    ///
-    /// If a scale is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(scale: impl Into<OneOrEach>) -> Self {
-        crate::error::literal(Self::try_new(scale))
-    }
-
-    /// The logarithm with this scale: one, or one for each dimension.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if a scale is not positive and finite.
-    pub fn try_new(scale: impl Into<OneOrEach>) -> Result<Self> {
-        Ok(Self { scale: PerDimension::new("scale", scale, Constraint::Positive)? })
-    }
-
-    /// The scale: one, or one for each dimension.
-    pub fn scale(&self) -> &[f64] {
-        self.scale.values()
-    }
-
     fn at(&self, dim: usize) -> Logarithm {
         let scale = self.scale.at(dim);
         Logarithm { scale, log_scale: scale.ln() }
@@ -104,50 +79,6 @@ impl Coordinate<1> for Logarithm {
     fn slopes<const FMA: bool>(self, x: f64) -> (f64, [f64; 1]) {
         let slope = if self.scale + x < 0.0 { f64::NAN } else { 1.0 / (self.scale + x) };
         (slope, [-x / self.scale * slope])
-    }
-}
-
-impl Construct for LogWarp {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::try_new(arguments.take::<OneOrEach>("scale")?)
-    }
-}
-
-impl WarpExpr for LogWarp {
-    fn output_dim(&self, dim: usize) -> Result<usize> {
-        check_dim("log_warp", "scale", &self.scale, dim).map(|()| dim)
-    }
-
-    fn psd(&self, kernel: Psd) -> Psd {
-        kernel
-    }
-
-    fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {
-        made.to_vec()
-    }
-
-    fn differentiable(&self) -> bool {
-        true
-    }
-}
-
-impl<T: Scalar> Warp<T> for LogWarp {
-    fn forward<'a>(&self, points: &Points<'a, T>) -> Points<'a, T> {
-        map(points, |dim| self.at(dim))
-    }
-
-    fn point(&self, x: &[T], out: &mut [T]) {
-        map_point(x, out, |dim| self.at(dim));
-    }
-
-    fn backward(
-        &self,
-        points: &Points<'_, T>,
-        made: &Points<'_, T>,
-        gradients: &mut FeatureGradients<T>,
-        theta: &mut [f64],
-    ) {
-        map_backward(points, made, [&self.scale], gradients, theta, |dim| self.at(dim));
     }
 }
 

@@ -9,7 +9,7 @@ use super::dense::Weights;
 use super::linear_map::matrix_parameter;
 use super::{Warp, WarpExpr};
 use crate::kernel::Spectrum;
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
+use crate::kernel::{FeatureGradients, Points, Psd};
 use crate::params::{Constraint, ParameterArray, Shape};
 use crate::simd::trig::{cos_each, sin_each};
 use crate::simd::{Pass, dispatch};
@@ -164,12 +164,7 @@ impl<T: Scalar> Pass for InAngles<'_, T> {
     }
 }
 
-impl Construct for RandomFeatures {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        let (frequencies, phases): (Mat<f64>, Vec<f64>) = (arguments.take("frequencies")?, arguments.take("phases")?);
-        Self::try_new(frequencies, phases)
-    }
-}
+crate::construct!(RandomFeatures: try_new(frequencies: Mat<f64>, phases: Vec<f64>));
 
 impl WarpExpr for RandomFeatures {
     fn output_dim(&self, dim: usize) -> Result<usize> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Warp, WarpExpr};
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd, Variable};
+use crate::kernel::{FeatureGradients, Points, Psd, Variable};
 use crate::{Error, Real, Result, Scalar};
 
 /// Some dimensions of the points, in the order given and as often as given: the warp behind
@@ -73,11 +73,7 @@ impl Select {
     }
 }
 
-impl Construct for Select {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::try_new(arguments.take::<Vec<usize>>("dims")?)
-    }
-}
+crate::construct!(Select: try_new(dims: Vec<usize>));
 
 impl WarpExpr for Select {
     fn output_dim(&self, dim: usize) -> Result<usize> {

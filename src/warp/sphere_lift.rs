@@ -3,83 +3,58 @@
 use faer::{Mat, MatRef};
 
 use super::{Warp, WarpExpr};
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd};
-use crate::params::{Constraint, Parameter};
+use crate::kernel::{FeatureGradients, Points, Psd};
 use crate::{Error, Result, Scalar};
 
-/// Points lifted to the unit sphere in one dimension more: the warp behind
-/// [`sphere_lift`](crate::algebra::Compose::sphere_lift). A zonal kernel there is a kernel of Euclidean
-/// points here, and has spherical harmonics as inducing features.
-///
-/// # Definition
-///
-/// f(x) = (x₁, …, x_D, b)/ρ, ρ = √(‖x‖² + b²)
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `bias` | b | that of the inputs | positive |
-///
-/// # Properties
-///
-/// One dimension more than before; positive semi-definite where the kernel is in so many. The points lie on
-/// the half of the sphere whose last coordinate is positive: the origin on the pole, points that are far
-/// away, compared with b, near the equator, where only their direction counts. Give the inputs a lengthscale by
-/// [`ard`](crate::algebra::Compose::ard) before. Not stationary.
-///
-/// The process that is homogeneous of degree 1, ρ(x) g(f(x)) with g on the sphere, as neural networks are, has the
-/// kernel ρ(x) κ(f(x)ᵀf(y)) ρ(y): see [`norms`](Self::norms).
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// // cos θ = (xᵀy + b²)/(ρ(x) ρ(y)) = (3 · 0 + 16)/(5 · 4).
-/// let kernel = Zonal::new([0.0, 1.0]).sphere_lift(4.0);
-/// let value: f64 = kernel.eval(&[3.0], &[0.0])?;
-/// assert!((value - 0.8).abs() < 1e-15);
-/// assert_eq!(kernel.get("sphere_lift.bias")?, 4.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// V. Dutordoir, N. Durrande & J. Hensman (2020), "Sparse Gaussian processes with spherical harmonic features", *ICML*,
-/// [doi:10.48550/arXiv.2006.16649](https://doi.org/10.48550/arXiv.2006.16649).
-#[derive(Clone, Debug, PartialEq)]
-pub struct SphereLift {
-    bias: Parameter,
+crate::declare! {
+    /// Points lifted to the unit sphere in one dimension more: the warp behind
+    /// [`sphere_lift`](crate::algebra::Compose::sphere_lift). A zonal kernel there is a kernel of Euclidean
+    /// points here, and has spherical harmonics as inducing features.
+    ///
+    /// # Definition
+    ///
+    /// f(x) = (x₁, …, x_D, b)/ρ, ρ = √(‖x‖² + b²)
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `bias` | b | that of the inputs | positive |
+    ///
+    /// # Properties
+    ///
+    /// One dimension more than before; positive semi-definite where the kernel is in so many. The points lie on
+    /// the half of the sphere whose last coordinate is positive: the origin on the pole, points that are far
+    /// away, compared with b, near the equator, where only their direction counts. Give the inputs a lengthscale by
+    /// [`ard`](crate::algebra::Compose::ard) before. Not stationary.
+    ///
+    /// The process that is homogeneous of degree 1, ρ(x) g(f(x)) with g on the sphere, as neural networks are, has the
+    /// kernel ρ(x) κ(f(x)ᵀf(y)) ρ(y): see [`norms`](Self::norms).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// // cos θ = (xᵀy + b²)/(ρ(x) ρ(y)) = (3 · 0 + 16)/(5 · 4).
+    /// let kernel = Zonal::new([0.0, 1.0]).sphere_lift(4.0);
+    /// let value: f64 = kernel.eval(&[3.0], &[0.0])?;
+    /// assert!((value - 0.8).abs() < 1e-15);
+    /// assert_eq!(kernel.get("sphere_lift.bias")?, 4.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// V. Dutordoir, N. Durrande & J. Hensman (2020), "Sparse Gaussian processes with spherical harmonic features", *ICML*,
+    /// [doi:10.48550/arXiv.2006.16649](https://doi.org/10.48550/arXiv.2006.16649).
+    pub SphereLift as "sphere_lift" {
+        /// The bias b.
+        bias: Scalar = Positive,
+    }
 }
 
-crate::parameterized!(SphereLift as "sphere_lift", parameters: [bias]);
-
 impl SphereLift {
-    /// The lift with this bias.
-    ///
-    /// # Panics
-    ///
-    /// If it is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(bias: f64) -> Self {
-        crate::error::literal(Self::try_new(bias))
-    }
-
-    /// The lift with this bias.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`] if it is not positive and finite.
-    pub fn try_new(bias: f64) -> Result<Self> {
-        Ok(Self { bias: Parameter::new("bias", bias, Constraint::Positive)? })
-    }
-
-    /// The bias b.
-    pub fn bias(&self) -> f64 {
-        self.bias.value()
-    }
-
     /// The norm ρ = √(‖x‖² + b²) of each point.
     ///
     /// # Examples
@@ -137,12 +112,6 @@ impl SphereLift {
 
 fn coordinates<T: Scalar>(x: MatRef<'_, T>, row: usize) -> impl Iterator<Item = f64> + Clone {
     (0..x.ncols()).map(move |col| x[(row, col)].as_f64())
-}
-
-impl Construct for SphereLift {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::try_new(arguments.take("bias")?)
-    }
 }
 
 impl WarpExpr for SphereLift {

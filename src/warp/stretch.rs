@@ -4,74 +4,41 @@ use super::ard::diagonal;
 use super::ard::{divide, divide_backward, divide_difference, divide_difference_backward, inverse};
 use super::differences::rounding;
 use super::{Warp, WarpExpr};
-use crate::kernel::{Arguments, Construct, FeatureGradients, Points, Psd, Variable};
-use crate::params::{Constraint, Parameter};
+use crate::kernel::{FeatureGradients, Points, Psd, Variable};
 use crate::{Real, Result, Scalar};
 
-/// Points divided by one lengthscale: the warp behind
-/// [`stretch`](crate::algebra::Compose::stretch).
-///
-/// # Definition
-///
-/// f(x) = x/ℓ
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive |
-///
-/// # Properties
-///
-/// Keeps stationarity and positive semi-definiteness. Gives a lengthscale to a whole expression, or to
-/// a kernel without one; beside another lengthscale, freeze one of the two.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = (Rbf::new(1.0) * Linear::new(1.0)).stretch(2.0);
-/// assert!((kernel.eval(&[2.0], &[4.0])? - (-0.5f64).exp() * 2.0).abs() < 1e-15);
-/// assert_eq!(kernel.get("stretch.lengthscale")?, 2.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stretch {
-    lengthscale: Parameter,
-}
-
-crate::parameterized!(Stretch as "stretch", parameters: [lengthscale]);
-
-impl Stretch {
-    /// Division by a lengthscale.
+crate::declare! {
+    /// Points divided by one lengthscale: the warp behind
+    /// [`stretch`](crate::algebra::Compose::stretch).
     ///
-    /// # Panics
+    /// # Definition
     ///
-    /// If it is not positive and finite; the checked form is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(lengthscale: f64) -> Self {
-        crate::error::literal(Self::try_new(lengthscale))
-    }
-
-    /// Division by a lengthscale.
+    /// f(x) = x/ℓ
     ///
-    /// # Errors
+    /// # Hyperparameters
     ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if it is not positive and finite.
-    pub fn try_new(lengthscale: f64) -> Result<Self> {
-        Ok(Self { lengthscale: Parameter::new("lengthscale", lengthscale, Constraint::Positive)? })
-    }
-
-    /// The lengthscale.
-    pub fn lengthscale(&self) -> f64 {
-        self.lengthscale.value()
-    }
-}
-
-impl Construct for Stretch {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::try_new(arguments.take("lengthscale")?)
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive |
+    ///
+    /// # Properties
+    ///
+    /// Keeps stationarity and positive semi-definiteness. Gives a lengthscale to a whole expression, or to
+    /// a kernel without one; beside another lengthscale, freeze one of the two.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = (Rbf::new(1.0) * Linear::new(1.0)).stretch(2.0);
+    /// assert!((kernel.eval(&[2.0], &[4.0])? - (-0.5f64).exp() * 2.0).abs() < 1e-15);
+    /// assert_eq!(kernel.get("stretch.lengthscale")?, 2.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub Stretch as "stretch" {
+        /// The lengthscale.
+        lengthscale: Scalar = Positive,
     }
 }
 

@@ -5,10 +5,8 @@ mod passes;
 
 use law::{Fractional, Plain};
 
-use super::variance::variance_kernel;
+use crate::Scalar;
 use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Points, Properties, Psd, Scratch, TileParts, TileVjp};
-use crate::params::{Constraint, Parameter};
-use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
 /// Makes a type with a variance and a law at every precision a kernel.
 macro_rules! motion_kernel {
@@ -49,47 +47,48 @@ macro_rules! motion_kernel {
     };
 }
 
-/// Brownian motion that is 0 at the origin, to both sides of it; in more than one dimension, Lévy's.
-///
-/// # Definition
-///
-/// k(x, y) = σ²/2 (|x| + |y| − |x − y|), which is σ² min(x, y) for positive numbers, and 0 for numbers on
-/// opposite sides of the origin.
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `variance` | σ² | that of the outputs squared, over that of the inputs | positive |
-///
-/// # Properties
-///
-/// Not stationary, but of stationary increments: E (f(x) − f(y))² = σ² |x − y|. Samples are continuous
-/// and nowhere differentiable; positive semi-definite in any dimension (Lévy 1965). The kinks at x = y and at
-/// the origin have no derivative: the gradient of |x − y| and of |x| is 0 there.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Brownian::new(2.0);
-/// assert_eq!(kernel.eval(&[1.5], &[4.0])?, 3.0);
-/// assert_eq!(kernel.eval(&[-1.5], &[4.0])?, 0.0);
-/// // Started at a random height.
-/// assert_eq!((kernel + 0.5).eval(&[1.5], &[4.0])?, 3.5);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// P. Lévy (1965), *Processus stochastiques et mouvement brownien*, second edition, Gauthier-Villars.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Brownian {
-    variance: Parameter,
+crate::kernel! {
+    /// Brownian motion that is 0 at the origin, to both sides of it; in more than one dimension, Lévy's.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = σ²/2 (|x| + |y| − |x − y|), which is σ² min(x, y) for positive numbers, and 0 for numbers on
+    /// opposite sides of the origin.
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `variance` | σ² | that of the outputs squared, over that of the inputs | positive |
+    ///
+    /// # Properties
+    ///
+    /// Not stationary, but of stationary increments: E (f(x) − f(y))² = σ² |x − y|. Samples are continuous
+    /// and nowhere differentiable; positive semi-definite in any dimension (Lévy 1965). The kinks at x = y and at
+    /// the origin have no derivative: the gradient of |x − y| and of |x| is 0 there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Brownian::new(2.0);
+    /// assert_eq!(kernel.eval(&[1.5], &[4.0])?, 3.0);
+    /// assert_eq!(kernel.eval(&[-1.5], &[4.0])?, 0.0);
+    /// // Started at a random height.
+    /// assert_eq!((kernel + 0.5).eval(&[1.5], &[4.0])?, 3.5);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// P. Lévy (1965), *Processus stochastiques et mouvement brownien*, second edition, Gauthier-Villars.
+    pub Brownian as "brownian" {
+        /// The variance σ².
+        variance: Scalar = Positive,
+    }
 }
 
-variance_kernel!(Brownian as "brownian");
 motion_kernel!(Brownian);
 
 impl Brownian {
@@ -98,89 +97,55 @@ impl Brownian {
     }
 }
 
-/// Fractional Brownian motion that is 0 at the origin; in more than one dimension, Lévy's.
-///
-/// # Definition
-///
-/// k(x, y) = σ²/2 (|x|²ᴴ + |y|²ᴴ − |x − y|²ᴴ)
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `variance` | σ² | that of the outputs squared, over that of the inputs to the power 2H | positive |
-/// | `hurst` | H | none | between 0 and 1 |
-///
-/// # Properties
-///
-/// Not stationary, but of stationary increments: E (f(x) − f(y))² = σ² |x − y|²ᴴ. Samples are
-/// Hölder-continuous of every order below H; H = 1/2 is [`Brownian`]. Increments are positively
-/// correlated for H > 1/2. Positive semi-definite in any dimension, because |x − y|²ᴴ is
-/// conditionally negative definite for H ≤ 1. At x = y and at the origin, where there is no derivative
-/// for H ≤ 1/2, gradients are 0.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = FractionalBrownian::new(2.0, 0.75);
-/// let expected = 4f64.powf(1.5) + 1.0 - 3f64.powf(1.5);
-/// assert!((kernel.eval(&[4.0], &[1.0])? - expected).abs() < 1e-14);
-/// assert!(((0.5 * kernel).eval(&[4.0], &[1.0])? - 0.5 * expected).abs() < 1e-14);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// B. B. Mandelbrot & J. W. Van Ness (1968), "Fractional Brownian motions, fractional noises and
-/// applications", *SIAM Review* 10(4), 422–437.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FractionalBrownian {
-    variance: Parameter,
-    hurst: Parameter,
+crate::kernel! {
+    /// Fractional Brownian motion that is 0 at the origin; in more than one dimension, Lévy's.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = σ²/2 (|x|²ᴴ + |y|²ᴴ − |x − y|²ᴴ)
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `variance` | σ² | that of the outputs squared, over that of the inputs to the power 2H | positive |
+    /// | `hurst` | H | none | between 0 and 1 |
+    ///
+    /// # Properties
+    ///
+    /// Not stationary, but of stationary increments: E (f(x) − f(y))² = σ² |x − y|²ᴴ. Samples are
+    /// Hölder-continuous of every order below H; H = 1/2 is [`Brownian`]. Increments are positively
+    /// correlated for H > 1/2. Positive semi-definite in any dimension, because |x − y|²ᴴ is
+    /// conditionally negative definite for H ≤ 1. At x = y and at the origin, where there is no derivative
+    /// for H ≤ 1/2, gradients are 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = FractionalBrownian::new(2.0, 0.75);
+    /// let expected = 4f64.powf(1.5) + 1.0 - 3f64.powf(1.5);
+    /// assert!((kernel.eval(&[4.0], &[1.0])? - expected).abs() < 1e-14);
+    /// assert!(((0.5 * kernel).eval(&[4.0], &[1.0])? - 0.5 * expected).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// B. B. Mandelbrot & J. W. Van Ness (1968), "Fractional Brownian motions, fractional noises and
+    /// applications", *SIAM Review* 10(4), 422–437.
+    pub FractionalBrownian as "fractional_brownian" {
+        /// The variance σ².
+        variance: Scalar = Positive,
+        /// The Hurst index H.
+        hurst: Scalar = Interval { lower: 0.0, upper: 1.0 },
+    }
 }
 
-parameterized!(FractionalBrownian as "fractional_brownian", parameters: [variance, hurst]);
-kernel_ops!(FractionalBrownian);
-construct!(FractionalBrownian: try_new(variance: f64, hurst: f64));
 motion_kernel!(FractionalBrownian);
 
 impl FractionalBrownian {
-    /// The kernel with a variance and a Hurst index.
-    ///
-    /// # Panics
-    ///
-    /// If the variance is not positive and finite, or the index not between 0 and 1; the checked form
-    /// is [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(variance: f64, hurst: f64) -> Self {
-        crate::error::literal(Self::try_new(variance, hurst))
-    }
-
-    /// The kernel with a variance and a Hurst index.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if the variance is not positive and finite, or
-    /// the index not between 0 and 1.
-    pub fn try_new(variance: f64, hurst: f64) -> Result<Self> {
-        Ok(Self {
-            variance: Parameter::new("variance", variance, Constraint::Positive)?,
-            hurst: Parameter::new("hurst", hurst, Constraint::Interval { lower: 0.0, upper: 1.0 })?,
-        })
-    }
-
-    /// The variance σ².
-    pub fn variance(&self) -> f64 {
-        self.variance.value()
-    }
-
-    /// The Hurst index H.
-    pub fn hurst(&self) -> f64 {
-        self.hurst.value()
-    }
-
     fn law<T: Scalar>(&self) -> Fractional<T> {
         Fractional::new(self.variance(), self.hurst())
     }

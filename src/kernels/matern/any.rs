@@ -12,102 +12,65 @@ use crate::kernel::{
     Structure, TileParts, TileVjp, Variable, Views, add_own_differences_vjp, fill_diag,
 };
 use crate::kernels::radial;
-use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
 use crate::scalar::special::ln_gamma_half_step;
 use crate::simd::{Pass, dispatch, dot, elementwise, sum::lane_sum};
-use crate::{Real, Result, Scalar, construct, kernel_ops, parameterized};
+use crate::{Real, Result, Scalar};
 
-/// The Matérn kernel of any smoothness ν, which is a hyperparameter with a gradient like any other.
-///
-/// # Definition
-///
-/// k(x, y) = 2^(1−ν)/Γ(ν) z^ν K_ν(z), with z² = 2ν Σ_d (x_d − y_d)²/ℓ_d² and K_ν the modified Bessel
-/// function of the second kind
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-/// | `nu` | ν | none | positive; ν → ∞ is the squared exponential |
-///
-/// # Properties
-///
-/// Stationary, isotropic with one lengthscale; ⌈ν⌉ − 1 times differentiable samples; positive
-/// semi-definite in any dimension. At coincident points the gradient in ν is 0, and that in the inputs
-/// is given as 0 also for ν ≤ ½, where k has a kink.
-///
-/// For ν = ½, 3⁄2 and 5⁄2 it agrees with [`Matern12`](super::Matern12), [`Matern32`](super::Matern32)
-/// and [`Matern52`](super::Matern52) to 2 · 10⁻¹⁵, and they are faster: an entry takes as long
-/// here as some 12 exponentials. For each new ν a kernel first prepares, where its pairs are, the functions that entries
-/// are read from: 96 values of 30 to 200 exponentials for each octave of s, which are kept until ν changes. `eval` of
-/// a single pair takes that many exponentials.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Matern::new(2.0, 1.5);
-/// let closed: f64 = Matern32::new(2.0).eval(&[0.0], &[3.0])?;
-/// assert!((kernel.eval(&[0.0], &[3.0])? - closed).abs() < 2e-15);
-/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.14; Trefethen &
-/// Weideman (2014), *The exponentially convergent trapezoidal rule*,
-/// [doi:10.1137/130932132](https://doi.org/10.1137/130932132).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matern {
-    lengthscale: PerDimension,
-    nu: Parameter,
-    values: Cache<1>,
-    slopes: Cache<2>,
+crate::kernel! {
+    /// The Matérn kernel of any smoothness ν, which is a hyperparameter with a gradient like any other.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = 2^(1−ν)/Γ(ν) z^ν K_ν(z), with z² = 2ν Σ_d (x_d − y_d)²/ℓ_d² and K_ν the modified Bessel
+    /// function of the second kind
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    /// | `nu` | ν | none | positive; ν → ∞ is the squared exponential |
+    ///
+    /// # Properties
+    ///
+    /// Stationary, isotropic with one lengthscale; ⌈ν⌉ − 1 times differentiable samples; positive
+    /// semi-definite in any dimension. At coincident points the gradient in ν is 0, and that in the inputs
+    /// is given as 0 also for ν ≤ ½, where k has a kink.
+    ///
+    /// For ν = ½, 3⁄2 and 5⁄2 it agrees with [`Matern12`](super::Matern12), [`Matern32`](super::Matern32)
+    /// and [`Matern52`](super::Matern52) to 2 · 10⁻¹⁵, and they are faster: an entry takes as long
+    /// here as some 12 exponentials. For each new ν a kernel first prepares, where its pairs are, the functions that entries
+    /// are read from: 96 values of 30 to 200 exponentials for each octave of s, which are kept until ν changes. `eval` of
+    /// a single pair takes that many exponentials.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Matern::new(2.0, 1.5);
+    /// let closed: f64 = Matern32::new(2.0).eval(&[0.0], &[3.0])?;
+    /// assert!((kernel.eval(&[0.0], &[3.0])? - closed).abs() < 2e-15);
+    /// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.14; Trefethen &
+    /// Weideman (2014), *The exponentially convergent trapezoidal rule*,
+    /// [doi:10.1137/130932132](https://doi.org/10.1137/130932132).
+    pub Matern as "matern" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+        /// The smoothness ν.
+        nu: Scalar = Positive,
+        state values: Cache<1>,
+        state slopes: Cache<2>,
+    }
 }
 
-parameterized!(Matern as "matern", parameters: [lengthscale, nu]);
-kernel_ops!(Matern);
-construct!(Matern: try_new(lengthscale: OneOrEach, nu: f64));
-
 impl Matern {
-    /// The kernel with one lengthscale, or one for each dimension, and a smoothness.
-    ///
-    /// # Panics
-    ///
-    /// If a hyperparameter is not positive and finite; the checked form is
-    /// [`try_new`](Self::try_new).
-    #[track_caller]
-    pub fn new(lengthscale: impl Into<OneOrEach>, nu: f64) -> Self {
-        crate::error::literal(Self::try_new(lengthscale, nu))
-    }
-
-    /// The kernel with one lengthscale, or one for each dimension, and a smoothness.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Parameter`](crate::Error::Parameter) if a hyperparameter is not positive and finite.
-    pub fn try_new(lengthscale: impl Into<OneOrEach>, nu: f64) -> Result<Self> {
-        Ok(Self {
-            lengthscale: PerDimension::new("lengthscale", lengthscale, Constraint::Positive)?,
-            nu: Parameter::new("nu", nu, Constraint::Positive)?,
-            values: Cache::default(),
-            slopes: Cache::default(),
-        })
-    }
-
-    /// The lengthscale: one, or one for each dimension.
-    pub fn lengthscale(&self) -> &[f64] {
-        self.lengthscale.values()
-    }
-
-    /// The smoothness ν.
-    pub fn nu(&self) -> f64 {
-        self.nu.value()
-    }
-
     /// The kernel as a function of s = r²/ℓ² and ν: for those who keep hyperparameters apart.
     pub fn value<T: Scalar>(s: T, nu: f64) -> T {
         T::from_f64(value(s.as_f64(), within_limits(nu)))

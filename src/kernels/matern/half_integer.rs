@@ -3,46 +3,47 @@
 use crate::Scalar;
 use crate::kernel::FrequencyLaw;
 use crate::kernels::Profile;
-use crate::kernels::radial::radial_kernel;
-use crate::params::PerDimension;
+use crate::kernels::radial::radial;
 
-/// The Matérn kernel of smoothness ½: the exponential kernel, the Ornstein–Uhlenbeck covariance.
-///
-/// # Definition
-///
-/// k(x, y) = exp(−r), with r² = Σ_d (x_d − y_d)²/ℓ_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary; continuous samples without derivatives; positive semi-definite in any dimension. At
-/// coincident points, where k has a kink, the gradient in the inputs is given as 0.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Matern12::new(2.0);
-/// assert!((kernel.eval(&[0.0], &[3.0])? - (-1.5f64).exp()).abs() < 1e-16);
-/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.18.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matern12 {
-    lengthscale: PerDimension,
+crate::kernel! {
+    /// The Matérn kernel of smoothness ½: the exponential kernel, the Ornstein–Uhlenbeck covariance.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = exp(−r), with r² = Σ_d (x_d − y_d)²/ℓ_d²
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; continuous samples without derivatives; positive semi-definite in any dimension. At
+    /// coincident points, where k has a kink, the gradient in the inputs is given as 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Matern12::new(2.0);
+    /// assert!((kernel.eval(&[0.0], &[3.0])? - (-1.5f64).exp()).abs() < 1e-16);
+    /// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.18.
+    pub Matern12 as "matern12" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+    }
 }
 
-radial_kernel!(Matern12 as "matern12", Matern12Profile, crate::kernel::Psd::Always);
+radial!(Matern12, Matern12Profile, Always);
 
 /// exp(−√s)
 #[derive(Clone, Copy, Debug)]
@@ -71,43 +72,45 @@ impl<T: Scalar> Profile<T> for Matern12Profile {
     }
 }
 
-/// The Matérn kernel of smoothness 3⁄2.
-///
-/// # Definition
-///
-/// k(x, y) = (1 + q) exp(−q), with q² = 3 Σ_d (x_d − y_d)²/ℓ_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary; once differentiable samples; positive semi-definite in any dimension.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Matern32::new(2.0);
-/// let q = 3.0f64.sqrt() * 1.5;
-/// assert!((kernel.eval(&[0.0], &[3.0])? - (1.0 + q) * (-q).exp()).abs() < 1e-16);
-/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.17.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matern32 {
-    lengthscale: PerDimension,
+crate::kernel! {
+    /// The Matérn kernel of smoothness 3⁄2.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = (1 + q) exp(−q), with q² = 3 Σ_d (x_d − y_d)²/ℓ_d²
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; once differentiable samples; positive semi-definite in any dimension.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Matern32::new(2.0);
+    /// let q = 3.0f64.sqrt() * 1.5;
+    /// assert!((kernel.eval(&[0.0], &[3.0])? - (1.0 + q) * (-q).exp()).abs() < 1e-16);
+    /// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.17.
+    pub Matern32 as "matern32" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+    }
 }
 
-radial_kernel!(Matern32 as "matern32", Matern32Profile, crate::kernel::Psd::Always);
+radial!(Matern32, Matern32Profile, Always);
 
 /// (1 + q) exp(−q), q = √(3s)
 #[derive(Clone, Copy, Debug)]
@@ -143,43 +146,45 @@ impl<T: Scalar> Profile<T> for Matern32Profile {
     }
 }
 
-/// The Matérn kernel of smoothness 5⁄2.
-///
-/// # Definition
-///
-/// k(x, y) = (1 + q + q²/3) exp(−q), with q² = 5 Σ_d (x_d − y_d)²/ℓ_d²
-///
-/// # Hyperparameters
-///
-/// | name | symbol | unit | constraint |
-/// |---|---|---|---|
-/// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
-///
-/// # Properties
-///
-/// Stationary; twice differentiable samples; positive semi-definite in any dimension.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-///
-/// let kernel = Matern52::new(2.0);
-/// let q = 5.0f64.sqrt() * 1.5;
-/// assert!((kernel.eval(&[0.0], &[3.0])? - (1.0 + q + q * q / 3.0) * (-q).exp()).abs() < 1e-16);
-/// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-///
-/// # References
-///
-/// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.17.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matern52 {
-    lengthscale: PerDimension,
+crate::kernel! {
+    /// The Matérn kernel of smoothness 5⁄2.
+    ///
+    /// # Definition
+    ///
+    /// k(x, y) = (1 + q + q²/3) exp(−q), with q² = 5 Σ_d (x_d − y_d)²/ℓ_d²
+    ///
+    /// # Hyperparameters
+    ///
+    /// | name | symbol | unit | constraint |
+    /// |---|---|---|---|
+    /// | `lengthscale` | ℓ | that of the inputs | positive; one, or one for each dimension |
+    ///
+    /// # Properties
+    ///
+    /// Stationary; twice differentiable samples; positive semi-definite in any dimension.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// let kernel = Matern52::new(2.0);
+    /// let q = 5.0f64.sqrt() * 1.5;
+    /// assert!((kernel.eval(&[0.0], &[3.0])? - (1.0 + q + q * q / 3.0) * (-q).exp()).abs() < 1e-16);
+    /// assert_eq!((2.0 * kernel + 1.0).eval(&[1.0], &[1.0])?, 3.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.17.
+    pub Matern52 as "matern52" {
+        /// The lengthscale: one, or one for each dimension.
+        lengthscale: PerDimension = Positive,
+    }
 }
 
-radial_kernel!(Matern52 as "matern52", Matern52Profile, crate::kernel::Psd::Always);
+radial!(Matern52, Matern52Profile, Always);
 
 /// (1 + q + q²/3) exp(−q), q = √(5s)
 #[derive(Clone, Copy, Debug)]

@@ -384,43 +384,11 @@ pub(super) fn feature_scale<T: Scalar>(lengthscale: &PerDimension, pairs: &Pairs
     }
 }
 
-/// What radial kernels without a shape parameter share: parameters, operators, constructors. The last
-/// argument is where the kernel is positive semi-definite.
-macro_rules! radial_kernel {
-    ($type:ident as $name:literal, $profile:ident, $psd:expr) => {
-        crate::parameterized!($type as $name, parameters: [lengthscale]);
-        crate::kernel_ops!($type);
-        crate::construct!($type: try_new(lengthscale: crate::params::OneOrEach));
-
+/// Makes a kernel whose only parameter is `lengthscale` radial, by a profile without parameters. The last argument is where
+/// it is positive semi-definite.
+macro_rules! radial {
+    ($type:ident, $profile:ident, $psd:ident) => {
         impl $type {
-            /// The kernel with one lengthscale, or one for each dimension.
-            ///
-            /// # Panics
-            ///
-            /// If a lengthscale is not positive and finite; the checked form is
-            /// [`try_new`](Self::try_new).
-            #[track_caller]
-            pub fn new(lengthscale: impl Into<crate::params::OneOrEach>) -> Self {
-                crate::error::literal(Self::try_new(lengthscale))
-            }
-
-            /// The kernel with one lengthscale, or one for each dimension.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::Parameter`](crate::Error::Parameter) if a lengthscale is not positive and
-            /// finite.
-            pub fn try_new(lengthscale: impl Into<crate::params::OneOrEach>) -> crate::Result<Self> {
-                let constraint = crate::params::Constraint::Positive;
-                let lengthscale = crate::params::PerDimension::new("lengthscale", lengthscale, constraint)?;
-                Ok(Self { lengthscale })
-            }
-
-            /// The lengthscale: one, or one for each dimension.
-            pub fn lengthscale(&self) -> &[f64] {
-                self.lengthscale.values()
-            }
-
             /// The kernel as a function of s = r²/ℓ²: for those who keep hyperparameters apart.
             pub fn value<T: crate::Scalar>(s: T) -> T {
                 $profile.value::<false>(s)
@@ -439,10 +407,10 @@ macro_rules! radial_kernel {
             }
 
             fn psd(&self) -> crate::kernel::Psd {
-                $psd
+                crate::kernel::Psd::$psd
             }
         }
     };
 }
 
-pub(super) use radial_kernel;
+pub(super) use radial;
