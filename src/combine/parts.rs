@@ -84,6 +84,79 @@ impl Parts for Vec<DynKernel> {
 
 impl<T: Scalar> KernelParts<T> for Vec<DynKernel> {}
 
+/// What sums and products share: constructors, parameters, operators, structure, and text.
+macro_rules! joined {
+    ($type:ident as $name:literal) => {
+        crate::kernel_ops!([P] $type<P>);
+
+        impl<A, B> $type<(A, B)> {
+            #[doc = concat!("The ", $name, " of two kernels.")]
+            pub fn new(left: A, right: B) -> Self {
+                Self { parts: (left, right) }
+            }
+        }
+
+        impl $type<Vec<DynKernel>> {
+            #[doc = concat!("The flat ", $name, " of any number of kernels, or `None` if there are none.")]
+            pub fn flat(parts: Vec<DynKernel>) -> Option<Self> {
+                (!parts.is_empty()).then_some(Self { parts })
+            }
+
+            pub(crate) fn of(parts: Vec<DynKernel>) -> Self {
+                Self { parts }
+            }
+
+            #[doc = concat!("The ", $name, " of two kernels in boxes, as one flat node.")]
+            #[doc(hidden)]
+            pub fn joined(left: DynKernel, right: DynKernel) -> DynKernel {
+                let parts = |kernel: DynKernel| kernel.downcast().map_or_else(|one| vec![one], Self::into_parts);
+                crate::kernel::AnyKernel::into_dynamic(Self::of([left, right].into_iter().flat_map(parts).collect()))
+            }
+        }
+
+        impl<P> $type<P> {
+            /// The parts.
+            pub fn parts(&self) -> &P {
+                &self.parts
+            }
+
+            /// The parts, taken out.
+            pub fn into_parts(self) -> P {
+                self.parts
+            }
+        }
+
+        impl crate::kernel::Construct for $type<Vec<DynKernel>> {
+            fn construct(arguments: &mut crate::kernel::Arguments<'_>) -> crate::Result<Self> {
+                let parts = crate::combine::parts::construct(arguments)?;
+                Self::flat(parts).ok_or_else(|| crate::Error::Empty { what: concat!("the ", $name).to_owned() })
+            }
+        }
+
+        impl<P: Parts> crate::params::Parameterized for $type<P> {
+            fn name(&self) -> &str {
+                $name
+            }
+
+            fn visit(&self, visitor: &mut dyn crate::params::Visitor) {
+                self.parts.visit(visitor);
+            }
+
+            fn visit_mut(&mut self, visitor: &mut dyn crate::params::VisitorMut) {
+                self.parts.visit_mut(visitor);
+            }
+        }
+
+        impl<P: Parts> crate::kernel::Expr for $type<P> {
+            fn structure(&self) -> crate::kernel::Structure<'_> {
+                crate::kernel::Structure::$type(&self.parts)
+            }
+        }
+    };
+}
+
+pub(super) use joined;
+
 /// The kernels in a call like `sum(a, b, …)`.
 pub(super) fn construct(arguments: &mut Arguments<'_>) -> Result<Vec<DynKernel>> {
     let mut parts = Vec::new();

@@ -1,15 +1,10 @@
 //! The product of kernels.
 
-use super::parts::{self, KernelParts, Parts, each_with_theta};
-use crate::kernel::AnyKernel;
+use super::parts::{self, KernelParts, Parts, each_with_theta, joined};
+use crate::Scalar;
 use crate::kernel::DynKernel;
-use crate::kernel::{
-    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Scratch, Structure, TileParts,
-    TileVjp,
-};
-use crate::params::{Parameterized, Visitor, VisitorMut};
+use crate::kernel::{DiagVjp, EmbedVjp, Features, Kernel, Pairs, Points, Scratch, TileParts, TileVjp};
 use crate::simd::elementwise::{multiply, product};
-use crate::{Error, Result, Scalar, kernel_ops};
 
 /// The product of kernels: `Product<(A, B)>` is what `a * b` makes, `Product<Vec<DynKernel>>` is a
 /// flat product of any number, built at run time.
@@ -34,6 +29,17 @@ use crate::{Error, Result, Scalar, kernel_ops};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
+/// Any number of them, built at run time:
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let factors: Vec<DynKernel> = (1..4).map(|value| Constant::new(value as f64).dynamic()).collect();
+/// let kernel = Product::flat(factors).unwrap();
+/// assert_eq!(kernel.eval(&[2.0], &[2.0])?, 6.0);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
 /// # References
 ///
 /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.4.
@@ -42,83 +48,7 @@ pub struct Product<P> {
     parts: P,
 }
 
-kernel_ops!([P] Product<P>);
-
-impl<A, B> Product<(A, B)> {
-    /// The product of two kernels.
-    pub fn new(left: A, right: B) -> Self {
-        Self { parts: (left, right) }
-    }
-}
-
-impl Product<Vec<DynKernel>> {
-    /// The flat product of any number of kernels, or `None` if there are none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::prelude::*;
-    ///
-    /// let factors: Vec<DynKernel> = (1..4).map(|value| Constant::new(value as f64).dynamic()).collect();
-    /// let kernel = Product::flat(factors).unwrap();
-    /// assert_eq!(kernel.eval(&[2.0], &[2.0])?, 6.0);
-    /// # Ok::<(), mercer::Error>(())
-    /// ```
-    pub fn flat(factors: Vec<DynKernel>) -> Option<Self> {
-        (!factors.is_empty()).then_some(Self { parts: factors })
-    }
-
-    pub(crate) fn of_factors(factors: Vec<DynKernel>) -> Self {
-        Self { parts: factors }
-    }
-
-    /// The product of two kernels in boxes, as one flat node.
-    #[doc(hidden)]
-    pub fn joined(left: DynKernel, right: DynKernel) -> DynKernel {
-        let parts = [left, right]
-            .into_iter()
-            .flat_map(|kernel| kernel.downcast().map_or_else(|one| vec![one], Self::into_parts));
-        Self::of_factors(parts.collect()).into_dynamic()
-    }
-}
-
-impl<P> Product<P> {
-    /// The factors.
-    pub fn parts(&self) -> &P {
-        &self.parts
-    }
-
-    /// The factors, taken out.
-    pub fn into_parts(self) -> P {
-        self.parts
-    }
-}
-
-impl Construct for Product<Vec<DynKernel>> {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::flat(parts::construct(arguments)?).ok_or_else(|| Error::Empty { what: "the product".to_owned() })
-    }
-}
-
-impl<P: Parts> Parameterized for Product<P> {
-    fn name(&self) -> &str {
-        "product"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        self.parts.visit(visitor);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        self.parts.visit_mut(visitor);
-    }
-}
-
-impl<P: Parts> Expr for Product<P> {
-    fn structure(&self) -> Structure<'_> {
-        Structure::Product(&self.parts)
-    }
-}
+joined!(Product as "product");
 
 impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
     #[inline]

@@ -1,15 +1,10 @@
 //! The sum of kernels.
 
-use super::parts::{self, KernelParts, Parts, each_with_theta};
-use crate::kernel::AnyKernel;
+use super::parts::{self, KernelParts, Parts, each_with_theta, joined};
+use crate::Scalar;
 use crate::kernel::DynKernel;
-use crate::kernel::{
-    Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Scratch, Structure, TileParts,
-    TileVjp,
-};
-use crate::params::{Parameterized, Visitor, VisitorMut};
+use crate::kernel::{DiagVjp, EmbedVjp, Features, Kernel, Pairs, Points, Scratch, TileParts, TileVjp};
 use crate::simd::elementwise::add;
-use crate::{Error, Result, Scalar, kernel_ops};
 
 /// The sum of kernels: `Sum<(A, B)>` is what `a + b` makes, `Sum<Vec<DynKernel>>` is a flat sum of
 /// any number, built at run time.
@@ -33,6 +28,18 @@ use crate::{Error, Result, Scalar, kernel_ops};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
+/// Any number of them, built at run time:
+///
+/// ```
+/// use mercer::prelude::*;
+///
+/// let terms: Vec<DynKernel> = (1..4).map(|value| Constant::new(value as f64).dynamic()).collect();
+/// let kernel = Sum::flat(terms).unwrap();
+/// assert_eq!(kernel.eval(&[2.0], &[2.0])?, 6.0);
+/// assert!(Sum::flat(Vec::new()).is_none());
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
 /// # References
 ///
 /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 4.2.4.
@@ -41,84 +48,7 @@ pub struct Sum<P> {
     parts: P,
 }
 
-kernel_ops!([P] Sum<P>);
-
-impl<A, B> Sum<(A, B)> {
-    /// The sum of two kernels.
-    pub fn new(left: A, right: B) -> Self {
-        Self { parts: (left, right) }
-    }
-}
-
-impl Sum<Vec<DynKernel>> {
-    /// The flat sum of any number of kernels, or `None` if there are none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::prelude::*;
-    ///
-    /// let terms: Vec<DynKernel> = (1..4).map(|value| Constant::new(value as f64).dynamic()).collect();
-    /// let kernel = Sum::flat(terms).unwrap();
-    /// assert_eq!(kernel.eval(&[2.0], &[2.0])?, 6.0);
-    /// assert!(Sum::flat(Vec::new()).is_none());
-    /// # Ok::<(), mercer::Error>(())
-    /// ```
-    pub fn flat(terms: Vec<DynKernel>) -> Option<Self> {
-        (!terms.is_empty()).then_some(Self { parts: terms })
-    }
-
-    pub(crate) fn of_terms(terms: Vec<DynKernel>) -> Self {
-        Self { parts: terms }
-    }
-
-    /// The sum of two kernels in boxes, as one flat node.
-    #[doc(hidden)]
-    pub fn joined(left: DynKernel, right: DynKernel) -> DynKernel {
-        let parts = [left, right]
-            .into_iter()
-            .flat_map(|kernel| kernel.downcast().map_or_else(|one| vec![one], Self::into_parts));
-        Self::of_terms(parts.collect()).into_dynamic()
-    }
-}
-
-impl<P> Sum<P> {
-    /// The terms.
-    pub fn parts(&self) -> &P {
-        &self.parts
-    }
-
-    /// The terms, taken out.
-    pub fn into_parts(self) -> P {
-        self.parts
-    }
-}
-
-impl Construct for Sum<Vec<DynKernel>> {
-    fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        Self::flat(parts::construct(arguments)?).ok_or_else(|| Error::Empty { what: "the sum".to_owned() })
-    }
-}
-
-impl<P: Parts> Parameterized for Sum<P> {
-    fn name(&self) -> &str {
-        "sum"
-    }
-
-    fn visit(&self, visitor: &mut dyn Visitor) {
-        self.parts.visit(visitor);
-    }
-
-    fn visit_mut(&mut self, visitor: &mut dyn VisitorMut) {
-        self.parts.visit_mut(visitor);
-    }
-}
-
-impl<P: Parts> Expr for Sum<P> {
-    fn structure(&self) -> Structure<'_> {
-        Structure::Sum(&self.parts)
-    }
-}
+joined!(Sum as "sum");
 
 impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Sum<P> {
     #[inline]

@@ -149,7 +149,7 @@ fn sum(source: &Source<'_>, terms: &[(bool, Node)]) -> Result<Value> {
             }
         }
     }
-    if kernels.is_empty() { Ok(Value::Number(number)) } else { Ok(Value::Kernel(Sum::of_terms(kernels).dynamic())) }
+    if kernels.is_empty() { Ok(Value::Number(number)) } else { Ok(Value::Kernel(Sum::of(kernels).dynamic())) }
 }
 
 /// Numbers scale the product of what stands before them, or the factor after them: `2 * a * b` is
@@ -161,7 +161,7 @@ fn product(source: &Source<'_>, node: &Node, factors: &[Node]) -> Result<Value> 
     };
     let joined = |mut kernels: Vec<DynKernel>| match kernels.len() {
         1 => kernels.remove(0),
-        _ => Product::of_factors(kernels).dynamic(),
+        _ => Product::of(kernels).dynamic(),
     };
     let mut number: Option<f64> = None;
     let mut kernels: Vec<DynKernel> = Vec::new();
