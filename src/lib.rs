@@ -26,7 +26,7 @@
 //! | [`views`] | spectral densities and measures, coefficients on spheres, weights on graphs |
 //! | [`params`] | values with constraints and priors, found by path, frozen, tied, packed for optimisers |
 //! | [`mean`], [`likelihood`], [`inducing`] | the other parts of a model |
-//! | [`gp`] | models: [exact regression](gp::ExactGp), [collapsed sparse regression](gp::Sgpr), [sparse variational processes](gp::Svgp), [latent-variable models](gp::gplvm), their [posterior](gp::Posterior); [which for how much data](gp::recommend) |
+//! | [`gp`] | models: [exact regression](gp::ExactGp), [collapsed sparse regression](gp::Sgpr), [sparse variational processes](gp::Svgp), [batches](gp::BatchGp), [several outputs](gp::IcmGp) ([orthogonal](gp::Oilmm)), [latent-variable models](gp::gplvm), their [posterior](gp::Posterior); [which for how much data](gp::recommend) |
 //! | [`emulator`] | [emulation of spectra](emulator::Emulator): a linear basis, and a process for each of its weights |
 //! | [`optim`] | L-BFGS, Adam, natural gradients, schedules, the training loop |
 //! | [`tape`] | reverse-mode differentiation of matrix formulas, for models of one's own |

@@ -132,7 +132,9 @@ pub struct Gated<G, A, B> {
 kernel_ops!([G, A, B] Gated<G, A, B>);
 
 impl<G, A, B> Gated<G, A, B> {
-    pub(super) fn of(gate: G, first: A, second: B) -> Self {
+    /// The first kernel where the gate g is 0, the second where it is 1: the process (1 − g) f₁ + g f₂.
+    /// [`ChangePoint`](super::ChangePoint) and [`ChangeWindow`](super::ChangeWindow) are made so.
+    pub fn of(gate: G, first: A, second: B) -> Self {
         Self { gate, parts: (first, second) }
     }
 

@@ -55,7 +55,40 @@ pub struct Transformed<H, K> {
 kernel_ops!([H, K] Transformed<H, K>);
 
 impl<H, K> Transformed<H, K> {
-    pub(super) fn of(transform: H, kernel: K) -> Self {
+    /// The kernel h(k(x, y)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::combine::{Transform, Transformed};
+    /// use mercer::prelude::*;
+    ///
+    /// /// sinh k = (eᵏ − e⁻ᵏ)/2, all of whose Taylor coefficients are at least 0.
+    /// #[derive(Clone, Debug)]
+    /// struct Sinh;
+    ///
+    /// impl Transform for Sinh {
+    ///     const NAME: &'static str = "sinh";
+    ///     #[inline(always)]
+    ///     fn value<T: Scalar, const FMA: bool>(&self, k: T) -> T {
+    ///         (k.lane_exp::<FMA>() - (-k).lane_exp::<FMA>()) * T::from_f64(0.5)
+    ///     }
+    ///     #[inline(always)]
+    ///     fn slope<T: Scalar, const FMA: bool>(&self, k: T, _: T) -> T {
+    ///         (k.lane_exp::<FMA>() + (-k).lane_exp::<FMA>()) * T::from_f64(0.5)
+    ///     }
+    ///     fn psd(&self, inner: Psd) -> Psd {
+    ///         inner
+    ///     }
+    /// }
+    ///
+    /// let kernel = Transformed::of(Sinh, Linear::new(0.5));
+    /// let value: f64 = kernel.eval(&[2.0], &[1.0])?;
+    /// assert!((value - 1f64.sinh()).abs() < 1e-15);
+    /// assert_eq!(kernel.to_string(), "sinh(linear(variance=0.5))");
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn of(transform: H, kernel: K) -> Self {
         Self { transform, kernel }
     }
 

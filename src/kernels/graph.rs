@@ -30,6 +30,11 @@ pub struct OfGraph<F> {
 }
 
 impl<F> OfGraph<F> {
+    /// The covariance of a graph by a function of the eigenvalues: [`ByIndex::of`] makes a kernel of it.
+    pub fn new(laplacian: Laplacian, spectrum: F) -> Self {
+        Self { laplacian, spectrum }
+    }
+
     /// The graph.
     pub fn laplacian(&self) -> &Laplacian {
         &self.laplacian
@@ -259,7 +264,7 @@ impl GraphHeat {
     /// [`Error::Parameter`](crate::Error::Parameter) if the lengthscale is not positive and finite.
     pub fn try_new(laplacian: Laplacian, lengthscale: f64) -> Result<Self> {
         let lengthscale = Parameter::new("lengthscale", lengthscale, Constraint::Positive)?;
-        Ok(Self::of(OfGraph { laplacian, spectrum: HeatSpectrum { lengthscale } }))
+        Ok(Self::of(OfGraph::new(laplacian, HeatSpectrum { lengthscale })))
     }
 }
 
@@ -330,7 +335,7 @@ impl GraphMatern {
     pub fn try_new(laplacian: Laplacian, smoothness: f64, lengthscale: f64) -> Result<Self> {
         let smoothness = Parameter::new("smoothness", smoothness, Constraint::Positive)?;
         let lengthscale = Parameter::new("lengthscale", lengthscale, Constraint::Positive)?;
-        Ok(Self::of(OfGraph { laplacian, spectrum: MaternSpectrum { smoothness, lengthscale } }))
+        Ok(Self::of(OfGraph::new(laplacian, MaternSpectrum { smoothness, lengthscale })))
     }
 }
 

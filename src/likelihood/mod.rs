@@ -27,8 +27,8 @@
 //!
 //! [`GaussianNoise`] is what the two of Gaussian noise have in common, for models in closed form.
 //!
-//! A likelihood of several latent functions needs a model of several: [`Svgp`](crate::gp::Svgp), which has one,
-//! refuses it.
+//! A likelihood of several latent functions needs a model of as many: [`Svgp`](crate::gp::Svgp) has those that the
+//! likelihood asks for.
 
 mod bend;
 mod bernoulli;
