@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::kernel::{AnyKernel, DiagVjp, Features, Inputs, Pairs, Scratch, Structure, TileParts, TileVjp};
+use mercer::kernel::{AnyKernel, DiagVjp, Features, Inputs, Pairs, Points, Scratch, Structure, TileParts, TileVjp};
 use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
 use mercer::testkit::{Probe, Violation, bits, conforms, expressions, gradients, keeps_fast_paths, matrices, points};
@@ -284,4 +284,51 @@ fn a_kernel_without_gradients_cannot_be_checked_for_them() {
     refused(gradients::directional(&Homonyms(parameter, parameter), x.as_ref(), x.as_ref()), "can be evaluated");
     let probe = Probe::new(Homonyms(parameter, parameter));
     assert!(!probe.properties().differentiable);
+}
+
+/// exp(−r²/2) at x/2, which does not pull its gradient back to x.
+#[derive(Clone, Debug)]
+struct Halved;
+mercer::parameterized!(Halved as "halved", parameters: []);
+mercer::kernel_ops!(Halved);
+
+impl Expr for Halved {
+    fn properties(&self) -> Properties {
+        Properties::unknown().psd(Psd::Always).isotropic().differentiable()
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Halved {
+    fn pairwise(&self, x: &[T], y: &[T]) -> T {
+        Rbf::new(2.0).pairwise(x, y)
+    }
+
+    fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
+        let half = |row, dim: usize| points.column(dim)[row] * T::from_f64(0.5);
+        Features::leaf(
+            Points::made(Mat::from_fn(points.len(), points.dim(), half)).with_gradient(points.needs_gradient()),
+        )
+    }
+
+    fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        Rbf::new(1.0).tile(pairs, out, scratch);
+    }
+
+    fn tile_diag(&self, _: &Features<'_, T>, out: &mut [T]) {
+        out.fill(T::from_f64(1.0));
+    }
+
+    fn tile_vjp(&self, to: TileVjp<'_, T>) {
+        let pairs = to.pairs();
+        to.hand_on(&Rbf::new(1.0), pairs, 0);
+    }
+
+    fn tile_diag_vjp(&self, _: DiagVjp<'_, T>) {}
+}
+
+#[test]
+fn a_gradient_that_does_not_reach_the_points_is_refused() {
+    let x = points(6, 1, 1);
+    let violation = gradients::elementwise(&Halved, x.as_ref(), x.as_ref()).unwrap_err();
+    assert!(violation.law.contains("gradient"), "{violation}");
 }
