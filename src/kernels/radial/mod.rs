@@ -177,6 +177,7 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Radial> Expr for K {
     fn structure(&self) -> Structure<'_> {
         Structure::Leaf(Views::none().spectral(self).on_sphere(self))
@@ -257,6 +258,7 @@ pub(super) fn check_dim(kernel: &dyn Expr, name: &str, values: &PerDimension, di
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Scalar, K: Radial> Kernel<T> for K {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
