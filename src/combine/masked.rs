@@ -69,7 +69,7 @@ impl FromArgument for Missing {
 /// # Definition
 ///
 /// A point is missing if it has a NaN in a dimension that the inner kernel reads
-/// ([`Expr::reads`]). Between points that are there, k(x, y) = inner(x, y); what stands in the place of
+/// ([`Expr::inputs`]). Between points that are there, k(x, y) = inner(x, y); what stands in the place of
 /// the others is a [`Missing`]. Their values are not computed, and gradients in their
 /// coordinates are zero.
 ///
