@@ -15,7 +15,6 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use custom_kernel::ArcSine;
 use mercer::algebra::registry;
-use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
 use mercer::testkit::{Workload, few_dims, points_for};
 
@@ -35,7 +34,7 @@ fn zoo<T: Scalar>(c: &mut Criterion, name: &str, kernel: &dyn Kernel<T>) {
 }
 
 fn of_my_own<T: Scalar>(c: &mut Criterion) {
-    let kernel = ArcSine { weight: Parameter::new("weight", 2.0, Constraint::Positive).unwrap() };
+    let kernel = ArcSine::new(2.0);
     zoo::<T>(c, "user-defined ArcSine", &kernel);
     // The same function up to a factor, built in.
     zoo::<T>(c, "NeuralNetwork of the same weights", &NeuralNetwork::new(2.0, 2.0));

@@ -9,18 +9,17 @@ use mercer::inducing::start::kmeans_plus_plus;
 use mercer::kernel::Formula;
 use mercer::likelihood::Gaussian;
 use mercer::optim::{Adam, Train};
-use mercer::params::{Constraint, Parameter};
 use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 
-/// The covariance of an infinitely wide neural network with error-function units (Williams 1998): not
-/// stationary. k(x, y) = asin(s(x, y)/√((1 + s(x, x)) (1 + s(y, y)))) with s(x, y) = 2 w (1 + xᵀy), for a prior
-/// variance w of the weights and of the bias.
-#[derive(Clone, Debug)]
-pub(crate) struct ArcSine {
-    pub(crate) weight: Parameter,
+mercer::declare! {
+    /// The covariance of an infinitely wide neural network with error-function units (Williams 1998): not
+    /// stationary. k(x, y) = asin(s(x, y)/√((1 + s(x, x)) (1 + s(y, y)))) with s(x, y) = 2 w (1 + xᵀy).
+    pub(crate) ArcSine as "arcsine" {
+        /// The prior variance w of the weights and of the bias.
+        weight: Scalar = Positive,
+    }
 }
-mercer::parameterized!(ArcSine as "arcsine", parameters: [weight]);
 mercer::formula_kernel!(ArcSine);
 
 impl Formula for ArcSine {
@@ -47,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
 
     // The new kernel beside built-in ones: a sum, a product, lengthscales, active dimensions.
-    let network = ArcSine { weight: Parameter::new("weight", 2.0, Constraint::Positive)? };
+    let network = ArcSine::new(2.0);
     let kernel = 2.0 * network.clone().ard([1.0, 1.0]) + network.on([0]) * Rbf::new(0.5).on([1]);
     println!("{kernel}");
     let z = kmeans_plus_plus(x.as_ref(), 30, 10, &mut rng)?;

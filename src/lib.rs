@@ -17,7 +17,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`kernel`] | what a kernel is ([`Kernel`], [`Expr`]); Gram matrices, cross-covariances, diagonals, products and their gradients; operators; [`DynKernel`] |
+//! | [`kernel`](mod@kernel) | what a kernel is ([`Kernel`], [`Expr`]); Gram matrices, cross-covariances, diagonals, products and their gradients; operators; [`DynKernel`] |
 //! | [`kernels`] | the leaves: stationary, of inner products, on spheres, of indices, of several outputs |
 //! | [`combine`] | sums, products, scaling by numbers and by functions of the points, negation, powers; normalisation; change points, additive kernels; several outputs |
 //! | [`warp`] | maps of the inputs: active dimensions, lengthscales, matrices, circles, logarithms, networks, random features, one's own |

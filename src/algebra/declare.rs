@@ -2,15 +2,15 @@
 
 /// Declares a kernel: a struct, and all that follows from what its fields are.
 ///
-/// It gives the struct (`Clone`, `Debug`, `PartialEq`), a constructor `new` that panics on values that are refused and a
-/// checked one, `try_new`, with the fields as arguments in the order in which they are declared; a getter for each field;
-/// [`Parameterized`](crate::params::Parameterized); the operators and `Display`, as [`kernel_ops!`](crate::kernel_ops!) does; and
-/// [`Construct`](crate::kernel::Construct), so that text can make it. What is left to write is what the kernel is:
-/// [`Expr`](crate::Expr) with [`Kernel`](crate::Kernel), or [`Radial`](crate::kernels::Radial) and others that imply the
-/// two.
+/// It gives the struct (`Clone`, `Debug`, `PartialEq`), a constructor `new` that panics on values that are refused and
+/// a checked one, `try_new`, with the fields as arguments in the order in which they are declared; a getter for each
+/// field; [`Parameterized`](crate::params::Parameterized); the operators and `Display`, as
+/// [`kernel_ops!`](crate::kernel_ops!) does; and [`Construct`](crate::kernel::Construct), so that text can make it.
+/// What is left to write is what the kernel is: [`Expr`](crate::Expr) with [`Kernel`](crate::Kernel), or
+/// [`Radial`](crate::kernels::Radial) and others that imply the two.
 ///
-/// A field is a hyperparameter of one of three kinds, with the [`Constraint`](crate::params::Constraint) on its values, or a
-/// setting:
+/// A field is a hyperparameter of one of three kinds, with the [`Constraint`](crate::params::Constraint) on its values,
+/// or a setting:
 ///
 /// | declared | argument | getter |
 /// |---|---|---|
@@ -20,10 +20,10 @@
 /// | `setting name: u32` | `u32`, or another type that is `Copy` and [in text](crate::kernel::FromArgument) | `u32` |
 ///
 /// The fields of the struct have the types [`Parameter`](crate::params::Parameter),
-/// [`PerDimension`](crate::params::PerDimension), [`ParameterArray`](crate::params::ParameterArray) and that of the setting.
-/// A constraint is an expression; the variants of the type and the settings are in scope. `BySign` is one more: positive
-/// if the value starts so, else any finite number. The documentation of a field is that of its getter, and stands in that
-/// of `new`.
+/// [`PerDimension`](crate::params::PerDimension), [`ParameterArray`](crate::params::ParameterArray) and that of the
+/// setting. A constraint is an expression; the variants of the type and the settings are in scope. `BySign` is one
+/// more: positive if the value starts so, else any finite number. The documentation of a field is that of its getter,
+/// and stands in that of `new`.
 ///
 /// A setting is not fitted. With settings there is a function `settings`, which gives them as
 /// [`Expr::settings`](crate::Expr::settings) does. After the fields, `check = path;` names a function that gets the
@@ -92,8 +92,8 @@ macro_rules! kernel {
     };
 }
 
-/// Declares a struct of hyperparameters that is no kernel, such as a warp: as [`kernel!`](crate::kernel!) does, without the
-/// operators.
+/// Declares a struct of hyperparameters that is no kernel, such as a warp: as [`kernel!`](crate::kernel!) does, without
+/// the operators.
 ///
 /// # Examples
 ///
@@ -179,8 +179,8 @@ macro_rules! declare {
         ::std::compile_error! {
             ::std::concat!(
                 "`", ::std::stringify!($field: $kind $(= $rule)?), "` declares no field: write `",
-                ::std::stringify!($field), ": Scalar = Positive` for one number that is fitted, `PerDimension` for one or one ",
-                "for each dimension, `List` for any number of them, each with its `Constraint`; and `setting ",
+                ::std::stringify!($field), ": Scalar = Positive` for one number that is fitted, `PerDimension` for one ",
+                "or one for each dimension, `List` for any number of them, each with its `Constraint`; and `setting ",
                 ::std::stringify!($field), ": u32` for what is not fitted"
             )
         }
@@ -191,7 +191,8 @@ macro_rules! declare {
     (
         @fields [$(#[$meta:meta])* $vis:vis $type:ident $name:literal $($check:path)?]
         [$({
-            $(#[$doc:meta])* $field:ident ($($kept:tt)+) ($($argument:tt)+) ($($given:tt)+) ($($got:tt)+) [$($get:ident)?]
+            $(#[$doc:meta])* $field:ident
+            ($($kept:tt)+) ($($argument:tt)+) ($($given:tt)+) ($($got:tt)+) [$($get:ident)?]
         })*]
         [$($parameter:ident ($($kind:tt)+) = $rule:expr;)*] $settings:tt [$($state:ident ($of_state:ty))*]
     ) => {
@@ -207,7 +208,8 @@ macro_rules! declare {
         $crate::declare!(@settings $type $settings);
 
         impl $type {
-            /// Makes it, of
+            /// Makes one of:
+            ///
             $(
                 #[doc = ::std::concat!("- `", ::std::stringify!($field), "`:")]
                 $(#[$doc])*
@@ -221,13 +223,14 @@ macro_rules! declare {
                 $crate::literal(Self::try_new($($field),*))
             }
 
-            /// Makes it of the same arguments as [`new`](Self::new).
+            /// Makes one of the arguments that [`new`](Self::new) lists.
             ///
             /// # Errors
             ///
             $(
                 #[doc = ::std::concat!(
-                    "- `Error::Parameter` for a `", ::std::stringify!($parameter), "` that is not `", ::std::stringify!($rule), "`."
+                    "- `Error::Parameter` for a `", ::std::stringify!($parameter), "` that its constraint, `",
+                    ::std::stringify!($rule), "`, refuses."
                 )]
             )*
             /// - `Error::Shape` or `Error::Empty` for a list without numbers.

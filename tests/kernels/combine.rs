@@ -132,6 +132,11 @@ fn operators_on_every_combination() {
     assert_eq!([at(2.0 + l()), at(l() + 2.0), at(2.0 + d()), at(d() + 2.0)], [5.0; 4]);
     assert_eq!([at(2.0 - l()), at(2.0 - d())], [-1.0; 2]);
     assert_eq!([at(l() - 2.0), at(d() - 2.0)], [1.0; 2]);
+    assert_eq!([at(2 * l()), at(l() * 2), at(2 * d()), at(d() * 2)], [6.0; 4]);
+    assert_eq!([at(2 + l()), at(l() + 2), at(2 + d()), at(d() + 2)], [5.0; 4]);
+    assert_eq!([at(2 - l()), at(2 - d())], [-1.0; 2]);
+    assert_eq!([at(l() - 2), at(d() - 2)], [1.0; 2]);
+    assert_eq!([at(l() / 2.0), at(d() / 2.0), at(l() / 2), at(d() / 2)], [1.5; 4]);
 
     assert_eq!([at(Wiener + l()), at(l() + Wiener), at(Wiener + d()), at(d() + Wiener)], [4.0; 4]);
     assert_eq!([at(Wiener * l()), at(l() * Wiener), at(Wiener * d()), at(d() * Wiener)], [3.0; 4]);
@@ -141,6 +146,28 @@ fn operators_on_every_combination() {
     assert_eq!(at(l().on([0]) + (2.0 * l()).ard([1.0]) * Wiener - -l()), 12.0);
     assert_eq!([at(l().plus(d())), at(l().times(d()) + -3.0), at(l().scaled(2.0))], [6.0; 3]);
     assert_eq!(at(Probe::new(l()) + Wiener), 4.0);
+}
+
+#[test]
+fn boxes_take_others_in() {
+    let mut kernel = Linear::new(1.0).dynamic();
+    kernel += Wiener;
+    kernel *= Linear::new(1.0).dynamic();
+    kernel *= 2;
+    assert_eq!(kernel.to_string(), "2 * ((linear(variance=1) + wiener()) * linear(variance=1))");
+    assert_eq!(at(kernel), 24.0);
+
+    let parts = || [Linear::new(1.0).dynamic(), Wiener.dynamic(), Linear::new(2.0).dynamic()].into_iter();
+    assert_eq!([at(parts().sum::<DynKernel>()), at(parts().product::<DynKernel>())], [10.0, 18.0]);
+    assert_eq!(parts().sum::<DynKernel>().children().len(), 3);
+    assert_eq!(parts().take(1).sum::<DynKernel>().to_string(), "linear(variance=1)");
+    assert_eq!([at(parts().take(0).sum::<DynKernel>()), at(parts().take(0).product::<DynKernel>())], [0.0, 1.0]);
+}
+
+#[test]
+#[should_panic = "parameter `factor` was given inf, but must be positive and finite"]
+fn a_kernel_over_0_is_refused() {
+    let _ = Linear::new(1.0) / 0.0;
 }
 
 #[test]

@@ -106,16 +106,16 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
 ///
 /// ```
 /// use mercer::kernels::{Profile, Radial};
-/// use mercer::params::{Constraint, PerDimension};
+/// use mercer::params::PerDimension;
 /// use mercer::prelude::*;
 ///
-/// /// k = 1/√(1 + s), the inverse multiquadric.
-/// #[derive(Clone, Debug)]
-/// struct InverseMultiquadric {
-///     lengthscale: PerDimension,
+/// mercer::kernel! {
+///     /// k = 1/√(1 + s), the inverse multiquadric.
+///     pub InverseMultiquadric as "inverse_multiquadric" {
+///         /// The lengthscale: one, or one for each dimension.
+///         lengthscale: PerDimension = Positive,
+///     }
 /// }
-/// mercer::parameterized!(InverseMultiquadric as "inverse_multiquadric", parameters: [lengthscale]);
-/// mercer::kernel_ops!(InverseMultiquadric);
 ///
 /// #[derive(Clone, Copy)]
 /// struct InverseRoot;
@@ -145,8 +145,7 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
 ///     }
 /// }
 ///
-/// let lengthscale = PerDimension::new("lengthscale", 2.0, Constraint::Positive)?;
-/// let kernel = InverseMultiquadric { lengthscale };
+/// let kernel = InverseMultiquadric::new(2.0);
 /// let x = mat![[0.0], [2.0]];
 /// let half_root = std::f64::consts::FRAC_1_SQRT_2;
 /// assert!((kernel.gram(x.as_ref())? - mat![[1.0, half_root], [half_root, 1.0]]).norm_max() < 1e-15);
@@ -178,6 +177,7 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Radial> Expr for K {
     fn structure(&self) -> Structure<'_> {
         Structure::Leaf(Views::none().spectral(self).on_sphere(self))
@@ -258,6 +258,7 @@ pub(super) fn check_dim(kernel: &dyn Expr, name: &str, values: &PerDimension, di
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Scalar, K: Radial> Kernel<T> for K {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {

@@ -20,7 +20,7 @@ fn positive(name: &str, value: f64) -> Parameter {
 }
 
 fn arcsine() -> ArcSine {
-    ArcSine { weight: positive("weight", 0.4) }
+    ArcSine::new(0.4)
 }
 
 /// More hyperparameters than one chunk of derivatives holds: a weight for each of so many cosines.

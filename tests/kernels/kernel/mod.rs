@@ -1,5 +1,6 @@
 //! The contract of kernels: drivers, formulas and indices.
 
+mod declared;
 mod drivers;
 mod far;
 mod formula;

@@ -179,7 +179,7 @@ fn the_registry_is_complete() {
                 .unwrap()
                 .lines()
                 .filter(|line| !line.trim_start().starts_with("//"));
-            let named = code.filter_map(|line| line.split_once("!(")?.1.split_once(" as \"")?.1.split('"').next());
+            let named = code.filter_map(|line| line.split_once(" as \"")?.1.split('"').next());
             for name in named.filter(|name| !name.contains('$')) {
                 let called = format!("{name}(");
                 let known = names.iter().any(|known| known == name) || texts.iter().any(|text| text.contains(&called));
