@@ -35,7 +35,7 @@ use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 /// let sine2 = (std::f64::consts::PI * 0.5).sin().powi(2);
 /// assert!((kernel.eval(&[0.0, 0.0], &[3.0, 4.0])? - (-2.0 * sine2 / 0.64).exp()).abs() < 1e-16);
 /// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-/// assert_eq!(kernel.psd(), Psd::UpTo(1));
+/// assert_eq!(kernel.properties().psd, Psd::UpTo(1));
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
@@ -193,7 +193,7 @@ crate::kernel! {
     /// let value: f64 = kernel.eval(&[0.0, 0.0], &[3.0, 4.0])?;
     /// assert!((value - 0.5).abs() < 1e-15);
     /// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
-    /// assert_eq!(kernel.psd(), Psd::UpTo(1));
+    /// assert_eq!(kernel.properties().psd, Psd::UpTo(1));
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub RadialCosine as "radial_cosine" {

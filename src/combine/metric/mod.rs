@@ -73,7 +73,7 @@ pub trait Metric: Clone + Debug + Send + Sync + 'static {
 /// let kernel = MetricRadial::new(Norm::Manhattan, Matern12::new(2.0));
 /// assert!((kernel.eval(&[0.0, 0.0], &[3.0, 1.0])? - (-2.0f64).exp()).abs() < 1e-16);
 /// assert_eq!(kernel.properties().psd, Psd::Always);
-/// assert_eq!(MetricRadial::new(Norm::Manhattan, Rbf::new(2.0)).psd(), Psd::UpTo(1));
+/// assert_eq!(MetricRadial::new(Norm::Manhattan, Rbf::new(2.0)).properties().psd, Psd::UpTo(1));
 /// assert_eq!((2.0 * kernel.clone()).to_string(), "2 * metric_radial(matern12(lengthscale=2), manhattan)");
 /// # Ok::<(), mercer::Error>(())
 /// ```
