@@ -111,7 +111,7 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
 ///
 /// mercer::kernel! {
 ///     /// k = 1/√(1 + s), the inverse multiquadric.
-///     pub InverseMultiquadric as "inverse_multiquadric" {
+///     InverseMultiquadric as "inverse_multiquadric" {
 ///         /// The lengthscale: one, or one for each dimension.
 ///         lengthscale: PerDimension = Positive,
 ///     }
