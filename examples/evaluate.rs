@@ -16,7 +16,7 @@
 use std::error::Error;
 use std::io::Read;
 
-use mercer::batch::{BatchMatrix, Batched, InputGradients, Inputs, Member};
+use mercer::batch::{BatchMatrix, BatchPoints, Batched, InputGradients, Member};
 use mercer::kernel::{Wanted, cross_vjp, gram_vjp};
 use mercer::prelude::*;
 use serde_json::{Map, Value, json};
@@ -198,10 +198,10 @@ impl<T: Scalar> Tree<T> {
         }
     }
 
-    fn inputs(&self) -> Inputs<'_, T> {
+    fn inputs(&self) -> BatchPoints<'_, T> {
         match self {
-            Self::Matrix(points) => Inputs::Shared(points.as_ref()),
-            Self::Each(parts) => Inputs::Each(parts.iter().map(Self::inputs).collect()),
+            Self::Matrix(points) => BatchPoints::Shared(points.as_ref()),
+            Self::Each(parts) => BatchPoints::Each(parts.iter().map(Self::inputs).collect()),
         }
     }
 

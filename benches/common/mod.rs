@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
-use mercer::batch::{Batched, Inputs, Member};
+use mercer::batch::{BatchPoints, Batched, Member};
 use mercer::prelude::*;
 use mercer::testkit::{Task, Workload};
 use rand::{RngExt, SeedableRng};
@@ -120,7 +120,7 @@ impl<'a> Work<'a> {
     }
 
     /// The Gram matrices of a batch.
-    pub(crate) fn batch<T: Scalar, M: Member<T> + 'a>(kernel: Batched<M>, x: impl Into<Inputs<'a, T>>) -> Self {
+    pub(crate) fn batch<T: Scalar, M: Member<T> + 'a>(kernel: Batched<M>, x: impl Into<BatchPoints<'a, T>>) -> Self {
         let x = x.into();
         let mut out = kernel.gram(x.clone()).unwrap();
         Self::new(move || kernel.gram_into(black_box(x.clone()), &mut out).unwrap())

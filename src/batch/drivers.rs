@@ -4,7 +4,7 @@ use faer::{MatMut, Par};
 use rayon::prelude::*;
 
 use super::member::{Evaluated, Job};
-use super::{BatchMatrix, Batched, InputGradients, Inputs, Member};
+use super::{BatchMatrix, BatchPoints, Batched, InputGradients, Member};
 use crate::kernel::{
     Gradients, Wanted, Workspace, cross_into, cross_into_with, cross_vjp, diag_into, gram_into, gram_into_with,
     gram_vjp,
@@ -33,7 +33,7 @@ impl<M> Batched<M> {
     ///
     /// [`Error::Shape`] if the sets of points do not fit the batch or differ in their number of points
     /// (pad with NaN, and mask the kernel); otherwise as [`gram_into`].
-    pub fn gram<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>) -> Result<BatchMatrix<T>>
+    pub fn gram<'a, T: Scalar>(&self, x: impl Into<BatchPoints<'a, T>>) -> Result<BatchMatrix<T>>
     where
         M: Member<T>,
     {
@@ -59,7 +59,7 @@ impl<M> Batched<M> {
     /// assert_eq!(out.as_slice(), [9.0, 90.0]);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn gram_into<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, out: &mut BatchMatrix<T>) -> Result<()>
+    pub fn gram_into<'a, T: Scalar>(&self, x: impl Into<BatchPoints<'a, T>>, out: &mut BatchMatrix<T>) -> Result<()>
     where
         M: Member<T>,
     {
@@ -86,8 +86,8 @@ impl<M> Batched<M> {
     /// ```
     pub fn cross_into<'a, T: Scalar>(
         &self,
-        x: impl Into<Inputs<'a, T>>,
-        z: impl Into<Inputs<'a, T>>,
+        x: impl Into<BatchPoints<'a, T>>,
+        z: impl Into<BatchPoints<'a, T>>,
         out: &mut BatchMatrix<T>,
     ) -> Result<()>
     where
@@ -103,8 +103,8 @@ impl<M> Batched<M> {
     /// As [`gram`](Self::gram), and as [`cross_into`].
     pub fn cross<'a, T: Scalar>(
         &self,
-        x: impl Into<Inputs<'a, T>>,
-        z: impl Into<Inputs<'a, T>>,
+        x: impl Into<BatchPoints<'a, T>>,
+        z: impl Into<BatchPoints<'a, T>>,
     ) -> Result<BatchMatrix<T>>
     where
         M: Member<T>,
@@ -128,7 +128,7 @@ impl<M> Batched<M> {
     /// assert_eq!(diag.as_slice(), [4.0, 9.0, 40.0, 90.0]);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn diag<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>) -> Result<BatchMatrix<T>>
+    pub fn diag<'a, T: Scalar>(&self, x: impl Into<BatchPoints<'a, T>>) -> Result<BatchMatrix<T>>
     where
         M: Member<T>,
     {
@@ -164,7 +164,7 @@ impl<M> Batched<M> {
     /// ```
     pub fn gram_vjp<'a, T: Scalar>(
         &self,
-        x: impl Into<Inputs<'a, T>>,
+        x: impl Into<BatchPoints<'a, T>>,
         cotangent: &BatchMatrix<T>,
         wanted: Wanted,
     ) -> Result<BatchGradients<T>>
@@ -181,8 +181,8 @@ impl<M> Batched<M> {
     /// As [`cross`](Self::cross), [`Error::Shape`] if W does not fit, and as [`cross_vjp`].
     pub fn cross_vjp<'a, T: Scalar>(
         &self,
-        x: impl Into<Inputs<'a, T>>,
-        z: impl Into<Inputs<'a, T>>,
+        x: impl Into<BatchPoints<'a, T>>,
+        z: impl Into<BatchPoints<'a, T>>,
         cotangent: &BatchMatrix<T>,
         wanted: Wanted,
     ) -> Result<BatchGradients<T>>
@@ -192,7 +192,7 @@ impl<M> Batched<M> {
         self.differentiate(&x.into(), Some(&z.into()), cotangent, wanted)
     }
 
-    fn evaluate<T: Scalar>(&self, x: &Inputs<'_, T>, z: Option<&Inputs<'_, T>>) -> Result<BatchMatrix<T>>
+    fn evaluate<T: Scalar>(&self, x: &BatchPoints<'_, T>, z: Option<&BatchPoints<'_, T>>) -> Result<BatchMatrix<T>>
     where
         M: Member<T>,
     {
@@ -205,8 +205,8 @@ impl<M> Batched<M> {
 
     fn evaluate_into<T: Scalar>(
         &self,
-        x: &Inputs<'_, T>,
-        z: Option<&Inputs<'_, T>>,
+        x: &BatchPoints<'_, T>,
+        z: Option<&BatchPoints<'_, T>>,
         out: &mut BatchMatrix<T>,
     ) -> Result<()>
     where
@@ -224,8 +224,8 @@ impl<M> Batched<M> {
 
     fn differentiate<T: Scalar>(
         &self,
-        x: &Inputs<'_, T>,
-        z: Option<&Inputs<'_, T>>,
+        x: &BatchPoints<'_, T>,
+        z: Option<&BatchPoints<'_, T>>,
         cotangent: &BatchMatrix<T>,
         wanted: Wanted,
     ) -> Result<BatchGradients<T>>
@@ -252,7 +252,7 @@ impl<M> Batched<M> {
 
         let theta = Evaluated::<T>::gather(self, &mut gradients.iter().map(|gradients| gradients.theta.clone()));
         let (of_x, of_z): (Vec<_>, Vec<_>) = gradients.into_iter().map(|gradients| (gradients.x, gradients.z)).unzip();
-        let arrange = |inputs: &Inputs<'_, T>, of_members: Vec<Option<faer::Mat<T>>>| {
+        let arrange = |inputs: &BatchPoints<'_, T>, of_members: Vec<Option<faer::Mat<T>>>| {
             let of_members: Vec<_> = of_members.into_iter().flatten().collect();
             InputGradients::arrange(inputs, &sizes, &mut of_members.into_iter())
         };
@@ -264,7 +264,11 @@ impl<M> Batched<M> {
     }
 
     /// The evaluations of all kernels; at least one, all of the same shape.
-    fn all_jobs<'a, T: Scalar>(&'a self, x: &Inputs<'a, T>, z: Option<&Inputs<'a, T>>) -> Result<Vec<Job<'a, T>>>
+    fn all_jobs<'a, T: Scalar>(
+        &'a self,
+        x: &BatchPoints<'a, T>,
+        z: Option<&BatchPoints<'a, T>>,
+    ) -> Result<Vec<Job<'a, T>>>
     where
         M: Member<T>,
     {

@@ -10,36 +10,36 @@ use crate::{Error, Result, Scalar};
 /// # Examples
 ///
 /// ```
-/// use mercer::batch::Inputs;
+/// use mercer::batch::BatchPoints;
 /// use mercer::prelude::*;
 ///
 /// let (a, b) = (mat![[1.0], [2.0]], mat![[3.0], [4.0]]);
-/// let shared: Inputs<'_, f64> = a.as_ref().into();
-/// let each: Inputs<'_, f64> = vec![a.as_ref(), b.as_ref()].into();
-/// assert!(matches!(shared, Inputs::Shared(_)));
-/// assert!(matches!(each, Inputs::Each(sets) if sets.len() == 2));
+/// let shared: BatchPoints<'_, f64> = a.as_ref().into();
+/// let each: BatchPoints<'_, f64> = vec![a.as_ref(), b.as_ref()].into();
+/// assert!(matches!(shared, BatchPoints::Shared(_)));
+/// assert!(matches!(each, BatchPoints::Each(sets) if sets.len() == 2));
 /// ```
 #[derive(Clone, Debug)]
-pub enum Inputs<'a, T: Scalar> {
+pub enum BatchPoints<'a, T: Scalar> {
     /// One set for all members: N × D.
     Shared(MatRef<'a, T>),
     /// A set for each member: B × N × D.
-    Each(Vec<Inputs<'a, T>>),
+    Each(Vec<BatchPoints<'a, T>>),
 }
 
-impl<'a, T: Scalar> From<MatRef<'a, T>> for Inputs<'a, T> {
+impl<'a, T: Scalar> From<MatRef<'a, T>> for BatchPoints<'a, T> {
     fn from(points: MatRef<'a, T>) -> Self {
         Self::Shared(points)
     }
 }
 
-impl<'a, T: Scalar, I: Into<Inputs<'a, T>>> From<Vec<I>> for Inputs<'a, T> {
+impl<'a, T: Scalar, I: Into<BatchPoints<'a, T>>> From<Vec<I>> for BatchPoints<'a, T> {
     fn from(sets: Vec<I>) -> Self {
         Self::Each(sets.into_iter().map(Into::into).collect())
     }
 }
 
-impl<'a, T: Scalar> Inputs<'a, T> {
+impl<'a, T: Scalar> BatchPoints<'a, T> {
     /// The inputs of one of so many members.
     pub(crate) fn of_member(&self, what: &str, member: usize, members: usize) -> Result<Self> {
         match self {
@@ -63,7 +63,7 @@ impl<'a, T: Scalar> Inputs<'a, T> {
     }
 }
 
-/// Gradients in sets of points, arranged as the [`Inputs`] are.
+/// Gradients in sets of points, arranged as the [`BatchPoints`] are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InputGradients<T: Scalar> {
     /// Summed over the members that share the set.
@@ -75,12 +75,12 @@ pub enum InputGradients<T: Scalar> {
 impl<T: Scalar> InputGradients<T> {
     /// Arranges the gradients of all members, in order, as the inputs are arranged.
     pub(super) fn arrange(
-        inputs: &Inputs<'_, T>,
+        inputs: &BatchPoints<'_, T>,
         sizes: &[usize],
         of_members: &mut impl Iterator<Item = Mat<T>>,
     ) -> Self {
         match (inputs, sizes.split_first()) {
-            (Inputs::Each(sets), Some((_, rest))) => {
+            (BatchPoints::Each(sets), Some((_, rest))) => {
                 Self::Each(sets.iter().map(|set| Self::arrange(set, rest, of_members)).collect())
             }
             _ => {

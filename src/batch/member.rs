@@ -2,7 +2,7 @@
 
 use faer::MatRef;
 
-use super::{Batched, Inputs};
+use super::{BatchPoints, Batched};
 use crate::kernel::Kernel;
 use crate::params::Parameterized;
 use crate::{Result, Scalar};
@@ -16,7 +16,7 @@ pub(super) struct Job<'a, T: Scalar> {
 }
 
 mod sealed {
-    use super::{Inputs, Job};
+    use super::{BatchPoints, Job};
     use crate::{Result, Scalar};
 
     /// How a member takes part in evaluations.
@@ -26,7 +26,12 @@ mod sealed {
 
         /// Appends the evaluations of all kernels below, in order.
         #[allow(private_interfaces)]
-        fn jobs<'a>(&'a self, x: &Inputs<'a, T>, z: Option<&Inputs<'a, T>>, jobs: &mut Vec<Job<'a, T>>) -> Result<()>;
+        fn jobs<'a>(
+            &'a self,
+            x: &BatchPoints<'a, T>,
+            z: Option<&BatchPoints<'a, T>>,
+            jobs: &mut Vec<Job<'a, T>>,
+        ) -> Result<()>;
 
         /// The gradient in the parameters, in visiting order, from those of the kernels below.
         fn gather(&self, of_kernels: &mut dyn Iterator<Item = Vec<f64>>) -> Vec<f64>;
@@ -46,7 +51,12 @@ impl<T: Scalar, K: Kernel<T>> Evaluated<T> for K {
     }
 
     #[allow(private_interfaces)]
-    fn jobs<'a>(&'a self, x: &Inputs<'a, T>, z: Option<&Inputs<'a, T>>, jobs: &mut Vec<Job<'a, T>>) -> Result<()> {
+    fn jobs<'a>(
+        &'a self,
+        x: &BatchPoints<'a, T>,
+        z: Option<&BatchPoints<'a, T>>,
+        jobs: &mut Vec<Job<'a, T>>,
+    ) -> Result<()> {
         let z = z.map(|z| z.points("z")).transpose()?;
         jobs.push(Job { kernel: self, x: x.points("x")?, z });
         Ok(())
@@ -64,7 +74,12 @@ impl<T: Scalar, M: Member<T>> Evaluated<T> for Batched<M> {
     }
 
     #[allow(private_interfaces)]
-    fn jobs<'a>(&'a self, x: &Inputs<'a, T>, z: Option<&Inputs<'a, T>>, jobs: &mut Vec<Job<'a, T>>) -> Result<()> {
+    fn jobs<'a>(
+        &'a self,
+        x: &BatchPoints<'a, T>,
+        z: Option<&BatchPoints<'a, T>>,
+        jobs: &mut Vec<Job<'a, T>>,
+    ) -> Result<()> {
         let count = self.members().len();
         for (index, member) in self.members().iter().enumerate() {
             let x = x.of_member("x", index, count)?;

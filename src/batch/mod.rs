@@ -2,7 +2,7 @@
 //!
 //! One rule, named and not guessed: a hyperparameter is shared by all members of a [`Batched`] kernel
 //! or has a value for each ([`Batched::per_batch`]), path by path; each argument is one set of points
-//! for all members or a set for each ([`Inputs`]); the result has a matrix for each
+//! for all members or a set for each ([`BatchPoints`]); the result has a matrix for each
 //! ([`BatchMatrix`], B × N × M). Nothing is broadcast: a shape that does not fit is an error that says which.
 //!
 //! # Examples
@@ -36,6 +36,6 @@ mod shared;
 
 pub use batched::{Batched, IntoBatch};
 pub use drivers::BatchGradients;
-pub use inputs::{InputGradients, Inputs};
+pub use inputs::{BatchPoints, InputGradients};
 pub use matrix::BatchMatrix;
 pub use member::Member;

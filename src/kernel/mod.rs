@@ -71,6 +71,11 @@ use crate::{Error, Result, Scalar};
 
 /// The part of a kernel that does not depend on the scalar type: its parameters, its properties and
 /// its text.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kernel expression",
+    label = "does not say what it is",
+    note = "`impl Expr for {Self}`: its structure, properties and inputs, all of which have defaults"
+)]
 pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
     /// Which operation this node is, and on what; of a leaf, which closed forms it has. Properties, inputs and text have
     /// defaults that follow from it.
@@ -159,6 +164,11 @@ dyn_clone::clone_trait_object!(Expr);
 /// assert!((gram[(0, 1)] - (2.0 + (-2.0f64).exp())).abs() < 1e-15);
 /// # Ok::<(), mercer::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kernel at precision `{T}`",
+    label = "has no values at `{T}`",
+    note = "implement it for both precisions, `impl<T: Scalar> Kernel<T> for {Self}`, of which only `pairwise` is required"
+)]
 pub trait Kernel<T: Scalar>: Expr {
     /// k(x, y) for two points of the same dimension, one that [`Expr::inputs`] accepts.
     ///

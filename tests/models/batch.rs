@@ -1,7 +1,7 @@
 //! Independent processes for several outputs, against one `ExactGp` for each.
 #![allow(clippy::unwrap_used)]
 
-use mercer::batch::{Batched, Inputs};
+use mercer::batch::{BatchPoints, Batched};
 use mercer::gp::{BatchGp, ExactGp, LeaveOneOut};
 use mercer::mean::{ConstantMean, DynMean, LinearMean};
 use mercer::optim::Lbfgs;
@@ -185,7 +185,7 @@ fn each_output_may_have_inputs_of_its_own() {
     let sets = [0.0, 0.2, -0.1].map(|shift| apart(20) + Mat::full(20, 2, shift));
     let y = with_gaps(outputs(&sets[0]));
     for model in models() {
-        let each: Inputs<'_, f64> = sets.iter().map(Mat::as_ref).collect::<Vec<_>>().into();
+        let each: BatchPoints<'_, f64> = sets.iter().map(Mat::as_ref).collect::<Vec<_>>().into();
         let (evidence, gradient) = model.log_evidence_gradient(each.clone(), y.as_ref()).unwrap();
         let mut expected = 0.0;
         let posterior = model.condition(each.clone(), y.as_ref()).unwrap();

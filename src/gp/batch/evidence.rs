@@ -4,7 +4,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::BatchGp;
 use super::group::{Group, map};
-use crate::batch::Inputs;
+use crate::batch::BatchPoints;
 use crate::gp::terms::{gather, prior_mean};
 use crate::gp::units;
 use crate::kernel::Kernel;
@@ -30,7 +30,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     /// # Errors
     ///
     /// As [`log_evidences`](Self::log_evidences).
-    pub fn log_evidence<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, y: MatRef<'_, T>) -> Result<f64>
+    pub fn log_evidence<'a, T: Scalar>(&self, x: impl Into<BatchPoints<'a, T>>, y: MatRef<'_, T>) -> Result<f64>
     where
         K: Kernel<T>,
     {
@@ -60,7 +60,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     /// assert!((gp.log_evidences(x.as_ref(), y.as_ref())?[0] - alone).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn log_evidences<'a, T: Scalar>(&self, x: impl Into<Inputs<'a, T>>, y: MatRef<'_, T>) -> Result<Vec<f64>>
+    pub fn log_evidences<'a, T: Scalar>(&self, x: impl Into<BatchPoints<'a, T>>, y: MatRef<'_, T>) -> Result<Vec<f64>>
     where
         K: Kernel<T>,
     {
@@ -81,7 +81,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     /// gradients.
     pub fn log_evidence_gradient<'a, T: Scalar>(
         &self,
-        x: impl Into<Inputs<'a, T>>,
+        x: impl Into<BatchPoints<'a, T>>,
         y: MatRef<'_, T>,
     ) -> Result<(f64, Vec<f64>)>
     where
@@ -99,7 +99,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     /// the search at the best parameters found.
     pub fn fit<'a, T: Scalar>(
         &mut self,
-        x: impl Into<Inputs<'a, T>>,
+        x: impl Into<BatchPoints<'a, T>>,
         y: MatRef<'_, T>,
         minimizer: &dyn Minimizer,
     ) -> Result<Minimum>

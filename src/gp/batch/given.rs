@@ -4,7 +4,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::group::{Group, map};
 use super::{BatchGp, BatchPosterior};
-use crate::batch::Inputs;
+use crate::batch::BatchPoints;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process};
@@ -22,7 +22,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     /// As [`log_evidences`](Self::log_evidences).
     pub fn condition<'a, T: Scalar>(
         &self,
-        x: impl Into<Inputs<'a, T>>,
+        x: impl Into<BatchPoints<'a, T>>,
         y: MatRef<'_, T>,
     ) -> Result<BatchPosterior<'_, T>>
     where
@@ -61,7 +61,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     /// ```
     pub fn leave_one_out<'a, T: Scalar>(
         &self,
-        x: impl Into<Inputs<'a, T>>,
+        x: impl Into<BatchPoints<'a, T>>,
         y: MatRef<'_, T>,
     ) -> Result<Vec<LeaveOneOut<T>>>
     where

@@ -4,7 +4,7 @@ use faer::{Mat, MatRef, Par};
 use rayon::prelude::*;
 
 use super::BatchGp;
-use crate::batch::Inputs;
+use crate::batch::BatchPoints;
 use crate::data::rows;
 use crate::gp::checks::{check_inputs, check_psd};
 use crate::kernel::Kernel;
@@ -48,12 +48,12 @@ impl<T: Scalar> Group<T> {
 
 impl<K: Expr + Clone> BatchGp<K> {
     /// The outputs in groups, once inputs and observations are found to fit.
-    pub(super) fn groups<T: Scalar>(&self, x: &Inputs<'_, T>, y: MatRef<'_, T>) -> Result<Vec<Group<T>>>
+    pub(super) fn groups<T: Scalar>(&self, x: &BatchPoints<'_, T>, y: MatRef<'_, T>) -> Result<Vec<Group<T>>>
     where
         K: Kernel<T>,
     {
         self.check_outputs("the columns of y", y.ncols())?;
-        let together = matches!(x, Inputs::Shared(_)) && self.kernel.is_one() && self.likelihood.is_one();
+        let together = matches!(x, BatchPoints::Shared(_)) && self.kernel.is_one() && self.likelihood.is_one();
         let mut groups: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
         for output in 0..self.outputs() {
             self.check_output(output, self.inputs_of(x, output)?, y)?;
@@ -70,7 +70,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         groups.into_iter().map(group).collect()
     }
 
-    fn inputs_of<'a, T: Scalar>(&self, x: &Inputs<'a, T>, output: usize) -> Result<MatRef<'a, T>> {
+    fn inputs_of<'a, T: Scalar>(&self, x: &BatchPoints<'a, T>, output: usize) -> Result<MatRef<'a, T>> {
         x.of_member("x", output, self.outputs())?.points("x")
     }
 

@@ -30,7 +30,7 @@ use crate::{Error, Expr, Result};
 /// value for each. What is shared learns from all outputs.
 ///
 /// Y is n × m, a column for each output. A NaN in it is a missing observation, and its output does as if
-/// the row were not there. The inputs are n × D, one set for all outputs or [one for each](crate::batch::Inputs).
+/// the row were not there. The inputs are n × D, one set for all outputs or [one for each](crate::batch::BatchPoints).
 ///
 /// # Parameters
 ///

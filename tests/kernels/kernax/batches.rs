@@ -1,7 +1,7 @@
 //! Batches of kernels.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::batch::{BatchMatrix, Batched, Inputs};
+use mercer::batch::{BatchMatrix, BatchPoints, Batched};
 use mercer::prelude::*;
 use serde_json::Value;
 
@@ -59,10 +59,10 @@ impl Sets {
         }
     }
 
-    fn inputs(&self) -> Inputs<'_, f64> {
+    fn inputs(&self) -> BatchPoints<'_, f64> {
         match self {
-            Self::One(points) => Inputs::Shared(points.as_ref()),
-            Self::Each(parts) => Inputs::Each(parts.iter().map(Self::inputs).collect()),
+            Self::One(points) => BatchPoints::Shared(points.as_ref()),
+            Self::Each(parts) => BatchPoints::Each(parts.iter().map(Self::inputs).collect()),
         }
     }
 }
@@ -92,7 +92,7 @@ fn batches() {
                     Sets::read(&fixture["inputs"][name.as_str().unwrap()], if over_inputs { sizes.len() } else { 0 })
                 })
                 .collect();
-            let evaluate = |x: Inputs<'_, f64>, z: Option<Inputs<'_, f64>>| -> BatchMatrix<f64> {
+            let evaluate = |x: BatchPoints<'_, f64>, z: Option<BatchPoints<'_, f64>>| -> BatchMatrix<f64> {
                 if let [outer, inner] = sizes[..] {
                     let inner: Vec<_> =
                         kernels.chunks(inner).map(|part| Batched::of(part.to_vec(), &[]).unwrap()).collect();
