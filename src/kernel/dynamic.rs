@@ -32,6 +32,7 @@ pub type Node = dyn AnyKernel;
 
 impl dyn AnyKernel {
     /// The kernel at a precision.
+    #[inline]
     pub fn at<T: Scalar>(&self) -> &dyn Kernel<T> {
         at(self)
     }
@@ -43,16 +44,19 @@ impl<'k> ByPrecision for At<'k> {
     type Input<T: Scalar> = &'k Node;
     type Output<T: Scalar> = &'k dyn Kernel<T>;
 
+    #[inline]
     fn f32(kernel: &'k Node) -> &'k dyn Kernel<f32> {
         kernel
     }
 
+    #[inline]
     fn f64(kernel: &'k Node) -> &'k dyn Kernel<f64> {
         kernel
     }
 }
 
 /// A kernel at a precision.
+#[inline]
 pub(crate) fn at<T: Scalar>(kernel: &Node) -> &dyn Kernel<T> {
     T::select::<At<'_>>(kernel)
 }

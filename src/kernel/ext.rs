@@ -54,11 +54,7 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// [`Error::Shape`] if the two differ in dimension; [`Error::Dimension`] if the kernel cannot
     /// read points of this dimension; [`Error::Index`] if it reads an index where there is none.
     fn eval(&self, x: &[T], y: &[T]) -> Result<T> {
-        super::check_points(self, "x", MatRef::from_row_major_slice(x, 1, x.len()))?;
-        if x.len() != y.len() {
-            return Err(Error::shape("y", format!("{} coordinate(s), as x has", x.len()), (1, y.len())));
-        }
-        super::index::check_indices(&self.inputs(x.len())?, "y", MatRef::from_row_major_slice(y, 1, y.len()))?;
+        super::check_pair(self, x, y)?;
         Ok(self.pairwise(x, y))
     }
 

@@ -247,6 +247,20 @@ pub(crate) fn check_points<T: Scalar, E: Expr + ?Sized>(kernel: &E, what: &str, 
     check_indices(&inputs, what, points)
 }
 
+/// Refuses two points that the kernel cannot read together.
+fn check_pair<T: Scalar, E: Expr + ?Sized>(kernel: &E, x: &[T], y: &[T]) -> Result<()> {
+    let as_row = |point| MatRef::from_row_major_slice(point, 1, x.len());
+    if x.is_empty() {
+        return Err(Error::shape("x", "at least one column", (1, 0)));
+    }
+    let inputs = kernel.inputs(x.len())?;
+    check_indices(&inputs, "x", as_row(x))?;
+    if x.len() != y.len() {
+        return Err(Error::shape("y", format!("{} coordinate(s), as x has", x.len()), (1, y.len())));
+    }
+    check_indices(&inputs, "y", as_row(y))
+}
+
 /// Refuses a second set of points that does not go with the first, which has been checked.
 pub(crate) fn check_others<T: Scalar>(kernel: &dyn Kernel<T>, z: MatRef<'_, T>, dim: usize) -> Result<()> {
     if z.ncols() != dim {

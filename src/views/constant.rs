@@ -3,7 +3,7 @@
 use super::with_theta;
 use crate::Real;
 use crate::kernel::variables::Variable;
-use crate::kernel::{Expr, Structure};
+use crate::kernel::{Children, Expr, Node, Structure};
 
 /// The value of a kernel that is the same for all points; `None` for another.
 pub(super) fn constant(kernel: &dyn Expr, theta: &[Variable]) -> Option<Variable> {
@@ -27,11 +27,11 @@ pub(super) fn constant(kernel: &dyn Expr, theta: &[Variable]) -> Option<Variable
     }
 }
 
-/// The product of the parts that are constant, and the part that is not, with its parameters, where there is one at most.
-pub(super) fn scaled_part<'k, 't>(
-    parts: &'k dyn crate::kernel::Children,
-    theta: &'t [Variable],
-) -> Option<(Variable, Option<(&'k crate::kernel::Node, &'t [Variable])>)> {
+/// A part of a node, with its parameters.
+pub(super) type Part<'k, 't> = (&'k Node, &'t [Variable]);
+
+/// The product of the parts that are constant, and the part that is not, where there is one.
+pub(super) fn scaled_part<'k, 't>(parts: &'k dyn Children, theta: &'t [Variable]) -> Option<(Variable, Part<'k, 't>)> {
     let (mut factor, mut other) = (Variable::from_f64(1.0), None);
     for (part, own) in with_theta(parts, theta) {
         match constant(part, own) {
@@ -40,5 +40,5 @@ pub(super) fn scaled_part<'k, 't>(
             None => return None,
         }
     }
-    Some((factor, other))
+    Some((factor, other?))
 }

@@ -71,8 +71,7 @@ fn weights(kernel: &dyn Expr, theta: &[Variable], laplacian: &Laplacian) -> Opti
             Some(sum)
         })?,
         Structure::Product(parts) => {
-            let (factor, part) = scaled_part(parts, theta)?;
-            let (part, own) = part?;
+            let (factor, (part, own)) = scaled_part(parts, theta)?;
             times(factor, weights(part, own, laplacian)?)
         }
         // The column of the node, by its name.

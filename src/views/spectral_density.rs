@@ -207,11 +207,11 @@ fn mapped(rows: Vec<Vec<Variable>>, kernel: &dyn Expr, theta: &[Variable], omega
             return None;
         }
         determinant *= system[col][col].abs();
-        for row in col + 1..dim {
-            let factor = system[row][col] / system[col][col];
-            for place in col..=dim {
-                let amount = factor * system[col][place];
-                system[row][place] -= amount;
+        let (above, below) = system.split_at_mut(col + 1);
+        for row in below {
+            let factor = row[col] / above[col][col];
+            for (entry, &pivot) in row.iter_mut().zip(&above[col]).skip(col) {
+                *entry -= factor * pivot;
             }
         }
     }

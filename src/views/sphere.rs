@@ -70,8 +70,7 @@ fn coefficients(kernel: &dyn Expr, theta: &[Variable], dim: usize, l_max: usize)
             Some(sum)
         })?,
         Structure::Product(parts) => {
-            let (factor, part) = scaled_part(parts, theta)?;
-            let (part, own) = part?;
+            let (factor, (part, own)) = scaled_part(parts, theta)?;
             times(factor, coefficients(part, own, dim, l_max)?)
         }
         _ => return None,

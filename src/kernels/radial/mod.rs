@@ -313,8 +313,13 @@ pub(super) fn scaled_distance<T: Scalar>(lengthscale: &PerDimension, x: &[T], y:
             r2 * inverse_square::<T>(lengthscale.value())
         }
         each => {
-            let scaled = |(dim, (&x, &y))| squarable((x - y) * inverse::<T>(each.at(dim)));
-            x.iter().zip(y).enumerate().map(scaled).map(|difference| difference * difference).sum()
+            // A loop, which is inlined wherever this is.
+            let mut sum = T::from_f64(0.0);
+            for (dim, (&x, &y)) in x.iter().zip(y).enumerate() {
+                let difference = squarable((x - y) * inverse::<T>(each.at(dim)));
+                sum += difference * difference;
+            }
+            sum
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Views of kernels and combinators that the library does not know.
+#![allow(clippy::unwrap_used)]
 
 use std::f64::consts::PI;
 
