@@ -312,16 +312,19 @@ pub(super) fn scaled_distance<T: Scalar>(lengthscale: &PerDimension, x: &[T], y:
             let r2: T = x.iter().zip(y).map(|(&x, &y)| (x - y) * (x - y)).sum();
             r2 * inverse_square::<T>(lengthscale.value())
         }
-        each => {
-            // A loop, which is inlined wherever this is.
-            let mut sum = T::from_f64(0.0);
-            for (dim, (&x, &y)) in x.iter().zip(y).enumerate() {
-                let difference = squarable((x - y) * inverse::<T>(each.at(dim)));
-                sum += difference * difference;
-            }
-            sum
-        }
+        each => distance_of_scaled(each, x, y),
     }
+}
+
+/// Σ_d ((x_d − y_d)/ℓ_d)². Not inlined, so that the common case stays small enough to be.
+#[inline(never)]
+fn distance_of_scaled<T: Scalar>(lengthscale: &PerDimension, x: &[T], y: &[T]) -> T {
+    let mut sum = T::from_f64(0.0);
+    for (dim, (&x, &y)) in x.iter().zip(y).enumerate() {
+        let difference = squarable((x - y) * inverse::<T>(lengthscale.at(dim)));
+        sum += difference * difference;
+    }
+    sum
 }
 
 /// Whether ℓ² and 1/ℓ² are so far from both ends of the range of numbers that s = r²/ℓ² is right wherever k(s) changes.
