@@ -345,7 +345,8 @@ impl<T: Scalar> Law<T> for Fractional<T> {
         let log = half * pair.log_squared::<FMA>();
         let change = (self.excess * log).lane_exp_m1::<FMA>();
         let change = if pair.squared == zero { -one } else { change };
-        let first_order = self.excess * (inverse * inverse * shorter.length);
+        // In this order nothing on the way is smaller than the result.
+        let first_order = self.excess * (inverse * (inverse * shorter.length));
         let first_order = if opposite { first_order } else { -first_order };
         let drift = if tiny { first_order } else { of_longer * change };
 
