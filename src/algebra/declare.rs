@@ -236,7 +236,7 @@ macro_rules! declare {
             /// - `Error::Shape` or `Error::Empty` for a list without numbers.
             $(#[doc = ::std::concat!("- Those of `", ::std::stringify!($check), "`.")])?
             $vis fn try_new($($field: $($given)+),*) -> $crate::Result<Self> {
-                #[allow(unused_imports)]
+                #[allow(unused_imports, reason = "a declaration names the constraints that it needs, or none")]
                 use $crate::params::{Constraint::*, Rule::BySign};
                 $($check $settings?;)?
                 $(let $parameter = <$($kind)+ as $crate::params::Field>::declared(

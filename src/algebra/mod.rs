@@ -1,5 +1,6 @@
 //! What knows all kernels: the operators, kernels from kernels, names and text.
 
+mod compose;
 mod declare;
 mod multi_output;
 pub mod ops;
@@ -7,7 +8,8 @@ pub mod registry;
 mod terms;
 mod text;
 
+pub use compose::Compose;
 pub use multi_output::{icm, lcm};
-pub use ops::{Compose, Divisor, Operand};
+pub use ops::{Divisor, Operand};
 pub use terms::terms;
 pub use text::{Constructor, register, register_function};

@@ -50,14 +50,14 @@ pub trait Visitor {
 macro_rules! example {
     ($visitor:ident, $name:expr, $expression:expr) => {{
         let fixed = {
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "an example may have no leaf that differs between the two")]
             fn leaf<K>(kernel: K) -> K {
                 kernel
             }
             $expression
         };
         let boxed = {
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "an example may have no leaf that differs between the two")]
             fn leaf(kernel: impl Compose) -> DynKernel {
                 kernel.dynamic()
             }

@@ -8,7 +8,8 @@ use crate::params::Parameterized;
 use crate::{Result, Scalar};
 
 /// One evaluation: a kernel with its points.
-pub(super) struct Job<'a, T: Scalar> {
+#[derive(Debug)]
+pub struct Job<'a, T: Scalar> {
     pub(super) kernel: &'a dyn Kernel<T>,
     pub(super) x: MatRef<'a, T>,
     /// `None` for a Gram matrix.
@@ -25,7 +26,6 @@ mod sealed {
         fn sizes(&self) -> Vec<usize>;
 
         /// Appends the evaluations of all kernels below, in order.
-        #[allow(private_interfaces)]
         fn jobs<'a>(
             &'a self,
             x: &BatchPoints<'a, T>,
@@ -50,7 +50,6 @@ impl<T: Scalar, K: Kernel<T>> Evaluated<T> for K {
         Vec::new()
     }
 
-    #[allow(private_interfaces)]
     fn jobs<'a>(
         &'a self,
         x: &BatchPoints<'a, T>,
@@ -73,7 +72,6 @@ impl<T: Scalar, M: Member<T>> Evaluated<T> for Batched<M> {
         [self.members().len()].into_iter().chain(below).collect()
     }
 
-    #[allow(private_interfaces)]
     fn jobs<'a>(
         &'a self,
         x: &BatchPoints<'a, T>,

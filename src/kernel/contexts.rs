@@ -5,7 +5,8 @@ use std::ops::Range;
 use faer::{MatRef, Par};
 
 use super::Kernel;
-use super::features::{FeatureGradients, Features, Points};
+use super::features::{FeatureGradients, Features};
+use super::points::Points;
 use super::scratch::Scratch;
 use super::tile::Pairs;
 use super::vjp::Block;

@@ -2,7 +2,8 @@
 
 use faer::MatRef;
 
-use super::features::{Embedding, FeatureGradients, Points};
+use super::features::{Embedding, FeatureGradients};
+use super::points::Points;
 use super::span::Ranges;
 use super::{Kernel, check_points};
 use crate::scalar::by_precision;

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::features::{Embedding, FeatureGradients, Features, Points};
+use super::features::{Embedding, FeatureGradients, Features};
+use super::points::Points;
 use super::tile::Pairs;
 use crate::Scalar;
 use crate::simd::elementwise::add;

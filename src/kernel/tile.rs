@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::features::{Embedding, FeatureGradients, Features, Points};
+use super::features::{Embedding, FeatureGradients, Features};
+use super::points::Points;
 use super::scratch::Scratch;
 use crate::Scalar;
 
