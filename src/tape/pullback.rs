@@ -21,7 +21,7 @@ impl<T: Scalar> Adjoints<T> {
         Self { tape, cotangents, squared_rounding }
     }
 
-    /// The square of the rounding error of the result, in units of its own; 0 on a tape that does not watch it.
+    /// The square of the rounding error of the result, in units of its own; infinite on a tape that does not watch it.
     pub(crate) fn squared_rounding(&self) -> f64 {
         self.squared_rounding
     }
@@ -84,7 +84,7 @@ impl<'r, 'a, T: Scalar> Pullback<'r, 'a, T> {
     /// rounding does to the result.
     pub(super) fn run(mut self) -> Result<(Vec<Option<Mat<T>>>, f64)> {
         let nodes = self.nodes;
-        let mut squared_rounding = 0.0;
+        let mut squared_rounding = if self.slips.is_some() { 0.0 } else { f64::INFINITY };
         for (index, node) in nodes.iter().enumerate().rev() {
             if let (Some(slips), Some(cotangent)) = (self.slips, &self.cotangents[index]) {
                 squared_rounding += slips.squared_error(index, cotangent.as_ref(), nodes);

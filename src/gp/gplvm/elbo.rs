@@ -9,8 +9,8 @@ use super::BayesianGplvm;
 use super::bound::{Seen, record_collapsed, record_prior};
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
-use crate::gp::rounding::{loss, stated};
-use crate::gp::terms::{features_on, gather};
+use crate::gp::rounding::{gradient_and_rounding, loss};
+use crate::gp::terms::features_on;
 use crate::gp::variational::Root;
 use crate::gp::{coincident, units};
 use crate::kernel::Kernel;
@@ -99,10 +99,8 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let tape = Tape::with_pool(self.par, pool.take());
         tape.watch_rounding();
         let recorded = self.record(&tape, y, differentiable)?;
-        let gradients = tape.backward(recorded.value)?;
-        let gradient = gather(&gradients, &tape, &recorded.parameters)?;
-        let elbo = recorded.elbo(&tape, stated(&gradients, self, &gradient))?;
-        tape.recycle(gradients);
+        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &recorded.parameters, self)?;
+        let elbo = recorded.elbo(&tape, rounding)?;
         pool.replace(tape.into_pool());
         Ok((elbo, gradient))
     }

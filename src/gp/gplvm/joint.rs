@@ -7,8 +7,8 @@ use super::bound::{Seen, record_collapsed, solve_exact};
 use super::latents::LatentMarginals;
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
-use crate::gp::rounding::{loss, stated};
-use crate::gp::terms::{features_on, gather};
+use crate::gp::rounding::{gradient_and_rounding, loss};
+use crate::gp::terms::features_on;
 use crate::gp::variational::Root;
 use crate::gp::{coincident, units};
 use crate::inducing::{InducingFeatures, StoredPrior};
@@ -81,9 +81,8 @@ impl<K: Expr + Clone> Gplvm<K> {
         let tape = Tape::new(self.par);
         tape.watch_rounding();
         let recorded = self.record(&tape, y, differentiable)?;
-        let gradients = tape.backward(recorded.value)?;
-        let gradient = gather(&gradients, &tape, &recorded.parameters)?;
-        Ok((recorded.log_joint(&tape, stated(&gradients, self, &gradient))?, gradient))
+        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &recorded.parameters, self)?;
+        Ok((recorded.log_joint(&tape, rounding)?, gradient))
     }
 
     /// Maximises the log density over the free parameters; with [priors](crate::params::Prior), its sum with their

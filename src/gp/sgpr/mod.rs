@@ -12,9 +12,9 @@ use super::checks::{check_data, check_psd};
 use super::coincident;
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
 use super::conditional::Conditional;
-use super::rounding::{loss, stated};
+use super::rounding::{gradient_and_rounding, loss};
 use super::settings::{model_settings, one_kernel};
-use super::terms::{features_on, gather, noise_variances, prior_mean};
+use super::terms::{features_on, noise_variances, prior_mean};
 use super::units;
 use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior};
 use crate::kernel::DynKernel;
@@ -286,10 +286,8 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         let tape = Tape::with_pool(self.par, pool.take());
         tape.watch_rounding();
         let (recorded, jitter, parameters) = self.record(&tape, x, y, differentiable)?;
-        let gradients = tape.backward(recorded.value)?;
-        let gradient = gather(&gradients, &tape, &parameters)?;
-        let evidence = recorded.evidence(&tape, jitter, stated(&gradients, self, &gradient))?;
-        tape.recycle(gradients);
+        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &parameters, self)?;
+        let evidence = recorded.evidence(&tape, jitter, rounding)?;
         pool.replace(tape.into_pool());
         Ok((evidence, gradient))
     }

@@ -11,9 +11,9 @@ use crate::gp::low_rank::Solved;
 use crate::gp::moments::Moments;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process, Values};
-use crate::gp::rounding::{loss, stated};
+use crate::gp::rounding::{gradient_and_rounding, loss};
 use crate::gp::statistics::Statistics;
-use crate::gp::terms::{gather, parameter_column};
+use crate::gp::terms::parameter_column;
 use crate::gp::variational::Root;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
@@ -164,10 +164,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         let tape = Tape::with_pool(self.par, pool.take());
         tape.watch_rounding();
         let (recorded, moments, parameters) = self.record_on(&tape, statistics, differentiable)?;
-        let gradients = tape.backward(recorded.value)?;
-        let gradient = gather(&gradients, &tape, &parameters)?;
-        let evidence = recorded.evidence(&tape, moments.prior.jitter(), stated(&gradients, self, &gradient))?;
-        tape.recycle(gradients);
+        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &parameters, self)?;
+        let evidence = recorded.evidence(&tape, moments.prior.jitter(), rounding)?;
         pool.replace(tape.into_pool());
         Ok((evidence, gradient))
     }

@@ -8,8 +8,8 @@ use super::Svgp;
 use crate::gp::conditional::Conditional;
 use crate::gp::mean_basis;
 use crate::gp::overflow::Largest;
-use crate::gp::rounding::stated;
-use crate::gp::terms::{Term, expected_log_likelihood, features_on, gather, prior_mean};
+use crate::gp::rounding::gradient_and_rounding;
+use crate::gp::terms::{Term, expected_log_likelihood, features_on, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
@@ -159,12 +159,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             tape.watch_rounding();
         }
         let recorded = self.record(&tape, likelihood, x, y, total, differentiable)?;
-        let gradients = tape.backward(recorded.bound)?;
-        let gradient = gather(&gradients, &tape, &recorded.parameters)?;
-        let rounding = if watched { stated(&gradients, self, &gradient) } else { f64::INFINITY };
+        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.bound, &recorded.parameters, self)?;
         let elbo = recorded.elbo(&tape, rounding)?;
         let sound = recorded.check_overflow::<T>(&elbo, &gradient);
-        tape.recycle(gradients);
         pool.replace(tape.into_pool());
         Ok((elbo, gradient, sound))
     }

@@ -12,9 +12,9 @@ use super::natural::Rule;
 use super::train::{negative, precise};
 use super::{Elbo, NaturalStep, Svgp};
 use crate::gp::moments::Moments;
-use crate::gp::rounding::stated;
+use crate::gp::rounding::gradient_and_rounding;
 use crate::gp::statistics::Statistics;
-use crate::gp::terms::{gather, parameter_column};
+use crate::gp::terms::parameter_column;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, NaturalGradient, Train, fit};
@@ -109,10 +109,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let tape = Tape::with_pool(self.par, pool.take());
         tape.watch_rounding();
         let recorded = self.record_on(&tape, statistics, differentiable)?;
-        let gradients = tape.backward(recorded.bound)?;
-        let gradient = gather(&gradients, &tape, &recorded.parameters)?;
-        let elbo = recorded.elbo(&tape, stated(&gradients, self, &gradient))?;
-        tape.recycle(gradients);
+        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.bound, &recorded.parameters, self)?;
+        let elbo = recorded.elbo(&tape, rounding)?;
         pool.replace(tape.into_pool());
         Ok((elbo, gradient))
     }
