@@ -230,7 +230,7 @@ impl<K: AnyKernel> Children for Bases<K> {
 
 impl<K: AnyKernel + Clone> Expr for Additive<K> {
     fn structure(&self) -> Structure<'_> {
-        Structure::Of(&self.bases)
+        Structure::Additive(&self.bases)
     }
 
     fn properties(&self) -> Properties {

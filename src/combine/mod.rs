@@ -30,7 +30,7 @@ pub use gated::{Gate, GateCurve, Gated};
 pub use log::{Log, Logarithm};
 pub use masked::{Masked, Missing};
 pub use metric::{Metric, MetricRadial, Norm};
-pub use neg::Neg;
+pub use neg::{Neg, Negation};
 pub use normalized::Normalized;
 pub use parts::{KernelParts, Parts};
 pub use power::{Power, ToPower};

@@ -1,7 +1,7 @@
 //! An integer power of a kernel.
 
 use super::{Transform, Transformed};
-use crate::kernel::Psd;
+use crate::kernel::{Node, Psd, Structure};
 use crate::simd::power;
 use crate::{DynKernel, Error, Result, Scalar};
 
@@ -88,8 +88,8 @@ impl Transform for ToPower {
         if self.degree == 0 { Psd::Always } else { inner }
     }
 
-    fn exponent(&self) -> Option<u32> {
-        Some(self.degree)
+    fn structure<'k>(&self, kernel: &'k Node) -> Structure<'k> {
+        Structure::Power(self.degree, kernel)
     }
 }
 

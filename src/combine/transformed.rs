@@ -3,15 +3,16 @@
 use std::fmt::Debug;
 
 use crate::kernel::{
-    AnyKernel, DiagVjp, EmbedVjp, Expr, Features, Kernel, Pairs, Points, Properties, Psd, Scratch, Structure,
-    TileParts, TileVjp,
+    AnyKernel, DiagVjp, EmbedVjp, Expr, Features, Kernel, Node, Pairs, Points, Properties, Psd, Scratch, Structure,
+    Target, TileParts, TileVjp,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
+use crate::simd::elementwise::scale;
 use crate::simd::{Pass, dispatch};
 use crate::{Scalar, kernel_ops};
 
 /// A function of one number that is applied to the values of a kernel: a power, the exponential, the
-/// logarithm.
+/// logarithm, the opposite.
 ///
 /// `value` and `slope` are called in vectorised loops: mark them `#[inline(always)]`. NaN has to give NaN.
 pub trait Transform: Clone + Debug + Send + Sync {
@@ -27,14 +28,15 @@ pub trait Transform: Clone + Debug + Send + Sync {
     /// The guarantee of the new kernel, from that of the inner one.
     fn psd(&self, inner: Psd) -> Psd;
 
-    /// The exponent n, if h(k) = kⁿ.
-    fn exponent(&self) -> Option<u32> {
-        None
+    /// Which operation it is, if it is one that [`Structure`] knows.
+    fn structure<'k>(&self, kernel: &'k Node) -> Structure<'k> {
+        Structure::Function(kernel)
     }
 }
 
 /// The kernel h(k(x, y)), for a [`Transform`] h: what [`pow`](crate::algebra::Compose::pow),
-/// [`exp`](crate::algebra::Compose::exp) and [`log`](crate::algebra::Compose::log) make.
+/// [`exp`](crate::algebra::Compose::exp) and [`log`](crate::algebra::Compose::log) make, and `-k`:
+/// [`Neg`](super::Neg) is one too.
 ///
 /// # Examples
 ///
@@ -119,8 +121,7 @@ impl<H: Transform, K: Parameterized> Parameterized for Transformed<H, K> {
 
 impl<H: Transform, K: AnyKernel + Clone> Expr for Transformed<H, K> {
     fn structure(&self) -> Structure<'_> {
-        let kernel = self.kernel.node();
-        self.transform.exponent().map_or(Structure::Function(kernel), |exponent| Structure::Power(exponent, kernel))
+        self.transform.structure(self.kernel.node())
     }
 
     fn properties(&self) -> Properties {
@@ -180,6 +181,14 @@ impl<T: Scalar, H: Transform, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Tr
         dispatch(Values { transform: &self.transform, out });
     }
 
+    fn write_block(&self, pairs: &Pairs<'_, T>, target: &mut Target<'_, T>, scratch: &mut Scratch<T>) {
+        let mut tile = |pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>| self.tile(pairs, out, scratch);
+        match self.structure() {
+            Structure::Negated(kernel) => target.write_scaled(-1.0, kernel.at::<T>(), pairs, scratch, &mut tile),
+            _ => target.write_tile(pairs, scratch, &mut tile),
+        }
+    }
+
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
         self.kernel.node().at::<T>().tile_diag(features, out);
         dispatch(Values { transform: &self.transform, out });
@@ -187,12 +196,19 @@ impl<T: Scalar, H: Transform, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Tr
 
     fn tile_vjp(&self, to: TileVjp<'_, T>) {
         let TileParts { pairs, cotangent, theta, scratch, .. } = to.dense(self);
-        let (mut value, mut inner) = (scratch.take(pairs.len()), scratch.take(pairs.len()));
-        self.kernel.node().at::<T>().tile(pairs, &mut value, scratch);
+        let kernel = self.kernel.node().at::<T>();
+        let mut inner = scratch.take(pairs.len());
         inner.copy_from_slice(cotangent);
-        dispatch(Slopes { transform: &self.transform, inner: &value, cotangent: &mut inner });
-        self.kernel.node().at::<T>().tile_vjp(TileVjp::new(pairs, &value, &inner, theta, scratch));
-        scratch.give(value);
+        if let Structure::Negated(_) = self.structure() {
+            scale(&mut inner, T::from_f64(-1.0));
+            TileVjp::through(kernel, pairs, &inner, theta, scratch);
+        } else {
+            let mut value = scratch.take(pairs.len());
+            kernel.tile(pairs, &mut value, scratch);
+            dispatch(Slopes { transform: &self.transform, inner: &value, cotangent: &mut inner });
+            kernel.tile_vjp(TileVjp::new(pairs, &value, &inner, theta, scratch));
+            scratch.give(value);
+        }
         scratch.give(inner);
     }
 

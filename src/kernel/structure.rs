@@ -44,6 +44,12 @@ pub enum Structure<'k> {
     Same(&'k Node),
     /// The node itself, in a box.
     Boxed(&'k Node),
+    /// k(d(x, y), 0) of a distance d, for a kernel of one dimension: the exponent p of the norm ‖x − y‖_p that d is, where
+    /// it is one.
+    Distance(Option<f64>, &'k Node),
+    /// Σ_m σ²_m e_m, the elementary symmetric polynomials of one kernel for each coordinate, or of the same for all. The
+    /// variances, from m = 1 on, are its first parameters.
+    Additive(&'k dyn Children),
     /// Another function of a kernel.
     Function(&'k Node),
     /// Another function of kernels.
@@ -71,11 +77,12 @@ impl<'k> Structure<'k> {
     pub fn children(self) -> Vec<&'k Node> {
         match self {
             Self::Leaf(_) => Vec::new(),
-            Self::Sum(parts) | Self::Product(parts) | Self::Of(parts) => parts.iter().collect(),
+            Self::Sum(parts) | Self::Product(parts) | Self::Additive(parts) | Self::Of(parts) => parts.iter().collect(),
             Self::Scaled(_, kernel)
             | Self::Negated(kernel)
             | Self::Power(_, kernel)
             | Self::Warped(_, kernel)
+            | Self::Distance(_, kernel)
             | Self::Function(kernel)
             | Self::Same(kernel) => vec![kernel],
             Self::Boxed(kernel) => kernel.structure().children(),
@@ -94,8 +101,8 @@ impl<'k> Structure<'k> {
             Self::Scaled(_, kernel) | Self::Negated(kernel) => kernel.properties().psd(Psd::Never),
             Self::Power(_, kernel) | Self::Same(kernel) | Self::Boxed(kernel) => kernel.properties(),
             Self::Warped(warp, kernel) => warp.properties(kernel.properties()),
-            Self::Function(kernel) => kernel.properties().of_coordinates().psd(Psd::Never),
-            Self::Of(parts) => all(parts).of_coordinates().psd(Psd::Never),
+            Self::Distance(_, kernel) | Self::Function(kernel) => kernel.properties().of_coordinates().psd(Psd::Never),
+            Self::Additive(parts) | Self::Of(parts) => all(parts).of_coordinates().psd(Psd::Never),
         }
     }
 
@@ -103,12 +110,13 @@ impl<'k> Structure<'k> {
     pub(super) fn inputs<E: Expr + ?Sized>(self, node: &'k E, dim: usize) -> Result<Inputs<'k>> {
         match self {
             Self::Leaf(_) => Ok(Inputs::all(dim)),
-            Self::Sum(parts) | Self::Product(parts) | Self::Of(parts) => {
+            Self::Sum(parts) | Self::Product(parts) | Self::Additive(parts) | Self::Of(parts) => {
                 parts.iter().try_fold(Inputs::none(dim), |all, part| Ok(all.or(part.inputs(dim)?)))
             }
             Self::Scaled(_, kernel)
             | Self::Negated(kernel)
             | Self::Power(_, kernel)
+            | Self::Distance(_, kernel)
             | Self::Function(kernel)
             | Self::Same(kernel)
             | Self::Boxed(kernel) => kernel.inputs(dim),
@@ -129,6 +137,8 @@ impl fmt::Debug for Structure<'_> {
             Self::Warped(..) => "Warped",
             Self::Same(_) => "Same",
             Self::Boxed(_) => "Boxed",
+            Self::Distance(..) => "Distance",
+            Self::Additive(_) => "Additive",
             Self::Function(_) => "Function",
             Self::Of(_) => "Of",
         };

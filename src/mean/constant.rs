@@ -29,7 +29,7 @@ crate::declare! {
     }
 }
 
-mean_ops!([] ConstantMean);
+mean_ops!(ConstantMean);
 
 impl MeanExpr for ConstantMean {
     fn check_dim(&self, _: usize) -> Result<()> {

@@ -51,7 +51,7 @@ pub struct FunctionMean {
     gradient: Arc<Gradient>,
 }
 
-crate::mean_ops!([] FunctionMean);
+crate::mean_ops!(FunctionMean);
 
 impl FunctionMean {
     /// The function under a name for paths, without parameters as yet.

@@ -37,7 +37,7 @@ pub struct LinearMean {
     intercept: Option<Parameter>,
 }
 
-crate::mean_ops!([] LinearMean);
+crate::mean_ops!(LinearMean);
 
 impl LinearMean {
     /// The function with these weights, one for each dimension, and no intercept.

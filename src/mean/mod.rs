@@ -1,5 +1,5 @@
-//! Mean functions: what a Gaussian process is before data, on average. They are added, multiplied and
-//! scaled by `+` and `*`.
+//! Mean functions: what a Gaussian process is before data, on average. They are added and multiplied
+//! by `+` and `*`, with numbers too.
 
 mod constant;
 mod dynamic;
@@ -7,7 +7,6 @@ mod function;
 mod linear;
 mod ops;
 mod product;
-mod scaled;
 mod sum;
 mod zero;
 
@@ -15,9 +14,7 @@ pub use constant::ConstantMean;
 pub use dynamic::{AnyMean, DynMean};
 pub use function::FunctionMean;
 pub use linear::LinearMean;
-pub use ops::MeanOperand;
 pub use product::ProductMean;
-pub use scaled::ScaledMean;
 pub use sum::SumMean;
 pub use zero::Zero;
 
@@ -29,7 +26,7 @@ use crate::params::Parameterized;
 use crate::{Result, Scalar};
 
 /// The part of a mean function that does not depend on the scalar type.
-pub trait MeanExpr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
+pub trait MeanExpr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 'static {
     /// Refuses points of a dimension that this function cannot read.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use faer::{MatMut, MatRef};
 
-use super::{Mean, MeanExpr};
+use super::{DynMean, Mean, MeanExpr};
 use crate::kernel::split_theta;
 use crate::simd::elementwise::multiply;
 use crate::{Result, Scalar};
@@ -22,31 +22,27 @@ use crate::{Result, Scalar};
 /// assert_eq!(mean.get("product[0].linear.weights[0]")?, 0.5);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProductMean<A, B> {
-    left: A,
-    right: B,
+#[derive(Clone, Debug)]
+pub struct ProductMean {
+    left: DynMean,
+    right: DynMean,
 }
 
-crate::mean_ops!([A, B] ProductMean<A, B>);
+crate::mean_ops!(ProductMean);
 
-impl<A, B> ProductMean<A, B> {
+impl ProductMean {
     /// The product of two functions.
-    pub fn new(left: A, right: B) -> Self {
-        Self { left, right }
+    pub fn new(left: impl Into<DynMean>, right: impl Into<DynMean>) -> Self {
+        Self { left: left.into(), right: right.into() }
     }
 
     /// The two functions.
-    pub fn parts(&self) -> (&A, &B) {
+    pub fn parts(&self) -> (&DynMean, &DynMean) {
         (&self.left, &self.right)
     }
 
     /// The cotangents of the two factors: that of the product times the other factor.
-    fn cotangents<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: &[T]) -> (Vec<T>, Vec<T>)
-    where
-        A: Mean<T>,
-        B: Mean<T>,
-    {
+    fn cotangents<T: Scalar>(&self, x: MatRef<'_, T>, cotangent: &[T]) -> (Vec<T>, Vec<T>) {
         let zeros = || vec![T::from_f64(0.0); cotangent.len()];
         let (mut of_left, mut of_right) = (zeros(), zeros());
         self.right.mean_into(x, &mut of_left);
@@ -57,16 +53,16 @@ impl<A, B> ProductMean<A, B> {
     }
 }
 
-crate::parameterized!([A, B] ProductMean<A, B> as "product", parameters: [], numbered: [left, right]);
+crate::parameterized!(ProductMean as "product", parameters: [], numbered: [left, right]);
 
-impl<A: MeanExpr + Clone, B: MeanExpr + Clone> MeanExpr for ProductMean<A, B> {
+impl MeanExpr for ProductMean {
     fn check_dim(&self, dim: usize) -> Result<()> {
         self.left.check_dim(dim)?;
         self.right.check_dim(dim)
     }
 }
 
-impl<T: Scalar, A: Mean<T> + Clone, B: Mean<T> + Clone> Mean<T> for ProductMean<A, B> {
+impl<T: Scalar> Mean<T> for ProductMean {
     fn mean_into(&self, x: MatRef<'_, T>, out: &mut [T]) {
         let mut right = vec![T::from_f64(0.0); out.len()];
         self.left.mean_into(x, out);

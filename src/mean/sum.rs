@@ -2,7 +2,7 @@
 
 use faer::{MatMut, MatRef};
 
-use super::{Mean, MeanExpr};
+use super::{DynMean, Mean, MeanExpr};
 use crate::kernel::split_theta;
 use crate::simd::elementwise::add;
 use crate::{Result, Scalar};
@@ -23,36 +23,36 @@ use crate::{Result, Scalar};
 /// assert_eq!(mean.get("sum[1].constant.value")?, 10.0);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct SumMean<A, B> {
-    left: A,
-    right: B,
+#[derive(Clone, Debug)]
+pub struct SumMean {
+    left: DynMean,
+    right: DynMean,
 }
 
-crate::mean_ops!([A, B] SumMean<A, B>);
+crate::mean_ops!(SumMean);
 
-impl<A, B> SumMean<A, B> {
+impl SumMean {
     /// The sum of two functions.
-    pub fn new(left: A, right: B) -> Self {
-        Self { left, right }
+    pub fn new(left: impl Into<DynMean>, right: impl Into<DynMean>) -> Self {
+        Self { left: left.into(), right: right.into() }
     }
 
     /// The two functions.
-    pub fn parts(&self) -> (&A, &B) {
+    pub fn parts(&self) -> (&DynMean, &DynMean) {
         (&self.left, &self.right)
     }
 }
 
-crate::parameterized!([A, B] SumMean<A, B> as "sum", parameters: [], numbered: [left, right]);
+crate::parameterized!(SumMean as "sum", parameters: [], numbered: [left, right]);
 
-impl<A: MeanExpr + Clone, B: MeanExpr + Clone> MeanExpr for SumMean<A, B> {
+impl MeanExpr for SumMean {
     fn check_dim(&self, dim: usize) -> Result<()> {
         self.left.check_dim(dim)?;
         self.right.check_dim(dim)
     }
 }
 
-impl<T: Scalar, A: Mean<T> + Clone, B: Mean<T> + Clone> Mean<T> for SumMean<A, B> {
+impl<T: Scalar> Mean<T> for SumMean {
     fn mean_into(&self, x: MatRef<'_, T>, out: &mut [T]) {
         let mut right = vec![T::from_f64(0.0); out.len()];
         self.left.mean_into(x, out);

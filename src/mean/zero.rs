@@ -21,7 +21,7 @@ use crate::{Result, Scalar, mean_ops, parameterized};
 pub struct Zero;
 
 parameterized!(Zero as "zero", parameters: []);
-mean_ops!([] Zero);
+mean_ops!(Zero);
 
 impl MeanExpr for Zero {
     fn check_dim(&self, _: usize) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Matérn kernels of single coordinates.
 
 use super::constant::constant;
-use super::{constants, pull_back, with_theta};
+use super::{constants, of_coordinates, pull_back, with_theta};
 use crate::Real;
 use crate::kernel::{Expr, Structure, Variable};
 use crate::params::ParameterizedExt;
@@ -59,23 +59,59 @@ struct Axis {
 fn sorted(kernel: &dyn Expr, theta: &[Variable], dim: usize, product: bool) -> Option<Vec<Axis>> {
     let mut axes = axes(kernel, theta, dim, product)?;
     axes.sort_by_key(|axis| axis.column);
-    if !product {
-        axes.dedup_by(|next, axis| {
-            let same = |axis: &Axis| (axis.column, axis.nu, axis.lengthscale.value);
-            let joined = same(next) == same(axis);
-            if joined {
-                axis.variance += next.variance;
-                axis.several = true;
-            }
-            joined
-        });
-    }
     if product {
         let one = Variable::from_f64(1.0);
         let total = axes.iter().fold(one, |total, axis| total * axis.variance);
         axes.iter_mut().enumerate().for_each(|(place, axis)| axis.variance = if place == 0 { total } else { one });
+    } else {
+        axes = added(axes);
     }
     Some(axes)
+}
+
+/// A sum, with those of the same shape as one.
+fn added(axes: Vec<Axis>) -> Vec<Axis> {
+    let mut sum: Vec<Axis> = Vec::with_capacity(axes.len());
+    for next in axes {
+        let shape = |axis: &Axis| (axis.column, axis.nu, axis.lengthscale.value);
+        match sum.iter_mut().find(|axis| shape(axis) == shape(&next)) {
+            Some(axis) => {
+                axis.variance += next.variance;
+                axis.several = true;
+            }
+            None => sum.push(next),
+        }
+    }
+    sum
+}
+
+/// A product, with those of one coordinate as one: of exponential kernels, whose rates 1/ℓ add up.
+fn multiplied(axes: Vec<Axis>) -> Option<Vec<Axis>> {
+    let mut product: Vec<Axis> = Vec::with_capacity(axes.len());
+    for next in axes {
+        match product.iter_mut().find(|axis| axis.column == next.column) {
+            Some(axis) if axis.nu == 0.5 && next.nu == 0.5 => {
+                axis.variance *= next.variance;
+                axis.lengthscale = axis.lengthscale * next.lengthscale / (axis.lengthscale + next.lengthscale);
+                axis.several |= next.several;
+            }
+            Some(_) => return None,
+            None => product.push(next),
+        }
+    }
+    Some(product)
+}
+
+/// The exponential kernels of single coordinates whose product is k(‖x − y‖₁, 0), for an exponential kernel k.
+pub(super) fn of_manhattan_distance(
+    kernel: &dyn Expr,
+    theta: &[Variable],
+    dim: usize,
+) -> Option<impl Iterator<Item = (Variable, Variable)>> {
+    let [axis] = <[Axis; 1]>::try_from(sorted(kernel, theta, 1, true)?).ok()?;
+    let one = Variable::from_f64(1.0);
+    let of_coordinate = move |column| (if column == 0 { axis.variance } else { one }, axis.lengthscale);
+    (axis.nu == 0.5 && !axis.several).then(|| (0..dim).map(of_coordinate))
 }
 
 fn axes(kernel: &dyn Expr, theta: &[Variable], dim: usize, product: bool) -> Option<Vec<Axis>> {
@@ -86,43 +122,64 @@ fn axes(kernel: &dyn Expr, theta: &[Variable], dim: usize, product: bool) -> Opt
     };
     Some(match kernel.structure() {
         // Noise has no part in covariances with functions.
-        Structure::Leaf(views) if views.white && !product => Vec::new(),
+        Structure::Leaf(views) if views.white => Vec::new(),
         Structure::Leaf(views) if dim == 1 => {
             let nu = views.spectral?.matern()?;
-            vec![Axis {
-                column: 0,
-                nu,
-                variance: Variable::from_f64(1.0),
-                lengthscale: *theta.first()?,
-                several: false,
-            }]
+            let (variance, lengthscale) = (Variable::from_f64(1.0), *theta.first()?);
+            vec![Axis { column: 0, nu, variance, lengthscale, several: false }]
         }
         Structure::Same(kernel) | Structure::Boxed(kernel) | Structure::Power(1, kernel) => {
             axes(kernel, theta, dim, product)?
         }
-        Structure::Scaled(_, kernel) => scaled(theta[0], axes(kernel, &theta[1..], dim, product)?),
-        Structure::Sum(parts) if !product || parts.count() == 1 => {
-            let mut all = Vec::new();
-            for (part, own) in with_theta(parts, theta) {
-                all.extend(axes(part, own, dim, product)?);
+        Structure::Power(exponent @ 2.., kernel) => {
+            let mut all = axes(kernel, theta, dim, product)?;
+            if all.iter().any(|axis| axis.nu != 0.5) || !(product || all.len() == 1) {
+                return None;
+            }
+            for axis in &mut all {
+                axis.variance = axis.variance.powi(i32::try_from(exponent).ok()?);
+                axis.lengthscale /= Variable::from_f64(f64::from(exponent));
             }
             all
         }
+        Structure::Scaled(_, kernel) => scaled(theta[0], axes(kernel, &theta[1..], dim, product)?),
+        Structure::Sum(parts) => {
+            let mut terms = Vec::new();
+            for (part, own) in with_theta(parts, theta) {
+                terms.push(axes(part, own, dim, product)?);
+            }
+            terms.retain(|term| !term.is_empty());
+            let single = terms.len() == 1;
+            let all = terms.into_iter().flatten().collect();
+            if !product || single {
+                all
+            } else {
+                let sum = added(all);
+                if sum.len() > 1 {
+                    return None;
+                }
+                sum
+            }
+        }
         Structure::Product(parts) => {
-            let (mut factor, mut all, mut factors) = (Variable::from_f64(1.0), Vec::new(), 0);
+            let (mut constants, mut all, mut factors) = (Variable::from_f64(1.0), Vec::new(), 0);
             for (part, own) in with_theta(parts, theta) {
                 match constant(part, own) {
-                    Some(value) => factor *= value,
+                    Some(value) => constants *= value,
                     None => {
                         all.extend(axes(part, own, dim, product)?);
                         factors += 1;
                     }
                 }
             }
-            if factors > 1 && !product {
-                return None;
+            if factors > 1 {
+                let count = all.len();
+                all = multiplied(all)?;
+                if !product && (count != factors || all.len() != 1) {
+                    return None;
+                }
             }
-            scaled(factor, all)
+            scaled(constants, all)
         }
         Structure::Warped(warp, kernel) if warp.keeps_axes() => {
             let (of_warp, of_kernel) = theta.split_at(warp.num_params());
@@ -134,6 +191,21 @@ fn axes(kernel: &dyn Expr, theta: &[Variable], dim: usize, product: bool) -> Opt
                 axis.lengthscale /= row[axis.column].abs();
             }
             all
+        }
+        Structure::Distance(Some(_), kernel) if dim == 1 => axes(kernel, theta, 1, product)?,
+        Structure::Distance(Some(1.0), kernel) if product => of_manhattan_distance(kernel, theta, dim)?
+            .enumerate()
+            .map(|(column, (variance, lengthscale))| Axis { column, nu: 0.5, variance, lengthscale, several: false })
+            .collect(),
+        Structure::Additive(bases) if dim == 1 || !product => {
+            let (variances, parts) = of_coordinates(bases, theta, dim);
+            let [variance] = variances else { return None };
+            let mut all = Vec::new();
+            for (column, (base, own)) in parts.enumerate() {
+                let of_base = axes(base, own, 1, product)?;
+                all.extend(of_base.into_iter().map(|axis| Axis { column, ..axis }));
+            }
+            scaled(*variance, all)
         }
         _ => return None,
     })

@@ -67,3 +67,15 @@ fn with_theta<'k, 't>(
         (part, &theta[own])
     })
 }
+
+/// The variances of an additive kernel, and the kernel of each coordinate with its parameters: one stands for all.
+fn of_coordinates<'k, 't>(
+    bases: &'k dyn Children,
+    theta: &'t [Variable],
+    dim: usize,
+) -> (&'t [Variable], impl Iterator<Item = (&'k Node, &'t [Variable])>) {
+    let orders = theta.len() - bases.iter().map(|base| base.num_params()).sum::<usize>();
+    let (variances, rest) = theta.split_at(orders);
+    let all: Vec<_> = with_theta(bases, rest).collect();
+    (variances, (0..dim).map(move |column| all[column.min(all.len() - 1)]))
+}

@@ -1,6 +1,7 @@
 //! Spectral densities.
 
-use super::{constants, pull_back, with_theta};
+use super::matern::of_manhattan_distance;
+use super::{constants, of_coordinates, pull_back, with_theta};
 use crate::kernel::variables::Variable;
 use crate::kernel::{Expr, Structure};
 use crate::params::ParameterizedExt;
@@ -88,7 +89,10 @@ fn noise(kernel: &dyn Expr, theta: &[Variable]) -> Option<Variable> {
         }
         Structure::Scaled(_, kernel) => Some(theta[0] * noise(kernel, &theta[1..])?),
         Structure::Negated(kernel) => Some(-noise(kernel, theta)?),
-        Structure::Same(kernel) | Structure::Boxed(kernel) | Structure::Power(1, kernel) => noise(kernel, theta),
+        Structure::Same(kernel)
+        | Structure::Boxed(kernel)
+        | Structure::Power(1, kernel)
+        | Structure::Distance(_, kernel) => noise(kernel, theta),
         Structure::Warped(warp, kernel) => noise(kernel, theta.get(warp.num_params()..)?),
         structure => structure.children().into_iter().all(has_none).then_some(zero),
     }
@@ -172,6 +176,27 @@ fn spectrum(kernel: &dyn Expr, theta: &[Variable], omega: &[Variable]) -> Option
             } else {
                 mapped(rows, kernel, of_kernel, omega)?
             }
+        }
+        Structure::Distance(Some(norm), kernel) => {
+            if omega.len() == 1 || (norm == 2.0 && kernel.properties().isotropic) {
+                spectrum(kernel, theta, omega)?
+            } else if norm == 1.0 {
+                let axes = of_manhattan_distance(kernel, theta, omega.len())?.zip(omega);
+                let one = Variable::from_f64(1.0);
+                let density = axes.fold(one, |density, ((variance, lengthscale), &omega)| {
+                    let turned = lengthscale * omega;
+                    density * (variance * lengthscale * Variable::from_f64(2.0) / (one + turned * turned))
+                });
+                Over((0..omega.len()).collect(), density)
+            } else {
+                return None;
+            }
+        }
+        // White noise in a base kernel has a part in every order.
+        Structure::Additive(bases) if omega.len() == 1 && bases.iter().all(has_none) => {
+            let (variances, mut parts) = of_coordinates(bases, theta, 1);
+            let ([variance], Some((base, own))) = (variances, parts.next()) else { return None };
+            spectrum(base, own, omega)?.times(*variance)
         }
         _ => return None,
     })

@@ -3,10 +3,14 @@
 use faer::{Mat, MatRef};
 use rand::Rng;
 
-use super::constants;
+use super::matern::of_manhattan_distance;
+use super::{constants, of_coordinates};
 use crate::kernel::{Expr, FrequencyLaw, Structure, no_spectrum};
 use crate::params::ParameterizedExt;
 use crate::{Error, Result};
+
+/// Of a power and of an additive kernel, whose number of terms grows as a power.
+const MAX_TERMS: usize = 1000;
 
 /// The spectral measure of a stationary kernel k(x − y) on points of this dimension, which it can read: its spectrum, to
 /// draw frequencies from.
@@ -44,7 +48,7 @@ pub fn spectral_measure(kernel: &dyn Expr, dim: usize) -> Result<SpectralMeasure
         Structure::Power(exponent, inner) => {
             let factor = spectral_measure(inner, dim)?;
             // Each factor multiplies the number of terms, and of frequencies in each.
-            let terms = (exponent as usize).checked_mul(factor.terms()).filter(|&terms| terms <= 1000);
+            let terms = (exponent as usize).checked_mul(factor.terms()).filter(|&terms| terms <= MAX_TERMS);
             let (Some(_), true) = (terms, exponent <= 16 || factor.terms() == 1) else { return refused() };
             Ok((0..exponent).fold(SpectralMeasure::constant(dim), |product, _| product.times(&factor)))
         }
@@ -55,6 +59,39 @@ pub fn spectral_measure(kernel: &dyn Expr, dim: usize) -> Result<SpectralMeasure
             let measure = spectral_measure(inner, matrix.nrows())?;
             let along_axes = warp.keeps_axes();
             Ok(if along_axes { measure.mapped_along_axes(matrix.as_ref()) } else { measure.mapped(matrix.as_ref()) })
+        }
+        Structure::Distance(Some(norm), inner) if dim == 1 || (norm == 2.0 && inner.properties().isotropic) => {
+            spectral_measure(inner, dim)
+        }
+        Structure::Distance(Some(1.0), inner) => {
+            let theta = constants(inner);
+            let Some(axes) = of_manhattan_distance(inner, &theta, dim) else { return refused() };
+            let one = SpectralMeasure::constant(dim);
+            Ok(axes.enumerate().fold(one, |product, (column, (variance, lengthscale))| {
+                let of_axis =
+                    SpectralMeasure::of(FrequencyLaw::StudentT { degrees: 1.0 }, &[lengthscale.value.recip()]);
+                product.times(&of_axis.scaled(variance.value).of_column(column, dim))
+            }))
+        }
+        Structure::Additive(bases) => {
+            let theta = constants(kernel);
+            let (variances, parts) = of_coordinates(bases, &theta, dim);
+            // e_m ← e_m + z_d e_{m−1}, from e_0 = 1.
+            let mut sums =
+                vec![SpectralMeasure { terms: Vec::new(), ..SpectralMeasure::constant(dim) }; variances.len() + 1];
+            sums[0] = SpectralMeasure::constant(dim);
+            for (column, (base, _)) in parts.enumerate() {
+                let of_base = spectral_measure(base, 1)?.of_column(column, dim);
+                for order in (1..sums.len()).rev() {
+                    sums[order] = sums[order].clone().plus(sums[order - 1].clone().times(&of_base));
+                }
+                if sums.iter().map(SpectralMeasure::terms).sum::<usize>() > MAX_TERMS {
+                    return refused();
+                }
+            }
+            let weighted = sums.into_iter().skip(1).zip(variances).map(|(sum, variance)| sum.scaled(variance.value));
+            let none = SpectralMeasure::constant(dim).scaled(0.0);
+            Ok(weighted.reduce(SpectralMeasure::plus).unwrap_or(none))
         }
         _ => refused(),
     }
@@ -171,6 +208,11 @@ impl SpectralMeasure {
         self
     }
 
+    /// That of a kernel on one coordinate, on points of this dimension.
+    fn of_column(self, column: usize, dim: usize) -> Self {
+        self.mapped_along_axes(Mat::from_fn(1, dim, |_, col| if col == column { 1.0 } else { 0.0 }).as_ref())
+    }
+
     /// The dimension D of the points.
     pub fn dim(&self) -> usize {
         self.dim
@@ -281,6 +323,19 @@ mod tests {
         check(&(0.3 * Rbf::new([0.5, 1.5]) + 2.0 * Matern32::new(0.7) + 0.2).dynamic(), 2);
         check(&(2.0 * Rbf::new(0.8).on([1]) * Cosine::new(1.5).on([0]) * Matern12::new(3.0)).dynamic(), 2);
         check(&(Matern52::new(1.0).ard([0.4, 0.9]).linear_map(mat![[1.0, 0.5], [0.0, 2.0]]).stretch(1.3)).dynamic(), 2);
+    }
+
+    #[test]
+    fn distances_and_additive_kernels_have_those_of_their_coordinates() {
+        use crate::combine::{MetricRadial, Norm};
+        let distance = |norm| 1.3 * MetricRadial::new(norm, 0.5 * Matern12::new(0.9));
+        check(&distance(Norm::Manhattan).dynamic(), 3);
+        check(&distance(Norm::Euclidean).dynamic(), 3);
+        check(&distance(Norm::Chebyshev).dynamic(), 1);
+        check(&(0.3 * Rbf::new(0.7) + 0.1).additive([0.5, 0.2, 1.5]).dynamic(), 3);
+        assert!(spectral_measure(&distance(Norm::Chebyshev), 2).is_err());
+        let far = spectral_measure(&Rbf::new(0.7).additive([0.5, 0.2]), 60).unwrap_err().to_string();
+        assert!(far.contains("`additive(rbf(lengthscale=0.7), "), "{far}");
     }
 
     #[test]

@@ -37,9 +37,9 @@ pub trait Metric: Clone + Debug + Send + Sync + 'static {
         false
     }
 
-    /// Whether the distance is the Euclidean one.
-    fn is_euclidean(&self) -> bool {
-        false
+    /// The exponent p, if the distance is ‖x − y‖_p: 2 for the Euclidean one.
+    fn norm(&self) -> Option<f64> {
+        None
     }
 
     /// Writes the metric as text.
@@ -125,7 +125,7 @@ impl<M: Metric, K: Parameterized> Parameterized for MetricRadial<M, K> {
 
 impl<M: Metric, K: AnyKernel + Clone> Expr for MetricRadial<M, K> {
     fn structure(&self) -> Structure<'_> {
-        Structure::Function(self.kernel.node())
+        Structure::Distance(self.metric.norm(), self.kernel.node())
     }
 
     fn properties(&self) -> Properties {
@@ -133,7 +133,7 @@ impl<M: Metric, K: AnyKernel + Clone> Expr for MetricRadial<M, K> {
         Properties {
             psd: if inner.stationary { self.metric.psd(&self.kernel) } else { Psd::Never },
             stationary: self.metric.translation_invariant(),
-            isotropic: self.metric.is_euclidean(),
+            isotropic: self.metric.norm() == Some(2.0),
             zonal: false,
             differentiable: inner.differentiable,
         }

@@ -115,8 +115,13 @@ impl Metric for Norm {
         true
     }
 
-    fn is_euclidean(&self) -> bool {
-        *self == Self::Euclidean
+    fn norm(&self) -> Option<f64> {
+        Some(match *self {
+            Self::Euclidean => 2.0,
+            Self::Manhattan => 1.0,
+            Self::Chebyshev => f64::INFINITY,
+            Self::Minkowski { p } => p,
+        })
     }
 
     fn write_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! Variational Fourier features against the exact kernel, exact evidences and finite differences.
 #![allow(clippy::unwrap_used)]
 
+use mercer::combine::{MetricRadial, Norm};
 use mercer::gp::{ExactGp, Svgp};
 use mercer::inducing::{FourierFeatures, InducingFeatures};
 use mercer::kernels::Matern;
@@ -66,11 +67,57 @@ fn the_form_of_the_expression_does_not_matter() {
         (1.5 * Matern32::new(0.6)).on([0]).dynamic(),
         (1.5 * Matern32::new(0.6) + White::new(0.3)).dynamic(),
         (0.5 * Matern32::new(0.6) + Matern32::new(0.6)).dynamic(),
+        Matern32::new(0.6).additive([1.5]).dynamic(),
+        (1.5 * MetricRadial::new(Norm::Chebyshev, Matern32::new(0.6))).dynamic(),
     ];
     for kernel in forms {
         let found = projected(&kernel, &features, &x);
         assert!((&found - &expected).norm_max() < 1e-12, "{kernel}: {:e}", (&found - &expected).norm_max());
     }
+}
+
+/// Products of exponential kernels of one coordinate, norms and additive kernels that are Matérn kernels of each.
+fn disguised() -> Vec<(DynKernel, DynKernel, FourierFeatures)> {
+    let (boxes, counts) = ([(-1.5, 1.5), (-1.2, 2.0)], [2, 1]);
+    let one = || FourierFeatures::new(-1.5, 1.5, 2).unwrap();
+    let sum = || FourierFeatures::additive(&boxes, &counts).unwrap();
+    let product = || FourierFeatures::product(&boxes, &counts).unwrap();
+    let exponential = |variance: f64, lengthscale: f64| variance * Matern12::new(lengthscale);
+    let of_both = |k: DynKernel, l: DynKernel| k.on([0]) * l.on([1]);
+    vec![
+        (exponential(2.0, 0.6).dynamic(), (2.0 * (Matern12::new(1.0) * Matern12::new(1.5))).dynamic(), one()),
+        (exponential(0.6, 0.4).dynamic(), (1.2 * Matern12::new(1.2).pow(3) * 0.5).dynamic(), one()),
+        (
+            of_both(exponential(0.7, 0.6).dynamic(), exponential(2.0, 0.5).dynamic()).dynamic(),
+            (1.4 * (Matern12::new(1.0).on([0]) * Matern12::new(0.5).on([1]) * Matern12::new(1.5).on([0]))).dynamic(),
+            product(),
+        ),
+        (
+            of_both(exponential(0.8, 0.7).dynamic(), exponential(1.0, 0.7).dynamic()).dynamic(),
+            (0.4 * MetricRadial::new(Norm::Manhattan, 2.0 * Matern12::new(0.7)) + White::new(0.3)).dynamic(),
+            product(),
+        ),
+        (
+            (0.6 * Matern52::new(0.7)).on([0]).dynamic() + (0.6 * Matern52::new(0.7)).on([1]).dynamic(),
+            (2.0 * Matern52::new(0.7).additive([0.3])).dynamic(),
+            sum(),
+        ),
+    ]
+}
+
+#[test]
+fn kernels_that_are_matern_kernels_are_taken_for_them() {
+    let wide = line(7, 0.0, 1.0);
+    for (plain, disguised, features) in disguised() {
+        let x = Mat::from_fn(7, features.dim(), |row, col| wide[(row, 0)] * (0.3 + col as f64) - 0.4 * col as f64);
+        let (expected, found) = (projected(&plain, &features, &x), projected(&disguised, &features, &x));
+        assert!((&found - &expected).norm_max() < 1e-12, "{disguised}: {:e}", (&found - &expected).norm_max());
+    }
+    let other = Matern12::new(0.5) * Matern32::new(0.5);
+    let features = FourierFeatures::new(-1.0, 2.0, 12).unwrap();
+    let tape = Tape::<f64>::new(Par::Seq);
+    let error = features.prior(&tape, tape.fixed_kernel(&other), features.parameter(&tape), Jitter::default());
+    assert!(error.unwrap_err().to_string().contains("must be a sum of Matérn kernels"));
 }
 
 /// Remainders in 50 digits, of the variance 1.7 at 1.074 from the end of an interval of length 3, with 10 frequencies.
@@ -105,6 +152,7 @@ fn gradients_match_finite_differences() {
     let mut cases: Vec<_> =
         materns(0.6).into_iter().map(|kernel| (kernel, FourierFeatures::new(-1.5, 1.5, 2).unwrap())).collect();
     cases.extend(several());
+    cases.extend(disguised().into_iter().map(|(_, kernel, features)| (kernel, features)));
     for (kernel, features) in cases {
         let (x, y) = wave(12, features.dim(), 3);
         for q in forms_of_q(features.len(), 4) {
