@@ -250,11 +250,11 @@ fn panel(
     let shown = |row: &usize| years.contains(&data.grid[(*row, 0)]);
     let edge = |sign: f64| {
         move |row: usize| {
-            let width = mercer::data::metrics::CENTRAL_95 * variance[row].sqrt();
-            (data.grid[(row, 0)], mean[row] + sign * width)
+            let width = mercer::data::metrics::CENTRAL_95 * variance[(row, 0)].sqrt();
+            (data.grid[(row, 0)], mean[(row, 0)] + sign * width)
         }
     };
-    let rows = 0..mean.len();
+    let rows = 0..mean.nrows();
     let upper = rows.clone().filter(shown).map(edge(1.0));
     let lower = rows.clone().rev().filter(shown).map(edge(-1.0));
     let band = Polygon::new(upper.chain(lower).collect::<Vec<_>>(), LINE.mix(0.25).filled());
@@ -262,7 +262,8 @@ fn panel(
         .draw_series([band])?
         .label("95 % band of observations")
         .legend(|(x, y)| Rectangle::new([(x, y - 5), (x + 20, y + 5)], LINE.mix(0.25).filled()));
-    let line = LineSeries::new(rows.filter(shown).map(|row| (data.grid[(row, 0)], mean[row])), LINE.stroke_width(1));
+    let line =
+        LineSeries::new(rows.filter(shown).map(|row| (data.grid[(row, 0)], mean[(row, 0)])), LINE.stroke_width(1));
     chart
         .draw_series(line)?
         .label("mean")

@@ -154,8 +154,8 @@ fn learn(name: &'static str, kernel: DynKernel, data: &Data, size: &Size, rng: &
     let on_grid = model.posterior()?.predict_observations(data.grid.as_ref())?;
     Ok(Report {
         name,
-        rmse: rmse(&data.grid_truth, &on_grid.mean)?,
-        nlpd: nlpd(&data.grid_seen, &on_grid.mean, &on_grid.variance)?,
+        rmse: rmse(&data.grid_truth, on_grid.mean.col_as_slice(0))?,
+        nlpd: nlpd(&data.grid_seen, on_grid.mean.col_as_slice(0), on_grid.variance.col_as_slice(0))?,
         bound: model.elbo(x, &data.y)?.value,
         on_grid,
         model,
@@ -192,8 +192,8 @@ fn plot(data: &Data, size: &Size, reports: &[Report]) -> Result<PathBuf, Box<dyn
         let z = model.inducing().inputs();
         let z: Vec<(f64, f64)> = (0..z.nrows()).map(|i| (z[(i, 0)], z[(i, 1)])).collect();
         let title = format!("{name}: RMSE {rmse:.3}");
-        panel(&areas[1 + index], &title, size, Some((&on_grid.mean, -1.2, 1.2)), &[])?;
-        let deviation: Vec<f64> = on_grid.variance.iter().map(|v| v.sqrt()).collect();
+        panel(&areas[1 + index], &title, size, Some((on_grid.mean.col_as_slice(0), -1.2, 1.2)), &[])?;
+        let deviation: Vec<f64> = on_grid.variance.col(0).iter().map(|v| v.sqrt()).collect();
         let title = "standard deviation of an observation";
         panel(&areas[2 + reports.len() + index], title, size, Some((&deviation, 0.0, 1.0)), &z)?;
     }

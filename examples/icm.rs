@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use mercer::algebra::icm;
+use mercer::data::column;
 use mercer::gp::{ExactGp, IcmGp, Prediction, Stacked, Svgp};
 use mercer::likelihood::LinearMixing;
 use mercer::optim::{Adam, Lbfgs, NaturalGradient, Train};
@@ -83,8 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let models = [fold.alone(&effort)?, fold.coregionalized(&effort)?, fold.mixed(&effort)?];
         truth.extend(fold.rows().map(|row| data.y[(row, series)]));
         for (model, (means, variances)) in models.iter().zip(&mut predicted) {
-            means.extend_from_slice(&model.mean[fold.rows()]);
-            variances.extend_from_slice(&model.variance[fold.rows()]);
+            means.extend_from_slice(&model.mean.col_as_slice(0)[fold.rows()]);
+            variances.extend_from_slice(&model.variance.col_as_slice(0)[fold.rows()]);
         }
         if (year, series) == (SHOWN, 1) {
             shown.extend(models);
@@ -93,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} months held out, by year and series", truth.len());
     println!("{:<16}{:>22}{:>8}{:>16}", "", "RMSE (deviations)", "NLPD", "in 95 % band");
     for (name, (mean, variance)) in MODELS.iter().zip(predicted) {
-        let scores = Scores::new(&truth, &Prediction { mean, variance, clamped: 0 })?;
+        let scores = Scores::new(&truth, &Prediction::new(column(&mean).to_owned(), column(&variance).to_owned(), 0))?;
         println!("{name:<16}{:>22.3}{:>8.2}{:>14.0} %", scores.rmse, scores.nlpd, 100.0 * scores.coverage);
     }
     println!("plot: {}", plot(&data, &shown)?.display());
@@ -204,11 +205,11 @@ impl Fold<'_> {
         let rows = by_rows(&gp)?;
         let posterior = rows.condition(stacked.x(), stacked.y())?;
         let predicted = posterior.predict_observations(stacked.points(self.data.x.as_ref()).as_ref())?;
-        Ok(stacked.unstack(&predicted)?.swap_remove(self.series))
+        Ok(self.own(&stacked.unstack(&predicted)?))
     }
 
     fn mixed(&self, effort: &Effort) -> mercer::Result<Prediction<f64>> {
-        let (x, n) = (&self.data.x, self.data.x.nrows());
+        let x = &self.data.x;
         let mixing = LinearMixing::gaussian(mat![[0.8, 0.4], [0.8, 0.4]].as_ref(), &[0.05; 2])?;
         let mut gp = Svgp::new(season().dynamic(), x.as_ref())?
             .with_likelihood(mixing)
@@ -221,8 +222,13 @@ impl Fold<'_> {
         let rule = NaturalGradient { rate: 0.5, ..NaturalGradient::default() };
         gp.train_natural(x.as_ref(), &y, &train, &rule, &mut rand_pcg::Pcg64::seed_from_u64(0))?;
         let all = gp.posterior()?.predict_observations(x.as_ref())?;
-        let own = |values: &[f64]| values[self.series * n..][..n].to_vec();
-        Ok(Prediction { mean: own(&all.mean), variance: own(&all.variance), clamped: all.clamped })
+        Ok(self.own(&all))
+    }
+
+    /// The prediction of this series.
+    fn own(&self, all: &Prediction<f64>) -> Prediction<f64> {
+        let of_series = |values: &Mat<f64>| values.subcols(self.series, 1).to_owned();
+        Prediction::new(of_series(&all.mean), of_series(&all.variance), all.clamped)
     }
 }
 
@@ -268,11 +274,11 @@ fn panel(
     let shown: Vec<usize> = (0..rows).filter(|&row| (1975.0..1978.0).contains(&year(row))).collect();
     let edge = |sign: f64| shown.iter().map(move |&row| (row, sign));
     let at = |(row, sign): (usize, f64)| {
-        (year(row), deaths(predicted.mean[row] + sign * 1.96 * predicted.variance[row].sqrt()))
+        (year(row), deaths(predicted.mean[(row, 0)] + sign * 1.96 * predicted.variance[(row, 0)].sqrt()))
     };
     let band: Vec<(f64, f64)> = edge(1.0).chain(edge(-1.0).rev()).map(at).collect();
     chart.draw_series([Polygon::new(band, LINE.mix(0.25).filled())])?;
-    let mean = shown.iter().map(|&row| (year(row), deaths(predicted.mean[row])));
+    let mean = shown.iter().map(|&row| (year(row), deaths(predicted.mean[(row, 0)])));
     chart.draw_series(LineSeries::new(mean, LINE.stroke_width(2)))?;
     let color = |row: usize| if year(row) as usize == SHOWN { RED.to_rgba() } else { BLACK.mix(0.6) };
     let dot = |&row: &usize| Circle::new((year(row), deaths(data.y[(row, 1)])), 3, color(row).filled());

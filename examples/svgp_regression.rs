@@ -145,13 +145,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     let outcome = if arguments.f32 { job.run::<f32>(rng)? } else { job.run::<f64>(rng)? };
 
-    let column = |values: &[f64]| Mat::from_fn(values.len(), 1, |row, _| values[row]);
-    let Prediction { mean, variance, clamped } = outcome.predicted;
-    let predicted = Prediction {
-        mean: of_y.inverse_mean(column(&mean).as_ref())?.col_as_slice(0).to_vec(),
-        variance: of_y.inverse_variance(column(&variance).as_ref())?.col_as_slice(0).to_vec(),
-        clamped,
-    };
+    let Prediction { mean, variance, clamped, .. } = outcome.predicted;
+    let (mean, variance) = (of_y.inverse_mean(mean.as_ref())?, of_y.inverse_variance(variance.as_ref())?);
+    let predicted = Prediction::new(mean, variance, clamped);
     let Scores { rmse, nlpd, coverage } = Scores::new(y_test.col_as_slice(0), &predicted)?;
     let line = serde_json::json!({
         "n": job.x.nrows(),
@@ -213,8 +209,8 @@ impl Job<'_> {
 
         let elbo = model.elbo(x, y)?.value;
         let predicted = model.posterior::<T>()?.predict_observations(x_test.as_ref())?;
-        let double = |values: Vec<T>| values.into_iter().map(Scalar::as_f64).collect();
-        let Prediction { mean, variance, clamped } = predicted;
-        Ok(Outcome { elbo, predicted: Prediction { mean: double(mean), variance: double(variance), clamped }, seconds })
+        let double = |values: &Mat<T>| Mat::from_fn(values.nrows(), 1, |row, _| values[(row, 0)].as_f64());
+        let predicted = Prediction::new(double(&predicted.mean), double(&predicted.variance), predicted.clamped);
+        Ok(Outcome { elbo, predicted, seconds })
     }
 }

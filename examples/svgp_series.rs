@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:<16}{:>12}{:>10}{:>24}{:>10}", "", "bound (nats)", "RMSE", "inducing inputs span", "seconds");
     for Report { name, model, seconds, .. } in &reports {
         let bound = model.elbo(data.x.as_ref(), &data.y)?.value;
-        let error = rmse(&grid_truth, &model.posterior()?.mean(data.grid.as_ref())?)?;
+        let error = rmse(&grid_truth, model.posterior()?.mean(data.grid.as_ref())?.col_as_slice(0))?;
         let (least, most) = span(model.inducing().inputs().col(0).iter().copied());
         println!("{name:<16}{bound:>12.1}{error:>10.4}{:>24}{seconds:>10.2}", format!("{least:.2} to {most:.2}"));
     }
@@ -170,10 +170,10 @@ fn prediction(area: &DrawingArea<SVGBackend<'_>, Shift>, data: &Data, report: &R
     chart.draw_series(seen)?;
     let grid = data.grid.col_as_slice(0);
     let edge = |sign: f64| (0..grid.len()).map(move |i| (i, sign));
-    let at = |(i, sign): (usize, f64)| (grid[i], mean[i] + sign * 1.96 * variance[i].sqrt());
+    let at = |(i, sign): (usize, f64)| (grid[i], mean[(i, 0)] + sign * 1.96 * variance[(i, 0)].sqrt());
     let band: Vec<(f64, f64)> = edge(1.0).chain(edge(-1.0).rev()).map(at).collect();
     chart.draw_series([Polygon::new(band, LINE.mix(0.25).filled())])?;
-    chart.draw_series(LineSeries::new(grid.iter().copied().zip(mean.iter().copied()), LINE.stroke_width(2)))?;
+    chart.draw_series(LineSeries::new(grid.iter().copied().zip(mean.col(0).iter().copied()), LINE.stroke_width(2)))?;
     let truth = LineSeries::new(grid.iter().map(|&x| (x, truth(x))), BLACK.mix(0.6).stroke_width(1));
     chart.draw_series(truth)?;
     let z = report.model.inducing().inputs();

@@ -84,8 +84,8 @@
 //! gp.fit(x.as_ref(), &y, &Lbfgs::default())?;
 //!
 //! let prediction = gp.condition(x.as_ref(), &y)?.predict(mat![[1.0], [20.0]].as_ref())?;
-//! assert!((prediction.mean[0] - 1.0f64.sin()).abs() < 0.05);
-//! assert!(prediction.variance[1] > 100.0 * prediction.variance[0]); // far from the data
+//! assert!((prediction.mean[(0, 0)] - 1.0f64.sin()).abs() < 0.05);
+//! assert!(prediction.variance[(1, 0)] > 100.0 * prediction.variance[(0, 0)]); // far from the data
 //! # Ok::<(), mercer::Error>(())
 //! ```
 //!
@@ -117,7 +117,7 @@
 //! assert!(gp.elbo(x.as_ref(), &y)?.value > before);
 //!
 //! let prediction = gp.posterior()?.predict(mat![[2.0]].as_ref())?;
-//! assert!((prediction.mean[0] - 2.0f64.sin()).abs() < 0.1);
+//! assert!((prediction.mean[(0, 0)] - 2.0f64.sin()).abs() < 0.1);
 //! # Ok::<(), mercer::Error>(())
 //! ```
 

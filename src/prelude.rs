@@ -7,6 +7,7 @@ pub use crate::batch::IntoBatch;
 pub use crate::combine::{
     Additive, BlockDiagonal, ChangePoint, ChangeWindow, Neg, Normalized, Product, Scaled, Sum, Vertical,
 };
+pub use crate::gp::Predict;
 pub use crate::kernel::DynKernel;
 pub use crate::kernel::{AnyKernel, Expr, Kernel, KernelExt, Properties, Psd};
 pub use crate::kernels::{

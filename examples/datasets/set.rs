@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 
+use mercer::data::column;
 use mercer::data::metrics::{accuracy, rmse};
 use mercer::data::{Split, Standardizer, rows, split};
 use mercer::gp::Posterior;
@@ -120,15 +121,14 @@ pub(crate) struct Scores {
 }
 
 impl Set {
-    pub(crate) fn score(&self, posterior: &Posterior<'_, f64>) -> mercer::Result<Scores> {
+    pub(crate) fn score(&self, posterior: &Posterior<f64>) -> mercer::Result<Scores> {
         let (x, y) = (self.x_test.as_ref(), self.y_test.as_slice());
-        let mean = posterior.predict_observations(x)?.mean;
-        let mut log_density = posterior.log_predictive_density(x, y)?;
+        let mean = posterior.predict_observations(x)?.mean.col_as_slice(0).to_vec();
+        let mut log_density = posterior.log_predictive_density(x, column(y))?;
         let (mut of_numbers, mut of_classes) = (None, None);
         match &self.units {
             Some(units) => {
-                let column = MatRef::from_column_major_slice(&log_density, y.len(), 1);
-                log_density = units.inverse_log_density(column)?.col_as_slice(0).to_vec();
+                log_density = units.inverse_log_density(column(&log_density))?.col_as_slice(0).to_vec();
                 of_numbers = Some(units.scale()[0] * rmse(y, &mean)?);
             }
             None => of_classes = Some(accuracy(y, &mean)?),

@@ -69,11 +69,11 @@ pub(crate) fn plot(field: &Field, best: &Fitted) -> Result<PathBuf, Box<dyn Erro
     let truth = field.truth.at(&cells.x)?;
     let Prediction { mean, variance, .. } =
         best.model.condition(field.x.as_ref(), &field.y)?.predict(cells.x.as_ref())?;
-    let deviation: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
+    let deviation: Vec<f64> = variance.col(0).iter().map(|v| v.sqrt()).collect();
     let largest = truth.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     map(&areas[0], &format!("{}{}", field.title, bracketed(unit)), &cells, &truth, -largest..largest, diverging)?;
     let title = format!("Mean from {} observations: RMSE {:.3}{unit}", field.y.len(), best.scores.rmse);
-    map(&areas[1], &title, &cells, &mean, -largest..largest, diverging)?;
+    map(&areas[1], &title, &cells, mean.col_as_slice(0), -largest..largest, diverging)?;
     let largest = deviation.iter().fold(0.0f64, |largest, &value| largest.max(value));
     let title = format!("Standard deviation{}, and observations", bracketed(unit));
     let chart = map(&areas[2], &title, &cells, &deviation, 0.0..largest, sequential)?;

@@ -57,7 +57,7 @@ pub(crate) struct Scores {
 
 impl Scores {
     pub(crate) fn new(y: &[f64], predicted: &Prediction<f64>) -> mercer::Result<Self> {
-        let Prediction { mean, variance, .. } = predicted;
+        let (mean, variance) = (predicted.mean.col_as_slice(0), predicted.variance.col_as_slice(0));
         Ok(Self {
             rmse: rmse(y, mean)?,
             nlpd: nlpd(y, mean, variance)?,

@@ -20,7 +20,7 @@ use crate::{Error, Result, Scalar, kernel_ops};
 /// is 1 and another where it is 0: a sigmoid, a window.
 ///
 /// Its parameters, three at most, belong to the node that it makes, [`Gated`], under the name that it gives.
-pub trait Gate: Parameterized + Clone + Debug + Send + Sync {
+pub trait Gate: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// The function at the present parameters.
     type Curve: GateCurve;
 

@@ -15,7 +15,7 @@ use crate::{Scalar, kernel_ops};
 /// logarithm, the opposite.
 ///
 /// `value` and `slope` are called in vectorised loops: mark them `#[inline(always)]`. NaN has to give NaN.
-pub trait Transform: Clone + Debug + Send + Sync {
+pub trait Transform: Clone + Debug + Send + Sync + 'static {
     /// The word for the node in paths and, by default, in text.
     const NAME: &'static str;
 

@@ -4,6 +4,7 @@ mod basis;
 mod checks;
 #[cfg(feature = "serde")]
 pub(crate) mod checksum;
+mod column;
 mod left_out;
 pub mod metrics;
 mod pca;
@@ -13,6 +14,7 @@ mod standardizer;
 pub use basis::{Basis, Residuals};
 pub use checks::check_finite;
 pub(crate) use checks::check_taken;
+pub use column::column;
 pub use pca::{Components, Pca, PcaSettings};
 pub use split::{Split, rows, split};
 pub use standardizer::Standardizer;

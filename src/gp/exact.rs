@@ -1,10 +1,14 @@
 //! Exact Gaussian-process regression.
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
+use super::latents::PerLatent;
 use super::leave_one_out::LeaveOneOut;
 use super::posterior::Posterior;
+use super::prior::{Prior, Seen};
 use super::process::{Latent, Process};
 use super::settings::{model_settings, one_kernel};
 use super::terms::{gather, noise_variances, prior_mean};
@@ -58,7 +62,7 @@ use crate::{Expr, Result, Scalar};
 ///
 /// let posterior = gp.condition(x.as_ref(), &y)?;
 /// let at = posterior.predict(mat![[2.1]].as_ref())?;
-/// assert!((at.mean[0] - 2.1f64.sin()).abs() < 1e-3);
+/// assert!((at.mean[(0, 0)] - 2.1f64.sin()).abs() < 1e-3);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
@@ -118,13 +122,13 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     /// let at = mat![[0.0]];
     /// let latent = posterior.predict(at.as_ref())?;
     /// let precision = 1.0 + 1.0 / 0.5 + 1.0 / 0.1;
-    /// assert!((latent.mean[0] - (3.0 / 0.5 - 1.0 / 0.1) / precision).abs() < 1e-14);
-    /// assert!((latent.variance[0] - 1.0 / precision).abs() < 1e-14);
+    /// assert!((latent.mean[(0, 0)] - (3.0 / 0.5 - 1.0 / 0.1) / precision).abs() < 1e-14);
+    /// assert!((latent.variance[(0, 0)] - 1.0 / precision).abs() < 1e-14);
     ///
     /// assert!(matches!(posterior.predict_observations(at.as_ref()), Err(Error::Setting { .. })));
     /// let new = noise.for_new(&[0.2])?;
-    /// let seen = posterior.with_likelihood(&new)?.predict_observations(at.as_ref())?;
-    /// assert!((seen.variance[0] - (1.0 / precision + 0.2)).abs() < 1e-14);
+    /// let seen = posterior.with_likelihood(new)?.predict_observations(at.as_ref())?;
+    /// assert!((seen.variance[(0, 0)] - (1.0 / precision + 0.2)).abs() < 1e-14);
     /// # Ok::<(), Error>(())
     /// ```
     #[must_use]
@@ -189,22 +193,32 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
         })
     }
 
+    /// What the model says before data.
+    pub fn prior<T: Scalar>(&self) -> Prior<T>
+    where
+        K: Kernel<T>,
+    {
+        let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(self.mean.clone()));
+        Prior::independent(kernel, mean, 1, Seen::Through(Arc::new(self.likelihood.clone())), self.par)
+    }
+
     /// The posterior given data.
     ///
     /// # Errors
     ///
     /// As [`log_evidence`](Self::log_evidence).
-    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Posterior<'_, T>>
+    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Posterior<T>>
     where
         K: Kernel<T>,
     {
         let (factor, weights, variances) = T::select::<Solve<'_>>((self.core(), x, y))?;
-        let latents = vec![Latent { mean: &self.mean, roots: Vec::new() }];
-        let (basis, mut process) = Process::on_points(&self.kernel, latents, x, factor, weights);
+        let latents = vec![Latent::known(self.mean.clone())];
+        let (basis, mut process) = Process::on_data(Arc::new(self.kernel.clone()), latents, x, factor, weights);
         if let Some(values) = &mut process.values {
             values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
         }
-        Ok(Posterior { basis, processes: vec![process], likelihood: Some(&self.likelihood), par: self.par })
+        let likelihood = Some(Arc::new(self.likelihood.clone()) as _);
+        Ok(Posterior { basis, processes: [process].into(), likelihood, par: self.par })
     }
 
     /// Predictions of each observation from all others, in closed form. O(n³) once, not n times.

@@ -14,6 +14,11 @@ impl<P> PerLatent<P> {
         Self(vec![part])
     }
 
+    /// One for each, of which there is at least one.
+    pub(super) fn each(parts: Vec<P>) -> Self {
+        Self(parts)
+    }
+
     pub(super) fn try_new(what: &str, parts: Vec<P>) -> Result<Self> {
         if parts.is_empty() {
             return Err(Error::setting(&format!("the number of {what}"), 0, "must be at least 1"));

@@ -24,7 +24,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// and with what the inducing variables do not explain of f(xᵢ), and the noise, the variance is
 /// σ²₋ᵢ = k(xᵢ, xᵢ) − ‖aᵢ‖² + λᵢhᵢ/(1 − hᵢ) + σ²: the same as conditioning on the other observations
-/// and [predicting](super::Posterior::predict_observations) this one. Where a leverage is close to 1,
+/// and [predicting](super::Predict::predict_observations) this one. Where a leverage is close to 1,
 /// because little else tells of f(xᵢ), some ε/(1 − hᵢ) of the result is rounding.
 ///
 /// From [`ExactGp::leave_one_out`](super::ExactGp::leave_one_out),

@@ -1,8 +1,8 @@
 //! Latent functions off the tape, ready to be predicted.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::prelude::ReborrowMut;
@@ -41,17 +41,17 @@ pub(super) trait Basis<T: Scalar>: Debug + Send + Sync {
     ) -> Result<Option<Mat<T>>>;
 }
 
-impl<T: Scalar, F: InducingFeatures> Basis<T> for Cow<'_, F> {
+impl<T: Scalar, F: InducingFeatures> Basis<T> for F {
     fn dim(&self) -> usize {
-        F::dim(self)
+        InducingFeatures::dim(self)
     }
 
     fn check_points(&self, x: MatRef<'_, T>) -> Result<()> {
-        F::check_points(self, x)
+        InducingFeatures::check_points(self, x)
     }
 
     fn cross<'t>(&'t self, tape: &Tape<'t, T>, kernel: KernelVar<'t, T>, prior: &InducingPrior, x: Var) -> Result<Var> {
-        F::cross(self, tape, kernel, prior, x)
+        InducingFeatures::cross(self, tape, kernel, prior, x)
     }
 
     fn cross_times(
@@ -61,7 +61,7 @@ impl<T: Scalar, F: InducingFeatures> Basis<T> for Cow<'_, F> {
         weights: MatRef<'_, T>,
         par: Par,
     ) -> Result<Option<Mat<T>>> {
-        F::cross_times(self, kernel, x, weights, par)
+        InducingFeatures::cross_times(self, kernel, x, weights, par)
     }
 }
 
@@ -98,12 +98,22 @@ impl<T: Scalar> Basis<T> for Data<T> {
     }
 }
 
+/// The roots of a covariance, whose sum of squares it is.
+pub(super) type Roots<T> = Arc<[Root<Mat<T>>]>;
+
 /// A latent function: its mean function, and the roots of the covariance of its whitened inducing
-/// variables, none if they are known.
+/// variables, none if they are known. Functions that share them have the same variances.
 #[derive(Debug)]
-pub(super) struct Latent<'a, T: Scalar> {
-    pub(super) mean: &'a DynMean,
-    pub(super) roots: Vec<Root<Mat<T>>>,
+pub(super) struct Latent<T: Scalar> {
+    pub(super) mean: DynMean,
+    pub(super) roots: Roots<T>,
+}
+
+impl<T: Scalar> Latent<T> {
+    /// Of inducing variables that are known.
+    pub(super) fn known(mean: DynMean) -> Self {
+        Self { mean, roots: Arc::new([]) }
+    }
 }
 
 /// The points whose values the inducing variables are, and the variance of what is added to each value: noise and
@@ -138,10 +148,10 @@ impl<T: Scalar> Further<T> {
 
 /// The latent functions of one kernel.
 #[derive(Debug)]
-pub(super) struct Process<'a, T: Scalar> {
-    pub(super) kernel: &'a dyn Kernel<T>,
+pub(super) struct Process<T: Scalar> {
+    pub(super) kernel: Arc<dyn Kernel<T>>,
     pub(super) prior: StoredPrior<T>,
-    pub(super) latents: Vec<Latent<'a, T>>,
+    pub(super) latents: Vec<Latent<T>>,
     /// α on K_uf, a column for each latent function.
     pub(super) weights: Mat<T>,
     /// None if the means have no basis of their own.
@@ -150,22 +160,33 @@ pub(super) struct Process<'a, T: Scalar> {
     pub(super) values: Option<Values<T>>,
 }
 
-impl<'a, T: Scalar> Process<'a, T> {
-    /// Latent functions on their values at points, by the factor of their covariance (with noise, if
+impl<T: Scalar> Process<T> {
+    /// Latent functions on their values at points, by the root of their covariance (with noise, if
     /// they were seen with it), with the features for it. Their values are taken to be without noise; jitter is told
-    /// by the factor.
+    /// by the prior.
     pub(super) fn on_points(
-        kernel: &'a dyn Kernel<T>,
-        latents: Vec<Latent<'a, T>>,
-        points: MatRef<'_, T>,
+        kernel: Arc<dyn Kernel<T>>,
+        latents: Vec<Latent<T>>,
+        points: Mat<T>,
+        prior: StoredPrior<T>,
+        weights: Mat<T>,
+    ) -> (Arc<dyn Basis<T>>, Self) {
+        let values = Some(Values { points: points.clone(), noise: vec![prior.jitter(); points.nrows()] });
+        let process = Self { kernel, prior, latents, weights, further: None, values };
+        (Arc::new(Data { points }), process)
+    }
+
+    /// Latent functions that were seen at points, by the factor of the covariance of what was seen.
+    pub(super) fn on_data(
+        kernel: Arc<dyn Kernel<T>>,
+        latents: Vec<Latent<T>>,
+        x: MatRef<'_, T>,
         factor: Cholesky<T>,
         weights: Mat<T>,
-    ) -> (Box<dyn Basis<T> + 'a>, Self) {
+    ) -> (Arc<dyn Basis<T>>, Self) {
         let jitter = factor.jitter();
-        let prior = StoredPrior::dense(points.to_owned(), factor.into_factor(), jitter);
-        let values = Some(Values { points: points.to_owned(), noise: vec![jitter; points.nrows()] });
-        let process = Self { kernel, prior, latents, weights, further: None, values };
-        (Box::new(Data { points: points.to_owned() }), process)
+        let prior = StoredPrior::dense(x.to_owned(), factor.into_factor(), jitter);
+        Self::on_points(kernel, latents, x.to_owned(), prior, weights)
     }
 
     /// K_fu α and what further points add, n × latents, without the prior means.
@@ -173,7 +194,7 @@ impl<'a, T: Scalar> Process<'a, T> {
         let mut shifts = self.seen_shifts(basis, x, par)?;
         if let Some(Further { points, weights }) = &self.further {
             let mut more = Mat::zeros(x.nrows(), weights.ncols());
-            matmul_into(self.kernel, x, points.as_ref(), weights.as_ref(), more.as_mut(), par)?;
+            matmul_into(&*self.kernel, x, points.as_ref(), weights.as_ref(), more.as_mut(), par)?;
             shifts += more;
         }
         Ok(shifts)
@@ -181,7 +202,7 @@ impl<'a, T: Scalar> Process<'a, T> {
 
     /// K_fu α, n × latents.
     fn seen_shifts(&self, basis: &dyn Basis<T>, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        if let Some(product) = basis.cross_times(self.kernel, x, self.weights.as_ref(), par)? {
+        if let Some(product) = basis.cross_times(&*self.kernel, x, self.weights.as_ref(), par)? {
             return Ok(product);
         }
         let mut shifts = Mat::zeros(x.nrows(), self.latents.len());
@@ -189,7 +210,7 @@ impl<'a, T: Scalar> Process<'a, T> {
         for start in (0..x.nrows()).step_by(CHUNK) {
             let chunk = x.subrows(start, CHUNK.min(x.nrows() - start));
             let tape = Tape::with_pool(par, pool.take());
-            let (kernel, prior) = (tape.fixed_kernel(self.kernel), self.prior.on(&tape));
+            let (kernel, prior) = (tape.fixed_kernel(&*self.kernel), self.prior.on(&tape));
             let k_uf = basis.cross(&tape, kernel, &prior, tape.constant(chunk))?;
             let product = tape.matmul_tn(k_uf, tape.constant(self.weights.as_ref()))?;
             shifts.as_mut().subrows_mut(start, chunk.nrows()).copy_from(tape.value(product)?.as_mat());
@@ -212,10 +233,17 @@ impl<'a, T: Scalar> Process<'a, T> {
             let chunk = x.subrows(start, CHUNK.min(x.nrows() - start));
             let tape = Tape::with_pool(par, pool.take());
             let given = self.given(&tape, basis, chunk)?;
+            let mut last: Option<(&Roots<T>, Var)> = None;
             for (index, latent) in self.latents.iter().enumerate() {
-                let roots: Vec<_> = latent.roots.iter().map(|root| root.on(&tape)).collect();
-                let variance = tape.value(given.variance(&tape, &roots)?)?;
-                see(index, start, tape.value(given.prior_variance)?.as_mat(), variance.as_mat())?;
+                let variance = match last {
+                    Some((roots, variance)) if Arc::ptr_eq(roots, &latent.roots) => variance,
+                    _ => {
+                        let roots: Vec<_> = latent.roots.iter().map(|root| root.on(&tape)).collect();
+                        given.variance(&tape, &roots)?
+                    }
+                };
+                last = Some((&latent.roots, variance));
+                see(index, start, tape.value(given.prior_variance)?.as_mat(), tape.value(variance)?.as_mat())?;
             }
             pool.replace(tape.into_pool());
         }
@@ -236,13 +264,13 @@ impl<'a, T: Scalar> Process<'a, T> {
         let given = self.given(&tape, basis, x)?;
         let prior = tape.value(given.prior_variance)?.as_mat().col(0).iter().copied().collect();
         if self.prior.has_remainder() {
-            gram_into(self.kernel, x, covariance.as_mut(), par)?;
+            gram_into(&*self.kernel, x, covariance.as_mut(), par)?;
             add_gram(covariance.as_mut(), tape.value(given.a)?.as_mat(), -1.0, par);
         }
         if let Some(white) = self.prior.white() {
             (0..n).for_each(|row| covariance[(row, row)] += white);
         }
-        for root in &self.latents[latent].roots {
+        for root in &*self.latents[latent].roots {
             let projected = root.on(&tape).project(&tape, given.a)?;
             add_gram(covariance.as_mut(), tape.value(projected)?.as_mat(), 1.0, par);
         }
@@ -250,7 +278,7 @@ impl<'a, T: Scalar> Process<'a, T> {
     }
 
     fn given<'t>(&'t self, tape: &Tape<'t, T>, basis: &'t dyn Basis<T>, x: MatRef<'t, T>) -> Result<Conditional> {
-        let (kernel, prior, x) = (tape.fixed_kernel(self.kernel), self.prior.on(tape), tape.constant(x));
+        let (kernel, prior, x) = (tape.fixed_kernel(&*self.kernel), self.prior.on(tape), tape.constant(x));
         let k_uf = basis.cross(tape, kernel, &prior, x)?;
         Conditional::new(tape, kernel, &prior, k_uf, x)
     }

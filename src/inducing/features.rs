@@ -91,7 +91,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// Lázaro-Gredilla & Figueiras-Vidal (2009), *Inter-domain Gaussian processes for sparse inference using
 /// inducing features*, NIPS 22.
-pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync {
+pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// M, the number of features: at least 1.
     fn len(&self) -> usize;
 

@@ -71,7 +71,7 @@ const UNITS: f64 = 64.0;
 /// gp.natural_step(x.as_ref(), &y, 40, &NaturalGradient::default())?; // the best q
 ///
 /// let at = gp.posterior()?.predict(mat![[0.6, 0.48, 0.64]].as_ref())?;
-/// assert!((at.mean[0] - (0.48 + 0.6 * 0.64)).abs() < 0.02f64);
+/// assert!((at.mean[(0, 0)] - (0.48 + 0.6 * 0.64)).abs() < 0.02f64);
 /// let evidence = ExactGp::new(kernel).with_noise(0.01)?.log_evidence(x.as_ref(), &y)?;
 /// assert!(gp.elbo(x.as_ref(), &y)?.value < evidence);
 ///

@@ -78,7 +78,7 @@ use crate::{Error, Result, Scalar};
     label = "does not say what it is",
     note = "`impl Expr for {Self}`: its structure, properties and inputs, all of which have defaults"
 )]
-pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
+pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 'static {
     /// Which operation this node is, and on what; of a leaf, which closed forms it has. Properties, inputs and text have
     /// defaults that follow from it.
     fn structure(&self) -> Structure<'_> {

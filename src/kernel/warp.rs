@@ -10,7 +10,7 @@ use crate::params::Parameterized;
 use crate::{Error, Result};
 
 /// The part of a warp that does not depend on the scalar type.
-pub trait WarpExpr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
+pub trait WarpExpr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 'static {
     /// The dimension of the points that the warp makes of points of dimension `dim`.
     ///
     /// # Errors

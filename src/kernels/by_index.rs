@@ -55,7 +55,7 @@ use crate::{Error, Result, Scalar, kernel_ops};
 /// mercer::testkit::conforms(&kernel.dynamic(), 1)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait IndexMatrix: Parameterized + Clone + Debug + Send + Sync {
+pub trait IndexMatrix: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// How many values the index has.
     fn count(&self) -> usize;
 

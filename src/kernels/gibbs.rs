@@ -45,7 +45,7 @@ use crate::{Error, Result, Scalar, kernel_ops, parameterized};
 /// )?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait LengthscaleFunction: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
+pub trait LengthscaleFunction: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 'static {
     /// ℓ(x), positive. [`Gibbs`] keeps it between 10⁻¹⁵ and 10¹⁵.
     fn value(&self, x: &[f64]) -> f64;
 

@@ -12,7 +12,7 @@ use crate::kernel::{Arguments, Construct, OnGraph, Psd, Variable};
 use crate::params::{Constraint, Parameter, Parameterized, Visitor, VisitorMut};
 
 /// A function of the eigenvalues of a graph's Laplacian: what makes a kernel of it.
-pub trait GraphSpectrum: Parameterized + Clone + Debug + Send + Sync {
+pub trait GraphSpectrum: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// The logarithm of the weight of an eigenvalue λ ≥ 0, which is 0 at λ = 0.
     fn log_weight(&self, eigenvalue: f64) -> f64;
 

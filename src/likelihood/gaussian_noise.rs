@@ -27,7 +27,7 @@ use crate::Result;
 /// assert_eq!(one, other);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-pub trait GaussianNoise: Likelihood + 'static {
+pub trait GaussianNoise: Likelihood {
     /// σᵢ² of n observations: positive.
     ///
     /// # Errors

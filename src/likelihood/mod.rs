@@ -102,7 +102,7 @@ use crate::{Error, Result};
 /// assert_eq!(expected.values, likelihood.log_density(&[1.0], &[0.4])?);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync {
+pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 'static {
     /// The number of latent values of an observation.
     fn latents(&self) -> usize {
         1
@@ -185,6 +185,45 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
 }
 
 dyn_clone::clone_trait_object!(Likelihood);
+
+/// Models take likelihoods whose type is known at run time as they take all others.
+impl Likelihood for Box<dyn Likelihood> {
+    fn latents(&self) -> usize {
+        (**self).latents()
+    }
+
+    fn outputs(&self) -> usize {
+        (**self).outputs()
+    }
+
+    fn rows(&self, rows: &[usize]) -> Result<Option<Box<dyn Likelihood>>> {
+        (**self).rows(rows)
+    }
+
+    fn gaussian_noise(&self) -> Option<f64> {
+        (**self).gaussian_noise()
+    }
+
+    fn mixing(&self) -> Option<Mixing<'_>> {
+        (**self).mixing()
+    }
+
+    fn log_density(&self, y: &[f64], f: &[f64]) -> Result<Vec<f64>> {
+        (**self).log_density(y, f)
+    }
+
+    fn variational_expectations(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Expectations> {
+        (**self).variational_expectations(y, mean, variance)
+    }
+
+    fn predict(&self, mean: &[f64], variance: &[f64]) -> Result<Predicted> {
+        (**self).predict(mean, variance)
+    }
+
+    fn log_predictive_density(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
+        (**self).log_predictive_density(y, mean, variance)
+    }
+}
 
 /// Outputs f = c + W g of latent functions g.
 #[derive(Clone, Copy, Debug)]

@@ -39,7 +39,7 @@ type Gradient = dyn Fn(&[f64], &[f64], &mut [f64], &mut [f64]) + Send + Sync;
 /// let mut out = [0.0];
 /// mean.mean_into(mat![[2.0]].as_ref(), &mut out);
 /// assert_eq!(out, [2.0 * (-1.0f64).exp() + 1.0]);
-/// assert_eq!(mean.get("sum[0].scaled.decay.rate")?, 0.5);
+/// assert_eq!(mean.get("sum[0].product[1].decay.rate")?, 0.5);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone)]

@@ -35,7 +35,7 @@ use std::ops::ControlFlow;
 ///         return ControlFlow::Continue(());
 ///     }
 ///     let predicted = gp.posterior().and_then(|posterior| posterior.mean(held_out.as_ref()));
-///     let next = patience.sees(predicted.and_then(|mean| rmse(&truth, &mean)).unwrap_or(f64::NAN));
+///     let next = patience.sees(predicted.and_then(|mean| rmse(&truth, mean.col_as_slice(0))).unwrap_or(f64::NAN));
 ///     if patience.improved() {
 ///         best = gp.clone();
 ///     }
@@ -43,7 +43,7 @@ use std::ops::ControlFlow;
 /// })?;
 /// assert_eq!(history.stopped, Stopped::Callback);
 /// let mean = best.posterior()?.mean(held_out.as_ref())?;
-/// assert_eq!(Some(rmse(&truth, &mean)?), patience.least());
+/// assert_eq!(Some(rmse(&truth, mean.col_as_slice(0))?), patience.least());
 /// assert!(patience.least() < Some(0.05));
 /// # Ok::<(), mercer::Error>(())
 /// ```

@@ -59,9 +59,9 @@ pub trait Metric: Clone + Debug + Send + Sync + 'static {
 /// # Properties
 ///
 /// Guaranteed positive semi-definite only where that is known: in one dimension for every [`Norm`], as
-/// the profile is; with [`Norm::Euclidean`] where the profile is; and in any dimension for the exponential
-/// kernel [`Matern12`](crate::kernels::Matern12) of [`Norm::Manhattan`], the product of one exponential
-/// kernel for each dimension. Elsewhere models refuse it unless told to allow indefinite kernels. Stationary
+/// the profile is; with [`Norm::Euclidean`] where the profile is; and in any dimension for sums and
+/// products of exponential kernels, [`Matern12`](crate::kernels::Matern12), of [`Norm::Manhattan`]: each is the product of one
+/// exponential kernel for each dimension. Elsewhere models refuse it unless told to allow indefinite kernels. Stationary
 /// if the metric depends on differences alone, isotropic if it is Euclidean.
 ///
 /// # Examples

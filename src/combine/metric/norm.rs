@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Metric;
-use crate::kernel::{Argument, Expr, FromArgument, Number, Psd};
+use crate::kernel::{Argument, Expr, FromArgument, Number, Psd, Structure};
 use crate::{Error, Result, Scalar};
 
 /// The metrics ‖x − y‖ of the usual norms.
@@ -56,6 +56,18 @@ fn largest<T: Scalar>(values: impl Iterator<Item = T>) -> T {
     values.fold(T::from_f64(0.0), |largest, value| if value <= largest || largest.is_nan() { largest } else { value })
 }
 
+/// Whether a kernel is made, by sums and products, of exponential ones: over ‖x − y‖₁ each of these is a product of kernels.
+fn is_exponential(kernel: &dyn Expr) -> bool {
+    match kernel.structure() {
+        Structure::Leaf(views) => {
+            views.constant || views.white || views.spectral.and_then(|view| view.matern()) == Some(0.5)
+        }
+        Structure::Sum(parts) | Structure::Product(parts) => parts.iter().all(|part| is_exponential(part)),
+        Structure::Scaled(_, kernel) | Structure::Power(_, kernel) | Structure::Boxed(kernel) => is_exponential(kernel),
+        _ => false,
+    }
+}
+
 impl Metric for Norm {
     fn distance<T: Scalar>(&self, x: &[T], y: &[T]) -> T {
         match *self {
@@ -106,7 +118,7 @@ impl Metric for Norm {
         let in_one = profile.properties().psd.min(Psd::UpTo(1));
         match self {
             Self::Euclidean if profile.properties().isotropic => profile.properties().psd,
-            Self::Manhattan if profile.name() == "matern12" => profile.properties().psd,
+            Self::Manhattan if is_exponential(profile) => profile.properties().psd,
             _ => in_one,
         }
     }

@@ -1,12 +1,17 @@
 //! What independent processes have learned from data.
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef, Par};
 
 use super::group::{Group, map};
 use super::{BatchGp, BatchPosterior};
 use crate::batch::BatchPoints;
+use crate::gp::latents::PerLatent;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::posterior::Posterior;
+use crate::gp::predict::Predict;
+use crate::gp::prior::{Prior, Seen};
 use crate::gp::process::{Latent, Process};
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
@@ -15,6 +20,16 @@ use crate::mean::Mean;
 use crate::{Expr, Result, Scalar};
 
 impl<K: Expr + Clone> BatchGp<K> {
+    /// What the model says before data.
+    pub fn prior<T: Scalar>(&self) -> Prior<T>
+    where
+        K: Kernel<T>,
+    {
+        let (kernels, means) = (self.kernel.members(), PerLatent::each(self.mean.members().to_vec()));
+        let seen = Seen::with(self.likelihood.members().iter().map(Gaussian::variance));
+        Prior::independent(kernels, means, self.outputs(), seen, self.par)
+    }
+
     /// The posterior given data.
     ///
     /// # Errors
@@ -24,7 +39,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         &self,
         x: impl Into<BatchPoints<'a, T>>,
         y: MatRef<'_, T>,
-    ) -> Result<BatchPosterior<'_, T>>
+    ) -> Result<BatchPosterior<T>>
     where
         K: Kernel<T>,
     {
@@ -75,7 +90,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         Ok(all.into_iter().map(|(_, left_out)| left_out).collect())
     }
 
-    fn posterior_of<T: Scalar>(&self, group: &Group<T>) -> Result<Posterior<'_, T>>
+    fn posterior_of<T: Scalar>(&self, group: &Group<T>) -> Result<Posterior<T>>
     where
         K: Kernel<T>,
     {
@@ -95,34 +110,28 @@ impl<K: Expr + Clone> BatchGp<K> {
             return Ok(seen);
         }
         let unseen = self.posterior_from(group, factor, weights)?.predict(group.missing_x.as_ref())?;
-        let noise = T::from_f64(self.likelihood.members()[group.outputs[0]].variance());
-        let variance: Vec<T> = unseen.variance.iter().map(|&variance| variance + noise).collect();
-        let (n, zero) = (group.missing.len(), T::from_f64(0.0));
-        let merged = seen.iter().zip(unseen.mean.chunks_exact(n).zip(variance.chunks_exact(n)));
-        let merged = merged.map(|(seen, (mean, variance))| LeaveOneOut {
-            mean: group.merge(&seen.mean, mean, zero),
-            variance: group.merge(&seen.variance, variance, zero),
+        let noise = self.likelihood.members()[group.outputs[0]].variance();
+        let unseen = unseen.with_noise(|_| noise);
+        let zero = T::from_f64(0.0);
+        let merged = seen.iter().enumerate().map(|(col, seen)| LeaveOneOut {
+            mean: group.merge(&seen.mean, unseen.mean.col_as_slice(col), zero),
+            variance: group.merge(&seen.variance, unseen.variance.col_as_slice(col), zero),
             log_density: group.merge(&seen.log_density, &[], 0.0),
         });
         Ok(merged.collect())
     }
 
-    fn posterior_from<T: Scalar>(
-        &self,
-        group: &Group<T>,
-        factor: Cholesky<T>,
-        weights: Mat<T>,
-    ) -> Result<Posterior<'_, T>>
+    fn posterior_from<T: Scalar>(&self, group: &Group<T>, factor: Cholesky<T>, weights: Mat<T>) -> Result<Posterior<T>>
     where
         K: Kernel<T>,
     {
         let first = group.outputs[0];
-        let latents =
-            group.outputs.iter().map(|&output| Latent { mean: &self.mean.members()[output], roots: Vec::new() });
-        let kernel = &self.kernel.members()[first];
-        let (basis, process) = Process::on_points(kernel, latents.collect(), group.x.as_ref(), factor, weights);
+        let roots: Arc<[_]> = Arc::new([]);
+        let of_output = |&output: &usize| Latent { mean: self.mean.members()[output].clone(), roots: roots.clone() };
+        let (kernel, latents) = (Arc::new(self.kernel.members()[first].clone()), group.outputs.iter().map(of_output));
+        let (basis, process) = Process::on_data(kernel, latents.collect(), group.x.as_ref(), factor, weights);
         // The noise of a group is added where its outputs are put together.
-        Ok(Posterior { basis, processes: vec![process], likelihood: None, par: Par::Seq })
+        Ok(Posterior { basis, processes: [process].into(), likelihood: None, par: Par::Seq })
     }
 
     /// The factor of the covariance of a group, and its solve with the residuals.

@@ -5,7 +5,7 @@ mod given;
 mod group;
 mod posterior;
 
-pub use posterior::{BatchPosterior, BatchSamples};
+pub use posterior::BatchPosterior;
 
 use faer::Par;
 

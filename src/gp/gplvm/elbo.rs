@@ -9,11 +9,14 @@ use super::BayesianGplvm;
 use super::bound::{Seen, record_collapsed, record_prior};
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
+use crate::gp::latents::PerLatent;
+use crate::gp::prior::{self, Prior};
 use crate::gp::rounding::{gradient_and_rounding, loss};
 use crate::gp::terms::features_on;
 use crate::gp::variational::Root;
 use crate::gp::{coincident, units};
 use crate::kernel::Kernel;
+use crate::mean::{DynMean, Zero};
 use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::tape::{Pool, Tape, Var};
 use crate::{Expr, Result};
@@ -129,12 +132,22 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         fit_in_units(self, &units, minimizer, objective)
     }
 
+    /// What the model says of so many outputs before data, as functions of the latent inputs.
+    pub fn prior(&self, outputs: usize) -> Prior<f64>
+    where
+        K: Kernel<f64>,
+    {
+        let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(DynMean::new(Zero)));
+        let seen = prior::Seen::with(vec![self.likelihood.variance(); outputs]);
+        Prior::independent(kernel, mean, outputs, seen, self.par)
+    }
+
     /// The posterior of the processes given the outputs, for predictions and for the latents of others.
     ///
     /// # Errors
     ///
     /// As [`elbo`](Self::elbo).
-    pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior<'_>>
+    pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior>
     where
         K: Kernel<f64>,
     {
@@ -148,11 +161,9 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let noise = self.likelihood.variance();
         let solved = Seen::of_expectations(&tape, &psi, &prior, y_var)?.infer(&tape, noise)?;
         GplvmPosterior::new(
-            &self.kernel,
+            Arc::new(self.kernel.clone()),
+            (prior.store(&tape)?, solved.mean, Some(Root::Lower(solved.root))),
             Some(Arc::clone(&self.expectations)),
-            prior.store(&tape)?,
-            solved.mean,
-            Some(Root::Lower(solved.root)),
             noise,
             self.latents(y)?,
             self.par,

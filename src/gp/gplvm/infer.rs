@@ -5,6 +5,7 @@ use faer::{Mat, MatRef};
 use super::latents::{GaussianLatents, LatentMarginals, LatentPrior};
 use super::posterior::GplvmPosterior;
 use crate::data::check_finite;
+use crate::gp::predict::Predict;
 use crate::optim::{Minimizer, fit};
 use crate::tape::{Tape, Var};
 use crate::{Error, Result};
@@ -24,7 +25,7 @@ const STARTS: usize = 3;
 /// The variance that a search starts from where the learned latents are known.
 const KNOWN: f64 = 0.01;
 
-impl GplvmPosterior<'_> {
+impl GplvmPosterior {
     /// q(x) = N(μ, diag s) for each row of new outputs, n × D, on its own, with what the model has learned held fixed:
     /// maximises, over μ and s,
     ///
@@ -77,7 +78,7 @@ impl GplvmPosterior<'_> {
                 }
             }
             if let Some((loss, q)) = best {
-                let tape = Tape::new(self.par);
+                let tape = Tape::new(self.processes.par);
                 let (mean, _) = q.mean.on(&tape, tape.constant(row_of_y), false)?;
                 latents.mean.as_mut().subrows_mut(row, 1).copy_from(tape.value(mean)?.as_mat());
                 latents.variance.as_mut().subrows_mut(row, 1).copy_from(q.variance());
@@ -88,7 +89,7 @@ impl GplvmPosterior<'_> {
     }
 
     fn starts(&self, y: MatRef<'_, f64>, learned: MatRef<'_, f64>) -> Result<Vec<GaussianLatents>> {
-        let LatentMarginals { mean, variance } = &self.latents;
+        let LatentMarginals { mean, variance } = &*self.latents;
         let misfit = |row: usize| (learned.subrows(row, 1) - y).squared_norm_l2();
         let mut order: Vec<(f64, usize)> = (0..learned.nrows()).map(|row| (misfit(row), row)).collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -105,12 +106,13 @@ impl GplvmPosterior<'_> {
     /// The negative bound of a row, and its gradient in the means and variances of q.
     fn loss(&self, q: &GaussianLatents, y: MatRef<'_, f64>) -> Result<(f64, Vec<f64>)> {
         let prior = LatentPrior::standard((1, self.dim()));
-        let tape = Tape::new(self.par);
+        let tape = Tape::new(self.processes.par);
         let y_var = tape.constant(y);
         let (inputs, parameters) = q.on(&tape, y_var, true)?;
-        let z = self.prior.on(&tape).parameter();
-        let psi = self.expectations()?.record(&tape, tape.fixed_kernel(self.kernel), inputs, z)?;
-        let (weights, explained) = (tape.constant(self.weights.as_ref()), tape.constant(self.explained.as_ref()));
+        let process = self.process();
+        let z = process.prior.on(&tape).parameter();
+        let psi = self.expectations()?.record(&tape, tape.fixed_kernel(&*process.kernel), inputs, z)?;
+        let (weights, explained) = (tape.constant(process.weights.as_ref()), tape.constant((*self.explained).as_ref()));
 
         // E‖y − f‖² = ‖y‖² − 2 ψ₁ᵀ(βy) + tr βᵀΨ₂β + D (ψ₀ − tr Ψ₂L⁻ᵀ(I − S)L⁻¹)
         let outputs = self.outputs() as f64;

@@ -1,5 +1,7 @@
 //! The log density of the latent-variable model with the most probable latents, and what follows from it.
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef};
 
 use super::Gplvm;
@@ -7,6 +9,8 @@ use super::bound::{Seen, record_collapsed, solve_exact};
 use super::latents::LatentMarginals;
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
+use crate::gp::latents::PerLatent;
+use crate::gp::prior::{self, Prior};
 use crate::gp::rounding::{gradient_and_rounding, loss};
 use crate::gp::terms::features_on;
 use crate::gp::variational::Root;
@@ -14,6 +18,7 @@ use crate::gp::{coincident, units};
 use crate::inducing::{InducingFeatures, StoredPrior};
 use crate::kernel::{Kernel, gram_into};
 use crate::linalg::Cholesky;
+use crate::mean::{DynMean, Zero};
 use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result};
@@ -110,12 +115,22 @@ impl<K: Expr + Clone> Gplvm<K> {
         fit_in_units(self, &units, minimizer, objective)
     }
 
+    /// What the model says of so many outputs before data, as functions of the latent inputs.
+    pub fn prior(&self, outputs: usize) -> Prior<f64>
+    where
+        K: Kernel<f64>,
+    {
+        let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(DynMean::new(Zero)));
+        let seen = prior::Seen::with(vec![self.likelihood.variance(); outputs]);
+        Prior::independent(kernel, mean, outputs, seen, self.par)
+    }
+
     /// The posterior of the processes given the outputs, for predictions and for the latents of others.
     ///
     /// # Errors
     ///
     /// As [`log_joint`](Self::log_joint).
-    pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior<'_>>
+    pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior>
     where
         K: Kernel<f64>,
     {
@@ -142,7 +157,8 @@ impl<K: Expr + Clone> Gplvm<K> {
         let expectations = self.expectations.clone();
         let variance = Mat::zeros(x.nrows(), x.ncols());
         let latents = LatentMarginals { mean: x, variance };
-        GplvmPosterior::new(&self.kernel, expectations, prior, mean, root, noise, latents, self.par)
+        let kernel = Arc::new(self.kernel.clone());
+        GplvmPosterior::new(kernel, (prior, mean, root), expectations, noise, latents, self.par)
     }
 
     fn check(&self, y: MatRef<'_, f64>) -> Result<()> {

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
+use rand::Rng;
 
 use super::expectations::{GaussianInputs, KernelExpectations};
 use super::latents::LatentMarginals;
 use crate::data::check_finite;
-use crate::gp::conditional::Conditional;
-use crate::gp::posterior::{OutputPrediction, clamp};
-use crate::gp::process::CHUNK;
+use crate::gp::posterior::Posterior;
+use crate::gp::predict::Predict;
+use crate::gp::prediction::{Prediction, Samples, clamp};
+use crate::gp::process::{Latent, Process};
 use crate::gp::variational::Root;
 use crate::inducing::StoredPrior;
 use crate::kernel::Kernel;
+use crate::mean::{DynMean, Zero};
 use crate::tape::{Tape, Value};
 use crate::{Error, Result};
 
@@ -52,38 +55,28 @@ use crate::{Error, Result};
 /// assert!((at.variance[(0, 0)] - expected).abs() < 1e-14);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct GplvmPosterior<'a> {
-    pub(super) kernel: &'a dyn Kernel<f64>,
+#[derive(Clone, Debug)]
+pub struct GplvmPosterior {
+    /// A process for each output, on the values at the inducing inputs.
+    pub(super) processes: Posterior<f64>,
     expectations: Option<Arc<dyn KernelExpectations>>,
-    /// Its features' parameters are the inducing inputs.
-    pub(super) prior: StoredPrior<f64>,
-    /// m
-    mean: Mat<f64>,
-    /// Of S.
-    roots: Vec<Root<Mat<f64>>>,
     pub(super) noise: f64,
-    pub(super) latents: LatentMarginals,
-    /// L⁻ᵀm, M × D
-    pub(super) weights: Mat<f64>,
+    pub(super) latents: Arc<LatentMarginals>,
     /// L⁻ᵀ(I − S)L⁻¹, M × M
-    pub(super) explained: Mat<f64>,
-    pub(super) par: Par,
+    pub(super) explained: Arc<Mat<f64>>,
 }
 
-impl<'a> GplvmPosterior<'a> {
-    #[allow(clippy::too_many_arguments, reason = "what two models know, told once")]
+impl GplvmPosterior {
+    /// Of whitened inducing variables of means m, M × D, and a covariance of this root.
     pub(super) fn new(
-        kernel: &'a dyn Kernel<f64>,
+        kernel: Arc<dyn Kernel<f64>>,
+        (prior, mean, root): (StoredPrior<f64>, Mat<f64>, Option<Root<Mat<f64>>>),
         expectations: Option<Arc<dyn KernelExpectations>>,
-        prior: StoredPrior<f64>,
-        mean: Mat<f64>,
-        root: Option<Root<Mat<f64>>>,
         noise: f64,
         latents: LatentMarginals,
         par: Par,
     ) -> Result<Self> {
-        let (weights, explained) = {
+        let (points, weights, explained) = {
             let tape = Tape::new(par);
             let l = prior.on(&tape);
             let m = mean.nrows();
@@ -95,62 +88,25 @@ impl<'a> GplvmPosterior<'a> {
             let half = tape.transpose(l.whiten_transpose(&tape, gain)?)?;
             let explained = tape.value(l.whiten_transpose(&tape, half)?)?.as_mat().to_owned();
             let weights = l.whiten_transpose(&tape, tape.constant(mean.as_ref()))?;
-            (tape.value(weights)?.as_mat().to_owned(), explained)
+            let points = tape.value(l.parameter())?.as_mat().to_owned();
+            (points, tape.value(weights)?.as_mat().to_owned(), explained)
         };
-        let roots = root.into_iter().collect();
-        Ok(Self { kernel, expectations, prior, mean, roots, noise, latents, weights, explained, par })
+        let roots: Arc<[_]> = root.into_iter().collect();
+        let of_output = |_| Latent { mean: DynMean::new(Zero), roots: roots.clone() };
+        let outputs = (0..mean.ncols()).map(of_output).collect();
+        let (basis, process) = Process::on_points(kernel, outputs, points, prior, weights);
+        let processes = Posterior { basis, processes: [process].into(), likelihood: None, par };
+        Ok(Self { processes, expectations, noise, latents: latents.into(), explained: explained.into() })
     }
 
     /// The jitter that was added to the diagonal of the covariance of the inducing variables, beside any noise of theirs.
     pub fn jitter(&self) -> f64 {
-        self.prior.jitter()
+        self.processes.jitter()
     }
 
     /// The number of latent dimensions.
     pub fn dim(&self) -> usize {
         self.latents.mean.ncols()
-    }
-
-    /// D, the number of outputs.
-    pub fn outputs(&self) -> usize {
-        self.mean.ncols()
-    }
-
-    /// The processes, without noise, at inputs in the rows of a matrix of n × Q. O(n·M·(M + D)).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for inputs that do not fit;
-    /// [`Error::NegativeVariance`] if a variance is negative beyond rounding.
-    pub fn predict(&self, x: MatRef<'_, f64>) -> Result<OutputPrediction<f64>> {
-        self.check(x)?;
-        let (n, outputs) = (x.nrows(), self.outputs());
-        let mut found = OutputPrediction::zeros(n, outputs);
-        for start in (0..n).step_by(CHUNK) {
-            let chunk = x.subrows(start, CHUNK.min(n - start));
-            let tape = Tape::new(self.par);
-            let (kernel, prior, x) = (tape.fixed_kernel(self.kernel), self.prior.on(&tape), tape.constant(chunk));
-            let given = Conditional::new(&tape, kernel, &prior, tape.cross(kernel, prior.parameter(), x)?, x)?;
-            let mean = tape.value(given.mean(&tape, tape.constant(self.mean.as_ref()))?)?;
-            let roots: Vec<_> = self.roots.iter().map(|root| root.on(&tape)).collect();
-            let (variance, scale) = (tape.value(given.variance(&tape, &roots)?)?, tape.value(given.prior_variance)?);
-            found.mean.as_mut().subrows_mut(start, chunk.nrows()).copy_from(mean.as_mat());
-            for row in 0..chunk.nrows() {
-                let (value, scale) = (variance.as_mat()[(row, 0)], scale.as_mat()[(row, 0)]);
-                let value = clamp(value, scale, start + row, &mut found.clamped)?;
-                (0..outputs).for_each(|output| found.variance[(start + row, output)] = value);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The same for outputs that are seen with noise.
-    ///
-    /// # Errors
-    ///
-    /// As [`predict`](Self::predict).
-    pub fn predict_observations(&self, x: MatRef<'_, f64>) -> Result<OutputPrediction<f64>> {
-        Ok(self.predict(x)?.with_noise(|_| self.noise))
     }
 
     /// The processes, without noise, at uncertain inputs xᵢ ~ N(μᵢ, diag sᵢ), by means and variances of n × Q: exact moments of a
@@ -160,19 +116,19 @@ impl<'a> GplvmPosterior<'a> {
     ///
     /// As [`predict`](Self::predict); [`Error::Parameter`] for a variance that is not positive; [`Error::Setting`] for a
     /// kernel whose [expectations](KernelExpectations) are not to be had.
-    pub fn predict_uncertain(&self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<OutputPrediction<f64>> {
+    pub fn predict_uncertain(&self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<Prediction<f64>> {
         self.check(mean)?;
         self.check_variances(variance, mean.shape())?;
-        let (n, outputs) = (mean.nrows(), self.outputs());
-        let mut found = OutputPrediction::zeros(n, outputs);
+        let (n, outputs, process) = (mean.nrows(), self.outputs(), self.process());
+        let mut found = Prediction::zeros(n, outputs);
         for row in 0..n {
-            let tape = Tape::new(self.par);
+            let tape = Tape::new(self.processes.par);
             let inputs = GaussianInputs {
                 mean: tape.constant_owned(mean.subrows(row, 1).to_owned()),
                 variance: tape.constant_owned(variance.subrows(row, 1).to_owned()),
             };
-            let z = self.prior.on(&tape).parameter();
-            let psi = self.expectations()?.record(&tape, tape.fixed_kernel(self.kernel), inputs, z)?;
+            let z = process.prior.on(&tape).parameter();
+            let psi = self.expectations()?.record(&tape, tape.fixed_kernel(&*process.kernel), inputs, z)?;
             let values = (tape.scalar(psi.psi0)?, tape.value(psi.psi1)?, tape.value(psi.psi2)?);
             self.moments(values, row, &mut found)?;
         }
@@ -184,15 +140,16 @@ impl<'a> GplvmPosterior<'a> {
         &self,
         (psi0, psi1, psi2): (f64, Value<'_, f64>, Value<'_, f64>),
         row: usize,
-        found: &mut OutputPrediction<f64>,
+        found: &mut Prediction<f64>,
     ) -> Result<()> {
         let (psi1, psi2) = (psi1.as_mat(), psi2.as_mat());
-        let means = psi1 * &self.weights;
-        let mut spread = Mat::zeros(self.weights.nrows(), self.outputs());
-        matmul(spread.as_mut(), Accum::Replace, psi2, self.weights.as_ref(), 1.0, self.par);
+        let weights = &self.process().weights;
+        let means = psi1 * weights;
+        let mut spread = Mat::zeros(weights.nrows(), self.outputs());
+        matmul(spread.as_mut(), Accum::Replace, psi2, weights.as_ref(), 1.0, self.processes.par);
         let explained: f64 = psi2.col_iter().zip(self.explained.col_iter()).map(|(a, b)| a.transpose() * b).sum();
         for output in 0..self.outputs() {
-            let (mean, second) = (means[(0, output)], self.weights.col(output).transpose() * spread.col(output));
+            let (mean, second) = (means[(0, output)], weights.col(output).transpose() * spread.col(output));
             let scale = psi0.max(second);
             found.mean[(row, output)] = mean;
             // The mean's own variance first: it is what is left of two numbers that may be large.
@@ -203,6 +160,10 @@ impl<'a> GplvmPosterior<'a> {
     }
 
     /// The way to the kernel's expectations.
+    pub(super) fn process(&self) -> &Process<f64> {
+        &self.processes.processes[0]
+    }
+
     pub(super) fn expectations(&self) -> Result<&dyn KernelExpectations> {
         self.expectations.as_deref().ok_or_else(|| {
             let expected =
@@ -234,5 +195,30 @@ impl<'a> GplvmPosterior<'a> {
             }
         }
         Ok(())
+    }
+}
+
+impl Predict<f64> for GplvmPosterior {
+    fn functions(&self) -> usize {
+        self.processes.latents()
+    }
+
+    fn predict(&self, x: MatRef<'_, f64>) -> Result<Prediction<f64>> {
+        self.check(x)?;
+        self.processes.predict(x)
+    }
+
+    fn predict_observations(&self, x: MatRef<'_, f64>) -> Result<Prediction<f64>> {
+        Ok(self.predict(x)?.with_noise(|_| self.noise))
+    }
+
+    fn covariance(&self, x: MatRef<'_, f64>, output: usize) -> Result<Mat<f64>> {
+        self.check(x)?;
+        self.processes.covariance(x, output)
+    }
+
+    fn sample(&self, x: MatRef<'_, f64>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<f64>> {
+        self.check(x)?;
+        self.processes.sample(x, draws, rng)
     }
 }

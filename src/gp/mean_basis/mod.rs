@@ -72,8 +72,8 @@ use crate::{Error, Result};
 ///
 /// let at = mat![[23.2]];
 /// let (without, with) = (coupled.posterior()?.predict(at.as_ref())?, decoupled.posterior()?.predict(at.as_ref())?);
-/// assert!((with.mean[0] - 23.2f64.sin()).abs() < 0.1 && (without.mean[0] - 23.2f64.sin()).abs() > 0.5);
-/// assert!((with.variance[0] - without.variance[0]).abs() < 1e-9);
+/// assert!((with.mean[(0, 0)] - 23.2f64.sin()).abs() < 0.1 && (without.mean[(0, 0)] - 23.2f64.sin()).abs() > 0.5);
+/// assert!((with.variance[(0, 0)] - without.variance[(0, 0)]).abs() < 1e-9);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
@@ -142,7 +142,7 @@ impl MeanBasis {
     /// let gp = Svgp::new(Rbf::new(1.0), mat![[0.0]].as_ref())?.with_mean_basis(basis)?;
     /// let mean = gp.posterior()?.mean(mat![[0.0], [0.5]].as_ref())?;
     /// // 2 (k(x, γ) − k(x, 0) k(0, γ))
-    /// assert!(mean[0].abs() < 1e-15 && (mean[1] - 2.0 * (1.0 - (-0.25f64).exp())).abs() < 1e-15);
+    /// assert!(mean[(0, 0)].abs() < 1e-15 && (mean[(1, 0)] - 2.0 * (1.0 - (-0.25f64).exp())).abs() < 1e-15);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn orthogonal(inputs: MatRef<'_, f64>) -> Result<Self> {

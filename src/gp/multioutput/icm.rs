@@ -1,6 +1,8 @@
 //! The intrinsic coregionalization model on a full grid, exactly.
 
-use faer::{MatRef, Par};
+use std::sync::Arc;
+
+use faer::{Mat, MatRef, Par};
 
 use super::grid::{check_grid, check_means, residuals};
 use super::grid_methods::{Recorded, grid_methods};
@@ -8,13 +10,14 @@ use super::icm_posterior::IcmPosterior;
 use super::noise::OutputNoise;
 use crate::gp::checks::check_psd;
 use crate::gp::latents::PerLatent;
+use crate::gp::prior::{Prior, Seen};
 use crate::gp::settings::plain_settings;
 use crate::gp::terms::output_covariance;
 use crate::gp::units;
 use crate::kernel::DynKernel;
 use crate::kernel::Kernel;
 use crate::kernels::Coregionalization;
-use crate::linalg::NoisyKronecker;
+use crate::linalg::{NoisyKronecker, cast};
 use crate::mean::{DynMean, Zero};
 use crate::tape::{Tape, Var};
 use crate::{Error, Expr, Result, Scalar};
@@ -35,8 +38,8 @@ use crate::{Error, Expr, Result, Scalar};
 /// The same with values missing is not a Kronecker product: stack what was observed ([`Stacked`](super::Stacked)) and give
 /// it to an [`ExactGp`](crate::gp::ExactGp) with [`icm`](crate::algebra::icm) and noise in a
 /// [`BlockDiagonal`](crate::combine::BlockDiagonal) of [`White`](crate::kernels::White), which has the same evidence and
-/// predicts the same observations. Its [`predict`](crate::gp::Posterior::predict) includes the `White` of each output, which is a part of
-/// the process there, where [`IcmPosterior::predict`](super::IcmPosterior::predict) is without noise. Sums of such
+/// predicts the same observations. Its [`predict`](crate::gp::Predict::predict) includes the `White` of each output, which is a part of
+/// the process there, where that of the [`IcmPosterior`] is without noise. Sums of such
 /// terms, the linear model of coregionalization, have no common eigenvectors: [`lcm`](crate::algebra::lcm) there, or
 /// [`Oilmm`](super::Oilmm) where the columns of the mixing matrix are orthogonal.
 ///
@@ -155,12 +158,30 @@ impl<K: Expr + Clone> IcmGp<K> {
         self.outputs.diagonal().len()
     }
 
+    /// What the model says before data.
+    pub fn prior<T: Scalar>(&self) -> Prior<T>
+    where
+        K: Kernel<T>,
+    {
+        // B = [W, √κ] [W, √κ]ᵀ
+        let (weights, own) = (self.outputs.weights(), self.outputs.diagonal());
+        let mixing = Mat::from_fn(own.len(), weights.ncols() + own.len(), |row, col| {
+            T::from_f64(match col.checked_sub(weights.ncols()) {
+                None => weights[(row, col)],
+                Some(output) if output == row => own[row].sqrt(),
+                Some(_) => 0.0,
+            })
+        });
+        let seen = Seen::WithNoise(cast(self.noise.covariance().as_ref()).into());
+        Prior::mixed(std::slice::from_ref(&self.kernel), self.mean.clone(), mixing, seen, self.par)
+    }
+
     /// The posterior given data.
     ///
     /// # Errors
     ///
     /// As [`log_evidence`](Self::log_evidence).
-    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<IcmPosterior<'_, T>>
+    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<IcmPosterior<T>>
     where
         K: Kernel<T>,
     {
@@ -171,7 +192,7 @@ impl<K: Expr + Clone> IcmGp<K> {
             [parts.residual, parts.outputs, parts.noise, parts.gram].map(|var| tape.value(var));
         let (outputs, noise, gram) = (outputs?, noise?, gram?);
         let covariance = NoisyKronecker::new(outputs.as_mat(), noise.as_mat(), &[gram.as_mat()], self.par)?;
-        IcmPosterior::new(&self.kernel, &self.mean, x, residual?.as_mat(), covariance, self.par)
+        IcmPosterior::new(Arc::new(self.kernel.clone()), self.mean.clone(), x, residual?.as_mat(), covariance, self.par)
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()>

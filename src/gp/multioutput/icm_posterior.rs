@@ -1,12 +1,16 @@
 //! Predictions of the intrinsic coregionalization model on a full grid.
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef, Par};
+use rand::Rng;
 
 use super::grid::means_at;
 use super::prediction::JointPrediction;
 use crate::gp::checks::check_inputs;
 use crate::gp::latents::PerLatent;
-use crate::gp::posterior::clamp;
+use crate::gp::predict::Predict;
+use crate::gp::prediction::{Prediction, Samples, clamp};
 use crate::gp::process::CHUNK;
 use crate::kernel::{Kernel, cross_into, diag_into, gram_into};
 use crate::linalg::NoisyKronecker;
@@ -37,28 +41,28 @@ use crate::{Error, Result, Scalar};
 /// let x = mat![[0.0]];
 /// let posterior = gp.condition(x.as_ref(), mat![[3.0, 3.0]].as_ref())?;
 ///
-/// let predicted = posterior.predict(x.as_ref())?;
+/// let predicted = posterior.predict_joint(x.as_ref())?;
 /// assert!((predicted.mean.as_ref() - mat![[1.5, 2.4]]).norm_max() < 1e-14);
 /// assert!((predicted.covariance(0)? - mat![[0.5, 0.0], [0.0, 0.8]]).norm_max() < 1e-14);
 /// let observed = posterior.predict_observations(x.as_ref())?;
-/// assert!((observed.of(1)?.variance[0] - 1.8f64).abs() < 1e-14);
+/// assert!((observed.variance[(0, 1)] - 1.8f64).abs() < 1e-14);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct IcmPosterior<'a, T: Scalar> {
-    kernel: &'a dyn Kernel<T>,
-    means: &'a PerLatent<DynMean>,
-    points: Mat<T>,
-    covariance: NoisyKronecker<T>,
+#[derive(Clone, Debug)]
+pub struct IcmPosterior<T: Scalar> {
+    kernel: Arc<dyn Kernel<T>>,
+    means: Arc<PerLatent<DynMean>>,
+    points: Arc<Mat<T>>,
+    covariance: Arc<NoisyKronecker<T>>,
     /// zⱼᵢ/dᵢⱼ, N × P
-    weights: Mat<T>,
+    weights: Arc<Mat<T>>,
     par: Par,
 }
 
-impl<'a, T: Scalar> IcmPosterior<'a, T> {
+impl<T: Scalar> IcmPosterior<T> {
     pub(super) fn new(
-        kernel: &'a dyn Kernel<T>,
-        means: &'a PerLatent<DynMean>,
+        kernel: Arc<dyn Kernel<T>>,
+        means: PerLatent<DynMean>,
         points: MatRef<'_, T>,
         residual: MatRef<'_, T>,
         covariance: NoisyKronecker<T>,
@@ -67,7 +71,14 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
         let (n, rotated) = (points.nrows(), covariance.rotated(residual, par)?);
         let weight = |row: usize, col: usize| rotated[col * n + row] / covariance.spectrum(col)[row];
         let weights = Mat::from_fn(n, residual.ncols(), weight);
-        Ok(Self { kernel, means, points: points.to_owned(), covariance, weights, par })
+        let (points, weights) = (points.to_owned().into(), weights.into());
+        Ok(Self { kernel, means: means.into(), points, covariance: covariance.into(), weights, par })
+    }
+
+    /// The covariance Σ of the noise of an observation, P × P.
+    pub fn noise(&self) -> Mat<T> {
+        let (mixing, _) = self.covariance.mixing();
+        mixing * mixing.transpose()
     }
 
     /// The outputs at new points, with their covariance at each, without noise.
@@ -76,17 +87,17 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
     ///
     /// [`Error::Shape`] for points of another dimension; [`Error::NonFinite`] and [`Error::Empty`] for points that cannot
     /// be predicted; [`Error::NegativeVariance`] if a variance is negative by more than rounding explains.
-    pub fn predict(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
+    pub fn predict_joint(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
         self.check(x)?;
         let (n, outputs) = (x.nrows(), self.covariance.outputs());
         let (mixing, signal) = self.covariance.mixing();
         let (mut means, mut variances) = (Mat::zeros(n, outputs), Mat::zeros(n, outputs));
         let mut prior = vec![T::from_f64(0.0); n];
-        diag_into(self.kernel, x, &mut prior)?;
+        diag_into(&*self.kernel, x, &mut prior)?;
         let mut clamped = 0;
         for start in (0..n).step_by(CHUNK) {
             let rotated = self.rotated(x.subrows(start, CHUNK.min(n - start)))?;
-            let reached = rotated.transpose() * &self.weights;
+            let reached = rotated.transpose() * &*self.weights;
             let squares =
                 Mat::from_fn(rotated.nrows(), rotated.ncols(), |row, col| rotated[(row, col)] * rotated[(row, col)]);
             let explained = squares.transpose() * self.inverse_spectrum();
@@ -100,27 +111,12 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
             }
         }
         Ok(JointPrediction {
-            mean: means * mixing.transpose() + means_at(self.means, x, outputs),
+            mean: means * mixing.transpose() + means_at(&self.means, x, outputs),
             mixing: mixing.to_owned(),
             latent_variance: variances,
-            noise: vec![T::from_f64(0.0); outputs],
+            noise: Mat::zeros(outputs, outputs),
             clamped,
         })
-    }
-
-    /// New observations: the same with noise, which the mixing makes of variance 1 in each independent process.
-    ///
-    /// # Errors
-    ///
-    /// As [`predict`](Self::predict).
-    pub fn predict_observations(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
-        let mut predicted = self.predict(x)?;
-        let outputs = predicted.latent_variance.ncols();
-        (0..outputs).for_each(|output| {
-            let column = predicted.latent_variance.col_as_slice_mut(output);
-            column.iter_mut().for_each(|variance| *variance += T::from_f64(1.0));
-        });
-        Ok(predicted)
     }
 
     /// cov(f_p(xᵢ), f_q(xⱼ)) at all pairs of n points, for two outputs: n × n.
@@ -128,17 +124,17 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
     /// # Errors
     ///
     /// As [`predict`](Self::predict), and [`Error::Rows`] for an output that there is not.
-    pub fn covariance(&self, x: MatRef<'_, T>, outputs: (usize, usize)) -> Result<Mat<T>> {
+    pub fn cross_covariance(&self, x: MatRef<'_, T>, output: usize, other: usize) -> Result<Mat<T>> {
         self.check(x)?;
         let count = self.covariance.outputs();
-        let last = outputs.0.max(outputs.1);
+        let last = output.max(other);
         if last >= count {
             return Err(Error::rows("the outputs", last..last.saturating_add(1), count));
         }
         let (mixing, signal) = self.covariance.mixing();
         let (rotated, inverse) = (self.rotated(x)?, self.inverse_spectrum());
         // Σᵢ tₚᵢ t_qᵢ βᵢ (K − C diag(βᵢ/dᵢ) Cᵀ): one weight for each eigenvector, whatever P.
-        let weight = |i: usize| mixing[(outputs.0, i)] * mixing[(outputs.1, i)] * signal[i];
+        let weight = |i: usize| mixing[(output, i)] * mixing[(other, i)] * signal[i];
         let zero = T::from_f64(0.0);
         let scale = (0..count).map(weight).fold(zero, |sum, weight| sum + weight);
         let scaled = Mat::from_fn(rotated.nrows(), rotated.ncols(), |row, col| {
@@ -146,14 +142,14 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
             rotated[(row, col)] * weights.fold(zero, |sum, weight| sum + weight)
         });
         let mut prior = Mat::zeros(x.nrows(), x.nrows());
-        gram_into(self.kernel, x, prior.as_mut(), self.par)?;
+        gram_into(&*self.kernel, x, prior.as_mut(), self.par)?;
         Ok(faer::Scale(scale) * prior - scaled.transpose() * rotated)
     }
 
     /// Cᵀ = Vᵀ K(X, x)
     fn rotated(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
         let mut cross = Mat::zeros(self.points.nrows(), x.nrows());
-        cross_into(self.kernel, self.points.as_ref(), x, cross.as_mut(), self.par)?;
+        cross_into(&*self.kernel, (*self.points).as_ref(), x, cross.as_mut(), self.par)?;
         self.covariance.rotate_points(cross.as_ref(), self.par)
     }
 
@@ -164,11 +160,54 @@ impl<'a, T: Scalar> IcmPosterior<'a, T> {
     }
 
     fn check(&self, x: MatRef<'_, T>) -> Result<()> {
-        check_inputs(x, [self.kernel], self.means.all())?;
+        check_inputs(x, [&*self.kernel], self.means.all())?;
         let dim = self.points.ncols();
         if x.ncols() == dim {
             return Ok(());
         }
         Err(Error::shape("x", format!("{dim} column(s), as the model's inputs have"), x.shape()))
+    }
+}
+
+impl<T: Scalar> Predict<T> for IcmPosterior<T> {
+    fn functions(&self) -> usize {
+        self.covariance.outputs()
+    }
+
+    fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
+        self.predict_joint(x)?.marginals()
+    }
+
+    fn predict_observations(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
+        self.predict_joint(x)?.with_noise(self.noise().as_ref())?.marginals()
+    }
+
+    fn covariance(&self, x: MatRef<'_, T>, output: usize) -> Result<Mat<T>> {
+        self.cross_covariance(x, output, output)
+    }
+
+    fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        self.check(x)?;
+        let (n, outputs) = (x.nrows(), self.functions());
+        let (mixing, signal) = self.covariance.mixing();
+        let (rotated, inverse) = (self.rotated(x)?, self.inverse_spectrum());
+        let mut prior = Mat::zeros(n, n);
+        gram_into(&*self.kernel, x, prior.as_mut(), self.par)?;
+        let means = rotated.transpose() * &*self.weights;
+        let centre = Mat::from_fn(n, outputs, |row, col| signal[col] * means[(row, col)]);
+        // βᵢ (K − C diag(βᵢ/dᵢ) Cᵀ)
+        let of_process = |process: usize| {
+            let beta = signal[process];
+            let scaled =
+                Mat::from_fn(rotated.nrows(), n, |row, col| rotated[(row, col)] * (beta * inverse[(row, process)]));
+            let covariance = faer::Scale(beta) * (&prior - scaled.transpose() * &rotated);
+            Ok((covariance, (0..n).map(|row| beta * prior[(row, row)]).collect()))
+        };
+        let samples = Samples::draw(centre.as_ref(), draws, rng, self.par, of_process)?;
+        Ok(samples.mixed(mixing, means_at(&self.means, x, outputs).as_ref()))
+    }
+
+    fn log_predictive_density(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Vec<f64>> {
+        self.predict_joint(x)?.with_noise(self.noise().as_ref())?.log_density(y)
     }
 }

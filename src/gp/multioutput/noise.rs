@@ -26,6 +26,17 @@ impl OutputNoise {
         Ok(Self::Independent(ParameterArray::new("variance", variances.to_vec(), shape, Constraint::Positive)?))
     }
 
+    /// Σ, as a matrix.
+    pub(super) fn covariance(&self) -> Mat<f64> {
+        let (low_rank, own) = match self {
+            Self::Independent(variances) => (Mat::zeros(variances.values().len(), 0), variances.values()),
+            Self::Correlated(matrix) => (matrix.weights().to_owned(), matrix.diagonal()),
+        };
+        let mut covariance = &low_rank * low_rank.transpose();
+        own.iter().enumerate().for_each(|(output, own)| covariance[(output, output)] += own);
+        covariance
+    }
+
     /// Σ.
     pub(super) fn record<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, differentiable: bool) -> Result<Term> {
         match self {

@@ -1,5 +1,7 @@
 //! Orthogonal mixtures of independent processes, exactly.
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef, Par};
 
 use super::grid::{check_grid, check_means, means_at, residuals};
@@ -9,13 +11,14 @@ use super::orthogonal::Orthogonal;
 use crate::gp::checks::check_psd;
 use crate::gp::latents::PerLatent;
 use crate::gp::posterior::Posterior;
+use crate::gp::prior::{Prior, Seen};
 use crate::gp::process::{Latent, Process};
 use crate::gp::settings::model_settings;
 use crate::gp::units;
 use crate::kernel::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
-use crate::linalg::{Cholesky, Eigendecomposition, Jitter};
+use crate::linalg::{Cholesky, Eigendecomposition, Jitter, cast};
 use crate::mean::{DynMean, Zero};
 use crate::tape::Tape;
 use crate::{Error, Expr, Result, Scalar};
@@ -85,8 +88,6 @@ pub struct Oilmm<K = DynKernel> {
     mean: PerLatent<DynMean>,
     likelihood: Gaussian,
     mixing: Orthogonal,
-    /// The mean function of the latent processes.
-    zero: DynMean,
     jitter: Jitter,
     allow_indefinite: bool,
     par: Par,
@@ -118,7 +119,6 @@ impl<K: Expr + Clone> Oilmm<K> {
             mean: PerLatent::one(DynMean::new(Zero)),
             likelihood: Gaussian::new(1.0),
             mixing,
-            zero: DynMean::new(Zero),
             jitter: Jitter::default(),
             allow_indefinite: false,
             par: Par::rayon(0),
@@ -206,12 +206,26 @@ impl<K: Expr + Clone> Oilmm<K> {
         self.mixing.matrix()
     }
 
+    /// What the model says before data.
+    ///
+    /// # Errors
+    ///
+    /// As [`mixing`](Self::mixing).
+    pub fn prior<T: Scalar>(&self) -> Result<Prior<T>>
+    where
+        K: Kernel<T>,
+    {
+        let mixing = cast(self.mixing.matrix()?.as_ref());
+        let seen = Seen::with(vec![self.likelihood.variance(); self.outputs()]);
+        Ok(Prior::mixed(self.kernel.all(), self.mean.clone(), mixing, seen, self.par))
+    }
+
     /// The posterior given data.
     ///
     /// # Errors
     ///
     /// As [`log_evidence`](Self::log_evidence).
-    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<OilmmPosterior<'_, T>>
+    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<OilmmPosterior<T>>
     where
         K: Kernel<T>,
     {
@@ -229,8 +243,8 @@ impl<K: Expr + Clone> Oilmm<K> {
             (0..n).for_each(|i| covariance[(i, i)] += T::from_f64(noise / scale));
             let factor = Cholesky::new(covariance.as_ref(), self.jitter, self.par)?;
             factor.solve_in_place(weights.as_mut(), self.par)?;
-            let latents = vec![Latent { mean: &self.zero, roots: Vec::new() }];
-            let (basis, mut process) = Process::on_points(self.kernel.of(index), latents, x, factor, weights);
+            let (kernel, latents) = (Arc::new(self.kernel.of(index).clone()), vec![Latent::known(DynMean::new(Zero))]);
+            let (basis, mut process) = Process::on_data(kernel, latents, x, factor, weights);
             if let Some(values) = &mut process.values {
                 values.noise.iter_mut().for_each(|value| *value += noise / scale);
             }
@@ -238,8 +252,8 @@ impl<K: Expr + Clone> Oilmm<K> {
             processes.push(process);
         }
         let basis = bases.swap_remove(0);
-        let latents = Posterior { basis, processes, likelihood: None, par: self.par };
-        Ok(OilmmPosterior { latents, mixing: matrix, noise, means: &self.mean })
+        let latents = Posterior { basis, processes: processes.into(), likelihood: None, par: self.par };
+        Ok(OilmmPosterior { latents, mixing: matrix.into(), noise, means: self.mean.clone().into() })
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<()>

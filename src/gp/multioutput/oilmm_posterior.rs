@@ -1,13 +1,18 @@
 //! Predictions of an orthogonal mixture.
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef};
 use rand::Rng;
 
 use super::grid::means_at;
 use super::prediction::JointPrediction;
 use crate::gp::latents::PerLatent;
-use crate::gp::posterior::{Posterior, Samples};
+use crate::gp::posterior::Posterior;
+use crate::gp::predict::{Predict, missing_function};
+use crate::gp::prediction::{Prediction, Samples};
 use crate::likelihood::Mixing;
+use crate::linalg::cast;
 use crate::mean::DynMean;
 use crate::{Result, Scalar};
 
@@ -27,27 +32,27 @@ use crate::{Result, Scalar};
 /// let x = mat![[2.0]];
 /// let posterior = gp.condition(x.as_ref(), mat![[3.0, 3.0]].as_ref())?;
 ///
-/// let predicted = posterior.predict(x.as_ref())?;
+/// let predicted = posterior.predict_joint(x.as_ref())?;
 /// assert!((predicted.mean.as_ref() - mat![[2.4, 2.4]]).norm_max() < 1e-14);
 /// // Either process has the variance 1 − 1/(1 + 0.5/2) = 0.2 left.
 /// assert!((predicted.covariance(0)? - mat![[0.4, 0.0], [0.0, 0.4]]).norm_max() < 1e-14);
 /// let observed = posterior.predict_observations(x.as_ref())?;
-/// assert!((observed.of(1)?.variance[0] - 0.9f64).abs() < 1e-14);
+/// assert!((observed.variance[(0, 1)] - 0.9f64).abs() < 1e-14);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct OilmmPosterior<'a, T: Scalar> {
-    pub(super) latents: Posterior<'a, T>,
+#[derive(Clone, Debug)]
+pub struct OilmmPosterior<T: Scalar> {
+    pub(super) latents: Posterior<T>,
     /// H, P × m.
-    pub(super) mixing: Mat<f64>,
+    pub(super) mixing: Arc<Mat<f64>>,
     pub(super) noise: f64,
-    pub(super) means: &'a PerLatent<DynMean>,
+    pub(super) means: Arc<PerLatent<DynMean>>,
 }
 
-impl<'a, T: Scalar> OilmmPosterior<'a, T> {
+impl<T: Scalar> OilmmPosterior<T> {
     /// The posterior of the independent processes, without the outputs' means. They are not observed themselves: ask
     /// [`predict_observations`](Self::predict_observations) of the outputs, here, and not of the processes, there.
-    pub fn latents(&self) -> &Posterior<'a, T> {
+    pub fn latents(&self) -> &Posterior<T> {
         &self.latents
     }
 
@@ -55,42 +60,51 @@ impl<'a, T: Scalar> OilmmPosterior<'a, T> {
     ///
     /// # Errors
     ///
-    /// As [`Posterior::predict`].
-    pub fn predict(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
+    /// As [`Predict::predict`].
+    pub fn predict_joint(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
         let latents = self.latents.predict(x)?;
         let outputs = self.mixing.nrows();
-        let mixing = Mixing { weights: self.mixing.as_ref(), offset: &vec![0.0; outputs] };
+        let mixing = Mixing { weights: (*self.mixing).as_ref(), offset: &vec![0.0; outputs] };
         let mut predicted = JointPrediction::of_latents(mixing, &latents)?;
-        predicted.mean += means_at(self.means, x, outputs);
+        predicted.mean += means_at(&self.means, x, outputs);
         Ok(predicted)
     }
+}
 
-    /// Joint draws of the outputs at n points: N·P × draws, all points of the first output first. O(m (N³ + N² · draws)).
-    ///
-    /// # Errors
-    ///
-    /// As [`Posterior::sample`].
-    pub fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut (impl Rng + ?Sized)) -> Result<Samples<T>> {
-        let (n, outputs) = (x.nrows(), self.mixing.nrows());
-        let latents = self.latents.sample(x, draws, rng)?;
-        let means = means_at(self.means, x, outputs);
-        let value = |row: usize, draw: usize| {
-            let (point, output) = (row % n, row / n);
-            let terms = (0..self.mixing.ncols())
-                .map(|latent| T::from_f64(self.mixing[(output, latent)]) * latents.values[(latent * n + point, draw)]);
-            terms.fold(means[(point, output)], |sum, term| sum + term)
-        };
-        Ok(Samples { values: Mat::from_fn(n * outputs, draws, value), jitter: latents.jitter })
+impl<T: Scalar> Predict<T> for OilmmPosterior<T> {
+    fn functions(&self) -> usize {
+        self.mixing.nrows()
     }
 
-    /// New observations: the same as [`predict`](Self::predict) with noise.
-    ///
-    /// # Errors
-    ///
-    /// As [`predict`](Self::predict).
-    pub fn predict_observations(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
-        let mut predicted = self.predict(x)?;
-        predicted.noise.fill(T::from_f64(self.noise));
-        Ok(predicted)
+    fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
+        self.predict_joint(x)?.marginals()
+    }
+
+    fn predict_observations(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
+        Ok(self.predict(x)?.with_noise(|_| self.noise))
+    }
+
+    fn covariance(&self, x: MatRef<'_, T>, function: usize) -> Result<Mat<T>> {
+        if function >= self.outputs() {
+            return Err(missing_function("the output", function, self.outputs()));
+        }
+        let mut covariance = Mat::zeros(x.nrows(), x.nrows());
+        for latent in 0..self.mixing.ncols() {
+            let weight = T::from_f64(self.mixing[(function, latent)].powi(2));
+            covariance += faer::Scale(weight) * self.latents.covariance(x, latent)?;
+        }
+        Ok(covariance)
+    }
+
+    fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        let means = means_at(&self.means, x, self.outputs());
+        Ok(self.latents.sample(x, draws, rng)?.mixed(cast::<T>((*self.mixing).as_ref()).as_ref(), means.as_ref()))
+    }
+
+    fn log_predictive_density(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Vec<f64>> {
+        let noise = T::from_f64(self.noise);
+        let outputs = self.outputs();
+        let noise = Mat::from_fn(outputs, outputs, |row, col| if row == col { noise } else { T::from_f64(0.0) });
+        self.predict_joint(x)?.with_noise(noise.as_ref())?.log_density(y)
     }
 }

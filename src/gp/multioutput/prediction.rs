@@ -5,6 +5,7 @@ use faer::{Mat, MatRef, Par};
 use super::stacked::check_values;
 use crate::gp::Prediction;
 use crate::gp::posterior::Posterior;
+use crate::gp::predict::Predict;
 use crate::likelihood::Mixing;
 use crate::linalg::{Cholesky, Jitter, cast};
 use crate::{Error, Result, Scalar};
@@ -14,11 +15,11 @@ use crate::{Error, Result, Scalar};
 /// # Definition
 ///
 /// The outputs are mixtures W g of L independent functions, with noise of their own where observations are predicted:
-/// at a point, their covariance is W diag(v) Wᵀ + diag(σ²), v the variances of g there. It is kept in this form, in
-/// O(N (P + L) + P L) numbers, and is positive semi-definite to rounding however close to certainty.
+/// at a point, their covariance is W diag(v) Wᵀ + Σ, v the variances of g there. It is kept in this form, in
+/// O(N (P + L) + P (P + L)) numbers, and is positive semi-definite to rounding however close to certainty.
 ///
-/// From [`Posterior::predict_joint`], [`IcmPosterior::predict`](super::IcmPosterior::predict) and
-/// [`OilmmPosterior::predict`](super::OilmmPosterior::predict).
+/// From [`Posterior::predict_joint`], [`IcmPosterior::predict_joint`](super::IcmPosterior::predict_joint) and
+/// [`OilmmPosterior::predict_joint`](super::OilmmPosterior::predict_joint).
 ///
 /// # Examples
 ///
@@ -37,7 +38,8 @@ use crate::{Error, Result, Scalar};
 /// assert_eq!(predicted.mean, mat![[5.0, 6.0, 7.0], [5.0, 6.0, 7.0]]);
 /// let expected = &weights * weights.transpose();
 /// assert!((predicted.covariance(1)? - &expected).norm_max() < 1e-12);
-/// assert!((predicted.of(1)?.variance[1] - 5.0).abs() < 1e-12);
+/// assert!((predicted.marginals()?.variance[(1, 1)] - 5.0).abs() < 1e-12);
+/// assert!((predicted.with_noise(mat![[0.1, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 0.1]].as_ref())?.covariance(1)?[(1, 1)] - 5.1).abs() < 1e-12);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +50,8 @@ pub struct JointPrediction<T: Scalar> {
     pub mixing: Mat<T>,
     /// v, N × L.
     pub latent_variance: Mat<T>,
-    /// σ², the variance of each output's own noise: 0 of functions.
-    pub noise: Vec<T>,
+    /// Σ, the covariance of the noise of an observation, P × P: 0 of functions.
+    pub noise: Mat<T>,
     /// How many variances of latent functions came out negative by rounding and were set to 0.
     pub clamped: usize,
 }
@@ -64,51 +66,58 @@ impl<T: Scalar> JointPrediction<T> {
     pub fn of_latents(mixing: Mixing<'_>, latents: &Prediction<T>) -> Result<Self> {
         let Mixing { weights, offset } = mixing;
         let (outputs, functions) = weights.shape();
-        let all = latents.mean.len();
-        if functions == 0 || !all.is_multiple_of(functions) || latents.variance.len() != all {
-            let expected =
-                format!("a multiple of {functions} means, one for each latent function, and as many variances");
-            return Err(Error::shape("the prediction", expected, (all, 1)));
+        if functions == 0 || latents.mean.ncols() != functions || latents.variance.shape() != latents.mean.shape() {
+            let expected = format!("{functions} column(s), one for each latent function, of means and of variances");
+            return Err(Error::shape("the prediction", expected, latents.mean.shape()));
         }
         if offset.len() != outputs {
             return Err(Error::shape("the offset", format!("{outputs} value(s)"), (offset.len(), 1)));
         }
-        let n = all / functions;
         let mixing = cast::<T>(weights);
-        let of_latents = |values| MatRef::from_column_major_slice(values, n, functions);
-        let mut mean = of_latents(&latents.mean) * mixing.transpose();
+        let mut mean = &latents.mean * mixing.transpose();
         for (output, &offset) in offset.iter().enumerate() {
             mean.col_as_slice_mut(output).iter_mut().for_each(|mean| *mean += T::from_f64(offset));
         }
         Ok(Self {
             mean,
             mixing,
-            latent_variance: of_latents(&latents.variance).to_owned(),
-            noise: vec![T::from_f64(0.0); outputs],
+            latent_variance: latents.variance.clone(),
+            noise: Mat::zeros(outputs, outputs),
             clamped: latents.clamped,
         })
     }
 
-    /// One output: its means and variances.
+    /// Each output by itself: N × P.
     ///
     /// # Errors
     ///
-    /// [`Error::Rows`] if there is no such output; [`Error::Shape`] for fields whose shapes do not fit together.
-    pub fn of(&self, output: usize) -> Result<Prediction<T>> {
+    /// [`Error::Shape`] for fields whose shapes do not fit together.
+    pub fn marginals(&self) -> Result<Prediction<T>> {
         self.check()?;
-        if output >= self.noise.len() {
-            return Err(Error::rows("the outputs", output..output.saturating_add(1), self.noise.len()));
+        let squares = Mat::from_fn(self.mixing.nrows(), self.mixing.ncols(), |row, col| {
+            self.mixing[(row, col)] * self.mixing[(row, col)]
+        });
+        let mut variance = &self.latent_variance * squares.transpose();
+        for output in 0..variance.ncols() {
+            let noise = self.noise[(output, output)];
+            variance.col_as_slice_mut(output).iter_mut().for_each(|variance| *variance += noise);
         }
-        let weights = self.mixing.row(output);
-        let variance = |row: usize| {
-            let terms = weights.iter().zip(self.latent_variance.row(row).iter());
-            terms.fold(self.noise[output], |sum, (&weight, &variance)| sum + weight * weight * variance)
-        };
-        Ok(Prediction {
-            mean: self.mean.col_as_slice(output).to_vec(),
-            variance: (0..self.mean.nrows()).map(variance).collect(),
-            clamped: self.clamped,
-        })
+        Ok(Prediction::new(self.mean.clone(), variance, self.clamped))
+    }
+
+    /// Adds noise of this covariance between the outputs of an observation, P × P.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for a covariance of another number of outputs.
+    pub fn with_noise(mut self, noise: MatRef<'_, T>) -> Result<Self> {
+        self.check()?;
+        if noise.shape() != self.noise.shape() {
+            let expected = format!("{} x {0}, one row for each output", self.noise.nrows());
+            return Err(Error::shape("the covariance of the noise", expected, noise.shape()));
+        }
+        self.noise += noise;
+        Ok(self)
     }
 
     /// The covariance of the outputs at a point, P × P.
@@ -121,14 +130,14 @@ impl<T: Scalar> JointPrediction<T> {
         if row >= self.mean.nrows() {
             return Err(Error::rows("the points", row..row.saturating_add(1), self.mean.nrows()));
         }
-        let outputs = self.noise.len();
+        let outputs = self.noise.nrows();
         let mut covariance = Mat::zeros(outputs, outputs);
         for i in 0..outputs {
             for j in 0..=i {
                 let terms = self.mixing.row(i).iter().zip(self.mixing.row(j).iter());
                 let terms = terms.zip(self.latent_variance.row(row).iter());
-                let start = if i == j { self.noise[i] } else { T::from_f64(0.0) };
-                covariance[(i, j)] = terms.fold(start, |sum, ((&a, &b), &variance)| sum + a * b * variance);
+                covariance[(i, j)] =
+                    terms.fold(self.noise[(i, j)], |sum, ((&a, &b), &variance)| sum + a * b * variance);
                 covariance[(j, i)] = covariance[(i, j)];
             }
         }
@@ -151,7 +160,7 @@ impl<T: Scalar> JointPrediction<T> {
     /// use mercer::prelude::*;
     ///
     /// let (mixing, latent_variance) = (mat![[1.0], [1.0]], mat![[1.0], [1.0]]);
-    /// let (mean, noise) = (Mat::zeros(2, 2), vec![1.0, 1.0]);
+    /// let (mean, noise) = (Mat::zeros(2, 2), mat![[1.0, 0.0], [0.0, 1.0]]);
     /// let predicted = JointPrediction { mean, mixing, latent_variance, noise, clamped: 0 };
     /// let density = predicted.log_density(mat![[1.0, -1.0], [f64::NAN, 2.0]].as_ref())?;
     /// // Of variances 2 and covariance 1: yᵀ C⁻¹ y = 2, |C| = 3. Alone, the second has the variance 2.
@@ -195,25 +204,25 @@ impl<T: Scalar> JointPrediction<T> {
             let expected = as_means(&format!("{n} x {functions}"));
             return Err(Error::shape("the variances of the latent functions", expected, self.latent_variance.shape()));
         }
-        if self.noise.len() != outputs {
-            let expected = as_means(&format!("{outputs} value(s)"));
-            return Err(Error::shape("the noise", expected, (self.noise.len(), 1)));
+        if self.noise.shape() != (outputs, outputs) {
+            let expected = as_means(&format!("{outputs} x {outputs}"));
+            return Err(Error::shape("the noise", expected, self.noise.shape()));
         }
         Ok(())
     }
 }
 
-impl<T: Scalar> Posterior<'_, T> {
+impl<T: Scalar> Posterior<T> {
     /// The outputs that the likelihood [mixes](crate::likelihood::Likelihood::mixing) from the latent functions, with
     /// their covariance at each point: without the likelihoods' scatter. Where it mixes none, each latent function is
     /// an output.
     ///
     /// # Errors
     ///
-    /// As [`predict`](Self::predict).
+    /// As [`Predict::predict`].
     pub fn predict_joint(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
         let latents = self.predict(x)?;
-        match self.likelihood.and_then(|likelihood| likelihood.mixing()) {
+        match self.likelihood.as_ref().and_then(|likelihood| likelihood.mixing()) {
             Some(mixing) => JointPrediction::of_latents(mixing, &latents),
             None => {
                 let count = self.latents();

@@ -34,7 +34,7 @@ use crate::{Error, Result, Scalar};
 /// let posterior = gp.condition(stacked.x(), stacked.y())?;
 /// let at = mat![[2.2]];
 /// let predicted = stacked.unstack(&posterior.predict(stacked.points(at.as_ref()).as_ref())?)?;
-/// assert!((predicted[1].mean[0] - 2.0 * 2.2f64.sin()).abs() < 0.01);
+/// assert!((predicted.mean[(0, 1)] - 2.0 * 2.2f64.sin()).abs() < 0.01);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -140,25 +140,20 @@ impl<T: Scalar> Stacked<T> {
         Mat::from_fn(n * self.outputs, dim + 1, |row, col| if col < dim { x[(row % n, col)] } else { index(row / n) })
     }
 
-    /// What was predicted at [`points`](Self::points), output by output. How many variances were clamped is known of
-    /// all together: each says the total.
+    /// What was predicted at [`points`](Self::points), a column for each output.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] for another number of means or variances than a multiple of the number of outputs.
-    pub fn unstack(&self, prediction: &Prediction<T>) -> Result<Vec<Prediction<T>>> {
-        let (all, p) = (prediction.mean.len(), self.outputs);
-        if all == 0 || !all.is_multiple_of(p) || prediction.variance.len() != all {
-            let expected = format!("a multiple of {p} means, one for each output, and as many variances");
-            return Err(Error::shape("the prediction", expected, (all, 1)));
+    pub fn unstack(&self, prediction: &Prediction<T>) -> Result<Prediction<T>> {
+        let ((all, cols), p) = (prediction.mean.shape(), self.outputs);
+        if all == 0 || cols != 1 || !all.is_multiple_of(p) || prediction.variance.shape() != (all, cols) {
+            let expected = format!("a multiple of {p} means in one column, one for each output, and as many variances");
+            return Err(Error::shape("the prediction", expected, (all, cols)));
         }
-        let outputs = prediction.mean.chunks_exact(all / p).zip(prediction.variance.chunks_exact(all / p));
-        let of_output = |(mean, variance): (&[T], &[T])| Prediction {
-            mean: mean.to_vec(),
-            variance: variance.to_vec(),
-            clamped: prediction.clamped,
-        };
-        Ok(outputs.map(of_output).collect())
+        let n = all / p;
+        let columns = |values: &Mat<T>| Mat::from_fn(n, p, |row, col| values[(col * n + row, 0)]);
+        Ok(Prediction::new(columns(&prediction.mean), columns(&prediction.variance), prediction.clamped))
     }
 }
 
@@ -197,6 +192,7 @@ fn index<T: Scalar>(output: usize) -> T {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::data::column;
     use faer::mat;
 
     #[test]
@@ -213,10 +209,9 @@ mod tests {
         let x = mat![[0.1], [0.2]];
         let stacked = Stacked::with_missing(x.as_ref(), mat![[1.0, 3.0], [2.0, 4.0]].as_ref()).unwrap();
         assert_eq!(stacked.points(x.as_ref()), stacked.x());
-        let all = Prediction { mean: stacked.y().to_vec(), variance: vec![0.0; 4], clamped: 0 };
-        let outputs = stacked.unstack(&all).unwrap();
-        assert_eq!([&outputs[0].mean, &outputs[1].mean], [&[1.0, 2.0], &[3.0, 4.0]]);
-        let odd = Prediction { mean: vec![0.0; 3], variance: vec![0.0; 3], clamped: 0 };
+        let all = Prediction::new(column(stacked.y()).to_owned(), Mat::zeros(4, 1), 0);
+        assert_eq!(stacked.unstack(&all).unwrap().mean, mat![[1.0, 3.0], [2.0, 4.0]]);
+        let odd = Prediction::new(Mat::zeros(3, 1), Mat::zeros(3, 1), 0);
         assert!(matches!(stacked.unstack(&odd), Err(Error::Shape { .. })));
     }
 

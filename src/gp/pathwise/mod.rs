@@ -2,6 +2,8 @@
 
 mod waves;
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef, Par};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
@@ -64,8 +66,8 @@ use waves::Waves;
 /// Wilson, Borovitskiy, Terenin, Mostowsky & Deisenroth (2020), *Efficiently sampling functions from Gaussian
 /// process posteriors*, ICML, [arXiv:2002.09309](https://arxiv.org/abs/2002.09309).
 #[derive(Clone, Debug)]
-pub struct PathwiseSamples<'a, T: Scalar> {
-    paths: Vec<Paths<'a, T>>,
+pub struct PathwiseSamples<T: Scalar> {
+    paths: Vec<Paths<T>>,
     dim: usize,
     draws: usize,
     par: Par,
@@ -73,16 +75,16 @@ pub struct PathwiseSamples<'a, T: Scalar> {
 
 /// The draws of the latent functions of one kernel.
 #[derive(Clone, Debug)]
-struct Paths<'a, T: Scalar> {
-    kernel: &'a dyn Kernel<T>,
+struct Paths<T: Scalar> {
+    kernel: Arc<dyn Kernel<T>>,
     points: Mat<T>,
-    means: Vec<&'a DynMean>,
+    means: Vec<DynMean>,
     /// All draws of the first function first, as are the columns of the weights.
     waves: Vec<Waves>,
     weights: Mat<T>,
 }
 
-impl<'a, T: Scalar> Posterior<'a, T> {
+impl<T: Scalar> Posterior<T> {
     /// So many draws of the latent functions as [functions](PathwiseSamples), with so many frequencies each: O(M²) time for each
     /// draw. Equal states of the generator give the same functions, to the bit.
     ///
@@ -96,16 +98,16 @@ impl<'a, T: Scalar> Posterior<'a, T> {
         draws: usize,
         frequencies: usize,
         rng: &mut (impl Rng + ?Sized),
-    ) -> Result<PathwiseSamples<'a, T>> {
+    ) -> Result<PathwiseSamples<T>> {
         let of = |process| Paths::draw(process, draws, frequencies, rng, self.par);
         let paths = self.processes.iter().map(of).collect::<Result<Vec<_>>>()?;
         Ok(PathwiseSamples { paths, dim: self.basis.dim(), draws, par: self.par })
     }
 }
 
-impl<'a, T: Scalar> Paths<'a, T> {
+impl<T: Scalar> Paths<T> {
     fn draw(
-        process: &Process<'a, T>,
+        process: &Process<T>,
         draws: usize,
         frequencies: usize,
         rng: &mut (impl Rng + ?Sized),
@@ -116,7 +118,7 @@ impl<'a, T: Scalar> Paths<'a, T> {
             return Err(Error::setting("the kind of inducing features", "another", expected));
         };
         let (m, columns) = (values.points.nrows(), draws * process.latents.len());
-        let measure = spectral_measure(process.kernel, values.points.ncols())?;
+        let measure = spectral_measure(&*process.kernel, values.points.ncols())?;
         let at = double(values.points.as_ref());
         let deviations: Vec<T> = values.noise.iter().map(|noise| T::from_f64(noise.sqrt())).collect();
 
@@ -133,7 +135,7 @@ impl<'a, T: Scalar> Paths<'a, T> {
                 wave.add_to(at.as_ref(), column);
                 waves.push(wave);
             }
-            for root in &latent.roots {
+            for root in &*latent.roots {
                 let mut normal = |rows| Mat::from_fn(rows, draws, |_, _| T::from_f64(rng.sample(StandardNormal)));
                 root.add_times(centred.as_mut().subcols_mut(index * draws, draws), &mut normal, par);
             }
@@ -149,18 +151,18 @@ impl<'a, T: Scalar> Paths<'a, T> {
             let mut column_of_weights = weights.col_mut(column);
             column_of_weights += process.weights.col(column / draws.max(1));
         }
-        let means = process.latents.iter().map(|latent| latent.mean).collect();
+        let means = process.latents.iter().map(|latent| latent.mean.clone()).collect();
         let mut points = values.points.clone();
         if let Some(Further { points: others, weights: of_others }) = &process.further {
             points = faer::concat![[points], [others]];
             let repeated = Mat::from_fn(others.nrows(), columns, |row, col| of_others[(row, col / draws.max(1))]);
             weights = faer::concat![[weights], [repeated]];
         }
-        Ok(Self { kernel: process.kernel, points, means, waves, weights })
+        Ok(Self { kernel: process.kernel.clone(), points, means, waves, weights })
     }
 }
 
-impl<T: Scalar> PathwiseSamples<'_, T> {
+impl<T: Scalar> PathwiseSamples<T> {
     /// The number of draws.
     pub fn draws(&self) -> usize {
         self.draws
@@ -183,7 +185,7 @@ impl<T: Scalar> PathwiseSamples<'_, T> {
         let (mut first, mut mean) = (0, vec![T::from_f64(0.0); n]);
         for paths in &self.paths {
             let mut updates = Mat::zeros(n, paths.weights.ncols());
-            matmul_into(paths.kernel, x, paths.points.as_ref(), paths.weights.as_ref(), updates.as_mut(), self.par)?;
+            matmul_into(&*paths.kernel, x, paths.points.as_ref(), paths.weights.as_ref(), updates.as_mut(), self.par)?;
             for (latent, function) in paths.means.iter().enumerate() {
                 function.mean_into(x, &mut mean);
                 for draw in 0..self.draws {
@@ -228,7 +230,7 @@ impl<T: Scalar> PathwiseSamples<'_, T> {
         let (z, weights) = (paths.points.as_ref(), paths.weights.subcols(column, 1));
         let ones = Mat::full(x.nrows(), 1, T::from_f64(1.0));
         let wanted = Wanted { x: true, z: false };
-        let gradients = matmul_vjp(paths.kernel, x, z, weights, ones.as_ref(), wanted, self.par)?;
+        let gradients = matmul_vjp(&*paths.kernel, x, z, weights, ones.as_ref(), wanted, self.par)?;
         // None for a kernel that reads no coordinate.
         let mut gradient = gradients.x.unwrap_or_else(|| Mat::zeros(x.nrows(), self.dim));
         paths.means[index].points_vjp(x, ones.col_as_slice(0), gradient.as_mut());
@@ -237,8 +239,8 @@ impl<T: Scalar> PathwiseSamples<'_, T> {
     }
 
     fn check(&self, x: MatRef<'_, T>) -> Result<()> {
-        let means = self.paths.iter().flat_map(|paths| paths.means.iter().copied());
-        check_inputs(x, self.paths.iter().map(|paths| paths.kernel), means)?;
+        let means = self.paths.iter().flat_map(|paths| paths.means.iter());
+        check_inputs(x, self.paths.iter().map(|paths| &*paths.kernel), means)?;
         if x.ncols() != self.dim {
             let expected = format!("{} column(s), as the model's inputs have", self.dim);
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));

@@ -1,15 +1,17 @@
 //! What collapsed models say given data.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use faer::MatRef;
 
 use super::Sgpr;
 use crate::gp::collapsed::{Approximation, check_left, check_positive};
 use crate::gp::diagnostics::{Bounds, Diagnostics, diagnose};
+use crate::gp::latents::PerLatent;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::LowRank;
 use crate::gp::posterior::{Posterior, from_f64};
+use crate::gp::prior::{self, Prior};
 use crate::gp::process::{Latent, Process, Values};
 use crate::gp::terms::features_on;
 use crate::gp::variational::{Root, Variational};
@@ -62,12 +64,21 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         Ok(-0.5 * (most.quadratic + log_det))
     }
 
+    /// What the model says before data.
+    pub fn prior<T: Scalar>(&self) -> Prior<T>
+    where
+        K: Kernel<T>,
+    {
+        let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(self.mean.clone()));
+        Prior::independent(kernel, mean, 1, prior::Seen::Through(Arc::new(self.likelihood.clone())), self.par)
+    }
+
     /// The posterior given data.
     ///
     /// # Errors
     ///
     /// As [`log_evidence`](Self::log_evidence).
-    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Posterior<'_, T>>
+    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Posterior<T>>
     where
         K: Kernel<T>,
     {
@@ -78,13 +89,20 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
             let weights = seen.prior.on(&tape).whiten_transpose(&tape, tape.constant(mean.as_ref()))?;
             tape.value(weights)?.as_mat().to_owned()
         };
-        let latents = vec![Latent { mean: &self.mean, roots: vec![Root::Lower(root)] }];
+        let latents = vec![Latent { mean: self.mean.clone(), roots: [Root::Lower(root)].into() }];
         let values = Values::of(&self.inducing, seen.prior.jitter());
-        let process = Process { kernel: &self.kernel, prior: seen.prior, latents, weights, further: None, values };
+        let process = Process {
+            kernel: Arc::new(self.kernel.clone()),
+            prior: seen.prior,
+            latents,
+            weights,
+            further: None,
+            values,
+        };
         Ok(Posterior {
-            basis: Box::new(Cow::Borrowed(&self.inducing)),
-            processes: vec![process],
-            likelihood: Some(&self.likelihood),
+            basis: Arc::new(self.inducing.clone()),
+            processes: [process].into(),
+            likelihood: Some(Arc::new(self.likelihood.clone())),
             par: self.par,
         })
     }

@@ -79,7 +79,7 @@ use crate::{Error, Expr, Result, Scalar};
 /// gp.train(x.as_ref(), &y, &train, &mut rng)?;
 ///
 /// let at = gp.posterior()?.predict(mat![[2.0]].as_ref())?;
-/// assert!((at.mean[0] - 2.0f64.sin()).abs() < 0.05);
+/// assert!((at.mean[(0, 0)] - 2.0f64.sin()).abs() < 0.05);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///

@@ -1,11 +1,12 @@
 //! From the model to its posterior.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use faer::Mat;
 
 use super::Svgp;
 use crate::gp::posterior::Posterior;
+use crate::gp::prior::{Prior, Seen};
 use crate::gp::process::{Further, Latent, Process, Values};
 use crate::gp::terms::features_on;
 use crate::inducing::InducingFeatures;
@@ -14,12 +15,22 @@ use crate::tape::Tape;
 use crate::{Expr, Result, Scalar};
 
 impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
+    /// What the model says before data.
+    pub fn prior<T: Scalar>(&self) -> Prior<T>
+    where
+        K: Kernel<T>,
+    {
+        let functions = self.variational.all().len();
+        let seen = Seen::Through(self.likelihood.clone().into());
+        Prior::independent(self.kernel.all(), self.mean.clone(), functions, seen, self.par)
+    }
+
     /// The posterior, ready to predict.
     ///
     /// # Errors
     ///
     /// [`Error::Indefinite`](crate::Error::Indefinite) and [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) as for [`elbo`](Self::elbo).
-    pub fn posterior<T: Scalar>(&self) -> Result<Posterior<'_, T>>
+    pub fn posterior<T: Scalar>(&self) -> Result<Posterior<T>>
     where
         K: Kernel<T>,
     {
@@ -49,16 +60,17 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                 let alpha = tape.value(prior.whiten_transpose(&tape, mean)?)?;
                 weights.col_mut(functions.len()).copy_from(alpha.as_mat().col(0));
                 let roots = q.roots.iter().map(|root| root.store(&tape)).collect::<Result<_>>()?;
-                functions.push(Latent { mean: self.mean.of(latent), roots });
+                functions.push(Latent { mean: self.mean.of(latent).clone(), roots });
             }
             let values = Values::of(&self.inducing, prior.jitter());
             let prior = prior.store(&tape)?;
+            let kernel = Arc::new(kernel.clone());
             processes.push(Process { kernel, prior, latents: functions, weights, further, values });
         }
         Ok(Posterior {
-            basis: Box::new(Cow::Borrowed(&self.inducing)),
-            processes,
-            likelihood: Some(&*self.likelihood),
+            basis: Arc::new(self.inducing.clone()),
+            processes: processes.into(),
+            likelihood: Some(self.likelihood.clone().into()),
             par: self.par,
         })
     }

@@ -151,7 +151,7 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
 /// assert!((kernel.gram(x.as_ref())? - mat![[1.0, half_root], [half_root, 1.0]]).norm_max() < 1e-15);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-pub trait Radial: Parameterized + Clone + Debug + Send + Sync {
+pub trait Radial: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// The profile at a precision.
     type Profile<T: Scalar>: Profile<T>;
 

@@ -202,7 +202,8 @@ fn bounds_tend_to_the_evidence() {
         let (exact, sparse) = (exact.condition(x.as_ref(), &y).unwrap(), sparse.posterior().unwrap());
         let at = line(8, -1.0, 1.0);
         let (a, b) = (exact.predict(at.as_ref()).unwrap(), sparse.predict(at.as_ref()).unwrap());
-        assert!((0..8).all(|row| (a.mean[row] - b.mean[row]).abs() < 0.05 && (a.variance[row] - b.variance[row]).abs() < 0.02));
+        assert!((0..8).all(|row| (a.mean[(row, 0)] - b.mean[(row, 0)]).abs() < 0.05
+            && (a.variance[(row, 0)] - b.variance[(row, 0)]).abs() < 0.02));
     }
 }
 

@@ -94,8 +94,8 @@ fn the_model_is_the_process_of_the_approximation() {
         assert!((&found - &expected).norm_max() < 1e-12);
         let predicted = posterior.predict(at.as_ref()).unwrap();
         let mean = cross * &inverse * MatRef::from_column_major_slice(&y, 15, 1);
-        assert!((0..3).all(|row| (predicted.mean[row] - mean[(row, 0)]).abs() < 1e-12));
-        assert!((0..3).all(|row| (predicted.variance[row] - expected[(row, row)]).abs() < 1e-12));
+        assert!((0..3).all(|row| (predicted.mean[(row, 0)] - mean[(row, 0)]).abs() < 1e-12));
+        assert!((0..3).all(|row| (predicted.variance[(row, 0)] - expected[(row, row)]).abs() < 1e-12));
     }
 }
 

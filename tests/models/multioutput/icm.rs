@@ -20,30 +20,29 @@ fn predictions_of_shapes_that_do_not_fit_are_refused() {
         mean: Mat::<f64>::zeros(3, 2),
         mixing: Mat::zeros(2, 1),
         latent_variance: Mat::zeros(3, 1),
-        noise: vec![1.0; 2],
+        noise: Mat::identity(2, 2),
         clamped: 0,
     };
-    assert!(good.of(1).is_ok() && good.covariance(2).is_ok() && good.log_density(good.mean.as_ref()).is_ok());
+    assert!(good.marginals().is_ok() && good.covariance(2).is_ok() && good.log_density(good.mean.as_ref()).is_ok());
     for last in [2, usize::MAX] {
-        assert!(matches!(good.of(last), Err(Error::Rows { .. })));
         assert!(matches!(good.covariance(last.max(3)), Err(Error::Rows { .. })));
     }
     let bad = [
-        JointPrediction { noise: vec![1.0; 3], ..good.clone() },
+        JointPrediction { noise: Mat::identity(3, 3), ..good.clone() },
         JointPrediction { mixing: Mat::zeros(1, 1), ..good.clone() },
         JointPrediction { mixing: Mat::zeros(2, 2), ..good.clone() },
         JointPrediction { latent_variance: Mat::zeros(2, 1), ..good.clone() },
         JointPrediction { mean: Mat::zeros(3, 1), ..good },
     ];
     for predicted in bad {
-        assert!(matches!(predicted.of(1), Err(Error::Shape { .. })));
+        assert!(matches!(predicted.marginals(), Err(Error::Shape { .. })));
         assert!(matches!(predicted.covariance(2), Err(Error::Shape { .. })));
         assert!(matches!(predicted.log_density(predicted.mean.as_ref()), Err(Error::Shape { .. })));
     }
     let [grid, _] = on_a_grid();
     let (x, y) = (inputs(), uniform(7, grid.outputs(), 2));
     let posterior = grid.condition(x.as_ref(), y.as_ref()).unwrap();
-    assert!(matches!(posterior.covariance(x.as_ref(), (0, usize::MAX)), Err(Error::Rows { .. })));
+    assert!(matches!(posterior.cross_covariance(x.as_ref(), 0, usize::MAX), Err(Error::Rows { .. })));
 }
 
 fn outputs() -> Coregionalization {
@@ -85,16 +84,20 @@ fn a_grid_is_the_dense_gaussian() {
         let factor = covariance.llt(faer::Side::Lower).unwrap();
         let mean = &cross * factor.solve(Mat::from_fn(21, 1, |row, _| residual[row]));
         let left = &prior - &cross * factor.solve(cross.transpose());
-        let posterior: IcmPosterior<'_, f64> = gp.condition(x.as_ref(), y.as_ref()).unwrap();
-        let predicted = posterior.predict(at.as_ref()).unwrap();
-        let observed = posterior.predict_observations(at.as_ref()).unwrap();
+        let posterior: IcmPosterior<f64> = gp.condition(x.as_ref(), y.as_ref()).unwrap();
+        let predicted = posterior.predict_joint(at.as_ref()).unwrap();
+        let observed = predicted.clone().with_noise(posterior.noise().as_ref()).unwrap();
+        let marginals = posterior.predict_observations(at.as_ref()).unwrap();
         for (p, q) in (0..3).flat_map(|p| (0..3).map(move |q| (p, q))) {
-            let joint = posterior.covariance(at.as_ref(), (p, q)).unwrap();
+            let joint = posterior.cross_covariance(at.as_ref(), p, q).unwrap();
             for row in 0..4 {
                 assert_close(predicted.mean[(row, p)], mean[(4 * p + row, 0)] + means[p], 1e-12);
                 assert_close(predicted.covariance(row).unwrap()[(p, q)], left[(4 * p + row, 4 * q + row)], 1e-12);
                 let with_noise = left[(4 * p + row, 4 * q + row)] + sigma[(p, q)];
                 assert_close(observed.covariance(row).unwrap()[(p, q)], with_noise, 1e-12);
+                if p == q {
+                    assert_close(marginals.variance[(row, p)], with_noise, 1e-12);
+                }
                 (0..4).for_each(|col| assert_close(joint[(row, col)], left[(4 * p + row, 4 * q + col)], 1e-12));
             }
         }
@@ -102,6 +105,7 @@ fn a_grid_is_the_dense_gaussian() {
         let miss: Vec<f64> = (0..3).map(|p| 0.1 * (2 + p) as f64).collect();
         let expected = log_normal(&miss, &Mat::from_fn(3, 3, |p, q| left[(4 * p + 2, 4 * q + 2)] + sigma[(p, q)]));
         assert_close(observed.log_density(next.as_ref()).unwrap()[2], expected, 1e-11);
+        assert_close(posterior.log_predictive_density(at.as_ref(), next.as_ref()).unwrap()[2], expected, 1e-11);
     }
 }
 
@@ -129,17 +133,16 @@ fn a_grid_is_its_stacked_rows() {
     let posterior = rows.condition(stacked.x(), stacked.y()).unwrap();
     let functions = posterior.predict(stacked.points(at.as_ref()).as_ref()).unwrap();
     let of_grid = grid.condition(x.as_ref(), y.as_ref()).unwrap().predict(at.as_ref()).unwrap();
-    for (p, (by_rows, own)) in stacked.unstack(&functions).unwrap().iter().zip([0.05, 0.25, 0.15]).enumerate() {
-        let without = of_grid.of(p).unwrap().variance;
-        (0..4).for_each(|row| assert_close(by_rows.variance[row], without[row] + own, 1e-12));
+    let functions = stacked.unstack(&functions).unwrap();
+    for (row, (p, own)) in (0..4).flat_map(|row| [0.05, 0.25, 0.15].into_iter().enumerate().map(move |p| (row, p))) {
+        assert_close(functions.variance[(row, p)], of_grid.variance[(row, p)] + own, 1e-12);
     }
     let by_rows = posterior.predict_observations(stacked.points(at.as_ref()).as_ref()).unwrap();
+    let by_rows = stacked.unstack(&by_rows).unwrap();
     let by_grid = grid.condition(x.as_ref(), y.as_ref()).unwrap().predict_observations(at.as_ref()).unwrap();
-    for (p, by_rows) in stacked.unstack(&by_rows).unwrap().iter().enumerate() {
-        let by_grid = by_grid.of(p).unwrap();
-        (0..4).for_each(|row| assert_close(by_grid.mean[row], by_rows.mean[row], 1e-12));
-        (0..4).for_each(|row| assert_close(by_grid.variance[row], by_rows.variance[row], 1e-12));
-    }
+    assert!(
+        (by_grid.mean - by_rows.mean).norm_max() < 1e-12 && (by_grid.variance - by_rows.variance).norm_max() < 1e-12
+    );
 }
 
 #[test]

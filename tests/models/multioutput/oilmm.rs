@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use faer::linalg::solvers::Solve;
+use mercer::data::column;
 use mercer::gp::Oilmm;
 use mercer::prelude::*;
 use rand::SeedableRng;
@@ -32,13 +33,13 @@ fn an_orthogonal_mixture_is_the_dense_gaussian() {
     let mean = &cross * factor.solve(Mat::from_fn(28, 1, |row, _| residual[row]));
     let left = &prior - &cross * factor.solve(cross.transpose());
     let posterior = gp.condition(x.as_ref(), y.as_ref()).unwrap();
-    let predicted = posterior.predict(at.as_ref()).unwrap();
+    let predicted = posterior.predict_joint(at.as_ref()).unwrap();
     let observed = posterior.predict_observations(at.as_ref()).unwrap();
     for row in 0..3 {
         let found = predicted.covariance(row).unwrap();
         for p in 0..4 {
             assert_close(predicted.mean[(row, p)], mean[(3 * p + row, 0)] + means[p], 1e-12);
-            assert_close(observed.of(p).unwrap().variance[row], left[(3 * p + row, 3 * p + row)] + 0.2, 1e-12);
+            assert_close(observed.variance[(row, p)], left[(3 * p + row, 3 * p + row)] + 0.2, 1e-12);
             (0..4).for_each(|q| assert_close(found[(p, q)], left[(3 * p + row, 3 * q + row)], 1e-12));
         }
     }
@@ -48,7 +49,7 @@ fn an_orthogonal_mixture_is_the_dense_gaussian() {
 fn draws_of_an_orthogonal_mixture_have_its_moments() {
     let (x, y, at, gp) = (inputs(), uniform(7, 4, 2), uniform(2, 2, 3), oilmm());
     let posterior = gp.condition(x.as_ref(), y.as_ref()).unwrap();
-    let predicted = posterior.predict(at.as_ref()).unwrap();
+    let predicted = posterior.predict_joint(at.as_ref()).unwrap();
     let draws = 40_000;
     let values = posterior.sample(at.as_ref(), draws, &mut rand_pcg::Pcg64::seed_from_u64(7)).unwrap().values;
     let of_last = Mat::from_fn(4, draws, |p, draw| values[(2 * p + 1, draw)]);
@@ -79,10 +80,10 @@ fn observations_are_of_outputs_and_not_of_processes() {
     for (gp, processes) in [(oilmm(), 2), (single, 1)] {
         let posterior = gp.condition(x.as_ref(), y.as_ref()).unwrap();
         let latents = posterior.latents();
-        assert_eq!(latents.predict(x.as_ref()).unwrap().variance.len(), 7 * processes);
+        assert_eq!(latents.predict(x.as_ref()).unwrap().variance.shape(), (7, processes));
         let error = latents.predict_observations(x.as_ref()).unwrap_err();
         assert!(matches!(error, Error::Setting { .. }), "{error}");
-        let error = latents.log_predictive_density(x.as_ref(), &[0.0; 7]).unwrap_err();
+        let error = latents.log_predictive_density(x.as_ref(), column(&[0.0; 7])).unwrap_err();
         assert!(matches!(error, Error::Setting { .. }), "{error}");
     }
 }

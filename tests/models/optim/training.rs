@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use mercer::data::column;
 use mercer::gp::Svgp;
 use mercer::likelihood::{Gaussian, StudentT};
 use mercer::optim::{
@@ -221,7 +222,8 @@ fn callbacks_see_the_model_and_stop_by_a_metric() {
     let train = Train { steps: 400, adam, ..Train::default() };
     let (mut patience, mut best, mut seen) = (Patience::new(4, 0.0), None, Vec::new());
     let history = gp.train_with(x.subrows(0, 20), &y[..20], &train, &mut Pcg64::seed_from_u64(0), |_, gp| {
-        let densities = gp.posterior().and_then(|posterior| posterior.log_predictive_density(at, truth)).unwrap();
+        let densities =
+            gp.posterior().and_then(|posterior| posterior.log_predictive_density(at, column(truth))).unwrap();
         seen.push(-densities.iter().sum::<f64>());
         let next = patience.sees(*seen.last().unwrap());
         if patience.improved() {
@@ -234,6 +236,6 @@ fn callbacks_see_the_model_and_stop_by_a_metric() {
     let least = seen.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(seen.len() - 1 - seen.iter().position(|&value| value == least).unwrap(), 4);
     let of_best = best.unwrap();
-    let densities = of_best.posterior::<f64>().unwrap().log_predictive_density(at, truth).unwrap();
+    let densities = of_best.posterior::<f64>().unwrap().log_predictive_density(at, column(truth)).unwrap();
     assert_eq!(-densities.iter().sum::<f64>(), least);
 }

@@ -2,4 +2,5 @@
 
 mod certain;
 mod pathwise;
+mod predict;
 mod predictions;

@@ -35,22 +35,25 @@ fn q() -> (Vec<f64>, Mat<f64>) {
     (mean, Mat::from_fn(5, 5, |i, j| if i > j { 0.3 * noise[(i, j)] } else { f64::from(u8::from(i == j)) * 0.6 }))
 }
 
-fn draw<'a>(posterior: &Posterior<'a, f64>, draws: usize, features: usize, seed: u64) -> PathwiseSamples<'a, f64> {
+fn draw(posterior: &Posterior<f64>, draws: usize, features: usize, seed: u64) -> PathwiseSamples<f64> {
     posterior.pathwise(draws, features, &mut Pcg64::seed_from_u64(seed)).unwrap()
 }
 
 /// Means and covariances over draws against the posterior's, each within five standard errors: those of products of
 /// normal variables, of which products of a sum of `features` waves have at most some 3/features more.
-fn moments(posterior: &Posterior<'_, f64>) {
+fn moments(posterior: &Posterior<f64>) {
     let (draws, features) = (1500, 12);
     let x = mat![[0.1, 0.2], [0.9, -0.3], [-1.4, 1.1], [5.0, 5.0]];
     let samples = draw(posterior, draws, features, 7);
     let (values, n) = (samples.values(x.as_ref()).unwrap(), 4);
     let mean = posterior.mean(x.as_ref()).unwrap();
-    assert_eq!((values.nrows(), values.ncols(), samples.latents()), (mean.len(), draws, posterior.latents()));
+    assert_eq!(
+        (values.nrows(), values.ncols(), samples.latents()),
+        (mean.nrows() * mean.ncols(), draws, posterior.latents())
+    );
     for latent in 0..posterior.latents() {
         let covariance = posterior.covariance(x.as_ref(), latent).unwrap();
-        let (of_latent, mean) = (values.subrows(latent * n, n), &mean[latent * n..][..n]);
+        let (of_latent, mean) = (values.subrows(latent * n, n), mean.col_as_slice(latent));
         assert_moments(of_latent, mean, &covariance, 3.0 / features as f64, 0.0);
     }
 }
@@ -200,7 +203,7 @@ impl InducingFeatures for Origin {
 
 #[test]
 fn what_has_no_samples_is_named() {
-    let refused = |posterior: Posterior<'_, f64>, features| {
+    let refused = |posterior: Posterior<f64>, features| {
         posterior.pathwise(1, features, &mut Pcg64::seed_from_u64(0)).unwrap_err().to_string()
     };
     let periodic = Svgp::new((Rbf::new(1.0) + 2.0 * Periodic::new(1.0, 3.0)).dynamic(), inducing().as_ref()).unwrap();

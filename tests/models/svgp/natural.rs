@@ -77,8 +77,8 @@ fn at_all_inputs_one_step_gives_the_exact_process() {
         assert!((bound - evidence).abs() < 1e-9, "{bound} is not {evidence}");
         let found = sparse.posterior().unwrap().predict(at.as_ref()).unwrap();
         for row in 0..50 {
-            assert!((found.mean[row] - expected.mean[row]).abs() < 1e-9);
-            assert!((found.variance[row] - expected.variance[row]).abs() < 1e-9);
+            assert!((found.mean[(row, 0)] - expected.mean[(row, 0)]).abs() < 1e-9);
+            assert!((found.variance[(row, 0)] - expected.variance[(row, 0)]).abs() < 1e-9);
         }
     }
 }

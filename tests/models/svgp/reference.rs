@@ -110,8 +110,8 @@ fn assert_case(case: &Value, x: &Mat<f64>, y: &[f64], x_test: Option<&Mat<f64>>,
     for (points, set) in [(Some(x), "train"), (x_test, "test")] {
         let Some(points) = points else { continue };
         let prediction = posterior.predict(points.as_ref()).unwrap();
-        assert_vector_close(set, &prediction.mean, &vector(&case[format!("{set}_f_mean")]), 1e-9);
-        assert_vector_close(set, &prediction.variance, &vector(&case[format!("{set}_f_var")]), 1e-9);
+        assert_vector_close(set, prediction.mean.col_as_slice(0), &vector(&case[format!("{set}_f_mean")]), 1e-9);
+        assert_vector_close(set, prediction.variance.col_as_slice(0), &vector(&case[format!("{set}_f_var")]), 1e-9);
     }
 }
 

@@ -1,0 +1,181 @@
+//! What priors and posteriors of all models have in common.
+#![allow(clippy::unwrap_used)]
+
+use mercer::data::column;
+use mercer::gp::{BatchGp, BayesianGplvm, ExactGp, Gplvm, IcmGp, Oilmm, Prior, Sgpr, Svgp};
+use mercer::mean::{ConstantMean, DynMean, LinearMean};
+use mercer::prelude::*;
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
+
+use crate::common::close::assert_close;
+use crate::common::data::{plane, single, uniform};
+use crate::common::dense::log_normal;
+use crate::common::moments::assert_moments;
+
+fn kernel() -> DynKernel {
+    (1.3 * Matern52::new([0.9, 1.4]) + 0.2 * Linear::new(1.0)).dynamic()
+}
+
+fn noises() -> [f64; 3] {
+    [0.1, 0.3, 0.2]
+}
+
+fn outputs() -> Coregionalization {
+    Coregionalization::new(mat![[1.0, 0.2], [-0.5, 0.4], [2.0, -0.3]], [0.1, 0.2, 0.3])
+}
+
+fn mixing() -> Mat<f64> {
+    mat![[1.0, 1.0], [1.0, -1.0], [0.5, 0.0]]
+}
+
+fn icm() -> IcmGp {
+    let means = [0.3, -0.2, 0.1].map(|level| DynMean::new(ConstantMean::new(level))).to_vec();
+    IcmGp::new(kernel(), outputs()).with_means(means).unwrap().with_noise(&noises()).unwrap()
+}
+
+fn oilmm() -> Oilmm {
+    let kernels = vec![kernel(), Rbf::new(0.7).dynamic()];
+    Oilmm::new(kernels, mixing().as_ref()).unwrap().with_noise(0.2).unwrap().with_mean(ConstantMean::new(0.4))
+}
+
+fn batch() -> BatchGp {
+    let members = [1.0, 0.7, 1.3].map(|level| (level * kernel()).dynamic()).to_vec();
+    let kernels = mercer::batch::Batched::of(members, &[]).unwrap();
+    BatchGp::new(kernels).with_mean(LinearMean::new([0.5, -1.0])).with_noises(&noises()).unwrap()
+}
+
+/// A prior and a posterior of each model.
+fn all() -> Vec<(&'static str, Box<dyn Predict<f64>>)> {
+    let (x, y) = plane(12);
+    let (x, many, z) = (x.as_ref(), uniform(12, 3, 4), uniform(5, 2, 5));
+    let exact = ExactGp::new(kernel()).with_noise(0.3).unwrap().with_mean(ConstantMean::new(0.7));
+    let sparse = Sgpr::new(kernel(), z.as_ref()).unwrap().with_noise(0.3).unwrap();
+    let variational = Svgp::new(kernel(), z.as_ref()).unwrap();
+    let latent = Gplvm::new(kernel(), x).unwrap().with_noise(0.3).unwrap();
+    let bayesian = BayesianGplvm::new(Rbf::new(1.0), x, Mat::full(12, 2, 0.1).as_ref(), z.as_ref()).unwrap();
+    vec![
+        ("exact prior", Box::new(exact.prior()) as Box<dyn Predict<f64>>),
+        ("exact", Box::new(exact.condition(x, &y).unwrap())),
+        ("collapsed prior", Box::new(sparse.prior())),
+        ("collapsed", Box::new(sparse.condition(x, &y).unwrap())),
+        ("variational prior", Box::new(variational.prior())),
+        ("variational", Box::new(variational.posterior().unwrap())),
+        ("batch prior", Box::new(batch().prior())),
+        ("batch", Box::new(batch().condition(x, many.as_ref()).unwrap())),
+        ("grid prior", Box::new(icm().prior())),
+        ("grid", Box::new(icm().condition(x, many.as_ref()).unwrap())),
+        ("mixture prior", Box::new(oilmm().prior().unwrap())),
+        ("mixture", Box::new(oilmm().condition(x, many.as_ref()).unwrap())),
+        ("latents prior", Box::new(latent.prior(3))),
+        ("latents", Box::new(latent.condition(many.as_ref()).unwrap())),
+        ("uncertain latents prior", Box::new(bayesian.prior(3))),
+        ("uncertain latents", Box::new(bayesian.condition(many.as_ref()).unwrap())),
+    ]
+}
+
+/// Shapes, the diagonal of the covariance, the noise, and the density of each row of observations.
+#[test]
+fn answers_fit_together() {
+    let at = uniform(4, 2, 6);
+    for (name, model) in all() {
+        let (functions, seen) = (model.predict(at.as_ref()).unwrap(), model.predict_observations(at.as_ref()).unwrap());
+        assert_eq!(functions.mean.shape(), (4, model.functions()), "{name}");
+        assert_eq!(seen.variance.shape(), (4, model.outputs()), "{name}");
+        assert_eq!(functions.mean, seen.mean, "{name}");
+        for function in 0..model.functions() {
+            let covariance = model.covariance(at.as_ref(), function).unwrap();
+            for row in 0..4 {
+                assert_close(covariance[(row, row)], functions.variance[(row, function)], 1e-12);
+                assert!(seen.variance[(row, function)] > functions.variance[(row, function)] + 0.05, "{name}");
+            }
+        }
+        assert!(matches!(model.covariance(at.as_ref(), 3), Err(Error::Setting { .. } | Error::Rows { .. })), "{name}");
+        let y = uniform(4, model.outputs(), 7);
+        assert_eq!(model.log_predictive_density(at.as_ref(), y.as_ref()).unwrap().len(), 4, "{name}");
+        let more = uniform(4, model.outputs() + 1, 7);
+        let error = model.log_predictive_density(at.as_ref(), more.as_ref()).unwrap_err();
+        assert!(matches!(error, Error::Shape { .. }), "{name}: {error}");
+    }
+}
+
+/// All points of all functions jointly, against the covariance of each function.
+#[test]
+fn draws_have_the_moments_that_are_predicted() {
+    let at = mat![[0.3, -0.2], [0.5, 0.1], [-1.5, 1.0]];
+    for (name, model) in all() {
+        let draws = model.sample(at.as_ref(), 4000, &mut Pcg64::seed_from_u64(11)).unwrap().values;
+        assert_eq!(draws.nrows(), 3 * model.functions(), "{name}");
+        let mean = model.predict(at.as_ref()).unwrap().mean;
+        for function in 0..model.functions() {
+            let covariance = model.covariance(at.as_ref(), function).unwrap();
+            assert_moments(draws.subrows(3 * function, 3), mean.col_as_slice(function), &covariance, 0.0, 1e-9);
+        }
+    }
+}
+
+/// Draws of outputs that belong together do so: at one point, of all outputs.
+#[test]
+fn draws_of_several_outputs_have_their_covariance() {
+    let ((x, _), at) = (plane(12), mat![[0.3, -0.2]]);
+    let y = uniform(12, 3, 4);
+    let k = kernel().eval(&[0.3, -0.2], &[0.3, -0.2]).unwrap();
+    let b: Mat<f64> = outputs().gram(mat![[0.0], [1.0], [2.0]].as_ref()).unwrap();
+    let grid = icm().condition(x.as_ref(), y.as_ref()).unwrap();
+    let mixture = oilmm().condition(x.as_ref(), y.as_ref()).unwrap();
+    let of_mixture =
+        &mixing() * Mat::from_fn(2, 2, |i, j| if i == j { [k, 1.0][i] } else { 0.0 }) * mixing().transpose();
+    let cases: [(Box<dyn Predict<f64>>, Mat<f64>); 4] = [
+        (Box::new(icm().prior()), faer::Scale(k) * b),
+        (Box::new(grid.clone()), grid.predict_joint(at.as_ref()).unwrap().covariance(0).unwrap()),
+        (Box::new(oilmm().prior().unwrap()), of_mixture),
+        (Box::new(mixture.clone()), mixture.predict_joint(at.as_ref()).unwrap().covariance(0).unwrap()),
+    ];
+    for (model, covariance) in cases {
+        let draws = model.sample(at.as_ref(), 4000, &mut Pcg64::seed_from_u64(12)).unwrap().values;
+        let mean: Vec<f64> = model.predict(at.as_ref()).unwrap().mean.row(0).iter().copied().collect();
+        assert_moments(draws.as_ref(), &mean, &covariance, 0.0, 1e-9);
+    }
+}
+
+/// Of all outputs jointly, missing ones left out.
+#[test]
+fn densities_under_a_prior_are_those_of_its_normal_distribution() {
+    let (at, y) = (mat![[0.3, -0.2], [1.0, 0.5]], mat![[0.5, -0.3, 1.0], [0.2, f64::NAN, -1.0]]);
+    let found = icm().prior().log_predictive_density(at.as_ref(), y.as_ref()).unwrap();
+    let b: Mat<f64> = outputs().gram(mat![[0.0], [1.0], [2.0]].as_ref()).unwrap();
+    for (row, seen) in [vec![0, 1, 2], vec![0, 2]].into_iter().enumerate() {
+        let k = kernel().eval(&[at[(row, 0)], at[(row, 1)]], &[at[(row, 0)], at[(row, 1)]]).unwrap();
+        let noise = |i: usize, j: usize| if i == j { noises()[i] } else { 0.0 };
+        let covariance =
+            Mat::from_fn(seen.len(), seen.len(), |i, j| b[(seen[i], seen[j])] * k + noise(seen[i], seen[j]));
+        let miss: Vec<f64> = seen.iter().map(|&p| y[(row, p)] - [0.3, -0.2, 0.1][p]).collect();
+        assert_close(found[row], log_normal(&miss, &covariance), 1e-13);
+    }
+    let gp = ExactGp::new(kernel()).with_noise(0.3).unwrap();
+    let found = gp.prior().log_predictive_density(at.as_ref(), column(&[0.4, 0.1])).unwrap();
+    let k = kernel().eval(&[0.3, -0.2], &[0.3, -0.2]).unwrap();
+    assert_close(found[0], log_normal(&[0.4], &mat![[k + 0.3]]), 1e-13);
+}
+
+/// A posterior outlives its model and goes to other threads; what it says is the same there, in either precision.
+#[test]
+fn posteriors_own_what_they_need() {
+    let ((x, y), at) = (plane(12), uniform(4, 2, 6));
+    let posterior = ExactGp::new(kernel()).with_noise(0.3).unwrap().condition(x.as_ref(), &y).unwrap();
+    let here = posterior.predict(at.as_ref()).unwrap();
+    let threads = (0..3).map(|_| {
+        let (posterior, at) = (posterior.clone(), at.clone());
+        std::thread::spawn(move || posterior.predict(at.as_ref()).unwrap())
+    });
+    for thread in threads.collect::<Vec<_>>() {
+        assert_eq!(thread.join().unwrap(), here);
+    }
+    let prior: Prior<f32> = ExactGp::new(kernel()).prior();
+    let found = prior.predict(single(&at).as_ref()).unwrap().variance;
+    assert_close(
+        f64::from(found[(0, 0)]),
+        kernel().eval(&[at[(0, 0)], at[(0, 1)]], &[at[(0, 0)], at[(0, 1)]]).unwrap(),
+        1e-6,
+    );
+}
