@@ -141,8 +141,8 @@ fn by_exact(data: &Data, search: &Lbfgs) -> mercer::Result<(Report, Vec<(String,
     freeze_the_known(&mut model)?;
     let paths = model.parameters().into_iter().map(|entry| (entry.path, entry.value)).collect();
     believe_the_guesses(&mut model)?;
-    let minimum = model.fit(x, y, search)?;
-    let posterior = model.condition(x, y)?;
+    let minimum = model.fit(&mercer::gp::Data::new(x, y), search)?;
+    let posterior = model.condition(&mercer::gp::Data::new(x, y))?;
     let report = Report {
         name: "exact",
         minimum,
@@ -165,8 +165,8 @@ fn by_svgp(data: &Data, search: &Lbfgs, m: usize) -> mercer::Result<Report> {
     let mut model = Sgpr::new(composite(), z.as_ref())?.with_noise(NOISE)?.with_mean(mean);
     freeze_the_known(&mut model)?;
     believe_the_guesses(&mut model)?;
-    let minimum = model.fit(x, y, search)?;
-    let model = model.into_svgp(x, y)?;
+    let minimum = model.fit(&mercer::gp::Data::new(x, y), search)?;
+    let model = model.into_svgp(&mercer::gp::Data::new(x, y))?;
     let posterior = model.posterior()?;
     let shared = model
         .parameters()

@@ -52,11 +52,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let z = kmeans_plus_plus(x.as_ref(), 30, 10, &mut rng)?;
     let mut model = Svgp::new(kernel, z.as_ref())?.with_likelihood(Gaussian::new(0.1));
 
-    let before = model.elbo(x.as_ref(), &y)?.value;
+    let before = model.objective(&Data::new(x.as_ref(), &y))?.value;
     let train =
         Train { steps: 400, batch: Some(100), adam: Adam { rate: 0.02, ..Adam::default() }, ..Train::default() };
-    model.train(x.as_ref(), &y, &train, &mut rng)?;
-    let after = model.elbo(x.as_ref(), &y)?.value;
+    model.train(&Data::new(x.as_ref(), &y), &train, &mut rng)?;
+    let after = model.objective(&Data::new(x.as_ref(), &y))?.value;
 
     println!("{}", model.kernel());
     println!("bound before {before:.1}, after {} steps {after:.1}", train.steps);

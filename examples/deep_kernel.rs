@@ -149,14 +149,14 @@ fn learn(name: &'static str, kernel: DynKernel, data: &Data, size: &Size, rng: &
         record_every: size.steps.max(1),
         ..Train::default()
     };
-    model.train(x, &data.y, &train, rng)?;
+    model.train(&mercer::gp::Data::new(x, &data.y), &train, rng)?;
     let seconds = clock.elapsed().as_secs_f64();
     let on_grid = model.posterior()?.predict_observations(data.grid.as_ref())?;
     Ok(Report {
         name,
         rmse: rmse(&data.grid_truth, on_grid.mean.col_as_slice(0))?,
         nlpd: nlpd(&data.grid_seen, on_grid.mean.col_as_slice(0), on_grid.variance.col_as_slice(0))?,
-        bound: model.elbo(x, &data.y)?.value,
+        bound: model.objective(&mercer::gp::Data::new(x, &data.y))?.value,
         on_grid,
         model,
         seconds,

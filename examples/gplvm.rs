@@ -116,7 +116,7 @@ fn learn(case: &Case) -> Result<Found, Box<dyn Error>> {
     let lengthscale = (0.5 * case.dim as f64).sqrt();
     let kernel = (1.0 * Rbf::new(vec![lengthscale; case.dim])).dynamic();
     let mut model = Model::new(kernel, principal.as_ref(), spread.as_ref(), z.as_ref())?.with_noise(0.1)?;
-    let minimum = model.fit(y.as_ref(), &Lbfgs { max_steps: case.steps, ..Lbfgs::default() })?;
+    let minimum = model.fit(&y, &Lbfgs { max_steps: case.steps, ..Lbfgs::default() })?;
     eprintln!("{}: {} after {} steps", case.name, minimum.reason, minimum.steps);
     let seconds = start.elapsed().as_secs_f64();
     let means = model.latents(y.as_ref())?.mean;
@@ -129,7 +129,7 @@ fn learn(case: &Case) -> Result<Found, Box<dyn Error>> {
         y.ncols(),
         case.dim,
         case.inducing,
-        model.elbo(y.as_ref())?.value,
+        model.objective(&y)?.value,
         seconds,
         errors(means.as_ref(), &labels),
         errors(scaled.as_ref(), &labels),

@@ -158,11 +158,11 @@ fn by_rows(gp: &IcmGp) -> mercer::Result<ExactGp> {
 fn compare_structures(data: &Data) -> mercer::Result<()> {
     let gp = grid()?;
     let clock = Instant::now();
-    let (by_grid, _) = gp.log_evidence_gradient(data.x.as_ref(), data.y.as_ref())?;
+    let (by_grid, _) = gp.gradient(&mercer::gp::Data::new(data.x.as_ref(), data.y.as_ref()))?;
     let fast = 1e3 * clock.elapsed().as_secs_f64();
     let (rows, stacked) = (by_rows(&gp)?, Stacked::with_missing(data.x.as_ref(), data.y.as_ref())?);
     let clock = Instant::now();
-    let (by_rows, _) = rows.log_evidence_gradient(stacked.x(), stacked.y())?;
+    let (by_rows, _) = rows.gradient(&mercer::gp::Data::new(stacked.x(), stacked.y()))?;
     let slow = 1e3 * clock.elapsed().as_secs_f64();
     println!("log evidence with gradient: {by_grid:.9} in {fast:.2} ms by the Kronecker structure,");
     println!("                            {by_rows:.9} in {slow:.2} ms by stacked rows");
@@ -194,16 +194,16 @@ impl Fold<'_> {
         let (x, y) = self.complete();
         let y = y.col_as_slice(self.series);
         let mut gp = ExactGp::new(both()?).with_noise(0.05)?;
-        gp.fit(x.as_ref(), y, &effort.search)?;
-        gp.condition(x.as_ref(), y)?.predict_observations(self.data.x.as_ref())
+        gp.fit(&mercer::gp::Data::new(x.as_ref(), y), &effort.search)?;
+        gp.condition(&mercer::gp::Data::new(x.as_ref(), y))?.predict_observations(self.data.x.as_ref())
     }
 
     fn coregionalized(&self, effort: &Effort) -> mercer::Result<Prediction<f64>> {
         let ((x, y), mut gp) = (self.complete(), grid()?);
-        gp.fit(x.as_ref(), y.as_ref(), &effort.search)?;
+        gp.fit(&mercer::gp::Data::new(x.as_ref(), y.as_ref()), &effort.search)?;
         let stacked = Stacked::with_missing(self.data.x.as_ref(), self.seen().as_ref())?;
         let rows = by_rows(&gp)?;
-        let posterior = rows.condition(stacked.x(), stacked.y())?;
+        let posterior = rows.condition(&mercer::gp::Data::new(stacked.x(), stacked.y()))?;
         let predicted = posterior.predict_observations(stacked.points(self.data.x.as_ref()).as_ref())?;
         Ok(self.own(&stacked.unstack(&predicted)?))
     }
@@ -220,7 +220,11 @@ impl Fold<'_> {
             self.seen().col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>()).collect();
         let train = Train { steps: effort.steps, adam: Adam { rate: 0.03, ..Adam::default() }, ..Train::default() };
         let rule = NaturalGradient { rate: 0.5, ..NaturalGradient::default() };
-        gp.train_natural(x.as_ref(), &y, &train, &rule, &mut rand_pcg::Pcg64::seed_from_u64(0))?;
+        gp.train(
+            &mercer::gp::Data::new(x.as_ref(), &y),
+            &Train { natural: Some(rule.clone()), ..train.clone() },
+            &mut rand_pcg::Pcg64::seed_from_u64(0),
+        )?;
         let all = gp.posterior()?.predict_observations(x.as_ref())?;
         Ok(self.own(&all))
     }

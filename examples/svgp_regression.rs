@@ -28,7 +28,7 @@ use mercer::data::{Standardizer, rows, split};
 use mercer::gp::{Prediction, Svgp};
 use mercer::inducing::start::kmeans_plus_plus;
 use mercer::likelihood::Gaussian;
-use mercer::optim::{Adam, Schedule, Train};
+use mercer::optim::{Adam, Checkpoint, Schedule, Train};
 use mercer::prelude::*;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
@@ -199,7 +199,7 @@ impl Job<'_> {
         };
         let bar = ProgressBar::new(steps as u64);
         bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {eta} left, {msg}")?);
-        model.train_with(x, y, &train, &mut rng, |progress, _| {
+        model.resume(&Data::new(x, y), &train, &mut Checkpoint::default(), &mut rng, &mut |progress, _| {
             bar.set_message(format!("bound {:.1}", -progress.loss));
             bar.inc(1);
             ControlFlow::Continue(())
@@ -207,7 +207,7 @@ impl Job<'_> {
         bar.finish();
         let seconds = start.elapsed().as_secs_f64();
 
-        let elbo = model.elbo(x, y)?.value;
+        let elbo = model.objective(&Data::new(x, y))?.value;
         let predicted = model.posterior::<T>()?.predict_observations(x_test.as_ref())?;
         let double = |values: &Mat<T>| Mat::from_fn(values.nrows(), 1, |row, _| values[(row, 0)].as_f64());
         let predicted = Prediction::new(double(&predicted.mean), double(&predicted.variance), predicted.clamped);

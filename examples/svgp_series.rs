@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let grid_truth: Vec<f64> = data.grid.col_as_slice(0).iter().map(|&x| truth(x)).collect();
     println!("{:<16}{:>12}{:>10}{:>24}{:>10}", "", "bound (nats)", "RMSE", "inducing inputs span", "seconds");
     for Report { name, model, seconds, .. } in &reports {
-        let bound = model.elbo(data.x.as_ref(), &data.y)?.value;
+        let bound = model.objective(&mercer::gp::Data::new(data.x.as_ref(), &data.y))?.value;
         let error = rmse(&grid_truth, model.posterior()?.mean(data.grid.as_ref())?.col_as_slice(0))?;
         let (least, most) = span(model.inducing().inputs().col(0).iter().copied());
         println!("{name:<16}{bound:>12.1}{error:>10.4}{:>24}{seconds:>10.2}", format!("{least:.2} to {most:.2}"));
@@ -100,30 +100,36 @@ fn run(name: &'static str, start: &Svgp, data: &Data, train: &Train) -> mercer::
     let clock = Instant::now();
     let (mut model, mut places) = (start.clone(), Vec::new());
     let every = (train.steps / 30).max(1);
-    let history =
-        model.train_with(data.x.as_ref(), &data.y, train, &mut Pcg64::seed_from_u64(1), |progress, model| {
+    let history = model.resume(
+        &mercer::gp::Data::new(data.x.as_ref(), &data.y),
+        train,
+        &mut Checkpoint::default(),
+        &mut Pcg64::seed_from_u64(1),
+        &mut |progress, model| {
             if progress.step.is_multiple_of(every) {
                 places.push((progress.step, model.inducing().inputs().col(0).iter().copied().collect()));
             }
             ControlFlow::Continue(())
-        })?;
+        },
+    )?;
     Ok(Report { name, model, history, places, seconds: clock.elapsed().as_secs_f64() })
 }
 
 /// The same training by way of a text: how long the text is, and whether it reaches the same bits.
 fn stop_and_resume(start: &Svgp, data: &Data, train: &Train, whole: &Report) -> Result<(usize, bool), Box<dyn Error>> {
     let (mut model, mut rng, mut checkpoint) = (start.clone(), Pcg64::seed_from_u64(1), Checkpoint::default());
-    let half = |progress: &Progress, _: &_| match progress.step + 1 == train.steps / 2 {
+    let mut half = |progress: &Progress, _: &_| match progress.step + 1 == train.steps / 2 {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
     };
-    model.train_from(data.x.as_ref(), &data.y, train, &mut checkpoint, &mut rng, half)?;
+    model.resume(&mercer::gp::Data::new(data.x.as_ref(), &data.y), train, &mut checkpoint, &mut rng, &mut half)?;
     let saved = serde_json::to_string(&(&checkpoint, &rng))?;
 
     let (mut checkpoint, mut rng): (Checkpoint, Pcg64) = serde_json::from_str(&saved)?;
     let mut model = start.clone();
-    let go_on = |_: &_, _: &_| ControlFlow::Continue(());
-    let history = model.train_from(data.x.as_ref(), &data.y, train, &mut checkpoint, &mut rng, go_on)?;
+    let mut go_on = |_: &_, _: &_| ControlFlow::Continue(());
+    let history =
+        model.resume(&mercer::gp::Data::new(data.x.as_ref(), &data.y), train, &mut checkpoint, &mut rng, &mut go_on)?;
     Ok((saved.len(), history == whole.history && model.values() == whole.model.values()))
 }
 

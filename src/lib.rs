@@ -81,9 +81,9 @@
 //!
 //! let mut gp = ExactGp::new(1.0 * Matern52::new(1.0)).with_noise(0.01)?;
 //! gp.freeze("likelihood.gaussian.variance")?;
-//! gp.fit(x.as_ref(), &y, &Lbfgs::default())?;
+//! gp.fit(&Data::new(&x, &y), &Lbfgs::default())?;
 //!
-//! let prediction = gp.condition(x.as_ref(), &y)?.predict(mat![[1.0], [20.0]].as_ref())?;
+//! let prediction = gp.condition(&Data::new(&x, &y))?.predict(mat![[1.0], [20.0]].as_ref())?;
 //! assert!((prediction.mean[(0, 0)] - 1.0f64.sin()).abs() < 0.05);
 //! assert!(prediction.variance[(1, 0)] > 100.0 * prediction.variance[(0, 0)]); // far from the data
 //! # Ok::<(), mercer::Error>(())
@@ -112,9 +112,9 @@
 //!     schedule: Schedule::Cosine { steps: 300, last: 0.1 },
 //!     ..Train::default()
 //! };
-//! let before = gp.elbo(x.as_ref(), &y)?.value;
-//! gp.train(x.as_ref(), &y, &train, &mut rng)?;
-//! assert!(gp.elbo(x.as_ref(), &y)?.value > before);
+//! let before = gp.objective(&Data::new(&x, &y))?.value;
+//! gp.train(&Data::new(&x, &y), &train, &mut rng)?;
+//! assert!(gp.objective(&Data::new(&x, &y))?.value > before);
 //!
 //! let prediction = gp.posterior()?.predict(mat![[2.0]].as_ref())?;
 //! assert!((prediction.mean[(0, 0)] - 2.0f64.sin()).abs() < 0.1);

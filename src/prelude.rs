@@ -7,7 +7,9 @@ pub use crate::batch::IntoBatch;
 pub use crate::combine::{
     Additive, BlockDiagonal, ChangePoint, ChangeWindow, Neg, Normalized, Product, Scaled, Sum, Vertical,
 };
-pub use crate::gp::Predict;
+pub use crate::gp::{Data, Model, NaturalGradients, Objective, Predict, Trainable};
+// Their methods are there where a program has a type of the same name, too.
+pub use crate::gp::{Model as _, Predict as _, Trainable as _};
 pub use crate::kernel::DynKernel;
 pub use crate::kernel::{AnyKernel, Expr, Kernel, KernelExt, Properties, Psd};
 pub use crate::kernels::{

@@ -1,14 +1,12 @@
 //! Training steps and predictions of a sparse variational process.
 
-use std::cell::RefCell;
 use std::hint::black_box;
 
-use mercer::gp::Svgp;
+use mercer::gp::{Memory, Svgp};
 use mercer::likelihood::Gaussian;
 use mercer::linalg::Jitter;
 use mercer::optim::Adam;
 use mercer::prelude::*;
-use mercer::tape::Pool;
 
 use super::{Work, points, uniform};
 
@@ -47,9 +45,9 @@ pub(crate) fn step<'a, T: Scalar>((total, batch, inducing, dim): (usize, usize, 
     let Problem { x, y, mut model } = Problem::<T>::new(batch, inducing, dim, par);
     let mut parameters = model.unconstrained();
     let mut adam = Adam::default().start(parameters.len()).unwrap();
-    let pool = RefCell::new(Pool::new());
+    let (data, memory) = (Data::new(x, y).part_of(total), Memory::default().without_rounding());
     Work::new(move || {
-        let (elbo, mut gradient) = model.elbo_gradient_with(x.as_ref(), &y, total, &pool).unwrap();
+        let (elbo, mut gradient) = model.evaluate(&data, &memory).unwrap();
         gradient.iter_mut().for_each(|entry| *entry = -*entry);
         let gradient = model.unconstrained_gradient(&gradient).unwrap();
         adam.step(&mut parameters, &gradient).unwrap();

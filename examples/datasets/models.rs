@@ -9,7 +9,7 @@ use mercer::gp::{Budget, ExactGp, Problem, Sgpr, Svgp, recommend};
 use mercer::inducing::start::kmeans_plus_plus;
 use mercer::likelihood::{Bernoulli, Gaussian, Heteroscedastic, Softmax};
 use mercer::mean::{ConstantMean, DynMean};
-use mercer::optim::{Adam, Lbfgs, NaturalGradient, Schedule, Train};
+use mercer::optim::{Adam, Checkpoint, Lbfgs, NaturalGradient, Schedule, Train};
 use mercer::prelude::*;
 use rand_pcg::Pcg64;
 
@@ -95,10 +95,10 @@ fn exact(set: &Set, steps: usize) -> Answer<Row> {
     let mut model = ExactGp::new(kernel(set.x.ncols())).with_noise(NOISE)?;
     let start = Instant::now();
     let spinner = spinner("exact model");
-    model.fit(set.x.as_ref(), &set.y, &Lbfgs { max_steps: steps, ..Lbfgs::default() })?;
+    model.fit(&Data::new(set.x.as_ref(), &set.y), &Lbfgs { max_steps: steps, ..Lbfgs::default() })?;
     spinner.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    let scores = set.score(&model.condition(set.x.as_ref(), &set.y)?)?;
+    let scores = set.score(&model.condition(&Data::new(set.x.as_ref(), &set.y))?)?;
     let settings = format!("L-BFGS, {steps} steps at most");
     Ok(Row { model: "exact", inducing: None, settings, seconds, scores })
 }
@@ -108,11 +108,11 @@ fn collapsed(set: &Set, m: usize, steps: usize, rng: &mut Pcg64) -> Answer<Row> 
     let spinner = spinner("collapsed model");
     let z = kmeans_plus_plus(set.x.as_ref(), m, LLOYD, rng)?;
     let mut model = Sgpr::new(kernel(set.x.ncols()), z.as_ref())?.with_noise(NOISE)?;
-    let found = model.fit(set.x.as_ref(), &set.y, &Lbfgs { max_steps: steps, ..Lbfgs::default() })?;
+    let found = model.fit(&Data::new(set.x.as_ref(), &set.y), &Lbfgs { max_steps: steps, ..Lbfgs::default() })?;
     spinner.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("SGPR: bound {:.3}, {} evaluations", -found.value, found.evaluations);
-    let scores = set.score(&model.condition(set.x.as_ref(), &set.y)?)?;
+    let scores = set.score(&model.condition(&Data::new(set.x.as_ref(), &set.y))?)?;
     let settings = format!("L-BFGS, {steps} steps at most");
     Ok(Row { model: "SGPR", inducing: Some(m), settings, seconds, scores })
 }
@@ -153,14 +153,20 @@ fn variational(name: &'static str, mut model: Svgp, set: &Set, plan: Plan, rng: 
     let start = Instant::now();
     let bar = ProgressBar::new(steps as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {eta} left, {msg}")?);
-    model.train_natural_with(x, &set.y, &train, &rule, rng, |progress, _| {
-        bar.set_message(format!("bound {:.1}", -progress.loss));
-        bar.inc(1);
-        ControlFlow::Continue(())
-    })?;
+    model.resume(
+        &Data::new(x, &set.y),
+        &Train { natural: Some(rule.clone()), ..train.clone() },
+        &mut Checkpoint::default(),
+        rng,
+        &mut |progress, _| {
+            bar.set_message(format!("bound {:.1}", -progress.loss));
+            bar.inc(1);
+            ControlFlow::Continue(())
+        },
+    )?;
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    eprintln!("{name}: bound {:.3}", model.elbo(x, &set.y)?.value);
+    eprintln!("{name}: bound {:.3}", model.objective(&Data::new(x, &set.y))?.value);
     let scores = set.score(&model.posterior()?)?;
     let batch = batch.map_or("all rows".to_owned(), |batch| format!("batches of {batch}"));
     let settings = format!("{epochs} epochs, {batch}, Adam {rate}, natural gradient {natural}");

@@ -110,20 +110,20 @@ fn learn(name: &str, field: &Field, kernel: DynKernel, l_max: usize, search: &Lb
     let before = expected_power(&model)?;
 
     let start = Instant::now();
-    let statistics = model.statistics(x, y)?;
-    let at_start = model.log_evidence_on(&statistics)?.value;
-    let minimum = model.fit_on(&statistics, search)?;
+    let statistics = model.statistics(&Data::new(x, y))?;
+    let at_start = model.objective(&statistics)?.value;
+    let minimum = model.fit(&statistics, search)?;
     let seconds = start.elapsed().as_secs_f64();
-    let bound = model.log_evidence_on(&statistics)?.value;
+    let bound = model.objective(&statistics)?.value;
 
     let noise = model.likelihood().variance();
-    let exact = ExactGp::new(model.kernel().clone()).with_noise(noise)?.log_evidence(x, y)?;
-    let predicted = model.condition_on(&statistics)?.predict(field.x_test.as_ref())?;
+    let exact = ExactGp::new(model.kernel().clone()).with_noise(noise)?.objective(&Data::new(x, y))?;
+    let predicted = model.condition(&statistics)?.predict(field.x_test.as_ref())?;
     let scores = Scores::new(&field.y_test, &predicted)?;
     let lengthscale = model.values()[1];
     println!(
         "{name:<10}{at_start:>12.1}{bound:>12.1}{exact:>12.1}{:>12.1}{lengthscale:>12.3}{:>10.3}{:>9.4}{:>7.1}%",
-        model.upper_bound(x, y)?,
+        model.upper_bound(&Data::new(x, y))?,
         noise.sqrt(),
         scores.rmse,
         100.0 * scores.coverage,

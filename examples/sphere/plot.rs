@@ -68,7 +68,7 @@ pub(crate) fn plot(field: &Field, best: &Fitted) -> Result<PathBuf, Box<dyn Erro
     let (cells, unit) = (Cells::new(), field.unit);
     let truth = field.truth.at(&cells.x)?;
     let Prediction { mean, variance, .. } =
-        best.model.condition(field.x.as_ref(), &field.y)?.predict(cells.x.as_ref())?;
+        best.model.condition(&Data::new(field.x.as_ref(), &field.y))?.predict(cells.x.as_ref())?;
     let deviation: Vec<f64> = variance.col(0).iter().map(|v| v.sqrt()).collect();
     let largest = truth.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     map(&areas[0], &format!("{}{}", field.title, bracketed(unit)), &cells, &truth, -largest..largest, diverging)?;

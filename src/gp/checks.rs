@@ -67,7 +67,10 @@ pub(super) fn check_data_of<'m, T: Scalar>(
     check_inputs(x, kernels, means)?;
     check_count(x, y, likelihood.outputs())?;
     match y.iter().position(|y| y.as_f64().is_infinite()) {
-        Some(row) => Err(Error::NonFinite { what: "y".to_owned(), row, col: 0, value: y[row].as_f64() }),
+        Some(at) => {
+            let (row, col) = (at % x.nrows(), at / x.nrows());
+            Err(Error::NonFinite { what: "y".to_owned(), row, col, value: y[at].as_f64() })
+        }
         None => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! Evidences of sparse processes with the inducing variables integrated out.
 
+use super::model::Objective;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat};
 
@@ -43,7 +44,7 @@ use crate::{Error, Result, Scalar};
 ///     (Approximation::Fitc, normal(0.5 + 0.5 + 0.5)),
 ///     (Approximation::Dtc, normal(0.5 + 0.5)),
 /// ] {
-///     let found = sgpr.clone().with_approximation(approximation).log_evidence(x.as_ref(), &[2.0])?;
+///     let found = sgpr.clone().with_approximation(approximation).objective(&Data::new(&x, &[2.0]))?;
 ///     assert!((found.value - expected).abs() < 1e-14);
 /// }
 /// # Ok::<(), mercer::Error>(())
@@ -84,6 +85,16 @@ pub struct CollapsedEvidence {
     /// kernel's variance over that of the noise, and with the condition of K_uu. Where that variance is so large that the
     /// noise is below its rounding, a value may be lower still than this says.
     pub rounding: f64,
+}
+
+impl Objective for CollapsedEvidence {
+    fn value(&self) -> f64 {
+        self.value
+    }
+
+    fn rounding(&self) -> f64 {
+        self.rounding
+    }
 }
 
 /// An evidence on a tape. The density lacks nothing; the trace term is there where it counts.

@@ -27,7 +27,7 @@ pub const PILE_UP: f64 = 0.01;
 /// let x = mat![[0.0], [0.7], [1.9], [3.1]];
 /// let z = mat![[0.0], [2.0], [0.001]];
 /// let sgpr = Sgpr::new(Rbf::new(1.0), z.as_ref())?.with_noise(0.1)?;
-/// let found = sgpr.diagnose(x.as_ref(), &[0.2, 0.9, 0.3, -0.8], None)?;
+/// let found = sgpr.diagnose(&Data::new(&x, &[0.2, 0.9, 0.3, -0.8]), None)?;
 /// assert_eq!((found.pile_ups[0].first, found.pile_ups[0].second), (0, 2));
 /// assert!((found.pile_ups[0].distance - 0.001).abs() < 1e-9);
 /// assert!(found.to_string().contains("inputs 0 and 2 pile up"));

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
+use super::data::Data;
 use super::latents::PerLatent;
 use super::leave_one_out::LeaveOneOut;
+use super::model::{Memory, Model, Scales};
 use super::posterior::Posterior;
 use super::prior::{Prior, Seen};
 use super::process::{Latent, Process};
@@ -18,7 +20,6 @@ use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::{Gaussian, GaussianNoise};
 use crate::linalg::{Cholesky, Jitter};
 use crate::mean::{DynMean, Mean, MeanExpr, Zero};
-use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::scalar::by_precision;
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
@@ -40,7 +41,7 @@ use crate::{Expr, Result, Scalar};
 ///
 /// # Complexity
 ///
-/// O(n³) time and O(n²) memory for the evidence, its gradient and [`condition`](Self::condition);
+/// O(n³) time and O(n²) memory for the evidence, its gradient and [`condition`](Model::condition);
 /// the sparse [`Svgp`](super::Svgp) is for more than some thousand points.
 ///
 /// # Examples
@@ -56,11 +57,11 @@ use crate::{Expr, Result, Scalar};
 /// let y: Vec<f64> = (0..30).map(|i| (0.2 * i as f64).sin()).collect();
 ///
 /// let mut gp = ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.01)?;
-/// let before = gp.log_evidence(x.as_ref(), &y)?;
-/// gp.fit(x.as_ref(), &y, &Lbfgs::default())?;
-/// assert!(gp.log_evidence(x.as_ref(), &y)? > before + 10.0);
+/// let before = gp.objective(&Data::new(&x, &y))?;
+/// gp.fit(&Data::new(&x, &y), &Lbfgs::default())?;
+/// assert!(gp.objective(&Data::new(&x, &y))? > before + 10.0);
 ///
-/// let posterior = gp.condition(x.as_ref(), &y)?;
+/// let posterior = gp.condition(&Data::new(&x, &y))?;
 /// let at = posterior.predict(mat![[2.1]].as_ref())?;
 /// assert!((at.mean[(0, 0)] - 2.1f64.sin()).abs() < 1e-3);
 /// # Ok::<(), mercer::Error>(())
@@ -117,7 +118,7 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     /// let (x, y) = (mat![[0.0], [0.0]], [3.0, -1.0]);
     /// let noise = FixedNoise::new(&[0.5, 0.1])?;
     /// let gp = ExactGp::new(Rbf::new(1.0)).with_likelihood(noise.clone());
-    /// let posterior = gp.condition(x.as_ref(), &y)?;
+    /// let posterior = gp.condition(&Data::new(&x, &y))?;
     ///
     /// let at = mat![[0.0]];
     /// let latent = posterior.predict(at.as_ref())?;
@@ -142,57 +143,6 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
         &self.likelihood
     }
 
-    /// The log evidence log p(y).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and
-    /// [`Error::Shape`](crate::Error::Shape) for data that does not fit;
-    /// [`Error::Dimension`](crate::Error::Dimension) if the kernel cannot read the points;
-    /// [`Error::Indefinite`](crate::Error::Indefinite) for a kernel that is not guaranteed positive
-    /// semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter
-    /// that the policy allows is enough.
-    pub fn log_evidence<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<f64>
-    where
-        K: Kernel<T>,
-    {
-        T::select::<Evidence<'_>>((self.core(), x, y))
-    }
-
-    /// The log evidence, and its gradient in all natural parameters in visiting order.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence`](Self::log_evidence), and
-    /// [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without gradients.
-    pub fn log_evidence_gradient<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<(f64, Vec<f64>)>
-    where
-        K: Kernel<T>,
-    {
-        T::select::<Gradient<'_>>((self.core(), x, y))
-    }
-
-    /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
-    /// with their [`log_prior`](crate::params::ParameterizedExt::log_prior).
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end
-    /// the search at the best parameters found.
-    pub fn fit<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], minimizer: &dyn Minimizer) -> Result<Minimum>
-    where
-        K: Kernel<T>,
-    {
-        T::select::<Check<'_>>((self.core(), x, y))?;
-        let mean = units::of_mean(&self.mean, x, units::spread(y.iter().copied()));
-        let units = [units::ones(&self.kernel), mean].concat();
-        fit_in_units(self, &units, minimizer, |model| {
-            let (evidence, mut gradient) = model.log_evidence_gradient(x, y)?;
-            gradient.iter_mut().for_each(|entry| *entry = -*entry);
-            Ok((-evidence, gradient))
-        })
-    }
-
     /// What the model says before data.
     pub fn prior<T: Scalar>(&self) -> Prior<T>
     where
@@ -202,36 +152,18 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
         Prior::independent(kernel, mean, 1, Seen::Through(Arc::new(self.likelihood.clone())), self.par)
     }
 
-    /// The posterior given data.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence`](Self::log_evidence).
-    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Posterior<T>>
-    where
-        K: Kernel<T>,
-    {
-        let (factor, weights, variances) = T::select::<Solve<'_>>((self.core(), x, y))?;
-        let latents = vec![Latent::known(self.mean.clone())];
-        let (basis, mut process) = Process::on_data(Arc::new(self.kernel.clone()), latents, x, factor, weights);
-        if let Some(values) = &mut process.values {
-            values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
-        }
-        let likelihood = Some(Arc::new(self.likelihood.clone()) as _);
-        Ok(Posterior { basis, processes: [process].into(), likelihood, par: self.par })
-    }
-
     /// Predictions of each observation from all others, in closed form. O(n³) once, not n times.
     ///
     /// # Errors
     ///
-    /// As [`log_evidence`](Self::log_evidence).
-    pub fn leave_one_out<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<LeaveOneOut<T>>
+    /// As [`objective`](Model::objective).
+    pub fn leave_one_out<T: Scalar>(&self, data: &Data<T>) -> Result<LeaveOneOut<T>>
     where
         K: Kernel<T>,
     {
-        let (factor, weights, _) = T::select::<Solve<'_>>((self.core(), x, y))?;
-        Ok(LeaveOneOut::of_exact(&LeaveOneOut::precisions(&factor, self.par)?, weights.col_as_slice(0), y))
+        let y = data.stacked(1)?;
+        let (factor, weights, _) = T::select::<Solve<'_>>((self.core(), data.x(), &y))?;
+        Ok(LeaveOneOut::of_exact(&LeaveOneOut::precisions(&factor, self.par)?, weights.col_as_slice(0), &y))
     }
 
     fn core<T: Scalar>(&self) -> Core<'_, T>
@@ -240,6 +172,37 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     {
         let Self { kernel, mean, likelihood, jitter, allow_indefinite, par } = self;
         Core { kernel, mean, likelihood, jitter: *jitter, allow_indefinite: *allow_indefinite, par: *par }
+    }
+}
+
+impl<T: Scalar, K: Kernel<T> + Clone, N: GaussianNoise + Clone> Model<Data<T>> for ExactGp<K, N> {
+    type Objective = f64;
+    type Posterior = Posterior<T>;
+
+    fn objective(&self, data: &Data<T>) -> Result<f64> {
+        T::select::<Evidence<'_>>((self.core(), data.x(), &data.stacked(1)?))
+    }
+
+    fn evaluate(&self, data: &Data<T>, _: &Memory) -> Result<(f64, Vec<f64>)> {
+        T::select::<Gradient<'_>>((self.core(), data.x(), &data.stacked(1)?))
+    }
+
+    fn condition(&self, data: &Data<T>) -> Result<Posterior<T>> {
+        let (factor, weights, variances) = T::select::<Solve<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
+        let latents = vec![Latent::known(self.mean.clone())];
+        let (basis, mut process) = Process::on_data(Arc::new(self.kernel.clone()), latents, data.x(), factor, weights);
+        if let Some(values) = &mut process.values {
+            values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
+        }
+        let likelihood = Some(Arc::new(self.likelihood.clone()) as _);
+        Ok(Posterior { basis, processes: [process].into(), likelihood, par: self.par })
+    }
+
+    fn scales(&self, data: &Data<T>) -> Result<Scales> {
+        let y = data.stacked(1)?;
+        T::select::<Check<'_>>((self.core(), data.x(), &y))?;
+        let mean = units::of_mean(&self.mean, data.x(), units::spread(y.iter().copied()));
+        Ok(Scales { parameters: [units::ones(&self.kernel), mean].concat(), columns: Vec::new() })
     }
 }
 

@@ -42,7 +42,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// let x = mat![[0.0], [(2.0 * 2f64.ln()).sqrt()]];
 /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.5)?;
-/// let left_out = gp.leave_one_out(x.as_ref(), &[3.0, -6.0])?;
+/// let left_out = gp.leave_one_out(&Data::new(&x, &[3.0, -6.0]))?;
 /// assert!((left_out.mean[0] - -2.0f64).abs() < 1e-14 && (left_out.mean[1] - 1.0).abs() < 1e-14);
 /// assert!((left_out.variance[0] - (1.5 - 0.25 / 1.5f64)).abs() < 1e-14);
 /// # Ok::<(), mercer::Error>(())

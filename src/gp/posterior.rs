@@ -36,8 +36,7 @@ use crate::{Error, Result, Scalar};
 /// It holds all that it needs, so that it outlives the model, goes to other threads, and is cheap to clone: what was computed
 /// is shared.
 ///
-/// From [`ExactGp::condition`](super::ExactGp::condition) or
-/// [`Svgp::posterior`](super::Svgp::posterior).
+/// From [`Model::condition`](super::Model::condition), or [`Svgp::posterior`](super::Svgp::posterior).
 ///
 /// # Examples
 ///
@@ -50,7 +49,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// let x = mat![[2.0]];
 /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.5)?;
-/// let posterior = gp.condition(x.as_ref(), &[3.0])?;
+/// let posterior = gp.condition(&Data::new(&x, &[3.0]))?;
 ///
 /// let latent = posterior.predict(x.as_ref())?;
 /// assert!((latent.mean[(0, 0)] - 2.0f64).abs() < 1e-15);

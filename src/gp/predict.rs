@@ -26,8 +26,8 @@ use crate::{Error, Result, Scalar};
 /// let batch = BatchGp::new(Rbf::new(1.0).batched(2)?).with_noise(0.1)?;
 /// let all: Vec<Box<dyn Predict<f64>>> = vec![
 ///     Box::new(exact.prior()),
-///     Box::new(exact.condition(x.as_ref(), y.col_as_slice(0))?),
-///     Box::new(batch.condition(x.as_ref(), y.as_ref())?),
+///     Box::new(exact.condition(&Data::new(&x, y.col_as_slice(0)))?),
+///     Box::new(batch.condition(&Data::new(&x, &y))?),
 /// ];
 /// let at = mat![[0.0]];
 /// let means: Vec<f64> = all.iter().map(|model| Ok(model.predict(at.as_ref())?.mean[(0, 0)])).collect::<mercer::Result<_>>()?;
@@ -77,7 +77,7 @@ pub trait Predict<T: Scalar>: Debug + Send + Sync {
     ///
     /// let (x, at) = (mat![[0.0], [1.0]], mat![[0.3], [0.4], [5.0]]);
     /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.5)?;
-    /// let posterior = gp.condition(x.as_ref(), &[3.0, 1.0])?;
+    /// let posterior = gp.condition(&Data::new(&x, &[3.0, 1.0]))?;
     /// let covariance = posterior.covariance(at.as_ref(), 0)?;
     /// assert!((covariance[(1, 1)] - posterior.variance(at.as_ref())?[(1, 0)]).abs() < 1e-15);
     /// assert!(covariance[(0, 1)] > 0.9 * covariance[(0, 0)] && covariance[(0, 2)].abs() < 1e-3);
@@ -104,7 +104,7 @@ pub trait Predict<T: Scalar>: Debug + Send + Sync {
     ///
     /// let x = mat![[0.0], [1.0]];
     /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(1e-6)?;
-    /// let posterior = gp.condition(x.as_ref(), &[3.0, 1.0])?;
+    /// let posterior = gp.condition(&Data::new(&x, &[3.0, 1.0]))?;
     /// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
     /// let samples = posterior.sample(mat![[0.0], [9.0]].as_ref(), 5, &mut rng)?.values;
     /// assert!(samples.row(0).iter().all(|f| (f - 3.0).abs() < 0.01)); // seen there

@@ -16,7 +16,7 @@ use crate::{Error, Result, Scalar};
 /// use mercer::prelude::*;
 ///
 /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.5)?;
-/// let posterior = gp.condition(mat![[2.0]].as_ref(), &[3.0])?;
+/// let posterior = gp.condition(&Data::new(mat![[2.0]].as_ref(), &[3.0]))?;
 /// let predicted = posterior.predict(mat![[2.0], [9.0]].as_ref())?;
 /// assert_eq!(predicted.mean.shape(), (2, 1)); // one function
 /// assert!((predicted.mean[(0, 0)] - 2.0f64).abs() < 1e-15);

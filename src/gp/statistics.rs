@@ -45,10 +45,10 @@ use crate::{Error, Result, Scalar};
 ///
 /// let features = SphericalHarmonicFeatures::new(2, 8)?;
 /// let mut gp = Sgpr::with_features(1.0 * Matern52::new(1.0), features)?.with_noise(0.1)?;
-/// let statistics = gp.statistics(x.as_ref(), &y)?;
-/// gp.fit_on(&statistics, &Lbfgs::default())?; // no step of it looks at the data
+/// let statistics = gp.statistics(&Data::new(&x, &y))?;
+/// gp.fit(&statistics, &Lbfgs::default())?; // no step of it looks at the data
 ///
-/// let (plain, fast) = (gp.log_evidence(x.as_ref(), &y)?.value, gp.log_evidence_on(&statistics)?.value);
+/// let (plain, fast) = (gp.objective(&Data::new(&x, &y))?.value, gp.objective(&statistics)?.value);
 /// assert!((plain - fast).abs() < 1e-11 * plain.abs());
 /// assert!((gp.likelihood().variance() - 0.005).abs() < 5e-4); // the mean of (0.1 cos)²
 /// # Ok::<(), mercer::Error>(())

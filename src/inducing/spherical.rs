@@ -68,12 +68,12 @@ const UNITS: f64 = 64.0;
 /// let kernel = 1.0 * Matern52::new(1.0);
 /// let features = SphericalHarmonicFeatures::new(3, 6)?;
 /// let mut gp = Svgp::with_features(kernel.clone(), features)?.with_likelihood(Gaussian::new(0.01));
-/// gp.natural_step(x.as_ref(), &y, 40, &NaturalGradient::default())?; // the best q
+/// gp.natural_step(&Data::new(&x, &y).part_of(40), &NaturalGradient::default())?; // the best q
 ///
 /// let at = gp.posterior()?.predict(mat![[0.6, 0.48, 0.64]].as_ref())?;
 /// assert!((at.mean[(0, 0)] - (0.48 + 0.6 * 0.64)).abs() < 0.02f64);
-/// let evidence = ExactGp::new(kernel).with_noise(0.01)?.log_evidence(x.as_ref(), &y)?;
-/// assert!(gp.elbo(x.as_ref(), &y)?.value < evidence);
+/// let evidence = ExactGp::new(kernel).with_noise(0.01)?.objective(&Data::new(&x, &y))?;
+/// assert!(gp.objective(&Data::new(&x, &y))?.value < evidence);
 ///
 /// let error = Svgp::with_features(Rbf::new([1.0, 2.0, 3.0]), SphericalHarmonicFeatures::new(3, 6)?).unwrap_err();
 /// assert!(matches!(error, mercer::Error::NotZonal { .. }));
@@ -143,7 +143,7 @@ impl SphericalHarmonicFeatures {
     ///
     /// let (x, y) = (mat![[0.6, 0.0, 0.8], [0.0, 1.0, 0.0]], [0.5, -0.3]);
     /// let features = SphericalHarmonicFeatures::new(3, 10)?;
-    /// let bound = |features| Sgpr::with_features(Rbf::new(0.5), features)?.log_evidence(x.as_ref(), &y);
+    /// let bound = |features| Sgpr::with_features(Rbf::new(0.5), features)?.objective(&Data::new(&x, &y));
     /// assert!(bound(features.clone().with_nugget(1e-3)?)?.value < bound(features)?.value);
     /// # Ok::<(), mercer::Error>(())
     /// ```

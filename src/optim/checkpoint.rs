@@ -47,10 +47,10 @@ use crate::{Error, Result};
 /// let (mut checkpoint, mut rng): (Checkpoint, Pcg64) = serde_json::from_str(&saved)?;
 /// let mut second = start.clone();
 /// let go_on = |_: &_, _: &_| ControlFlow::Continue(());
-/// let history = second.train_from(x.as_ref(), &y, &train, &mut checkpoint, &mut rng, go_on)?;
+/// let history = second.resume(&Data::new(&x, &y), &train, &mut checkpoint, &mut rng, &mut go_on)?;
 ///
 /// let mut whole = start.clone();
-/// assert_eq!(history, whole.train(x.as_ref(), &y, &train, &mut Pcg64::seed_from_u64(1))?);
+/// assert_eq!(history, whole.train(&Data::new(&x, &y), &train, &mut Pcg64::seed_from_u64(1))?);
 /// assert_eq!(second.values(), whole.values());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -6,7 +6,7 @@ use rand::Rng;
 
 use super::checkpoint::{Checkpoint, State};
 use super::objective::penalised;
-use super::{Adam, Batch, EarlyStop, Schedule};
+use super::{Adam, Batch, EarlyStop, NaturalGradient, Schedule};
 use crate::params::{Entry, Parameterized, ParameterizedExt, places, positions, restore, units_at};
 use crate::{Error, Result};
 
@@ -78,6 +78,13 @@ pub struct Train {
     /// where it is, as if it were frozen: its gradient does not count in the norm that is clipped. Of tied
     /// parameters one is enough. By default none.
     pub rates: Vec<(String, f64)>,
+    /// How the q of a variational model moves, beside the optimiser, which then moves all else: both steps are from one
+    /// evaluation at the parameters before. `None`, the default, to leave q to the optimiser too.
+    ///
+    /// Where each step sees all data, that of q raises the objective, and with priors its sum with their log density,
+    /// at the parameters before the optimiser's step: its rate is halved until it does, or the step is not taken.
+    /// [`Progress::natural`] has the rate.
+    pub natural: Option<NaturalGradient>,
     /// The factor on the rates at each step. By default 1.
     pub schedule: Schedule,
     /// When to stop before the last step. By default never.
@@ -93,6 +100,7 @@ impl Default for Train {
             batch: None,
             adam: Adam { rate: 0.01, ..Adam::default() },
             rates: Vec::new(),
+            natural: None,
             schedule: Schedule::Constant,
             early_stop: None,
             record_every: 1,
@@ -188,6 +196,10 @@ impl Train {
         rng: &mut (impl Rng + ?Sized),
         callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
     ) -> Result<History> {
+        if self.natural.is_some() {
+            let expected = "must be `None` here: a loss says nothing of q, as a variational model does";
+            return Err(Error::setting("`natural`", "a rule", expected));
+        }
         self.resume_beside(model, &[], n, loss, |_, _, _, _| Ok(None), checkpoint, rng, callback)
     }
 

@@ -1,9 +1,9 @@
 //! Independent processes for several outputs, against one `ExactGp` for each.
 #![allow(clippy::unwrap_used)]
 
-use mercer::batch::{BatchPoints, Batched};
+use mercer::batch::Batched;
 use mercer::data::column;
-use mercer::gp::{BatchGp, ExactGp, LeaveOneOut};
+use mercer::gp::{BatchGp, ExactGp, LeaveOneOut, Separate};
 use mercer::mean::{ConstantMean, DynMean, LinearMean};
 use mercer::optim::Lbfgs;
 use mercer::prelude::*;
@@ -74,12 +74,12 @@ fn the_evidence_is_that_of_separate_processes() {
     let x = apart(20);
     for y in [outputs(&x), with_gaps(outputs(&x))] {
         for model in models() {
-            let each = model.log_evidences(x.as_ref(), y.as_ref()).unwrap();
+            let each = model.objectives(&Data::new(x.as_ref(), y.as_ref())).unwrap();
             for (output, &found) in each.iter().enumerate() {
                 let (x, y) = seen(&x, &y, output);
-                assert_close(found, alone(&model, output).log_evidence(x.as_ref(), &y).unwrap(), 1e-13);
+                assert_close(found, alone(&model, output).objective(&Data::new(x.as_ref(), &y)).unwrap(), 1e-13);
             }
-            let total = model.log_evidence(x.as_ref(), y.as_ref()).unwrap();
+            let total = model.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
             assert_close(total, each.iter().sum(), 1e-15);
         }
     }
@@ -91,14 +91,14 @@ fn gradients_are_those_of_separate_processes() {
     let x = apart(20);
     for y in [outputs(&x), with_gaps(outputs(&x))] {
         for model in models() {
-            let (total, gradient) = model.log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
-            assert_close(total, model.log_evidence(x.as_ref(), y.as_ref()).unwrap(), 1e-15);
+            let (total, gradient) = model.gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+            assert_close(total, model.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap(), 1e-15);
             let mut expected = vec![0.0; gradient.len()];
             let paths: Vec<String> = model.parameters().into_iter().map(|entry| entry.path).collect();
             for output in 0..3 {
                 let exact = alone(&model, output);
                 let (x, y) = seen(&x, &y, output);
-                let (_, of_output) = exact.log_evidence_gradient(x.as_ref(), &y).unwrap();
+                let (_, of_output) = exact.gradient(&Data::new(x.as_ref(), &y)).unwrap();
                 for (entry, derivative) in exact.parameters().iter().zip(of_output) {
                     let (part, rest) = entry.path.split_once('.').unwrap();
                     let names = [format!("{part}.batch.{rest}"), format!("{part}.batch[{output}].{rest}")];
@@ -118,8 +118,8 @@ fn gradients_match_finite_differences() {
     let x = apart(20);
     for y in [outputs(&x), with_gaps(outputs(&x))] {
         for model in models() {
-            let (_, gradient) = model.log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
-            let value = |model: &BatchGp<_>| model.log_evidence(x.as_ref(), y.as_ref()).unwrap();
+            let (_, gradient) = model.gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+            let value = |model: &BatchGp<_>| model.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
             check_model("a batch", &model, &gradient, 1e-6, value);
         }
     }
@@ -130,14 +130,14 @@ fn predictions_are_those_of_separate_processes() {
     let (x, at) = (apart(20), apart(7) + Mat::full(7, 2, 0.13));
     for y in [outputs(&x), with_gaps(outputs(&x))] {
         for model in models() {
-            let posterior = model.condition(x.as_ref(), y.as_ref()).unwrap();
+            let posterior = model.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
             let (latent, observed) =
                 (posterior.predict(at.as_ref()).unwrap(), posterior.predict_observations(at.as_ref()).unwrap());
             assert_eq!(posterior.mean(at.as_ref()).unwrap(), latent.mean);
             for output in 0..3 {
                 let exact = alone(&model, output);
                 let (x, y) = seen(&x, &y, output);
-                let by_itself = exact.condition(x.as_ref(), &y).unwrap();
+                let by_itself = exact.condition(&Data::new(x.as_ref(), &y)).unwrap();
                 let expected = by_itself.predict(at.as_ref()).unwrap();
                 let noisy = by_itself.predict_observations(at.as_ref()).unwrap();
                 let (found, whole) =
@@ -159,7 +159,7 @@ fn left_out_observations_are_predicted_from_the_others() {
     let x = apart(20);
     let y = with_gaps(outputs(&x));
     for model in models() {
-        let left_out = model.leave_one_out(x.as_ref(), y.as_ref()).unwrap();
+        let left_out = model.leave_one_out(&Data::new(x.as_ref(), y.as_ref())).unwrap();
         for output in 0..3 {
             let LeaveOneOut { mean, variance, log_density } = &left_out[output];
             let exact = alone(&model, output);
@@ -167,7 +167,7 @@ fn left_out_observations_are_predicted_from_the_others() {
                 let mut others = y.clone();
                 others[(row, output)] = MISSING;
                 let (seen_x, seen_y) = seen(&x, &others, output);
-                let given = exact.condition(seen_x.as_ref(), &seen_y).unwrap();
+                let given = exact.condition(&Data::new(seen_x.as_ref(), &seen_y)).unwrap();
                 let expected = given.predict_observations(x.subrows(row, 1)).unwrap();
                 assert_close(mean[row], expected.mean[(0, 0)], 1e-11);
                 assert_close(variance[row], expected.variance[(0, 0)], 1e-11);
@@ -186,16 +186,16 @@ fn each_output_may_have_inputs_of_its_own() {
     let sets = [0.0, 0.2, -0.1].map(|shift| apart(20) + Mat::full(20, 2, shift));
     let y = with_gaps(outputs(&sets[0]));
     for model in models() {
-        let each: BatchPoints<'_, f64> = sets.iter().map(Mat::as_ref).collect::<Vec<_>>().into();
-        let (evidence, gradient) = model.log_evidence_gradient(each.clone(), y.as_ref()).unwrap();
+        let data = Separate::new(&sets, y.as_ref());
+        let (evidence, gradient) = model.gradient(&data).unwrap();
         let mut expected = 0.0;
-        let posterior = model.condition(each.clone(), y.as_ref()).unwrap();
+        let posterior = model.condition(&data).unwrap();
         for output in 0..3 {
             let exact = alone(&model, output);
             let (x, y) = seen(&sets[output], &y, output);
-            expected += exact.log_evidence(x.as_ref(), &y).unwrap();
+            expected += exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
             let (found, by_itself) =
-                (posterior.mean(sets[1].as_ref()).unwrap(), exact.condition(x.as_ref(), &y).unwrap());
+                (posterior.mean(sets[1].as_ref()).unwrap(), exact.condition(&Data::new(x.as_ref(), &y)).unwrap());
             assert_close(found[(4, output)], by_itself.mean(sets[1].as_ref()).unwrap()[(4, 0)], 1e-12);
         }
         assert_close(evidence, expected, 1e-13);
@@ -212,14 +212,14 @@ fn results_do_not_depend_on_threads() {
         let everything = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let (evidence, gradient) = model.log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
-                let posterior = model.condition(x.as_ref(), y.as_ref()).unwrap();
+                let (evidence, gradient) = model.gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+                let posterior = model.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
                 let draws = posterior.sample(x.subrows(0, 5), 2, &mut Pcg64::seed_from_u64(3)).unwrap();
                 (evidence, gradient, posterior.predict(x.as_ref()).unwrap(), draws)
             })
         };
         assert_eq!(everything(1), everything(3));
-        let sequential = model.clone().with_par(Par::Seq).log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
+        let sequential = model.clone().with_par(Par::Seq).gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
         assert_eq!(sequential.0, everything(2).0);
     }
 }
@@ -231,9 +231,9 @@ fn a_fit_maximises_the_sum() {
     let y = with_gaps(outputs(&x));
     let mut model = models()[2].clone();
     model.freeze("likelihood.batch.gaussian.variance").unwrap();
-    let before = model.log_evidence(x.as_ref(), y.as_ref()).unwrap();
-    let minimum = model.fit(x.as_ref(), y.as_ref(), &Lbfgs { max_steps: 30, ..Lbfgs::default() }).unwrap();
-    let after = model.log_evidence(x.as_ref(), y.as_ref()).unwrap();
+    let before = model.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    let minimum = model.fit(&Data::new(x.as_ref(), y.as_ref()), &Lbfgs { max_steps: 30, ..Lbfgs::default() }).unwrap();
+    let after = model.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     assert!(after > before + 1.0);
     assert_close(-minimum.value, after, 1e-12);
     assert_eq!(ParameterizedExt::get(&model, "likelihood.batch.gaussian.variance").unwrap(), 0.2);
@@ -248,8 +248,8 @@ fn single_precision_agrees() {
     let y = with_gaps(outputs(&x));
     let (x32, y32) = (single(&x), single(&y));
     for model in models() {
-        let double = model.log_evidence(x.as_ref(), y.as_ref()).unwrap();
-        assert_close(model.log_evidence(x32.as_ref(), y32.as_ref()).unwrap(), double, 1e-4);
+        let double = model.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+        assert_close(model.objective(&Data::new(x32.as_ref(), y32.as_ref())).unwrap(), double, 1e-4);
     }
 }
 
@@ -258,7 +258,7 @@ fn bad_input_is_refused_by_name() {
     let x = apart(20);
     let y = outputs(&x);
     let [model, ..] = models();
-    let refused = |x: &Mat<f64>, y: &Mat<f64>| model.log_evidence(x.as_ref(), y.as_ref()).unwrap_err();
+    let refused = |x: &Mat<f64>, y: &Mat<f64>| model.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap_err();
     let mut bad = x.clone();
     bad[(3, 1)] = MISSING;
     assert!(matches!(refused(&bad, &y), Error::NonFinite { what, row: 3, col: 1, .. } if what == "x"));
@@ -271,14 +271,14 @@ fn bad_input_is_refused_by_name() {
     assert!(matches!(refused(&x, &y.subcols(0, 2).to_owned()), Error::Shape { .. }));
     assert!(matches!(refused(&x, &y.subrows(0, 19).to_owned()), Error::Shape { .. }));
     assert!(matches!(refused(&x.subcols(0, 1).to_owned(), &y), Error::Dimension { .. }));
-    let two: Vec<_> = vec![x.as_ref(); 2];
-    assert!(matches!(model.log_evidence(two, y.as_ref()), Err(Error::Shape { .. })));
+    let two = Separate::new([&x, &x], y.as_ref());
+    assert!(matches!(model.objective(&two), Err(Error::Shape { .. })));
     assert!(matches!(model.clone().with_noises(&[0.1, 0.2]), Err(Error::Shape { .. })));
     assert!(matches!(model.clone().with_noise(-1.0), Err(Error::Parameter { .. })));
-    let posterior = model.condition(x.as_ref(), y.as_ref()).unwrap();
+    let posterior = model.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     assert!(matches!(posterior.covariance(x.as_ref(), 3), Err(Error::Setting { .. })));
     assert!(matches!(posterior.mean(x.subcols(0, 1)), Err(Error::Shape { .. })));
 
     let indefinite = BatchGp::new((-Rbf::new(1.0)).batched(3).unwrap());
-    assert!(matches!(indefinite.log_evidence(x.as_ref(), y.as_ref()), Err(Error::Indefinite { .. })));
+    assert!(matches!(indefinite.objective(&Data::new(x.as_ref(), y.as_ref())), Err(Error::Indefinite { .. })));
 }

@@ -26,15 +26,15 @@ fn fits_part_them() {
     let z = Mat::from_fn(8, 5, |i, d| x[(i, d)]);
     let steps = Lbfgs { max_steps: 200, ..Lbfgs::default() };
     let mut exact = ExactGp::new(kernel()).with_noise(0.1).unwrap();
-    exact.fit(x.as_ref(), &y, &steps).unwrap();
-    let best = exact.log_evidence(x.as_ref(), &y).unwrap();
+    exact.fit(&Data::new(x.as_ref(), &y), &steps).unwrap();
+    let best = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
 
     let mut collapsed = Sgpr::new(kernel(), z.as_ref()).unwrap().with_noise(0.1).unwrap();
-    let found = -collapsed.fit(x.as_ref(), &y, &steps).unwrap().value;
+    let found = -collapsed.fit(&Data::new(x.as_ref(), &y), &steps).unwrap().value;
     assert!((best - found).abs() < 3.0, "{found} against {best}");
 
     let mut variational = Svgp::new(kernel(), z.as_ref()).unwrap().with_likelihood(Gaussian::new(0.1));
-    let found = -variational.fit(x.as_ref(), &y, &steps).unwrap().value;
+    let found = -variational.fit(&Data::new(x.as_ref(), &y), &steps).unwrap().value;
     assert!(best - found < 10.0, "{found} against {best}");
 }
 
@@ -45,7 +45,7 @@ fn others_stay() {
     let z = Mat::from_fn(8, 5, |i, d| x[(i, d)]);
     let none = Lbfgs { max_steps: 0, ..Lbfgs::default() };
     let fitted = |mut model: Sgpr<Scaled<Rbf>>| {
-        model.fit(x.as_ref(), &y, &none).unwrap();
+        model.fit(&Data::new(x.as_ref(), &y), &none).unwrap();
         model.inducing().inputs().to_owned()
     };
     let mut frozen = Sgpr::new(kernel(), z.as_ref()).unwrap();

@@ -42,8 +42,8 @@ fn three_hundred_inducing_inputs_do_as_well_as_all_data() {
 
     let start = Instant::now();
     let mut exact = ExactGp::new(kernel()).with_noise(NOISE).unwrap();
-    let minimum = exact.fit(x.as_ref(), y, &search).unwrap();
-    let posterior = exact.condition(x.as_ref(), y).unwrap();
+    let minimum = exact.fit(&Data::new(x.as_ref(), y), &search).unwrap();
+    let posterior = exact.condition(&Data::new(x.as_ref(), y)).unwrap();
     let by_exact = Scores::new(y_test, &posterior.predict_observations(x_test.as_ref()).unwrap()).unwrap();
     let report = |name: &str, scores: &Scores, objective: f64, steps: usize, seconds: f64| {
         let Scores { rmse, nlpd, coverage } = scores;
@@ -64,10 +64,10 @@ fn three_hundred_inducing_inputs_do_as_well_as_all_data() {
             sparse = sparse.with_inducing_inputs(z.as_ref()).unwrap();
             sparse.freeze("inducing").unwrap();
         }
-        steps += sparse.fit(x.as_ref(), y, &Lbfgs { max_steps, memory: 40, ..search }).unwrap().steps;
+        steps += sparse.fit(&Data::new(x.as_ref(), y), &Lbfgs { max_steps, memory: 40, ..search }).unwrap().steps;
     }
-    let sparse = sparse.into_svgp(x.as_ref(), y).unwrap();
-    let bound = sparse.elbo(x.as_ref(), y).unwrap().value;
+    let sparse = sparse.into_svgp(&Data::new(x.as_ref(), y)).unwrap();
+    let bound = sparse.objective(&Data::new(x.as_ref(), y)).unwrap().value;
     let posterior = sparse.posterior().unwrap();
     let by_sparse = Scores::new(y_test, &posterior.predict_observations(x_test.as_ref()).unwrap()).unwrap();
     report("SVGP", &by_sparse, bound, steps, start.elapsed().as_secs_f64());

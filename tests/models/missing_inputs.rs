@@ -96,16 +96,18 @@ fn masked_rows_of_an_exact_process_are_independent_of_the_others() {
         let (others, few) = data.others();
         let [alone, in_mean, in_noise] = data.alone(variance + NOISE);
         let (all, rest) = (model(masked), model(plain));
-        let (evidence, gradient) = all.log_evidence_gradient(data.x.as_ref(), &data.y).unwrap();
-        let (expected, mut of_others) = rest.log_evidence_gradient(others.as_ref(), &few).unwrap();
+        let (evidence, gradient) = all.gradient(&mercer::gp::Data::new(data.x.as_ref(), &data.y)).unwrap();
+        let (expected, mut of_others) = rest.gradient(&mercer::gp::Data::new(others.as_ref(), &few)).unwrap();
         let last = of_others.len() - 1;
         of_others[last - 1] += in_mean;
         of_others[last] += in_noise;
         assert_close(evidence, expected + alone, TOLERANCE);
         assert_each_close("missing", &gradient, &of_others, TOLERANCE);
 
-        let (posterior, of_rest) =
-            (all.condition(data.x.as_ref(), &data.y).unwrap(), rest.condition(others.as_ref(), &few).unwrap());
+        let (posterior, of_rest) = (
+            all.condition(&mercer::gp::Data::new(data.x.as_ref(), &data.y)).unwrap(),
+            rest.condition(&mercer::gp::Data::new(others.as_ref(), &few)).unwrap(),
+        );
         let found = posterior.predict(data.x.as_ref()).unwrap();
         let expected = of_rest.predict(others.as_ref()).unwrap();
         for (place, &row) in data.there.iter().enumerate() {
@@ -124,7 +126,7 @@ fn masked_rows_of_an_exact_process_are_independent_of_the_others() {
                 TOLERANCE,
             );
         }
-        assert!(all.leave_one_out(data.x.as_ref(), &data.y).is_ok());
+        assert!(all.leave_one_out(&mercer::gp::Data::new(data.x.as_ref(), &data.y)).is_ok());
     });
 }
 
@@ -141,16 +143,19 @@ fn masked_rows_of_sparse_processes_are_independent_of_the_others() {
         let bound = data.alone(NOISE)[0] - 0.5 * data.missing.len() as f64 * variance / NOISE;
         let alone = [(Approximation::Vfe, bound), (Approximation::Fitc, data.alone(variance + NOISE)[0])];
         for (approximation, alone) in alone {
-            let found = collapsed(masked, approximation).log_evidence(data.x.as_ref(), &data.y).unwrap();
-            let expected = collapsed(plain, approximation).log_evidence(others.as_ref(), &few).unwrap();
+            let found =
+                collapsed(masked, approximation).objective(&mercer::gp::Data::new(data.x.as_ref(), &data.y)).unwrap();
+            let expected =
+                collapsed(plain, approximation).objective(&mercer::gp::Data::new(others.as_ref(), &few)).unwrap();
             assert_close(found.value, expected.value + alone, TOLERANCE);
         }
         let variational = |kernel: &DynKernel| {
             let model = Svgp::new(kernel.clone(), z).unwrap().with_mean(ConstantMean::new(MEAN));
             model.with_likelihood(mercer::likelihood::Gaussian::try_new(NOISE).unwrap())
         };
-        let (found, gradient) = variational(masked).elbo_gradient(data.x.as_ref(), &data.y, 14).unwrap();
-        let expected = variational(plain).elbo(others.as_ref(), &few).unwrap();
+        let (found, gradient) =
+            variational(masked).gradient(&mercer::gp::Data::new(data.x.as_ref(), &data.y).part_of(14)).unwrap();
+        let expected = variational(plain).objective(&mercer::gp::Data::new(others.as_ref(), &few)).unwrap();
         assert_close(found.value, expected.value + bound, TOLERANCE);
         assert!(gradient.iter().all(|g| g.is_finite()));
         let predicted = variational(masked).posterior::<f64>().unwrap().predict(data.x.as_ref()).unwrap();
@@ -177,16 +182,19 @@ fn masked_rows_of_several_outputs_are_independent_of_the_others() {
         };
         check(&|kernel, x, y| {
             let gp = BatchGp::new(kernel.clone().batched(2).unwrap()).with_noise(NOISE).unwrap();
-            gp.with_mean(ConstantMean::new(MEAN)).log_evidence(x, y).unwrap()
+            gp.with_mean(ConstantMean::new(MEAN)).objective(&mercer::gp::Data::new(x, y)).unwrap()
         });
         let outputs = Coregionalization::new(mat![[1.0], [-0.5]], [0.2, 0.1]);
         check(&|kernel, x, y| {
             let gp = IcmGp::new(kernel.clone(), outputs.clone()).with_noise(&[NOISE, 0.3]).unwrap();
-            gp.with_means(vec![DynMean::new(ConstantMean::new(MEAN)); 2]).unwrap().log_evidence(x, y).unwrap()
+            gp.with_means(vec![DynMean::new(ConstantMean::new(MEAN)); 2])
+                .unwrap()
+                .objective(&mercer::gp::Data::new(x, y))
+                .unwrap()
         });
         check(&|kernel, x, y| {
             let gp = Oilmm::new(vec![kernel.clone()], mat![[1.0, 0.5], [0.5, -1.0]].as_ref()).unwrap();
-            gp.with_noise(NOISE).unwrap().log_evidence(x, y).unwrap()
+            gp.with_noise(NOISE).unwrap().objective(&mercer::gp::Data::new(x, y)).unwrap()
         });
     });
 }
@@ -195,9 +203,9 @@ fn masked_rows_of_several_outputs_are_independent_of_the_others() {
 fn answers(kernel: &DynKernel, x: MatRef<'_, f64>, y: &[f64], z: MatRef<'_, f64>) -> Vec<f64> {
     let mut all = Vec::new();
     let exact = ExactGp::new(kernel.clone()).with_noise(NOISE).unwrap();
-    let (evidence, gradient) = exact.log_evidence_gradient(x, y).unwrap();
+    let (evidence, gradient) = exact.gradient(&mercer::gp::Data::new(x, y)).unwrap();
     all.extend([evidence].into_iter().chain(gradient));
-    let posterior = exact.condition(x, y).unwrap();
+    let posterior = exact.condition(&mercer::gp::Data::new(x, y)).unwrap();
     let predicted = posterior.predict(x).unwrap();
     all.extend(predicted.mean.col(0).iter().chain(predicted.variance.col(0).iter()));
     if let Ok(paths) = posterior.pathwise(2, 30, &mut Pcg64::seed_from_u64(3)) {
@@ -206,17 +214,18 @@ fn answers(kernel: &DynKernel, x: MatRef<'_, f64>, y: &[f64], z: MatRef<'_, f64>
         all.extend(slopes.col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>()));
     }
     let sparse = Sgpr::new(kernel.clone(), z).unwrap().with_noise(NOISE).unwrap();
-    let (evidence, gradient) = sparse.log_evidence_gradient(x, y).unwrap();
+    let (evidence, gradient) = sparse.gradient(&mercer::gp::Data::new(x, y)).unwrap();
     all.extend([evidence.value].into_iter().chain(gradient));
-    let (bound, gradient) = Svgp::new(kernel.clone(), z).unwrap().elbo_gradient(x, y, y.len()).unwrap();
+    let (bound, gradient) =
+        Svgp::new(kernel.clone(), z).unwrap().gradient(&mercer::gp::Data::new(x, y).part_of(y.len())).unwrap();
     all.extend([bound.value].into_iter().chain(gradient));
     let column = MatRef::from_column_major_slice(y, y.len(), 1);
     let outputs = Mat::from_fn(y.len(), 2, |row, col| y[row] * (1.0 + col as f64));
-    all.extend(BatchGp::new(kernel.clone().batched(1).unwrap()).log_evidence_gradient(x, column).unwrap().1);
+    all.extend(BatchGp::new(kernel.clone().batched(1).unwrap()).gradient(&mercer::gp::Data::new(x, column)).unwrap().1);
     let icm = IcmGp::new(kernel.clone(), Coregionalization::new(mat![[1.0], [-0.5]], [0.2, 0.1]));
-    let (evidence, gradient) = icm.log_evidence_gradient(x, outputs.as_ref()).unwrap();
+    let (evidence, gradient) = icm.gradient(&mercer::gp::Data::new(x, outputs.as_ref())).unwrap();
     all.extend([evidence].into_iter().chain(gradient));
-    let predicted = icm.condition(x, outputs.as_ref()).unwrap().predict(x).unwrap();
+    let predicted = icm.condition(&mercer::gp::Data::new(x, outputs.as_ref())).unwrap().predict(x).unwrap();
     all.extend(predicted.mean.col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>()));
     let start = greedy_variance(kernel, x, 4).unwrap();
     all.extend((0..4).flat_map(|row| [start[(row, 0)], start[(row, 2)]]));
@@ -238,7 +247,7 @@ fn columns_that_a_kernel_does_not_read_may_be_anything() {
 #[test]
 fn rows_without_a_value_are_refused_by_their_cause() {
     let (x, y) = (mat![[0.0, 1.0], [f64::NAN, 2.0], [1.0, 3.0]], [0.3, 1.0, -0.2]);
-    let said = |gp: ExactGp<DynKernel>| gp.log_evidence(x.as_ref(), &y).unwrap_err().to_string();
+    let said = |gp: ExactGp<DynKernel>| gp.objective(&mercer::gp::Data::new(x.as_ref(), &y)).unwrap_err().to_string();
     let rbf = || Rbf::new(1.0).on([0]);
     // Not masked; masked to stay unknown; one of two that read the column masked.
     assert!(said(ExactGp::new(rbf().dynamic())).starts_with("x[1, 0] is NaN; remove or mask the row"));
@@ -252,9 +261,10 @@ fn rows_without_a_value_are_refused_by_their_cause() {
     assert!(error.starts_with("the mean at row 1 of x is NaN"), "{error}");
     // An infinity is no missing value; an observation that is missing is none.
     let infinite = mat![[0.0, 1.0], [f64::INFINITY, 2.0], [1.0, 3.0]];
-    let error = ExactGp::new(masked()).log_evidence(infinite.as_ref(), &y).unwrap_err();
+    let error = ExactGp::new(masked()).objective(&mercer::gp::Data::new(infinite.as_ref(), &y)).unwrap_err();
     assert!(matches!(error, Error::NonFinite { row: 1, col: 0, .. }), "{error}");
-    let error = ExactGp::new(masked()).log_evidence(x.as_ref(), &[0.3, f64::NAN, 0.1]).unwrap_err();
+    let error =
+        ExactGp::new(masked()).objective(&mercer::gp::Data::new(x.as_ref(), &[0.3, f64::NAN, 0.1])).unwrap_err();
     assert!(matches!(error, Error::NonFinite { ref what, row: 1, .. } if what == "y"), "{error}");
     // No inducing input, and no start for one.
     assert!(Sgpr::new(masked(), x.as_ref()).is_err());
@@ -271,7 +281,7 @@ fn stacked_outputs_hand_missing_inputs_on() {
     let plain = Rbf::new(1.0).on([0]) * outputs.clone();
     let gp = ExactGp::new(plain.clone().masked(Missing::Isolate));
     let (few_x, few_y) = (mat![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.3, -0.2, 0.1, 0.4]);
-    let expected = ExactGp::new(plain).log_evidence(few_x.as_ref(), &few_y).unwrap();
+    let expected = ExactGp::new(plain).objective(&mercer::gp::Data::new(few_x.as_ref(), &few_y)).unwrap();
     let alone = -0.5 * (1.0 / 2.0 + 2f64.ln() + std::f64::consts::TAU.ln());
-    assert_close(gp.log_evidence(stacked.x(), stacked.y()).unwrap(), expected + alone, TOLERANCE);
+    assert_close(gp.objective(&mercer::gp::Data::new(stacked.x(), stacked.y())).unwrap(), expected + alone, TOLERANCE);
 }

@@ -180,7 +180,7 @@ fn evaluate<T: Scalar>(problem: &Problem, exact: f64) -> [Option<Found>; 4] {
     let collapsed = [Approximation::Vfe, Approximation::Fitc, Approximation::Dtc].map(|approximation| {
         let model = Sgpr::new(problem.kernel(), problem.z.as_ref()).unwrap().with_noise(problem.noise).unwrap();
         let model = model.with_approximation(approximation).with_par(Par::Seq);
-        let evidence = model.log_evidence(x.as_ref(), &y).ok()?;
+        let evidence = model.objective(&Data::new(x.as_ref(), &y)).ok()?;
         if approximation == Approximation::Vfe {
             assert!(evidence.trace >= 0.0);
             below(evidence.value, evidence.rounding);
@@ -191,7 +191,7 @@ fn evaluate<T: Scalar>(problem: &Problem, exact: f64) -> [Option<Found>; 4] {
     let q = Variational::new(&problem.mean, problem.root.as_ref()).unwrap();
     let model = Svgp::new(problem.kernel(), problem.z.as_ref()).unwrap();
     let model = model.with_likelihood(Gaussian::new(problem.noise)).with_variational(q).unwrap().with_par(Par::Seq);
-    let uncollapsed = model.elbo(x.as_ref(), &y).ok().and_then(|elbo| {
+    let uncollapsed = model.objective(&Data::new(x.as_ref(), &y)).ok().and_then(|elbo| {
         below(elbo.value, elbo.rounding);
         Some(Found { value: elbo.value, rounding: elbo.rounding, right: problem.uncollapsed(elbo.jitter)? })
     });
@@ -253,15 +253,15 @@ fn a_fit_ends_before_rounding_counts() {
         let z = Mat::from_fn(20, 2, |i, d| x[(i * (n / 20), d)]);
         let mut model = Sgpr::new(1.0 * Rbf::new([1.0, 1.0]), z.as_ref()).unwrap();
         model.freeze("inducing").unwrap();
-        let fit = model.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap();
-        let bound = model.log_evidence(x.as_ref(), &y).unwrap();
+        let fit = model.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()).unwrap();
+        let bound = model.objective(&Data::new(x.as_ref(), &y)).unwrap();
         let noise = model.likelihood().variance();
         let exact = ExactGp::new(model.kernel().clone()).with_noise(noise).unwrap();
-        let exact = exact.log_evidence(x.as_ref(), &y).unwrap();
+        let exact = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
         println!("{bound:?} {exact} {}: {} {noise:e}", fit.reason, model.kernel());
         assert!(bound.rounding <= ROUNDING_LIMIT && bound.value + fit.value == 0.0);
         assert!(bound.value <= exact + bound.rounding && bound.trace >= 0.0, "{bound:?} {exact}");
-        let ends = fit.reason.contains("rounding may have changed the log evidence");
+        let ends = fit.reason.contains("rounding may have changed the objective");
         assert!(scale == 1.0 || (ends && !fit.converged), "{}", fit.reason);
     }
 }
@@ -272,8 +272,8 @@ fn a_fit_that_starts_without_digits_is_refused() {
     let x = Mat::from_fn(40, 1, |i, _| 0.1 * i as f64);
     let y: Vec<f64> = (0..40).map(|i| (0.1 * i as f64).sin()).collect();
     let mut model = Sgpr::new(1e12 * Rbf::new(1.0), x.subrows(0, 20)).unwrap().with_noise(1e-4).unwrap();
-    let rounding = model.log_evidence(x.as_ref(), &y).unwrap().rounding;
-    match model.fit(x.as_ref(), &y, &Lbfgs::default()) {
+    let rounding = model.objective(&Data::new(x.as_ref(), &y)).unwrap().rounding;
+    match model.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()) {
         Err(Error::Rounding { error, limit, .. }) => assert!(error > limit && rounding > limit),
         other => unreachable!("{other:?}"),
     }

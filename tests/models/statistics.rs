@@ -65,17 +65,17 @@ fn collapsed_bounds_are_those_of_the_data() {
             let variance = kernel.eval(&[0.0, 0.0, 1.0], &[0.0, 0.0, 1.0]).unwrap();
             let rounding = 24.0 * f64::EPSILON * n as f64 * variance / (2.0 * noise * noise);
             let model = collapsed(kernel.clone(), noise * noise);
-            let statistics: Statistics = model.statistics(x.as_ref(), &y).unwrap();
+            let statistics: Statistics = model.statistics(&Data::new(x.as_ref(), &y)).unwrap();
             assert_eq!((statistics.observations(), statistics.len()), (n, 36));
             for approximation in [Approximation::Vfe, Approximation::Dtc] {
                 let model = model.clone().with_approximation(approximation);
-                let (plain, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
-                let (fast, same) = model.log_evidence_gradient_on(&statistics).unwrap();
+                let (plain, gradient) = model.gradient(&Data::new(x.as_ref(), &y)).unwrap();
+                let (fast, same) = model.gradient(&statistics).unwrap();
                 println!("{n} {kernel} {approximation:?}: {} off by {:e}", plain.value, fast.value - plain.value);
                 let allowed = 1e-12 * plain.value.abs() + rounding;
                 assert!((fast.value - plain.value).abs() < allowed, "{fast:?} {plain:?}");
                 assert!((fast.log_density - plain.log_density).abs() < 1e-12 * plain.log_density.abs(), "{fast:?}");
-                assert_eq!(model.log_evidence_on(&statistics).unwrap(), fast);
+                assert_eq!(model.objective(&statistics).unwrap(), fast);
                 assert_eq!(same[kernel.num_params()], 0.0);
                 assert_vector_close("gradient", &but_mean(same, &kernel), &but_mean(gradient, &kernel), 1e-9);
             }
@@ -90,17 +90,17 @@ fn waves_are_a_fixed_basis() {
         let (sphere, y) = data(1200, 0.3);
         let x = sphere.subcols(0, features.dim());
         let model = Sgpr::with_features(kernel.clone(), features.clone()).unwrap().with_noise(0.1).unwrap();
-        let statistics = model.statistics(x, &y).unwrap();
+        let statistics = model.statistics(&Data::new(x, &y)).unwrap();
         for approximation in [Approximation::Vfe, Approximation::Dtc] {
             let model = model.clone().with_approximation(approximation);
-            let (plain, gradient) = model.log_evidence_gradient(x, &y).unwrap();
-            let (fast, same) = model.log_evidence_gradient_on(&statistics).unwrap();
+            let (plain, gradient) = model.gradient(&Data::new(x, &y)).unwrap();
+            let (fast, same) = model.gradient(&statistics).unwrap();
             assert!((fast.value - plain.value).abs() < 1e-11 * plain.value.abs(), "{kernel}: {fast:?} {plain:?}");
             assert_vector_close("gradient", &same, &gradient, 1e-9);
         }
         let model = Svgp::with_features(kernel, features).unwrap().with_likelihood(Gaussian::new(0.1));
-        let (plain, gradient) = model.elbo_gradient(x, &y, 1200).unwrap();
-        let (fast, same) = model.elbo_gradient_on(&model.statistics(x, &y).unwrap()).unwrap();
+        let (plain, gradient) = model.gradient(&Data::new(x, &y).part_of(1200)).unwrap();
+        let (fast, same) = model.gradient(&model.statistics(&Data::new(x, &y)).unwrap()).unwrap();
         assert!((fast.value - plain.value).abs() < 1e-12 * plain.value.abs(), "{fast:?} {plain:?}");
         assert_vector_close("gradient", &same, &gradient, 1e-9);
     }
@@ -116,9 +116,9 @@ fn posteriors_are_those_of_the_data() {
     let ((x, y), (at, _)) = (data(1500, 0.1), data(20, 0.1));
     for kernel in kernels() {
         let model = collapsed(kernel, 0.01);
-        let statistics = model.statistics(x.as_ref(), &y).unwrap();
-        let plain = model.condition(x.as_ref(), &y).unwrap();
-        let fast = model.condition_on(&statistics).unwrap();
+        let statistics = model.statistics(&Data::new(x.as_ref(), &y)).unwrap();
+        let plain = model.condition(&Data::new(x.as_ref(), &y)).unwrap();
+        let fast = model.condition(&statistics).unwrap();
         let means = [&fast, &plain].map(|posterior| posterior.mean(at.as_ref()).unwrap());
         assert_vector_close("mean", means[0].col_as_slice(0), means[1].col_as_slice(0), 1e-12);
         let covariances = [fast, plain].map(|posterior| posterior.covariance(at.as_ref(), 0).unwrap());
@@ -157,13 +157,13 @@ fn bounds_of_a_q_are_those_of_the_data() {
             // Unwhitened, a kernel that lacks degrees has no density.
             model = model.with_variational(q.clone()).unwrap();
             model.freeze("mean").unwrap();
-            let statistics = model.statistics(x.as_ref(), &y).unwrap();
-            let (plain, gradient) = model.elbo_gradient(x.as_ref(), &y, y.len()).unwrap();
-            let (fast, same) = model.elbo_gradient_on(&statistics).unwrap();
+            let statistics = model.statistics(&Data::new(x.as_ref(), &y)).unwrap();
+            let (plain, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(y.len())).unwrap();
+            let (fast, same) = model.gradient(&statistics).unwrap();
             assert!((fast.value - plain.value).abs() < 1e-12 * plain.value.abs(), "{form}: {fast:?} {plain:?}");
             assert!((fast.kl - plain.kl).abs() <= 1e-12 * plain.kl.abs(), "{form}: {fast:?} {plain:?}");
             assert_vector_close("gradient", &but_mean(same, &kernel), &but_mean(gradient, &kernel), 1e-10);
-            assert_eq!(model.elbo_on(&statistics).unwrap(), fast);
+            assert_eq!(model.objective(&statistics).unwrap(), fast);
         }
     }
 }
@@ -173,12 +173,12 @@ fn fits_find_the_same() {
     let (x, y) = data(400, 0.1);
     let mut plain = collapsed((1.0 * Rbf::new(1.0)).dynamic(), 0.1);
     let mut fast = plain.clone();
-    let statistics = fast.statistics(x.as_ref(), &y).unwrap();
-    let found = fast.fit_on(&statistics, &Lbfgs::default()).unwrap();
-    let expected = plain.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap();
+    let statistics = fast.statistics(&Data::new(x.as_ref(), &y)).unwrap();
+    let found = fast.fit(&statistics, &Lbfgs::default()).unwrap();
+    let expected = plain.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()).unwrap();
     assert!((found.value - expected.value).abs() < 1e-6, "{found:?} {expected:?}");
-    let mut svgp = fast.clone().into_svgp(x.as_ref(), &y).unwrap();
-    let after = svgp.fit_on(&statistics, &Lbfgs { max_steps: 3, ..Lbfgs::default() }).unwrap();
+    let mut svgp = fast.clone().into_svgp(&Data::new(x.as_ref(), &y)).unwrap();
+    let after = svgp.fit(&statistics, &Lbfgs { max_steps: 3, ..Lbfgs::default() }).unwrap();
     assert!((after.value - found.value).abs() < 1e-6, "{after:?}");
 }
 
@@ -189,12 +189,12 @@ fn steps_are_those_on_the_data() {
     let mut start = Svgp::with_features((1.0 * Rbf::new(1.0)).dynamic(), features()).unwrap();
     start = start.with_likelihood(Gaussian::new(0.04)).with_mean(ConstantMean::new(0.3));
     start.freeze("mean").unwrap();
-    let statistics = start.statistics(x.as_ref(), &y).unwrap();
+    let statistics = start.statistics(&Data::new(x.as_ref(), &y)).unwrap();
     let rule = NaturalGradient { rate: 0.3, ..NaturalGradient::default() };
     let (mut plain, mut fast) = (start.clone(), start.clone());
     for _ in 0..3 {
-        let expected = plain.natural_step(x.as_ref(), &y, 700, &rule).unwrap();
-        let found = fast.natural_step_on(&statistics, &rule).unwrap();
+        let expected = plain.natural_step(&Data::new(x.as_ref(), &y).part_of(700), &rule).unwrap();
+        let found = fast.natural_step(&statistics, &rule).unwrap();
         assert_eq!(found.rate, expected.rate);
         assert!((found.elbo.value - expected.elbo.value).abs() < 1e-12 * expected.elbo.value.abs());
     }
@@ -202,25 +202,37 @@ fn steps_are_those_on_the_data() {
 
     let train = Train { steps: 20, ..Train::default() };
     let rng = &mut Pcg64::seed_from_u64(2);
-    plain.train(x.as_ref(), &y, &train, rng).unwrap();
-    fast.train_on(&statistics, &train).unwrap();
+    plain.train(&Data::new(x.as_ref(), &y), &train, rng).unwrap();
+    fast.train(&statistics, &train, &mut rand_pcg::Pcg64::seed_from_u64(0)).unwrap();
     assert_vector_close("steps of Adam", &fast.values(), &plain.values(), 1e-8);
-    plain.train_natural(x.as_ref(), &y, &train, &rule, rng).unwrap();
-    fast.train_natural_on(&statistics, &train, &rule).unwrap();
+    plain.train(&Data::new(x.as_ref(), &y), &Train { natural: Some(rule.clone()), ..train.clone() }, rng).unwrap();
+    fast.train(
+        &statistics,
+        &Train { natural: Some(rule.clone()), ..train.clone() },
+        &mut rand_pcg::Pcg64::seed_from_u64(0),
+    )
+    .unwrap();
     assert_vector_close("steps of both", &fast.values(), &plain.values(), 1e-8);
     assert!(fast.parameters().iter().filter(|entry| entry.path.starts_with("variational")).all(|entry| entry.free));
     assert!(fast.values()[0] != start.values()[0]);
 
     let batches = Train { batch: Some(50), ..train };
-    for error in [fast.train_on(&statistics, &batches), fast.train_natural_on(&statistics, &batches, &rule)]
-        .map(Result::unwrap_err)
+    for error in [
+        fast.train(&statistics, &batches, &mut rand_pcg::Pcg64::seed_from_u64(0)),
+        fast.train(
+            &statistics,
+            &Train { natural: Some(rule.clone()), ..batches.clone() },
+            &mut rand_pcg::Pcg64::seed_from_u64(0),
+        ),
+    ]
+    .map(Result::unwrap_err)
     {
         assert!(matches!(&error, Error::Setting { name, .. } if name == "the batch"), "{error}");
     }
     let mut diagonal = start.with_variational(Variational::diagonal_prior(36).unwrap()).unwrap();
-    assert!(diagonal.natural_step_on(&statistics, &rule).is_err());
+    assert!(diagonal.natural_step(&statistics, &rule).is_err());
     diagonal.unfreeze("mean").unwrap();
-    assert!(diagonal.train_on(&statistics, &Train::default()).is_err());
+    assert!(diagonal.train(&statistics, &Train::default(), &mut rand_pcg::Pcg64::seed_from_u64(0)).is_err());
 }
 
 /// Values of a linear function in some directions, as a fixed basis with a dense covariance.
@@ -268,10 +280,10 @@ fn a_dense_covariance_works_as_well() {
     let (x, y) = data(200, 0.3);
     let directions = mat![[1.0, 0.2, 0.0], [0.3, 1.0, -0.4]];
     let points = Sgpr::new(Linear::new(0.7), directions.as_ref()).unwrap().with_noise(0.5).unwrap();
-    let (expected, gradient) = points.log_evidence_gradient(x.as_ref(), &y).unwrap();
+    let (expected, gradient) = points.gradient(&Data::new(x.as_ref(), &y)).unwrap();
     let model = Sgpr::with_features(Linear::new(0.7), Directions(directions)).unwrap().with_noise(0.5).unwrap();
-    let plain = model.log_evidence(x.as_ref(), &y).unwrap();
-    let (fast, same) = model.log_evidence_gradient_on(&model.statistics(x.as_ref(), &y).unwrap()).unwrap();
+    let plain = model.objective(&Data::new(x.as_ref(), &y)).unwrap();
+    let (fast, same) = model.gradient(&model.statistics(&Data::new(x.as_ref(), &y)).unwrap()).unwrap();
     for found in [plain, fast] {
         assert!((found.value - expected.value).abs() < 1e-12 * expected.value.abs(), "{found:?} {expected:?}");
     }
@@ -283,39 +295,39 @@ fn what_does_not_fit_is_refused() {
     let (x, y) = data(30, 0.1);
     let kernel = || (1.0 * Rbf::new(1.0)).dynamic();
     let model = collapsed(kernel(), 0.1);
-    let statistics = model.statistics(x.as_ref(), &y).unwrap();
+    let statistics = model.statistics(&Data::new(x.as_ref(), &y)).unwrap();
     let named = |error: Error, expected: &str| {
         assert!(matches!(&error, Error::Setting { name, .. } if name == expected), "{error}");
     };
 
     let points = Sgpr::new(kernel(), x.subrows(0, 5)).unwrap();
-    named(points.statistics(x.as_ref(), &y).unwrap_err(), "the basis of the features");
+    named(points.statistics(&Data::new(x.as_ref(), &y)).unwrap_err(), "the basis of the features");
     let fitc = model.clone().with_approximation(Approximation::Fitc);
-    named(fitc.log_evidence_on(&statistics).unwrap_err(), "the approximation");
+    named(fitc.objective(&statistics).unwrap_err(), "the approximation");
     let other = Sgpr::with_features(kernel(), SphericalHarmonicFeatures::new(3, 4).unwrap()).unwrap();
-    named(other.log_evidence_on(&statistics).unwrap_err(), "the statistics");
+    named(other.objective(&statistics).unwrap_err(), "the statistics");
     // As many features, but others.
     let capped = mercer::sphere::SphericalHarmonics::with_degrees(3, &[2, 3, 4, 7]).unwrap();
     let capped = Sgpr::with_features(kernel(), SphericalHarmonicFeatures::of(capped).unwrap()).unwrap();
     assert_eq!(capped.inducing().len(), 36);
-    named(capped.log_evidence_on(&statistics).unwrap_err(), "the statistics");
+    named(capped.objective(&statistics).unwrap_err(), "the statistics");
     // Waves that are the same in the middle of both intervals, where the first point is.
     let line = Mat::from_fn(9, 1, |row, _| 0.1 * row as f64);
     let on = |half: f64| {
         let features = FourierFeatures::new(-half, half, 5).unwrap();
         Sgpr::with_features((1.0 * Matern32::new(1.0)).dynamic(), features).unwrap()
     };
-    let of_line = on(2.0).statistics(line.as_ref(), &[0.3; 9]).unwrap();
-    assert!(on(2.0).log_evidence_on(&of_line).is_ok());
-    named(on(3.0).log_evidence_on(&of_line).unwrap_err(), "the statistics");
-    named(model.clone().with_mean(ConstantMean::new(0.4)).log_evidence_on(&statistics).unwrap_err(), "the statistics");
+    let of_line = on(2.0).statistics(&Data::new(line.as_ref(), &[0.3; 9])).unwrap();
+    assert!(on(2.0).objective(&of_line).is_ok());
+    named(on(3.0).objective(&of_line).unwrap_err(), "the statistics");
+    named(model.clone().with_mean(ConstantMean::new(0.4)).objective(&statistics).unwrap_err(), "the statistics");
 
     let free = Sgpr::with_features(kernel(), features()).unwrap().with_mean(ConstantMean::new(0.3));
-    assert!(free.log_evidence_on(&statistics).is_ok());
-    named(free.log_evidence_gradient_on(&statistics).unwrap_err(), "the mean function");
+    assert!(free.objective(&statistics).is_ok());
+    named(free.gradient(&statistics).unwrap_err(), "the mean function");
     let bernoulli = Svgp::with_features(kernel(), features()).unwrap().with_likelihood(Bernoulli::logit());
-    named(bernoulli.statistics(x.as_ref(), &y).unwrap_err(), "the likelihood");
+    named(bernoulli.statistics(&Data::new(x.as_ref(), &y)).unwrap_err(), "the likelihood");
 
     let off = mat![[0.5, 0.0, 0.0]];
-    named(model.statistics(off.as_ref(), &[1.0]).unwrap_err(), "the length of x[0]");
+    named(model.statistics(&Data::new(off.as_ref(), &[1.0])).unwrap_err(), "the length of x[0]");
 }

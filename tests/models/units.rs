@@ -104,19 +104,20 @@ fn steps() -> Lbfgs {
 fn fits_of_one_output() {
     law("exact", |units| {
         let model = ExactGp::new(kernel(units)).with_mean(mean(units)).with_noise(0.1 * units.y.powi(2)).unwrap();
-        fitted(model, units, |m| drop(m.fit(inputs(units).as_ref(), &outputs(units, 0), &steps()).unwrap()))
+        fitted(model, units, |m| drop(m.fit(&Data::new(inputs(units).as_ref(), &outputs(units, 0)), &steps()).unwrap()))
     });
     law("sparse", |units| {
         let model = Sgpr::new(kernel(units), inducing(units).as_ref()).unwrap().with_mean(mean(units));
         let model = model.with_noise(0.1 * units.y.powi(2)).unwrap();
-        fitted(model, units, |m| drop(m.fit(inputs(units).as_ref(), &outputs(units, 0), &steps()).unwrap()))
+        fitted(model, units, |m| drop(m.fit(&Data::new(inputs(units).as_ref(), &outputs(units, 0)), &steps()).unwrap()))
     });
     let variational = |units: Units| {
         let model = Svgp::new(kernel(units), inducing(units).as_ref()).unwrap().with_mean(mean(units));
         model.with_likelihood(Gaussian::new(0.1 * units.y.powi(2)))
     };
     law("variational", |units| {
-        let fit = |m: &mut Svgp<_>| drop(m.fit(inputs(units).as_ref(), &outputs(units, 0), &steps()).unwrap());
+        let fit =
+            |m: &mut Svgp<_>| drop(m.fit(&Data::new(inputs(units).as_ref(), &outputs(units, 0)), &steps()).unwrap());
         fitted(variational(units), units, fit)
     });
     law("trained", |units| {
@@ -124,7 +125,9 @@ fn fits_of_one_output() {
         let train = Train { steps: 30, batch: Some(10), adam, ..Train::default() };
         let mut rng = Pcg64::seed_from_u64(5);
         let x = inputs(units);
-        fitted(variational(units), units, |m| drop(m.train(x.as_ref(), &outputs(units, 0), &train, &mut rng).unwrap()))
+        fitted(variational(units), units, |m| {
+            drop(m.train(&Data::new(x.as_ref(), &outputs(units, 0)), &train, &mut rng).unwrap())
+        })
     });
 }
 
@@ -133,19 +136,25 @@ fn fits_of_several_outputs() {
     law("batch", |units| {
         let batch = kernel(units).batched(3).unwrap();
         let model = BatchGp::new(batch).with_mean(mean(units)).with_noise(0.1 * units.y.powi(2)).unwrap();
-        fitted(model, units, |m| drop(m.fit(inputs(units).as_ref(), grid(units).as_ref(), &steps()).unwrap()))
+        fitted(model, units, |m| {
+            drop(m.fit(&Data::new(inputs(units).as_ref(), grid(units).as_ref()), &steps()).unwrap())
+        })
     });
     law("coregionalised", |units| {
         let weights = mat![[1.0], [0.5], [-0.3]] * faer::Scale(units.y);
         let outputs = Coregionalization::new(weights, [0.1; 3].map(|v| v * units.y.powi(2)));
         let model = IcmGp::new(Rbf::new([1.5 * units.x, 2.5 * units.x]), outputs).with_mean(mean(units));
         let model = model.with_noise(&[0.1 * units.y.powi(2); 3]).unwrap();
-        fitted(model, units, |m| drop(m.fit(inputs(units).as_ref(), grid(units).as_ref(), &steps()).unwrap()))
+        fitted(model, units, |m| {
+            drop(m.fit(&Data::new(inputs(units).as_ref(), grid(units).as_ref()), &steps()).unwrap())
+        })
     });
     law("mixed", |units| {
         let kernels = vec![Rbf::new([1.5 * units.x, 2.5 * units.x])];
         let model = Oilmm::principal(kernels, grid(units).as_ref(), 2).unwrap().with_mean(mean(units));
-        fitted(model, units, |m| drop(m.fit(inputs(units).as_ref(), grid(units).as_ref(), &steps()).unwrap()))
+        fitted(model, units, |m| {
+            drop(m.fit(&Data::new(inputs(units).as_ref(), grid(units).as_ref()), &steps()).unwrap())
+        })
     });
 }
 
@@ -157,14 +166,14 @@ fn fits_of_latents() {
     law("most probable latents", |units| {
         let units = of_outputs(units);
         let model = Gplvm::new(kernel(units), start(ONE).as_ref()).unwrap().with_noise(0.1 * units.y.powi(2)).unwrap();
-        fitted(model, units, |m| drop(m.fit(grid(units).as_ref(), &steps()).unwrap()))
+        fitted(model, units, |m| drop(m.fit(&grid(units).as_ref().to_owned(), &steps()).unwrap()))
     });
     law("latents", |units| {
         let units = of_outputs(units);
         let (x, z) = (start(ONE), mat![[-1.0], [-0.3], [0.4], [1.1]]);
         let model = BayesianGplvm::new(kernel(units), x.as_ref(), Mat::full(30, 1, 0.1).as_ref(), z.as_ref()).unwrap();
         let model = model.with_noise(0.1 * units.y.powi(2)).unwrap();
-        fitted(model, units, |m| drop(m.fit(grid(units).as_ref(), &steps()).unwrap()))
+        fitted(model, units, |m| drop(m.fit(&grid(units).as_ref().to_owned(), &steps()).unwrap()))
     });
 }
 
@@ -173,6 +182,6 @@ fn fits_of_latents() {
 fn a_lengthscale_far_below_the_data_is_named() {
     let units = Units { x: 1e6, y: 1.0 };
     let mut model = ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.1).unwrap();
-    let minimum = model.fit(inputs(units).as_ref(), &outputs(units, 0), &Lbfgs::default()).unwrap();
+    let minimum = model.fit(&Data::new(inputs(units).as_ref(), &outputs(units, 0)), &Lbfgs::default()).unwrap();
     assert!(!minimum.converged && minimum.reason.contains("`kernel.scaled.rbf.lengthscale`"), "{}", minimum.reason);
 }

@@ -2,13 +2,14 @@
 
 use faer::{Mat, MatRef, Par};
 
-use super::BatchGp;
 use super::group::{Group, map};
+use super::{BatchGp, BatchPosterior};
 use crate::batch::BatchPoints;
+use crate::gp::data::{Data, Separate};
+use crate::gp::model::{Memory, Model, Scales};
 use crate::gp::terms::{gather, prior_mean};
 use crate::gp::units;
 use crate::kernel::Kernel;
-use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::params::ParameterizedExt;
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
@@ -25,19 +26,7 @@ struct Recorded {
 }
 
 impl<K: Expr + Clone> BatchGp<K> {
-    /// The log evidence log p(Y) of all outputs.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidences`](Self::log_evidences).
-    pub fn log_evidence<'a, T: Scalar>(&self, x: impl Into<BatchPoints<'a, T>>, y: MatRef<'_, T>) -> Result<f64>
-    where
-        K: Kernel<T>,
-    {
-        Ok(self.log_evidences(x, y)?.iter().sum())
-    }
-
-    /// The log evidence log p(y_b) of each output.
+    /// The log marginal likelihood log p(y_b) of each output.
     ///
     /// # Errors
     ///
@@ -53,66 +42,23 @@ impl<K: Expr + Clone> BatchGp<K> {
     /// use mercer::gp::{BatchGp, ExactGp};
     /// use mercer::prelude::*;
     ///
-    /// let x = mat![[0.0], [1.0], [2.5]];
-    /// let y = mat![[0.3, 1.0], [f64::NAN, -0.5], [0.7, 0.2]];
+    /// let data = Data::new(mat![[0.0], [1.0], [2.5]], mat![[0.3, 1.0], [f64::NAN, -0.5], [0.7, 0.2]]);
     /// let gp = BatchGp::new(Rbf::new(0.8).batched(2)?);
-    /// let alone = ExactGp::new(Rbf::new(0.8)).log_evidence(mat![[0.0], [2.5]].as_ref(), &[0.3, 0.7])?;
-    /// assert!((gp.log_evidences(x.as_ref(), y.as_ref())?[0] - alone).abs() < 1e-14);
+    /// let alone = ExactGp::new(Rbf::new(0.8)).objective(&Data::new(mat![[0.0], [2.5]], [0.3, 0.7]))?;
+    /// assert!((gp.objectives(&data)?[0] - alone).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn log_evidences<'a, T: Scalar>(&self, x: impl Into<BatchPoints<'a, T>>, y: MatRef<'_, T>) -> Result<Vec<f64>>
+    pub fn objectives<T: Scalar>(&self, data: &impl Outputs<T>) -> Result<Vec<f64>>
     where
         K: Kernel<T>,
     {
-        let groups = self.groups(&x.into(), y)?;
+        let groups = self.groups(&data.points(), data.values())?;
         let by_group = map(&groups, self.par, |group| self.evidences_of(group))?;
         let mut all = vec![0.0; self.outputs()];
         for (group, evidences) in groups.iter().zip(by_group) {
             group.outputs.iter().zip(evidences).for_each(|(&output, evidence)| all[output] = evidence);
         }
         Ok(all)
-    }
-
-    /// The log evidence of all outputs, and its gradient in all natural parameters in visiting order.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidences`](Self::log_evidences), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without
-    /// gradients.
-    pub fn log_evidence_gradient<'a, T: Scalar>(
-        &self,
-        x: impl Into<BatchPoints<'a, T>>,
-        y: MatRef<'_, T>,
-    ) -> Result<(f64, Vec<f64>)>
-    where
-        K: Kernel<T>,
-    {
-        self.gradient_of(&self.groups(&x.into(), y)?)
-    }
-
-    /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
-    /// with their [`log_prior`](crate::params::ParameterizedExt::log_prior).
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end
-    /// the search at the best parameters found.
-    pub fn fit<'a, T: Scalar>(
-        &mut self,
-        x: impl Into<BatchPoints<'a, T>>,
-        y: MatRef<'_, T>,
-        minimizer: &dyn Minimizer,
-    ) -> Result<Minimum>
-    where
-        K: Kernel<T>,
-    {
-        let groups = self.groups(&x.into(), y)?;
-        let units = self.units(&groups);
-        fit_in_units(self, &units, minimizer, |model| {
-            let (evidence, mut gradient) = model.gradient_of(&groups)?;
-            gradient.iter_mut().for_each(|entry| *entry = -*entry);
-            Ok((-evidence, gradient))
-        })
     }
 
     /// The units of the parameters that may be any finite number, in visiting order of all scalars.
@@ -207,6 +153,64 @@ impl<K: Expr + Clone> BatchGp<K> {
         Ok(Recorded { evidences, kernel: kernel.theta(), noise, means })
     }
 }
+
+/// Observations of several outputs, at points that they share or at points of their own: [`Data`] and [`Separate`].
+pub trait Outputs<T: Scalar> {
+    /// The points, of all outputs or of each.
+    fn points(&self) -> BatchPoints<'_, T>;
+
+    /// A column for each output.
+    fn values(&self) -> MatRef<'_, T>;
+}
+
+impl<T: Scalar> Outputs<T> for Data<T> {
+    fn points(&self) -> BatchPoints<'_, T> {
+        self.x().into()
+    }
+
+    fn values(&self) -> MatRef<'_, T> {
+        self.y()
+    }
+}
+
+impl<T: Scalar> Outputs<T> for Separate<T> {
+    fn points(&self) -> BatchPoints<'_, T> {
+        Separate::points(self)
+    }
+
+    fn values(&self) -> MatRef<'_, T> {
+        self.y()
+    }
+}
+
+macro_rules! batch_model {
+    ($data:ident) => {
+        impl<T: Scalar, K: Kernel<T> + Clone> Model<$data<T>> for BatchGp<K> {
+            type Objective = f64;
+            type Posterior = BatchPosterior<T>;
+
+            fn objective(&self, data: &$data<T>) -> Result<f64> {
+                Ok(self.objectives(data)?.iter().sum())
+            }
+
+            fn evaluate(&self, data: &$data<T>, _: &Memory) -> Result<(f64, Vec<f64>)> {
+                self.gradient_of(&self.groups(&Outputs::points(data), data.values())?)
+            }
+
+            fn condition(&self, data: &$data<T>) -> Result<BatchPosterior<T>> {
+                self.posterior(data)
+            }
+
+            fn scales(&self, data: &$data<T>) -> Result<Scales> {
+                let groups = self.groups(&Outputs::points(data), data.values())?;
+                Ok(Scales { parameters: self.units(&groups), columns: Vec::new() })
+            }
+        }
+    };
+}
+
+batch_model!(Data);
+batch_model!(Separate);
 
 struct GroupGradient {
     evidences: Vec<f64>,

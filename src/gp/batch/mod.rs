@@ -1,10 +1,11 @@
 //! Independent exact processes for several outputs.
 
+mod condition;
 mod evidence;
-mod given;
 mod group;
 mod posterior;
 
+pub use evidence::Outputs;
 pub use posterior::BatchPosterior;
 
 use faer::Par;
@@ -60,11 +61,11 @@ use crate::{Error, Expr, Result};
 ///
 /// let kernel = (1.0 * Rbf::new(1.0)).batched(2)?.per_batch("scaled.factor", &[1.0, 25.0])?;
 /// let mut gp = BatchGp::new(kernel).with_noises(&[0.01, 0.1])?;
-/// let before = gp.log_evidence(x.as_ref(), y.as_ref())?;
-/// gp.fit(x.as_ref(), y.as_ref(), &Lbfgs::default())?;
-/// assert!(gp.log_evidence(x.as_ref(), y.as_ref())? > before + 10.0);
+/// let before = gp.objective(&Data::new(&x, &y))?;
+/// gp.fit(&Data::new(&x, &y), &Lbfgs::default())?;
+/// assert!(gp.objective(&Data::new(&x, &y))? > before + 10.0);
 ///
-/// let at = gp.condition(x.as_ref(), y.as_ref())?.predict(mat![[1.0]].as_ref())?;
+/// let at = gp.condition(&Data::new(&x, &y))?.predict(mat![[1.0]].as_ref())?;
 /// assert!((at.mean[(0, 0)] - 1.0f64.sin()).abs() < 1e-2);
 /// assert!((at.mean[(0, 1)] - 5.0 * 1.0f64.cos()).abs() < 5e-2);
 /// # Ok::<(), mercer::Error>(())
@@ -146,7 +147,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     /// let means = Batched::new(DynMean::new(ConstantMean::new(0.0)), 2)?;
     /// let means = means.per_batch("constant.value", &[-1.0, 3.0])?;
     /// let gp = BatchGp::new(Rbf::new(1.0).batched(2)?).with_means(means)?;
-    /// let far = gp.condition(mat![[0.0]].as_ref(), mat![[5.0, 5.0]].as_ref())?.mean(mat![[50.0]].as_ref())?;
+    /// let far = gp.condition(&Data::new(mat![[0.0]].as_ref(), mat![[5.0, 5.0]].as_ref()))?.mean(mat![[50.0]].as_ref())?;
     /// assert_eq!(far, mat![[-1.0, 3.0]]);
     /// # Ok::<(), mercer::Error>(())
     /// ```

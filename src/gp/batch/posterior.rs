@@ -12,7 +12,7 @@ use crate::gp::prediction::{Prediction, Samples};
 use crate::{Result, Scalar};
 
 /// The posterior of independent processes for m outputs: for each what a [`Posterior`] is for one.
-/// From [`BatchGp::condition`](super::BatchGp::condition).
+/// From [`Model::condition`](crate::gp::Model::condition) of a [`BatchGp`](super::BatchGp).
 ///
 /// # Examples
 ///
@@ -24,7 +24,7 @@ use crate::{Result, Scalar};
 ///
 /// let (x, y) = (mat![[2.0], [70.0]], mat![[3.0, f64::NAN], [0.0, 1.5]]);
 /// let gp = BatchGp::new(Rbf::new(1.0).batched(2)?).with_noise(0.5)?;
-/// let posterior = gp.condition(x.as_ref(), y.as_ref())?;
+/// let posterior = gp.condition(&Data::new(&x, &y))?;
 ///
 /// let at = posterior.predict(x.subrows(0, 1))?;
 /// assert!((at.mean[(0, 0)] - 2.0).abs() < 1e-15 && at.mean[(0, 1)] == 0.0);

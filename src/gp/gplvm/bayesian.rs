@@ -62,9 +62,9 @@ use crate::{Error, Expr, Result};
 /// let (x, y) = (mat![[0.0], [0.7], [1.5]], [0.3, 0.9, 0.8]);
 /// let (z, s) = (mat![[0.2], [1.1]], Mat::full(3, 1, 1e-12));
 /// let model = BayesianGplvm::new(2.0 * Rbf::new(0.8), x.as_ref(), s.as_ref(), z.as_ref())?.with_noise(0.1)?;
-/// let found = model.elbo(MatRef::from_column_major_slice(&y, 3, 1))?;
+/// let found = model.objective(&mercer::data::column(&y).to_owned())?;
 /// let sparse = Sgpr::new(2.0 * Rbf::new(0.8), z.as_ref())?.with_noise(0.1)?.with_jitter(Jitter::Fixed(2e-6));
-/// assert!((found.expected_evidence - sparse.log_evidence(x.as_ref(), &y)?.value).abs() < 1e-9);
+/// assert!((found.expected_evidence - sparse.objective(&Data::new(&x, &y))?.value).abs() < 1e-9);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 ///
@@ -176,7 +176,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     /// let (x, s) = (mat![[0.0], [2.0], [5.0]], Mat::full(3, 1, 0.04));
     /// let model = BayesianGplvm::new(Rbf::new(1.0), x.as_ref(), s.as_ref(), x.as_ref())?;
     /// let model = model.with_prior(x.as_ref(), s.as_ref())?;
-    /// assert!(model.elbo(x.as_ref())?.divergence.abs() < 1e-15);
+    /// assert!(model.objective(&x)?.divergence.abs() < 1e-15);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn with_prior(mut self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<Self> {

@@ -38,7 +38,7 @@ use crate::{Error, Result};
 ///
 /// let (x, s, z) = (mat![[0.1], [0.9]], mat![[0.2], [0.3]], mat![[0.0]]);
 /// let model = |kernel: DynKernel| {
-///     BayesianGplvm::new(kernel, x.as_ref(), s.as_ref(), z.as_ref())?.with_expectations(ClosedForm).elbo(x.as_ref())
+///     BayesianGplvm::new(kernel, x.as_ref(), s.as_ref(), z.as_ref())?.with_expectations(ClosedForm).objective(&x)
 /// };
 /// // A product of two squared exponentials is one, of precisions that add up.
 /// let product = model((3.0 * Rbf::new(1.0) * Rbf::new(1.0)).dynamic())?;

@@ -1,24 +1,23 @@
 //! The bound of the Bayesian latent-variable model, and what follows from it.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
-use faer::MatRef;
+use faer::{Mat, MatRef};
 
 use super::BayesianGplvm;
 use super::bound::{Seen, record_collapsed, record_prior};
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
 use crate::gp::latents::PerLatent;
+use crate::gp::model::{Memory, Model, Objective, Scales};
 use crate::gp::prior::{self, Prior};
-use crate::gp::rounding::{gradient_and_rounding, loss};
+use crate::gp::rounding::gradient_and_rounding;
 use crate::gp::terms::features_on;
+use crate::gp::units;
 use crate::gp::variational::Root;
-use crate::gp::{coincident, units};
 use crate::kernel::Kernel;
 use crate::mean::{DynMean, Zero};
-use crate::optim::{Minimizer, Minimum, fit_in_units};
-use crate::tape::{Pool, Tape, Var};
+use crate::tape::{Tape, Var};
 use crate::{Expr, Result};
 
 /// The bound of a [`BayesianGplvm`], and its parts.
@@ -41,6 +40,16 @@ pub struct GplvmElbo {
     pub rounding: f64,
 }
 
+impl Objective for GplvmElbo {
+    fn value(&self) -> f64 {
+        self.value
+    }
+
+    fn rounding(&self) -> f64 {
+        self.rounding
+    }
+}
+
 /// The bound on a tape, and its parameters in visiting order.
 struct Recorded {
     value: Var,
@@ -52,84 +61,19 @@ struct Recorded {
 }
 
 impl<K: Expr + Clone> BayesianGplvm<K> {
-    /// The lower bound of log p(Y) for outputs of N × D.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and [`Error::Shape`](crate::Error::Shape) for outputs that do not fit;
-    /// [`Error::Indefinite`](crate::Error::Indefinite) for a kernel that is not guaranteed positive semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite)
-    /// if no jitter that the policy allows is enough; whatever the [expectations](super::KernelExpectations) refuse.
-    pub fn elbo(&self, y: MatRef<'_, f64>) -> Result<GplvmElbo>
+    fn evaluate_rows(&self, y: MatRef<'_, f64>, memory: &Memory, differentiable: bool) -> Result<(GplvmElbo, Vec<f64>)>
     where
         K: Kernel<f64>,
     {
-        Ok(self.evaluate(y, &RefCell::default(), self.kernel.properties().differentiable)?.0)
-    }
-
-    /// The bound, and its gradient in all natural parameters in visiting order.
-    ///
-    /// # Errors
-    ///
-    /// As [`elbo`](Self::elbo), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without gradients.
-    pub fn elbo_gradient(&self, y: MatRef<'_, f64>) -> Result<(GplvmElbo, Vec<f64>)>
-    where
-        K: Kernel<f64>,
-    {
-        self.elbo_gradient_with(y, &RefCell::default())
-    }
-
-    /// The same, with matrices from a pool and back into it: what a loop of one's own calls.
-    ///
-    /// # Errors
-    ///
-    /// As [`elbo_gradient`](Self::elbo_gradient).
-    pub fn elbo_gradient_with(&self, y: MatRef<'_, f64>, pool: &RefCell<Pool<f64>>) -> Result<(GplvmElbo, Vec<f64>)>
-    where
-        K: Kernel<f64>,
-    {
-        self.evaluate(y, pool, true)
-    }
-
-    fn evaluate(
-        &self,
-        y: MatRef<'_, f64>,
-        pool: &RefCell<Pool<f64>>,
-        differentiable: bool,
-    ) -> Result<(GplvmElbo, Vec<f64>)>
-    where
-        K: Kernel<f64>,
-    {
-        let tape = Tape::with_pool(self.par, pool.take());
-        tape.watch_rounding();
+        let tape = Tape::with_pool(self.par, memory.pool::<f64>().take());
+        if memory.watched() {
+            tape.watch_rounding();
+        }
         let recorded = self.record(&tape, y, differentiable)?;
         let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &recorded.parameters, self)?;
         let elbo = recorded.elbo(&tape, rounding)?;
-        pool.replace(tape.into_pool());
+        memory.pool().replace(tape.into_pool());
         Ok((elbo, gradient))
-    }
-
-    /// Maximises the bound over the free parameters; with [priors](crate::params::Prior), its sum with their
-    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
-    ///
-    /// # Errors
-    ///
-    /// As [`elbo_gradient`](Self::elbo_gradient) at the start, and [`Error::Rounding`](crate::Error::Rounding) where
-    /// [`rounding`](GplvmElbo::rounding) is above [`ROUNDING_LIMIT`](crate::gp::ROUNDING_LIMIT); later failures end the search at the best parameters found.
-    pub fn fit(&mut self, y: MatRef<'_, f64>, minimizer: &dyn Minimizer) -> Result<Minimum>
-    where
-        K: Kernel<f64>,
-    {
-        let spreads = self.prior.spreads();
-        let inducing = units::of_inducing(&self.inducing, &spreads);
-        let latents = self.latents.units(&self.prior);
-        let units = [units::ones(&self.kernel), units::ones(&self.likelihood), latents, inducing].concat();
-        let pool = RefCell::default();
-        let mut objective = |model: &Self| {
-            let (elbo, gradient) = model.elbo_gradient_with(y, &pool)?;
-            loss("the bound", elbo.value, elbo.rounding, gradient)
-        };
-        coincident::part(self, &spreads, &mut objective);
-        fit_in_units(self, &units, minimizer, objective)
     }
 
     /// What the model says of so many outputs before data, as functions of the latent inputs.
@@ -142,12 +86,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         Prior::independent(kernel, mean, outputs, seen, self.par)
     }
 
-    /// The posterior of the processes given the outputs, for predictions and for the latents of others.
-    ///
-    /// # Errors
-    ///
-    /// As [`elbo`](Self::elbo).
-    pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior>
+    fn posterior(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior>
     where
         K: Kernel<f64>,
     {
@@ -206,5 +145,29 @@ impl Recorded {
             precision_jitter: self.precision_jitter,
             rounding,
         })
+    }
+}
+
+impl<K: Kernel<f64> + Clone> Model<Mat<f64>> for BayesianGplvm<K> {
+    type Objective = GplvmElbo;
+    type Posterior = GplvmPosterior;
+
+    fn objective(&self, y: &Mat<f64>) -> Result<GplvmElbo> {
+        Ok(self.evaluate_rows(y.as_ref(), &Memory::default(), self.kernel.properties().differentiable)?.0)
+    }
+
+    fn evaluate(&self, y: &Mat<f64>, memory: &Memory) -> Result<(GplvmElbo, Vec<f64>)> {
+        self.evaluate_rows(y.as_ref(), memory, true)
+    }
+
+    fn condition(&self, y: &Mat<f64>) -> Result<GplvmPosterior> {
+        self.posterior(y.as_ref())
+    }
+
+    fn scales(&self, _: &Mat<f64>) -> Result<Scales> {
+        let columns = self.prior.spreads();
+        let (latents, inducing) = (self.latents.units(&self.prior), units::of_inducing(&self.inducing, &columns));
+        let parameters = [units::ones(&self.kernel), units::ones(&self.likelihood), latents, inducing].concat();
+        Ok(Scales { parameters, columns })
     }
 }

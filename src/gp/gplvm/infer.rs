@@ -52,7 +52,7 @@ impl GplvmPosterior {
     /// let y = Mat::from_fn(9, 2, |i, d| curve(x[(i, 0)])[d]);
     /// let model = Gplvm::new(Rbf::new(0.8), x.as_ref())?.with_noise(1e-3)?;
     /// let [a, b] = curve(0.55);
-    /// let found = model.condition(y.as_ref())?.infer(mat![[a, b]].as_ref(), &Lbfgs::default())?;
+    /// let found = model.condition(&y)?.infer(mat![[a, b]].as_ref(), &Lbfgs::default())?;
     /// assert!((found.latents.mean[(0, 0)] - 0.55).abs() < 0.03);
     /// assert!(found.latents.variance[(0, 0)] < 1e-3);
     /// # Ok::<(), mercer::Error>(())

@@ -10,16 +10,16 @@ use super::latents::LatentMarginals;
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
 use crate::gp::latents::PerLatent;
+use crate::gp::model::{Memory, Model, Objective, Scales};
 use crate::gp::prior::{self, Prior};
-use crate::gp::rounding::{gradient_and_rounding, loss};
+use crate::gp::rounding::gradient_and_rounding;
 use crate::gp::terms::features_on;
+use crate::gp::units;
 use crate::gp::variational::Root;
-use crate::gp::{coincident, units};
 use crate::inducing::{InducingFeatures, StoredPrior};
 use crate::kernel::{Kernel, gram_into};
 use crate::linalg::Cholesky;
 use crate::mean::{DynMean, Zero};
-use crate::optim::{Minimizer, Minimum, fit_in_units};
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result};
 
@@ -41,6 +41,16 @@ pub struct LogJoint {
     pub rounding: f64,
 }
 
+impl Objective for LogJoint {
+    fn value(&self) -> f64 {
+        self.value
+    }
+
+    fn rounding(&self) -> f64 {
+        self.rounding
+    }
+}
+
 struct Recorded {
     value: Var,
     evidence: Var,
@@ -51,68 +61,19 @@ struct Recorded {
 }
 
 impl<K: Expr + Clone> Gplvm<K> {
-    /// log p(Y, X) for outputs of N × D, or its lower bound.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and
-    /// [`Error::Shape`](crate::Error::Shape) for outputs that do not fit; [`Error::Indefinite`](crate::Error::Indefinite) for a
-    /// kernel that is not guaranteed positive semi-definite;
-    /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is enough.
-    pub fn log_joint(&self, y: MatRef<'_, f64>) -> Result<LogJoint>
+    fn evaluate_rows(&self, y: MatRef<'_, f64>, memory: &Memory, differentiable: bool) -> Result<(LogJoint, Vec<f64>)>
     where
         K: Kernel<f64>,
     {
-        Ok(self.evaluate(y, self.kernel.properties().differentiable)?.0)
-    }
-
-    /// The log density, and its gradient in all natural parameters in visiting order.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_joint`](Self::log_joint), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel
-    /// without gradients.
-    pub fn log_joint_gradient(&self, y: MatRef<'_, f64>) -> Result<(LogJoint, Vec<f64>)>
-    where
-        K: Kernel<f64>,
-    {
-        self.evaluate(y, true)
-    }
-
-    fn evaluate(&self, y: MatRef<'_, f64>, differentiable: bool) -> Result<(LogJoint, Vec<f64>)>
-    where
-        K: Kernel<f64>,
-    {
-        let tape = Tape::new(self.par);
-        tape.watch_rounding();
+        let tape = Tape::with_pool(self.par, memory.pool::<f64>().take());
+        if memory.watched() {
+            tape.watch_rounding();
+        }
         let recorded = self.record(&tape, y, differentiable)?;
         let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &recorded.parameters, self)?;
-        Ok((recorded.log_joint(&tape, rounding)?, gradient))
-    }
-
-    /// Maximises the log density over the free parameters; with [priors](crate::params::Prior), its sum with their
-    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
-    ///
-    /// # Errors
-    ///
-    /// As [`log_joint_gradient`](Self::log_joint_gradient) at the start, and [`Error::Rounding`](crate::Error::Rounding) where
-    /// [`rounding`](LogJoint::rounding) is above [`ROUNDING_LIMIT`](crate::gp::ROUNDING_LIMIT); later failures end the search at the best
-    /// parameters found.
-    pub fn fit(&mut self, y: MatRef<'_, f64>, minimizer: &dyn Minimizer) -> Result<Minimum>
-    where
-        K: Kernel<f64>,
-    {
-        let spreads = self.prior.spreads();
-        let inducing = self.inducing.iter().flat_map(|inducing| units::of_inducing(inducing, &spreads));
-        let units =
-            [units::ones(&self.kernel), units::ones(&self.likelihood), self.latents.units(&self.prior)].concat();
-        let units: Vec<f64> = units.into_iter().chain(inducing).collect();
-        let mut objective = |model: &Self| {
-            let (joint, gradient) = model.log_joint_gradient(y)?;
-            loss("the log density", joint.value, joint.rounding, gradient)
-        };
-        coincident::part(self, &spreads, &mut objective);
-        fit_in_units(self, &units, minimizer, objective)
+        let joint = recorded.log_joint(&tape, rounding)?;
+        memory.pool().replace(tape.into_pool());
+        Ok((joint, gradient))
     }
 
     /// What the model says of so many outputs before data, as functions of the latent inputs.
@@ -125,12 +86,7 @@ impl<K: Expr + Clone> Gplvm<K> {
         Prior::independent(kernel, mean, outputs, seen, self.par)
     }
 
-    /// The posterior of the processes given the outputs, for predictions and for the latents of others.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_joint`](Self::log_joint).
-    pub fn condition(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior>
+    fn posterior(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior>
     where
         K: Kernel<f64>,
     {
@@ -204,5 +160,29 @@ impl Recorded {
             [tape.scalar(self.value)?, tape.scalar(self.evidence)?, tape.scalar(self.log_prior)?];
         let &Self { jitter, precision_jitter, .. } = self;
         Ok(LogJoint { value, log_evidence, log_prior, jitter, precision_jitter, rounding })
+    }
+}
+
+impl<K: Kernel<f64> + Clone> Model<Mat<f64>> for Gplvm<K> {
+    type Objective = LogJoint;
+    type Posterior = GplvmPosterior;
+
+    fn objective(&self, y: &Mat<f64>) -> Result<LogJoint> {
+        Ok(self.evaluate_rows(y.as_ref(), &Memory::default(), self.kernel.properties().differentiable)?.0)
+    }
+
+    fn evaluate(&self, y: &Mat<f64>, memory: &Memory) -> Result<(LogJoint, Vec<f64>)> {
+        self.evaluate_rows(y.as_ref(), memory, true)
+    }
+
+    fn condition(&self, y: &Mat<f64>) -> Result<GplvmPosterior> {
+        self.posterior(y.as_ref())
+    }
+
+    fn scales(&self, _: &Mat<f64>) -> Result<Scales> {
+        let columns = self.prior.spreads();
+        let inducing = self.inducing.iter().flat_map(|inducing| units::of_inducing(inducing, &columns));
+        let parts = [units::ones(&self.kernel), units::ones(&self.likelihood), self.latents.units(&self.prior)];
+        Ok(Scales { parameters: parts.concat().into_iter().chain(inducing).collect(), columns })
     }
 }

@@ -20,9 +20,9 @@
 //! let z = Mat::from_fn(6, 1, |j, _| x[(2 * j, 0)]);
 //! let mut model = BayesianGplvm::new(1.0 * Rbf::new(1.0), x.as_ref(), Mat::full(12, 1, 0.1).as_ref(), z.as_ref())?
 //!     .with_noise(0.1)?;
-//! let before = model.elbo(y.as_ref())?.value;
-//! model.fit(y.as_ref(), &Lbfgs { max_steps: 60, ..Lbfgs::default() })?;
-//! assert!(model.elbo(y.as_ref())?.value > before + 10.0);
+//! let before = model.objective(&y)?.value;
+//! model.fit(&y, &Lbfgs { max_steps: 60, ..Lbfgs::default() })?;
+//! assert!(model.objective(&y)?.value > before + 10.0);
 //!
 //! // The latent inputs are in the order of the curve.
 //! let found = model.latents(y.as_ref())?.mean;

@@ -50,12 +50,12 @@ use crate::{Expr, Result};
 /// let y = Mat::from_fn(12, 3, |i, d| (0.3 * i as f64 + d as f64).sin());
 /// let start = principal_latents(y.as_ref(), 1)?;
 /// let mut model = Gplvm::new(1.0 * Matern52::new(1.0), start.as_ref())?.with_noise(0.1)?;
-/// let before = model.log_joint(y.as_ref())?.value;
-/// model.fit(y.as_ref(), &Lbfgs { max_steps: 40, ..Lbfgs::default() })?;
-/// assert!(model.log_joint(y.as_ref())?.value > before + 10.0);
+/// let before = model.objective(&y)?.value;
+/// model.fit(&y, &Lbfgs { max_steps: 40, ..Lbfgs::default() })?;
+/// assert!(model.objective(&y)?.value > before + 10.0);
 ///
 /// let x = model.latents(y.as_ref())?;
-/// let at = model.condition(y.as_ref())?.predict(x.as_ref())?;
+/// let at = model.condition(&y)?.predict(x.as_ref())?;
 /// assert!((at.mean - &y).norm_max() < 0.1);
 /// # Ok::<(), mercer::Error>(())
 /// ```
@@ -129,7 +129,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     }
 
     /// The same with another way to expectations, of which only what concerns uncertain inputs is made: of its
-    /// [posterior](Self::condition), [`predict_uncertain`](super::GplvmPosterior::predict_uncertain) and
+    /// [posterior](crate::gp::Model::condition), [`predict_uncertain`](super::GplvmPosterior::predict_uncertain) and
     /// [`infer`](super::GplvmPosterior::infer). By default as of [`BayesianGplvm`](super::BayesianGplvm::new).
     #[must_use]
     pub fn with_expectations(mut self, expectations: impl KernelExpectations + 'static) -> Self {

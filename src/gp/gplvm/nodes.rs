@@ -36,8 +36,8 @@ const MOST: usize = 100_000;
 ///
 /// let (y, s) = (mat![[-1.0], [0.1], [1.2]], Mat::full(3, 1, 0.5));
 /// let model = BayesianGplvm::new(Matern12::new(0.5), y.as_ref(), s.as_ref(), y.as_ref())?.with_noise(0.1)?;
-/// let with = |order| model.clone().with_expectations(Nodes::gauss_hermite(order, 1)?).elbo(y.as_ref());
-/// assert_eq!(with(8)?, model.elbo(y.as_ref())?);
+/// let with = |order| model.clone().with_expectations(Nodes::gauss_hermite(order, 1)?).objective(&y);
+/// assert_eq!(with(8)?, model.objective(&y)?);
 /// let off = |order| Ok::<f64, Error>((with(order)?.value - with(150)?.value).abs());
 /// assert!(off(8)? > 0.02 && off(50)? < 0.5 * off(8)?);
 /// # Ok::<(), mercer::Error>(())

@@ -33,7 +33,7 @@ use crate::{Error, Result};
 ///
 /// mean ψ₁ᵀL⁻ᵀm_d, variance ψ₀ − tr W + tr WS + m_dᵀWm_d − mean²
 ///
-/// From [`BayesianGplvm::condition`](super::BayesianGplvm::condition) or [`Gplvm::condition`](super::Gplvm::condition).
+/// From [`Model::condition`](crate::gp::Model::condition) of a [`BayesianGplvm`](super::BayesianGplvm) or a [`Gplvm`](super::Gplvm).
 ///
 /// # Examples
 ///
@@ -43,7 +43,7 @@ use crate::{Error, Result};
 ///
 /// // One row, of two outputs, at 0: k = 1, noise ½.
 /// let model = Gplvm::new(Rbf::new(1.0), mat![[0.0]].as_ref())?.with_noise(0.5)?;
-/// let posterior = model.condition(mat![[3.0, -6.0]].as_ref())?;
+/// let posterior = model.condition(&mat![[3.0, -6.0]])?;
 /// let at = posterior.predict(mat![[0.0]].as_ref())?;
 /// assert!((at.mean - mat![[2.0, -4.0]]).norm_max() < 1e-15);
 /// assert!((at.variance - mat![[1.0, 1.0]] / 3.0).norm_max() < 1e-15);
@@ -114,7 +114,7 @@ impl GplvmPosterior {
     ///
     /// # Errors
     ///
-    /// As [`predict`](Self::predict); [`Error::Parameter`] for a variance that is not positive; [`Error::Setting`] for a
+    /// As [`Predict::predict`]; [`Error::Parameter`] for a variance that is not positive; [`Error::Setting`] for a
     /// kernel whose [expectations](KernelExpectations) are not to be had.
     pub fn predict_uncertain(&self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<Prediction<f64>> {
         self.check(mean)?;

@@ -66,9 +66,9 @@ use crate::{Error, Result};
 ///     }
 /// }
 /// decoupled.freeze("mean_basis.inputs")?;
-/// coupled.natural_step(x.as_ref(), &y, 100, &NaturalGradient::default())?;
-/// decoupled.fit_natural(x.as_ref(), &y, &Lbfgs::default(), &NaturalGradient::default())?;
-/// assert!(decoupled.elbo(x.as_ref(), &y)?.value > coupled.elbo(x.as_ref(), &y)?.value + 100.0);
+/// coupled.natural_step(&Data::new(&x, &y).part_of(100), &NaturalGradient::default())?;
+/// decoupled.fit_profiled(&Data::new(&x, &y), &Lbfgs::default(), &NaturalGradient::default())?;
+/// assert!(decoupled.objective(&Data::new(&x, &y))?.value > coupled.objective(&Data::new(&x, &y))?.value + 100.0);
 ///
 /// let at = mat![[23.2]];
 /// let (without, with) = (coupled.posterior()?.predict(at.as_ref())?, decoupled.posterior()?.predict(at.as_ref())?);
@@ -114,7 +114,7 @@ impl MeanBasis {
     /// let decoupled = Svgp::new(Rbf::new(1.0), z.as_ref())?.with_mean_basis(basis)?;
     ///
     /// let (x, y) = (mat![[0.5], [1.0]], [0.3, -0.2]);
-    /// let (one, other) = (coupled.elbo(x.as_ref(), &y)?, decoupled.elbo(x.as_ref(), &y)?);
+    /// let (one, other) = (coupled.objective(&Data::new(&x, &y))?, decoupled.objective(&Data::new(&x, &y))?);
     /// assert!((one.value - other.value).abs() < 1e-14 && (one.kl - other.kl).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```

@@ -8,8 +8,7 @@ pub(super) struct Recorded {
     pub(super) parameters: Vec<Var>,
 }
 
-/// Mean functions, evidence and fit, for a model of type `K` with a field `mean`, the numbers of its `outputs()`, a `check`
-/// of data and a `record` of its evidence.
+/// Mean functions, for a model with a field `mean` and the number of its `outputs()`.
 macro_rules! grid_methods {
     () => {
         /// The same with a mean function, of all outputs.
@@ -33,70 +32,45 @@ macro_rules! grid_methods {
             self.mean = crate::gp::latents::PerLatent::try_new("mean functions", means)?;
             Ok(self)
         }
+    };
+}
 
-        /// The log evidence log p(Y) of values N × P, a column for each output.
-        ///
-        /// # Errors
-        ///
-        /// [`Error::Setting`] for a value that is missing (NaN), by its place; [`Error::Empty`], [`Error::NonFinite`] and
-        /// [`Error::Shape`] for data that does not fit; [`Error::Dimension`] if a kernel cannot read the points;
-        /// [`Error::Indefinite`] for a kernel that is not guaranteed positive semi-definite;
-        /// [`Error::NotPositiveDefinite`] if no jitter that the policy allows is enough.
-        pub fn log_evidence<T: Scalar>(&self, x: faer::MatRef<'_, T>, y: faer::MatRef<'_, T>) -> Result<f64>
-        where
-            K: Kernel<T>,
-        {
-            self.check(x, y)?;
-            let tape = crate::tape::Tape::new(self.par);
-            let recorded = self.record(&tape, x, y, false)?;
-            tape.scalar(recorded.evidence)
-        }
+/// [`Model`](crate::gp::Model) of a full grid, for a model with an inherent `check`, `units`, `record` and `posterior`.
+macro_rules! grid_model {
+    ($model:ident, $posterior:ident) => {
+        impl<T: Scalar, K: Kernel<T> + Clone> crate::gp::Model<crate::gp::Data<T>> for $model<K> {
+            type Objective = f64;
+            type Posterior = $posterior<T>;
 
-        /// The log evidence, and its gradient in all natural parameters in visiting order.
-        ///
-        /// # Errors
-        ///
-        /// As [`log_evidence`](Self::log_evidence), and [`Error::NotDifferentiable`] for a kernel without gradients.
-        pub fn log_evidence_gradient<T: Scalar>(
-            &self,
-            x: faer::MatRef<'_, T>,
-            y: faer::MatRef<'_, T>,
-        ) -> Result<(f64, Vec<f64>)>
-        where
-            K: Kernel<T>,
-        {
-            self.check(x, y)?;
-            let tape = crate::tape::Tape::new(self.par);
-            let recorded = self.record(&tape, x, y, true)?;
-            let gradients = tape.backward(recorded.evidence)?;
-            Ok((tape.scalar(recorded.evidence)?, crate::gp::terms::gather(&gradients, &tape, &recorded.parameters)?))
-        }
+            fn objective(&self, data: &crate::gp::Data<T>) -> Result<f64> {
+                self.check(data.x(), data.y())?;
+                let tape = crate::tape::Tape::new(self.par);
+                let recorded = self.record(&tape, data.x(), data.y(), false)?;
+                tape.scalar(recorded.evidence)
+            }
 
-        /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum with their
-        /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
-        ///
-        /// # Errors
-        ///
-        /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end the search at the best
-        /// parameters found.
-        pub fn fit<T: Scalar>(
-            &mut self,
-            x: faer::MatRef<'_, T>,
-            y: faer::MatRef<'_, T>,
-            minimizer: &dyn crate::optim::Minimizer,
-        ) -> Result<crate::optim::Minimum>
-        where
-            K: Kernel<T>,
-        {
-            self.check(x, y)?;
-            let units = self.units(x, y);
-            crate::optim::fit_in_units(self, &units, minimizer, |model| {
-                let (evidence, mut gradient) = model.log_evidence_gradient(x, y)?;
-                gradient.iter_mut().for_each(|entry| *entry = -*entry);
-                Ok((-evidence, gradient))
-            })
+            fn evaluate(&self, data: &crate::gp::Data<T>, memory: &crate::gp::Memory) -> Result<(f64, Vec<f64>)> {
+                self.check(data.x(), data.y())?;
+                let tape = crate::tape::Tape::with_pool(self.par, memory.pool::<T>().take());
+                let recorded = self.record(&tape, data.x(), data.y(), true)?;
+                let gradients = tape.backward(recorded.evidence)?;
+                let gradient = crate::gp::terms::gather(&gradients, &tape, &recorded.parameters)?;
+                let value = tape.scalar(recorded.evidence)?;
+                tape.recycle(gradients);
+                memory.pool().replace(tape.into_pool());
+                Ok((value, gradient))
+            }
+
+            fn condition(&self, data: &crate::gp::Data<T>) -> Result<$posterior<T>> {
+                self.posterior(data.x(), data.y())
+            }
+
+            fn scales(&self, data: &crate::gp::Data<T>) -> Result<crate::gp::Scales> {
+                self.check(data.x(), data.y())?;
+                Ok(crate::gp::Scales { parameters: self.units(data.x(), data.y()), columns: Vec::new() })
+            }
         }
     };
 }
 
-pub(super) use grid_methods;
+pub(super) use {grid_methods, grid_model};

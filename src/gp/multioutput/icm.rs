@@ -5,7 +5,7 @@ use std::sync::Arc;
 use faer::{Mat, MatRef, Par};
 
 use super::grid::{check_grid, check_means, residuals};
-use super::grid_methods::{Recorded, grid_methods};
+use super::grid_methods::{Recorded, grid_methods, grid_model};
 use super::icm_posterior::IcmPosterior;
 use super::noise::OutputNoise;
 use crate::gp::checks::check_psd;
@@ -64,11 +64,11 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// let outputs = Coregionalization::new(mat![[1.0], [0.5]], [0.1, 0.1]);
 /// let mut gp = IcmGp::new(Rbf::new(1.0), outputs).with_noise(&[0.1, 0.1])?;
-/// gp.fit(x.as_ref(), y.as_ref(), &Lbfgs::default())?;
+/// gp.fit(&Data::new(&x, &y), &Lbfgs::default())?;
 /// let b: Mat<f64> = gp.outputs_kernel().gram(mat![[0.0], [1.0]].as_ref())?;
 /// assert!(b[(0, 1)] / (b[(0, 0)] * b[(1, 1)]).sqrt() < -0.99); // anticorrelated
 ///
-/// let predicted = gp.condition(x.as_ref(), y.as_ref())?.predict(mat![[2.3]].as_ref())?;
+/// let predicted = gp.condition(&Data::new(&x, &y))?.predict(mat![[2.3]].as_ref())?;
 /// assert!((predicted.mean[(0, 1)] + 2.0 * 2.3f64.sin()).abs() < 0.05);
 /// # Ok::<(), mercer::Error>(())
 /// ```
@@ -98,6 +98,8 @@ struct Parts {
     gram: Var,
     parameters: Vec<Var>,
 }
+
+grid_model!(IcmGp, IcmPosterior);
 
 impl<K: Expr + Clone> IcmGp<K> {
     plain_settings!();
@@ -176,12 +178,7 @@ impl<K: Expr + Clone> IcmGp<K> {
         Prior::mixed(std::slice::from_ref(&self.kernel), self.mean.clone(), mixing, seen, self.par)
     }
 
-    /// The posterior given data.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence`](Self::log_evidence).
-    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<IcmPosterior<T>>
+    fn posterior<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<IcmPosterior<T>>
     where
         K: Kernel<T>,
     {

@@ -39,7 +39,7 @@ use crate::{Error, Result, Scalar};
 /// let outputs = Coregionalization::new(mat![[0.0], [0.0]], [1.0, 4.0]);
 /// let gp = IcmGp::new(Rbf::new(1.0), outputs);
 /// let x = mat![[0.0]];
-/// let posterior = gp.condition(x.as_ref(), mat![[3.0, 3.0]].as_ref())?;
+/// let posterior = gp.condition(&Data::new(&x, mat![[3.0, 3.0]].as_ref()))?;
 ///
 /// let predicted = posterior.predict_joint(x.as_ref())?;
 /// assert!((predicted.mean.as_ref() - mat![[1.5, 2.4]]).norm_max() < 1e-14);
@@ -123,7 +123,7 @@ impl<T: Scalar> IcmPosterior<T> {
     ///
     /// # Errors
     ///
-    /// As [`predict`](Self::predict), and [`Error::Rows`] for an output that there is not.
+    /// As [`Predict::predict`], and [`Error::Rows`] for an output that there is not.
     pub fn cross_covariance(&self, x: MatRef<'_, T>, output: usize, other: usize) -> Result<Mat<T>> {
         self.check(x)?;
         let count = self.covariance.outputs();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use faer::{Mat, MatRef, Par};
 
 use super::grid::{check_grid, check_means, means_at, residuals};
-use super::grid_methods::{Recorded, grid_methods};
+use super::grid_methods::{Recorded, grid_methods, grid_model};
 use super::oilmm_posterior::OilmmPosterior;
 use super::orthogonal::Orthogonal;
 use crate::gp::checks::check_psd;
@@ -65,11 +65,11 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// let start = mat![[1.0, 1.0], [1.0, -1.0], [1.0, 0.0]];
 /// let mut gp = Oilmm::new(vec![Rbf::new(1.0), Rbf::new(0.5)], start.as_ref())?.with_noise(0.1)?;
-/// let before = gp.log_evidence(x.as_ref(), y.as_ref())?;
-/// gp.fit(x.as_ref(), y.as_ref(), &Lbfgs { max_steps: 60, ..Lbfgs::default() })?;
-/// assert!(gp.log_evidence(x.as_ref(), y.as_ref())? > before + 100.0);
+/// let before = gp.objective(&Data::new(&x, &y))?;
+/// gp.fit(&Data::new(&x, &y), &Lbfgs { max_steps: 60, ..Lbfgs::default() })?;
+/// assert!(gp.objective(&Data::new(&x, &y))? > before + 100.0);
 ///
-/// let predicted = gp.condition(x.as_ref(), y.as_ref())?.predict(mat![[1.1]].as_ref())?;
+/// let predicted = gp.condition(&Data::new(&x, &y))?.predict(mat![[1.1]].as_ref())?;
 /// assert!((predicted.mean[(0, 2)] - 2.0 * 1.1f64.sin()).abs() < 0.02);
 ///
 /// // Columns that are not orthogonal would not fall apart.
@@ -94,6 +94,8 @@ pub struct Oilmm<K = DynKernel> {
 }
 
 crate::parameterized!([K] Oilmm<K> as "", parameters: [], children: [kernel, mean, likelihood, mixing]);
+
+grid_model!(Oilmm, OilmmPosterior);
 
 impl<K: Expr + Clone> Oilmm<K> {
     model_settings!();
@@ -220,12 +222,7 @@ impl<K: Expr + Clone> Oilmm<K> {
         Ok(Prior::mixed(self.kernel.all(), self.mean.clone(), mixing, seen, self.par))
     }
 
-    /// The posterior given data.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence`](Self::log_evidence).
-    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<OilmmPosterior<T>>
+    fn posterior<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<OilmmPosterior<T>>
     where
         K: Kernel<T>,
     {

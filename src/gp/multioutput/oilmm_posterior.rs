@@ -30,7 +30,7 @@ use crate::{Result, Scalar};
 /// let mixing = mat![[1.0, 1.0], [1.0, -1.0]];
 /// let gp = Oilmm::new(vec![Rbf::new(1.0)], mixing.as_ref())?.with_noise(0.5)?;
 /// let x = mat![[2.0]];
-/// let posterior = gp.condition(x.as_ref(), mat![[3.0, 3.0]].as_ref())?;
+/// let posterior = gp.condition(&Data::new(&x, mat![[3.0, 3.0]].as_ref()))?;
 ///
 /// let predicted = posterior.predict_joint(x.as_ref())?;
 /// assert!((predicted.mean.as_ref() - mat![[2.4, 2.4]]).norm_max() < 1e-14);
@@ -51,7 +51,7 @@ pub struct OilmmPosterior<T: Scalar> {
 
 impl<T: Scalar> OilmmPosterior<T> {
     /// The posterior of the independent processes, without the outputs' means. They are not observed themselves: ask
-    /// [`predict_observations`](Self::predict_observations) of the outputs, here, and not of the processes, there.
+    /// [`predict_observations`](Predict::predict_observations) of the outputs, here, and not of the processes, there.
     pub fn latents(&self) -> &Posterior<T> {
         &self.latents
     }

@@ -31,7 +31,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// let outputs = Coregionalization::new(mat![[1.0], [2.0]], [1e-6, 1e-6]);
 /// let gp = ExactGp::new(icm(Rbf::new(1.0), 1, outputs)).with_noise(1e-4)?;
-/// let posterior = gp.condition(stacked.x(), stacked.y())?;
+/// let posterior = gp.condition(&Data::new(stacked.x(), stacked.y()))?;
 /// let at = mat![[2.2]];
 /// let predicted = stacked.unstack(&posterior.predict(stacked.points(at.as_ref()).as_ref())?)?;
 /// assert!((predicted.mean[(0, 1)] - 2.0 * 2.2f64.sin()).abs() < 0.01);

@@ -47,7 +47,7 @@ use waves::Waves;
 ///
 /// let x = mat![[0.0], [1.0], [2.5]];
 /// let gp = ExactGp::new(2.0 * Matern52::new(0.8)).with_noise(1e-8)?;
-/// let posterior = gp.condition(x.as_ref(), &[0.3, -0.5, 1.0])?;
+/// let posterior = gp.condition(&Data::new(&x, &[0.3, -0.5, 1.0]))?;
 /// let samples = posterior.pathwise(4, 500, &mut rand_pcg::Pcg64::seed_from_u64(1))?;
 ///
 /// // Each goes through what was seen, and its own way elsewhere.

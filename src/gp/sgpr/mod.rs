@@ -1,18 +1,18 @@
 //! Sparse regression with the inducing variables integrated out.
 
-mod given;
-mod on;
+mod condition;
+mod from_statistics;
 mod variational;
-
-use std::cell::RefCell;
 
 use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
-use super::coincident;
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
 use super::conditional::Conditional;
-use super::rounding::{gradient_and_rounding, loss};
+use super::data::Data;
+use super::model::{Memory, Model, Scales};
+use super::posterior::Posterior;
+use super::rounding::gradient_and_rounding;
 use super::settings::{model_settings, one_kernel};
 use super::terms::{features_on, noise_variances, prior_mean};
 use super::units;
@@ -22,8 +22,7 @@ use crate::kernel::Kernel;
 use crate::likelihood::{Gaussian, GaussianNoise};
 use crate::linalg::Jitter;
 use crate::mean::{DynMean, MeanExpr, Zero};
-use crate::optim::{Minimizer, Minimum, fit_in_units};
-use crate::tape::{KernelVar, Pool, Tape, Var};
+use crate::tape::{KernelVar, Tape, Var};
 use crate::{Error, Expr, Result, Scalar};
 
 /// Sparse Gaussian-process regression: M inducing variables stand for the function, and for Gaussian
@@ -71,14 +70,14 @@ use crate::{Error, Expr, Result, Scalar};
 /// let z = Mat::from_fn(5, 1, |i, _| i as f64);
 ///
 /// let mut gp = Sgpr::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_noise(0.1)?;
-/// gp.fit(x.as_ref(), &y, &Lbfgs::default())?;
+/// gp.fit(&Data::new(&x, &y), &Lbfgs::default())?;
 /// let noise = gp.likelihood().variance();
-/// let exact = ExactGp::new(gp.kernel().clone()).with_noise(noise)?.log_evidence(x.as_ref(), &y)?;
-/// let bound = gp.log_evidence(x.as_ref(), &y)?.value;
-/// assert!(bound < exact && exact < gp.upper_bound(x.as_ref(), &y)?);
+/// let exact = ExactGp::new(gp.kernel().clone()).with_noise(noise)?.objective(&Data::new(&x, &y))?;
+/// let bound = gp.objective(&Data::new(&x, &y))?.value;
+/// assert!(bound < exact && exact < gp.upper_bound(&Data::new(&x, &y))?);
 /// assert!(exact - bound < 0.5);
 ///
-/// let at = gp.condition(x.as_ref(), &y)?.predict(mat![[2.0]].as_ref())?;
+/// let at = gp.condition(&Data::new(&x, &y))?.predict(mat![[2.0]].as_ref())?;
 /// assert!((at.mean[(0, 0)] - 2.0f64.sin()).abs() < 0.05);
 /// # Ok::<(), mercer::Error>(())
 /// ```
@@ -146,8 +145,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     /// let (x, y) = (mat![[0.6, 0.8], [1.0, 0.0], [-0.28, 0.96]], [0.7, 0.1, 1.1]);
     /// let features = SphericalHarmonicFeatures::new(2, 1)?;
     /// let sparse = Sgpr::with_features(Linear::new(2.0), features)?.with_noise(0.1)?;
-    /// let exact = ExactGp::new(Linear::new(2.0)).with_noise(0.1)?.log_evidence(x.as_ref(), &y)?;
-    /// assert!((sparse.log_evidence(x.as_ref(), &y)?.value - exact).abs() < 1e-12);
+    /// let exact = ExactGp::new(Linear::new(2.0)).with_noise(0.1)?.objective(&Data::new(&x, &y))?;
+    /// assert!((sparse.objective(&Data::new(&x, &y))?.value - exact).abs() < 1e-12);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn with_features(kernel: K, features: F) -> Result<Self> {
@@ -188,8 +187,8 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     /// let (x, y, noise) = (mat![[0.0], [1.0], [2.5]], [0.3, 1.0, -0.4], FixedNoise::new(&[0.1, 0.5, 0.02])?);
     /// let sparse = Sgpr::new(Rbf::new(1.0), x.as_ref())?.with_likelihood(noise.clone());
     /// let exact = ExactGp::new(Rbf::new(1.0)).with_likelihood(noise);
-    /// let evidence = exact.log_evidence(x.as_ref(), &y)?;
-    /// assert!((sparse.log_evidence(x.as_ref(), &y)?.value - evidence).abs() < 1e-13);
+    /// let evidence = exact.objective(&Data::new(&x, &y))?;
+    /// assert!((sparse.objective(&Data::new(&x, &y))?.value - evidence).abs() < 1e-13);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     #[must_use]
@@ -220,102 +219,28 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         self.approximation
     }
 
-    /// The log evidence of the approximation: for [`Approximation::Vfe`], a lower bound of the
-    /// exact one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for data that does not fit;
-    /// [`Error::Dimension`] if the kernel cannot read the points; [`Error::Indefinite`] for a kernel
-    /// that is not guaranteed positive semi-definite; [`Error::NotPositiveDefinite`] if no jitter
-    /// that the policy allows is enough; [`Error::NegativeVariance`] if rounding leaves a
-    /// diagonal of Λ that is not positive.
-    pub fn log_evidence<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<CollapsedEvidence>
-    where
-        K: Kernel<T>,
-    {
-        let differentiable = self.kernel.properties().differentiable;
-        // Features may have values for a kernel, and no gradients.
-        let evaluate = |differentiable| self.evaluate(x, y, &RefCell::default(), differentiable);
-        Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)
-    }
-
-    /// The log evidence, and its gradient in all natural parameters in visiting order.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence`](Self::log_evidence), and [`Error::NotDifferentiable`] for a kernel
-    /// without gradients.
-    pub fn log_evidence_gradient<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<(CollapsedEvidence, Vec<f64>)>
-    where
-        K: Kernel<T>,
-    {
-        self.log_evidence_gradient_with(x, y, &RefCell::default())
-    }
-
-    /// The same, with matrices from a pool and back into it: what a loop of one's own calls.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence_gradient`](Self::log_evidence_gradient).
-    pub fn log_evidence_gradient_with<T: Scalar>(
-        &self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        pool: &RefCell<Pool<T>>,
-    ) -> Result<(CollapsedEvidence, Vec<f64>)>
-    where
-        K: Kernel<T>,
-    {
-        self.evaluate(x, y, pool, true)
-    }
-
     /// The evidence, with the rounding error that its cotangents tell, and its gradient; without that in kernel and
     /// features, unless it is differentiable.
-    fn evaluate<T: Scalar>(
+    fn evaluate_rows<T: Scalar>(
         &self,
         x: MatRef<'_, T>,
         y: &[T],
-        pool: &RefCell<Pool<T>>,
+        memory: &Memory,
         differentiable: bool,
     ) -> Result<(CollapsedEvidence, Vec<f64>)>
     where
         K: Kernel<T>,
     {
         self.check(x, y)?;
-        let tape = Tape::with_pool(self.par, pool.take());
-        tape.watch_rounding();
+        let tape = Tape::with_pool(self.par, memory.pool::<T>().take());
+        if memory.watched() {
+            tape.watch_rounding();
+        }
         let (recorded, jitter, parameters) = self.record(&tape, x, y, differentiable)?;
         let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &parameters, self)?;
         let evidence = recorded.evidence(&tape, jitter, rounding)?;
-        pool.replace(tape.into_pool());
+        memory.pool().replace(tape.into_pool());
         Ok((evidence, gradient))
-    }
-
-    /// Maximises the log evidence over the free parameters; with [priors](crate::params::Prior), its sum
-    /// with their [`log_prior`](crate::params::ParameterizedExt::log_prior).
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start, and [`Error::Rounding`] where
-    /// [`rounding`](CollapsedEvidence::rounding) is above [`ROUNDING_LIMIT`](crate::gp::ROUNDING_LIMIT); later failures end
-    /// the search at the best parameters found.
-    pub fn fit<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], minimizer: &dyn Minimizer) -> Result<Minimum>
-    where
-        K: Kernel<T>,
-    {
-        self.check(x, y)?;
-        let mean = units::of_mean(&self.mean, x, units::spread(y.iter().copied()));
-        let columns = units::of_columns(x);
-        let inducing = units::of_inducing(&self.inducing, &columns);
-        let units = [units::ones(&self.kernel), mean, units::ones(&self.likelihood), inducing].concat();
-        let pool = RefCell::default();
-        let mut objective = |model: &Self| {
-            let (evidence, gradient) = model.log_evidence_gradient_with(x, y, &pool)?;
-            loss("the log evidence", evidence.value, evidence.rounding, gradient)
-        };
-        coincident::part(self, &columns, &mut objective);
-        fit_in_units(self, &units, minimizer, objective)
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()>
@@ -371,6 +296,37 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         let k_uf = self.inducing.cross(tape, kernel, &prior, x)?;
         let given = Conditional::new(tape, kernel, &prior, k_uf, x)?.bounded(tape)?;
         Ok((prior, given))
+    }
+}
+
+impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Model<Data<T>> for Sgpr<K, F, N> {
+    type Objective = CollapsedEvidence;
+    type Posterior = Posterior<T>;
+
+    fn objective(&self, data: &Data<T>) -> Result<CollapsedEvidence> {
+        let y = data.stacked(1)?;
+        let differentiable = self.kernel.properties().differentiable;
+        // Features may have values for a kernel, and no gradients.
+        let evaluate = |differentiable| self.evaluate_rows(data.x(), &y, &Memory::default(), differentiable);
+        Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)
+    }
+
+    fn evaluate(&self, data: &Data<T>, memory: &Memory) -> Result<(CollapsedEvidence, Vec<f64>)> {
+        self.evaluate_rows(data.x(), &data.stacked(1)?, memory, true)
+    }
+
+    fn condition(&self, data: &Data<T>) -> Result<Posterior<T>> {
+        self.posterior(data)
+    }
+
+    fn scales(&self, data: &Data<T>) -> Result<Scales> {
+        let y = data.stacked(1)?;
+        self.check(data.x(), &y)?;
+        let mean = units::of_mean(&self.mean, data.x(), units::spread(y.iter().copied()));
+        let columns = units::of_columns(data.x());
+        let inducing = units::of_inducing(&self.inducing, &columns);
+        let parameters = [units::ones(&self.kernel), mean, units::ones(&self.likelihood), inducing].concat();
+        Ok(Scales { parameters, columns })
     }
 }
 

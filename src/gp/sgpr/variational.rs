@@ -1,9 +1,10 @@
 //! From collapsed models to those with a q of their own.
 
-use faer::{Mat, MatRef};
+use faer::Mat;
 
 use super::Sgpr;
 use crate::gp::collapsed::Approximation;
+use crate::gp::data::Data;
 use crate::gp::low_rank::LowRank;
 use crate::gp::posterior::to_f64;
 use crate::gp::svgp::Svgp;
@@ -21,16 +22,16 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     ///
     /// # Errors
     ///
-    /// As [`log_evidence`](Self::log_evidence).
+    /// As [`objective`](crate::gp::Model::objective).
     ///
     /// # References
     ///
     /// Titsias (2009), eq. 10, in whitened coordinates.
-    pub fn optimal_variational<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Variational>
+    pub fn optimal_variational<T: Scalar>(&self, data: &Data<T>) -> Result<Variational>
     where
         K: Kernel<T>,
     {
-        let LowRank { mean, root, .. } = self.infer(&self.see(x, y)?, Approximation::Vfe)?;
+        let LowRank { mean, root, .. } = self.infer(&self.see(data.x(), &data.stacked(1)?)?, Approximation::Vfe)?;
         let root = Mat::from_fn(root.nrows(), root.ncols(), |row, col| root[(row, col)].as_f64());
         Variational::new(&to_f64(mean.col_as_slice(0)), root.as_ref())
     }
@@ -41,7 +42,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     ///
     /// # Errors
     ///
-    /// As [`log_evidence`](Self::log_evidence).
+    /// As [`objective`](crate::gp::Model::objective).
     ///
     /// # Examples
     ///
@@ -52,16 +53,16 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     /// let x = mat![[0.0], [0.7], [1.9], [3.1]];
     /// let y = [0.2, 0.9, 0.3, -0.8];
     /// let sgpr = Sgpr::new(1.0 * Rbf::new(1.0), x.subrows(0, 2))?.with_noise(0.1)?;
-    /// let bound = sgpr.log_evidence(x.as_ref(), &y)?.value;
-    /// let svgp = sgpr.into_svgp(x.as_ref(), &y)?;
-    /// assert!((svgp.elbo(x.as_ref(), &y)?.value - bound).abs() < 1e-12);
+    /// let bound = sgpr.objective(&Data::new(&x, &y))?.value;
+    /// let svgp = sgpr.into_svgp(&Data::new(&x, &y))?;
+    /// assert!((svgp.objective(&Data::new(&x, &y))?.value - bound).abs() < 1e-12);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn into_svgp<T: Scalar>(self, x: MatRef<'_, T>, y: &[T]) -> Result<Svgp<K, F>>
+    pub fn into_svgp<T: Scalar>(self, data: &Data<T>) -> Result<Svgp<K, F>>
     where
         K: Kernel<T>,
     {
-        let variational = self.optimal_variational(x, y)?;
+        let variational = self.optimal_variational(data)?;
         let mut svgp = Svgp::with_features(self.kernel, self.inducing)?
             .with_likelihood(self.likelihood)
             .with_mean(self.mean)
@@ -80,7 +81,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     ///
     /// # Errors
     ///
-    /// As [`log_evidence`](Self::log_evidence); [`Error::Shape`] if q does not have one variable for
+    /// As [`objective`](crate::gp::Model::objective); [`Error::Shape`] if q does not have one variable for
     /// each inducing feature; [`Error::Setting`] for a q that is not whitened.
     ///
     /// # Examples
@@ -93,12 +94,12 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     /// let (x, y) = (mat![[0.0], [0.7], [1.9], [3.1]], [0.2, 0.9, 0.3, -0.8]);
     /// let sgpr = Sgpr::new(Rbf::new(1.0), x.subrows(0, 2))?.with_noise(0.1)?;
     /// let svgp = Svgp::new(Rbf::new(1.0), x.subrows(0, 2))?.with_likelihood(Gaussian::new(0.1));
-    /// let gap = sgpr.gap(x.as_ref(), &y, svgp.variational())?;
-    /// let (best, elbo) = (sgpr.log_evidence(x.as_ref(), &y)?.value, svgp.elbo(x.as_ref(), &y)?.value);
+    /// let gap = sgpr.gap(&Data::new(&x, &y), svgp.variational())?;
+    /// let (best, elbo) = (sgpr.objective(&Data::new(&x, &y))?.value, svgp.objective(&Data::new(&x, &y))?.value);
     /// assert!((gap - (best - elbo)).abs() < 1e-12 * gap);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn gap<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], q: &Variational) -> Result<f64>
+    pub fn gap<T: Scalar>(&self, data: &Data<T>, q: &Variational) -> Result<f64>
     where
         K: Kernel<T>,
     {
@@ -113,7 +114,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
                 "must be of whitened variables here",
             ));
         }
-        let best = self.infer(&self.see(x, y)?, Approximation::Vfe)?;
+        let best = self.infer(&self.see(data.x(), &data.stacked(1)?)?, Approximation::Vfe)?;
         let (mean, root) = (cast_column::<T>(q.mean()), cast::<T>(q.lower_root().as_ref()));
         Ok(best.divergence_of(mean.as_ref(), root.as_ref(), self.par))
     }

@@ -1,19 +1,18 @@
 //! The bound, recorded forward.
 
-use std::cell::RefCell;
-
 use faer::MatRef;
 
 use super::Svgp;
 use crate::gp::conditional::Conditional;
 use crate::gp::mean_basis;
+use crate::gp::model::{Memory, Objective};
 use crate::gp::overflow::Largest;
 use crate::gp::rounding::gradient_and_rounding;
 use crate::gp::terms::{Term, expected_log_likelihood, features_on, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
-use crate::tape::{KernelVar, Pool, Tape, Var};
+use crate::tape::{KernelVar, Tape, Var};
 use crate::{Expr, Result, Scalar};
 
 /// A bound on the log evidence, and its parts.
@@ -32,31 +31,19 @@ pub struct Elbo {
     pub rounding: f64,
 }
 
-impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
-    /// The bound, from all data.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and [`Error::Shape`](crate::Error::Shape) for data that does not fit;
-    /// [`Error::Dimension`](crate::Error::Dimension) if the kernel cannot read the points; [`Error::Indefinite`](crate::Error::Indefinite) for a kernel
-    /// that is not guaranteed positive semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter
-    /// that the policy allows is enough; [`Error::Setting`](crate::Error::Setting) if the likelihood has another number of
-    /// latent functions than there are kernels or mean functions. An output of several that was never observed in all data
-    /// is [`Error::Empty`](crate::Error::Empty), by its number; in a batch of more, it is none.
-    pub fn elbo<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Elbo>
-    where
-        K: Kernel<T>,
-    {
-        self.elbo_of_batch(x, y, x.nrows())
+impl Objective for Elbo {
+    fn value(&self) -> f64 {
+        self.value
     }
 
-    /// The bound on `total` observations, estimated from a batch of them. A likelihood with something for each
-    /// observation must be that of the batch; [`train`](Self::train) sees to it by itself.
-    ///
-    /// # Errors
-    ///
-    /// As [`elbo`](Self::elbo).
-    pub fn elbo_of_batch<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], total: usize) -> Result<Elbo>
+    fn rounding(&self) -> f64 {
+        self.rounding
+    }
+}
+
+impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
+    /// The bound on `total` observations, from some of them.
+    pub(super) fn bound<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], total: usize) -> Result<Elbo>
     where
         K: Kernel<T>,
     {
@@ -65,59 +52,23 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let differentiable = self.kernel.all().iter().all(|kernel| kernel.properties().differentiable);
         // Features may have values for a kernel, and no gradients.
         let evaluate =
-            |differentiable| self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), differentiable, true);
+            |differentiable| self.evaluate_rows(&*self.likelihood, x, y, total, &Memory::default(), differentiable);
         Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)
     }
 
-    /// The bound on `total` observations, estimated from a batch of them, and its gradient in all
-    /// natural parameters in visiting order.
-    ///
-    /// # Errors
-    ///
-    /// As [`elbo`](Self::elbo), [`Error::Overflow`](crate::Error::Overflow) where the bound is not finite because the
-    /// link of the likelihood overflows, and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel
-    /// without gradients.
-    pub fn elbo_gradient<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], total: usize) -> Result<(Elbo, Vec<f64>)>
-    where
-        K: Kernel<T>,
-    {
-        self.checked_gradient(x, y, total, &RefCell::default(), true)
-    }
-
-    /// The same, with matrices from a pool and back into it, and without a look at rounding errors: what a training loop
-    /// calls.
-    ///
-    /// # Errors
-    ///
-    /// As [`elbo_gradient`](Self::elbo_gradient).
-    pub fn elbo_gradient_with<T: Scalar>(
-        &self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        total: usize,
-        pool: &RefCell<Pool<T>>,
-    ) -> Result<(Elbo, Vec<f64>)>
-    where
-        K: Kernel<T>,
-    {
-        self.checked_gradient(x, y, total, pool, false)
-    }
-
-    /// The same; with the rounding error of the bound, which a fit needs, if it is `watched`.
     pub(super) fn checked_gradient<T: Scalar>(
         &self,
         x: MatRef<'_, T>,
         y: &[T],
         total: usize,
-        pool: &RefCell<Pool<T>>,
-        watched: bool,
+        memory: &Memory,
     ) -> Result<(Elbo, Vec<f64>)>
     where
         K: Kernel<T>,
     {
         self.check(x, y)?;
         self.check_observed(x, y, total)?;
-        self.gradient_through(&*self.likelihood, x, y, total, pool, watched)
+        self.gradient_through(&*self.likelihood, x, y, total, memory)
     }
 
     /// The bound and its gradient, for data that is checked, the observations seen through a likelihood with the parameters
@@ -128,41 +79,38 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         x: MatRef<'_, T>,
         y: &[T],
         total: usize,
-        pool: &RefCell<Pool<T>>,
-        watched: bool,
+        memory: &Memory,
     ) -> Result<(Elbo, Vec<f64>)>
     where
         K: Kernel<T>,
     {
-        let (elbo, gradient, sound) = self.evaluate(likelihood, x, y, total, pool, true, watched)?;
+        let (elbo, gradient, sound) = self.evaluate_rows(likelihood, x, y, total, memory, true)?;
         sound.map(|()| (elbo, gradient))
     }
 
     /// The same, without the gradient in kernels and features, unless it is differentiable; and the error that names the
-    /// likelihood, if it is what overflows. The rounding error is found if it is `watched`.
-    #[allow(clippy::too_many_arguments, reason = "the data as a likelihood sees it, and what is asked of the tape")]
-    pub(super) fn evaluate<T: Scalar>(
+    /// likelihood, if it is what overflows.
+    pub(super) fn evaluate_rows<T: Scalar>(
         &self,
         likelihood: &dyn Likelihood,
         x: MatRef<'_, T>,
         y: &[T],
         total: usize,
-        pool: &RefCell<Pool<T>>,
+        memory: &Memory,
         differentiable: bool,
-        watched: bool,
     ) -> Result<(Elbo, Vec<f64>, Result<()>)>
     where
         K: Kernel<T>,
     {
-        let tape = Tape::with_pool(self.par, pool.take());
-        if watched {
+        let tape = Tape::with_pool(self.par, memory.pool::<T>().take());
+        if memory.watched() {
             tape.watch_rounding();
         }
         let recorded = self.record(&tape, likelihood, x, y, total, differentiable)?;
         let (gradient, rounding) = gradient_and_rounding(&tape, recorded.bound, &recorded.parameters, self)?;
         let elbo = recorded.elbo(&tape, rounding)?;
         let sound = recorded.check_overflow::<T>(&elbo, &gradient);
-        pool.replace(tape.into_pool());
+        memory.pool().replace(tape.into_pool());
         Ok((elbo, gradient, sound))
     }
 

@@ -1,8 +1,8 @@
 //! Sparse variational Gaussian processes.
 
 mod bound;
+mod from_statistics;
 mod natural;
-mod on;
 mod predict;
 mod train;
 
@@ -76,7 +76,7 @@ use crate::{Error, Expr, Result, Scalar};
 /// let z = subset(x.as_ref(), 12, &mut rng)?;
 /// let mut gp = Svgp::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_likelihood(mercer::likelihood::Gaussian::new(0.1));
 /// let train = Train { steps: 300, batch: Some(50), adam: Adam { rate: 0.03, ..Adam::default() }, ..Train::default() };
-/// gp.train(x.as_ref(), &y, &train, &mut rng)?;
+/// gp.train(&Data::new(&x, &y), &train, &mut rng)?;
 ///
 /// let at = gp.posterior()?.predict(mat![[2.0]].as_ref())?;
 /// assert!((at.mean[(0, 0)] - 2.0f64.sin()).abs() < 0.05);

@@ -1,13 +1,15 @@
 //! Natural gradients for q.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use faer::MatRef;
 use rand::Rng;
 
-use super::train::precise;
 use super::{Elbo, Svgp};
+use crate::gp::data::{self, Data};
+use crate::gp::model::{Memory, NaturalGradients};
+use crate::gp::rounding::loss;
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
@@ -15,7 +17,7 @@ use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, NaturalGradie
 use crate::params::ParameterizedExt;
 use crate::{Expr, Result, Scalar};
 
-/// The most steps of q in an evaluation of [`Svgp::fit_natural`].
+/// The most steps of q in an evaluation of [`Svgp::fit_profiled`].
 const LARGEST_NUMBER_OF_STEPS: usize = 500;
 
 /// A step that lowers the bound is tried again at half the rate, so many times.
@@ -24,15 +26,7 @@ const HALVINGS: usize = 30;
 /// What a step at the rate 1 has to gain, relative to the bound, for another to follow.
 const LEAST_GAIN: f64 = 1e-13;
 
-/// How training moves q: by a rule, and by the bound from all data where each step sees all.
-pub(super) struct Rule<'r, M> {
-    pub(super) natural: &'r NaturalGradient,
-    /// The relative rounding error of the data's precision.
-    pub(super) epsilon: f64,
-    pub(super) judge: &'r dyn Fn(&M) -> Result<Elbo>,
-}
-
-/// What a [step](Svgp::natural_step) along the natural gradient did.
+/// What a [step](NaturalGradients::natural_step) along the natural gradient did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NaturalStep {
     /// The bound before the step.
@@ -45,181 +39,51 @@ pub struct NaturalStep {
 }
 
 impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
-    /// Moves q along the natural gradient of the bound on `total` observations, estimated from a batch
-    /// of them: whitened or not, the step is the same. For a Gaussian likelihood and all data, one
-    /// step of rate 1 from anywhere leads to the best q, at which the bound is the collapsed one.
-    ///
-    /// From all data, a step raises the bound: the rate is halved until it does, thirty times at most, and then
-    /// the step is not taken, and its [`rate`](NaturalStep::rate) is 0. A batch says too little of the bound for that.
-    ///
-    /// Gradients in q alone are computed: the kernel need not have any.
-    ///
-    /// # Errors
-    ///
-    /// As [`elbo`](Self::elbo) and [`NaturalGradient::step`]; [`Error::Overflow`](crate::Error::Overflow) where the link of
-    /// the likelihood overflows; [`Error::Setting`](crate::Error::Setting) for a q that is not full, or not all free.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::gp::{ExactGp, Svgp};
-    /// use mercer::likelihood::Gaussian;
-    /// use mercer::optim::NaturalGradient;
-    /// use mercer::prelude::*;
-    ///
-    /// // All inputs are inducing ones: the best bound is the evidence.
-    /// let (x, y) = (mat![[0.0], [1.0], [2.5]], [0.3, 1.0, -0.4]);
-    /// let mut sparse = Svgp::new(Rbf::new(1.0), x.as_ref())?.with_likelihood(Gaussian::new(0.1));
-    /// sparse.natural_step(x.as_ref(), &y, 3, &NaturalGradient::default())?;
-    ///
-    /// let exact = ExactGp::new(Rbf::new(1.0)).with_noise(0.1)?;
-    /// let evidence = exact.log_evidence(x.as_ref(), &y)?;
-    /// assert!((sparse.elbo(x.as_ref(), &y)?.value - evidence).abs() < 1e-12);
-    /// # Ok::<(), mercer::Error>(())
-    /// ```
-    pub fn natural_step<T: Scalar>(
-        &mut self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        total: usize,
-        rule: &NaturalGradient,
-    ) -> Result<NaturalStep>
+    /// A step on some of `total` observations.
+    fn step_on_rows<T: Scalar>(&mut self, data: &Data<T>, total: usize, rule: &NaturalGradient) -> Result<NaturalStep>
     where
         K: Kernel<T>,
     {
-        self.check(x, y)?;
-        self.check_observed(x, y, total)?;
+        let (x, y) = (data.x(), data.stacked(self.likelihood.outputs())?);
+        self.check(x, &y)?;
+        self.check_observed(x, &y, total)?;
         self.check_natural(rule)?;
-        let (elbo, gradient, sound) =
-            self.evaluate(&*self.likelihood, x, y, total, &RefCell::default(), false, true)?;
+        let (elbo, gradient, sound) = self.evaluate_rows(&*self.likelihood, x, &y, total, &Memory::default(), false)?;
         sound?;
         if total != x.nrows() {
             return Ok(NaturalStep { elbo, reached: None, rate: self.move_q(rule, 0, &gradient)? });
         }
-        let judge = |model: &Self| model.elbo(x, y);
+        let judge = |model: &Self| model.bound(x, &y, total);
         Ok(self.judged_step(rule, 0, (elbo, &gradient), T::epsilon().as_f64(), &judge)?.0)
     }
 
-    /// Maximises the bound by stochastic gradients: q by natural gradients, all else that is free by
-    /// Adam, with both steps from one evaluation at the parameters before.
-    ///
-    /// Where each step sees all data, that of q raises the bound, and with priors its sum with their
-    /// log density, at the parameters before Adam's: its rate is halved until it does, or the step is not taken.
-    /// [`Progress::natural`] has the rate.
-    ///
-    /// # Errors
-    ///
-    /// As [`train`](Self::train) and [`natural_step`](Self::natural_step).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::gp::Svgp;
-    /// use mercer::inducing::start::subset;
-    /// use mercer::optim::{Adam, NaturalGradient, Train};
-    /// use mercer::prelude::*;
-    /// use rand::SeedableRng;
-    ///
-    /// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
-    /// let x = Mat::from_fn(200, 1, |i, _| 0.03 * i as f64);
-    /// let y: Vec<f64> = (0..200).map(|i| (0.03 * i as f64).sin()).collect();
-    ///
-    /// let z = subset(x.as_ref(), 12, &mut rng)?;
-    /// let mut gp = Svgp::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_likelihood(mercer::likelihood::Gaussian::new(0.1));
-    /// let train = Train { steps: 100, batch: Some(50), adam: Adam { rate: 0.03, ..Adam::default() }, ..Train::default() };
-    /// let rule = NaturalGradient { rate: 0.2, ..NaturalGradient::default() };
-    /// let history = gp.train_natural(x.as_ref(), &y, &train, &rule, &mut rng)?;
-    /// assert!(history.records[99].loss < history.records[0].loss - 100.0);
-    /// # Ok::<(), mercer::Error>(())
-    /// ```
-    pub fn train_natural<T: Scalar>(
-        &mut self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        train: &Train,
-        rule: &NaturalGradient,
-        rng: &mut (impl Rng + ?Sized),
-    ) -> Result<History>
-    where
-        K: Kernel<T>,
-    {
-        self.train_natural_with(x, y, train, rule, rng, |_, _| ControlFlow::Continue(()))
-    }
-
-    /// The same, with a callback after each step, which sees the model, its q frozen, and may stop the training.
-    ///
-    /// # Errors
-    ///
-    /// As [`train_natural`](Self::train_natural).
-    pub fn train_natural_with<T: Scalar>(
-        &mut self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        train: &Train,
-        rule: &NaturalGradient,
-        rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
-    ) -> Result<History>
-    where
-        K: Kernel<T>,
-    {
-        self.train_natural_from(x, y, train, rule, &mut Checkpoint::default(), rng, callback)
-    }
-
-    /// The same from a [`Checkpoint`], which is brought to where the training stops: with the data, the settings,
-    /// the rule and the generator as they were there, to the same bits as without a stop.
-    ///
-    /// # Errors
-    ///
-    /// As [`train_natural`](Self::train_natural) and [`Train::resume`].
-    #[allow(clippy::too_many_arguments, reason = "data, two rules, and what a run is given")]
-    pub fn train_natural_from<T: Scalar>(
-        &mut self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        train: &Train,
-        rule: &NaturalGradient,
-        checkpoint: &mut Checkpoint,
-        rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
-    ) -> Result<History>
-    where
-        K: Kernel<T>,
-    {
-        self.check(x, y)?;
-        self.check_observed(x, y, x.nrows())?;
-        self.check_observations(y)?;
-        self.check_natural(rule)?;
-        let (units, pool) = (self.units(x, y)?, RefCell::default());
-        self.part_coincident(x, y, train, checkpoint);
-        let judge = |model: &Self| model.elbo(x, y);
-        let rule = Rule { natural: rule, epsilon: T::epsilon().as_f64(), judge: &judge };
-        self.resume_natural((x.nrows(), &units), Self::loss(x, y, &pool), train, &rule, checkpoint, rng, callback)
-    }
-
-    /// Training on n rows, in [units](Self::units) or none, by a loss, q by natural gradients.
+    /// Training on n rows, in [units](Self::units) or none, by a loss; q by natural gradients, if the training has a rule
+    /// for them, judged by the bound from all data where each step sees all, whose relative rounding error is known.
     #[allow(clippy::too_many_arguments, reason = "a loss, two rules, and what a run is given")]
-    pub(super) fn resume_natural(
+    pub(super) fn resume_judged(
         &mut self,
         (n, units): (usize, &[f64]),
         loss: impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>,
         train: &Train,
-        rule: &Rule<'_, Self>,
+        (epsilon, judge): (f64, &dyn Fn(&Self) -> Result<Elbo>),
         checkpoint: &mut Checkpoint,
-        rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
+        rng: &mut dyn Rng,
+        callback: &mut dyn FnMut(&Progress, &Self) -> ControlFlow<()>,
     ) -> Result<History> {
+        let Some(natural) = &train.natural else {
+            let alone = |_: &mut Self, _: usize, _: f64, _: &[f64]| Ok(None);
+            return train.resume_beside(self, units, n, loss, alone, checkpoint, rng, callback);
+        };
         let sees_all = train.batch.is_none_or(|batch| batch == n);
         let beside = |model: &mut Self, step: usize, loss: f64, gradient: &[f64]| -> Result<Option<f64>> {
             let ascent: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
             if !sees_all {
-                return model.move_q(rule.natural, step, &ascent).map(Some);
+                return model.move_q(natural, step, &ascent).map(Some);
             }
             // A batch of all rows has them in another order, and the loss other rounding errors.
-            let before = if train.batch.is_none() { -loss } else { (rule.judge)(model)?.value + model.log_prior() };
-            let objective = |model: &Self| Ok((rule.judge)(model)?.value + model.log_prior());
-            let (rate, _) =
-                model.raise(rule.natural, step, &ascent, before, rule.epsilon * before.abs(), &objective)?;
+            let before = if train.batch.is_none() { -loss } else { judge(model)?.value + model.log_prior() };
+            let objective = |model: &Self| Ok(judge(model)?.value + model.log_prior());
+            let (rate, _) = model.raise(natural, step, &ascent, before, epsilon * before.abs(), &objective)?;
             Ok(Some(rate))
         };
         // Adam does not see what is not free.
@@ -237,13 +101,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// likelihood and the rate 1 the first step of q in an evaluation is the last that changes anything.
     /// Others should be log-concave, for q to have one best; each evaluation starts from the q of the best one before.
     ///
-    /// Each step of q raises the bound, as a [`natural_step`](Self::natural_step) from all data does. The model ends
+    /// Each step of q raises the bound, as a [`natural_step`](NaturalGradients::natural_step) from all data does. The model ends
     /// with the best parameters seen and the q that was found at them, and [`Minimum::value`] is −bound of the two, less
     /// the log prior.
     ///
     /// # Errors
     ///
-    /// As [`fit`](Self::fit) and [`natural_step`](Self::natural_step).
+    /// As [`fit`](crate::gp::Model::fit) and [`natural_step`](NaturalGradients::natural_step).
     ///
     /// # Examples
     ///
@@ -257,35 +121,36 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// let y: Vec<f64> = (0..60).map(|i| (0.1 * i as f64).sin()).collect();
     /// let mut gp = Svgp::new(1.0 * Rbf::new(1.0), mat![[0.5], [2.0], [3.5], [5.0]].as_ref())?;
     /// gp = gp.with_likelihood(Gaussian::new(0.1));
-    /// let minimum = gp.fit_natural(x.as_ref(), &y, &Lbfgs::default(), &NaturalGradient::default())?;
-    /// assert!((gp.elbo(x.as_ref(), &y)?.value + minimum.value).abs() < 1e-6);
+    /// let minimum = gp.fit_profiled(&Data::new(&x, &y), &Lbfgs::default(), &NaturalGradient::default())?;
+    /// assert!((gp.objective(&Data::new(&x, &y))?.value + minimum.value).abs() < 1e-6);
     ///
     /// // Nothing is left for q.
-    /// let (_, gradient) = gp.elbo_gradient(x.as_ref(), &y, 60)?;
+    /// let (_, gradient) = gp.gradient(&Data::new(&x, &y).part_of(60))?;
     /// assert!(gradient[gradient.len() - 14..].iter().all(|entry| entry.abs() < 1e-3));
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn fit_natural<T: Scalar>(
+    pub fn fit_profiled<T: Scalar>(
         &mut self,
-        x: MatRef<'_, T>,
-        y: &[T],
+        data: &Data<T>,
         minimizer: &dyn Minimizer,
         rule: &NaturalGradient,
     ) -> Result<Minimum>
     where
         K: Kernel<T>,
     {
-        self.check(x, y)?;
+        let (x, y) = (data.x(), data.stacked(self.likelihood.outputs())?);
+        self.check(x, &y)?;
         self.check_natural(rule)?;
-        let (units, pool) = (self.units(x, y)?, RefCell::default());
-        self.part_coincident(x, y, &Train::default(), &Checkpoint::default());
+        let (units, memory) = (self.units(x, &y)?, Memory::default());
+        self.part_coincident(x, &y, &Train::default(), &Checkpoint::default());
         let (mut least, mut best) = (f64::INFINITY, self.variational.clone());
         self.freeze("variational")?;
         let outcome = fit_in_units(self, &units, minimizer, |model| {
             let mut trial = model.clone();
             trial.variational.clone_from(&best);
-            trial.best_q(x, y, rule)?;
-            let (loss, gradient) = precise(trial.checked_gradient(x, y, x.nrows(), &pool, true)?)?;
+            trial.best_q(x, &y, rule)?;
+            let (elbo, gradient) = trial.checked_gradient(x, &y, x.nrows(), &memory)?;
+            let (loss, gradient) = loss("the bound", elbo.value, elbo.rounding, gradient)?;
             // Less what does not move: `fit` keeps the parameters by the same number.
             let value = loss - model.log_prior();
             if value < least && gradient.iter().all(|slope| slope.is_finite()) {
@@ -298,7 +163,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.unfreeze("variational")?;
         let mut outcome = outcome?;
         // Once more, with q not frozen: the bound can only be higher than the one that was seen.
-        let reached = self.best_q(x, y, rule)?;
+        let reached = self.best_q(x, &y, rule)?;
         outcome.value = -reached.value - self.log_prior();
         Ok(outcome)
     }
@@ -308,13 +173,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        let mut elbo = self.elbo(x, y)?;
+        let mut elbo = self.bound(x, y, x.nrows())?;
         // A rate that was too large once is not tried at once again.
         let mut part = 1.0;
         for number in 0..LARGEST_NUMBER_OF_STEPS {
             let gradient = self.bound_gradient_in_q(x, y)?;
             let shorter = NaturalGradient { rate: part * rule.rate, ..rule.clone() };
-            let judge = |model: &Self| model.elbo(x, y);
+            let judge = |model: &Self| model.bound(x, y, x.nrows());
             let (step, asked) = self.judged_step(&shorter, number, (elbo, &gradient), T::epsilon().as_f64(), &judge)?;
             let reached = step.reached.unwrap_or(elbo);
             let gain = reached.value - elbo.value;
@@ -335,7 +200,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         let (_, gradient, sound) =
-            self.evaluate(&*self.likelihood, x, y, x.nrows(), &RefCell::default(), false, false)?;
+            self.evaluate_rows(&*self.likelihood, x, y, x.nrows(), &Memory::default().without_rounding(), false)?;
         sound.map(|()| gradient)
     }
 
@@ -413,5 +278,17 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         }
         self.variational = moved;
         Ok(least)
+    }
+}
+
+impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> NaturalGradients<Data<T>> for Svgp<K, F> {
+    fn natural_step(&mut self, data: &Data<T>, rule: &NaturalGradient) -> Result<NaturalStep> {
+        self.step_on_rows(data, data.x().nrows(), rule)
+    }
+}
+
+impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> NaturalGradients<data::Batch<T>> for Svgp<K, F> {
+    fn natural_step(&mut self, batch: &data::Batch<T>, rule: &NaturalGradient) -> Result<NaturalStep> {
+        self.step_on_rows(&batch.data, batch.total, rule)
     }
 }

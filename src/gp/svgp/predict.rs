@@ -29,7 +29,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     ///
     /// # Errors
     ///
-    /// [`Error::Indefinite`](crate::Error::Indefinite) and [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) as for [`elbo`](Self::elbo).
+    /// [`Error::Indefinite`](crate::Error::Indefinite) and [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) as for [`objective`](crate::gp::Model::objective).
     pub fn posterior<T: Scalar>(&self) -> Result<Posterior<T>>
     where
         K: Kernel<T>,

@@ -1,110 +1,23 @@
 //! Maximising the bound.
 
-use std::cell::RefCell;
 use std::ops::ControlFlow;
 
 use faer::{Mat, MatRef};
 use rand::Rng;
 
 use super::{Elbo, Svgp};
-use crate::gp::posterior::to_f64;
-use crate::gp::rounding::loss;
+use crate::gp::data::{self, Data};
+use crate::gp::model::{Memory, Model, Scales, Trainable};
+use crate::gp::posterior::{Posterior, to_f64};
 use crate::gp::{coincident, units};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
-use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, Progress, Train, fit_in_units};
+use crate::optim::{Batch, Checkpoint, History, Progress, Train};
 use crate::params::{Parameterized, ParameterizedExt};
-use crate::tape::Pool;
 use crate::{Expr, Result, Scalar};
 
 impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
-    /// Maximises the bound from all data over the free parameters; with
-    /// [priors](crate::params::Prior), its sum with their
-    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
-    ///
-    /// # Errors
-    ///
-    /// As [`elbo_gradient`](Self::elbo_gradient) at the start, and [`Error::Rounding`](crate::Error::Rounding) where
-    /// [`rounding`](Elbo::rounding) is above [`ROUNDING_LIMIT`](crate::gp::ROUNDING_LIMIT); later failures end the search at
-    /// the best parameters found.
-    pub fn fit<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], minimizer: &dyn Minimizer) -> Result<Minimum>
-    where
-        K: Kernel<T>,
-    {
-        self.check(x, y)?;
-        let (units, pool) = (self.units(x, y)?, RefCell::default());
-        let mut objective = |model: &Self| precise(model.checked_gradient(x, y, x.nrows(), &pool, true)?);
-        coincident::part(self, &units::of_columns(x), &mut objective);
-        fit_in_units(self, &units, minimizer, objective)
-    }
-
-    /// Maximises the bound by stochastic gradients; with [priors](crate::params::Prior), its sum with
-    /// their [`log_prior`](crate::params::ParameterizedExt::log_prior), of which each step takes the
-    /// whole.
-    ///
-    /// # Errors
-    ///
-    /// As [`Train::run`] and [`elbo_gradient`](Self::elbo_gradient).
-    pub fn train<T: Scalar>(
-        &mut self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        train: &Train,
-        rng: &mut (impl Rng + ?Sized),
-    ) -> Result<History>
-    where
-        K: Kernel<T>,
-    {
-        self.train_with(x, y, train, rng, |_, _| ControlFlow::Continue(()))
-    }
-
-    /// The same, with a callback after each step, which sees the model and may stop the training.
-    ///
-    /// # Errors
-    ///
-    /// As [`train`](Self::train).
-    pub fn train_with<T: Scalar>(
-        &mut self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        train: &Train,
-        rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
-    ) -> Result<History>
-    where
-        K: Kernel<T>,
-    {
-        self.train_from(x, y, train, &mut Checkpoint::default(), rng, callback)
-    }
-
-    /// The same from a [`Checkpoint`], which is brought to where the training stops: with the data, the settings
-    /// and the generator as they were there, to the same bits as without a stop.
-    ///
-    /// # Errors
-    ///
-    /// As [`train`](Self::train) and [`Train::resume`].
-    pub fn train_from<T: Scalar>(
-        &mut self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        train: &Train,
-        checkpoint: &mut Checkpoint,
-        rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress, &Self) -> ControlFlow<()>,
-    ) -> Result<History>
-    where
-        K: Kernel<T>,
-    {
-        self.check(x, y)?;
-        self.check_observed(x, y, x.nrows())?;
-        self.check_observations(y)?;
-        let (units, pool) = (self.units(x, y)?, RefCell::default());
-        self.part_coincident(x, y, train, checkpoint);
-        let (loss, alone) = (Self::loss(x, y, &pool), |_: &mut Self, _: usize, _: f64, _: &[f64]| Ok(None));
-        train.resume_beside(self, &units, x.nrows(), loss, alone, checkpoint, rng, callback)
-    }
-
     /// Parts inducing inputs that coincide, before the first step, by the bound of as many rows as a step sees.
     pub(super) fn part_coincident<T: Scalar>(
         &mut self,
@@ -118,8 +31,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         if checkpoint.steps() > 0 {
             return;
         }
-        let pool = RefCell::default();
-        let mut loss = Self::loss(x, y, &pool);
+        let memory = Memory::default().without_rounding();
+        let mut loss = Self::loss(x, y, &memory);
         let rows: Option<Vec<usize>> = train.batch.map(|size| (0..size.min(x.nrows())).collect());
         let batch = rows.as_deref().map_or(Batch::All, Batch::Rows);
         coincident::part(self, &units::of_columns(x), &mut |model| loss(model, batch));
@@ -166,28 +79,91 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     pub(super) fn loss<T: Scalar>(
         x: MatRef<'_, T>,
         y: &[T],
-        pool: &RefCell<Pool<T>>,
+        memory: &Memory,
     ) -> impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>
     where
         K: Kernel<T>,
     {
         move |model, batch| match batch {
-            Batch::All => negative(model.elbo_gradient_with(x, y, x.nrows(), pool)?),
+            Batch::All => negative(model.checked_gradient(x, y, x.nrows(), memory)?),
             Batch::Rows(rows) => {
                 let batch_x = Mat::from_fn(rows.len(), x.ncols(), |row, col| x[(rows[row], col)]);
                 let batch_y: Vec<T> = y.chunks_exact(x.nrows()).flat_map(|y| rows.iter().map(|&row| y[row])).collect();
                 model.check(batch_x.as_ref(), &batch_y)?;
                 let of_rows = model.likelihood.rows(rows)?;
                 let likelihood = of_rows.as_deref().unwrap_or(&*model.likelihood);
-                negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, x.nrows(), pool, false)?)
+                negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, x.nrows(), memory)?)
             }
         }
     }
 }
 
-/// The same for a fit, which needs its digits.
-pub(super) fn precise((elbo, gradient): (Elbo, Vec<f64>)) -> Result<(f64, Vec<f64>)> {
-    loss("the bound", elbo.value, elbo.rounding, gradient)
+impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Model<Data<T>> for Svgp<K, F> {
+    type Objective = Elbo;
+    type Posterior = Posterior<T>;
+
+    fn objective(&self, data: &Data<T>) -> Result<Elbo> {
+        self.bound(data.x(), &data.stacked(self.likelihood.outputs())?, data.x().nrows())
+    }
+
+    fn evaluate(&self, data: &Data<T>, memory: &Memory) -> Result<(Elbo, Vec<f64>)> {
+        self.checked_gradient(data.x(), &data.stacked(self.likelihood.outputs())?, data.x().nrows(), memory)
+    }
+
+    /// What q knows, of which these data need not be a part.
+    fn condition(&self, data: &Data<T>) -> Result<Posterior<T>> {
+        self.check(data.x(), &data.stacked(self.likelihood.outputs())?)?;
+        self.posterior()
+    }
+
+    fn scales(&self, data: &Data<T>) -> Result<Scales> {
+        let y = data.stacked(self.likelihood.outputs())?;
+        self.check(data.x(), &y)?;
+        Ok(Scales { parameters: self.units(data.x(), &y)?, columns: units::of_columns(data.x()) })
+    }
+}
+
+/// A likelihood with something for each observation must be that of the batch; training sees to it by itself.
+impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Model<data::Batch<T>> for Svgp<K, F> {
+    type Objective = Elbo;
+    type Posterior = Posterior<T>;
+
+    fn objective(&self, batch: &data::Batch<T>) -> Result<Elbo> {
+        self.bound(batch.data.x(), &batch.data.stacked(self.likelihood.outputs())?, batch.total)
+    }
+
+    fn evaluate(&self, batch: &data::Batch<T>, memory: &Memory) -> Result<(Elbo, Vec<f64>)> {
+        let y = batch.data.stacked(self.likelihood.outputs())?;
+        self.checked_gradient(batch.data.x(), &y, batch.total, memory)
+    }
+
+    fn condition(&self, batch: &data::Batch<T>) -> Result<Posterior<T>> {
+        self.condition(&batch.data)
+    }
+}
+
+impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Trainable<Data<T>> for Svgp<K, F> {
+    fn resume(
+        &mut self,
+        data: &Data<T>,
+        train: &Train,
+        checkpoint: &mut Checkpoint,
+        rng: &mut dyn Rng,
+        callback: &mut dyn FnMut(&Progress, &Self) -> ControlFlow<()>,
+    ) -> Result<History> {
+        let (x, y) = (data.x(), data.stacked(self.likelihood.outputs())?);
+        self.check(x, &y)?;
+        self.check_observed(x, &y, x.nrows())?;
+        self.check_observations(&y)?;
+        if let Some(rule) = &train.natural {
+            self.check_natural(rule)?;
+        }
+        let (units, memory) = (self.units(x, &y)?, Memory::default().without_rounding());
+        self.part_coincident(x, &y, train, checkpoint);
+        let loss = Self::loss(x, &y, &memory);
+        let judge = |model: &Self| model.objective(data);
+        self.resume_judged((x.nrows(), &units), loss, train, (T::epsilon().as_f64(), &judge), checkpoint, rng, callback)
+    }
 }
 
 /// The loss to minimise: −ELBO and its gradient.

@@ -69,9 +69,9 @@ use crate::{Result, Scalar};
 ///
 /// let features = FourierFeatures::new(-4.0, 9.0, 40)?;
 /// let mut sparse = Svgp::with_features(kernel.clone(), features)?.with_likelihood(Gaussian::new(0.1));
-/// sparse.natural_step(x.as_ref(), &y, 50, &NaturalGradient::default())?;
-/// let bound = sparse.elbo(x.as_ref(), &y)?.value;
-/// let evidence = ExactGp::new(kernel).with_noise(0.1)?.log_evidence(x.as_ref(), &y)?;
+/// sparse.natural_step(&Data::new(&x, &y).part_of(50), &NaturalGradient::default())?;
+/// let bound = sparse.objective(&Data::new(&x, &y))?.value;
+/// let evidence = ExactGp::new(kernel).with_noise(0.1)?.objective(&Data::new(&x, &y))?;
 /// assert!(bound < evidence && evidence - bound < 0.3);
 ///
 /// let outside = sparse.posterior()?.mean(mat![[0.0], [12.5]].as_ref()).unwrap_err();
@@ -120,7 +120,7 @@ impl FourierFeatures {
     /// let features = FourierFeatures::additive(&[(0.0, 1.0), (-1.0, 1.0)], &[5, 10])?;
     /// assert_eq!(features.len(), 11 + 21);
     /// let x = mat![[0.2, 0.1], [0.7, -0.4]];
-    /// let elbo = Svgp::with_features(kernel, features)?.elbo(x.as_ref(), &[0.3, 0.5])?;
+    /// let elbo = Svgp::with_features(kernel, features)?.objective(&Data::new(&x, &[0.3, 0.5]))?;
     /// assert!(elbo.kl.abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```
@@ -146,7 +146,7 @@ impl FourierFeatures {
     /// let features = FourierFeatures::product(&[(0.0, 1.0), (-1.0, 1.0)], &[3, 2])?;
     /// assert_eq!(features.len(), 7 * 5);
     /// let x = mat![[0.2, 0.1], [0.7, -0.4]];
-    /// assert!(Svgp::with_features(kernel, features.clone())?.elbo(x.as_ref(), &[0.3, 0.5]).is_ok());
+    /// assert!(Svgp::with_features(kernel, features.clone())?.objective(&Data::new(&x, &[0.3, 0.5])).is_ok());
     ///
     /// // A Matérn kernel of the distance in the plane is no product.
     /// assert!(Svgp::with_features(Matern32::new([0.5, 2.0]), features).is_err());

@@ -36,8 +36,8 @@ fn new_rows_find_their_place() {
     let mut model =
         BayesianGplvm::new(1.0 * Rbf::new(1.0), x.as_ref(), Mat::full(25, 1, 0.1).as_ref(), z.as_ref()).unwrap();
     model = model.with_noise(0.01).unwrap();
-    model.fit(y.as_ref(), &Lbfgs { max_steps: 60, ..Lbfgs::default() }).unwrap();
-    let posterior = model.condition(y.as_ref()).unwrap();
+    model.fit(&y, &Lbfgs { max_steps: 60, ..Lbfgs::default() }).unwrap();
+    let posterior = model.condition(&y).unwrap();
     let new = Mat::from_fn(2, 3, |i, d| curve(0.75 + 0.8 * i as f64)[d]);
     let found = posterior.infer(new.as_ref(), &Lbfgs::default()).unwrap();
     let latents = model.latents(y.as_ref()).unwrap().mean;

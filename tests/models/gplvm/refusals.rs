@@ -26,9 +26,9 @@ fn bad_input_is_refused_by_name() {
 
     let model = stored.model();
     for error in [
-        model.elbo(y.subrows(0, 7)).unwrap_err(),
-        model.elbo_gradient(y.subrows(0, 7)).unwrap_err(),
-        model.condition(y.subrows(0, 7)).unwrap_err(),
+        model.objective(&(y.subrows(0, 7)).to_owned()).unwrap_err(),
+        model.gradient(&(y.subrows(0, 7)).to_owned()).unwrap_err(),
+        model.condition(&(y.subrows(0, 7)).to_owned()).unwrap_err(),
         model.latents(y.subrows(0, 7)).unwrap_err(),
     ] {
         assert!(matches!(error, Error::Shape { what, .. } if what == "y"));
@@ -41,14 +41,14 @@ fn bad_input_is_refused_by_name() {
     let error = model.clone().with_prior(x, tiny.as_ref()).unwrap_err().to_string();
     assert!(error.contains("prior variance[2, 1]"), "{error}");
     let indefinite = stored.with_kernel((Rbf::new(1.0) - Matern12::new(3.0)).dynamic());
-    assert!(matches!(indefinite.elbo(y), Err(Error::Indefinite { .. })));
+    assert!(matches!(indefinite.objective(&y.to_owned()), Err(Error::Indefinite { .. })));
     let wrong = Nodes::gauss_hermite(3, 1).unwrap();
-    assert!(matches!(model.clone().with_expectations(wrong).elbo(y), Err(Error::Setting { .. })));
+    assert!(matches!(model.clone().with_expectations(wrong).objective(&y.to_owned()), Err(Error::Setting { .. })));
     assert!(matches!(Nodes::gauss_hermite(10, 6), Err(Error::Setting { .. })));
     assert!(matches!(Nodes::gauss_hermite(3, 0), Err(Error::Setting { .. })));
     assert!(matches!(Nodes::monte_carlo(0, 2, &mut Pcg64::seed_from_u64(1)), Err(Error::Setting { .. })));
 
-    let posterior = model.condition(y).unwrap();
+    let posterior = model.condition(&y.to_owned()).unwrap();
     assert!(matches!(posterior.predict(z.subcols(0, 1)), Err(Error::Shape { .. })));
     assert!(matches!(posterior.predict_uncertain(z, z), Err(Error::Parameter { .. })));
     assert!(matches!(posterior.predict_uncertain(z, s), Err(Error::Shape { .. })));

@@ -159,8 +159,8 @@ fn gradients_match_finite_differences() {
             for q in [q.clone(), q.unwhitened()] {
                 let model = Svgp::with_features(kernel.clone(), features.clone()).unwrap().with_variational(q).unwrap();
                 let model = model.with_likelihood(Gaussian::new(0.2));
-                let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
-                let value = |model: &Svgp<_, _>| model.elbo_of_batch(x.as_ref(), &y, 30).unwrap().value;
+                let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
+                let value = |model: &Svgp<_, _>| model.objective(&Data::new(x.as_ref(), &y).part_of(30)).unwrap().value;
                 check_model(&kernel, &model, &gradient, 1e-6, value);
             }
         }
@@ -187,19 +187,19 @@ fn bounds_tend_to_the_evidence() {
     let (x, y) = wave(25, 1, 6);
     for (kernel, frequencies) in materns(0.4).into_iter().zip([300, 60, 30]) {
         let exact = ExactGp::new(kernel.clone()).with_noise(0.1).unwrap();
-        let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
+        let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
         let sparse = |frequencies| {
             let features = FourierFeatures::new(-3.0, 3.0, frequencies).unwrap();
             let mut sparse = Svgp::with_features(kernel.clone(), features).unwrap().with_likelihood(Gaussian::new(0.1));
-            sparse.natural_step(x.as_ref(), &y, 25, &NaturalGradient::default()).unwrap();
+            sparse.natural_step(&Data::new(x.as_ref(), &y).part_of(25), &NaturalGradient::default()).unwrap();
             sparse
         };
-        let gap = |frequencies| evidence - sparse(frequencies).elbo(x.as_ref(), &y).unwrap().value;
+        let gap = |frequencies| evidence - sparse(frequencies).objective(&Data::new(x.as_ref(), &y)).unwrap().value;
         let (coarse, fine) = (gap(frequencies / 4), gap(frequencies));
         println!("{kernel}: {coarse} {fine}");
         assert!(fine > 0.0 && fine < 1.0 && fine < 0.3 * coarse, "{kernel}: {coarse} {fine}");
         let sparse = sparse(frequencies);
-        let (exact, sparse) = (exact.condition(x.as_ref(), &y).unwrap(), sparse.posterior().unwrap());
+        let (exact, sparse) = (exact.condition(&Data::new(x.as_ref(), &y)).unwrap(), sparse.posterior().unwrap());
         let at = line(8, -1.0, 1.0);
         let (a, b) = (exact.predict(at.as_ref()).unwrap(), sparse.predict(at.as_ref()).unwrap());
         assert!((0..8).all(|row| (a.mean[(row, 0)] - b.mean[(row, 0)]).abs() < 0.05
@@ -229,7 +229,7 @@ proptest! {
         let kernel = materns(lengthscale)[order].clone();
         let features = FourierFeatures::new(-1.0 - margin, 1.0 + margin, frequencies).unwrap();
         let exact = ExactGp::new(kernel.clone()).with_noise(noise).unwrap();
-        let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
+        let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
         let [q, diagonal, _] = forms_of_q(features.len().max(2), seed);
         let forms = if steps == 0 { vec![q.clone(), q.unwhitened(), diagonal.unwhitened()] } else { vec![q.clone(), q.unwhitened()] };
         for q in forms {
@@ -239,9 +239,9 @@ proptest! {
             }
             let mut model = model.with_likelihood(Gaussian::new(noise));
             for _ in 0..steps {
-                model.natural_step(x.as_ref(), &y, 10, &NaturalGradient::default()).unwrap();
+                model.natural_step(&Data::new(x.as_ref(), &y).part_of(10), &NaturalGradient::default()).unwrap();
             }
-            let bound = model.elbo(x.as_ref(), &y).unwrap().value;
+            let bound = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
             prop_assert!(bound < evidence + 1e-9 * evidence.abs(), "{} {}", bound, evidence);
         }
     }
@@ -254,9 +254,9 @@ fn single_precision_agrees() {
     for kernel in materns(0.6) {
         let features = FourierFeatures::new(-1.5, 1.5, 8).unwrap();
         let mut model = Svgp::with_features(kernel, features).unwrap().with_likelihood(Gaussian::new(0.2));
-        model.natural_step(x.as_ref(), &y, 20, &NaturalGradient::default()).unwrap();
-        let (double, gradient) = model.elbo_gradient(x.as_ref(), &y, 20).unwrap();
-        let (single, gradient32) = model.elbo_gradient(x32.as_ref(), &y32, 20).unwrap();
+        model.natural_step(&Data::new(x.as_ref(), &y).part_of(20), &NaturalGradient::default()).unwrap();
+        let (double, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(20)).unwrap();
+        let (single, gradient32) = model.gradient(&Data::new(x32.as_ref(), &y32).part_of(20)).unwrap();
         assert!((double.value - single.value).abs() < 1e-4 * double.value.abs(), "{double:?} {single:?}");
         let close = |(a, b): (&f64, &f64)| (a - b).abs() < 2e-3 * a.abs().max(1.0);
         assert!(gradient.iter().zip(&gradient32).all(close));
@@ -267,8 +267,9 @@ fn single_precision_agrees() {
 fn what_does_not_fit_is_refused() {
     let (x, y) = wave(5, 1, 9);
     let features = FourierFeatures::new(-1.0, 1.0, 3).unwrap();
-    let elbo =
-        |kernel: DynKernel| Svgp::with_features(kernel, features.clone()).and_then(|model| model.elbo(x.as_ref(), &y));
+    let elbo = |kernel: DynKernel| {
+        Svgp::with_features(kernel, features.clone()).and_then(|model| model.objective(&Data::new(x.as_ref(), &y)))
+    };
     for kernel in [
         Rbf::new(0.5).dynamic(),
         Periodic::new(1.0, 1.0).dynamic(),
@@ -289,11 +290,11 @@ fn what_does_not_fit_is_refused() {
 
     // Values of a general kernel at ν = 3/2 fit, its gradient in ν does not, unless it is not asked for.
     let mut general = Svgp::with_features(Matern::new(0.5, 1.5), features.clone()).unwrap();
-    assert!(general.elbo(x.as_ref(), &y).is_ok());
-    let error = general.elbo_gradient(x.as_ref(), &y, 5).unwrap_err().to_string();
+    assert!(general.objective(&Data::new(x.as_ref(), &y)).is_ok());
+    let error = general.gradient(&Data::new(x.as_ref(), &y).part_of(5)).unwrap_err().to_string();
     assert!(error.contains("matern.nu"), "{error}");
     general.freeze("kernel.matern.nu").unwrap();
-    assert!(general.elbo_gradient(x.as_ref(), &y, 5).is_ok());
+    assert!(general.gradient(&Data::new(x.as_ref(), &y).part_of(5)).is_ok());
 
     assert!(FourierFeatures::new(1.0, 1.0, 3).is_err());
     assert!(FourierFeatures::new(0.0, f64::NAN, 3).is_err());
@@ -301,6 +302,7 @@ fn what_does_not_fit_is_refused() {
     assert!(FourierFeatures::additive(&[(0.0, 1.0); 3], &[3]).is_err());
     assert!(FourierFeatures::additive(&[], &[]).is_err());
     let model = Svgp::with_features(Matern32::new(0.5), features).unwrap();
-    let error = model.elbo(mat![[0.0], [1.0], [1.0 + 1e-9]].as_ref(), &[0.0; 3]).unwrap_err().to_string();
+    let error =
+        model.objective(&Data::new(mat![[0.0], [1.0], [1.0 + 1e-9]].as_ref(), &[0.0; 3])).unwrap_err().to_string();
     assert!(error.starts_with("x[2, 0] is 1.000000001, but the inducing features cover the interval from -1 to 1"));
 }

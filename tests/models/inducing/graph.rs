@@ -32,7 +32,7 @@ fn best(kernel: &DynKernel, features: usize) -> Svgp<DynKernel, GraphFeatures> {
     let (x, y) = data();
     let features = GraphFeatures::new(&graph(), features).unwrap();
     let mut model = Svgp::with_features(kernel.clone(), features).unwrap().with_likelihood(Gaussian::new(0.2));
-    model.natural_step(x.as_ref(), &y, 7, &NaturalGradient::default()).unwrap();
+    model.natural_step(&Data::new(x.as_ref(), &y).part_of(7), &NaturalGradient::default()).unwrap();
     model
 }
 
@@ -42,11 +42,11 @@ fn all_eigenvectors_give_the_exact_process() {
     let all = Mat::from_fn(12, 1, |row, _| row as f64);
     for kernel in kernels() {
         let exact = ExactGp::new(kernel.clone()).with_noise(0.2).unwrap();
-        let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
+        let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
         let model = best(&kernel, 12);
-        let bound = model.elbo(x.as_ref(), &y).unwrap().value;
+        let bound = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
         assert!((bound - evidence).abs() < 1e-12 * evidence.abs().max(1.0), "{bound} {evidence}");
-        let (a, b) = (exact.condition(x.as_ref(), &y).unwrap(), model.posterior().unwrap());
+        let (a, b) = (exact.condition(&Data::new(x.as_ref(), &y)).unwrap(), model.posterior().unwrap());
         let (mean, other) = (a.mean(all.as_ref()).unwrap(), b.mean(all.as_ref()).unwrap());
         assert!((mean - other).norm_max() < 1e-12);
         let (a, b) = (a.covariance(all.as_ref(), 0).unwrap(), b.covariance(all.as_ref(), 0).unwrap());
@@ -58,10 +58,11 @@ fn all_eigenvectors_give_the_exact_process() {
 fn bounds_rise_to_the_evidence() {
     let (x, y) = data();
     for kernel in kernels() {
-        let bounds: Vec<f64> =
-            (1..=12).map(|features| best(&kernel, features).elbo(x.as_ref(), &y).unwrap().value).collect();
+        let bounds: Vec<f64> = (1..=12)
+            .map(|features| best(&kernel, features).objective(&Data::new(x.as_ref(), &y)).unwrap().value)
+            .collect();
         assert!(bounds.windows(2).all(|pair| pair[0] <= pair[1] + 1e-12), "{bounds:?}");
-        let evidence = ExactGp::new(kernel).with_noise(0.2).unwrap().log_evidence(x.as_ref(), &y).unwrap();
+        let evidence = ExactGp::new(kernel).with_noise(0.2).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
         assert!(bounds[5] < evidence - 1e-6);
     }
 }
@@ -77,8 +78,8 @@ fn gradients_match_finite_differences() {
             for q in [q.clone(), q.unwhitened()] {
                 let features = GraphFeatures::new(&graph(), 4).unwrap();
                 let model = Svgp::with_features(kernel.clone(), features).unwrap().with_variational(q).unwrap();
-                let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 20).unwrap();
-                let value = |model: &Svgp<_, _>| model.elbo_of_batch(x.as_ref(), &y, 20).unwrap().value;
+                let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(20)).unwrap();
+                let value = |model: &Svgp<_, _>| model.objective(&Data::new(x.as_ref(), &y).part_of(20)).unwrap().value;
                 check_model(&kernel, &model, &gradient, 1e-6, value);
             }
         }
@@ -96,7 +97,7 @@ fn what_does_not_fit_is_refused() {
         assert!(error.to_string().contains("on the Laplacian of the features"), "{error}");
     }
     let model = Svgp::with_features(kernels()[0].clone(), features).unwrap();
-    let error = model.elbo(mat![[0.0], [12.0]].as_ref(), &[0.0; 2]).unwrap_err().to_string();
+    let error = model.objective(&Data::new(mat![[0.0], [12.0]].as_ref(), &[0.0; 2])).unwrap_err().to_string();
     assert!(error.starts_with("x[1, 0] is 12"), "{error}");
     assert!(GraphFeatures::new(&graph(), 0).is_err() && GraphFeatures::new(&graph(), 13).is_err());
 }

@@ -76,14 +76,14 @@ fn the_model_is_the_process_of_the_approximation() {
         let features = HilbertFeatures::new(&[(-1.2, 1.2)], &[6]).unwrap();
         let mut model =
             Svgp::with_features(kernel.clone(), features.clone()).unwrap().with_likelihood(Gaussian::new(0.2));
-        let prior_bound = model.elbo(x.as_ref(), &y).unwrap().value;
-        model.natural_step(x.as_ref(), &y, 15, &NaturalGradient::default()).unwrap();
+        let prior_bound = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+        model.natural_step(&Data::new(x.as_ref(), &y).part_of(15), &NaturalGradient::default()).unwrap();
 
         let all = Mat::from_fn(18, 1, |row, _| if row < 15 { x[(row, 0)] } else { at[(row - 15, 0)] });
         let gram = reduced(&kernel, &features, &all);
         let covariance = noisy(&gram.submatrix(0, 0, 15, 15).to_owned(), |_| 0.2);
         let evidence = log_normal(&y, &covariance);
-        let bound = model.elbo(x.as_ref(), &y).unwrap().value;
+        let bound = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
         assert!((bound - evidence).abs() < 1e-10 * evidence.abs() && prior_bound < evidence, "{bound} {evidence}");
 
         let inverse = faer::linalg::solvers::DenseSolveCore::inverse(&covariance.partial_piv_lu());
@@ -111,11 +111,11 @@ fn collapsed_models_are_the_process_of_the_approximation() {
         for approximation in [Approximation::Vfe, Approximation::Fitc, Approximation::Dtc] {
             let model = Sgpr::with_features(kernel.clone(), features.clone()).unwrap();
             let model = model.with_noise(noise).unwrap().with_approximation(approximation);
-            let found = model.log_evidence(x.as_ref(), &y).unwrap();
+            let found = model.objective(&Data::new(x.as_ref(), &y)).unwrap();
             assert!(found.trace == 0.0 && close(found.value, evidence), "{approximation:?}: {found:?} {evidence}");
-            assert!(close(model.upper_bound(x.as_ref(), &y).unwrap(), evidence));
+            assert!(close(model.upper_bound(&Data::new(x.as_ref(), &y)).unwrap(), evidence));
 
-            let left_out = model.leave_one_out(x.as_ref(), &y).unwrap();
+            let left_out = model.leave_one_out(&Data::new(x.as_ref(), &y)).unwrap();
             for row in 0..15 {
                 let others: Vec<usize> = (0..15).filter(|&other| other != row).collect();
                 let rest = Mat::from_fn(14, 14, |i, j| gram[(others[i], others[j])]);
@@ -124,8 +124,8 @@ fn collapsed_models_are_the_process_of_the_approximation() {
             }
         }
         let model = Sgpr::with_features(kernel.clone(), features.clone()).unwrap().with_noise(noise).unwrap();
-        let statistics = model.statistics(x.as_ref(), &y).unwrap();
-        let found = model.log_evidence_on(&statistics).unwrap();
+        let statistics = model.statistics(&Data::new(x.as_ref(), &y)).unwrap();
+        let found = model.objective(&statistics).unwrap();
         assert!(found.trace == 0.0 && close(found.value, evidence), "{found:?} {evidence}");
     }
 }
@@ -139,8 +139,8 @@ fn gradients_match_finite_differences() {
     for q in [Variational::diagonal(&mean, &deviation).unwrap(), Variational::prior(5).unwrap()] {
         for q in [q.clone(), q.unwhitened()] {
             let model = Svgp::with_features(kernel.clone(), features.clone()).unwrap().with_variational(q).unwrap();
-            let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
-            let value = |model: &Svgp<_, _>| model.elbo_of_batch(x.as_ref(), &y, 30).unwrap().value;
+            let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
+            let value = |model: &Svgp<_, _>| model.objective(&Data::new(x.as_ref(), &y).part_of(30)).unwrap().value;
             check_model("waves", &model, &gradient, 1e-6, value);
         }
     }
@@ -178,12 +178,12 @@ fn gradients_of_densities_match_finite_differences() {
 fn the_evidence_is_approached_and_may_be_exceeded() {
     let (x, y) = wave(15, 1, 1);
     let kernel = 1.3 * Rbf::new(0.9);
-    let evidence = ExactGp::new(kernel.clone()).with_noise(0.2).unwrap().log_evidence(x.as_ref(), &y).unwrap();
+    let evidence = ExactGp::new(kernel.clone()).with_noise(0.2).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
     let value = |half: f64, count: usize| {
         let features = HilbertFeatures::new(&[(-half, half)], &[count]).unwrap();
         let mut model = Svgp::with_features(kernel.clone(), features).unwrap().with_likelihood(Gaussian::new(0.2));
-        model.natural_step(x.as_ref(), &y, 15, &NaturalGradient::default()).unwrap();
-        model.elbo(x.as_ref(), &y).unwrap().value
+        model.natural_step(&Data::new(x.as_ref(), &y).part_of(15), &NaturalGradient::default()).unwrap();
+        model.objective(&Data::new(x.as_ref(), &y)).unwrap().value
     };
     assert!((value(5.0, 30) - evidence).abs() < 1e-7);
     assert!(value(1.1, 30) > evidence + 1.0, "{}", value(1.1, 30));
@@ -200,7 +200,7 @@ fn what_does_not_fit_is_refused() {
     }
     assert!(matches!(Svgp::with_features(Rbf::new([1.0, 2.0]), features.clone()), Err(Error::Dimension { .. })));
     let model = Svgp::with_features(Rbf::new(1.0), features).unwrap();
-    let error = model.elbo(mat![[0.0], [-1.5]].as_ref(), &[0.0; 2]).unwrap_err().to_string();
+    let error = model.objective(&Data::new(mat![[0.0], [-1.5]].as_ref(), &[0.0; 2])).unwrap_err().to_string();
     assert!(error.starts_with("x[1, 0] is -1.5"), "{error}");
     assert!(HilbertFeatures::new(&[(0.0, 1.0)], &[0]).is_err());
 }

@@ -66,13 +66,13 @@ fn the_exact_process_is_the_dense_one() {
     let (x, y) = data();
     let (gp, k, at) = (exact(), kernel(), points::<f64>(6, 2, 5));
     let covariance = with_noise(&k.gram(x.as_ref()).unwrap());
-    assert_close(gp.log_evidence(x.as_ref(), &y).unwrap(), log_normal(&residual(&y), &covariance), 1e-13);
+    assert_close(gp.objective(&Data::new(x.as_ref(), &y)).unwrap(), log_normal(&residual(&y), &covariance), 1e-13);
 
     let cross = k.cross(x.as_ref(), at.as_ref()).unwrap();
     let solved = covariance.partial_piv_lu().solve(&cross);
     let mean = solved.transpose() * column(&residual(&y));
     let expected = k.gram(at.as_ref()).unwrap() - cross.transpose() * &solved;
-    let posterior = gp.condition(x.as_ref(), &y).unwrap();
+    let posterior = gp.condition(&Data::new(x.as_ref(), &y)).unwrap();
     let (found, of_found) = (posterior.mean(at.as_ref()).unwrap(), posterior.covariance(at.as_ref(), 0).unwrap());
     assert!((of_found - expected).norm_max() < 1e-13);
     (0..6).for_each(|row| assert_close(found[(row, 0)], mean[(row, 0)] + MEAN, 1e-13));
@@ -84,16 +84,22 @@ fn equal_variances_are_gaussian_noise() {
     let equal = FixedNoise::new(&[0.2; N]).unwrap();
     let (one, other) = (exact().with_likelihood(equal.clone()), exact().with_likelihood(Gaussian::new(0.2)));
     let (by_fixed, by_gaussian) =
-        (one.log_evidence_gradient(x.as_ref(), &y).unwrap(), other.log_evidence_gradient(x.as_ref(), &y).unwrap());
+        (one.gradient(&Data::new(x.as_ref(), &y)).unwrap(), other.gradient(&Data::new(x.as_ref(), &y)).unwrap());
     assert_eq!(by_fixed.0, by_gaussian.0);
     assert_eq!(by_fixed.1, by_gaussian.1[..by_gaussian.1.len() - 1]);
-    assert_eq!(one.leave_one_out(x.as_ref(), &y).unwrap(), other.leave_one_out(x.as_ref(), &y).unwrap());
+    assert_eq!(
+        one.leave_one_out(&Data::new(x.as_ref(), &y)).unwrap(),
+        other.leave_one_out(&Data::new(x.as_ref(), &y)).unwrap()
+    );
     for approximation in APPROXIMATIONS {
         let model = sparse().with_approximation(approximation);
         let (one, other) = (model.clone().with_likelihood(equal.clone()), model.with_likelihood(Gaussian::new(0.2)));
-        let found = one.log_evidence(x.as_ref(), &y).unwrap();
-        assert_eq!(found, other.log_evidence(x.as_ref(), &y).unwrap());
-        let (a, b) = (one.upper_bound(x.as_ref(), &y).unwrap(), other.upper_bound(x.as_ref(), &y).unwrap());
+        let found = one.objective(&Data::new(x.as_ref(), &y)).unwrap();
+        assert_eq!(found, other.objective(&Data::new(x.as_ref(), &y)).unwrap());
+        let (a, b) = (
+            one.upper_bound(&Data::new(x.as_ref(), &y)).unwrap(),
+            other.upper_bound(&Data::new(x.as_ref(), &y)).unwrap(),
+        );
         assert_eq!(a, b);
     }
 }
@@ -101,19 +107,19 @@ fn equal_variances_are_gaussian_noise() {
 #[test]
 fn gradients_match_finite_differences_and_fits_climb() {
     let (x, y) = data();
-    let (_, gradient) = exact().log_evidence_gradient(x.as_ref(), &y).unwrap();
-    check_model("exact", &exact(), &gradient, 1e-7, |model| model.log_evidence(x.as_ref(), &y).unwrap());
+    let (_, gradient) = exact().gradient(&Data::new(x.as_ref(), &y)).unwrap();
+    check_model("exact", &exact(), &gradient, 1e-7, |model| model.objective(&Data::new(x.as_ref(), &y)).unwrap());
     let mut fitted = exact();
     assert!(fitted.parameters().iter().all(|entry| !entry.path.starts_with("likelihood")));
-    fitted.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap();
-    let (after, slopes) = fitted.log_evidence_gradient(x.as_ref(), &y).unwrap();
-    assert!(after > exact().log_evidence(x.as_ref(), &y).unwrap() + 0.1);
+    fitted.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()).unwrap();
+    let (after, slopes) = fitted.gradient(&Data::new(x.as_ref(), &y)).unwrap();
+    assert!(after > exact().objective(&Data::new(x.as_ref(), &y)).unwrap() + 0.1);
     // In log θ, as a variance of which nothing is left has a slope.
     assert!(fitted.values().iter().zip(slopes).all(|(value, slope)| (value * slope).abs() < 1e-2));
     for approximation in APPROXIMATIONS {
         let model = sparse().with_approximation(approximation);
-        let (_, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
-        let value = |model: &Sgpr<_, _, _>| model.log_evidence(x.as_ref(), &y).unwrap().value;
+        let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y)).unwrap();
+        let value = |model: &Sgpr<_, _, _>| model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
         check_model(format!("{approximation:?}"), &model, &gradient, 1e-7, value);
     }
 }
@@ -131,16 +137,19 @@ fn collapsed_evidences_are_the_dense_ones() {
         (Approximation::Fitc, log_normal(&residual(&y), &with_noise(&fitc))),
         (Approximation::Dtc, dtc),
     ] {
-        let found = sparse().with_approximation(approximation).log_evidence(x.as_ref(), &y).unwrap();
+        let found = sparse().with_approximation(approximation).objective(&Data::new(x.as_ref(), &y)).unwrap();
         assert_close(found.value, expected, 1e-11);
     }
-    let evidence = exact().log_evidence(x.as_ref(), &y).unwrap();
-    let (lower, upper) =
-        (sparse().log_evidence(x.as_ref(), &y).unwrap(), sparse().upper_bound(x.as_ref(), &y).unwrap());
+    let evidence = exact().objective(&Data::new(x.as_ref(), &y)).unwrap();
+    let (lower, upper) = (
+        sparse().objective(&Data::new(x.as_ref(), &y)).unwrap(),
+        sparse().upper_bound(&Data::new(x.as_ref(), &y)).unwrap(),
+    );
     assert!(lower.value < evidence && evidence < upper, "{} {evidence} {upper}", lower.value);
-    let svgp = sparse().into_svgp(x.as_ref(), &y).unwrap();
-    assert_close(svgp.elbo(x.as_ref(), &y).unwrap().value, lower.value, 1e-12);
-    let (by_sgpr, by_svgp) = (sparse().condition(x.as_ref(), &y).unwrap().predict(x.as_ref()).unwrap(), svgp);
+    let svgp = sparse().into_svgp(&Data::new(x.as_ref(), &y)).unwrap();
+    assert_close(svgp.objective(&Data::new(x.as_ref(), &y)).unwrap().value, lower.value, 1e-12);
+    let (by_sgpr, by_svgp) =
+        (sparse().condition(&Data::new(x.as_ref(), &y)).unwrap().predict(x.as_ref()).unwrap(), svgp);
     let by_svgp = by_svgp.posterior::<f64>().unwrap().predict(x.as_ref()).unwrap();
     (0..N).for_each(|row| assert_close(by_sgpr.mean[(row, 0)], by_svgp.mean[(row, 0)], 1e-12));
 }
@@ -170,13 +179,13 @@ fn leaving_one_out_is_conditioning_on_the_others() {
     };
     let kept =
         |others: &[usize]| FixedNoise::new(&others.iter().map(|&row| variances()[row]).collect::<Vec<_>>()).unwrap();
-    assert_left_out(&exact().leave_one_out(x.as_ref(), &y).unwrap(), |x, y, others| {
-        at(exact().with_likelihood(kept(others)).condition(x.as_ref(), y).unwrap(), others)
+    assert_left_out(&exact().leave_one_out(&Data::new(x.as_ref(), &y)).unwrap(), |x, y, others| {
+        at(exact().with_likelihood(kept(others)).condition(&Data::new(x.as_ref(), y)).unwrap(), others)
     });
     for approximation in APPROXIMATIONS {
         let model = sparse().with_approximation(approximation);
-        assert_left_out(&model.leave_one_out(x.as_ref(), &y).unwrap(), |x, y, others| {
-            at(model.clone().with_likelihood(kept(others)).condition(x.as_ref(), y).unwrap(), others)
+        assert_left_out(&model.leave_one_out(&Data::new(x.as_ref(), &y)).unwrap(), |x, y, others| {
+            at(model.clone().with_likelihood(kept(others)).condition(&Data::new(x.as_ref(), y)).unwrap(), others)
         });
     }
 }
@@ -186,7 +195,7 @@ fn leaving_one_out_is_conditioning_on_the_others() {
 fn draws_as_functions_know_each_noise() {
     let x = mat![[0.0], [5.0]];
     let gp = ExactGp::new(Rbf::new(1.0)).with_likelihood(FixedNoise::new(&[1e-10, 4.0]).unwrap());
-    let posterior = gp.condition(x.as_ref(), &[1.5, 2.0]).unwrap();
+    let posterior = gp.condition(&Data::new(x.as_ref(), &[1.5, 2.0])).unwrap();
     let draws = 4000;
     let values = posterior.pathwise(draws, 100, &mut Pcg64::seed_from_u64(1)).unwrap().values(x.as_ref()).unwrap();
     assert!(values.row(0).iter().all(|value| (value - 1.5).abs() < 1e-4));
@@ -202,17 +211,17 @@ fn noise_of_other_observations_is_refused() {
     let (x, y) = data();
     let others = exact().with_likelihood(FixedNoise::new(&[0.1; 3]).unwrap());
     for result in [
-        others.log_evidence(x.as_ref(), &y).map(drop),
-        others.log_evidence_gradient(x.as_ref(), &y).map(drop),
-        others.condition(x.as_ref(), &y).map(drop),
-        others.leave_one_out(x.as_ref(), &y).map(drop),
-        sparse().with_likelihood(FixedNoise::new(&[0.1; 3]).unwrap()).log_evidence(x.as_ref(), &y).map(drop),
+        others.objective(&Data::new(x.as_ref(), &y)).map(drop),
+        others.gradient(&Data::new(x.as_ref(), &y)).map(drop),
+        others.condition(&Data::new(x.as_ref(), &y)).map(drop),
+        others.leave_one_out(&Data::new(x.as_ref(), &y)).map(drop),
+        sparse().with_likelihood(FixedNoise::new(&[0.1; 3]).unwrap()).objective(&Data::new(x.as_ref(), &y)).map(drop),
     ] {
         assert!(
             matches!(&result, Err(Error::Shape { expected, .. }) if expected.starts_with("3 value(s)")),
             "{result:?}"
         );
     }
-    let error = exact().condition(x.as_ref(), &y).unwrap().predict_observations(x.as_ref()).unwrap_err();
+    let error = exact().condition(&Data::new(x.as_ref(), &y)).unwrap().predict_observations(x.as_ref()).unwrap_err();
     assert!(error.to_string().contains("`for_new`"), "{error}");
 }

@@ -70,7 +70,7 @@ fn assert_stored(name: &str, likelihood: impl Likelihood + 'static, transform: f
         .unwrap()
         .with_jitter(Jitter::Fixed(number(&notebook["jitter"])));
 
-    let (elbo, natural) = model.elbo_gradient(x.as_ref(), &y, y.len()).unwrap();
+    let (elbo, natural) = model.gradient(&Data::new(x.as_ref(), &y).part_of(y.len())).unwrap();
     let expected = number(&stored["neg_elbo"]);
     assert!((-elbo.value - expected).abs() <= 1e-10 * expected.abs(), "{name}: {} is not {expected}", -elbo.value);
 
@@ -117,9 +117,9 @@ fn a_classifier_learns() {
     for likelihood in [Bernoulli::logit(), Bernoulli::probit()] {
         let z = subset(x.as_ref(), 15, &mut rng).unwrap();
         let mut gp = Svgp::new(1.0 * Rbf::new(0.7), z.as_ref()).unwrap().with_likelihood(likelihood);
-        let before = gp.elbo(x.as_ref(), &y).unwrap().value;
-        gp.train(x.as_ref(), &y, &train(200), &mut rng).unwrap();
-        let after = gp.elbo(x.as_ref(), &y).unwrap().value;
+        let before = gp.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+        gp.train(&Data::new(x.as_ref(), &y), &train(200), &mut rng).unwrap();
+        let after = gp.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
         assert!(after > 0.6 * before, "{before} {after}");
         let posterior = gp.posterior().unwrap();
         let seen = posterior.predict_observations(x.as_ref()).unwrap();
@@ -144,9 +144,9 @@ fn parameters_are_trained() {
         (gp.with_likelihood(StudentT::new(1.0, 4.0)), "likelihood.student_t.degrees_of_freedom"),
     ];
     for (mut gp, path) in cases {
-        let (start, before) = (gp.get(path).unwrap(), gp.elbo(x.as_ref(), &y).unwrap().value);
-        gp.train(x.as_ref(), &y, &train(100), &mut rng).unwrap();
-        assert!(gp.elbo(x.as_ref(), &y).unwrap().value > before, "{path}");
+        let (start, before) = (gp.get(path).unwrap(), gp.objective(&Data::new(x.as_ref(), &y)).unwrap().value);
+        gp.train(&Data::new(x.as_ref(), &y), &train(100), &mut rng).unwrap();
+        assert!(gp.objective(&Data::new(x.as_ref(), &y)).unwrap().value > before, "{path}");
         let end = gp.get(path).unwrap();
         assert!(end != start && Constraint::Positive.admits(end), "{path}: {start} {end}");
     }
@@ -161,7 +161,7 @@ fn minibatches_keep_what_belongs_to_their_rows() {
     let noise: Vec<f64> = (0..60).map(|row| if row % 2 == 0 { 0.01 } else { 4.0 }).collect();
     let likelihood = FixedNoise::new(&noise).unwrap();
     let gp = Svgp::new(1.0 * Rbf::new(1.0), x.subrows(0, 9)).unwrap();
-    let whole = gp.clone().with_likelihood(likelihood.clone()).elbo(x.as_ref(), &y).unwrap().value;
+    let whole = gp.clone().with_likelihood(likelihood.clone()).objective(&Data::new(x.as_ref(), &y)).unwrap().value;
     let parts = (0..3).map(|part| {
         let rows: Vec<usize> = (0..20).map(|i| 3 * i + part).collect();
         let batch_x = Mat::from_fn(20, 1, |row, _| x[(rows[row], 0)]);
@@ -174,7 +174,7 @@ fn minibatches_keep_what_belongs_to_their_rows() {
             by_rows.variational_expectations(&batch_y, &latent, &latent).unwrap(),
             batch.likelihood().variational_expectations(&batch_y, &latent, &latent).unwrap()
         );
-        batch.elbo_of_batch(batch_x.as_ref(), &batch_y, 60).unwrap().value
+        batch.objective(&Data::new(batch_x.as_ref(), &batch_y).part_of(60)).unwrap().value
     });
     assert!((parts.sum::<f64>() / 3.0 - whole).abs() < 1e-10 * whole.abs());
 
@@ -184,11 +184,11 @@ fn minibatches_keep_what_belongs_to_their_rows() {
         .unwrap()
         .with_likelihood(likelihood);
     gp.freeze("kernel").unwrap();
-    gp.train(x.as_ref(), &wrong, &Train { batch: Some(20), ..train(400) }, &mut rng).unwrap();
+    gp.train(&Data::new(x.as_ref(), &wrong), &Train { batch: Some(20), ..train(400) }, &mut rng).unwrap();
     let mean = gp.posterior().unwrap().mean(x.as_ref()).unwrap();
     let miss = (0..60).map(|row| (mean[(row, 0)] - y[row]).abs()).fold(0.0, f64::max);
     assert!(miss < 0.35, "{miss}");
-    assert!(matches!(gp.elbo(x.subrows(0, 5), &wrong[..5]), Err(Error::Shape { .. })));
+    assert!(matches!(gp.objective(&Data::new(x.subrows(0, 5), &wrong[..5])), Err(Error::Shape { .. })));
     let posterior = gp.posterior().unwrap();
     assert!(matches!(posterior.predict_observations(x.as_ref()), Err(Error::Setting { .. })));
 }
@@ -210,13 +210,13 @@ fn what_models_refuse() {
     let mut wrong = y.clone();
     wrong[7] = 2.5;
     let mut counts = gp.clone().with_likelihood(Poisson::new());
-    let error = counts.elbo(x.as_ref(), &wrong).unwrap_err();
+    let error = counts.objective(&Data::new(x.as_ref(), &wrong)).unwrap_err();
     // Training names the row of the data, whatever batch it is in.
     let small = Train { batch: Some(2), ..train(1) };
-    assert_eq!(counts.train(x.as_ref(), &wrong, &small, &mut Pcg64::seed_from_u64(1)).unwrap_err(), error);
+    assert_eq!(counts.train(&Data::new(x.as_ref(), &wrong), &small, &mut Pcg64::seed_from_u64(1)).unwrap_err(), error);
     let mut noisy = gp.clone().with_likelihood(FixedNoise::new(&[0.1; 11]).unwrap());
-    let result = noisy.train(x.as_ref(), &y, &small, &mut Pcg64::seed_from_u64(1));
+    let result = noisy.train(&Data::new(x.as_ref(), &y), &small, &mut Pcg64::seed_from_u64(1));
     assert!(matches!(result, Err(Error::Shape { .. })));
     assert_eq!(error.to_string(), "y[7] is 2.5, but a Poisson likelihood takes counts: whole numbers, at least 0");
-    assert!(gp.with_likelihood(Gaussian::new(0.1)).elbo(x.as_ref(), &wrong).is_ok());
+    assert!(gp.with_likelihood(Gaussian::new(0.1)).objective(&Data::new(x.as_ref(), &wrong)).is_ok());
 }

@@ -41,7 +41,7 @@ fn predictions_of_shapes_that_do_not_fit_are_refused() {
     }
     let [grid, _] = on_a_grid();
     let (x, y) = (inputs(), uniform(7, grid.outputs(), 2));
-    let posterior = grid.condition(x.as_ref(), y.as_ref()).unwrap();
+    let posterior = grid.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     assert!(matches!(posterior.cross_covariance(x.as_ref(), 0, usize::MAX), Err(Error::Rows { .. })));
 }
 
@@ -79,12 +79,16 @@ fn a_grid_is_the_dense_gaussian() {
     for (gp, sigma) in on_a_grid().iter().zip(noise_covariances()) {
         let covariance =
             Mat::from_fn(21, 21, |i, j| signal[(i, j)] + if i % 7 == j % 7 { sigma[(i / 7, j / 7)] } else { 0.0 });
-        assert_close(gp.log_evidence(x.as_ref(), y.as_ref()).unwrap(), log_normal(&residual, &covariance), 1e-12);
+        assert_close(
+            gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap(),
+            log_normal(&residual, &covariance),
+            1e-12,
+        );
 
         let factor = covariance.llt(faer::Side::Lower).unwrap();
         let mean = &cross * factor.solve(Mat::from_fn(21, 1, |row, _| residual[row]));
         let left = &prior - &cross * factor.solve(cross.transpose());
-        let posterior: IcmPosterior<f64> = gp.condition(x.as_ref(), y.as_ref()).unwrap();
+        let posterior: IcmPosterior<f64> = gp.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
         let predicted = posterior.predict_joint(at.as_ref()).unwrap();
         let observed = predicted.clone().with_noise(posterior.noise().as_ref()).unwrap();
         let marginals = posterior.predict_observations(at.as_ref()).unwrap();
@@ -113,8 +117,8 @@ fn a_grid_is_the_dense_gaussian() {
 fn gradients_on_a_grid() {
     let (x, y) = (inputs(), uniform(7, 3, 2));
     for gp in on_a_grid() {
-        let (value, gradient) = gp.log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
-        let evidence = |gp: &IcmGp<Matern52>| gp.log_evidence(x.as_ref(), y.as_ref()).unwrap();
+        let (value, gradient) = gp.gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+        let evidence = |gp: &IcmGp<Matern52>| gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
         assert_eq!(value, evidence(&gp));
         check_model("a grid", &gp, &gradient, 1e-7, evidence);
     }
@@ -128,18 +132,19 @@ fn a_grid_is_its_stacked_rows() {
     let own = BlockDiagonal::new([0.05, 0.25, 0.15].map(White::new));
     let rows = ExactGp::new(icm(Matern52::new(1.4), 2, outputs()) + own).with_noise(0.05).unwrap();
     let stacked = Stacked::with_missing(x.as_ref(), y.as_ref()).unwrap();
-    let evidence = rows.log_evidence(stacked.x(), stacked.y()).unwrap();
-    assert_close(grid.log_evidence(x.as_ref(), y.as_ref()).unwrap(), evidence, 1e-12);
-    let posterior = rows.condition(stacked.x(), stacked.y()).unwrap();
+    let evidence = rows.objective(&Data::new(stacked.x(), stacked.y())).unwrap();
+    assert_close(grid.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap(), evidence, 1e-12);
+    let posterior = rows.condition(&Data::new(stacked.x(), stacked.y())).unwrap();
     let functions = posterior.predict(stacked.points(at.as_ref()).as_ref()).unwrap();
-    let of_grid = grid.condition(x.as_ref(), y.as_ref()).unwrap().predict(at.as_ref()).unwrap();
+    let of_grid = grid.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap().predict(at.as_ref()).unwrap();
     let functions = stacked.unstack(&functions).unwrap();
     for (row, (p, own)) in (0..4).flat_map(|row| [0.05, 0.25, 0.15].into_iter().enumerate().map(move |p| (row, p))) {
         assert_close(functions.variance[(row, p)], of_grid.variance[(row, p)] + own, 1e-12);
     }
     let by_rows = posterior.predict_observations(stacked.points(at.as_ref()).as_ref()).unwrap();
     let by_rows = stacked.unstack(&by_rows).unwrap();
-    let by_grid = grid.condition(x.as_ref(), y.as_ref()).unwrap().predict_observations(at.as_ref()).unwrap();
+    let by_grid =
+        grid.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap().predict_observations(at.as_ref()).unwrap();
     assert!(
         (by_grid.mean - by_rows.mean).norm_max() < 1e-12 && (by_grid.variance - by_rows.variance).norm_max() < 1e-12
     );
@@ -150,9 +155,9 @@ fn one_output_is_a_process() {
     let (x, y) = (inputs(), uniform(7, 1, 2));
     let grid = IcmGp::new(Rbf::new(1.3), Coregionalization::new(mat![[0.0]], [1.7])).with_noise(&[0.2]).unwrap();
     let exact = ExactGp::new(1.7 * Rbf::new(1.3)).with_noise(0.2).unwrap();
-    let evidence = exact.log_evidence(x.as_ref(), &by_columns(y.as_ref())).unwrap();
-    assert_close(grid.log_evidence(x.as_ref(), y.as_ref()).unwrap(), evidence, 1e-13);
-    assert_close(grid.log_evidence(single(&x).as_ref(), single(&y).as_ref()).unwrap(), evidence, 1e-5);
+    let evidence = exact.objective(&Data::new(x.as_ref(), &by_columns(y.as_ref()))).unwrap();
+    assert_close(grid.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap(), evidence, 1e-13);
+    assert_close(grid.objective(&Data::new(single(&x).as_ref(), single(&y).as_ref())).unwrap(), evidence, 1e-5);
 }
 
 /// A dense covariance of these 20,000 values would take 3.2 GB.
@@ -163,23 +168,23 @@ fn many_outputs_take_no_dense_covariance() {
     let weights = Mat::from_fn(200, 2, |p, r| [f64::cos, f64::sin][r](0.01 * p as f64));
     let gp = IcmGp::new(Rbf::new(1.0), Coregionalization::new(weights, vec![0.01; 200]));
     let gp = gp.with_noise(&[0.01; 200]).unwrap();
-    let (_, gradient) = gp.log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
+    let (_, gradient) = gp.gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     assert!(gradient.iter().all(|entry| entry.is_finite()));
-    let predicted = gp.condition(x.as_ref(), y.as_ref()).unwrap().predict(mat![[3.33]].as_ref()).unwrap();
+    let predicted = gp.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap().predict(mat![[3.33]].as_ref()).unwrap();
     (0..200).for_each(|p| assert_close(predicted.mean[(0, p)], (3.33 + 0.01 * p as f64).sin(), 0.01));
 }
 
 #[test]
 fn what_does_not_fit_a_grid_is_refused() {
     let (x, mut y, [gp, _]) = (inputs(), uniform(7, 3, 2), on_a_grid());
-    assert!(matches!(gp.log_evidence(x.as_ref(), y.as_ref().subcols(0, 2)), Err(Error::Shape { .. })));
-    assert!(matches!(gp.log_evidence(x.as_ref().subrows(0, 6), y.as_ref()), Err(Error::Shape { .. })));
+    assert!(matches!(gp.objective(&Data::new(x.as_ref(), y.as_ref().subcols(0, 2))), Err(Error::Shape { .. })));
+    assert!(matches!(gp.objective(&Data::new(x.as_ref().subrows(0, 6), y.as_ref())), Err(Error::Shape { .. })));
     assert!(matches!(gp.clone().with_noise(&[0.1]), Err(Error::Shape { .. })));
     assert!(matches!(gp.clone().with_means(vec![DynMean::new(ConstantMean::new(0.0))]), Err(Error::Setting { .. })));
     let minus = IcmGp::new(-Rbf::new(1.0), outputs());
-    assert!(matches!(minus.log_evidence(x.as_ref(), y.as_ref()), Err(Error::Indefinite { .. })));
-    assert!(minus.allow_indefinite().log_evidence(x.as_ref(), y.as_ref()).is_err());
+    assert!(matches!(minus.objective(&Data::new(x.as_ref(), y.as_ref())), Err(Error::Indefinite { .. })));
+    assert!(minus.allow_indefinite().objective(&Data::new(x.as_ref(), y.as_ref())).is_err());
     y[(1, 2)] = f64::NAN;
-    let error = gp.log_evidence(x.as_ref(), y.as_ref()).unwrap_err();
+    let error = gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap_err();
     assert!(error.to_string().starts_with("y[1, 2] is missing"), "{error}");
 }

@@ -25,13 +25,13 @@ fn a_sparse_mixture_at_all_inputs_is_the_orthogonal_mixture() {
     let mixing = LinearMixing::gaussian(orthogonal().as_ref(), &[0.2; 4]).unwrap();
     let mut sparse = Svgp::new(kernels().remove(0), x.as_ref()).unwrap().with_likelihood(mixing);
     sparse = sparse.with_kernels(kernels()).unwrap();
-    sparse.natural_step(x.as_ref(), &by_columns(y.as_ref()), 7, &NaturalGradient::default()).unwrap();
-    let evidence = exact.log_evidence(x.as_ref(), y.as_ref()).unwrap();
-    assert_close(sparse.elbo(x.as_ref(), &by_columns(y.as_ref())).unwrap().value, evidence, 1e-11);
+    sparse.natural_step(&Data::new(x.as_ref(), y.as_ref()).part_of(7), &NaturalGradient::default()).unwrap();
+    let evidence = exact.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    assert_close(sparse.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap().value, evidence, 1e-11);
 
     let at = uniform(3, 2, 3);
     let found = sparse.posterior::<f64>().unwrap().predict_joint(at.as_ref()).unwrap();
-    let expected = exact.condition(x.as_ref(), y.as_ref()).unwrap().predict_joint(at.as_ref()).unwrap();
+    let expected = exact.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap().predict_joint(at.as_ref()).unwrap();
     assert!((&found.mean - &expected.mean).norm_max() < 1e-10);
     for row in 0..3 {
         assert!((found.covariance(row).unwrap() - expected.covariance(row).unwrap()).norm_max() < 1e-10);
@@ -45,7 +45,7 @@ fn missing_values_contribute_nothing() {
     let mixing = LinearMixing::gaussian(weights.as_ref(), &noises).unwrap();
     let kernel = Rbf::new(1.3);
     let mut sparse = Svgp::new(kernel.clone(), x.as_ref()).unwrap().with_likelihood(mixing);
-    sparse.natural_step(x.as_ref(), &by_columns(y.as_ref()), 7, &NaturalGradient::default()).unwrap();
+    sparse.natural_step(&Data::new(x.as_ref(), y.as_ref()).part_of(7), &NaturalGradient::default()).unwrap();
 
     let covariance = mixed_covariance(&weights, &[kernel.gram(x.as_ref()).unwrap()]);
     let seen: Vec<usize> = (0..21).filter(|&i| !by_columns(y.as_ref())[i].is_nan()).collect();
@@ -53,7 +53,7 @@ fn missing_values_contribute_nothing() {
         Mat::from_fn(17, 17, |i, j| covariance[(seen[i], seen[j])] + if i == j { noises[seen[i] / 7] } else { 0.0 });
     let residual: Vec<f64> = seen.iter().map(|&i| by_columns(y.as_ref())[i]).collect();
     assert_close(
-        sparse.elbo(x.as_ref(), &by_columns(y.as_ref())).unwrap().value,
+        sparse.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap().value,
         log_normal(&residual, &observed),
         1e-11,
     );
@@ -74,19 +74,26 @@ fn several_likelihoods() -> Svgp {
     sparse.with_kernels(kernels()).unwrap()
 }
 
-fn numbers_and_classes() -> Vec<f64> {
+fn numbers_and_classes() -> Mat<f64> {
     let mut y = with_gaps();
     y.col_as_slice_mut(1).iter_mut().filter(|y| !y.is_nan()).for_each(|y| *y = f64::from(u8::from(*y > 0.0)));
-    by_columns(y.as_ref())
+    y
 }
 
 #[test]
 fn gradients_of_a_sparse_mixture() {
     let (x, y) = (inputs(), numbers_and_classes());
     let mut sparse = several_likelihoods();
-    sparse.natural_step(x.as_ref(), &y, 7, &NaturalGradient { rate: 0.3, ..NaturalGradient::default() }).unwrap();
-    let (_, gradient) = sparse.elbo_gradient(x.as_ref(), &y, 7).unwrap();
-    check_model("a sparse mixture", &sparse, &gradient, 1e-6, |sparse| sparse.elbo(x.as_ref(), &y).unwrap().value);
+    sparse
+        .natural_step(
+            &Data::new(x.as_ref(), &y).part_of(7),
+            &NaturalGradient { rate: 0.3, ..NaturalGradient::default() },
+        )
+        .unwrap();
+    let (_, gradient) = sparse.gradient(&Data::new(x.as_ref(), &y).part_of(7)).unwrap();
+    check_model("a sparse mixture", &sparse, &gradient, 1e-6, |sparse| {
+        sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().value
+    });
 }
 
 /// The bounds of batches that are the data together are, on average, the bound.
@@ -95,38 +102,40 @@ fn batches_are_unbiased() {
     let (x, y, sparse) = (inputs(), numbers_and_classes(), several_likelihoods());
     let of_rows = |rows: &[usize]| {
         let batch_x = Mat::from_fn(rows.len(), 2, |row, col| x[(rows[row], col)]);
-        let batch_y: Vec<f64> = (0..3).flat_map(|p| rows.iter().map(move |row| 7 * p + row)).map(|i| y[i]).collect();
-        sparse.elbo_of_batch(batch_x.as_ref(), &batch_y, 7).unwrap().expected_log_likelihood * rows.len() as f64 / 7.0
+        let batch_y = Mat::from_fn(rows.len(), 3, |row, p| y[(rows[row], p)]);
+        sparse.objective(&Data::new(batch_x.as_ref(), batch_y).part_of(7)).unwrap().expected_log_likelihood
+            * rows.len() as f64
+            / 7.0
     };
-    let whole = sparse.elbo(x.as_ref(), &y).unwrap().expected_log_likelihood;
+    let whole = sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().expected_log_likelihood;
     assert_close(of_rows(&[4, 0, 2]) + of_rows(&[1, 6]) + of_rows(&[5, 3]), whole, 1e-13);
     let mut trained = sparse.clone();
     let train = Train { steps: 40, batch: Some(3), adam: Adam { rate: 0.05, ..Adam::default() }, ..Train::default() };
-    trained.train(x.as_ref(), &y, &train, &mut rand_pcg::Pcg64::seed_from_u64(1)).unwrap();
-    assert!(trained.elbo(x.as_ref(), &y).unwrap().value > sparse.elbo(x.as_ref(), &y).unwrap().value + 1.0);
+    trained.train(&Data::new(x.as_ref(), &y), &train, &mut rand_pcg::Pcg64::seed_from_u64(1)).unwrap();
+    assert!(
+        trained.objective(&Data::new(x.as_ref(), &y)).unwrap().value
+            > sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().value + 1.0
+    );
 }
 
 #[test]
 fn several_outputs_are_checked() {
     let (x, sparse) = (inputs(), several_likelihoods());
     let mut y = numbers_and_classes();
-    assert!(matches!(sparse.elbo(x.as_ref(), &y[..7]), Err(Error::Shape { .. })));
+    assert!(matches!(sparse.objective(&Data::new(x.as_ref(), y.col_as_slice(0))), Err(Error::Shape { .. })));
     assert!(matches!(
-        sparse.posterior::<f64>().unwrap().log_predictive_density(x.as_ref(), column(&y[..7])),
+        sparse.posterior::<f64>().unwrap().log_predictive_density(x.as_ref(), column(y.col_as_slice(0))),
         Err(Error::Shape { .. })
     ));
-    let predicted = sparse
-        .posterior::<f64>()
-        .unwrap()
-        .log_predictive_density(x.as_ref(), MatRef::from_column_major_slice(&y, 7, 3))
-        .unwrap();
+    let predicted = sparse.posterior::<f64>().unwrap().log_predictive_density(x.as_ref(), y.as_ref()).unwrap();
     assert_eq!(predicted.len(), 7);
-    y[8] = 0.5;
+    y[(1, 1)] = 0.5;
     let train = Train { steps: 1, batch: Some(3), ..Train::default() };
-    let error = sparse.clone().train(x.as_ref(), &y, &train, &mut rand_pcg::Pcg64::seed_from_u64(1)).unwrap_err();
+    let error =
+        sparse.clone().train(&Data::new(x.as_ref(), &y), &train, &mut rand_pcg::Pcg64::seed_from_u64(1)).unwrap_err();
     assert!(matches!(error, Error::Observation { row: 8, .. }), "{error}");
-    y[8] = f64::INFINITY;
-    assert!(matches!(sparse.elbo(x.as_ref(), &y), Err(Error::NonFinite { row: 8, .. })));
+    y[(1, 1)] = f64::INFINITY;
+    assert!(matches!(sparse.objective(&Data::new(x.as_ref(), &y)), Err(Error::NonFinite { row: 1, col: 1, .. })));
 }
 
 /// An output without any observation, of all data or of a batch; and a single output with some.
@@ -134,31 +143,40 @@ fn several_outputs_are_checked() {
 fn an_output_that_was_never_observed_is_named() {
     let (x, mut sparse) = (inputs(), several_likelihoods());
     let mut y = numbers_and_classes();
-    y[7..14].fill(f64::NAN);
+    y.col_as_slice_mut(1).fill(f64::NAN);
     let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
     let train = Train { steps: 1, batch: Some(3), ..Train::default() };
     let lbfgs = Lbfgs { max_steps: 1, ..Lbfgs::default() };
     let errors = [
-        sparse.elbo(x.as_ref(), &y).unwrap_err(),
-        sparse.elbo_gradient(x.as_ref(), &y, 7).unwrap_err(),
-        sparse.natural_step(x.as_ref(), &y, 7, &NaturalGradient::default()).unwrap_err(),
-        sparse.fit(x.as_ref(), &y, &lbfgs).unwrap_err(),
-        sparse.train(x.as_ref(), &y, &train, &mut rng).unwrap_err(),
-        sparse.train_natural(x.as_ref(), &y, &train, &NaturalGradient::default(), &mut rng).unwrap_err(),
+        sparse.objective(&Data::new(x.as_ref(), &y)).unwrap_err(),
+        sparse.gradient(&Data::new(x.as_ref(), &y).part_of(7)).unwrap_err(),
+        sparse.natural_step(&Data::new(x.as_ref(), &y).part_of(7), &NaturalGradient::default()).unwrap_err(),
+        sparse.fit(&Data::new(x.as_ref(), &y), &lbfgs).unwrap_err(),
+        sparse.train(&Data::new(x.as_ref(), &y), &train, &mut rng).unwrap_err(),
+        sparse
+            .train(
+                &Data::new(x.as_ref(), &y),
+                &Train { natural: Some(NaturalGradient::default()), ..train.clone() },
+                &mut rng,
+            )
+            .unwrap_err(),
     ];
     for error in errors {
         assert!(matches!(&error, Error::Empty { what } if what.contains("output 1")), "{error}");
     }
-    assert!(sparse.elbo_of_batch(x.as_ref(), &y, 100).is_ok());
+    assert!(sparse.objective(&Data::new(x.as_ref(), &y).part_of(100)).is_ok());
 
     let one = LinearMixing::gaussian(mat![[2.0]].as_ref(), &[0.3]).unwrap();
     let gp = Svgp::new(Rbf::new(1.0), x.as_ref()).unwrap().with_likelihood(one);
     let y = [0.1, f64::NAN, 0.4, 0.2, f64::NAN, -0.3, 0.0];
     let seen: Vec<usize> = (0..7).filter(|&row| !y[row].is_nan()).collect();
     let (x_seen, y_seen) = (Mat::from_fn(5, 2, |row, col| x[(seen[row], col)]), seen.iter().map(|&row| y[row]));
-    let (with, without) = (gp.elbo(x.as_ref(), &y), gp.elbo(x_seen.as_ref(), &y_seen.collect::<Vec<_>>()));
+    let (with, without) = (
+        gp.objective(&Data::new(x.as_ref(), &y)),
+        gp.objective(&Data::new(x_seen.as_ref(), &y_seen.collect::<Vec<_>>())),
+    );
     assert_close(with.unwrap().value, without.unwrap().value, 1e-12);
-    assert!(matches!(gp.elbo(x.as_ref(), &[f64::NAN; 7]), Err(Error::Empty { .. })));
+    assert!(matches!(gp.objective(&Data::new(x.as_ref(), &[f64::NAN; 7])), Err(Error::Empty { .. })));
 }
 
 /// Noise of three rows is not that of two, also where one of them was not observed.

@@ -24,7 +24,7 @@ fn an_orthogonal_mixture_is_the_dense_gaussian() {
     (0..28).for_each(|i| covariance[(i, i)] += 0.2);
     let means = [0.3, -0.2, 0.1, 0.0];
     let residual: Vec<f64> = by_columns(y.as_ref()).iter().enumerate().map(|(i, y)| y - means[i / 7]).collect();
-    assert_close(gp.log_evidence(x.as_ref(), y.as_ref()).unwrap(), log_normal(&residual, &covariance), 1e-12);
+    assert_close(gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap(), log_normal(&residual, &covariance), 1e-12);
 
     let crosses: Vec<Mat<f64>> = kernels().iter().map(|k| k.cross(at.as_ref(), x.as_ref()).unwrap()).collect();
     let priors: Vec<Mat<f64>> = kernels().iter().map(|k| k.gram(at.as_ref()).unwrap()).collect();
@@ -32,7 +32,7 @@ fn an_orthogonal_mixture_is_the_dense_gaussian() {
     let factor = covariance.llt(faer::Side::Lower).unwrap();
     let mean = &cross * factor.solve(Mat::from_fn(28, 1, |row, _| residual[row]));
     let left = &prior - &cross * factor.solve(cross.transpose());
-    let posterior = gp.condition(x.as_ref(), y.as_ref()).unwrap();
+    let posterior = gp.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     let predicted = posterior.predict_joint(at.as_ref()).unwrap();
     let observed = posterior.predict_observations(at.as_ref()).unwrap();
     for row in 0..3 {
@@ -48,7 +48,7 @@ fn an_orthogonal_mixture_is_the_dense_gaussian() {
 #[test]
 fn draws_of_an_orthogonal_mixture_have_its_moments() {
     let (x, y, at, gp) = (inputs(), uniform(7, 4, 2), uniform(2, 2, 3), oilmm());
-    let posterior = gp.condition(x.as_ref(), y.as_ref()).unwrap();
+    let posterior = gp.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     let predicted = posterior.predict_joint(at.as_ref()).unwrap();
     let draws = 40_000;
     let values = posterior.sample(at.as_ref(), draws, &mut rand_pcg::Pcg64::seed_from_u64(7)).unwrap().values;
@@ -60,15 +60,15 @@ fn draws_of_an_orthogonal_mixture_have_its_moments() {
 #[test]
 fn gradients_of_an_orthogonal_mixture() {
     let (x, y) = (inputs(), uniform(7, 4, 2));
-    let evidence = |gp: &Oilmm| gp.log_evidence(x.as_ref(), y.as_ref()).unwrap();
-    let (value, gradient) = oilmm().log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
+    let evidence = |gp: &Oilmm| gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    let (value, gradient) = oilmm().gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     assert_eq!(value, evidence(&oilmm()));
     check_model("two processes", &oilmm(), &gradient, 1e-7, evidence);
     // As many processes as outputs, of one kernel; away from the orthonormal start.
     let mut square = Oilmm::new(vec![kernels().remove(0)], Mat::<f64>::identity(4, 4).as_ref()).unwrap();
     square.set("mixing.basis[2, 1]", 0.7).unwrap();
     square.set("mixing.basis[0, 3]", -0.4).unwrap();
-    let (_, gradient) = square.log_evidence_gradient(x.as_ref(), y.as_ref()).unwrap();
+    let (_, gradient) = square.gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     check_model("four processes", &square, &gradient, 1e-7, evidence);
 }
 
@@ -78,7 +78,7 @@ fn observations_are_of_outputs_and_not_of_processes() {
     let (x, y) = (inputs(), uniform(7, 4, 2));
     let single = Oilmm::new(vec![kernels().remove(0)], orthogonal().subcols(0, 1)).unwrap();
     for (gp, processes) in [(oilmm(), 2), (single, 1)] {
-        let posterior = gp.condition(x.as_ref(), y.as_ref()).unwrap();
+        let posterior = gp.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
         let latents = posterior.latents();
         assert_eq!(latents.predict(x.as_ref()).unwrap().variance.shape(), (7, processes));
         let error = latents.predict_observations(x.as_ref()).unwrap_err();
@@ -110,15 +110,15 @@ fn nearly_parallel_columns_make_an_orthonormal_basis() {
     (0..28).for_each(|i| covariance[(i, i)] += 0.2);
     // The two make the same U, but for ε/1e-6.
     assert_close(
-        gp.log_evidence(x.as_ref(), y.as_ref()).unwrap(),
+        gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap(),
         log_normal(&by_columns(y.as_ref()), &covariance),
         1e-9,
     );
 
     let gp = at_an_angle(1.0 / 1024.0);
     let (x32, y32) = (single(&x), single(&y));
-    let expected = gp.log_evidence(x.as_ref(), y.as_ref()).unwrap();
-    assert_close(gp.log_evidence(x32.as_ref(), y32.as_ref()).unwrap(), expected, 1e-5);
+    let expected = gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    assert_close(gp.objective(&Data::new(x32.as_ref(), y32.as_ref())).unwrap(), expected, 1e-5);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn principal_components_start_an_orthogonal_mixture() {
     let along = &found * (found.transpose() * &found).partial_piv_lu().solve(found.transpose() * &h);
     assert!((along - &h).norm_max() < 0.3, "{found:?}");
     let arbitrary = Oilmm::new(kernels(), Mat::<f64>::identity(4, 2).as_ref()).unwrap().with_noise(0.5).unwrap();
-    let evidence = |gp: &Oilmm| gp.log_evidence(x.as_ref(), y.as_ref()).unwrap();
+    let evidence = |gp: &Oilmm| gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     assert!(evidence(&start) > evidence(&arbitrary) + 10.0);
     for processes in [0, 4] {
         assert!(matches!(Oilmm::principal(kernels(), y.as_ref(), processes), Err(Error::Setting { .. })));
@@ -151,6 +151,6 @@ fn principal_components_start_an_orthogonal_mixture() {
 fn a_missing_value_of_a_grid_is_named() {
     let (x, mut y) = (inputs(), uniform(7, 4, 2));
     y[(5, 2)] = f64::NAN;
-    let error = oilmm().log_evidence(x.as_ref(), y.as_ref()).unwrap_err();
+    let error = oilmm().objective(&Data::new(x.as_ref(), y.as_ref())).unwrap_err();
     assert!(error.to_string().starts_with("y[5, 2] is missing"), "{error}");
 }

@@ -33,6 +33,7 @@ fn train() -> Train {
         batch: Some(7),
         adam: Adam { rate: 0.05, clip: Some(40.0), ..Adam::default() },
         rates: vec![("inducing".into(), 0.01), ("kernel.sum[1]".into(), 0.0)],
+        natural: None,
         schedule: Schedule::Cosine { steps: 17, last: 0.1 }.warm_up(3),
         early_stop: Some(EarlyStop { window: 4, patience: 3, tolerance: 0.0 }),
         record_every: 3,
@@ -75,7 +76,7 @@ fn until(stop: usize) -> impl FnMut(&Progress, &Svgp) -> ControlFlow<()> {
 fn minibatches_resume_to_the_same_bits() {
     let (x, y) = plane(30);
     resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
-        model.train_from(x.as_ref(), &y, &train(), checkpoint, rng, until(stop)).unwrap()
+        model.resume(&Data::new(x.as_ref(), &y), &train(), checkpoint, rng, &mut until(stop)).unwrap()
     });
 }
 
@@ -84,7 +85,15 @@ fn natural_gradients_resume_to_the_same_bits() {
     let (x, y) = plane(30);
     let rule = NaturalGradient { rate: 0.2, schedule: Schedule::Constant.warm_up(6) };
     resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
-        model.train_natural_from(x.as_ref(), &y, &train(), &rule, checkpoint, rng, until(stop)).unwrap()
+        model
+            .resume(
+                &Data::new(x.as_ref(), &y),
+                &Train { natural: Some(rule.clone()), ..train().clone() },
+                checkpoint,
+                rng,
+                &mut until(stop),
+            )
+            .unwrap()
     });
 }
 
@@ -95,7 +104,7 @@ fn early_stops_are_resumed() {
     let early_stop = Some(EarlyStop { window: 3, patience: 2, tolerance: 1.0 });
     let all = Train { batch: None, early_stop, ..train() };
     resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
-        let history = model.train_from(x.as_ref(), &y, &all, checkpoint, rng, until(stop)).unwrap();
+        let history = model.resume(&Data::new(x.as_ref(), &y), &all, checkpoint, rng, &mut until(stop)).unwrap();
         assert!(stop < 9 || (history.steps, history.stopped) == (9, Stopped::Early), "{history:?}");
         history
     });
@@ -110,16 +119,30 @@ fn failures_after_resuming_leave_the_sound_parameters() {
     start.set_prior("likelihood", Prior::uniform(0.15, 0.25).unwrap()).unwrap();
     let run = |model: &mut Svgp, checkpoint: &mut Checkpoint, rng: &mut Pcg64, stop| {
         let train = Train { rates: vec![("likelihood".into(), 0.05)], schedule: Schedule::Constant, ..train() };
-        model.train_natural_from(x.as_ref(), &y, &train, &rule, checkpoint, rng, until(stop))
+        model.resume(
+            &Data::new(x.as_ref(), &y),
+            &Train { natural: Some(rule.clone()), ..train.clone() },
+            checkpoint,
+            rng,
+            &mut until(stop),
+        )
     };
     let (mut whole, mut steps) = (start.clone(), 0);
-    let count = |progress: &Progress, _: &Svgp| {
+    let mut count = |progress: &Progress, _: &Svgp| {
         steps = progress.step + 1;
         ControlFlow::Continue(())
     };
     let train = Train { rates: vec![("likelihood".into(), 0.05)], schedule: Schedule::Constant, ..train() };
     let rng = &mut Pcg64::seed_from_u64(2);
-    let expected = whole.train_natural_with(x.as_ref(), &y, &train, &rule, rng, count).unwrap_err();
+    let expected = whole
+        .resume(
+            &Data::new(x.as_ref(), &y),
+            &Train { natural: Some(rule.clone()), ..train.clone() },
+            &mut Checkpoint::default(),
+            rng,
+            &mut count,
+        )
+        .unwrap_err();
     assert!(matches!(expected, Error::Parameter { .. }) && steps > 1, "{expected}");
 
     let (mut rng, mut checkpoint) = (Pcg64::seed_from_u64(2), Checkpoint::default());
@@ -134,11 +157,12 @@ fn checkpoints_of_something_else_are_refused() {
     let (x, y) = plane(30);
     let mut checkpoint = Checkpoint::default();
     let mut rng = Pcg64::seed_from_u64(0);
-    model().train_from(x.as_ref(), &y, &train(), &mut checkpoint, &mut rng, until(3)).unwrap();
+    model().resume(&Data::new(x.as_ref(), &y), &train(), &mut checkpoint, &mut rng, &mut until(3)).unwrap();
     let mut told = |model: &mut Svgp, n: usize, train: &Train, checkpoint: &Checkpoint| {
         let before = bits(model);
         let x = x.subrows(0, n);
-        let error = model.train_from(x, &y[..n], train, &mut checkpoint.clone(), &mut rng, until(9)).unwrap_err();
+        let error =
+            model.resume(&Data::new(x, &y[..n]), train, &mut checkpoint.clone(), &mut rng, &mut until(9)).unwrap_err();
         assert_eq!(bits(model), before);
         error.to_string()
     };
@@ -172,7 +196,7 @@ fn groups_have_their_rates() {
         Train { steps: 20, adam, rates, batch: Some(10), ..Train::default() }
     };
     let run = |mut model: Svgp, rates: &[(&str, f64)]| {
-        model.train(x.as_ref(), &y, &train(rates), &mut Pcg64::seed_from_u64(3)).map(|_| model.values())
+        model.train(&Data::new(x.as_ref(), &y), &train(rates), &mut Pcg64::seed_from_u64(3)).map(|_| model.values())
     };
     let mut frozen = model();
     frozen.freeze("inducing").unwrap();
@@ -191,11 +215,11 @@ fn groups_have_their_rates() {
     };
     // At q = p(u) there are gradients of exactly 0.
     let mut model = model();
-    model.train(x.as_ref(), &y, &train(&[]), &mut Pcg64::seed_from_u64(4)).unwrap();
+    model.train(&Data::new(x.as_ref(), &y), &train(&[]), &mut Pcg64::seed_from_u64(4)).unwrap();
     let before = model.unconstrained();
     let once =
         Train { steps: 1, adam: Adam { clip: None, ..adam }, ..train(&[("likelihood", 0.3), ("inducing", 0.02)]) };
-    model.train(x.as_ref(), &y, &once, &mut Pcg64::seed_from_u64(3)).unwrap();
+    model.train(&Data::new(x.as_ref(), &y), &once, &mut Pcg64::seed_from_u64(3)).unwrap();
     let after = model.unconstrained();
     let places = model.parameters().into_iter().enumerate();
     let free = places.filter(|(i, entry)| entry.free && entry.tie.is_none_or(|first| first == *i));
@@ -221,16 +245,22 @@ fn callbacks_see_the_model_and_stop_by_a_metric() {
     let adam = Adam { rate: 0.1, ..Adam::default() };
     let train = Train { steps: 400, adam, ..Train::default() };
     let (mut patience, mut best, mut seen) = (Patience::new(4, 0.0), None, Vec::new());
-    let history = gp.train_with(x.subrows(0, 20), &y[..20], &train, &mut Pcg64::seed_from_u64(0), |_, gp| {
-        let densities =
-            gp.posterior().and_then(|posterior| posterior.log_predictive_density(at, column(truth))).unwrap();
-        seen.push(-densities.iter().sum::<f64>());
-        let next = patience.sees(*seen.last().unwrap());
-        if patience.improved() {
-            best = Some(gp.clone());
-        }
-        next
-    });
+    let history = gp.resume(
+        &Data::new(x.subrows(0, 20), &y[..20]),
+        &train,
+        &mut Checkpoint::default(),
+        &mut Pcg64::seed_from_u64(0),
+        &mut |_, gp| {
+            let densities =
+                gp.posterior().and_then(|posterior| posterior.log_predictive_density(at, column(truth))).unwrap();
+            seen.push(-densities.iter().sum::<f64>());
+            let next = patience.sees(*seen.last().unwrap());
+            if patience.improved() {
+                best = Some(gp.clone());
+            }
+            next
+        },
+    );
     let history = history.unwrap();
     assert_eq!((history.stopped, history.steps), (Stopped::Callback, seen.len()));
     let least = seen.iter().copied().fold(f64::INFINITY, f64::min);

@@ -109,9 +109,9 @@ fn an_exact_fit_ends_where_evidence_and_prior_balance() {
     let mut model = ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.1).unwrap();
     model.set_prior("kernel.scaled.rbf.lengthscale", Prior::log_normal(1.5, 0.05).unwrap()).unwrap();
     model.set_prior("likelihood", Prior::gamma(3.0, 40.0).unwrap()).unwrap();
-    let minimum = model.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap();
+    let minimum = model.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()).unwrap();
 
-    let (evidence, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
+    let (evidence, gradient) = model.gradient(&Data::new(x.as_ref(), &y)).unwrap();
     assert!((minimum.value + evidence + model.log_prior()).abs() < 1e-9);
     for ((gradient, prior), value) in gradient.iter().zip(model.log_prior_gradient()).zip(model.values()) {
         assert!((gradient + prior).abs() * value < 1e-4, "{gradient} and {prior} at {value}");
@@ -129,7 +129,8 @@ fn each_step_of_training_counts_the_prior_once() {
     for batch in [None, Some(6)] {
         let first_loss = |model: &Svgp<_>| {
             let train = Train { steps: 1, batch, ..Train::default() };
-            let history = model.clone().train(x.as_ref(), &y, &train, &mut Pcg64::seed_from_u64(4)).unwrap();
+            let history =
+                model.clone().train(&Data::new(x.as_ref(), &y), &train, &mut Pcg64::seed_from_u64(4)).unwrap();
             history.records[0].loss
         };
         let difference = first_loss(&plain) - first_loss(&with_prior);
@@ -137,7 +138,7 @@ fn each_step_of_training_counts_the_prior_once() {
     }
     let fitted = |mut model: Svgp<_>| {
         model.freeze("inducing").unwrap();
-        model.fit(x.as_ref(), &y, &Lbfgs { max_steps: 0, ..Lbfgs::default() }).unwrap().value
+        model.fit(&Data::new(x.as_ref(), &y), &Lbfgs { max_steps: 0, ..Lbfgs::default() }).unwrap().value
     };
     assert!((fitted(plain) - fitted(with_prior.clone()) - with_prior.log_prior()).abs() < 1e-10);
 }
@@ -157,13 +158,13 @@ fn a_start_outside_the_prior_is_named() {
     let (x, y) = data();
     let mut model = ExactGp::new(1.0 * Rbf::new(1.0));
     model.set_prior("kernel.scaled.rbf", Prior::uniform(2.0, 3.0).unwrap()).unwrap();
-    let error = model.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap_err();
+    let error = model.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "parameter `kernel.scaled.rbf.lengthscale` was given 1, but must be where its prior uniform(lower=2, upper=3) has a finite log density"
     );
     // From inside, no step leaves the support.
     model.set("kernel.scaled.rbf.lengthscale", 2.9).unwrap();
-    model.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap();
+    model.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()).unwrap();
     assert!((2.0..=3.0).contains(&model.values()[1]));
 }

@@ -169,8 +169,8 @@ fn tied_lengthscales_are_fitted_as_one() {
     let mut each = ExactGp::new(1.0 * Rbf::new([1.0, 1.0])).with_noise(0.1).unwrap();
     each.tie(&["kernel.scaled.rbf.lengthscale[0]", "kernel.scaled.rbf.lengthscale[1]"]).unwrap();
     let (a, b) = (
-        one.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap().value,
-        each.fit(x.as_ref(), &y, &Lbfgs::default()).unwrap().value,
+        one.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()).unwrap().value,
+        each.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()).unwrap().value,
     );
     assert!((a - b).abs() < 1e-8, "{a} {b}");
     let (one, each) = (one.values(), each.values());

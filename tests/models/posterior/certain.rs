@@ -21,9 +21,9 @@ fn generator() -> Pcg64 {
 fn what_is_certain_is_drawn_as_it_is() {
     let gp = ExactGp::new(Linear::new(1.0)).with_noise(0.1).unwrap().with_mean(ConstantMean::new(0.7));
     for at in [mat![[0.0]], mat![[0.0], [0.0]], mat![[3.0], [0.0], [-2.0], [0.0]]] {
-        let posterior = gp.condition(mat![[1.0]].as_ref(), &[2.0]).unwrap();
+        let posterior = gp.condition(&Data::new(mat![[1.0]].as_ref(), &[2.0])).unwrap();
         let draws = posterior.sample(at.as_ref(), 5, &mut generator()).unwrap();
-        let narrow = gp.condition(mat![[1.0f32]].as_ref(), &[2.0]).unwrap();
+        let narrow = gp.condition(&Data::new(mat![[1.0f32]].as_ref(), &[2.0])).unwrap();
         let narrow = narrow.sample(single(&at).as_ref(), 5, &mut generator()).unwrap();
         for row in (0..at.nrows()).filter(|&row| at[(row, 0)] == 0.0) {
             assert!(draws.values.row(row).iter().all(|&f| f == 0.7), "{:?}", draws.values);
@@ -72,7 +72,7 @@ fn draws_of_functions_of_few_parameters_have_their_moments() {
         let x = uniform_from(&mut rng, data, dim) * 2.0;
         let y: Vec<f64> = (0..data).map(|row| scale.sqrt() * (1.0 + x[(row, 0)])).collect();
         let gp = ExactGp::new(kernel).with_noise(noise).unwrap();
-        let posterior = gp.condition(x.as_ref(), &y).unwrap();
+        let posterior = gp.condition(&Data::new(x.as_ref(), &y)).unwrap();
         let mut at = uniform_from(&mut rng, n, dim) * 2.0;
         let first = at.row(0).to_owned();
         at.row_mut(n - 1).copy_from(&first);
@@ -95,7 +95,8 @@ fn several_outputs_are_drawn_where_they_are_certain() {
     let (x, y) = (mat![[1.0], [2.0]], mat![[3.0, -1.0], [5.0, 2.0]]);
     let at = mat![[0.0], [1.0], [0.0]];
     let batch = BatchGp::new(Linear::new(1.0).batched(2).unwrap()).with_noise(0.2).unwrap();
-    let draws = batch.condition(x.as_ref(), y.as_ref()).unwrap().sample(at.as_ref(), 4, &mut generator()).unwrap();
+    let draws =
+        batch.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap().sample(at.as_ref(), 4, &mut generator()).unwrap();
     for output in 0..2 {
         let values = draws.values.subrows(3 * output, 3);
         assert!([0, 2].iter().all(|&row| values.row(row).iter().all(|&f| f == 0.0)));
@@ -103,14 +104,15 @@ fn several_outputs_are_drawn_where_they_are_certain() {
     }
     let mixing = mat![[1.0, 1.0], [1.0, -1.0]];
     let mixed = Oilmm::new(vec![Linear::new(1.0)], mixing.as_ref()).unwrap().with_noise(0.5).unwrap();
-    let draws = mixed.condition(x.as_ref(), y.as_ref()).unwrap().sample(at.as_ref(), 4, &mut generator()).unwrap();
+    let draws =
+        mixed.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap().sample(at.as_ref(), 4, &mut generator()).unwrap();
     assert!([0, 2, 3, 5].iter().all(|&row| draws.values.row(row).iter().all(|&f| f == 0.0)), "{:?}", draws.values);
 }
 
 #[test]
 fn what_is_no_covariance_is_refused() {
     let gp = ExactGp::new(Rbf::new(1.0) - 2.0 * Rbf::new(0.5)).allow_indefinite().with_noise(10.0).unwrap();
-    let posterior = gp.condition(mat![[50.0]].as_ref(), &[2.0]).unwrap();
+    let posterior = gp.condition(&Data::new(mat![[50.0]].as_ref(), &[2.0])).unwrap();
     let error = posterior.sample(mat![[0.0], [1.0]].as_ref(), 1, &mut generator()).unwrap_err();
     assert!(matches!(error, Error::NotPositiveDefinite { .. }), "{error}");
 }

@@ -62,11 +62,11 @@ fn moments(posterior: &Posterior<f64>) {
 fn exact_and_collapsed_samples_have_the_moments_of_the_posterior() {
     let (x, y) = plane(12);
     let exact = ExactGp::new(kernel()).with_noise(0.3).unwrap().with_mean(mean());
-    moments(&exact.condition(x.as_ref(), &y).unwrap());
+    moments(&exact.condition(&Data::new(x.as_ref(), &y)).unwrap());
     for approximation in [Approximation::Vfe, Approximation::Fitc] {
         let sparse = Sgpr::new(kernel(), inducing().as_ref()).unwrap().with_noise(0.3).unwrap();
         let sparse = sparse.with_mean(mean()).with_approximation(approximation);
-        moments(&sparse.condition(x.as_ref(), &y).unwrap());
+        moments(&sparse.condition(&Data::new(x.as_ref(), &y)).unwrap());
     }
 }
 
@@ -122,18 +122,18 @@ fn samples_go_through_the_inducing_variables() {
 fn samples_are_functions() {
     let (x, y) = plane(12);
     let gp = ExactGp::new(kernel()).with_noise(0.1).unwrap().with_mean(mean());
-    let samples = draw(&gp.condition(x.as_ref(), &y).unwrap(), 3, 40, 5);
+    let samples = draw(&gp.condition(&Data::new(x.as_ref(), &y)).unwrap(), 3, 40, 5);
     let at = uniform(1500, 2, 9) * 3.0;
     let all = samples.values(at.as_ref()).unwrap();
     assert_eq!(samples.values(at.as_ref()).unwrap(), all);
-    assert_eq!(draw(&gp.condition(x.as_ref(), &y).unwrap(), 3, 40, 5).values(at.as_ref()).unwrap(), all);
-    assert_ne!(draw(&gp.condition(x.as_ref(), &y).unwrap(), 3, 40, 6).values(at.as_ref()).unwrap(), all);
+    assert_eq!(draw(&gp.condition(&Data::new(x.as_ref(), &y)).unwrap(), 3, 40, 5).values(at.as_ref()).unwrap(), all);
+    assert_ne!(draw(&gp.condition(&Data::new(x.as_ref(), &y)).unwrap(), 3, 40, 6).values(at.as_ref()).unwrap(), all);
     for row in [0, 1030, 1499] {
         let one = samples.values(at.subrows(row, 1)).unwrap();
         assert!((0..3).all(|draw| (one[(0, draw)] - all[(row, draw)]).abs() < 1e-12));
     }
     let x32 = single(&x);
-    let posterior = gp.condition(x32.as_ref(), &singles(&y)).unwrap();
+    let posterior = gp.condition(&Data::new(x32.as_ref(), &singles(&y))).unwrap();
     let values = posterior.pathwise(2, 40, &mut Pcg64::seed_from_u64(5)).unwrap().values(x32.as_ref()).unwrap();
     assert!(values.col_iter().all(|sample| sample.iter().all(|f| f.is_finite())));
 }

@@ -56,21 +56,21 @@ fn all() -> Vec<(&'static str, Box<dyn Predict<f64>>)> {
     let bayesian = BayesianGplvm::new(Rbf::new(1.0), x, Mat::full(12, 2, 0.1).as_ref(), z.as_ref()).unwrap();
     vec![
         ("exact prior", Box::new(exact.prior()) as Box<dyn Predict<f64>>),
-        ("exact", Box::new(exact.condition(x, &y).unwrap())),
+        ("exact", Box::new(exact.condition(&Data::new(x, &y)).unwrap())),
         ("collapsed prior", Box::new(sparse.prior())),
-        ("collapsed", Box::new(sparse.condition(x, &y).unwrap())),
+        ("collapsed", Box::new(sparse.condition(&Data::new(x, &y)).unwrap())),
         ("variational prior", Box::new(variational.prior())),
         ("variational", Box::new(variational.posterior().unwrap())),
         ("batch prior", Box::new(batch().prior())),
-        ("batch", Box::new(batch().condition(x, many.as_ref()).unwrap())),
+        ("batch", Box::new(batch().condition(&Data::new(x, many.as_ref())).unwrap())),
         ("grid prior", Box::new(icm().prior())),
-        ("grid", Box::new(icm().condition(x, many.as_ref()).unwrap())),
+        ("grid", Box::new(icm().condition(&Data::new(x, many.as_ref())).unwrap())),
         ("mixture prior", Box::new(oilmm().prior().unwrap())),
-        ("mixture", Box::new(oilmm().condition(x, many.as_ref()).unwrap())),
+        ("mixture", Box::new(oilmm().condition(&Data::new(x, many.as_ref())).unwrap())),
         ("latents prior", Box::new(latent.prior(3))),
-        ("latents", Box::new(latent.condition(many.as_ref()).unwrap())),
+        ("latents", Box::new(latent.condition(&many).unwrap())),
         ("uncertain latents prior", Box::new(bayesian.prior(3))),
-        ("uncertain latents", Box::new(bayesian.condition(many.as_ref()).unwrap())),
+        ("uncertain latents", Box::new(bayesian.condition(&many).unwrap())),
     ]
 }
 
@@ -121,8 +121,8 @@ fn draws_of_several_outputs_have_their_covariance() {
     let y = uniform(12, 3, 4);
     let k = kernel().eval(&[0.3, -0.2], &[0.3, -0.2]).unwrap();
     let b: Mat<f64> = outputs().gram(mat![[0.0], [1.0], [2.0]].as_ref()).unwrap();
-    let grid = icm().condition(x.as_ref(), y.as_ref()).unwrap();
-    let mixture = oilmm().condition(x.as_ref(), y.as_ref()).unwrap();
+    let grid = icm().condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    let mixture = oilmm().condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
     let of_mixture =
         &mixing() * Mat::from_fn(2, 2, |i, j| if i == j { [k, 1.0][i] } else { 0.0 }) * mixing().transpose();
     let cases: [(Box<dyn Predict<f64>>, Mat<f64>); 4] = [
@@ -162,7 +162,7 @@ fn densities_under_a_prior_are_those_of_its_normal_distribution() {
 #[test]
 fn posteriors_own_what_they_need() {
     let ((x, y), at) = (plane(12), uniform(4, 2, 6));
-    let posterior = ExactGp::new(kernel()).with_noise(0.3).unwrap().condition(x.as_ref(), &y).unwrap();
+    let posterior = ExactGp::new(kernel()).with_noise(0.3).unwrap().condition(&Data::new(x.as_ref(), &y)).unwrap();
     let here = posterior.predict(at.as_ref()).unwrap();
     let threads = (0..3).map(|_| {
         let (posterior, at) = (posterior.clone(), at.clone());

@@ -42,7 +42,7 @@ fn draws_have_the_moments_of_the_posterior() {
     draws_have_moments(&sparse().posterior().unwrap(), &at);
     let (x, y) = data();
     let exact = ExactGp::new(Rbf::new(1.0)).with_noise(0.1).unwrap();
-    draws_have_moments(&exact.condition(x.as_ref(), &y).unwrap(), &at);
+    draws_have_moments(&exact.condition(&Data::new(x.as_ref(), &y)).unwrap(), &at);
 }
 
 /// Close points that were seen with little noise: a covariance of size 1e-8 that is singular. Draws are
@@ -51,7 +51,7 @@ fn draws_have_the_moments_of_the_posterior() {
 fn draws_of_what_is_as_good_as_known() {
     let (x, y) = data();
     let exact = ExactGp::new(Rbf::new(1.0)).with_noise(1e-8).unwrap();
-    let posterior = exact.condition(x.as_ref(), &y).unwrap();
+    let posterior = exact.condition(&Data::new(x.as_ref(), &y)).unwrap();
     let at = Mat::from_fn(200, 1, |i, _| 1.0 + 0.01 * i as f64);
     let samples = posterior.sample(at.as_ref(), 3, &mut Pcg64::seed_from_u64(5)).unwrap();
     assert!(samples.jitter > 0.0 && samples.jitter < 1e-6, "{}", samples.jitter);
@@ -155,8 +155,10 @@ fn means_by_stored_covariances_agree() {
     assert!((&a.mean - &b.mean).norm_max() < 1e-14);
     assert_eq!(a.variance, b.variance);
     let (x, y) = data();
-    let (mut a, b) =
-        (points.elbo_gradient(x.as_ref(), &y, 12).unwrap(), plain.elbo_gradient(x.as_ref(), &y, 12).unwrap());
+    let (mut a, b) = (
+        points.gradient(&Data::new(x.as_ref(), &y).part_of(12)).unwrap(),
+        plain.gradient(&Data::new(x.as_ref(), &y).part_of(12)).unwrap(),
+    );
     // The rounding error is estimated along another way.
     assert_relative_eq!(a.0.rounding, b.0.rounding, max_relative = 0.5);
     a.0.rounding = b.0.rounding;

@@ -42,7 +42,7 @@ fn evidences_are_those_of_the_dense_formulas() {
         let expected = log_normal(&residual, &covariance);
         let sgpr = Sgpr::new(kernel(), z.as_ref()).unwrap().with_noise(0.2).unwrap();
         let sgpr = sgpr.with_mean(ConstantMean::new(0.7)).with_approximation(approximation);
-        let found = sgpr.log_evidence(x.as_ref(), &y).unwrap();
+        let found = sgpr.objective(&Data::new(x.as_ref(), &y)).unwrap();
         assert!(
             (found.log_density - expected).abs() < 1e-11 * expected.abs(),
             "{approximation:?}: {found:?} {expected}"
@@ -66,7 +66,7 @@ fn posteriors_are_those_of_the_dense_formulas() {
         let mean = cross.transpose() * llt.solve(column(&y));
         let expected = kernel().gram(at.as_ref()).unwrap() - cross.transpose() * llt.solve(&cross);
         let sgpr = Sgpr::new(kernel(), z.as_ref()).unwrap().with_noise(0.2).unwrap().with_approximation(approximation);
-        let posterior = sgpr.condition(x.as_ref(), &y).unwrap();
+        let posterior = sgpr.condition(&Data::new(x.as_ref(), &y)).unwrap();
         let (found, found_covariance) =
             (posterior.mean(at.as_ref()).unwrap(), posterior.covariance(at.as_ref(), 0).unwrap());
         assert!((found - mean).norm_max() < 1e-11, "{approximation:?}");
@@ -81,7 +81,7 @@ fn at_all_inputs_every_model_is_the_exact_one() {
     let mean = || ConstantMean::new(0.7);
     let strict = Jitter::Fixed(0.0);
     let exact = ExactGp::new(kernel()).with_noise(noise).unwrap().with_mean(mean()).with_jitter(strict);
-    let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
+    let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
     let close = |what: &str, found: f64| {
         println!("{what}: off by {:e}", found - evidence);
         assert!((found - evidence).abs() < 1e-10 * evidence.abs(), "{what}: {found} is not {evidence}");
@@ -90,30 +90,32 @@ fn at_all_inputs_every_model_is_the_exact_one() {
     let collapsed = collapsed.with_mean(mean()).with_jitter(strict);
     for approximation in ALL {
         let model = collapsed.clone().with_approximation(approximation);
-        close(&format!("{approximation:?}"), model.log_evidence(x.as_ref(), &y).unwrap().value);
+        close(&format!("{approximation:?}"), model.objective(&Data::new(x.as_ref(), &y)).unwrap().value);
         // As are its gradients in what the two share.
-        let (_, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
-        let (_, expected) = exact.log_evidence_gradient(x.as_ref(), &y).unwrap();
+        let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y)).unwrap();
+        let (_, expected) = exact.gradient(&Data::new(x.as_ref(), &y)).unwrap();
         for (found, expected) in gradient.iter().zip(&expected) {
             assert!((found - expected).abs() < 1e-9 * expected.abs().max(1.0), "{approximation:?}: {found} {expected}");
         }
     }
-    close("the upper bound", collapsed.upper_bound(x.as_ref(), &y).unwrap());
-    let svgp = collapsed.clone().into_svgp(x.as_ref(), &y).unwrap();
-    close("Svgp", svgp.elbo(x.as_ref(), &y).unwrap().value);
-    assert!(collapsed.gap(x.as_ref(), &y, svgp.variational()).unwrap() < 1e-20);
+    close("the upper bound", collapsed.upper_bound(&Data::new(x.as_ref(), &y)).unwrap());
+    let svgp = collapsed.clone().into_svgp(&Data::new(x.as_ref(), &y)).unwrap();
+    close("Svgp", svgp.objective(&Data::new(x.as_ref(), &y)).unwrap().value);
+    assert!(collapsed.gap(&Data::new(x.as_ref(), &y), svgp.variational()).unwrap() < 1e-20);
 
     let at = between(15);
-    let expected = exact.condition(x.as_ref(), &y).unwrap().predict(at.as_ref()).unwrap();
+    let expected = exact.condition(&Data::new(x.as_ref(), &y)).unwrap().predict(at.as_ref()).unwrap();
     for approximation in ALL {
         let model = collapsed.clone().with_approximation(approximation);
-        let found = model.condition(x.as_ref(), &y).unwrap().predict(at.as_ref()).unwrap();
+        let found = model.condition(&Data::new(x.as_ref(), &y)).unwrap().predict(at.as_ref()).unwrap();
         for row in 0..15 {
             assert!((found.mean[(row, 0)] - expected.mean[(row, 0)]).abs() < 1e-11);
             assert!((found.variance[(row, 0)] - expected.variance[(row, 0)]).abs() < 1e-11);
         }
-        let (found, expected) =
-            (model.leave_one_out(x.as_ref(), &y).unwrap(), exact.leave_one_out(x.as_ref(), &y).unwrap());
+        let (found, expected) = (
+            model.leave_one_out(&Data::new(x.as_ref(), &y)).unwrap(),
+            exact.leave_one_out(&Data::new(x.as_ref(), &y)).unwrap(),
+        );
         for row in 0..40 {
             assert!((found.mean[row] - expected.mean[row]).abs() < 1e-10);
             assert!((found.variance[row] - expected.variance[row]).abs() < 1e-10);
@@ -132,9 +134,9 @@ fn gradients_match_central_differences() {
             .unwrap()
             .with_mean(LinearMean::new([0.1, -0.2]).with_intercept(0.5))
             .with_approximation(approximation);
-        let (evidence, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
-        assert_eq!(evidence, model.log_evidence(x.as_ref(), &y).unwrap());
-        let value = |model: &Sgpr<_>| model.log_evidence(x.as_ref(), &y).unwrap().value;
+        let (evidence, gradient) = model.gradient(&Data::new(x.as_ref(), &y)).unwrap();
+        assert_eq!(evidence, model.objective(&Data::new(x.as_ref(), &y)).unwrap());
+        let value = |model: &Sgpr<_>| model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
         check_model(format!("{approximation:?}"), &model, &gradient, 1e-7, value);
     }
 }
@@ -153,11 +155,11 @@ fn leaving_one_out_is_conditioning_on_the_others() {
     let exact = ExactGp::new(kernel()).with_noise(0.2).unwrap().with_mean(ConstantMean::new(0.7));
     let sparse = Sgpr::new(kernel(), between(6).as_ref()).unwrap().with_noise(0.2).unwrap();
     let sparse = sparse.with_mean(ConstantMean::new(0.7));
-    let by_exact = exact.leave_one_out(x.as_ref(), &y).unwrap();
+    let by_exact = exact.leave_one_out(&Data::new(x.as_ref(), &y)).unwrap();
     assert_eq!(by_exact.log_pseudo_likelihood(), by_exact.log_density.iter().sum::<f64>());
     let by_sparse = ALL.map(|approximation| {
         let model = sparse.clone().with_approximation(approximation);
-        let found = model.leave_one_out(x.as_ref(), &y).unwrap();
+        let found = model.leave_one_out(&Data::new(x.as_ref(), &y)).unwrap();
         (model, found)
     });
     for row in 0..20 {
@@ -170,9 +172,9 @@ fn leaving_one_out_is_conditioning_on_the_others() {
             let density = posterior.log_predictive_density(at, column(&y[row..=row]).as_ref()).unwrap();
             assert_left_out(found, row, seen.mean[(0, 0)], seen.variance[(0, 0)], density[0]);
         };
-        check(exact.condition(x_others.as_ref(), &y_others).unwrap(), &by_exact);
+        check(exact.condition(&Data::new(x_others.as_ref(), &y_others)).unwrap(), &by_exact);
         for (model, found) in &by_sparse {
-            check(model.condition(x_others.as_ref(), &y_others).unwrap(), found);
+            check(model.condition(&Data::new(x_others.as_ref(), &y_others)).unwrap(), found);
         }
     }
 }
@@ -184,11 +186,11 @@ fn single_precision_agrees() {
     for approximation in ALL {
         let model = Sgpr::new(kernel(), between(9).as_ref()).unwrap().with_noise(0.2).unwrap();
         let model = model.with_approximation(approximation);
-        let double = model.log_evidence(x.as_ref(), &y).unwrap().value;
-        let single = model.log_evidence(x32.as_ref(), &y32).unwrap().value;
+        let double = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+        let single = model.objective(&Data::new(x32.as_ref(), &y32)).unwrap().value;
         assert!((double - single).abs() < 1e-4 * double.abs(), "{double} {single}");
-        let double = model.condition(x.as_ref(), &y).unwrap().predict(x.as_ref()).unwrap();
-        let single = model.condition(x32.as_ref(), &y32).unwrap().predict(x32.as_ref()).unwrap();
+        let double = model.condition(&Data::new(x.as_ref(), &y)).unwrap().predict(x.as_ref()).unwrap();
+        let single = model.condition(&Data::new(x32.as_ref(), &y32)).unwrap().predict(x32.as_ref()).unwrap();
         for row in 0..40 {
             assert!((double.mean[(row, 0)] - f64::from(single.mean[(row, 0)])).abs() < 1e-3);
             assert!((double.variance[(row, 0)] - f64::from(single.variance[(row, 0)])).abs() < 1e-3);

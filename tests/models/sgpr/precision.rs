@@ -36,7 +36,7 @@ fn tiny_noise_loses_no_digits_of_a_good_fit() {
         -0.5 * (gram.sum() + volume + 12.0 * std::f64::consts::TAU.ln())
     };
     let noise = 1e-13;
-    let found = model(noise).log_evidence(x.as_ref(), &y).unwrap();
+    let found = model(noise).objective(&Data::new(x.as_ref(), &y)).unwrap();
     assert!((found.value - limit(noise)).abs() < 1e-3, "{} is not {}", found.value, limit(noise));
 }
 
@@ -45,10 +45,10 @@ fn tiny_noise_loses_no_digits_of_a_good_fit() {
 fn noise_below_rounding_is_refused_where_it_counts() {
     let (x, y) = observed_apart(12);
     let model = Sgpr::new(kernel(), x.as_ref()).unwrap().with_noise(1e-20).unwrap();
-    assert!(matches!(model.leave_one_out(x.as_ref(), &y), Err(Error::NegativeVariance { .. })));
+    assert!(matches!(model.leave_one_out(&Data::new(x.as_ref(), &y)), Err(Error::NegativeVariance { .. })));
     let fitc = model.with_approximation(Approximation::Fitc);
-    assert!(matches!(fitc.log_evidence(x.as_ref(), &y), Err(Error::NegativeVariance { .. })));
-    assert!(matches!(fitc.condition(x.as_ref(), &y), Err(Error::NegativeVariance { .. })));
+    assert!(matches!(fitc.objective(&Data::new(x.as_ref(), &y)), Err(Error::NegativeVariance { .. })));
+    assert!(matches!(fitc.condition(&Data::new(x.as_ref(), &y)), Err(Error::NegativeVariance { .. })));
 }
 
 /// With fewer data than inducing inputs, I + AAᵀ/σ² is 1 in some directions and k/σ² in others: in single
@@ -59,11 +59,12 @@ fn jitter_of_the_precision_is_reported() {
     let z = Mat::from_fn(6, 1, |row, _| row as f64 * 0.5 - 0.2);
     let model = Sgpr::new(Matern12::new(1.0), z.as_ref()).unwrap().with_noise(1e-9).unwrap();
     let (x32, y32) = (single(&x), singles(&y));
-    let found = model.log_evidence(x32.as_ref(), &y32).unwrap();
+    let found = model.objective(&Data::new(x32.as_ref(), &y32)).unwrap();
     assert!(found.precision_jitter > 0.0 && found.jitter == 0.0, "{found:?}");
-    let exact = ExactGp::new(Matern12::new(1.0)).with_noise(1e-9).unwrap().log_evidence(x.as_ref(), &y).unwrap();
+    let exact =
+        ExactGp::new(Matern12::new(1.0)).with_noise(1e-9).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
     assert!(found.value.is_finite() && found.value < exact, "{found:?} {exact}");
-    assert_eq!(model.log_evidence(x.as_ref(), &y).unwrap().precision_jitter, 0.0);
+    assert_eq!(model.objective(&Data::new(x.as_ref(), &y)).unwrap().precision_jitter, 0.0);
 }
 
 /// More inducing inputs than data, and equal ones, are legal; the jitter is reported, and the equal
@@ -72,17 +73,17 @@ fn jitter_of_the_precision_is_reported() {
 fn duplicate_and_many_inducing_inputs_work() {
     let (x, y) = observed_apart(10);
     let z = Mat::from_fn(25, 2, |row, col| x[(row % 10, col)]);
-    let exact = ExactGp::new(kernel()).with_noise(0.1).unwrap().log_evidence(x.as_ref(), &y).unwrap();
+    let exact = ExactGp::new(kernel()).with_noise(0.1).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
     for approximation in ALL {
         let model = Sgpr::new(kernel(), z.as_ref()).unwrap().with_noise(0.1).unwrap().with_approximation(approximation);
-        let (evidence, gradient) = model.log_evidence_gradient(x.as_ref(), &y).unwrap();
+        let (evidence, gradient) = model.gradient(&Data::new(x.as_ref(), &y)).unwrap();
         assert!(evidence.jitter > 0.0 && (evidence.value - exact).abs() < 1e-8, "{evidence:?} {exact}");
         assert!(gradient.iter().all(|entry| entry.is_finite()));
-        assert!(model.condition(x.as_ref(), &y).unwrap().jitter() > 0.0);
+        assert!(model.condition(&Data::new(x.as_ref(), &y)).unwrap().jitter() > 0.0);
     }
     let model = Sgpr::new(kernel(), z.as_ref()).unwrap().with_noise(0.1).unwrap();
     let q = Variational::prior(25).unwrap();
-    let found = model.diagnose(x.as_ref(), &y, Some(&q)).unwrap();
+    let found = model.diagnose(&Data::new(x.as_ref(), &y), Some(&q)).unwrap();
     assert_eq!((found.inducing, found.pile_ups.len()), (25, 20));
     assert!(found.pile_ups.iter().all(|pair| pair.second % 10 == pair.first % 10 && pair.distance == 0.0));
     assert!(found.jitter > 0.0 && found.condition > 1e14 && found.effective_rank < 10.0);
@@ -92,6 +93,6 @@ fn duplicate_and_many_inducing_inputs_work() {
     assert!(report.contains("inputs 0 and 10 pile up") && report.contains("and 15 more pairs do"), "{report}");
 
     let strict = model.with_jitter(Jitter::Fixed(0.0));
-    assert!(matches!(strict.log_evidence(x.as_ref(), &y), Err(Error::NotPositiveDefinite { .. })));
-    assert!(matches!(strict.condition(x.as_ref(), &y), Err(Error::NotPositiveDefinite { .. })));
+    assert!(matches!(strict.objective(&Data::new(x.as_ref(), &y)), Err(Error::NotPositiveDefinite { .. })));
+    assert!(matches!(strict.condition(&Data::new(x.as_ref(), &y)), Err(Error::NotPositiveDefinite { .. })));
 }

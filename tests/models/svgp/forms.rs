@@ -60,7 +60,10 @@ fn every_form_of_q_agrees_with_the_full_one_of_its_covariance() {
             let model = model(6);
             let (one, other) =
                 (model.clone().with_variational(form(&q)).unwrap(), model.with_variational(form(&same)).unwrap());
-            let (a, b) = (one.elbo(x.as_ref(), &y).unwrap(), other.elbo(x.as_ref(), &y).unwrap());
+            let (a, b) = (
+                one.objective(&Data::new(x.as_ref(), &y)).unwrap(),
+                other.objective(&Data::new(x.as_ref(), &y)).unwrap(),
+            );
             assert!((a.value - b.value).abs() < 1e-11 * b.value.abs(), "{} {}", a.value, b.value);
             assert!((a.kl - b.kl).abs() < 1e-11 * b.kl.abs());
             assert_same_predictions(&one, &other, 1e-12);
@@ -80,7 +83,10 @@ fn whitened_and_unwhitened_agree() {
     let root = &l * q.factor().unwrap();
     let unwhitened = Variational::new(mean.col_as_slice(0), root.as_ref()).unwrap().unwhitened();
     let unwhitened = model(6).with_variational(unwhitened).unwrap();
-    let (a, b) = (whitened.elbo(x.as_ref(), &y).unwrap(), unwhitened.elbo(x.as_ref(), &y).unwrap());
+    let (a, b) = (
+        whitened.objective(&Data::new(x.as_ref(), &y)).unwrap(),
+        unwhitened.objective(&Data::new(x.as_ref(), &y)).unwrap(),
+    );
     assert!((a.value - b.value).abs() < 1e-11 * b.value.abs());
     assert!((a.kl - b.kl).abs() < 1e-11 * b.kl);
     assert_same_predictions(&whitened, &unwhitened, 1e-12);
@@ -92,9 +98,9 @@ fn gradients_of_every_form_match_finite_differences() {
     for q in forms_of_q(4, 3) {
         for q in [q.clone(), q.unwhitened()] {
             let model = model(4).with_variational(q).unwrap();
-            let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 50).unwrap();
+            let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(50)).unwrap();
             check_model(model.variational().name(), &model, &gradient, 1e-6, |model| {
-                model.elbo_of_batch(x.as_ref(), &y, 50).unwrap().value
+                model.objective(&Data::new(x.as_ref(), &y).part_of(50)).unwrap().value
             });
         }
     }
@@ -111,13 +117,13 @@ fn no_bound_exceeds_the_evidence() {
         let kernel = rng.random_range(0.1..3.0) * Rbf::new(rng.random_range(0.2..3.0)) + Matern12::new(1.0);
         let z = uniform_from(&mut rng, m, 2) * 3.0;
         let exact = ExactGp::new(kernel.clone()).with_noise(noise).unwrap();
-        let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
+        let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
         let scale = rng.random_range(0.05..1.5);
         for q in forms_of_q(m, 3) {
             let q = full(q.mean(), &(q.covariance() * scale));
             for q in [q.clone(), q.unwhitened()] {
                 let sparse = Svgp::new(kernel.clone(), z.as_ref()).unwrap().with_likelihood(Gaussian::new(noise));
-                let bound = sparse.with_variational(q).unwrap().elbo(x.as_ref(), &y).unwrap().value;
+                let bound = sparse.with_variational(q).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap().value;
                 assert!(bound < evidence, "{trial}: {bound} is above {evidence}");
             }
         }
@@ -128,7 +134,7 @@ fn no_bound_exceeds_the_evidence() {
 fn a_low_rank_q_leaves_its_start() {
     let (x, y) = plane(30);
     let model = model(6).with_variational(Variational::low_rank_prior(6, 2).unwrap()).unwrap();
-    let (elbo, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
+    let (elbo, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
     assert!(elbo.kl.abs() < 1e-14);
     let columns = gradient[gradient.len() - 12..].chunks(6);
     for column in columns {
@@ -156,8 +162,8 @@ fn single_precision_agrees() {
     for q in forms_of_q(6, 3) {
         for q in [q.clone(), q.unwhitened()] {
             let model = model(6).with_variational(q).unwrap();
-            let double = model.elbo(x.as_ref(), &y).unwrap().value;
-            let single = model.elbo(x32.as_ref(), &y32).unwrap().value;
+            let double = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+            let single = model.objective(&Data::new(x32.as_ref(), &y32)).unwrap().value;
             assert!((double - single).abs() < 1e-4 * double.abs(), "{double} {single}");
             let (double, single) = (model.posterior().unwrap(), model.posterior().unwrap());
             let (double, single) = (double.predict(x.as_ref()).unwrap(), single.predict(x32.as_ref()).unwrap());
@@ -172,14 +178,14 @@ fn single_precision_agrees() {
 fn a_kernel_without_gradients_serves_where_none_are_asked_for() {
     let (x, y) = (mat![[0.5], [1.0], [2.5]], [0.1, 0.3, 0.2]);
     let mut sparse = Svgp::new(Wiener, x.as_ref()).unwrap().with_likelihood(Gaussian::new(0.1));
-    sparse.natural_step(x.as_ref(), &y, 3, &NaturalGradient::default()).unwrap();
+    sparse.natural_step(&Data::new(x.as_ref(), &y).part_of(3), &NaturalGradient::default()).unwrap();
     let exact = ExactGp::new(Wiener).with_noise(0.1).unwrap();
-    let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
-    assert!((sparse.elbo(x.as_ref(), &y).unwrap().value - evidence).abs() < 1e-12);
-    let (exact, sparse_posterior) = (exact.condition(x.as_ref(), &y).unwrap(), sparse.posterior().unwrap());
+    let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
+    assert!((sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().value - evidence).abs() < 1e-12);
+    let (exact, sparse_posterior) = (exact.condition(&Data::new(x.as_ref(), &y)).unwrap(), sparse.posterior().unwrap());
     let (a, b) = (exact.mean(x.as_ref()).unwrap(), sparse_posterior.mean(x.as_ref()).unwrap());
     assert!((a - b).norm_max() < 1e-12);
-    assert!(matches!(sparse.elbo_gradient(x.as_ref(), &y, 3), Err(Error::NotDifferentiable { .. })));
+    assert!(matches!(sparse.gradient(&Data::new(x.as_ref(), &y).part_of(3)), Err(Error::NotDifferentiable { .. })));
 }
 
 /// Values at points in the coordinates in which K(Z, Z) at fixed hyperparameters is diagonal, scaled by
@@ -278,18 +284,21 @@ fn diagonal_features_agree_with_dense_ones() {
     let covariance = rotation.transpose() * q.covariance() * &rotation;
     let points = points.with_variational(full(mean.col_as_slice(0), &covariance)).unwrap();
 
-    let (a, b) = (turned.elbo(x.as_ref(), &y).unwrap(), points.elbo(x.as_ref(), &y).unwrap());
+    let (a, b) =
+        (turned.objective(&Data::new(x.as_ref(), &y)).unwrap(), points.objective(&Data::new(x.as_ref(), &y)).unwrap());
     assert!((a.value - b.value).abs() < 1e-10 * b.value.abs(), "{} {}", a.value, b.value);
     assert_same_predictions(&turned, &points, 1e-11);
     let outside = Mat::from_fn(30, 2, |row, _| if row == 7 { 101.0 } else { 0.0 });
-    assert!(matches!(turned.elbo(outside.as_ref(), &y), Err(Error::Rows { start: 7, .. })));
+    assert!(matches!(turned.objective(&Data::new(outside.as_ref(), &y)), Err(Error::Rows { start: 7, .. })));
     assert!(matches!(turned.posterior().unwrap().mean(outside.as_ref()), Err(Error::Rows { start: 7, .. })));
     for q in forms_of_q(6, 3) {
         for q in [q.clone(), q.unwhitened()] {
             let model = turned.clone().with_variational(q).unwrap();
-            let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
+            let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
             // The kernel's own are those of a K_uu that does not follow it, which these features have.
-            check_model("turned features", &model, &gradient, 1e-6, |model| model.elbo(x.as_ref(), &y).unwrap().value);
+            check_model("turned features", &model, &gradient, 1e-6, |model| {
+                model.objective(&Data::new(x.as_ref(), &y)).unwrap().value
+            });
         }
     }
 }
@@ -369,13 +378,15 @@ fn small_diagonal_entries_are_not_lost() {
     let tiny = model(&[1e-300]).posterior::<f64>().unwrap().mean(x.as_ref()).unwrap();
     assert!(tiny.col(0).iter().all(|mean| (mean / (2e-300f64.sqrt() * 0.3) - 1.0).abs() < 1e-14));
 
-    let (_, gradient) = small.elbo_gradient(x.as_ref(), &y, 30).unwrap();
-    check_model("small features", &small, &gradient, 1e-6, |model| model.elbo(x.as_ref(), &y).unwrap().value);
+    let (_, gradient) = small.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
+    check_model("small features", &small, &gradient, 1e-6, |model| {
+        model.objective(&Data::new(x.as_ref(), &y)).unwrap().value
+    });
     let unwhitened = small.variational().clone().unwhitened();
-    let error = small.clone().with_variational(unwhitened).unwrap().elbo(x.as_ref(), &y).unwrap_err();
+    let error = small.clone().with_variational(unwhitened).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap_err();
     assert!(matches!(error, Error::NotPositiveDefinite { pivot: 3, .. }), "{error}");
     for (bad, pivot) in [([1.0, -1.0], 1), ([f64::NAN, 1.0], 0)] {
-        let error = model(&bad).elbo(x.as_ref(), &y).unwrap_err();
+        let error = model(&bad).objective(&Data::new(x.as_ref(), &y)).unwrap_err();
         let refused = match error {
             Error::NotPositiveDefinite { pivot: found, .. } => found == pivot,
             Error::NonFinite { row, .. } => row == pivot,

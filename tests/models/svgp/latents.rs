@@ -129,8 +129,8 @@ fn independent_functions_are_so_many_models() {
         .with_variationals(two())
         .unwrap();
 
-    let parts = singles.each_ref().map(|model| model.elbo(x.as_ref(), &y).unwrap());
-    let elbo = both.elbo(x.as_ref(), &y).unwrap();
+    let parts = singles.each_ref().map(|model| model.objective(&Data::new(x.as_ref(), &y)).unwrap());
+    let elbo = both.objective(&Data::new(x.as_ref(), &y)).unwrap();
     assert!((elbo.value - parts[0].value - parts[1].value).abs() < 1e-12 * elbo.value.abs());
     assert!((elbo.kl - parts[0].kl - parts[1].kl).abs() < 1e-12);
 
@@ -156,9 +156,9 @@ fn independent_functions_are_so_many_models() {
     }
 
     let rule = NaturalGradient { rate: 0.5, ..NaturalGradient::default() };
-    both.natural_step(x.as_ref(), &y, 20, &rule).unwrap();
+    both.natural_step(&Data::new(x.as_ref(), &y).part_of(20), &rule).unwrap();
     for (mut single, q) in singles.into_iter().zip(both.variationals()) {
-        single.natural_step(x.as_ref(), &y, 20, &rule).unwrap();
+        single.natural_step(&Data::new(x.as_ref(), &y).part_of(20), &rule).unwrap();
         assert_each_close("f", q.mean(), single.variational().mean(), 2e-14);
     }
 }
@@ -175,7 +175,8 @@ fn a_shared_kernel_gives_what_equal_kernels_give() {
         .with_variationals(two())
         .unwrap();
     let each = shared.clone().with_kernels(vec![kernel.clone(), kernel]).unwrap();
-    let (a, b) = (shared.elbo(x.as_ref(), &y).unwrap(), each.elbo(x.as_ref(), &y).unwrap());
+    let (a, b) =
+        (shared.objective(&Data::new(x.as_ref(), &y)).unwrap(), each.objective(&Data::new(x.as_ref(), &y)).unwrap());
     assert!((a.value - b.value).abs() < 1e-12 * a.value.abs());
     let (a, b) = (shared.posterior().unwrap(), each.posterior().unwrap());
     let (a, b) = (a.predict(x.as_ref()).unwrap(), b.predict(x.as_ref()).unwrap());
@@ -193,8 +194,8 @@ fn gradients_match_finite_differences() {
         .with_variationals(two())
         .unwrap();
     for model in [shared.clone(), shared.with_kernels(kernels).unwrap()] {
-        let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 40).unwrap();
-        let value = |model: &Svgp<_>| model.elbo_of_batch(x.as_ref(), &y, 40).unwrap().value;
+        let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(40)).unwrap();
+        let value = |model: &Svgp<_>| model.objective(&Data::new(x.as_ref(), &y).part_of(40)).unwrap().value;
         check_model("two functions", &model, &gradient, 1e-6, value);
     }
 }
@@ -208,9 +209,9 @@ fn noise_that_depends_on_the_input_is_learned() {
         .with_likelihood(LogNoise)
         .with_means(vec![DynMean::new(ConstantMean::new(0.0)), DynMean::new(ConstantMean::new(-2.0))])
         .unwrap();
-    let before = model.elbo(x.as_ref(), &y).unwrap().value;
-    model.fit(x.as_ref(), &y, &Lbfgs { max_steps: 100, ..Lbfgs::default() }).unwrap();
-    assert!(model.elbo(x.as_ref(), &y).unwrap().value > before + 20.0);
+    let before = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+    model.fit(&Data::new(x.as_ref(), &y), &Lbfgs { max_steps: 100, ..Lbfgs::default() }).unwrap();
+    assert!(model.objective(&Data::new(x.as_ref(), &y)).unwrap().value > before + 20.0);
     let posterior = model.posterior().unwrap();
     let log_noise = posterior.mean(mat![[0.5], [3.8]].as_ref()).unwrap();
     // The deviations are 0.15 x / √3.
@@ -226,7 +227,7 @@ fn numbers_that_do_not_fit_are_refused() {
     assert_eq!(model.variationals().len(), 2);
     assert_eq!(model.clone().with_likelihood(Gaussian::new(0.1)).variationals().len(), 1);
     let three = model.clone().with_kernels(vec![kernel.clone(), kernel.clone(), kernel]).unwrap();
-    let error = three.elbo(x.as_ref(), &y).unwrap_err();
+    let error = three.objective(&Data::new(x.as_ref(), &y)).unwrap_err();
     assert!(matches!(&error, Error::Setting { name, .. } if name == "the number of kernels"), "{error}");
     assert!(matches!(model.clone().with_kernels(vec![]), Err(Error::Setting { .. })));
     assert!(matches!(model.clone().with_means(vec![]), Err(Error::Setting { .. })));

@@ -43,7 +43,8 @@ fn decoupled(form: usize, m: usize) -> Svgp {
 
 fn assert_same<F: InducingFeatures, G: InducingFeatures>(one: &Svgp<DynKernel, F>, other: &Svgp<DynKernel, G>) {
     let (x, y) = plane(20);
-    let (a, b) = (one.elbo(x.as_ref(), &y).unwrap(), other.elbo(x.as_ref(), &y).unwrap());
+    let (a, b) =
+        (one.objective(&Data::new(x.as_ref(), &y)).unwrap(), other.objective(&Data::new(x.as_ref(), &y)).unwrap());
     assert_close(a.value, b.value, 1e-12);
     assert_close(a.kl, b.kl, 1e-12);
     let at = points::<f64>(9, 2, 8);
@@ -112,7 +113,7 @@ fn the_divergence_is_that_of_the_joint_values() {
         let trace: f64 = (0..12).map(|i| ratio[(i, i)]).sum();
         let expected = 0.5 * (trace + whitened.squared_norm_l2() - 12.0 + prior.log_det() - log_det);
         let (x, y) = plane(20);
-        assert_close(model.elbo(x.as_ref(), &y).unwrap().kl, expected, 1e-11);
+        assert_close(model.objective(&Data::new(x.as_ref(), &y)).unwrap().kl, expected, 1e-11);
     }
 }
 
@@ -140,7 +141,7 @@ fn at_the_optimum(form: usize, m: usize, gamma: &Mat<f64>, x: &Mat<f64>, y: &[f6
     let l = Cholesky::new(k.gram(z.as_ref()).unwrap().as_ref(), Jitter::default(), Par::Seq).unwrap();
     l.half_solve_in_place(mean.as_mut(), Par::Seq).unwrap();
     let collapsed = Sgpr::new(k, z.as_ref()).unwrap().with_noise(NOISE).unwrap();
-    let root = collapsed.optimal_variational(x.as_ref(), y).unwrap().factor().unwrap();
+    let root = collapsed.optimal_variational(&Data::new(x.as_ref(), y)).unwrap().factor().unwrap();
     let q = Variational::new(mean.col_as_slice(0), root.as_ref()).unwrap();
     let weights = c.subrows(m, gamma.nrows()).to_owned();
     let model = plain(m).with_variational(q).unwrap().with_mean_basis(basis(form, gamma, &weights)).unwrap();
@@ -150,15 +151,15 @@ fn at_the_optimum(form: usize, m: usize, gamma: &Mat<f64>, x: &Mat<f64>, y: &[f6
 #[test]
 fn the_optimum_is_the_dense_one_and_more_inputs_never_lower_it() {
     let (x, y) = plane(30);
-    let exact = ExactGp::new(kernel()).with_noise(NOISE).unwrap().log_evidence(x.as_ref(), &y).unwrap();
+    let exact = ExactGp::new(kernel()).with_noise(NOISE).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
     let (m, all) = (4, points::<f64>(16, 2, 6));
     let coupled = Sgpr::new(kernel(), plain(m).inducing().inputs()).unwrap().with_noise(NOISE).unwrap();
-    let mut before = coupled.log_evidence(x.as_ref(), &y).unwrap().value;
+    let mut before = coupled.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
     for g in [1, 3, 6, 10, 16] {
         let gamma = all.subrows(0, g).to_owned();
         let bounds = [0, 1].map(|form| {
             let (model, expected) = at_the_optimum(form, m, &gamma, &x, &y);
-            let (elbo, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
+            let (elbo, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
             assert_close(elbo.value, expected, 1e-11);
             let entries = model.parameters();
             for (entry, slope) in entries.iter().zip(&gradient) {
@@ -176,14 +177,18 @@ fn the_optimum_is_the_dense_one_and_more_inputs_never_lower_it() {
 #[test]
 fn at_all_inputs_the_optimum_is_the_evidence() {
     let (x, y) = plane(25);
-    let evidence = ExactGp::new(kernel()).with_noise(NOISE).unwrap().log_evidence(x.as_ref(), &y).unwrap();
-    let coupled =
-        Sgpr::new(kernel(), x.as_ref()).unwrap().with_noise(NOISE).unwrap().into_svgp(x.as_ref(), &y).unwrap();
+    let evidence = ExactGp::new(kernel()).with_noise(NOISE).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
+    let coupled = Sgpr::new(kernel(), x.as_ref())
+        .unwrap()
+        .with_noise(NOISE)
+        .unwrap()
+        .into_svgp(&Data::new(x.as_ref(), &y))
+        .unwrap();
     let gram = kernel().gram(x.as_ref()).unwrap();
     let weights = noisy(&gram, |_| NOISE).partial_piv_lu().solve(column(&y));
     let q = Variational::new(&[0.0; 25], coupled.variational().factor().unwrap().as_ref()).unwrap();
     let decoupled = coupled.with_variational(q).unwrap().with_mean_basis(basis(0, &x, &weights)).unwrap();
-    let bound = decoupled.elbo(x.as_ref(), &y).unwrap().value;
+    let bound = decoupled.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
     assert_close(bound, evidence, 1e-10);
 }
 
@@ -196,7 +201,7 @@ fn no_bound_exceeds_the_evidence() {
         let noise = rng.random_range(0.01..1.0);
         let kernel = (rng.random_range(0.1..3.0) * Rbf::new(rng.random_range(0.2..3.0)) + Matern12::new(1.0)).dynamic();
         let exact = ExactGp::new(kernel.clone()).with_noise(noise).unwrap();
-        let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
+        let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
         let gamma = points::<f64>(g, 2, rng.random());
         // The mean of all Γ that fits best, and one that is not far from it.
         let gram = kernel.gram(x.as_ref()).unwrap();
@@ -208,8 +213,8 @@ fn no_bound_exceeds_the_evidence() {
                 let sparse = Svgp::new(kernel.clone(), points::<f64>(m, 2, rng.random()).as_ref()).unwrap();
                 let sparse = sparse.with_likelihood(Gaussian::new(noise)).with_variational(full_q(m, 3)).unwrap();
                 let mut sparse = sparse.with_mean_basis(basis(form, &gamma, &weights)).unwrap();
-                sparse.natural_step(x.as_ref(), &y, n, &NaturalGradient::default()).unwrap();
-                let bound = sparse.elbo(x.as_ref(), &y).unwrap().value;
+                sparse.natural_step(&Data::new(x.as_ref(), &y).part_of(n), &NaturalGradient::default()).unwrap();
+                let bound = sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
                 assert!(bound <= evidence + 1e-10, "{trial}: {bound} is above {evidence}");
             }
         }
@@ -227,8 +232,8 @@ fn gradients_match_finite_differences() {
         let shared = shared.with_mean_basis(weights).unwrap();
         let own = shared.clone().with_kernels(vec![kernel(), (0.7 * Rbf::new(0.9)).dynamic()]).unwrap();
         for model in [one, shared, own] {
-            let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
-            let value = |model: &Svgp| model.elbo_of_batch(x.as_ref(), &y, 30).unwrap().value;
+            let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
+            let value = |model: &Svgp| model.objective(&Data::new(x.as_ref(), &y).part_of(30)).unwrap().value;
             check_model("on a plane", &model, &gradient, 1e-6, value);
         }
         let (x, gamma) = (on_sphere(12, 3, 11), on_sphere(5, 3, 12));
@@ -238,8 +243,8 @@ fn gradients_match_finite_differences() {
         let mut model = model.with_mean_basis(basis(form, &gamma, &points::<f64>(5, 1, 13))).unwrap();
         // Differences would leave the sphere.
         model.freeze("mean_basis.inputs").unwrap();
-        let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 12).unwrap();
-        let value = |model: &Svgp<_, _>| model.elbo(x.as_ref(), &y).unwrap().value;
+        let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(12)).unwrap();
+        let value = |model: &Svgp<_, _>| model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
         check_model("on a sphere", &model, &gradient, 1e-6, value);
     }
 }
@@ -249,8 +254,10 @@ fn minibatches_estimate_the_bound_without_bias() {
     let (x, y) = plane(40);
     for form in 0..2 {
         let sparse = decoupled(form, 5);
-        let whole = sparse.elbo(x.as_ref(), &y).unwrap().value;
-        let part = |i: usize| sparse.elbo_of_batch(x.subrows(10 * i, 10), &y[10 * i..10 * i + 10], 40).unwrap().value;
+        let whole = sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+        let part = |i: usize| {
+            sparse.objective(&Data::new(x.subrows(10 * i, 10), &y[10 * i..10 * i + 10]).part_of(40)).unwrap().value
+        };
         assert_close((0..4).map(part).sum::<f64>() / 4.0, whole, 1e-12);
     }
 }
@@ -261,8 +268,8 @@ fn natural_gradients_lead_to_the_best_q() {
     let (x, y) = plane(30);
     for form in 0..2 {
         let mut model = decoupled(form, 5);
-        model.natural_step(x.as_ref(), &y, 30, &NaturalGradient::default()).unwrap();
-        let (_, gradient) = model.elbo_gradient(x.as_ref(), &y, 30).unwrap();
+        model.natural_step(&Data::new(x.as_ref(), &y).part_of(30), &NaturalGradient::default()).unwrap();
+        let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
         assert!(gradient[gradient.len() - 20..].iter().all(|slope| slope.abs() < 1e-9), "{gradient:?}");
     }
 }
@@ -334,8 +341,8 @@ fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
             model = model.with_mean_basis(basis).unwrap();
             train.rates.extend(of_basis.clone());
         }
-        model.train(x.as_ref(), &y, &train, &mut Pcg64::seed_from_u64(15)).unwrap();
-        (model.elbo(x.as_ref(), &y).unwrap().value, model)
+        model.train(&Data::new(x.as_ref(), &y), &train, &mut Pcg64::seed_from_u64(15)).unwrap();
+        (model.objective(&Data::new(x.as_ref(), &y)).unwrap().value, model)
     };
     let gamma = x.subrows(0, 40);
     let (coupled, _) = fitted(None);
@@ -349,7 +356,10 @@ fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
     for entry in model.parameters() {
         copy.set(&entry.path, entry.value).unwrap();
     }
-    assert_eq!(copy.elbo(x.as_ref(), &y).unwrap(), model.elbo(x.as_ref(), &y).unwrap());
+    assert_eq!(
+        copy.objective(&Data::new(x.as_ref(), &y)).unwrap(),
+        model.objective(&Data::new(x.as_ref(), &y)).unwrap()
+    );
 }
 
 #[test]
@@ -358,7 +368,10 @@ fn single_precision_agrees() {
     let (x32, y32) = (single(&x), singles(&y));
     for form in 0..2 {
         let model = decoupled(form, 5);
-        let (double, found) = (model.elbo(x.as_ref(), &y).unwrap(), model.elbo(x32.as_ref(), &y32).unwrap());
+        let (double, found) = (
+            model.objective(&Data::new(x.as_ref(), &y)).unwrap(),
+            model.objective(&Data::new(x32.as_ref(), &y32)).unwrap(),
+        );
         assert_close(found.value, double.value, 1e-4);
     }
 }
@@ -391,14 +404,16 @@ fn what_does_not_fit_is_refused() {
     let sphere = Svgp::with_features(Rbf::new(1.0), harmonics).unwrap();
     let on = mat![[0.6, 0.8]];
     let off = sphere.clone().with_mean_basis(MeanBasis::new(mat![[0.6, 0.9]].as_ref()).unwrap()).unwrap();
-    assert!(off.elbo(on.as_ref(), &[1.0]).unwrap_err().to_string().contains("unit sphere"));
+    assert!(off.objective(&Data::new(on.as_ref(), &[1.0])).unwrap_err().to_string().contains("unit sphere"));
     let fits = sphere.with_mean_basis(MeanBasis::new(on.as_ref()).unwrap()).unwrap();
-    assert!(fits.elbo(on.as_ref(), &[1.0]).is_ok());
-    assert!(fits.statistics(on.as_ref(), &[1.0]).unwrap_err().to_string().contains("the basis of the mean"));
+    assert!(fits.objective(&Data::new(on.as_ref(), &[1.0])).is_ok());
+    assert!(
+        fits.statistics(&Data::new(on.as_ref(), &[1.0])).unwrap_err().to_string().contains("the basis of the mean")
+    );
     let whole = HilbertFeatures::new(&[(-3.0, 3.0), (-3.0, 3.0)], &[4, 4]).unwrap();
     let whole = Svgp::with_features(Rbf::new(1.0), whole).unwrap();
     let whole = whole.with_mean_basis(MeanBasis::new(x.as_ref()).unwrap()).unwrap();
-    assert!(whole.elbo(x.as_ref(), &y).unwrap_err().to_string().contains("the whole function"));
+    assert!(whole.objective(&Data::new(x.as_ref(), &y)).unwrap_err().to_string().contains("the whole function"));
 }
 
 #[test]

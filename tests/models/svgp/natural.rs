@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use mercer::gp::{ExactGp, Svgp, Variational};
 use mercer::likelihood::{Bernoulli, Gaussian, Heteroscedastic, NegativeBinomial, Poisson, StudentT};
 use mercer::linalg::Jitter;
-use mercer::optim::{Adam, Lbfgs, NaturalGradient, Schedule, Train};
+use mercer::optim::{Adam, Checkpoint, Lbfgs, NaturalGradient, Schedule, Train};
 use mercer::params::Prior;
 use mercer::prelude::*;
 use mercer::testkit::{seed, trials};
@@ -50,10 +50,10 @@ fn one_full_step_leads_to_the_collapsed_bound_from_anywhere() {
     for q in [Variational::prior(15).unwrap(), elsewhere(15)] {
         for q in [q.clone(), q.unwhitened()] {
             let mut model = model(15).with_variational(q).unwrap();
-            let before = model.elbo(x.as_ref(), &y).unwrap();
-            let step = model.natural_step(x.as_ref(), &y, 80, &NaturalGradient::default()).unwrap();
+            let before = model.objective(&Data::new(x.as_ref(), &y)).unwrap();
+            let step = model.natural_step(&Data::new(x.as_ref(), &y).part_of(80), &NaturalGradient::default()).unwrap();
             assert_eq!((step.elbo, step.rate), (before, 1.0));
-            let after = model.elbo(x.as_ref(), &y).unwrap().value;
+            let after = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
             assert!(before.value < collapsed - 1.0);
             assert!((after - collapsed).abs() < 1e-8, "{after} is not {collapsed}");
         }
@@ -65,15 +65,15 @@ fn one_full_step_leads_to_the_collapsed_bound_from_anywhere() {
 fn at_all_inputs_one_step_gives_the_exact_process() {
     let (x, y) = plane(30);
     let exact = ExactGp::new(model(2).kernel().clone()).with_noise(NOISE).unwrap();
-    let evidence = exact.log_evidence(x.as_ref(), &y).unwrap();
-    let exact = exact.condition(x.as_ref(), &y).unwrap();
+    let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
+    let exact = exact.condition(&Data::new(x.as_ref(), &y)).unwrap();
     let (at, _) = plane(50);
     let expected = exact.predict(at.as_ref()).unwrap();
     for q in [elsewhere(30), elsewhere(30).unwhitened()] {
         let sparse = Svgp::new(model(2).kernel().clone(), x.as_ref()).unwrap();
         let mut sparse = sparse.with_likelihood(Gaussian::new(NOISE)).with_variational(q).unwrap();
-        sparse.natural_step(x.as_ref(), &y, 30, &NaturalGradient::default()).unwrap();
-        let bound = sparse.elbo(x.as_ref(), &y).unwrap().value;
+        sparse.natural_step(&Data::new(x.as_ref(), &y).part_of(30), &NaturalGradient::default()).unwrap();
+        let bound = sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
         assert!((bound - evidence).abs() < 1e-9, "{bound} is not {evidence}");
         let found = sparse.posterior().unwrap().predict(at.as_ref()).unwrap();
         for row in 0..50 {
@@ -97,8 +97,8 @@ fn damped_steps_agree_in_both_coordinates() {
     let mut unwhitened = model(8).with_variational(q).unwrap();
     for batch in 0..4 {
         let (x, y) = (x.subrows(20 * batch, 20), &y[20 * batch..20 * batch + 20]);
-        let a = whitened.natural_step(x, y, 80, &rule).unwrap();
-        let b = unwhitened.natural_step(x, y, 80, &rule).unwrap();
+        let a = whitened.natural_step(&Data::new(x, y).part_of(80), &rule).unwrap();
+        let b = unwhitened.natural_step(&Data::new(x, y).part_of(80), &rule).unwrap();
         assert!((a.elbo.value - b.elbo.value).abs() < 1e-9 * a.elbo.value.abs());
         let expected = &l * MatRef::from_column_major_slice(whitened.variational().mean(), 8, 1);
         let found = MatRef::from_column_major_slice(unwhitened.variational().mean(), 8, 1);
@@ -115,8 +115,9 @@ fn minibatches_are_unbiased() {
     let forms = [elsewhere(6), Variational::diagonal(&[0.3; 6], &[0.5; 6]).unwrap(), elsewhere(6).unwhitened()];
     for q in forms {
         let model = model(6).with_variational(q).unwrap();
-        let whole = model.elbo(x.as_ref(), &y).unwrap().value;
-        let parts = (0..9).map(|i| model.elbo_of_batch(x.subrows(10 * i, 10), &y[10 * i..][..10], 90).unwrap().value);
+        let whole = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+        let parts = (0..9)
+            .map(|i| model.objective(&Data::new(x.subrows(10 * i, 10), &y[10 * i..][..10]).part_of(90)).unwrap().value);
         let mean = parts.sum::<f64>() / 9.0;
         assert!((mean - whole).abs() < 1e-12 * whole.abs(), "{mean} is not {whole}");
     }
@@ -135,18 +136,30 @@ fn training_interleaves_with_adam() {
         fixed.freeze(part).unwrap();
     }
     let collapsed = collapsed_bound(&fixed, &x, &y);
-    fixed.train_natural(x.as_ref(), &y, &train, &rule, &mut Pcg64::seed_from_u64(1)).unwrap();
-    let reached = fixed.elbo(x.as_ref(), &y).unwrap().value;
+    fixed
+        .train(
+            &Data::new(x.as_ref(), &y),
+            &Train { natural: Some(rule.clone()), ..train.clone() },
+            &mut Pcg64::seed_from_u64(1),
+        )
+        .unwrap();
+    let reached = fixed.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
     assert!(reached < collapsed && reached > collapsed - 10.0, "{reached} {collapsed}");
 
     let run = |seed| {
         let mut free = model(15);
-        let history = free.train_natural(x.as_ref(), &y, &train, &rule, &mut Pcg64::seed_from_u64(seed)).unwrap();
+        let history = free
+            .train(
+                &Data::new(x.as_ref(), &y),
+                &Train { natural: Some(rule.clone()), ..train.clone() },
+                &mut Pcg64::seed_from_u64(seed),
+            )
+            .unwrap();
         (free, history)
     };
     let (free, history) = run(1);
     assert_eq!(history.steps, 60);
-    assert!(free.elbo(x.as_ref(), &y).unwrap().value > reached + 5.0);
+    assert!(free.objective(&Data::new(x.as_ref(), &y)).unwrap().value > reached + 5.0);
     assert!(free.parameters().iter().all(|entry| entry.free));
     let (again, _) = run(1);
     assert_eq!(free.values(), again.values());
@@ -164,10 +177,16 @@ fn a_step_of_training_is_a_natural_step_and_one_of_adam() {
     let mut by_steps = trained.clone();
     let train = Train { steps: 1, adam, ..Train::default() };
     let mut rng = Pcg64::seed_from_u64(0);
-    trained.train_natural(x.as_ref(), &y, &train, &NaturalGradient::default(), &mut rng).unwrap();
+    trained
+        .train(
+            &Data::new(x.as_ref(), &y),
+            &Train { natural: Some(NaturalGradient::default().clone()), ..train.clone() },
+            &mut rng,
+        )
+        .unwrap();
     by_adam.freeze("variational").unwrap();
-    by_adam.train(x.as_ref(), &y, &train, &mut rng).unwrap();
-    by_steps.natural_step(x.as_ref(), &y, 60, &NaturalGradient::default()).unwrap();
+    by_adam.train(&Data::new(x.as_ref(), &y), &train, &mut rng).unwrap();
+    by_steps.natural_step(&Data::new(x.as_ref(), &y).part_of(60), &NaturalGradient::default()).unwrap();
     let q = trained.num_params() - 5 - 15;
     assert_eq!(trained.values()[..q], by_adam.values()[..q]);
     let close = trained.values()[q..].iter().zip(&by_steps.values()[q..]).all(|(a, b)| (a - b).abs() < 1e-10);
@@ -181,16 +200,25 @@ fn what_cannot_move_is_refused_and_failures_leave_sound_parameters() {
     let mut rng = Pcg64::seed_from_u64(0);
     for q in [Variational::diagonal_prior(4).unwrap(), Variational::low_rank_prior(4, 1).unwrap()] {
         let mut model = model(4).with_variational(q).unwrap();
-        assert!(matches!(model.natural_step(x.as_ref(), &y, 30, &rule), Err(Error::Setting { .. })));
-        let error = model.train_natural(x.as_ref(), &y, &Train::default(), &rule, &mut rng).unwrap_err();
+        assert!(matches!(
+            model.natural_step(&Data::new(x.as_ref(), &y).part_of(30), &rule),
+            Err(Error::Setting { .. })
+        ));
+        let error = model
+            .train(
+                &Data::new(x.as_ref(), &y),
+                &Train { natural: Some(rule.clone()), ..Train::default().clone() },
+                &mut rng,
+            )
+            .unwrap_err();
         assert!(error.to_string().contains("Variational::new"), "{error}");
     }
     let mut frozen = model(4);
     frozen.freeze("variational.mean[2]").unwrap();
-    let error = frozen.natural_step(x.as_ref(), &y, 30, &rule).unwrap_err();
+    let error = frozen.natural_step(&Data::new(x.as_ref(), &y).part_of(30), &rule).unwrap_err();
     assert!(error.to_string().contains("unfreeze"), "{error}");
     let bad = NaturalGradient { rate: 2.0, ..NaturalGradient::default() };
-    assert!(matches!(model(4).natural_step(x.as_ref(), &y, 30, &bad), Err(Error::Setting { .. })));
+    assert!(matches!(model(4).natural_step(&Data::new(x.as_ref(), &y).part_of(30), &bad), Err(Error::Setting { .. })));
 
     // Adam leaves the support of a prior: the parameters and the q before that step stay.
     let mut model = model(4);
@@ -199,12 +227,20 @@ fn what_cannot_move_is_refused_and_failures_leave_sound_parameters() {
     let train = |steps| Train { steps, adam: Adam { rate: 0.01, ..Adam::default() }, ..Train::default() };
     let mut steps = 0;
     let mut failed = model.clone();
-    let outcome = failed.train_natural_with(x.as_ref(), &y, &train(100), &rule, &mut rng, |progress, _| {
-        steps = progress.step + 1;
-        ControlFlow::Continue(())
-    });
+    let outcome = failed.resume(
+        &Data::new(x.as_ref(), &y),
+        &Train { natural: Some(rule.clone()), ..train(100).clone() },
+        &mut Checkpoint::default(),
+        &mut rng,
+        &mut |progress, _| {
+            steps = progress.step + 1;
+            ControlFlow::Continue(())
+        },
+    );
     assert!(matches!(outcome, Err(Error::Parameter { .. })), "{outcome:?}");
-    model.train_natural(x.as_ref(), &y, &train(steps - 1), &rule, &mut rng).unwrap();
+    model
+        .train(&Data::new(x.as_ref(), &y), &Train { natural: Some(rule.clone()), ..train(steps - 1).clone() }, &mut rng)
+        .unwrap();
     let (failed, sound) = (failed, model);
     let close = failed.values().iter().zip(sound.values()).all(|(a, b)| (a - b).abs() < 1e-12 * (1.0 + b.abs()));
     assert!(close);
@@ -232,7 +268,7 @@ fn likelihoods() -> Vec<Kind> {
 fn random_model(rng: &mut Pcg64, kind: &Kind) -> (Random, Mat<f64>, Vec<f64>) {
     loop {
         let (model, x, y) = any_model(rng, kind);
-        if model.elbo(x.as_ref(), &y).is_ok_and(|elbo| elbo.value.is_finite()) {
+        if model.objective(&Data::new(x.as_ref(), &y)).is_ok_and(|elbo| elbo.value.is_finite()) {
             return (model, x, y);
         }
     }
@@ -265,9 +301,9 @@ fn every_step_from_all_data_raises_the_bound() {
         let (mut model, x, y) = random_model(&mut rng, kind);
         let rule = NaturalGradient { rate: [1.0, 0.9, 0.5][trial % 3], ..NaturalGradient::default() };
         for number in 0..8 {
-            let (q, before) = (model.variationals().to_vec(), model.elbo(x.as_ref(), &y).unwrap());
-            let step = model.natural_step(x.as_ref(), &y, y.len(), &rule).unwrap();
-            let (reached, after) = (step.reached.unwrap(), model.elbo(x.as_ref(), &y).unwrap());
+            let (q, before) = (model.variationals().to_vec(), model.objective(&Data::new(x.as_ref(), &y)).unwrap());
+            let step = model.natural_step(&Data::new(x.as_ref(), &y).part_of(y.len()), &rule).unwrap();
+            let (reached, after) = (step.reached.unwrap(), model.objective(&Data::new(x.as_ref(), &y)).unwrap());
             let what = format!("{}, {trial}, step {number}: {before:?}, {after:?}, rate {}", kind.0, step.rate);
             assert!(after.value >= before.value && (step.elbo, reached) == (before, after), "{what}");
             assert!(step.rate <= rule.rate && (step.rate > 0.0 || model.variationals() == q), "{what}");
@@ -290,7 +326,9 @@ fn training_on_all_data_does_not_lower_the_bound() {
         let batch = (trial % 2 == 1).then_some(y.len());
         let train = Train { steps: 10, batch, ..Train::default() };
         let rule = NaturalGradient::default();
-        let history = model.train_natural(x.as_ref(), &y, &train, &rule, &mut rng).unwrap();
+        let history = model
+            .train(&Data::new(x.as_ref(), &y), &Train { natural: Some(rule.clone()), ..train.clone() }, &mut rng)
+            .unwrap();
         assert!(history.records.iter().all(|record| record.natural.is_some()));
         // The order of the rows of a batch moves the loss by rounding.
         let rounding = if batch.is_some() { 1e-12 } else { 0.0 };
@@ -313,8 +351,8 @@ fn the_best_q_is_found_at_every_rate() {
             gp.freeze("kernel").unwrap();
             gp.freeze("inducing").unwrap();
             let rule = NaturalGradient { rate, ..NaturalGradient::default() };
-            let fit = gp.fit_natural(x.as_ref(), &y, &Lbfgs::default(), &rule).unwrap();
-            assert_eq!(-fit.value, gp.elbo(x.as_ref(), &y).unwrap().value);
+            let fit = gp.fit_profiled(&Data::new(x.as_ref(), &y), &Lbfgs::default(), &rule).unwrap();
+            assert_eq!(-fit.value, gp.objective(&Data::new(x.as_ref(), &y)).unwrap().value);
             assert!((-fit.value - best).abs() < 2e-3, "{variance}, {rate}: {}", -fit.value);
             reached.push(fit.value);
         }
@@ -336,16 +374,17 @@ fn a_fit_reports_the_model_that_it_leaves() {
             model.set_prior("kernel.scaled.factor", Prior::gamma(2.0, 1.0).unwrap()).unwrap();
         }
         let rule = NaturalGradient { rate: [1.0, 0.9, 0.5][trial % 3], ..NaturalGradient::default() };
-        let start = model.elbo(x.as_ref(), &y).unwrap().value + model.log_prior();
+        let start = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value + model.log_prior();
         let minimizer = Lbfgs { max_steps: 5, ..Lbfgs::default() };
-        let fit = model.fit_natural(x.as_ref(), &y, &minimizer, &rule).unwrap();
-        let there = model.elbo(x.as_ref(), &y).unwrap().value + model.log_prior();
+        let fit = model.fit_profiled(&Data::new(x.as_ref(), &y), &minimizer, &rule).unwrap();
+        let there = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value + model.log_prior();
         assert!((there + fit.value).abs() <= 1e-12 * there.abs(), "{}: {} is not {there}", kind.0, -fit.value);
         assert!(there >= start, "{}: {there} {start}", kind.0);
         if ["Student-t", "heteroscedastic"].contains(&kind.0) {
             continue;
         }
-        let better = model.natural_step(x.as_ref(), &y, y.len(), &rule).unwrap().reached.unwrap().value;
+        let better =
+            model.natural_step(&Data::new(x.as_ref(), &y).part_of(y.len()), &rule).unwrap().reached.unwrap().value;
         let gain = better - (there - model.log_prior());
         assert!(gain <= 1e-8 * (1.0 + there.abs()), "{}, {trial}: {gain:e}", kind.0);
     }

@@ -19,11 +19,11 @@ fn assert_overflow_is_named(name: &str, likelihood: impl Likelihood + Clone + 's
     let rule = NaturalGradient::default();
     let train = Train { steps: 2, batch: Some(10), adam: Adam::default(), ..Train::default() };
     let errors = [
-        gp.fit(years.as_ref(), &y, &Lbfgs::default()).unwrap_err(),
-        gp.natural_step(years.as_ref(), &y, 40, &rule).unwrap_err(),
-        gp.fit_natural(years.as_ref(), &y, &Lbfgs::default(), &rule).unwrap_err(),
-        gp.train(years.as_ref(), &y, &train, &mut Pcg64::seed_from_u64(1)).unwrap_err(),
-        gp.elbo_gradient(years.as_ref(), &y, 40).unwrap_err(),
+        gp.fit(&Data::new(years.as_ref(), &y), &Lbfgs::default()).unwrap_err(),
+        gp.natural_step(&Data::new(years.as_ref(), &y).part_of(40), &rule).unwrap_err(),
+        gp.fit_profiled(&Data::new(years.as_ref(), &y), &Lbfgs::default(), &rule).unwrap_err(),
+        gp.train(&Data::new(years.as_ref(), &y), &train, &mut Pcg64::seed_from_u64(1)).unwrap_err(),
+        gp.gradient(&Data::new(years.as_ref(), &y).part_of(40)).unwrap_err(),
     ];
     for error in errors {
         let text = error.to_string();
@@ -31,13 +31,13 @@ fn assert_overflow_is_named(name: &str, likelihood: impl Likelihood + Clone + 's
         assert!(["link", name, "y[", "variance", "scale the inputs"].iter().all(|part| text.contains(part)), "{text}");
     }
     // The bound is what it is, and nothing has moved.
-    assert_eq!(gp.elbo(years.as_ref(), &y).unwrap().value, f64::NEG_INFINITY);
+    assert_eq!(gp.objective(&Data::new(years.as_ref(), &y)).unwrap().value, f64::NEG_INFINITY);
     assert_eq!(gp.values(), before.values());
 
     let mut gp = model(mat![[-0.8], [0.8]]);
-    let start = gp.elbo(scaled.as_ref(), &y).unwrap().value;
-    gp.fit(scaled.as_ref(), &y, &Lbfgs::default()).unwrap();
-    assert!(gp.elbo(scaled.as_ref(), &y).unwrap().value > start);
+    let start = gp.objective(&Data::new(scaled.as_ref(), &y)).unwrap().value;
+    gp.fit(&Data::new(scaled.as_ref(), &y), &Lbfgs::default()).unwrap();
+    assert!(gp.objective(&Data::new(scaled.as_ref(), &y)).unwrap().value > start);
 }
 
 /// The error of a bound that is not finite names the link, the place and what to do; and what it says helps.
@@ -49,6 +49,6 @@ fn links_that_overflow_are_named() {
     // In single precision, beyond the largest f32.
     let x = Mat::from_fn(4, 1, |i, _| 8.0 + i as f32);
     let gp = Svgp::new(Linear::new(2.0), mat![[8.0], [10.0]].as_ref()).unwrap().with_likelihood(Poisson::new());
-    let error = gp.elbo_gradient(x.as_ref(), &[1.0f32; 4], 4).unwrap_err();
+    let error = gp.gradient(&Data::new(x.as_ref(), &[1.0f32; 4]).part_of(4)).unwrap_err();
     assert!(matches!(error, Error::Overflow { row: 3, .. }), "{error:?}");
 }

@@ -93,16 +93,17 @@ fn assert_gradient(what: &str, model: &Model, natural: &[f64], stored: &Value) {
 
 fn assert_case(case: &Value, x: &Mat<f64>, y: &[f64], x_test: Option<&Mat<f64>>, jitter: f64) {
     let model = model(&case["params"], jitter);
-    let (elbo, gradient) = model.elbo_gradient(x.as_ref(), y, y.len()).unwrap();
+    let (elbo, gradient) = model.gradient(&Data::new(x.as_ref(), y).part_of(y.len())).unwrap();
     assert_relative("-ELBO", -elbo.value, number(&case["neg_elbo"]), 1e-10);
     assert!((elbo.kl - number(&case["kl"])).abs() <= 1e-10 * number(&case["kl"]).max(1.0));
     assert_relative("expected log-likelihood", elbo.expected_log_likelihood, number(&case["expected_loglik"]), 1e-10);
     assert_gradient("full batch", &model, &gradient, &case["grads"]);
 
     let collapsed = collapsed(&model, jitter);
-    let (best, stored) = (collapsed.log_evidence(x.as_ref(), y).unwrap(), number(&case["collapsed_elbo_same_hypers"]));
+    let (best, stored) =
+        (collapsed.objective(&Data::new(x.as_ref(), y)).unwrap(), number(&case["collapsed_elbo_same_hypers"]));
     assert_relative("collapsed ELBO", best.value, stored, 1e-10);
-    let gap = collapsed.gap(x.as_ref(), y, model.variational()).unwrap();
+    let gap = collapsed.gap(&Data::new(x.as_ref(), y), model.variational()).unwrap();
     assert_relative("gap to the collapsed ELBO", gap, stored + number(&case["neg_elbo"]), 1e-10);
     assert_eq!(best.jitter, jitter);
 
@@ -139,7 +140,7 @@ fn other_forms_of_q_match() {
     let diagonal: Vec<f64> = (0..20).map(|i| factor[(i, i)]).collect();
     let elbo = |q: Variational| {
         let model = model(params, number(&notebook["jitter"])).with_variational(q.unwhitened()).unwrap();
-        model.elbo(x.as_ref(), &y).unwrap()
+        model.objective(&Data::new(x.as_ref(), &y)).unwrap()
     };
     let full = -elbo(Variational::new(&mean, factor.as_ref()).unwrap()).value;
     assert_relative("full", full, number(&stored["fullrank_unwhitened_same_m_L"]), 1e-10);
@@ -167,8 +168,8 @@ fn one_natural_step_matches() {
     let prior = Variational::prior(20).unwrap();
     let mut model = model(&notebook["at_random_point"]["params"], number(&notebook["jitter"]));
     model = model.with_variational(prior).unwrap();
-    model.natural_step(x.as_ref(), &y, y.len(), &NaturalGradient::default()).unwrap();
-    let bound = model.elbo(x.as_ref(), &y).unwrap().value;
+    model.natural_step(&Data::new(x.as_ref(), &y).part_of(y.len()), &NaturalGradient::default()).unwrap();
+    let bound = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
     let stored = number(&notebook["other_guides_neg_elbo"]["conjugateVI_rho1_one_step_from_init"]);
     assert_relative("after one step", -bound, stored, 1e-8);
     assert_relative("collapsed", bound, number(&notebook["at_random_point"]["collapsed_elbo_same_hypers"]), 1e-8);
@@ -188,7 +189,8 @@ fn gradients_that_vanish_at_the_prior_are_exactly_zero() {
         Variational::prior(20).unwrap().unwhitened(),
     ];
     for (form, q) in forms.into_iter().enumerate() {
-        let (_, gradient) = model.clone().with_variational(q).unwrap().elbo_gradient(x.as_ref(), &y, 500).unwrap();
+        let (_, gradient) =
+            model.clone().with_variational(q).unwrap().gradient(&Data::new(x.as_ref(), &y).part_of(500)).unwrap();
         let vanish = std::iter::once(&gradient[1]).chain(&gradient[3..23]);
         // Unwhitened, N(0, I) is not the prior.
         assert_eq!(vanish.clone().all(|&entry| entry == 0.0), form < 2, "{form}: {:?}", vanish.collect::<Vec<_>>());
@@ -202,7 +204,7 @@ fn minibatch_matches() {
     let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
     let stored = &notebook["minibatch_rows_0_63"];
     let model = model(&notebook["at_random_point"]["params"], number(&notebook["jitter"]));
-    let (elbo, gradient) = model.elbo_gradient(x.subrows(0, 64), &y[..64], y.len()).unwrap();
+    let (elbo, gradient) = model.gradient(&Data::new(x.subrows(0, 64), &y[..64]).part_of(y.len())).unwrap();
     assert_relative("-ELBO", -elbo.value, number(&stored["neg_elbo"]), 1e-10);
     assert_gradient("minibatch", &model, &gradient, &stored["grads"]);
 }
@@ -215,7 +217,7 @@ fn adam_steps(model: &mut Model, x: &Mat<f64>, y: &[f64], steps: usize, mut see:
     let mut parameters = model.unconstrained();
     let mut adam = Adam { rate: RATE, ..Adam::default() }.start(parameters.len()).unwrap();
     for step in 0..steps {
-        let (elbo, natural) = model.elbo_gradient(x.as_ref(), y, y.len()).unwrap();
+        let (elbo, natural) = model.gradient(&Data::new(x.as_ref(), y).part_of(y.len())).unwrap();
         see(step, -elbo.value);
         let gradient: Vec<f64> = model.unconstrained_gradient(&natural).unwrap().iter().map(|g| -g).collect();
         adam.step(&mut parameters, &gradient).unwrap();
@@ -260,10 +262,10 @@ fn the_notebook_bound_and_its_optimum() {
     let mut model = model(&notebook["at_init"]["params"], jitter);
     let mut collapsed = collapsed(&model, jitter);
     let minimizer = Lbfgs { memory: 40, ..Lbfgs::default() };
-    let optimum = collapsed.fit(x.as_ref(), &y, &minimizer).unwrap();
+    let optimum = collapsed.fit(&Data::new(x.as_ref(), &y), &minimizer).unwrap();
 
     adam_steps(&mut model, &x, &y, 800, |_, _| ());
-    let after_800 = -model.elbo(x.as_ref(), &y).unwrap().value;
+    let after_800 = -model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
     let (best, evaluations) = (optimum.value, optimum.evaluations);
     println!("-ELBO after 800 steps of Adam: {after_800:.4}; collapsed, after {evaluations} evaluations: {best:.6}");
     assert!(optimum.converged && (best - -187.914748).abs() < 1e-5, "{best}");
@@ -282,8 +284,8 @@ fn natural_gradients_reach_the_notebook_s_optimum() {
     let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
     let mut model = model(&notebook["at_init"]["params"], number(&notebook["jitter"]));
     let minimizer = Lbfgs { max_steps: 150, ..Lbfgs::default() };
-    let minimum = model.fit_natural(x.as_ref(), &y, &minimizer, &NaturalGradient::default()).unwrap();
+    let minimum = model.fit_profiled(&Data::new(x.as_ref(), &y), &minimizer, &NaturalGradient::default()).unwrap();
     println!("-ELBO {:.5} after {} steps, {} evaluations", minimum.value, minimum.steps, minimum.evaluations);
     assert!((minimum.value - -187.9147).abs() < 0.05, "{}", minimum.value);
-    assert!((model.elbo(x.as_ref(), &y).unwrap().value + minimum.value).abs() < 1e-8);
+    assert!((model.objective(&Data::new(x.as_ref(), &y)).unwrap().value + minimum.value).abs() < 1e-8);
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use faer::MatRef;
+use faer::{Mat, MatRef};
 
 use super::Sgpr;
 use crate::gp::collapsed::{Approximation, check_left, check_positive};
+use crate::gp::data::Data;
 use crate::gp::diagnostics::{Bounds, Diagnostics, diagnose};
 use crate::gp::latents::PerLatent;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::LowRank;
+use crate::gp::model::Model;
 use crate::gp::posterior::{Posterior, from_f64};
 use crate::gp::prior::{self, Prior};
 use crate::gp::process::{Latent, Process, Values};
@@ -43,17 +45,18 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     ///
     /// # Errors
     ///
-    /// As [`log_evidence`](Self::log_evidence).
+    /// As [`objective`](Model::objective).
     ///
     /// # References
     ///
     /// Titsias (2014), *Variational inference for Gaussian and determinantal point processes*, workshop on
     /// advances in variational inference, NIPS.
-    pub fn upper_bound<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<f64>
+    pub fn upper_bound<T: Scalar>(&self, data: &Data<T>) -> Result<f64>
     where
         K: Kernel<T>,
     {
-        let seen = self.see(x, y)?;
+        let y = data.stacked(1)?;
+        let seen = self.see(data.x(), &y)?;
         let variances = self.likelihood.noise_variances(y.len())?;
         let noise: Vec<T> = from_f64(&variances);
         let least = LowRank::new(seen.a.as_mat(), &seen.residual, &noise, self.par)?;
@@ -73,32 +76,35 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         Prior::independent(kernel, mean, 1, prior::Seen::Through(Arc::new(self.likelihood.clone())), self.par)
     }
 
-    /// The posterior given data.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidence`](Self::log_evidence).
-    pub fn condition<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<Posterior<T>>
+    pub(super) fn posterior<T: Scalar>(&self, data: &Data<T>) -> Result<Posterior<T>>
     where
         K: Kernel<T>,
     {
-        let seen = self.see(x, y)?;
+        let y = data.stacked(1)?;
+        let seen = self.see(data.x(), &y)?;
         let LowRank { mean, root, .. } = self.infer(&seen, self.approximation)?;
         let weights = {
             let tape = Tape::new(self.par);
             let weights = seen.prior.on(&tape).whiten_transpose(&tape, tape.constant(mean.as_ref()))?;
             tape.value(weights)?.as_mat().to_owned()
         };
+        let jitter = seen.prior.jitter();
+        self.posterior_of(seen.prior, root, weights, jitter)
+    }
+
+    pub(super) fn posterior_of<T: Scalar>(
+        &self,
+        prior: StoredPrior<T>,
+        root: Mat<T>,
+        weights: Mat<T>,
+        jitter: f64,
+    ) -> Result<Posterior<T>>
+    where
+        K: Kernel<T>,
+    {
         let latents = vec![Latent { mean: self.mean.clone(), roots: [Root::Lower(root)].into() }];
-        let values = Values::of(&self.inducing, seen.prior.jitter());
-        let process = Process {
-            kernel: Arc::new(self.kernel.clone()),
-            prior: seen.prior,
-            latents,
-            weights,
-            further: None,
-            values,
-        };
+        let (kernel, values) = (Arc::new(self.kernel.clone()), Values::of(&self.inducing, jitter));
+        let process = Process { kernel, prior, latents, weights, further: None, values };
         Ok(Posterior {
             basis: Arc::new(self.inducing.clone()),
             processes: [process].into(),
@@ -112,19 +118,20 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     ///
     /// # Errors
     ///
-    /// As [`log_evidence`](Self::log_evidence); [`Error::NegativeVariance`](crate::Error::NegativeVariance) too where rounding
+    /// As [`objective`](Model::objective); [`Error::NegativeVariance`](crate::Error::NegativeVariance) too where rounding
     /// leaves nothing of what the others say, which takes a noise some 10⁻¹⁶ of the process's
     /// variance.
-    pub fn leave_one_out<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<LeaveOneOut<T>>
+    pub fn leave_one_out<T: Scalar>(&self, data: &Data<T>) -> Result<LeaveOneOut<T>>
     where
         K: Kernel<T>,
     {
-        let seen = self.see(x, y)?;
+        let y = data.stacked(1)?;
+        let seen = self.see(data.x(), &y)?;
         let posterior = self.infer(&seen, self.approximation)?;
         let noise = self.noise(&seen, self.approximation)?;
         let mut conditional: Vec<T> = from_f64(&self.likelihood.noise_variances(y.len())?);
         conditional.iter_mut().zip(&seen.unexplained).for_each(|(noise, &left)| *noise += left);
-        LeaveOneOut::of_low_rank(seen.a.as_mat(), y, &seen.residual, &noise, &conditional, &posterior, self.par)
+        LeaveOneOut::of_low_rank(seen.a.as_mat(), &y, &seen.residual, &noise, &conditional, &posterior, self.par)
     }
 
     pub(super) fn see<'a, T: Scalar>(&'a self, x: MatRef<'a, T>, y: &[T]) -> Result<Seen<'a, T>>
@@ -169,14 +176,14 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> Sgpr<K, InducingPoints, N> {
     ///
     /// # Errors
     ///
-    /// As [`log_evidence`](Self::log_evidence) and [`gap`](Self::gap).
-    pub fn diagnose(&self, x: MatRef<'_, f64>, y: &[f64], q: Option<&Variational>) -> Result<Diagnostics>
+    /// As [`objective`](Model::objective) and [`gap`](Self::gap).
+    pub fn diagnose(&self, data: &Data<f64>, q: Option<&Variational>) -> Result<Diagnostics>
     where
         K: Kernel<f64>,
     {
-        let lower = self.clone().with_approximation(Approximation::Vfe).log_evidence(x, y)?;
-        let upper = self.upper_bound(x, y)?;
-        let gap = q.map(|q| self.gap(x, y, q)).transpose()?;
+        let lower = self.clone().with_approximation(Approximation::Vfe).objective(data)?;
+        let upper = self.upper_bound(data)?;
+        let gap = q.map(|q| self.gap(data, q)).transpose()?;
         let mut diagnostics = diagnose(&self.kernel, self.inducing.inputs(), self.jitter, self.par)?;
         let (trace, rounding) = (lower.trace, lower.rounding);
         diagnostics.bounds = Some(Bounds { lower: lower.value, upper, trace, rounding, gap });

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use faer::{Mat, MatRef, Par};
+use faer::{Mat, Par};
 
+use super::evidence::Outputs;
 use super::group::{Group, map};
 use super::{BatchGp, BatchPosterior};
-use crate::batch::BatchPoints;
 use crate::gp::latents::PerLatent;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::posterior::Posterior;
@@ -30,20 +30,11 @@ impl<K: Expr + Clone> BatchGp<K> {
         Prior::independent(kernels, means, self.outputs(), seen, self.par)
     }
 
-    /// The posterior given data.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_evidences`](Self::log_evidences).
-    pub fn condition<'a, T: Scalar>(
-        &self,
-        x: impl Into<BatchPoints<'a, T>>,
-        y: MatRef<'_, T>,
-    ) -> Result<BatchPosterior<T>>
+    pub(super) fn posterior<T: Scalar>(&self, data: &impl Outputs<T>) -> Result<BatchPosterior<T>>
     where
         K: Kernel<T>,
     {
-        let groups = self.groups(&x.into(), y)?;
+        let groups = self.groups(&data.points(), data.values())?;
         let posteriors = map(&groups, self.par, |group| self.posterior_of(group))?;
         let noise = self.likelihood.members().iter().map(Gaussian::variance).collect();
         let groups = groups.into_iter().map(|group| group.outputs).zip(posteriors).collect();
@@ -56,7 +47,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     ///
     /// # Errors
     ///
-    /// As [`log_evidences`](Self::log_evidences).
+    /// As [`objectives`](Self::objectives).
     ///
     /// # Examples
     ///
@@ -66,23 +57,19 @@ impl<K: Expr + Clone> BatchGp<K> {
     ///
     /// let (x, y) = (mat![[0.0], [0.5], [2.0]], mat![[0.3, 1.0], [0.4, f64::NAN], [-0.7, 0.2]]);
     /// let gp = BatchGp::new(Rbf::new(0.8).batched(2)?);
-    /// let left_out = gp.leave_one_out(x.as_ref(), y.as_ref())?;
+    /// let left_out = gp.leave_one_out(&Data::new(&x, &y))?;
     ///
-    /// let alone = ExactGp::new(Rbf::new(0.8)).leave_one_out(x.as_ref(), &[0.3, 0.4, -0.7])?;
+    /// let alone = ExactGp::new(Rbf::new(0.8)).leave_one_out(&Data::new(&x, &[0.3, 0.4, -0.7]))?;
     /// assert!((left_out[0].log_pseudo_likelihood() - alone.log_pseudo_likelihood()).abs() < 1e-14);
-    /// let unseen = gp.condition(x.as_ref(), y.as_ref())?.predict_observations(x.subrows(1, 1))?;
+    /// let unseen = gp.condition(&Data::new(&x, &y))?.predict_observations(x.subrows(1, 1))?;
     /// assert!((left_out[1].mean[1] - unseen.mean[(0, 1)]).abs() < 1e-15);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn leave_one_out<'a, T: Scalar>(
-        &self,
-        x: impl Into<BatchPoints<'a, T>>,
-        y: MatRef<'_, T>,
-    ) -> Result<Vec<LeaveOneOut<T>>>
+    pub fn leave_one_out<T: Scalar>(&self, data: &impl Outputs<T>) -> Result<Vec<LeaveOneOut<T>>>
     where
         K: Kernel<T>,
     {
-        let groups = self.groups(&x.into(), y)?;
+        let groups = self.groups(&data.points(), data.values())?;
         let by_group = map(&groups, self.par, |group| self.left_out_of(group))?;
         let outputs = groups.iter().flat_map(|group| &group.outputs);
         let mut all: Vec<_> = outputs.zip(by_group.into_iter().flatten()).collect();

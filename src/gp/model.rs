@@ -1,0 +1,343 @@
+//! What all models have in common.
+
+use std::cell::RefCell;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::ops::ControlFlow;
+
+use rand::Rng;
+
+use super::rounding::loss;
+use super::{NaturalStep, coincident};
+use crate::optim::{Checkpoint, History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit_in_units};
+use crate::params::Parameterized;
+use crate::scalar::ByPrecision;
+use crate::tape::Pool;
+use crate::{Result, Scalar};
+
+/// A model that learns from data of this kind: [`Data`](super::Data) of inputs and observations,
+/// [`Statistics`](super::Statistics) of them, a [`Batch`](super::Batch) of more, outputs alone.
+///
+/// What a model maximises is its objective: the log marginal likelihood (the evidence) of an exact model, a lower bound of
+/// it (ELBO) of an approximate one. Programs that work for all models name this trait.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{Data, ExactGp, Sgpr};
+/// use mercer::optim::Lbfgs;
+/// use mercer::prelude::*;
+///
+/// /// The objective after a fit, and the mean at 2.
+/// fn fitted<M>(mut model: M, data: &Data<f64>) -> mercer::Result<(f64, f64)>
+/// where
+///     M: Model<Data<f64>> + Clone,
+///     M::Posterior: Predict<f64>,
+/// {
+///     model.fit(data, &Lbfgs::default())?;
+///     let mean = model.condition(data)?.predict(mat![[2.0]].as_ref())?.mean[(0, 0)];
+///     Ok((model.objective(data)?.value(), mean))
+/// }
+///
+/// let x = Mat::from_fn(30, 1, |i, _| 0.2 * i as f64);
+/// let data = Data::new(&x, (0..30).map(|i| (0.2 * i as f64).sin() + 0.1 * (9 * i) as f64 % 0.3).collect::<Vec<_>>());
+/// let exact = fitted(ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.1)?, &data)?;
+/// let sparse = fitted(Sgpr::new(1.0 * Rbf::new(1.0), x.subrows(0, 10))?.with_noise(0.1)?, &data)?;
+/// assert!(sparse.0 < exact.0 + 1e-6 && (sparse.1 - exact.1).abs() < 0.05);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// A pair of model and data that do not go together does not compile:
+///
+/// ```compile_fail
+/// use mercer::gp::{Data, ExactGp};
+/// use mercer::prelude::*;
+///
+/// let data = Data::new(mat![[0.0], [1.0]], [0.3, 1.0]);
+/// let _ = ExactGp::new(Rbf::new(1.0)).objective(&data.part_of(10)); // an exact model needs all data
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not learn from `{D}`",
+    note = "all regression models take `Data`; `Svgp` takes a `Batch` too; `Sgpr` and `Svgp` with Gaussian noise take `Statistics`; \
+            latent-variable models take their outputs, a `Mat<f64>`"
+)]
+pub trait Model<D: ?Sized>: Parameterized + Debug + Send + Sync {
+    /// The objective, with its parts.
+    type Objective: Objective;
+    /// What the model knows after it has seen data.
+    type Posterior;
+
+    /// The objective, which is to be maximised.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`](crate::Error::Empty), [`Error::NonFinite`](crate::Error::NonFinite) and
+    /// [`Error::Shape`](crate::Error::Shape) for data that do not fit; [`Error::Dimension`](crate::Error::Dimension) if a kernel
+    /// cannot read the points; [`Error::Indefinite`](crate::Error::Indefinite) for a kernel that is not guaranteed positive
+    /// semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is
+    /// enough. Models say what else they refuse.
+    #[doc(alias = "log_marginal_likelihood", alias = "log_evidence", alias = "elbo")]
+    fn objective(&self, data: &D) -> Result<Self::Objective>;
+
+    /// The objective and its gradient in all natural parameters in visiting order, with matrices from a memory that
+    /// evaluations share: what a loop of one's own calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`objective`](Self::objective), and [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel
+    /// without gradients.
+    fn evaluate(&self, data: &D, memory: &Memory) -> Result<(Self::Objective, Vec<f64>)>;
+
+    /// What the model knows after it has seen data, ready to predict.
+    ///
+    /// # Errors
+    ///
+    /// As [`objective`](Self::objective).
+    fn condition(&self, data: &D) -> Result<Self::Posterior>;
+
+    /// The objective, and its gradient in all natural parameters in visiting order.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Self::evaluate).
+    fn gradient(&self, data: &D) -> Result<(Self::Objective, Vec<f64>)> {
+        self.evaluate(data, &Memory::default())
+    }
+
+    /// The scales that a fit counts parameters in. By default 1 for all.
+    ///
+    /// # Errors
+    ///
+    /// As [`objective`](Self::objective).
+    fn scales(&self, data: &D) -> Result<Scales> {
+        let _ = data;
+        Ok(Scales::default())
+    }
+
+    /// Maximises the objective over the free parameters; with [priors](crate::params::Prior), its sum with their
+    /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Self::evaluate) at the start, and [`Error::Rounding`](crate::Error::Rounding) where
+    /// [`Objective::rounding`] is above [`ROUNDING_LIMIT`](super::ROUNDING_LIMIT); later failures end the search at the best
+    /// parameters found.
+    fn fit(&mut self, data: &D, minimizer: &dyn Minimizer) -> Result<Minimum>
+    where
+        Self: Clone,
+    {
+        let Scales { parameters, columns } = self.scales(data)?;
+        let memory = Memory::default();
+        let mut negative = |model: &Self| {
+            let (objective, gradient) = model.evaluate(data, &memory)?;
+            loss("the objective", objective.value(), objective.rounding(), gradient)
+        };
+        if !columns.is_empty() {
+            coincident::part(self, &columns, &mut negative);
+        }
+        fit_in_units(self, &parameters, minimizer, negative)
+    }
+}
+
+/// A model that learns by stochastic gradients, and by natural gradients of the parameters of its q.
+///
+/// # Examples
+///
+/// Minibatches, q by natural gradients; and the same training in two parts:
+///
+/// ```
+/// use mercer::gp::{Data, Svgp};
+/// use mercer::inducing::start::subset;
+/// use mercer::likelihood::Gaussian;
+/// use mercer::optim::{Adam, Checkpoint, NaturalGradient, Train};
+/// use mercer::prelude::*;
+/// use rand::SeedableRng;
+/// use std::ops::ControlFlow;
+///
+/// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+/// let x = Mat::from_fn(200, 1, |i, _| 0.03 * i as f64);
+/// let data = Data::new(&x, (0..200).map(|i| (0.03 * i as f64).sin()).collect::<Vec<_>>());
+///
+/// let z = subset(x.as_ref(), 12, &mut rng)?;
+/// let start = Svgp::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_likelihood(Gaussian::new(0.1));
+/// let train = Train {
+///     steps: 100,
+///     batch: Some(50),
+///     adam: Adam { rate: 0.03, ..Adam::default() },
+///     natural: Some(NaturalGradient { rate: 0.2, ..NaturalGradient::default() }),
+///     ..Train::default()
+/// };
+/// let (mut gp, mut same) = (start.clone(), rng.clone());
+/// let history = gp.train(&data, &train, &mut rng)?;
+/// assert!(history.records[99].loss < history.records[0].loss - 100.0);
+///
+/// let (mut again, mut checkpoint) = (start, Checkpoint::default());
+/// again.resume(&data, &train, &mut checkpoint, &mut same, &mut |progress, _| match progress.step {
+///     29 => ControlFlow::Break(()),
+///     _ => ControlFlow::Continue(()),
+/// })?;
+/// again.resume(&data, &train, &mut checkpoint, &mut same, &mut |_, _| ControlFlow::Continue(()))?;
+/// assert_eq!(again.values(), gp.values()); // to the bit
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// An exact model has a fit and no training:
+///
+/// ```compile_fail
+/// use mercer::gp::{Data, ExactGp};
+/// use mercer::optim::Train;
+/// use mercer::prelude::*;
+/// use rand::SeedableRng;
+///
+/// let data = Data::new(mat![[0.0], [1.0]], [0.3, 1.0]);
+/// let _ = ExactGp::new(Rbf::new(1.0)).train(&data, &Train::default(), &mut rand_pcg::Pcg64::seed_from_u64(0));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not trained on `{D}` by stochastic gradients",
+    note = "`Svgp` is, on `Data` and on `Statistics`; other models have `fit`"
+)]
+pub trait Trainable<D: ?Sized>: Model<D> {
+    /// Maximises the objective by the steps of `train`; with [priors](crate::params::Prior), its sum with their
+    /// [`log_prior`](crate::params::ParameterizedExt::log_prior), of which each step takes the whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`resume`](Self::resume).
+    fn train(&mut self, data: &D, train: &Train, rng: &mut dyn Rng) -> Result<History> {
+        self.resume(data, train, &mut Checkpoint::default(), rng, &mut |_, _| ControlFlow::Continue(()))
+    }
+
+    /// Goes on from a [`Checkpoint`], which is brought to where the training stops: with the data, the settings and the
+    /// generator as they were there, to the same bits as without a stop. The callback sees each step, and may stop the
+    /// training.
+    ///
+    /// # Errors
+    ///
+    /// As [`Train::resume`] and [`Model::evaluate`]; [`Error::Overflow`](crate::Error::Overflow) where the link of the
+    /// likelihood overflows; with natural gradients as [`natural_step`](NaturalGradients::natural_step).
+    fn resume(
+        &mut self,
+        data: &D,
+        train: &Train,
+        checkpoint: &mut Checkpoint,
+        rng: &mut dyn Rng,
+        callback: &mut dyn FnMut(&Progress, &Self) -> ControlFlow<()>,
+    ) -> Result<History>;
+}
+
+/// A model with a q that moves along natural gradients.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no natural gradients on `{D}`",
+    note = "`Svgp` has, on `Data`, a `Batch` and `Statistics`"
+)]
+pub trait NaturalGradients<D: ?Sized>: Model<D> {
+    /// Moves q along the natural gradient of the objective: whitened or not, the step is the same. For a Gaussian
+    /// likelihood and all data, one step of rate 1 from anywhere leads to the best q, at which the bound is the collapsed one.
+    ///
+    /// From all data, a step raises the bound: the rate is halved until it does, thirty times at most, and then
+    /// the step is not taken, and its [`rate`](NaturalStep::rate) is 0. A batch says too little of the bound for that.
+    ///
+    /// Gradients in q alone are computed: the kernel need not have any.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::objective`] and [`NaturalGradient::step`]; [`Error::Overflow`](crate::Error::Overflow) where the link of
+    /// the likelihood overflows; [`Error::Setting`](crate::Error::Setting) for a q that is not full, or not all free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, ExactGp, Svgp};
+    /// use mercer::likelihood::Gaussian;
+    /// use mercer::optim::NaturalGradient;
+    /// use mercer::prelude::*;
+    ///
+    /// // All inputs are inducing ones: the best bound is the log marginal likelihood.
+    /// let data = Data::new(mat![[0.0], [1.0], [2.5]], [0.3, 1.0, -0.4]);
+    /// let mut gp = Svgp::new(Rbf::new(1.0), data.x())?.with_likelihood(Gaussian::new(0.1));
+    /// gp.natural_step(&data, &NaturalGradient::default())?;
+    /// let exact = ExactGp::new(Rbf::new(1.0)).with_noise(0.1)?.objective(&data)?;
+    /// assert!((gp.objective(&data)?.value - exact).abs() < 1e-12);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn natural_step(&mut self, data: &D, rule: &NaturalGradient) -> Result<NaturalStep>;
+}
+
+/// A number that a model maximises, with what is known beside it.
+pub trait Objective: Copy + Debug {
+    /// The number.
+    fn value(&self) -> f64;
+
+    /// By how much rounding may have changed it: 0 where that is not known.
+    fn rounding(&self) -> f64 {
+        0.0
+    }
+}
+
+impl Objective for f64 {
+    fn value(&self) -> f64 {
+        *self
+    }
+}
+
+/// The scales that a fit counts parameters in, so that its steps do not depend on the units of the data.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scales {
+    /// Of all scalars in visiting order, for those that may be any finite number; none for 1.
+    pub parameters: Vec<f64>,
+    /// Of the columns of the inducing inputs, of which those that coincide are parted before a fit; none to leave them.
+    pub columns: Vec<f64>,
+}
+
+/// Matrices that evaluations leave to the next, so that a loop allocates once.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{Data, ExactGp, Memory};
+/// use mercer::prelude::*;
+///
+/// let data = Data::new(mat![[0.0], [1.0]], [0.3, 1.0]);
+/// let (gp, memory) = (ExactGp::new(Rbf::new(1.0)), Memory::default());
+/// let first = gp.evaluate(&data, &memory)?;
+/// assert_eq!(gp.evaluate(&data, &memory)?, first);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Memory {
+    single: RefCell<Pool<f32>>,
+    double: RefCell<Pool<f64>>,
+    unwatched: bool,
+}
+
+impl Memory {
+    /// For evaluations that do not look at rounding errors, as those of a training loop: their
+    /// [`Objective::rounding`] is infinite.
+    #[must_use]
+    pub fn without_rounding(self) -> Self {
+        Self { unwatched: true, ..self }
+    }
+
+    pub(super) fn watched(&self) -> bool {
+        !self.unwatched
+    }
+
+    pub(super) fn pool<T: Scalar>(&self) -> &RefCell<Pool<T>> {
+        T::select::<Of<'_>>(self)
+    }
+}
+
+struct Of<'m>(PhantomData<&'m ()>);
+
+impl<'m> ByPrecision for Of<'m> {
+    type Input<T: Scalar> = &'m Memory;
+    type Output<T: Scalar> = &'m RefCell<Pool<T>>;
+
+    fn f32(memory: &'m Memory) -> &'m RefCell<Pool<f32>> {
+        &memory.single
+    }
+
+    fn f64(memory: &'m Memory) -> &'m RefCell<Pool<f64>> {
+        &memory.double
+    }
+}

@@ -1,0 +1,189 @@
+//! The bound from statistics of the data.
+
+use std::ops::ControlFlow;
+
+use rand::Rng;
+
+use super::bound::Recorded;
+use super::train::negative;
+use super::{Elbo, NaturalStep, Svgp};
+use crate::gp::data::Data;
+use crate::gp::model::{Memory, Model, NaturalGradients, Trainable};
+use crate::gp::moments::Moments;
+use crate::gp::posterior::Posterior;
+use crate::gp::rounding::gradient_and_rounding;
+use crate::gp::statistics::Statistics;
+use crate::gp::terms::parameter_column;
+use crate::inducing::InducingFeatures;
+use crate::kernel::Kernel;
+use crate::optim::{Batch, Checkpoint, History, NaturalGradient, Progress, Train};
+use crate::params::ParameterizedExt;
+use crate::tape::Tape;
+use crate::{Error, Expr, Result, Scalar};
+
+impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
+    /// What the bound needs of the data with Gaussian noise, for features of a [basis](InducingFeatures::basis) that
+    /// no hyperparameter moves: O(N·M²) once, and no N × M matrix. What is asked on them costs O(M³), whatever N.
+    ///
+    /// # Errors
+    ///
+    /// As [`objective`](Model::objective); [`Error::Setting`] for features without such a basis, or several latent functions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, Svgp};
+    /// use mercer::inducing::SphericalHarmonicFeatures;
+    /// use mercer::optim::{NaturalGradient, Train};
+    /// use mercer::prelude::*;
+    /// use rand::SeedableRng;
+    ///
+    /// let angle = |i: usize| 0.1 * i as f64;
+    /// let x = Mat::from_fn(60, 2, |i, d| if d == 0 { angle(i).cos() } else { angle(i).sin() });
+    /// let data = Data::new(&x, (0..60).map(|i| x[(i, 0)] * x[(i, 1)]).collect::<Vec<_>>());
+    ///
+    /// let mut by_adam = Svgp::with_features(Rbf::new(0.9), SphericalHarmonicFeatures::new(2, 4)?)?;
+    /// let (mut by_both, statistics) = (by_adam.clone(), by_adam.statistics(&data)?);
+    /// assert!((by_adam.objective(&data)?.value - by_adam.objective(&statistics)?.value).abs() < 1e-11);
+    ///
+    /// let (train, mut rng) = (Train { steps: 50, ..Train::default() }, rand_pcg::Pcg64::seed_from_u64(0));
+    /// by_adam.train(&statistics, &train, &mut rng)?;
+    /// let train = Train { natural: Some(NaturalGradient::default()), ..train };
+    /// by_both.train(&statistics, &train, &mut rng)?;
+    /// assert!(by_adam.objective(&statistics)?.value < by_both.objective(&statistics)?.value - 10.0);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn statistics<T: Scalar>(&self, data: &Data<T>) -> Result<Statistics>
+    where
+        K: Kernel<T>,
+    {
+        let y = data.stacked(self.likelihood.outputs())?;
+        self.check(data.x(), &y)?;
+        self.check_gaussian()?;
+        Statistics::new(&self.inducing, self.mean.of(0), data.x(), &y, self.par)
+    }
+
+    fn evaluate_statistics(
+        &self,
+        statistics: &Statistics,
+        memory: &Memory,
+        differentiable: bool,
+    ) -> Result<(Elbo, Vec<f64>)>
+    where
+        K: Kernel<f64>,
+    {
+        let tape = Tape::with_pool(self.par, memory.pool::<f64>().take());
+        if memory.watched() {
+            tape.watch_rounding();
+        }
+        let recorded = self.record_statistics(&tape, statistics, differentiable)?;
+        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.bound, &recorded.parameters, self)?;
+        let elbo = recorded.elbo(&tape, rounding)?;
+        memory.pool().replace(tape.into_pool());
+        Ok((elbo, gradient))
+    }
+
+    /// σ², if there is nothing else.
+    fn check_gaussian(&self) -> Result<f64> {
+        if self.mean_basis.is_some() {
+            let expected = "must be that of the covariance, for statistics to say all: use the data";
+            return Err(Error::setting("the basis of the mean", "one of its own", expected));
+        }
+        self.likelihood.gaussian_noise().ok_or_else(|| {
+            let expected = "must be Gaussian noise of one variance, for statistics to say all";
+            Error::setting("the likelihood", self.likelihood.name(), expected)
+        })
+    }
+
+    /// N log 2πσ² + (Σᵢ (yᵢ − μᵢ)² + Σᵢ Var f(xᵢ))/σ², times −½, for the expected log-likelihood.
+    fn record_statistics<'a>(
+        &'a self,
+        tape: &Tape<'a, f64>,
+        statistics: &'a Statistics,
+        differentiable: bool,
+    ) -> Result<Recorded>
+    where
+        K: Kernel<f64>,
+    {
+        self.check_model()?;
+        statistics.check(&self.inducing, self.mean.of(0))?;
+        let noise = tape.scalar_parameter(self.check_gaussian()?);
+        let kernel = self.kernel.of(0);
+        let kernel = if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) };
+        let mean = parameter_column(tape, &self.mean.of(0).values());
+        let moments = Moments::new(tape, statistics, &self.inducing, kernel, differentiable, self.jitter)?;
+        let q = self.variational.of(0).record(tape, &moments.prior)?;
+        let kl = q.divergence(tape, &moments.prior, q.mean)?;
+
+        let (n, precision) = (statistics.observations() as f64, tape.recip(noise)?);
+        let spread = tape.add(moments.misfit(tape, q.mean)?, moments.total_variance(tape, &q.roots)?)?;
+        let constant = tape.scalar_constant(n * std::f64::consts::TAU.ln());
+        let log_det = tape.add(tape.scale(tape.ln(noise)?, n)?, constant)?;
+        let expected = tape.scale(tape.add(log_det, tape.hadamard(spread, precision)?)?, -0.5)?;
+        let parameters = [kernel.theta(), mean, noise, moments.parameter].into_iter().chain(q.parameters).collect();
+        Ok(Recorded {
+            bound: tape.sub(expected, kl)?,
+            expected,
+            largest: None,
+            kl,
+            jitter: moments.prior.jitter(),
+            parameters,
+        })
+    }
+}
+
+// In the mean function's parameters, which have to be frozen, the gradient is 0.
+impl<K: Kernel<f64> + Clone, F: InducingFeatures> Model<Statistics> for Svgp<K, F> {
+    type Objective = Elbo;
+    type Posterior = Posterior<f64>;
+
+    fn objective(&self, statistics: &Statistics) -> Result<Elbo> {
+        let differentiable = self.kernel.of(0).properties().differentiable;
+        // Features may have values for a kernel, and no gradients.
+        let evaluate = |differentiable| self.evaluate_statistics(statistics, &Memory::default(), differentiable);
+        Ok(evaluate(differentiable).or_else(|_| evaluate(false))?.0)
+    }
+
+    fn evaluate(&self, statistics: &Statistics, memory: &Memory) -> Result<(Elbo, Vec<f64>)> {
+        Statistics::check_frozen(self.mean.of(0))?;
+        self.evaluate_statistics(statistics, memory, true)
+    }
+
+    fn condition(&self, statistics: &Statistics) -> Result<Posterior<f64>> {
+        statistics.check(&self.inducing, self.mean.of(0))?;
+        self.posterior()
+    }
+}
+
+impl<K: Kernel<f64> + Clone, F: InducingFeatures> NaturalGradients<Statistics> for Svgp<K, F> {
+    fn natural_step(&mut self, statistics: &Statistics, rule: &NaturalGradient) -> Result<NaturalStep> {
+        self.check_natural(rule)?;
+        let (elbo, gradient) = self.evaluate_statistics(statistics, &Memory::default(), false)?;
+        let judge = |model: &Self| model.objective(statistics);
+        Ok(self.judged_step(rule, 0, (elbo, &gradient), f64::EPSILON, &judge)?.0)
+    }
+}
+
+/// All of the data at each step of O(M³): minibatches are refused, and the generator is never asked.
+impl<K: Kernel<f64> + Clone, F: InducingFeatures> Trainable<Statistics> for Svgp<K, F> {
+    fn resume(
+        &mut self,
+        statistics: &Statistics,
+        train: &Train,
+        checkpoint: &mut Checkpoint,
+        rng: &mut dyn Rng,
+        callback: &mut dyn FnMut(&Progress, &Self) -> ControlFlow<()>,
+    ) -> Result<History> {
+        if let Some(batch) = train.batch {
+            return Err(Error::setting("the batch", batch, "must be `None`: statistics are of all rows"));
+        }
+        if let Some(rule) = &train.natural {
+            self.check_natural(rule)?;
+        }
+        let memory = Memory::default().without_rounding();
+        let loss = |model: &Self, _: Batch<'_>| negative(model.evaluate(statistics, &memory)?);
+        let judge = |model: &Self| model.objective(statistics);
+        let n = statistics.observations();
+        self.resume_judged((n, &[]), loss, train, (f64::EPSILON, &judge), checkpoint, rng, callback)
+    }
+}
