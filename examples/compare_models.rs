@@ -36,7 +36,7 @@ where
     M: Model<Data<f64>> + Clone,
     M::Posterior: Predict<f64> + 'static,
 {
-    let search: &dyn Minimizer = &Lbfgs { max_steps: 100, ..Lbfgs::default() };
+    let search: &dyn Minimizer = &Lbfgs { max_steps: 1000, ..Lbfgs::default() };
     model.fit(data, search)?;
     let posterior = model.condition(data)?;
     let seen = posterior.predict_observations(held_out.x())?;

@@ -39,18 +39,18 @@ use crate::{Error, Result};
 /// let train = Train { steps: 100, batch: Some(7), ..Train::default() };
 ///
 /// let (mut first, mut rng, mut checkpoint) = (start.clone(), Pcg64::seed_from_u64(1), Checkpoint::default());
-/// first.train_from(x.as_ref(), &y, &train, &mut checkpoint, &mut rng, |progress, _| {
+/// let data = Data::new(&x, &y);
+/// first.resume(&data, &train, &mut checkpoint, &mut rng, &mut |progress, _| {
 ///     if progress.step + 1 == 30 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 /// })?;
 /// let saved = serde_json::to_string(&(&checkpoint, &rng))?; // `Pcg64` has a feature `serde`
 ///
 /// let (mut checkpoint, mut rng): (Checkpoint, Pcg64) = serde_json::from_str(&saved)?;
 /// let mut second = start.clone();
-/// let go_on = |_: &_, _: &_| ControlFlow::Continue(());
-/// let history = second.resume(&Data::new(&x, &y), &train, &mut checkpoint, &mut rng, &mut go_on)?;
+/// let history = second.resume(&data, &train, &mut checkpoint, &mut rng, &mut |_, _| ControlFlow::Continue(()))?;
 ///
 /// let mut whole = start.clone();
-/// assert_eq!(history, whole.train(&Data::new(&x, &y), &train, &mut Pcg64::seed_from_u64(1))?);
+/// assert_eq!(history, whole.train(&data, &train, &mut Pcg64::seed_from_u64(1))?);
 /// assert_eq!(second.values(), whole.values());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

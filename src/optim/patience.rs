@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 /// use mercer::data::metrics::rmse;
 /// use mercer::gp::Svgp;
 /// use mercer::likelihood::Gaussian;
-/// use mercer::optim::{Adam, Patience, Stopped, Train};
+/// use mercer::optim::{Adam, Checkpoint, Patience, Stopped, Train};
 /// use mercer::prelude::*;
 /// use rand::SeedableRng;
 /// use std::ops::ControlFlow;
@@ -30,7 +30,8 @@ use std::ops::ControlFlow;
 /// let train = Train { steps: 2000, adam: Adam { rate: 0.02, ..Adam::default() }, ..Train::default() };
 /// let (mut patience, mut best) = (Patience::new(3, 0.0), gp.clone());
 /// let mut rng = rand_pcg::Pcg64::seed_from_u64(0);
-/// let history = gp.train_with(x.as_ref(), &y, &train, &mut rng, |progress, gp| {
+/// let mut start = Checkpoint::default();
+/// let history = gp.resume(&Data::new(&x, &y), &train, &mut start, &mut rng, &mut |progress, gp| {
 ///     if progress.step % 20 != 0 {
 ///         return ControlFlow::Continue(());
 ///     }

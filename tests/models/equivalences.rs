@@ -198,7 +198,7 @@ fn duplicate_and_many_inducing_inputs_work() {
 fn a_kernel_without_gradients_is_evaluated_but_not_fitted() {
     let x = mat![[0.5], [1.0], [2.5]];
     let gp = ExactGp::new(2.0 * Wiener + Rbf::new(1.0));
-    assert!(gp.objective(&Data::new(x.as_ref(), &[0.1, 0.3, 0.2])).unwrap().is_finite());
-    let error = gp.gradient(&Data::new(x.as_ref(), &[0.1, 0.3, 0.2])).unwrap_err();
+    assert!(gp.objective(&Data::new(x.as_ref(), [0.1, 0.3, 0.2])).unwrap().is_finite());
+    let error = gp.gradient(&Data::new(x.as_ref(), [0.1, 0.3, 0.2])).unwrap_err();
     assert_eq!(error, Error::NotDifferentiable { path: "sum[0].scaled.wiener".to_owned() });
 }

@@ -247,7 +247,7 @@ fn columns_that_a_kernel_does_not_read_may_be_anything() {
 #[test]
 fn rows_without_a_value_are_refused_by_their_cause() {
     let (x, y) = (mat![[0.0, 1.0], [f64::NAN, 2.0], [1.0, 3.0]], [0.3, 1.0, -0.2]);
-    let said = |gp: ExactGp<DynKernel>| gp.objective(&mercer::gp::Data::new(x.as_ref(), &y)).unwrap_err().to_string();
+    let said = |gp: ExactGp<DynKernel>| gp.objective(&mercer::gp::Data::new(x.as_ref(), y)).unwrap_err().to_string();
     let rbf = || Rbf::new(1.0).on([0]);
     // Not masked; masked to stay unknown; one of two that read the column masked.
     assert!(said(ExactGp::new(rbf().dynamic())).starts_with("x[1, 0] is NaN; remove or mask the row"));
@@ -261,10 +261,9 @@ fn rows_without_a_value_are_refused_by_their_cause() {
     assert!(error.starts_with("the mean at row 1 of x is NaN"), "{error}");
     // An infinity is no missing value; an observation that is missing is none.
     let infinite = mat![[0.0, 1.0], [f64::INFINITY, 2.0], [1.0, 3.0]];
-    let error = ExactGp::new(masked()).objective(&mercer::gp::Data::new(infinite.as_ref(), &y)).unwrap_err();
+    let error = ExactGp::new(masked()).objective(&mercer::gp::Data::new(infinite.as_ref(), y)).unwrap_err();
     assert!(matches!(error, Error::NonFinite { row: 1, col: 0, .. }), "{error}");
-    let error =
-        ExactGp::new(masked()).objective(&mercer::gp::Data::new(x.as_ref(), &[0.3, f64::NAN, 0.1])).unwrap_err();
+    let error = ExactGp::new(masked()).objective(&mercer::gp::Data::new(x.as_ref(), [0.3, f64::NAN, 0.1])).unwrap_err();
     assert!(matches!(error, Error::NonFinite { ref what, row: 1, .. } if what == "y"), "{error}");
     // No inducing input, and no start for one.
     assert!(Sgpr::new(masked(), x.as_ref()).is_err());
@@ -281,7 +280,7 @@ fn stacked_outputs_hand_missing_inputs_on() {
     let plain = Rbf::new(1.0).on([0]) * outputs.clone();
     let gp = ExactGp::new(plain.clone().masked(Missing::Isolate));
     let (few_x, few_y) = (mat![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.3, -0.2, 0.1, 0.4]);
-    let expected = ExactGp::new(plain).objective(&mercer::gp::Data::new(few_x.as_ref(), &few_y)).unwrap();
+    let expected = ExactGp::new(plain).objective(&mercer::gp::Data::new(few_x.as_ref(), few_y)).unwrap();
     let alone = -0.5 * (1.0 / 2.0 + 2f64.ln() + std::f64::consts::TAU.ln());
     assert_close(gp.objective(&mercer::gp::Data::new(stacked.x(), stacked.y())).unwrap(), expected + alone, TOLERANCE);
 }

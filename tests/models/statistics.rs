@@ -317,7 +317,7 @@ fn what_does_not_fit_is_refused() {
         let features = FourierFeatures::new(-half, half, 5).unwrap();
         Sgpr::with_features((1.0 * Matern32::new(1.0)).dynamic(), features).unwrap()
     };
-    let of_line = on(2.0).statistics(&Data::new(line.as_ref(), &[0.3; 9])).unwrap();
+    let of_line = on(2.0).statistics(&Data::new(line.as_ref(), [0.3; 9])).unwrap();
     assert!(on(2.0).objective(&of_line).is_ok());
     named(on(3.0).objective(&of_line).unwrap_err(), "the statistics");
     named(model.clone().with_mean(ConstantMean::new(0.4)).objective(&statistics).unwrap_err(), "the statistics");
@@ -329,5 +329,5 @@ fn what_does_not_fit_is_refused() {
     named(bernoulli.statistics(&Data::new(x.as_ref(), &y)).unwrap_err(), "the likelihood");
 
     let off = mat![[0.5, 0.0, 0.0]];
-    named(model.statistics(&Data::new(off.as_ref(), &[1.0])).unwrap_err(), "the length of x[0]");
+    named(model.statistics(&Data::new(off.as_ref(), [1.0])).unwrap_err(), "the length of x[0]");
 }

@@ -104,12 +104,12 @@ fn steps() -> Lbfgs {
 fn fits_of_one_output() {
     law("exact", |units| {
         let model = ExactGp::new(kernel(units)).with_mean(mean(units)).with_noise(0.1 * units.y.powi(2)).unwrap();
-        fitted(model, units, |m| drop(m.fit(&Data::new(inputs(units).as_ref(), &outputs(units, 0)), &steps()).unwrap()))
+        fitted(model, units, |m| drop(m.fit(&Data::new(inputs(units).as_ref(), outputs(units, 0)), &steps()).unwrap()))
     });
     law("sparse", |units| {
         let model = Sgpr::new(kernel(units), inducing(units).as_ref()).unwrap().with_mean(mean(units));
         let model = model.with_noise(0.1 * units.y.powi(2)).unwrap();
-        fitted(model, units, |m| drop(m.fit(&Data::new(inputs(units).as_ref(), &outputs(units, 0)), &steps()).unwrap()))
+        fitted(model, units, |m| drop(m.fit(&Data::new(inputs(units).as_ref(), outputs(units, 0)), &steps()).unwrap()))
     });
     let variational = |units: Units| {
         let model = Svgp::new(kernel(units), inducing(units).as_ref()).unwrap().with_mean(mean(units));
@@ -117,7 +117,7 @@ fn fits_of_one_output() {
     };
     law("variational", |units| {
         let fit =
-            |m: &mut Svgp<_>| drop(m.fit(&Data::new(inputs(units).as_ref(), &outputs(units, 0)), &steps()).unwrap());
+            |m: &mut Svgp<_>| drop(m.fit(&Data::new(inputs(units).as_ref(), outputs(units, 0)), &steps()).unwrap());
         fitted(variational(units), units, fit)
     });
     law("trained", |units| {
@@ -126,7 +126,7 @@ fn fits_of_one_output() {
         let mut rng = Pcg64::seed_from_u64(5);
         let x = inputs(units);
         fitted(variational(units), units, |m| {
-            drop(m.train(&Data::new(x.as_ref(), &outputs(units, 0)), &train, &mut rng).unwrap())
+            drop(m.train(&Data::new(x.as_ref(), outputs(units, 0)), &train, &mut rng).unwrap())
         })
     });
 }
@@ -182,6 +182,6 @@ fn fits_of_latents() {
 fn a_lengthscale_far_below_the_data_is_named() {
     let units = Units { x: 1e6, y: 1.0 };
     let mut model = ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.1).unwrap();
-    let minimum = model.fit(&Data::new(inputs(units).as_ref(), &outputs(units, 0)), &Lbfgs::default()).unwrap();
+    let minimum = model.fit(&Data::new(inputs(units).as_ref(), outputs(units, 0)), &Lbfgs::default()).unwrap();
     assert!(!minimum.converged && minimum.reason.contains("`kernel.scaled.rbf.lengthscale`"), "{}", minimum.reason);
 }

@@ -65,15 +65,11 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     where
         K: Kernel<f64>,
     {
-        let tape = Tape::with_pool(self.par, memory.pool::<f64>().take());
-        if memory.watched() {
-            tape.watch_rounding();
-        }
-        let recorded = self.record(&tape, y, differentiable)?;
-        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &recorded.parameters, self)?;
-        let elbo = recorded.elbo(&tape, rounding)?;
-        memory.pool().replace(tape.into_pool());
-        Ok((elbo, gradient))
+        memory.on_tape(self.par, |tape| {
+            let recorded = self.record(tape, y, differentiable)?;
+            let (gradient, rounding) = gradient_and_rounding(tape, recorded.value, &recorded.parameters, self)?;
+            Ok((recorded.elbo(tape, rounding)?, gradient))
+        })
     }
 
     /// What the model says of so many outputs before data, as functions of the latent inputs.

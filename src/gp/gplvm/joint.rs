@@ -65,15 +65,11 @@ impl<K: Expr + Clone> Gplvm<K> {
     where
         K: Kernel<f64>,
     {
-        let tape = Tape::with_pool(self.par, memory.pool::<f64>().take());
-        if memory.watched() {
-            tape.watch_rounding();
-        }
-        let recorded = self.record(&tape, y, differentiable)?;
-        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &recorded.parameters, self)?;
-        let joint = recorded.log_joint(&tape, rounding)?;
-        memory.pool().replace(tape.into_pool());
-        Ok((joint, gradient))
+        memory.on_tape(self.par, |tape| {
+            let recorded = self.record(tape, y, differentiable)?;
+            let (gradient, rounding) = gradient_and_rounding(tape, recorded.value, &recorded.parameters, self)?;
+            Ok((recorded.log_joint(tape, rounding)?, gradient))
+        })
     }
 
     /// What the model says of so many outputs before data, as functions of the latent inputs.

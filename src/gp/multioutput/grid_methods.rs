@@ -51,14 +51,12 @@ macro_rules! grid_model {
 
             fn evaluate(&self, data: &crate::gp::Data<T>, memory: &crate::gp::Memory) -> Result<(f64, Vec<f64>)> {
                 self.check(data.x(), data.y())?;
-                let tape = crate::tape::Tape::with_pool(self.par, memory.pool::<T>().take());
-                let recorded = self.record(&tape, data.x(), data.y(), true)?;
-                let gradients = tape.backward(recorded.evidence)?;
-                let gradient = crate::gp::terms::gather(&gradients, &tape, &recorded.parameters)?;
-                let value = tape.scalar(recorded.evidence)?;
-                tape.recycle(gradients);
-                memory.pool().replace(tape.into_pool());
-                Ok((value, gradient))
+                memory.on_tape(self.par, |tape| {
+                    let recorded = self.record(tape, data.x(), data.y(), true)?;
+                    let gradients = tape.backward(recorded.evidence)?;
+                    let gradient = crate::gp::terms::gather(&gradients, tape, &recorded.parameters)?;
+                    Ok((tape.scalar(recorded.evidence)?, gradient))
+                })
             }
 
             fn condition(&self, data: &crate::gp::Data<T>) -> Result<$posterior<T>> {

@@ -58,15 +58,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     where
         K: Kernel<f64>,
     {
-        let tape = Tape::with_pool(self.par, memory.pool::<f64>().take());
-        if memory.watched() {
-            tape.watch_rounding();
-        }
-        let (recorded, moments, parameters) = self.record_statistics(&tape, statistics, differentiable)?;
-        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &parameters, self)?;
-        let evidence = recorded.evidence(&tape, moments.prior.jitter(), rounding)?;
-        memory.pool().replace(tape.into_pool());
-        Ok((evidence, gradient))
+        memory.on_tape(self.par, |tape| {
+            let (recorded, moments, parameters) = self.record_statistics(tape, statistics, differentiable)?;
+            let (gradient, rounding) = gradient_and_rounding(tape, recorded.value, &parameters, self)?;
+            Ok((recorded.evidence(tape, moments.prior.jitter(), rounding)?, gradient))
+        })
     }
 
     fn record_statistics<'a>(

@@ -232,15 +232,11 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         K: Kernel<T>,
     {
         self.check(x, y)?;
-        let tape = Tape::with_pool(self.par, memory.pool::<T>().take());
-        if memory.watched() {
-            tape.watch_rounding();
-        }
-        let (recorded, jitter, parameters) = self.record(&tape, x, y, differentiable)?;
-        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.value, &parameters, self)?;
-        let evidence = recorded.evidence(&tape, jitter, rounding)?;
-        memory.pool().replace(tape.into_pool());
-        Ok((evidence, gradient))
+        memory.on_tape(self.par, |tape| {
+            let (recorded, jitter, parameters) = self.record(tape, x, y, differentiable)?;
+            let (gradient, rounding) = gradient_and_rounding(tape, recorded.value, &parameters, self)?;
+            Ok((recorded.evidence(tape, jitter, rounding)?, gradient))
+        })
     }
 
     fn check<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()>

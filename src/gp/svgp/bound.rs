@@ -102,16 +102,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<T>,
     {
-        let tape = Tape::with_pool(self.par, memory.pool::<T>().take());
-        if memory.watched() {
-            tape.watch_rounding();
-        }
-        let recorded = self.record(&tape, likelihood, x, y, total, differentiable)?;
-        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.bound, &recorded.parameters, self)?;
-        let elbo = recorded.elbo(&tape, rounding)?;
-        let sound = recorded.check_overflow::<T>(&elbo, &gradient);
-        memory.pool().replace(tape.into_pool());
-        Ok((elbo, gradient, sound))
+        memory.on_tape(self.par, |tape| {
+            let recorded = self.record(tape, likelihood, x, y, total, differentiable)?;
+            let (gradient, rounding) = gradient_and_rounding(tape, recorded.bound, &recorded.parameters, self)?;
+            let elbo = recorded.elbo(tape, rounding)?;
+            let sound = recorded.check_overflow::<T>(&elbo, &gradient);
+            Ok((elbo, gradient, sound))
+        })
     }
 
     /// The bound, as in the definition.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use rand::Rng;
 
 use super::bound::Recorded;
+use super::natural::Judge;
 use super::train::negative;
 use super::{Elbo, NaturalStep, Svgp};
 use crate::gp::data::Data;
@@ -72,15 +73,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     where
         K: Kernel<f64>,
     {
-        let tape = Tape::with_pool(self.par, memory.pool::<f64>().take());
-        if memory.watched() {
-            tape.watch_rounding();
-        }
-        let recorded = self.record_statistics(&tape, statistics, differentiable)?;
-        let (gradient, rounding) = gradient_and_rounding(&tape, recorded.bound, &recorded.parameters, self)?;
-        let elbo = recorded.elbo(&tape, rounding)?;
-        memory.pool().replace(tape.into_pool());
-        Ok((elbo, gradient))
+        memory.on_tape(self.par, |tape| {
+            let recorded = self.record_statistics(tape, statistics, differentiable)?;
+            let (gradient, rounding) = gradient_and_rounding(tape, recorded.bound, &recorded.parameters, self)?;
+            Ok((recorded.elbo(tape, rounding)?, gradient))
+        })
     }
 
     /// σ², if there is nothing else.
@@ -182,8 +179,7 @@ impl<K: Kernel<f64> + Clone, F: InducingFeatures> Trainable<Statistics> for Svgp
         }
         let memory = Memory::default().without_rounding();
         let loss = |model: &Self, _: Batch<'_>| negative(model.evaluate(statistics, &memory)?);
-        let judge = |model: &Self| model.objective(statistics);
-        let n = statistics.observations();
-        self.resume_judged((n, &[]), loss, train, (f64::EPSILON, &judge), checkpoint, rng, callback)
+        let judge = Judge { epsilon: f64::EPSILON, bound: &|model: &Self| model.objective(statistics) };
+        self.resume_judged((statistics.observations(), &[]), loss, train, &judge, checkpoint, rng, callback)
     }
 }

@@ -26,6 +26,12 @@ const HALVINGS: usize = 30;
 /// What a step at the rate 1 has to gain, relative to the bound, for another to follow.
 const LEAST_GAIN: f64 = 1e-13;
 
+/// The bound from all data, and its relative rounding error.
+pub(super) struct Judge<'j, M> {
+    pub(super) epsilon: f64,
+    pub(super) bound: &'j dyn Fn(&M) -> Result<Elbo>,
+}
+
 /// What a [step](NaturalGradients::natural_step) along the natural gradient did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NaturalStep {
@@ -58,14 +64,14 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 
     /// Training on n rows, in [units](Self::units) or none, by a loss; q by natural gradients, if the training has a rule
-    /// for them, judged by the bound from all data where each step sees all, whose relative rounding error is known.
+    /// for them, which are judged where each step sees all data.
     #[allow(clippy::too_many_arguments, reason = "a loss, two rules, and what a run is given")]
     pub(super) fn resume_judged(
         &mut self,
         (n, units): (usize, &[f64]),
         loss: impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>,
         train: &Train,
-        (epsilon, judge): (f64, &dyn Fn(&Self) -> Result<Elbo>),
+        judge: &Judge<'_, Self>,
         checkpoint: &mut Checkpoint,
         rng: &mut dyn Rng,
         callback: &mut dyn FnMut(&Progress, &Self) -> ControlFlow<()>,
@@ -81,9 +87,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                 return model.move_q(natural, step, &ascent).map(Some);
             }
             // A batch of all rows has them in another order, and the loss other rounding errors.
-            let before = if train.batch.is_none() { -loss } else { judge(model)?.value + model.log_prior() };
-            let objective = |model: &Self| Ok(judge(model)?.value + model.log_prior());
-            let (rate, _) = model.raise(natural, step, &ascent, before, epsilon * before.abs(), &objective)?;
+            let before = if train.batch.is_none() { -loss } else { (judge.bound)(model)?.value + model.log_prior() };
+            let objective = |model: &Self| Ok((judge.bound)(model)?.value + model.log_prior());
+            let (rate, _) = model.raise(natural, step, &ascent, before, judge.epsilon * before.abs(), &objective)?;
             Ok(Some(rate))
         };
         // Adam does not see what is not free.

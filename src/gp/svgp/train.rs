@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use faer::{Mat, MatRef};
 use rand::Rng;
 
+use super::natural::Judge;
 use super::{Elbo, Svgp};
 use crate::gp::data::{self, Data};
 use crate::gp::model::{Memory, Model, Scales, Trainable};
@@ -161,8 +162,8 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Trainable<Data<T>> fo
         let (units, memory) = (self.units(x, &y)?, Memory::default().without_rounding());
         self.part_coincident(x, &y, train, checkpoint);
         let loss = Self::loss(x, &y, &memory);
-        let judge = |model: &Self| model.objective(data);
-        self.resume_judged((x.nrows(), &units), loss, train, (T::epsilon().as_f64(), &judge), checkpoint, rng, callback)
+        let judge = Judge { epsilon: T::epsilon().as_f64(), bound: &|model: &Self| model.objective(data) };
+        self.resume_judged((x.nrows(), &units), loss, train, &judge, checkpoint, rng, callback)
     }
 }
 

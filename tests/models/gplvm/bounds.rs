@@ -93,7 +93,7 @@ fn certain_inputs_are_regression() {
     // Noise of the inducing variables, as a jitter: in units of the variance of the kernel.
     let sparse = sparse.with_jitter(Jitter::Fixed(1.7e-6));
     let column = |d: usize| stored.y.col(d).iter().copied().collect::<Vec<f64>>();
-    let expected: f64 = (0..4).map(|d| sparse.objective(&Data::new(x.as_ref(), &column(d))).unwrap().value).sum();
+    let expected: f64 = (0..4).map(|d| sparse.objective(&Data::new(x.as_ref(), column(d))).unwrap().value).sum();
     assert!((model.objective(&y.to_owned()).unwrap().expected_evidence - expected).abs() < 1e-9);
 
     let at = Mat::from_fn(3, 2, |i, q| 0.4 * i as f64 - 0.5 * q as f64);
@@ -101,7 +101,7 @@ fn certain_inputs_are_regression() {
     let found = posterior.predict(at.as_ref()).unwrap();
     let near = posterior.predict_uncertain(at.as_ref(), Mat::full(3, 2, 1e-13).as_ref()).unwrap();
     for d in 0..4 {
-        let (data, point) = (column(d), sparse.condition(&Data::new(x.as_ref(), &column(d))).unwrap());
+        let (data, point) = (column(d), sparse.condition(&Data::new(x.as_ref(), column(d))).unwrap());
         assert_eq!(data.len(), 8);
         let expected = point.predict(at.as_ref()).unwrap();
         for i in 0..3 {
@@ -115,10 +115,10 @@ fn certain_inputs_are_regression() {
     // With known latents, the most probable ones are regression too.
     let map = Gplvm::new(stored.kernel.clone(), x.as_ref()).unwrap().with_noise(0.1).unwrap();
     let exact = ExactGp::new(stored.kernel.clone()).with_noise(0.1).unwrap();
-    let expected: f64 = (0..4).map(|d| exact.objective(&Data::new(x.as_ref(), &column(d))).unwrap()).sum();
+    let expected: f64 = (0..4).map(|d| exact.objective(&Data::new(x.as_ref(), column(d))).unwrap()).sum();
     assert!((map.objective(&y.to_owned()).unwrap().log_evidence - expected).abs() < 1e-10);
     let found = map.condition(&y.to_owned()).unwrap().predict(at.as_ref()).unwrap();
-    let expected = exact.condition(&Data::new(x.as_ref(), &column(2))).unwrap().predict(at.as_ref()).unwrap();
+    let expected = exact.condition(&Data::new(x.as_ref(), column(2))).unwrap().predict(at.as_ref()).unwrap();
     for i in 0..3 {
         assert!((found.mean[(i, 2)] - expected.mean[(i, 0)]).abs() < 1e-11);
         assert!((found.variance[(i, 2)] - expected.variance[(i, 0)]).abs() < 1e-11);
@@ -179,7 +179,7 @@ fn the_bound_stays_below_the_evidence() {
         for (b, w) in rule.nodes().iter().zip(rule.weights()) {
             let x = mat![[*a], [*b]];
             let log =
-                (0..3).map(|d| exact.objective(&Data::new(x.as_ref(), &[y[(0, d)], y[(1, d)]])).unwrap()).sum::<f64>();
+                (0..3).map(|d| exact.objective(&Data::new(x.as_ref(), [y[(0, d)], y[(1, d)]])).unwrap()).sum::<f64>();
             evidence += v * w * log.exp();
         }
     }

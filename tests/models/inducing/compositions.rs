@@ -83,7 +83,7 @@ fn graph_features_take_what_composition_makes() {
     let heat = || GraphHeat::new(graph.clone(), 0.7);
     let (x, y) = (mat![[0.0], [1.0], [3.0], [3.0], [4.0]], [0.1, 0.3, -0.2, 0.4, 0.0]);
     let elbo = |kernel: DynKernel| {
-        Svgp::with_features(kernel, features.clone()).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap().value
+        Svgp::with_features(kernel, features.clone()).unwrap().objective(&Data::new(x.as_ref(), y)).unwrap().value
     };
     let expected = elbo((2.0 * heat()).dynamic());
     for kernel in [

@@ -303,6 +303,6 @@ fn what_does_not_fit_is_refused() {
     assert!(FourierFeatures::additive(&[], &[]).is_err());
     let model = Svgp::with_features(Matern32::new(0.5), features).unwrap();
     let error =
-        model.objective(&Data::new(mat![[0.0], [1.0], [1.0 + 1e-9]].as_ref(), &[0.0; 3])).unwrap_err().to_string();
+        model.objective(&Data::new(mat![[0.0], [1.0], [1.0 + 1e-9]].as_ref(), [0.0; 3])).unwrap_err().to_string();
     assert!(error.starts_with("x[2, 0] is 1.000000001, but the inducing features cover the interval from -1 to 1"));
 }

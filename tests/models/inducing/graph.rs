@@ -97,7 +97,7 @@ fn what_does_not_fit_is_refused() {
         assert!(error.to_string().contains("on the Laplacian of the features"), "{error}");
     }
     let model = Svgp::with_features(kernels()[0].clone(), features).unwrap();
-    let error = model.objective(&Data::new(mat![[0.0], [12.0]].as_ref(), &[0.0; 2])).unwrap_err().to_string();
+    let error = model.objective(&Data::new(mat![[0.0], [12.0]].as_ref(), [0.0; 2])).unwrap_err().to_string();
     assert!(error.starts_with("x[1, 0] is 12"), "{error}");
     assert!(GraphFeatures::new(&graph(), 0).is_err() && GraphFeatures::new(&graph(), 13).is_err());
 }

@@ -200,7 +200,7 @@ fn what_does_not_fit_is_refused() {
     }
     assert!(matches!(Svgp::with_features(Rbf::new([1.0, 2.0]), features.clone()), Err(Error::Dimension { .. })));
     let model = Svgp::with_features(Rbf::new(1.0), features).unwrap();
-    let error = model.objective(&Data::new(mat![[0.0], [-1.5]].as_ref(), &[0.0; 2])).unwrap_err().to_string();
+    let error = model.objective(&Data::new(mat![[0.0], [-1.5]].as_ref(), [0.0; 2])).unwrap_err().to_string();
     assert!(error.starts_with("x[1, 0] is -1.5"), "{error}");
     assert!(HilbertFeatures::new(&[(0.0, 1.0)], &[0]).is_err());
 }

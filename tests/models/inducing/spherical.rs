@@ -288,11 +288,11 @@ fn what_does_not_fit_is_refused() {
     let features = || SphericalHarmonicFeatures::new(3, 4).unwrap();
     let model = Sgpr::with_features(Rbf::new(1.0), features()).unwrap();
     let off = mat![[0.0, 0.6, 0.8], [0.0, 0.6, 0.81]];
-    let error = model.objective(&Data::new(off.as_ref(), &[0.0, 1.0])).unwrap_err();
+    let error = model.objective(&Data::new(off.as_ref(), [0.0, 1.0])).unwrap_err();
     assert!(matches!(&error, Error::Setting { name, .. } if name == "the length of x[1]"), "{error}");
     let posterior = Svgp::with_features(Rbf::new(1.0), features()).unwrap();
     assert!(posterior.posterior::<f64>().unwrap().predict(off.as_ref()).is_err());
-    assert!(model.objective(&Data::new(mat![[0.6, 0.8]].as_ref(), &[0.0])).is_err());
+    assert!(model.objective(&Data::new(mat![[0.6, 0.8]].as_ref(), [0.0])).is_err());
 
     // By the culprit, not the whole.
     let error = Sgpr::with_features(Rbf::new(1.0) + Rbf::new(0.5).on([0, 1]), features()).unwrap_err();

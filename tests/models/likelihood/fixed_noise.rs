@@ -195,7 +195,7 @@ fn leaving_one_out_is_conditioning_on_the_others() {
 fn draws_as_functions_know_each_noise() {
     let x = mat![[0.0], [5.0]];
     let gp = ExactGp::new(Rbf::new(1.0)).with_likelihood(FixedNoise::new(&[1e-10, 4.0]).unwrap());
-    let posterior = gp.condition(&Data::new(x.as_ref(), &[1.5, 2.0])).unwrap();
+    let posterior = gp.condition(&Data::new(x.as_ref(), [1.5, 2.0])).unwrap();
     let draws = 4000;
     let values = posterior.pathwise(draws, 100, &mut Pcg64::seed_from_u64(1)).unwrap().values(x.as_ref()).unwrap();
     assert!(values.row(0).iter().all(|value| (value - 1.5).abs() < 1e-4));

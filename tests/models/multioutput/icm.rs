@@ -155,7 +155,7 @@ fn one_output_is_a_process() {
     let (x, y) = (inputs(), uniform(7, 1, 2));
     let grid = IcmGp::new(Rbf::new(1.3), Coregionalization::new(mat![[0.0]], [1.7])).with_noise(&[0.2]).unwrap();
     let exact = ExactGp::new(1.7 * Rbf::new(1.3)).with_noise(0.2).unwrap();
-    let evidence = exact.objective(&Data::new(x.as_ref(), &by_columns(y.as_ref()))).unwrap();
+    let evidence = exact.objective(&Data::new(x.as_ref(), by_columns(y.as_ref()))).unwrap();
     assert_close(grid.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap(), evidence, 1e-13);
     assert_close(grid.objective(&Data::new(single(&x).as_ref(), single(&y).as_ref())).unwrap(), evidence, 1e-5);
 }

@@ -172,11 +172,11 @@ fn an_output_that_was_never_observed_is_named() {
     let seen: Vec<usize> = (0..7).filter(|&row| !y[row].is_nan()).collect();
     let (x_seen, y_seen) = (Mat::from_fn(5, 2, |row, col| x[(seen[row], col)]), seen.iter().map(|&row| y[row]));
     let (with, without) = (
-        gp.objective(&Data::new(x.as_ref(), &y)),
-        gp.objective(&Data::new(x_seen.as_ref(), &y_seen.collect::<Vec<_>>())),
+        gp.objective(&Data::new(x.as_ref(), y)),
+        gp.objective(&Data::new(x_seen.as_ref(), y_seen.collect::<Vec<_>>())),
     );
     assert_close(with.unwrap().value, without.unwrap().value, 1e-12);
-    assert!(matches!(gp.objective(&Data::new(x.as_ref(), &[f64::NAN; 7])), Err(Error::Empty { .. })));
+    assert!(matches!(gp.objective(&Data::new(x.as_ref(), [f64::NAN; 7])), Err(Error::Empty { .. })));
 }
 
 /// Noise of three rows is not that of two, also where one of them was not observed.

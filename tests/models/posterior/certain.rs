@@ -21,9 +21,9 @@ fn generator() -> Pcg64 {
 fn what_is_certain_is_drawn_as_it_is() {
     let gp = ExactGp::new(Linear::new(1.0)).with_noise(0.1).unwrap().with_mean(ConstantMean::new(0.7));
     for at in [mat![[0.0]], mat![[0.0], [0.0]], mat![[3.0], [0.0], [-2.0], [0.0]]] {
-        let posterior = gp.condition(&Data::new(mat![[1.0]].as_ref(), &[2.0])).unwrap();
+        let posterior = gp.condition(&Data::new(mat![[1.0]].as_ref(), [2.0])).unwrap();
         let draws = posterior.sample(at.as_ref(), 5, &mut generator()).unwrap();
-        let narrow = gp.condition(&Data::new(mat![[1.0f32]].as_ref(), &[2.0])).unwrap();
+        let narrow = gp.condition(&Data::new(mat![[1.0f32]].as_ref(), [2.0])).unwrap();
         let narrow = narrow.sample(single(&at).as_ref(), 5, &mut generator()).unwrap();
         for row in (0..at.nrows()).filter(|&row| at[(row, 0)] == 0.0) {
             assert!(draws.values.row(row).iter().all(|&f| f == 0.7), "{:?}", draws.values);
@@ -112,7 +112,7 @@ fn several_outputs_are_drawn_where_they_are_certain() {
 #[test]
 fn what_is_no_covariance_is_refused() {
     let gp = ExactGp::new(Rbf::new(1.0) - 2.0 * Rbf::new(0.5)).allow_indefinite().with_noise(10.0).unwrap();
-    let posterior = gp.condition(&Data::new(mat![[50.0]].as_ref(), &[2.0])).unwrap();
+    let posterior = gp.condition(&Data::new(mat![[50.0]].as_ref(), [2.0])).unwrap();
     let error = posterior.sample(mat![[0.0], [1.0]].as_ref(), 1, &mut generator()).unwrap_err();
     assert!(matches!(error, Error::NotPositiveDefinite { .. }), "{error}");
 }

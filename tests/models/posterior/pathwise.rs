@@ -133,7 +133,7 @@ fn samples_are_functions() {
         assert!((0..3).all(|draw| (one[(0, draw)] - all[(row, draw)]).abs() < 1e-12));
     }
     let x32 = single(&x);
-    let posterior = gp.condition(&Data::new(x32.as_ref(), &singles(&y))).unwrap();
+    let posterior = gp.condition(&Data::new(x32.as_ref(), singles(&y))).unwrap();
     let values = posterior.pathwise(2, 40, &mut Pcg64::seed_from_u64(5)).unwrap().values(x32.as_ref()).unwrap();
     assert!(values.col_iter().all(|sample| sample.iter().all(|f| f.is_finite())));
 }

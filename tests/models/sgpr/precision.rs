@@ -62,9 +62,9 @@ fn jitter_of_the_precision_is_reported() {
     let found = model.objective(&Data::new(x32.as_ref(), &y32)).unwrap();
     assert!(found.precision_jitter > 0.0 && found.jitter == 0.0, "{found:?}");
     let exact =
-        ExactGp::new(Matern12::new(1.0)).with_noise(1e-9).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
+        ExactGp::new(Matern12::new(1.0)).with_noise(1e-9).unwrap().objective(&Data::new(x.as_ref(), y)).unwrap();
     assert!(found.value.is_finite() && found.value < exact, "{found:?} {exact}");
-    assert_eq!(model.objective(&Data::new(x.as_ref(), &y)).unwrap().precision_jitter, 0.0);
+    assert_eq!(model.objective(&Data::new(x.as_ref(), y)).unwrap().precision_jitter, 0.0);
 }
 
 /// More inducing inputs than data, and equal ones, are legal; the jitter is reported, and the equal

@@ -81,7 +81,7 @@ fn elbo<T: Scalar, F: InducingFeatures>(model: &Svgp<Scaled<Rbf>, F>) -> Elbo
 where
     Scaled<Rbf>: Kernel<T>,
 {
-    model.objective(&Data::new(Mat::from_fn(1, 1, |_, _| T::from_f64(0.5)).as_ref(), &[T::from_f64(0.1)])).unwrap()
+    model.objective(&Data::new(Mat::from_fn(1, 1, |_, _| T::from_f64(0.5)).as_ref(), [T::from_f64(0.1)])).unwrap()
 }
 
 fn holds<F: InducingFeatures>(what: &str, model: &Svgp<Scaled<Rbf>, F>, right: f64) {
@@ -207,7 +207,7 @@ fn gradients_are_right_whatever_the_sizes_of_the_parts() {
         let (q, b) = random_q(&mut rng, form, m);
         let model = Svgp::new(kernel(), apart(m).as_ref()).unwrap().with_likelihood(Gaussian::new(NOISE));
         let model = model.with_variational(q.clone()).unwrap();
-        let (_, gradient) = model.gradient(&Data::new(mat![[0.5]].as_ref(), &[0.1]).part_of(1)).unwrap();
+        let (_, gradient) = model.gradient(&Data::new(mat![[0.5]].as_ref(), [0.1]).part_of(1)).unwrap();
         let found = &gradient[gradient.len() - q.num_params()..];
 
         // S⁻¹B, of which the first M columns are those of D or R.
@@ -243,12 +243,12 @@ fn gaps_are_right_whatever_the_sizes_of_the_parts() {
     let mut rng = Pcg64::seed_from_u64(seed(33));
     let (x, y) = (Mat::from_fn(9, 1, |i, _| 0.9 * i as f64), [0.1, 0.8, 1.1, 0.4, -0.3, -0.9, -1.0, -0.2, 0.5]);
     let sgpr = Sgpr::new(kernel(), apart(5).as_ref()).unwrap().with_noise(0.3).unwrap();
-    let best = sgpr.optimal_variational(&Data::new(x.as_ref(), &y)).unwrap();
+    let best = sgpr.optimal_variational(&Data::new(x.as_ref(), y)).unwrap();
     let root = dd::rows(best.factor().unwrap().as_ref());
     for trial in 0..trials(60) {
         let (q, b) = random_q(&mut rng, trial % 3, 5);
         let shift: Vec<f64> = q.mean().iter().zip(best.mean()).map(|(a, b)| a - b).collect();
-        let (expected, found) = (right(&shift, &b, &root), sgpr.gap(&Data::new(x.as_ref(), &y), &q).unwrap());
+        let (expected, found) = (right(&shift, &b, &root), sgpr.gap(&Data::new(x.as_ref(), y), &q).unwrap());
         assert!((found - expected).abs() <= 1e-10 * (1.0 + expected), "{trial}: {found:e} is not {expected:e}");
     }
 }

@@ -351,8 +351,8 @@ fn the_best_q_is_found_at_every_rate() {
             gp.freeze("kernel").unwrap();
             gp.freeze("inducing").unwrap();
             let rule = NaturalGradient { rate, ..NaturalGradient::default() };
-            let fit = gp.fit_profiled(&Data::new(x.as_ref(), &y), &Lbfgs::default(), &rule).unwrap();
-            assert_eq!(-fit.value, gp.objective(&Data::new(x.as_ref(), &y)).unwrap().value);
+            let fit = gp.fit_profiled(&Data::new(x.as_ref(), y), &Lbfgs::default(), &rule).unwrap();
+            assert_eq!(-fit.value, gp.objective(&Data::new(x.as_ref(), y)).unwrap().value);
             assert!((-fit.value - best).abs() < 2e-3, "{variance}, {rate}: {}", -fit.value);
             reached.push(fit.value);
         }

@@ -49,6 +49,6 @@ fn links_that_overflow_are_named() {
     // In single precision, beyond the largest f32.
     let x = Mat::from_fn(4, 1, |i, _| 8.0 + i as f32);
     let gp = Svgp::new(Linear::new(2.0), mat![[8.0], [10.0]].as_ref()).unwrap().with_likelihood(Poisson::new());
-    let error = gp.gradient(&Data::new(x.as_ref(), &[1.0f32; 4]).part_of(4)).unwrap_err();
+    let error = gp.gradient(&Data::new(x.as_ref(), [1.0f32; 4]).part_of(4)).unwrap_err();
     assert!(matches!(error, Error::Overflow { row: 3, .. }), "{error:?}");
 }
