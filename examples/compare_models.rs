@@ -64,14 +64,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (one, two, held_out) = (some(&kept, 1)?, some(&kept, 2)?, some(&out, 2)?);
 
-    let kernel = || 1.0 * Rbf::new(1.0);
+    let kernel = || 1.0 * Matern52::new(1.0);
     let z = Mat::from_fn(15, 1, |row, _| 0.55 * row as f64);
     let exact = ExactGp::new(kernel()).with_noise(0.1)?;
     let sparse = Sgpr::new(kernel(), z.as_ref())?.with_noise(0.1)?;
     let variational = Svgp::new(kernel(), z.as_ref())?.with_likelihood(Gaussian::new(0.1));
     let batch = BatchGp::new(kernel().batched(2)?).with_noise(0.1)?;
     let outputs = Coregionalization::new(mat![[1.0], [-0.5]], [0.1, 0.1]);
-    let icm = IcmGp::new(Rbf::new(1.0), outputs).with_noise(&[0.1, 0.1])?;
+    let icm = IcmGp::new(Matern52::new(1.0), outputs).with_noise(&[0.1, 0.1])?;
 
     let mut all: Vec<Box<dyn Predict<f64>>> = vec![Box::new(exact.prior())];
     println!("{:<18}{:>12}{:>8}{:>8}", "", "objective", "RMSE", "NLPD");

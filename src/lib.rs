@@ -112,9 +112,10 @@
 //!     schedule: Schedule::Cosine { steps: 300, last: 0.1 },
 //!     ..Train::default()
 //! };
-//! let before = gp.objective(&Data::new(&x, &y))?.value;
-//! gp.train(&Data::new(&x, &y), &train, &mut rng)?;
-//! assert!(gp.objective(&Data::new(&x, &y))?.value > before);
+//! let data = Data::new(&x, &y);
+//! let before = gp.objective(&data)?.value;
+//! gp.train(&data, &train, &mut rng)?;
+//! assert!(gp.objective(&data)?.value > before);
 //!
 //! let prediction = gp.posterior()?.predict(mat![[2.0]].as_ref())?;
 //! assert!((prediction.mean[(0, 0)] - 2.0f64.sin()).abs() < 0.1);

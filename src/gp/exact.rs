@@ -57,11 +57,12 @@ use crate::{Expr, Result, Scalar};
 /// let y: Vec<f64> = (0..30).map(|i| (0.2 * i as f64).sin()).collect();
 ///
 /// let mut gp = ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.01)?;
-/// let before = gp.objective(&Data::new(&x, &y))?;
-/// gp.fit(&Data::new(&x, &y), &Lbfgs::default())?;
-/// assert!(gp.objective(&Data::new(&x, &y))? > before + 10.0);
+/// let data = Data::new(&x, &y);
+/// let before = gp.objective(&data)?;
+/// gp.fit(&data, &Lbfgs::default())?;
+/// assert!(gp.objective(&data)? > before + 10.0);
 ///
-/// let posterior = gp.condition(&Data::new(&x, &y))?;
+/// let posterior = gp.condition(&data)?;
 /// let at = posterior.predict(mat![[2.1]].as_ref())?;
 /// assert!((at.mean[(0, 0)] - 2.1f64.sin()).abs() < 1e-3);
 /// # Ok::<(), mercer::Error>(())

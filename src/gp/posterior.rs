@@ -132,17 +132,6 @@ impl<T: Scalar> Posterior<T> {
         Ok(means)
     }
 
-    /// The variance of the latent function, point by point: [`Predict::predict`] without the
-    /// means.
-    ///
-    /// # Errors
-    ///
-    /// As [`Predict::predict`].
-    pub fn variance(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
-        self.check(x)?;
-        Ok(self.variances(x)?.0)
-    }
-
     /// The likelihood, if it is one of as many latent functions as there are.
     fn fitting(&self) -> Result<&dyn Likelihood> {
         let Some(likelihood) = self.likelihood.as_deref() else {
@@ -166,23 +155,6 @@ impl<T: Scalar> Posterior<T> {
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
         }
         self.basis.check_points(x)
-    }
-
-    /// The variances, and how many were clamped.
-    fn variances(&self, x: MatRef<'_, T>) -> Result<(Mat<T>, usize)> {
-        let mut variance = Mat::zeros(x.nrows(), self.latents());
-        let (mut clamped, mut first) = (0, 0);
-        for process in &*self.processes {
-            process.variances(&*self.basis, x, self.par, |latent, start, prior, values| {
-                let out = &mut variance.col_as_slice_mut(first + latent)[start..];
-                for (row, out) in out.iter_mut().take(values.nrows()).enumerate() {
-                    *out = clamp(values[(row, 0)], prior[(row, 0)], start + row, &mut clamped)?;
-                }
-                Ok(())
-            })?;
-            first += process.latents.len();
-        }
-        Ok((variance, clamped))
     }
 
     /// With the diagonal a priori.
@@ -237,9 +209,26 @@ by_precision!(CovarianceAt<'a, T>((&'a Posterior<T>, MatRef<'a, T>, usize)) -> R
 by_precision!(SampleAt<'a, T>((&'a Posterior<T>, MatRef<'a, T>, usize, &'a mut dyn Rng)) -> Result<Samples<T>> = sample);
 
 fn predict<T: Scalar>((posterior, x): (&Posterior<T>, MatRef<'_, T>)) -> Result<Prediction<T>> {
-    let mean = posterior.mean(x)?;
-    let (variance, clamped) = posterior.variances(x)?;
-    Ok(Prediction::new(mean, variance, clamped))
+    posterior.check(x)?;
+    let mut found = Prediction::zeros(x.nrows(), posterior.latents());
+    let mut first = 0;
+    for process in &*posterior.processes {
+        for (col, latent) in process.latents.iter().enumerate() {
+            latent.mean.mean_into(x, found.mean.col_as_slice_mut(first + col));
+        }
+        let Prediction { mean, variance, clamped } = &mut found;
+        process.moments(&*posterior.basis, x, posterior.par, |latent, start, [shift, prior, value]| {
+            let (rows, col) = (start..start + value.nrows(), first + latent);
+            let means = mean.col_as_slice_mut(col)[rows.clone()].iter_mut();
+            means.zip(shift.col(0).iter()).for_each(|(mean, &shift)| *mean += shift);
+            for (row, out) in variance.col_as_slice_mut(col)[rows].iter_mut().enumerate() {
+                *out = clamp(value[(row, 0)], prior[(row, 0)], start + row, clamped)?;
+            }
+            Ok(())
+        })?;
+        first += process.latents.len();
+    }
+    Ok(found)
 }
 
 fn covariance<T: Scalar>((posterior, x, function): (&Posterior<T>, MatRef<'_, T>, usize)) -> Result<(Mat<T>, Vec<T>)> {

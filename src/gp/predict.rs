@@ -79,7 +79,7 @@ pub trait Predict<T: Scalar>: Debug + Send + Sync {
     /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.5)?;
     /// let posterior = gp.condition(&Data::new(&x, &[3.0, 1.0]))?;
     /// let covariance = posterior.covariance(at.as_ref(), 0)?;
-    /// assert!((covariance[(1, 1)] - posterior.variance(at.as_ref())?[(1, 0)]).abs() < 1e-15);
+    /// assert!((covariance[(1, 1)] - posterior.predict(at.as_ref())?.variance[(1, 0)]).abs() < 1e-15);
     /// assert!(covariance[(0, 1)] > 0.9 * covariance[(0, 0)] && covariance[(0, 2)].abs() < 1e-3);
     /// # Ok::<(), mercer::Error>(())
     /// ```

@@ -189,15 +189,20 @@ impl<T: Scalar> Process<T> {
         Self::on_points(kernel, latents, x.to_owned(), prior, weights)
     }
 
-    /// K_fu α and what further points add, n × latents, without the prior means.
+    /// What is added to the prior means, n × latents: K_fu α and what further points add.
     pub(super) fn shifts(&self, basis: &dyn Basis<T>, x: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         let mut shifts = self.seen_shifts(basis, x, par)?;
+        self.add_further(x, shifts.as_mut(), par)?;
+        Ok(shifts)
+    }
+
+    fn add_further(&self, x: MatRef<'_, T>, mut shifts: MatMut<'_, T>, par: Par) -> Result<()> {
         if let Some(Further { points, weights }) = &self.further {
             let mut more = Mat::zeros(x.nrows(), weights.ncols());
             matmul_into(&*self.kernel, x, points.as_ref(), weights.as_ref(), more.as_mut(), par)?;
             shifts += more;
         }
-        Ok(shifts)
+        Ok(())
     }
 
     /// K_fu α, n × latents.
@@ -219,20 +224,23 @@ impl<T: Scalar> Process<T> {
         Ok(shifts)
     }
 
-    /// Calls `see` with each latent function, the row of its first point, and prior and posterior
-    /// variances from there on.
-    pub(super) fn variances(
+    /// Means, without the prior ones, and variances from one evaluation of K(x, Z): calls `see` with each latent function,
+    /// the row of its first point, and the shifts of the means, the prior and the posterior variances from there on.
+    pub(super) fn moments(
         &self,
         basis: &dyn Basis<T>,
         x: MatRef<'_, T>,
         par: Par,
-        mut see: impl FnMut(usize, usize, MatRef<'_, T>, MatRef<'_, T>) -> Result<()>,
+        mut see: impl FnMut(usize, usize, [MatRef<'_, T>; 3]) -> Result<()>,
     ) -> Result<()> {
         let pool = RefCell::new(Pool::new());
         for start in (0..x.nrows()).step_by(CHUNK) {
             let chunk = x.subrows(start, CHUNK.min(x.nrows() - start));
             let tape = Tape::with_pool(par, pool.take());
-            let given = self.given(&tape, basis, chunk)?;
+            let (k_uf, given) = self.given(&tape, basis, chunk)?;
+            let shifts = tape.value(tape.matmul_tn(k_uf, tape.constant(self.weights.as_ref()))?)?;
+            let mut shifts = shifts.as_mat().to_owned();
+            self.add_further(chunk, shifts.as_mut(), par)?;
             let mut last: Option<(&Roots<T>, Var)> = None;
             for (index, latent) in self.latents.iter().enumerate() {
                 let variance = match last {
@@ -243,7 +251,8 @@ impl<T: Scalar> Process<T> {
                     }
                 };
                 last = Some((&latent.roots, variance));
-                see(index, start, tape.value(given.prior_variance)?.as_mat(), tape.value(variance)?.as_mat())?;
+                let (prior, variance) = (tape.value(given.prior_variance)?, tape.value(variance)?);
+                see(index, start, [shifts.as_ref().subcols(index, 1), prior.as_mat(), variance.as_mat()])?;
             }
             pool.replace(tape.into_pool());
         }
@@ -261,7 +270,7 @@ impl<T: Scalar> Process<T> {
         let n = x.nrows();
         let mut covariance = Mat::zeros(n, n);
         let tape = Tape::new(par);
-        let given = self.given(&tape, basis, x)?;
+        let (_, given) = self.given(&tape, basis, x)?;
         let prior = tape.value(given.prior_variance)?.as_mat().col(0).iter().copied().collect();
         if self.prior.has_remainder() {
             gram_into(&*self.kernel, x, covariance.as_mut(), par)?;
@@ -277,10 +286,16 @@ impl<T: Scalar> Process<T> {
         Ok((covariance, prior))
     }
 
-    fn given<'t>(&'t self, tape: &Tape<'t, T>, basis: &'t dyn Basis<T>, x: MatRef<'t, T>) -> Result<Conditional> {
+    /// K(Z, x), and the process given it.
+    fn given<'t>(
+        &'t self,
+        tape: &Tape<'t, T>,
+        basis: &'t dyn Basis<T>,
+        x: MatRef<'t, T>,
+    ) -> Result<(Var, Conditional)> {
         let (kernel, prior, x) = (tape.fixed_kernel(&*self.kernel), self.prior.on(tape), tape.constant(x));
         let k_uf = basis.cross(tape, kernel, &prior, x)?;
-        Conditional::new(tape, kernel, &prior, k_uf, x)
+        Ok((k_uf, Conditional::new(tape, kernel, &prior, k_uf, x)?))
     }
 }
 

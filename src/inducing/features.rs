@@ -82,8 +82,9 @@ use crate::{Error, Result, Scalar};
 /// let average = Average { places: vec![0.0, 1.0, 2.0] };
 /// let sparse = Svgp::with_features(Rbf::new(1.0), average)?;
 /// let (x, y) = (mat![[0.0], [1.0], [2.0]], [0.3, 0.5, 0.4]);
-/// let evidence = ExactGp::new(Rbf::new(1.0)).objective(&Data::new(&x, &y))?;
-/// assert!(sparse.objective(&Data::new(&x, &y))?.value < evidence);
+/// let data = Data::new(&x, &y);
+/// let evidence = ExactGp::new(Rbf::new(1.0)).objective(&data)?;
+/// assert!(sparse.objective(&data)?.value < evidence);
 /// # Ok::<(), Error>(())
 /// ```
 ///
@@ -221,8 +222,9 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync + 'stati
     /// let (x, y) = (mat![[0.3], [0.9]], [0.5, 1.0]);
     /// let mut sparse = Svgp::with_features(Linear::new(1.0), Slope)?;
     /// sparse.natural_step(&Data::new(&x, &y).part_of(2), &NaturalGradient::default())?;
-    /// let evidence = ExactGp::new(Linear::new(1.0)).objective(&Data::new(&x, &y))?;
-    /// assert!((sparse.objective(&Data::new(&x, &y))?.value - evidence).abs() < 1e-14);
+    /// let data = Data::new(&x, &y);
+    /// let evidence = ExactGp::new(Linear::new(1.0)).objective(&data)?;
+    /// assert!((sparse.objective(&data)?.value - evidence).abs() < 1e-14);
     /// # Ok::<(), Error>(())
     /// ```
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {

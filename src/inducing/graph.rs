@@ -45,12 +45,13 @@ use crate::{Error, Result, Scalar};
 /// let path = Laplacian::from_edges(20, &edges)?;
 /// let kernel = GraphMatern::new(path.clone(), 1.5, 3.0);
 /// let (x, y) = (mat![[2.0], [7.0], [15.0]], [0.5, 1.0, -0.3]);
-/// let evidence = ExactGp::new(kernel.clone()).objective(&Data::new(&x, &y))?;
+/// let data = Data::new(&x, &y);
+/// let evidence = ExactGp::new(kernel.clone()).objective(&data)?;
 ///
 /// let bound = |features: usize| {
 ///     let mut sparse = Svgp::with_features(kernel.clone(), GraphFeatures::new(&path, features)?)?;
-///     sparse.natural_step(&Data::new(&x, &y).part_of(3), &NaturalGradient::default())?;
-///     Ok::<_, Error>(sparse.objective(&Data::new(&x, &y))?.value)
+///     sparse.natural_step(&data.part_of(3), &NaturalGradient::default())?;
+///     Ok::<_, Error>(sparse.objective(&data)?.value)
 /// };
 /// assert!(bound(5)? < evidence);
 /// assert!((bound(20)? - evidence).abs() < 1e-12);

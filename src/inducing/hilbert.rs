@@ -70,8 +70,9 @@ use crate::{Error, Result, Scalar};
 /// let features = HilbertFeatures::new(&[(-5.0, 5.0)], &[24])?;
 /// let mut reduced = Svgp::with_features(kernel.clone(), features)?.with_likelihood(Gaussian::new(0.1));
 /// reduced.natural_step(&Data::new(&x, &y).part_of(50), &NaturalGradient::default())?;
-/// let evidence = ExactGp::new(kernel).with_noise(0.1)?.objective(&Data::new(&x, &y))?;
-/// assert!((reduced.objective(&Data::new(&x, &y))?.value - evidence).abs() < 1e-3);
+/// let data = Data::new(&x, &y);
+/// let evidence = ExactGp::new(kernel).with_noise(0.1)?.objective(&data)?;
+/// assert!((reduced.objective(&data)?.value - evidence).abs() < 1e-3);
 ///
 /// let error = Svgp::with_features(Periodic::new(1.0, 2.0), HilbertFeatures::new(&[(0.0, 1.0)], &[4])?).unwrap_err();
 /// assert!(error.to_string().contains("must have a spectral density"));

@@ -72,8 +72,9 @@ const UNITS: f64 = 64.0;
 ///
 /// let at = gp.posterior()?.predict(mat![[0.6, 0.48, 0.64]].as_ref())?;
 /// assert!((at.mean[(0, 0)] - (0.48 + 0.6 * 0.64)).abs() < 0.02f64);
-/// let evidence = ExactGp::new(kernel).with_noise(0.01)?.objective(&Data::new(&x, &y))?;
-/// assert!(gp.objective(&Data::new(&x, &y))?.value < evidence);
+/// let data = Data::new(&x, &y);
+/// let evidence = ExactGp::new(kernel).with_noise(0.01)?.objective(&data)?;
+/// assert!(gp.objective(&data)?.value < evidence);
 ///
 /// let error = Svgp::with_features(Rbf::new([1.0, 2.0, 3.0]), SphericalHarmonicFeatures::new(3, 6)?).unwrap_err();
 /// assert!(matches!(error, mercer::Error::NotZonal { .. }));

@@ -22,8 +22,9 @@ use crate::Result;
 /// assert!(each.noise_variances_vjp(&[1.0, 10.0]).is_empty());
 ///
 /// let (x, y) = (mat![[0.0], [1.0]], [0.4, -0.2]);
-/// let one = ExactGp::new(Rbf::new(1.0)).with_likelihood(same).objective(&Data::new(&x, &y))?;
-/// let other = ExactGp::new(Rbf::new(1.0)).with_likelihood(each).objective(&Data::new(&x, &y))?;
+/// let data = Data::new(&x, &y);
+/// let one = ExactGp::new(Rbf::new(1.0)).with_likelihood(same).objective(&data)?;
+/// let other = ExactGp::new(Rbf::new(1.0)).with_likelihood(each).objective(&data)?;
 /// assert_eq!(one, other);
 /// # Ok::<(), mercer::Error>(())
 /// ```

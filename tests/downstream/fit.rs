@@ -7,8 +7,9 @@ fn main() -> mercer::Result<()> {
     let x = Mat::from_fn(30, 1, |row, _| 0.2 * row as f64);
     let y: Vec<f64> = (0..30).map(|row| (0.2 * row as f64).sin()).collect();
     let mut gp = ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.1)?;
-    gp.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default())?;
-    let prediction = gp.condition(&Data::new(x.as_ref(), &y))?.predict(x.as_ref())?;
+    let data = Data::new(&x, y);
+    gp.fit(&data, &Lbfgs::default())?;
+    let prediction = gp.condition(&data)?.predict(x.as_ref())?;
     println!("{} {:?}", gp.kernel(), prediction.mean);
     Ok(())
 }

@@ -125,7 +125,7 @@ impl Models {
         assert_each_close(format!("{name}, mean"), mean.col_as_slice(0), &vector(&stored["mean"]), TOLERANCE);
         assert_each_close(
             format!("{name}, variance"),
-            posterior.variance(self.z.as_ref()).unwrap().col_as_slice(0),
+            posterior.predict(self.z.as_ref()).unwrap().variance.col_as_slice(0),
             &vector(&stored["var"]),
             TOLERANCE,
         );

@@ -57,11 +57,12 @@ impl<K: Expr + Clone> BatchGp<K> {
     ///
     /// let (x, y) = (mat![[0.0], [0.5], [2.0]], mat![[0.3, 1.0], [0.4, f64::NAN], [-0.7, 0.2]]);
     /// let gp = BatchGp::new(Rbf::new(0.8).batched(2)?);
-    /// let left_out = gp.leave_one_out(&Data::new(&x, &y))?;
+    /// let data = Data::new(&x, &y);
+    /// let left_out = gp.leave_one_out(&data)?;
     ///
     /// let alone = ExactGp::new(Rbf::new(0.8)).leave_one_out(&Data::new(&x, &[0.3, 0.4, -0.7]))?;
     /// assert!((left_out[0].log_pseudo_likelihood() - alone.log_pseudo_likelihood()).abs() < 1e-14);
-    /// let unseen = gp.condition(&Data::new(&x, &y))?.predict_observations(x.subrows(1, 1))?;
+    /// let unseen = gp.condition(&data)?.predict_observations(x.subrows(1, 1))?;
     /// assert!((left_out[1].mean[1] - unseen.mean[(0, 1)]).abs() < 1e-15);
     /// # Ok::<(), mercer::Error>(())
     /// ```

@@ -61,11 +61,12 @@ use crate::{Error, Expr, Result};
 ///
 /// let kernel = (1.0 * Rbf::new(1.0)).batched(2)?.per_batch("scaled.factor", &[1.0, 25.0])?;
 /// let mut gp = BatchGp::new(kernel).with_noises(&[0.01, 0.1])?;
-/// let before = gp.objective(&Data::new(&x, &y))?;
-/// gp.fit(&Data::new(&x, &y), &Lbfgs::default())?;
-/// assert!(gp.objective(&Data::new(&x, &y))? > before + 10.0);
+/// let data = Data::new(&x, &y);
+/// let before = gp.objective(&data)?;
+/// gp.fit(&data, &Lbfgs::default())?;
+/// assert!(gp.objective(&data)? > before + 10.0);
 ///
-/// let at = gp.condition(&Data::new(&x, &y))?.predict(mat![[1.0]].as_ref())?;
+/// let at = gp.condition(&data)?.predict(mat![[1.0]].as_ref())?;
 /// assert!((at.mean[(0, 0)] - 1.0f64.sin()).abs() < 1e-2);
 /// assert!((at.mean[(0, 1)] - 5.0 * 1.0f64.cos()).abs() < 5e-2);
 /// # Ok::<(), mercer::Error>(())

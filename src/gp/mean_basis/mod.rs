@@ -68,7 +68,8 @@ use crate::{Error, Result};
 /// decoupled.freeze("mean_basis.inputs")?;
 /// coupled.natural_step(&Data::new(&x, &y).part_of(100), &NaturalGradient::default())?;
 /// decoupled.fit_profiled(&Data::new(&x, &y), &Lbfgs::default(), &NaturalGradient::default())?;
-/// assert!(decoupled.objective(&Data::new(&x, &y))?.value > coupled.objective(&Data::new(&x, &y))?.value + 100.0);
+/// let data = Data::new(&x, &y);
+/// assert!(decoupled.objective(&data)?.value > coupled.objective(&data)?.value + 100.0);
 ///
 /// let at = mat![[23.2]];
 /// let (without, with) = (coupled.posterior()?.predict(at.as_ref())?, decoupled.posterior()?.predict(at.as_ref())?);
@@ -114,7 +115,8 @@ impl MeanBasis {
     /// let decoupled = Svgp::new(Rbf::new(1.0), z.as_ref())?.with_mean_basis(basis)?;
     ///
     /// let (x, y) = (mat![[0.5], [1.0]], [0.3, -0.2]);
-    /// let (one, other) = (coupled.objective(&Data::new(&x, &y))?, decoupled.objective(&Data::new(&x, &y))?);
+    /// let data = Data::new(&x, &y);
+    /// let (one, other) = (coupled.objective(&data)?, decoupled.objective(&data)?);
     /// assert!((one.value - other.value).abs() < 1e-14 && (one.kl - other.kl).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```

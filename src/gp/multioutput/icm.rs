@@ -64,11 +64,12 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// let outputs = Coregionalization::new(mat![[1.0], [0.5]], [0.1, 0.1]);
 /// let mut gp = IcmGp::new(Rbf::new(1.0), outputs).with_noise(&[0.1, 0.1])?;
-/// gp.fit(&Data::new(&x, &y), &Lbfgs::default())?;
+/// let data = Data::new(&x, &y);
+/// gp.fit(&data, &Lbfgs::default())?;
 /// let b: Mat<f64> = gp.outputs_kernel().gram(mat![[0.0], [1.0]].as_ref())?;
 /// assert!(b[(0, 1)] / (b[(0, 0)] * b[(1, 1)]).sqrt() < -0.99); // anticorrelated
 ///
-/// let predicted = gp.condition(&Data::new(&x, &y))?.predict(mat![[2.3]].as_ref())?;
+/// let predicted = gp.condition(&data)?.predict(mat![[2.3]].as_ref())?;
 /// assert!((predicted.mean[(0, 1)] + 2.0 * 2.3f64.sin()).abs() < 0.05);
 /// # Ok::<(), mercer::Error>(())
 /// ```

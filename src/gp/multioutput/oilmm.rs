@@ -65,11 +65,12 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// let start = mat![[1.0, 1.0], [1.0, -1.0], [1.0, 0.0]];
 /// let mut gp = Oilmm::new(vec![Rbf::new(1.0), Rbf::new(0.5)], start.as_ref())?.with_noise(0.1)?;
-/// let before = gp.objective(&Data::new(&x, &y))?;
-/// gp.fit(&Data::new(&x, &y), &Lbfgs { max_steps: 60, ..Lbfgs::default() })?;
-/// assert!(gp.objective(&Data::new(&x, &y))? > before + 100.0);
+/// let data = Data::new(&x, &y);
+/// let before = gp.objective(&data)?;
+/// gp.fit(&data, &Lbfgs { max_steps: 60, ..Lbfgs::default() })?;
+/// assert!(gp.objective(&data)? > before + 100.0);
 ///
-/// let predicted = gp.condition(&Data::new(&x, &y))?.predict(mat![[1.1]].as_ref())?;
+/// let predicted = gp.condition(&data)?.predict(mat![[1.1]].as_ref())?;
 /// assert!((predicted.mean[(0, 2)] - 2.0 * 1.1f64.sin()).abs() < 0.02);
 ///
 /// // Columns that are not orthogonal would not fall apart.

@@ -72,12 +72,13 @@ use crate::{Error, Expr, Result, Scalar};
 /// let mut gp = Sgpr::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_noise(0.1)?;
 /// gp.fit(&Data::new(&x, &y), &Lbfgs::default())?;
 /// let noise = gp.likelihood().variance();
-/// let exact = ExactGp::new(gp.kernel().clone()).with_noise(noise)?.objective(&Data::new(&x, &y))?;
-/// let bound = gp.objective(&Data::new(&x, &y))?.value;
-/// assert!(bound < exact && exact < gp.upper_bound(&Data::new(&x, &y))?);
+/// let data = Data::new(&x, &y);
+/// let exact = ExactGp::new(gp.kernel().clone()).with_noise(noise)?.objective(&data)?;
+/// let bound = gp.objective(&data)?.value;
+/// assert!(bound < exact && exact < gp.upper_bound(&data)?);
 /// assert!(exact - bound < 0.5);
 ///
-/// let at = gp.condition(&Data::new(&x, &y))?.predict(mat![[2.0]].as_ref())?;
+/// let at = gp.condition(&data)?.predict(mat![[2.0]].as_ref())?;
 /// assert!((at.mean[(0, 0)] - 2.0f64.sin()).abs() < 0.05);
 /// # Ok::<(), mercer::Error>(())
 /// ```
@@ -145,8 +146,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     /// let (x, y) = (mat![[0.6, 0.8], [1.0, 0.0], [-0.28, 0.96]], [0.7, 0.1, 1.1]);
     /// let features = SphericalHarmonicFeatures::new(2, 1)?;
     /// let sparse = Sgpr::with_features(Linear::new(2.0), features)?.with_noise(0.1)?;
-    /// let exact = ExactGp::new(Linear::new(2.0)).with_noise(0.1)?.objective(&Data::new(&x, &y))?;
-    /// assert!((sparse.objective(&Data::new(&x, &y))?.value - exact).abs() < 1e-12);
+    /// let data = Data::new(&x, &y);
+    /// let exact = ExactGp::new(Linear::new(2.0)).with_noise(0.1)?.objective(&data)?;
+    /// assert!((sparse.objective(&data)?.value - exact).abs() < 1e-12);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn with_features(kernel: K, features: F) -> Result<Self> {
@@ -187,8 +189,9 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     /// let (x, y, noise) = (mat![[0.0], [1.0], [2.5]], [0.3, 1.0, -0.4], FixedNoise::new(&[0.1, 0.5, 0.02])?);
     /// let sparse = Sgpr::new(Rbf::new(1.0), x.as_ref())?.with_likelihood(noise.clone());
     /// let exact = ExactGp::new(Rbf::new(1.0)).with_likelihood(noise);
-    /// let evidence = exact.objective(&Data::new(&x, &y))?;
-    /// assert!((sparse.objective(&Data::new(&x, &y))?.value - evidence).abs() < 1e-13);
+    /// let data = Data::new(&x, &y);
+    /// let evidence = exact.objective(&data)?;
+    /// assert!((sparse.objective(&data)?.value - evidence).abs() < 1e-13);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     #[must_use]

@@ -53,9 +53,10 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     /// let x = mat![[0.0], [0.7], [1.9], [3.1]];
     /// let y = [0.2, 0.9, 0.3, -0.8];
     /// let sgpr = Sgpr::new(1.0 * Rbf::new(1.0), x.subrows(0, 2))?.with_noise(0.1)?;
-    /// let bound = sgpr.objective(&Data::new(&x, &y))?.value;
-    /// let svgp = sgpr.into_svgp(&Data::new(&x, &y))?;
-    /// assert!((svgp.objective(&Data::new(&x, &y))?.value - bound).abs() < 1e-12);
+    /// let data = Data::new(&x, &y);
+    /// let bound = sgpr.objective(&data)?.value;
+    /// let svgp = sgpr.into_svgp(&data)?;
+    /// assert!((svgp.objective(&data)?.value - bound).abs() < 1e-12);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn into_svgp<T: Scalar>(self, data: &Data<T>) -> Result<Svgp<K, F>>
@@ -95,7 +96,8 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     /// let sgpr = Sgpr::new(Rbf::new(1.0), x.subrows(0, 2))?.with_noise(0.1)?;
     /// let svgp = Svgp::new(Rbf::new(1.0), x.subrows(0, 2))?.with_likelihood(Gaussian::new(0.1));
     /// let gap = sgpr.gap(&Data::new(&x, &y), svgp.variational())?;
-    /// let (best, elbo) = (sgpr.objective(&Data::new(&x, &y))?.value, svgp.objective(&Data::new(&x, &y))?.value);
+    /// let data = Data::new(&x, &y);
+    /// let (best, elbo) = (sgpr.objective(&data)?.value, svgp.objective(&data)?.value);
     /// assert!((gap - (best - elbo)).abs() < 1e-12 * gap);
     /// # Ok::<(), mercer::Error>(())
     /// ```

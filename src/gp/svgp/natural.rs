@@ -127,11 +127,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// let y: Vec<f64> = (0..60).map(|i| (0.1 * i as f64).sin()).collect();
     /// let mut gp = Svgp::new(1.0 * Rbf::new(1.0), mat![[0.5], [2.0], [3.5], [5.0]].as_ref())?;
     /// gp = gp.with_likelihood(Gaussian::new(0.1));
-    /// let minimum = gp.fit_profiled(&Data::new(&x, &y), &Lbfgs::default(), &NaturalGradient::default())?;
-    /// assert!((gp.objective(&Data::new(&x, &y))?.value + minimum.value).abs() < 1e-6);
+    /// let data = Data::new(&x, &y);
+    /// let minimum = gp.fit_profiled(&data, &Lbfgs::default(), &NaturalGradient::default())?;
+    /// assert!((gp.objective(&data)?.value + minimum.value).abs() < 1e-6);
     ///
     /// // Nothing is left for q.
-    /// let (_, gradient) = gp.gradient(&Data::new(&x, &y).part_of(60))?;
+    /// let (_, gradient) = gp.gradient(&data.part_of(60))?;
     /// assert!(gradient[gradient.len() - 14..].iter().all(|entry| entry.abs() < 1e-3));
     /// # Ok::<(), mercer::Error>(())
     /// ```

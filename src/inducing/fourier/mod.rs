@@ -70,8 +70,9 @@ use crate::{Result, Scalar};
 /// let features = FourierFeatures::new(-4.0, 9.0, 40)?;
 /// let mut sparse = Svgp::with_features(kernel.clone(), features)?.with_likelihood(Gaussian::new(0.1));
 /// sparse.natural_step(&Data::new(&x, &y).part_of(50), &NaturalGradient::default())?;
-/// let bound = sparse.objective(&Data::new(&x, &y))?.value;
-/// let evidence = ExactGp::new(kernel).with_noise(0.1)?.objective(&Data::new(&x, &y))?;
+/// let data = Data::new(&x, &y);
+/// let bound = sparse.objective(&data)?.value;
+/// let evidence = ExactGp::new(kernel).with_noise(0.1)?.objective(&data)?;
 /// assert!(bound < evidence && evidence - bound < 0.3);
 ///
 /// let outside = sparse.posterior()?.mean(mat![[0.0], [12.5]].as_ref()).unwrap_err();
