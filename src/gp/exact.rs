@@ -17,7 +17,7 @@ use super::terms::{gather, noise_variances, prior_mean};
 use super::units;
 use crate::kernel::DynKernel;
 use crate::kernel::{Kernel, gram_into};
-use crate::likelihood::{Gaussian, GaussianNoise};
+use crate::likelihood::{Gaussian, GaussianNoise, Likelihood};
 use crate::linalg::{Cholesky, Jitter};
 use crate::mean::{DynMean, Mean, MeanExpr, Zero};
 use crate::scalar::by_precision;
@@ -189,21 +189,12 @@ impl<T: Scalar, K: Kernel<T> + Clone, N: GaussianNoise + Clone> Model<Data<T>> f
     }
 
     fn condition(&self, data: &Data<T>) -> Result<Posterior<T>> {
-        let (factor, weights, variances) = T::select::<Solve<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
-        let latents = vec![Latent::known(self.mean.clone())];
-        let (basis, mut process) = Process::on_data(Arc::new(self.kernel.clone()), latents, data.x(), factor, weights);
-        if let Some(values) = &mut process.values {
-            values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
-        }
-        let likelihood = Some(Arc::new(self.likelihood.clone()) as _);
-        Ok(Posterior { basis, processes: [process].into(), likelihood, par: self.par })
+        let owned: Owned<T> = (Arc::new(self.kernel.clone()), Arc::new(self.likelihood.clone()));
+        T::select::<Conditioned<'_>>((self.core(), data, owned))
     }
 
     fn scales(&self, data: &Data<T>) -> Result<Scales> {
-        let y = data.stacked(1)?;
-        T::select::<Check<'_>>((self.core(), data.x(), &y))?;
-        let mean = units::of_mean(&self.mean, data.x(), units::spread(y.iter().copied()));
-        Ok(Scales { parameters: [units::ones(&self.kernel), mean].concat(), columns: Vec::new() })
+        T::select::<ScalesOf<'_>>((self.core(), data.x(), &data.stacked(1)?))
     }
 }
 
@@ -217,18 +208,36 @@ struct Core<'a, T: Scalar> {
     par: Par,
 }
 
+/// What a posterior keeps of the model.
+type Owned<T> = (Arc<dyn Kernel<T>>, Arc<dyn Likelihood>);
+
 type Given<'a, T> = (Core<'a, T>, MatRef<'a, T>, &'a [T]);
 
 /// The factor of A, A⁻¹ r, n × 1, and the variances of the noise.
 type Solved<T> = Result<(Cholesky<T>, Mat<T>, Vec<f64>)>;
 
-by_precision!(Check<'a, T>(Given<'a, T>) -> Result<()> = check);
+by_precision!(ScalesOf<'a, T>(Given<'a, T>) -> Result<Scales> = scales);
 by_precision!(Evidence<'a, T>(Given<'a, T>) -> Result<f64> = evidence);
 by_precision!(Gradient<'a, T>(Given<'a, T>) -> Result<(f64, Vec<f64>)> = gradient);
 by_precision!(Solve<'a, T>(Given<'a, T>) -> Solved<T> = solve);
+by_precision!(Conditioned<'a, T>((Core<'a, T>, &'a Data<T>, Owned<T>)) -> Result<Posterior<T>> = condition);
 
-fn check<T: Scalar>((model, x, y): Given<'_, T>) -> Result<()> {
-    model.check(x, y)
+fn scales<T: Scalar>((model, x, y): Given<'_, T>) -> Result<Scales> {
+    model.check(x, y)?;
+    let mean = units::of_mean(model.mean, x, units::spread(y.iter().copied()));
+    Ok(Scales { parameters: [units::ones(model.kernel), mean].concat(), columns: Vec::new() })
+}
+
+fn condition<T: Scalar>(
+    (model, data, (kernel, likelihood)): (Core<'_, T>, &Data<T>, Owned<T>),
+) -> Result<Posterior<T>> {
+    let (mean, par) = (model.mean.clone(), model.par);
+    let (factor, weights, variances) = solve((model, data.x(), &data.stacked(1)?))?;
+    let (basis, mut process) = Process::on_data(kernel, vec![Latent::known(mean)], data.x(), factor, weights);
+    if let Some(values) = &mut process.values {
+        values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
+    }
+    Ok(Posterior { basis, processes: [process].into(), likelihood: Some(likelihood), par })
 }
 
 fn evidence<T: Scalar>((model, x, y): Given<'_, T>) -> Result<f64> {

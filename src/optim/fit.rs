@@ -53,9 +53,39 @@ pub(crate) fn fit_in_units<M: Parameterized + Clone>(
     model: &mut M,
     units: &[f64],
     minimizer: &dyn Minimizer,
-    mut loss: impl FnMut(&M) -> Result<(f64, Vec<f64>)>,
+    loss: impl FnMut(&M) -> Result<(f64, Vec<f64>)>,
 ) -> Result<Minimum> {
-    let mut trial = model.clone();
+    let mut trial = Of { model: model.clone(), loss };
+    search(model, &mut trial, units, minimizer)
+}
+
+/// A copy of a model to try parameters with, whose type is lost: the search is compiled once, and not again for each model.
+trait Trial {
+    fn parameters(&mut self) -> &mut dyn Parameterized;
+    fn loss(&mut self) -> Result<(f64, Vec<f64>)>;
+}
+
+struct Of<M, L> {
+    model: M,
+    loss: L,
+}
+
+impl<M: Parameterized, L: FnMut(&M) -> Result<(f64, Vec<f64>)>> Trial for Of<M, L> {
+    fn parameters(&mut self) -> &mut dyn Parameterized {
+        &mut self.model
+    }
+
+    fn loss(&mut self) -> Result<(f64, Vec<f64>)> {
+        (self.loss)(&self.model)
+    }
+}
+
+fn search(
+    model: &mut dyn Parameterized,
+    trial: &mut dyn Trial,
+    units: &[f64],
+    minimizer: &dyn Minimizer,
+) -> Result<Minimum> {
     let mut best: Option<(f64, Vec<f64>)> = None;
     let (origin, units) = (model.unconstrained(), units_at(model, units));
     let start: Vec<f64> = origin.iter().zip(&units).map(|(x, unit)| x / unit).collect();
@@ -67,9 +97,9 @@ pub(crate) fn fit_in_units<M: Parameterized + Clone>(
     let mut silent = vec![true; start.len()];
     let mut objective = |at: &[f64]| {
         let x = scaled(at);
-        trial.set_unconstrained(&x)?;
-        let (value, mut natural) = loss(&trial)?;
-        let (value, mut gradient) = penalised(&trial, &x, value, &mut natural)?;
+        trial.parameters().set_unconstrained(&x)?;
+        let (value, mut natural) = trial.loss()?;
+        let (value, mut gradient) = penalised(trial.parameters(), &x, value, &mut natural)?;
         gradient.iter_mut().zip(&units).for_each(|(entry, unit)| *entry *= unit);
         silent.iter_mut().zip(&gradient).for_each(|(silent, entry)| *silent &= entry.abs() < AUDIBLE);
         let sound = value.is_finite() && gradient.iter().all(|g| g.is_finite());
@@ -99,7 +129,7 @@ pub(crate) fn fit_in_units<M: Parameterized + Clone>(
 const AUDIBLE: f64 = 1e-20;
 
 /// The first parameter with a scale of its own, by its path, of which a search has heard nothing.
-fn first_silent<M: Parameterized>(model: &M, silent: &[bool]) -> Option<String> {
+fn first_silent(model: &dyn Parameterized, silent: &[bool]) -> Option<String> {
     let positive = |entry: &Entry| matches!(entry.constraint, Constraint::Positive | Constraint::Softplus);
     let entries = model.parameters().into_iter().zip(places(model));
     let mut entries = entries.filter(|(entry, place)| positive(entry) && place.is_some_and(|place| silent[place]));
