@@ -9,7 +9,7 @@ use std::hint::black_box;
 use common::{Work, evenly, group, measure, sets, uniform, with_threads};
 use criterion::{BenchmarkId, Criterion};
 use mercer::batch::{BatchMatrix, Batched};
-use mercer::kernel::{Wanted, gram_into};
+use mercer::kernel::{GradientRequest, gram_into};
 use mercer::prelude::*;
 
 const MEMBERS: usize = 250;
@@ -38,7 +38,7 @@ fn gradient<'a, T: Scalar, K: Kernel<T> + Clone + 'a>(kernel: Batched<K>, points
         weights.get_mut(&[member]).unwrap().copy_from(uniform::<T>(N, N, -1.0..1.0, member as u64));
     }
     Work::new(move || {
-        black_box(kernel.gram_vjp(sets(points), &weights, Wanted::PARAMETERS).unwrap());
+        black_box(kernel.gram_vjp(sets(points), &weights, GradientRequest::PARAMETERS).unwrap());
     })
 }
 

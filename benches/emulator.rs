@@ -56,9 +56,9 @@ fn run(name: &str, case: &Case) {
     let emulator = Emulator::new(theta.as_ref(), data.as_ref(), &pca).unwrap();
     println!("  components, weights       {:>10.3} s, {:.3} % explained", seconds(start.elapsed()), 100.0 * explained);
 
-    let value = least(20, || emulator.log_evidence(Evidence::Weights).unwrap());
+    let value = least(20, || emulator.log_marginal_likelihood(Evidence::Weights).unwrap());
     println!("  evidence                  {:>10.3} ms", 1e3 * seconds(value));
-    let gradient = least(20, || emulator.log_evidence_gradient(Evidence::Weights).unwrap());
+    let gradient = least(20, || emulator.log_marginal_likelihood_gradient(Evidence::Weights).unwrap());
     println!("  evidence with gradient    {:>10.3} ms", 1e3 * seconds(gradient));
     let emulator = train(emulator, case.evaluations);
 
@@ -74,7 +74,7 @@ fn run(name: &str, case: &Case) {
 /// The best emulator within so many evaluations from where it is.
 fn train(mut emulator: Emulator, evaluations: usize) -> Emulator {
     let start = Instant::now();
-    let before = emulator.log_evidence(Evidence::Weights).unwrap();
+    let before = emulator.log_marginal_likelihood(Evidence::Weights).unwrap();
     let mut count = 0;
     let search = Lbfgs { max_steps: evaluations, ..Lbfgs::default() };
     let stopped = mercer::Error::Optimisation { step: evaluations, reason: "all evaluations done".to_owned() };
@@ -83,10 +83,10 @@ fn train(mut emulator: Emulator, evaluations: usize) -> Emulator {
         if count > evaluations {
             return Err(stopped.clone());
         }
-        let (value, gradient) = model.log_evidence_gradient(Evidence::Weights)?;
+        let (value, gradient) = model.log_marginal_likelihood_gradient(Evidence::Weights)?;
         Ok((-value, gradient.into_iter().map(|entry| -entry).collect()))
     });
-    let after = emulator.log_evidence(Evidence::Weights).unwrap();
+    let after = emulator.log_marginal_likelihood(Evidence::Weights).unwrap();
     let evaluated = count.min(evaluations);
     let how = if outcome.is_ok_and(|minimum| minimum.converged) { ", converged" } else { "" };
     println!("  training                  {:>10.3} s, {evaluated} evaluations{how}", seconds(start.elapsed()));

@@ -21,7 +21,7 @@ use common::{
 use faer::Conj;
 use faer::linalg::matmul::dot::inner_prod;
 use mercer::gp::ExactGp;
-use mercer::kernel::{Wanted, gram_into, gram_vjp};
+use mercer::kernel::{GradientRequest, gram_into, gram_vjp};
 use mercer::prelude::*;
 use mercer::testkit::Task;
 
@@ -181,7 +181,7 @@ fn gradients<T: Scalar>(options: &Options) {
         let (x, weights) = (x.as_ref(), weights.as_ref());
         let tail = if dim == 4 { String::new() } else { format!("_D{dim}") };
         for (name, kernel) in &kernels::<T>(dim, &OF_GRADIENTS) {
-            for (inputs, wanted) in [("hyp", Wanted::PARAMETERS), ("x", Wanted::ALL)] {
+            for (inputs, wanted) in [("hyp", GradientRequest::PARAMETERS), ("x", GradientRequest::ALL)] {
                 let row = format!("W2_{name}_{inputs}{tail}");
                 options.row::<T>(&row, || value_and_gradient(&**kernel, x, weights, wanted, options.par()));
                 // What a model needs that has the matrix already.
@@ -199,7 +199,7 @@ fn value_and_gradient<'a, T: Scalar>(
     kernel: &'a dyn Kernel<T>,
     x: MatRef<'a, T>,
     weights: MatRef<'a, T>,
-    wanted: Wanted,
+    wanted: GradientRequest,
     par: Par,
 ) -> Work<'a> {
     let mut gram = Mat::zeros(x.nrows(), x.nrows());

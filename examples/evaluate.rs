@@ -17,7 +17,7 @@ use std::error::Error;
 use std::io::Read;
 
 use mercer::batch::{BatchMatrix, BatchPoints, Batched, InputGradients, Member};
-use mercer::kernel::{Wanted, cross_vjp, gram_vjp};
+use mercer::kernel::{GradientRequest, cross_vjp, gram_vjp};
 use mercer::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -119,8 +119,8 @@ impl<T: Scalar> Case<T> {
             let mut cotangent = BatchMatrix::zeros(matrix.sizes(), matrix.nrows(), matrix.ncols());
             weights.write(&mut Vec::new(), &mut cotangent)?;
             let gradients = match z {
-                None => kernel.gram_vjp(x, &cotangent, Wanted::ALL)?,
-                Some(z) => kernel.cross_vjp(x, z, &cotangent, Wanted::ALL)?,
+                None => kernel.gram_vjp(x, &cotangent, GradientRequest::ALL)?,
+                Some(z) => kernel.cross_vjp(x, z, &cotangent, GradientRequest::ALL)?,
             };
             let mut gradient = json!({ "parameters": by_path(kernel, &gradients.theta) });
             gradient["x"] = gradients.x.map_or(Value::Null, |x| json_gradients(&x));
@@ -141,7 +141,7 @@ fn plain<T: Scalar>(kernel: &DynKernel, x: &Mat<T>, z: Option<&Mat<T>>, weights:
     };
     answer["diag"] = json_vector(kernel.diag(x.as_ref())?.iter());
     if let Some(weights) = weights {
-        let (w, wanted) = (weights.as_ref(), Wanted::ALL);
+        let (w, wanted) = (weights.as_ref(), GradientRequest::ALL);
         let gradients = match z {
             None => gram_vjp(kernel, x.as_ref(), w, wanted, Par::rayon(0))?,
             Some(z) => cross_vjp(kernel, x.as_ref(), z.as_ref(), w, wanted, Par::rayon(0))?,

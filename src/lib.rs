@@ -42,7 +42,7 @@
 //! Compose a kernel, evaluate it, change it by path, and differentiate through it:
 //!
 //! ```
-//! use mercer::kernel::{Wanted, gram_vjp};
+//! use mercer::kernel::{GradientRequest, gram_vjp};
 //! use mercer::prelude::*;
 //!
 //! let mut kernel = 2.0 * Rbf::new(0.7) + Periodic::new(1.0, 3.0) * Linear::new(0.5).on([1]);
@@ -58,7 +58,7 @@
 //!
 //! // The gradients of Σ W ∘ K(X, X), here of the sum of all entries.
 //! let w = Mat::full(3, 3, 1.0);
-//! let gradients = gram_vjp(&kernel, x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq)?;
+//! let gradients = gram_vjp(&kernel, x.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq)?;
 //! assert_eq!(gradients.theta.len(), paths.len());
 //! assert_eq!(gradients.x.map(|x| (x.nrows(), x.ncols())), Some((3, 2)));
 //!

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use mercer::algebra::registry;
-use mercer::kernel::{Gradients, Wanted, cross_into, cross_vjp, gram_into, gram_vjp};
+use mercer::kernel::{GradientRequest, Gradients, cross_into, cross_vjp, gram_into, gram_vjp};
 use mercer::prelude::*;
 use mercer::simd::{Level, restrict};
 use mercer::testkit::points_for;
@@ -25,7 +25,7 @@ impl<T: Scalar> Everything<T> {
         let mut gradients = Vec::new();
         if kernel.properties().differentiable {
             let w = Mat::from_fn(n, n, |i, j| T::from_f64(((7 * i + 3 * j) % 11) as f64 - 5.0));
-            for wanted in [Wanted::PARAMETERS, Wanted::ALL] {
+            for wanted in [GradientRequest::PARAMETERS, GradientRequest::ALL] {
                 gradients.push(gram_vjp(kernel, x, w.as_ref(), wanted, par).unwrap());
                 gradients.push(cross_vjp(kernel, x, z, w.as_ref().subcols(0, m), wanted, par).unwrap());
             }

@@ -51,6 +51,7 @@ use crate::{DynKernel, Error, Result};
 /// - Álvarez, Rosasco & Lawrence (2012), Kernels for vector-valued functions: a review, section 4,
 ///   <https://doi.org/10.1561/2200000036>.
 #[track_caller]
+#[doc(alias = "intrinsic coregionalization model")]
 pub fn icm<K>(
     kernel: K,
     dims: usize,
@@ -92,6 +93,7 @@ pub fn icm<K>(
 /// - Journel & Huijbregts (1978), *Mining Geostatistics*.
 /// - Álvarez, Rosasco & Lawrence (2012), Kernels for vector-valued functions: a review, section 4,
 ///   <https://doi.org/10.1561/2200000036>.
+#[doc(alias = "LMC", alias = "linear model of coregionalization")]
 pub fn lcm(terms: impl IntoIterator<Item = (DynKernel, Coregionalization)>, dims: usize) -> Result<DynKernel> {
     if dims == 0 {
         return Err(Error::setting("the number of dimensions", dims, "must be at least 1"));

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 use super::member::{Evaluated, Job};
 use super::{BatchMatrix, BatchPoints, Batched, InputGradients, Member};
 use crate::kernel::{
-    Gradients, Wanted, Workspace, cross_into, cross_into_with, cross_vjp, diag_into, gram_into, gram_into_with,
-    gram_vjp,
+    GradientRequest, Gradients, Workspace, cross_into, cross_into_with, cross_vjp, diag_into, gram_into,
+    gram_into_with, gram_vjp,
 };
 use crate::{Error, Result, Scalar};
 
@@ -149,14 +149,14 @@ impl<M> Batched<M> {
     ///
     /// ```
     /// use mercer::batch::BatchMatrix;
-    /// use mercer::kernel::Wanted;
+    /// use mercer::kernel::GradientRequest;
     /// use mercer::prelude::*;
     ///
     /// let batch = (2.0 * Linear::new(1.0)).batched(2)?.per_batch("scaled.linear.variance", &[1.0, 10.0])?;
     /// let mut w = BatchMatrix::zeros(&[2], 1, 1);
     /// w.get_mut(&[0])?[(0, 0)] = 1.0;
     /// w.get_mut(&[1])?[(0, 0)] = 1.0;
-    /// let gradients = batch.gram_vjp(mat![[3.0]].as_ref(), &w, Wanted::ALL)?;
+    /// let gradients = batch.gram_vjp(mat![[3.0]].as_ref(), &w, GradientRequest::ALL)?;
     /// // The factor is shared: 9 + 90. The variances are not: 18 each.
     /// assert_eq!(gradients.theta, [99.0, 18.0, 18.0]);
     /// assert_eq!(gradients.x.unwrap().shared().unwrap()[(0, 0)], 12.0 + 120.0);
@@ -166,7 +166,7 @@ impl<M> Batched<M> {
         &self,
         x: impl Into<BatchPoints<'a, T>>,
         cotangent: &BatchMatrix<T>,
-        wanted: Wanted,
+        wanted: GradientRequest,
     ) -> Result<BatchGradients<T>>
     where
         M: Member<T>,
@@ -184,7 +184,7 @@ impl<M> Batched<M> {
         x: impl Into<BatchPoints<'a, T>>,
         z: impl Into<BatchPoints<'a, T>>,
         cotangent: &BatchMatrix<T>,
-        wanted: Wanted,
+        wanted: GradientRequest,
     ) -> Result<BatchGradients<T>>
     where
         M: Member<T>,
@@ -227,7 +227,7 @@ impl<M> Batched<M> {
         x: &BatchPoints<'_, T>,
         z: Option<&BatchPoints<'_, T>>,
         cotangent: &BatchMatrix<T>,
-        wanted: Wanted,
+        wanted: GradientRequest,
     ) -> Result<BatchGradients<T>>
     where
         M: Member<T>,

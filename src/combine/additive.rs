@@ -59,6 +59,7 @@ use crate::{DynKernel, Error, Result, Scalar, kernel_ops};
 ///
 /// Duvenaud, Nickisch & Rasmussen (2011), "Additive Gaussian processes", NeurIPS 24, section 2.
 #[derive(Clone, Debug)]
+#[doc(alias = "ANOVA")]
 pub struct Additive<K> {
     variances: ParameterArray,
     bases: Bases<K>,

@@ -120,7 +120,7 @@ impl<K> BlockDiagonal<K> {
 
 impl Construct for BlockDiagonal<DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        let mut kernels = super::parts::construct(arguments)?;
+        let mut kernels = super::children::construct(arguments)?;
         let outputs = arguments.take_optional::<usize>("outputs")?;
         match (outputs, kernels.pop()) {
             (Some(outputs), Some(only)) if kernels.is_empty() => Self::try_shared(only, outputs),

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use faer::Mat;
 
-use super::parts::{KernelParts, Parts, each_with_theta};
+use super::children::{KernelParts, Parts, each_with_theta};
 use crate::kernel::point_factors::{outer_tile, outer_vjp};
 use crate::kernel::{
     AnyKernel, DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Scratch, Structure,

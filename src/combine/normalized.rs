@@ -161,7 +161,7 @@ impl<T: Scalar, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Normalized<K> {
 
 #[cfg(test)]
 mod tests {
-    use crate::kernel::Wanted;
+    use crate::kernel::GradientRequest;
     use crate::prelude::*;
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
 
         let x = x.as_ref().subrows(0, 3);
         let w = Mat::from_fn(3, 3, |i, j| 1.0 + i as f64 - 0.3 * j as f64);
-        let found = kernel.gram_vjp(x, w.as_ref(), Wanted::ALL).unwrap();
+        let found = kernel.gram_vjp(x, w.as_ref(), GradientRequest::ALL).unwrap();
         // The variance cancels.
         assert!(found.theta[0].abs() < 1e-15);
         assert!(found.x.unwrap().norm_max().is_finite());

@@ -1,6 +1,6 @@
 //! The product of kernels.
 
-use super::parts::{self, KernelParts, Parts, each_with_theta, joined};
+use super::children::{self, KernelParts, Parts, each_with_theta, joined};
 use crate::Scalar;
 use crate::kernel::DynKernel;
 use crate::kernel::{DiagVjp, EmbedVjp, Features, Kernel, Pairs, Points, Scratch, TileParts, TileVjp};
@@ -58,15 +58,15 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        parts::embed(&self.parts, points)
+        children::embed(&self.parts, points)
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        parts::tile(&self.parts, pairs, out, scratch, multiply);
+        children::tile(&self.parts, pairs, out, scratch, multiply);
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        parts::tile_diag(&self.parts, features, out, multiply);
+        children::tile_diag(&self.parts, features, out, multiply);
     }
 
     /// The cotangent of a factor is that of the product times all other factors: no division, so
@@ -112,7 +112,7 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Product<P> {
 
     fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
         let EmbedVjp { points, features, gradients, theta } = to;
-        parts::embed_vjp(&self.parts, points, features, gradients, theta);
+        children::embed_vjp(&self.parts, points, features, gradients, theta);
     }
 }
 

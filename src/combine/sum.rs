@@ -1,6 +1,6 @@
 //! The sum of kernels.
 
-use super::parts::{self, KernelParts, Parts, each_with_theta, joined};
+use super::children::{self, KernelParts, Parts, each_with_theta, joined};
 use crate::Scalar;
 use crate::kernel::DynKernel;
 use crate::kernel::{DiagVjp, EmbedVjp, Features, Kernel, Pairs, Points, Scratch, TileParts, TileVjp};
@@ -57,15 +57,15 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Sum<P> {
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
-        parts::embed(&self.parts, points)
+        children::embed(&self.parts, points)
     }
 
     fn tile(&self, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        parts::tile(&self.parts, pairs, out, scratch, add);
+        children::tile(&self.parts, pairs, out, scratch, add);
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        parts::tile_diag(&self.parts, features, out, add);
+        children::tile_diag(&self.parts, features, out, add);
     }
 
     fn tile_vjp(&self, to: TileVjp<'_, T>) {
@@ -84,6 +84,6 @@ impl<T: Scalar, P: KernelParts<T>> Kernel<T> for Sum<P> {
 
     fn embed_vjp(&self, to: EmbedVjp<'_, T>) {
         let EmbedVjp { points, features, gradients, theta } = to;
-        parts::embed_vjp(&self.parts, points, features, gradients, theta);
+        children::embed_vjp(&self.parts, points, features, gradients, theta);
     }
 }

@@ -227,7 +227,7 @@ mod tests {
         let (x, w) = (mat![[0.0], [3.0]], mat![[0.0, 1.0], [0.0, 0.0]]);
         let gram: Mat<f64> = kernel.gram(x.as_ref()).unwrap();
         assert_eq!(gram, mat![[0.0, 0.0], [0.0, 18.0]]);
-        let found = kernel.gram_vjp(x.as_ref(), w.as_ref(), crate::kernel::Wanted::ALL).unwrap();
+        let found = kernel.gram_vjp(x.as_ref(), w.as_ref(), crate::kernel::GradientRequest::ALL).unwrap();
         assert_eq!((found.theta, found.x.unwrap()), (vec![0.0], mat![[6.0], [0.0]]));
     }
 

@@ -56,10 +56,10 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     ///
     /// let log_normal = |x: f64, v: f64| -0.5 * (x * x / v + (2.0 * std::f64::consts::PI * v).ln());
     /// let expected = log_normal(2.0, 3.25) + log_normal(0.1, 0.25);
-    /// assert!((emulator.log_evidence(Evidence::Fluxes)? - expected).abs() < 1e-14);
+    /// assert!((emulator.log_marginal_likelihood(Evidence::Fluxes)? - expected).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn log_evidence(&self, of: Evidence) -> Result<f64> {
+    pub fn log_marginal_likelihood(&self, of: Evidence) -> Result<f64> {
         let covariance = self.covariance()?;
         let mut a = self.data.weights.clone();
         covariance.solve_in_place(a.as_mut())?;
@@ -70,9 +70,9 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     ///
     /// # Errors
     ///
-    /// As [`log_evidence`](Self::log_evidence), and
+    /// As [`log_marginal_likelihood`](Self::log_marginal_likelihood), and
     /// [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) for a kernel without gradients.
-    pub fn log_evidence_gradient(&self, of: Evidence) -> Result<(f64, Vec<f64>)> {
+    pub fn log_marginal_likelihood_gradient(&self, of: Evidence) -> Result<(f64, Vec<f64>)> {
         self.kernel.0.iter().try_for_each(|kernel| check_differentiable(kernel))?;
         let covariance = self.covariance()?;
         let mut a = self.data.weights.clone();
@@ -112,7 +112,7 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     ///
     /// # Errors
     ///
-    /// As [`log_evidence_gradient`](Self::log_evidence_gradient) at the start; later failures end the search at the
+    /// As [`log_marginal_likelihood_gradient`](Self::log_marginal_likelihood_gradient) at the start; later failures end the search at the
     /// best parameters found.
     pub fn fit(&mut self, of: Evidence, minimizer: &dyn Minimizer) -> Result<Minimum> {
         self.with_lasting_structure(|emulator| {
@@ -149,7 +149,7 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
 
     fn climb(&mut self, of: Evidence, minimizer: &dyn Minimizer) -> Result<Minimum> {
         fit(self, minimizer, |emulator| {
-            let (evidence, mut gradient) = emulator.log_evidence_gradient(of)?;
+            let (evidence, mut gradient) = emulator.log_marginal_likelihood_gradient(of)?;
             gradient.iter_mut().for_each(|entry| *entry = -*entry);
             Ok((-evidence, gradient))
         })

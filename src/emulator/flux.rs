@@ -203,7 +203,7 @@ impl FluxDistribution {
         let residual = Mat::from_fn(pixels, 1, |pixel, _| spectrum[pixel] - self.mean[pixel]);
         check_finite("the spectrum", residual.as_ref())?;
         let operator = self.operator()?;
-        let white = operator.half_solve(residual.as_ref(), Par::Seq)?;
+        let white = operator.solve_lower(residual.as_ref(), Par::Seq)?;
         let square: f64 = white.col(0).iter().map(|x| x * x).sum();
         let density = -0.5 * (square + operator.log_det() + pixels as f64 * TAU.ln());
         check_finite("the log density", MatRef::from_column_major_slice(&[density], 1, 1))?;

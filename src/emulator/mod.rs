@@ -177,7 +177,7 @@ impl<K: Expr + Clone> Emulator<K> {
     /// let basis = Basis::new(mat![[1.0, 0.0]])?;
     /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0, 0.1]].as_ref(), basis)?;
     /// let emulator = emulator.with_kernels(vec![3.0 * Matern32::new(1.0)])?;
-    /// let evidence = emulator.log_evidence(Evidence::Weights)?;
+    /// let evidence = emulator.log_marginal_likelihood(Evidence::Weights)?;
     /// assert!((evidence + 0.5 * (4f64.ln() + 2.0 * 2.0 / 4.0)).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```
@@ -221,7 +221,7 @@ impl<K: Expr + Clone> Emulator<K> {
     /// // V = 1/λ + ν + 3
     /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0]].as_ref(), Basis::new(mat![[1.0]])?)?;
     /// let emulator = emulator.with_kernels(vec![3.0 * Rbf::new(1.0)])?.with_nugget(&[0.5])?;
-    /// let evidence = emulator.log_evidence(Evidence::Weights)?;
+    /// let evidence = emulator.log_marginal_likelihood(Evidence::Weights)?;
     /// assert!((evidence + 0.5 * (4.5f64.ln() + 4.0 / 4.5)).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```

@@ -106,7 +106,7 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     ///
     /// # Errors
     ///
-    /// As [`log_evidence`](Self::log_evidence).
+    /// As [`log_marginal_likelihood`](Self::log_marginal_likelihood).
     pub fn condition(&self) -> Result<Posterior<'_>> {
         let covariance = self.covariance()?;
         let mut solved = self.data.weights.clone();
@@ -138,10 +138,10 @@ impl Posterior<'_> {
     /// let emulator = emulator.with_kernels(vec![Rbf::new(1.0), Rbf::new(2.0)])?;
     /// assert_eq!(emulator.condition()?.evidence_error(), 0.0);
     ///
-    /// let exact = emulator.log_evidence(Evidence::Weights)?;
+    /// let exact = emulator.log_marginal_likelihood(Evidence::Weights)?;
     /// let iterative = emulator.with_structure(Structure::Iterative { probes: 20, seed: 1 });
     /// let error = iterative.condition()?.evidence_error();
-    /// assert!(error > 0.0 && (iterative.log_evidence(Evidence::Weights)? - exact).abs() < 4.0 * error);
+    /// assert!(error > 0.0 && (iterative.log_marginal_likelihood(Evidence::Weights)? - exact).abs() < 4.0 * error);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn evidence_error(&self) -> f64 {

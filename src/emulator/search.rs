@@ -125,7 +125,7 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
     fn value(&self, parameters: &[f64]) -> Option<f64> {
         let mut emulator = self.emulator.clone();
         emulator.set_unconstrained(parameters).ok()?;
-        let value = emulator.log_evidence(self.of).ok()? + emulator.log_prior();
+        let value = emulator.log_marginal_likelihood(self.of).ok()? + emulator.log_prior();
         value.is_finite().then_some(value)
     }
 

@@ -10,7 +10,7 @@ use super::latents::PerLatent;
 use super::leave_one_out::LeaveOneOut;
 use super::model::{Memory, Model, Scales};
 use super::posterior::Posterior;
-use super::prior::{Prior, Seen};
+use super::prior::{Observed, Prior};
 use super::process::{Latent, Process};
 use super::settings::{model_settings, one_kernel};
 use super::terms::{gather, noise_variances, prior_mean};
@@ -72,6 +72,7 @@ use crate::{Expr, Result, Scalar};
 ///
 /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 2.2 and eq. 5.8.
 #[derive(Clone, Debug)]
+#[doc(alias = "GPR", alias = "GaussianProcessRegressor", alias = "Kriging")]
 pub struct ExactGp<K = DynKernel, N = Gaussian> {
     kernel: K,
     mean: DynMean,
@@ -150,7 +151,7 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
         K: Kernel<T>,
     {
         let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(self.mean.clone()));
-        Prior::independent(kernel, mean, 1, Seen::Through(Arc::new(self.likelihood.clone())), self.par)
+        Prior::independent(kernel, mean, 1, Observed::Through(Arc::new(self.likelihood.clone())), self.par)
     }
 
     /// Predictions of each observation from all others, in closed form. O(n³) once, not n times.

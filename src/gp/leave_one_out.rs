@@ -48,6 +48,7 @@ use crate::{Error, Result, Scalar};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "LOO", alias = "cross-validation")]
 pub struct LeaveOneOut<T> {
     /// The predicted means.
     pub mean: Vec<T>,
@@ -82,7 +83,7 @@ impl<T: Scalar> LeaveOneOut<T> {
     pub(super) fn precisions(factor: &Cholesky<T>, par: Par) -> Result<Vec<T>> {
         let n = factor.dim();
         let mut inverse = Mat::identity(n, n);
-        factor.half_solve_in_place(inverse.as_mut(), par)?;
+        factor.solve_lower_in_place(inverse.as_mut(), par)?;
         let squared_norm = |i: usize| {
             let column = &inverse.col_as_slice(i)[i..];
             crate::simd::dot(column, column)

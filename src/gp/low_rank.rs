@@ -96,7 +96,7 @@ impl<T: Scalar> Solved<T> {
         let mut mean = reversed_rows(target);
         factor.solve_in_place(mean.as_mut(), par)?;
         let mut inverse = Mat::identity(m, m);
-        factor.half_solve_in_place(inverse.as_mut(), par)?;
+        factor.solve_lower_in_place(inverse.as_mut(), par)?;
         let root = Mat::from_fn(m, m, |row, col| inverse[(m - 1 - col, m - 1 - row)]);
         Ok(Self { mean: reversed_rows(mean.as_ref()), root, log_det: factor.log_det() })
     }

@@ -47,19 +47,19 @@ pub struct Prior<T: Scalar> {
     means: Arc<PerLatent<DynMean>>,
     /// W
     mixing: Arc<Mat<T>>,
-    seen: Seen<T>,
+    seen: Observed<T>,
     par: Par,
 }
 
 /// How functions are observed.
 #[derive(Clone, Debug)]
-pub(super) enum Seen<T: Scalar> {
+pub(super) enum Observed<T: Scalar> {
     Through(Arc<dyn Likelihood>),
     /// With noise of this covariance between the outputs.
     WithNoise(Arc<Mat<T>>),
 }
 
-impl<T: Scalar> Seen<T> {
+impl<T: Scalar> Observed<T> {
     /// With independent noise of these variances.
     pub(super) fn with(variances: impl IntoIterator<Item = f64>) -> Self {
         let variances: Vec<f64> = variances.into_iter().collect();
@@ -75,7 +75,7 @@ impl<T: Scalar> Prior<T> {
         kernels: &[K],
         means: PerLatent<DynMean>,
         functions: usize,
-        seen: Seen<T>,
+        seen: Observed<T>,
         par: Par,
     ) -> Self {
         Self::mixed(kernels, means, Mat::identity(functions, functions), seen, par)
@@ -86,7 +86,7 @@ impl<T: Scalar> Prior<T> {
         kernels: &[K],
         means: PerLatent<DynMean>,
         mixing: Mat<T>,
-        seen: Seen<T>,
+        seen: Observed<T>,
         par: Par,
     ) -> Self {
         let kernels = kernels.iter().map(|kernel| Arc::new(kernel.clone()) as _).collect();
@@ -118,8 +118,8 @@ impl<T: Scalar> Predict<T> for Prior<T> {
 
     fn outputs(&self) -> usize {
         match &self.seen {
-            Seen::Through(likelihood) => likelihood.outputs(),
-            Seen::WithNoise(noise) => noise.nrows(),
+            Observed::Through(likelihood) => likelihood.outputs(),
+            Observed::WithNoise(noise) => noise.nrows(),
         }
     }
 
@@ -130,8 +130,8 @@ impl<T: Scalar> Predict<T> for Prior<T> {
     fn predict_observations(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
         let functions = self.predict(x)?;
         match &self.seen {
-            Seen::Through(likelihood) => observe(&**likelihood, functions),
-            Seen::WithNoise(noise) => Ok(functions.with_noise(|output| noise[(output, output)].as_f64())),
+            Observed::Through(likelihood) => observe(&**likelihood, functions),
+            Observed::WithNoise(noise) => Ok(functions.with_noise(|output| noise[(output, output)].as_f64())),
         }
     }
 
@@ -145,8 +145,8 @@ impl<T: Scalar> Predict<T> for Prior<T> {
 
     fn log_predictive_density(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Vec<f64>> {
         match &self.seen {
-            Seen::Through(likelihood) => log_density(&**likelihood, x, y, |x| self.predict(x)),
-            Seen::WithNoise(noise) => {
+            Observed::Through(likelihood) => log_density(&**likelihood, x, y, |x| self.predict(x)),
+            Observed::WithNoise(noise) => {
                 self.check(x)?;
                 let mut latent_variance = Mat::zeros(x.nrows(), self.mixing.ncols());
                 for process in 0..self.mixing.ncols() {

@@ -134,12 +134,12 @@ impl<T: Scalar> Values<T> {
 
 /// Points whose functions K(·, Γ) are in the means alone, with a column of weights for each latent function.
 #[derive(Debug)]
-pub(super) struct Further<T: Scalar> {
+pub(super) struct MeanBasisWeights<T: Scalar> {
     pub(super) points: Mat<T>,
     pub(super) weights: Mat<T>,
 }
 
-impl<T: Scalar> Further<T> {
+impl<T: Scalar> MeanBasisWeights<T> {
     /// Of weights 0.
     pub(super) fn new(points: MatRef<'_, f64>, latents: usize) -> Self {
         Self { points: cast(points), weights: Mat::zeros(points.nrows(), latents) }
@@ -155,7 +155,7 @@ pub(super) struct Process<T: Scalar> {
     /// α on K_uf, a column for each latent function.
     pub(super) weights: Mat<T>,
     /// None if the means have no basis of their own.
-    pub(super) further: Option<Further<T>>,
+    pub(super) further: Option<MeanBasisWeights<T>>,
     /// None if the inducing variables are something else.
     pub(super) values: Option<Values<T>>,
 }
@@ -197,7 +197,7 @@ impl<T: Scalar> Process<T> {
     }
 
     fn add_further(&self, x: MatRef<'_, T>, mut shifts: MatMut<'_, T>, par: Par) -> Result<()> {
-        if let Some(Further { points, weights }) = &self.further {
+        if let Some(MeanBasisWeights { points, weights }) = &self.further {
             let mut more = Mat::zeros(x.nrows(), weights.ncols());
             matmul_into(&*self.kernel, x, points.as_ref(), weights.as_ref(), more.as_mut(), par)?;
             shifts += more;

@@ -54,6 +54,7 @@ use crate::{Error, Result, Scalar};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[doc(alias = "sufficient statistics")]
 pub struct Statistics {
     observations: usize,
     /// Some of the points, with the basis there, M × their number, and the mean function: what they are checked against.
@@ -110,7 +111,7 @@ impl Statistics {
         let chunks = || (0..n).step_by(CHUNK).map(|start| start..(start + CHUNK).min(n));
         let one = 1.0;
         for rows in chunks() {
-            let Seen { phi, residual } = Seen::new(features, mean, x, y, rows)?;
+            let Rows { phi, residual } = Rows::new(features, mean, x, y, rows)?;
             let lower = BlockStructure::TriangularLower;
             let (full, gram) = (BlockStructure::Rectangular, statistics.gram.as_mut());
             triangular::matmul(gram, lower, Accum::Add, phi.as_ref(), full, phi.transpose(), full, one, par);
@@ -122,7 +123,7 @@ impl Statistics {
         let factor = Cholesky::new(statistics.gram.as_ref(), Jitter::Fixed(RIDGE * mean_diagonal), par)?;
         factor.solve_in_place(statistics.coefficients.as_mut(), par)?;
         for rows in chunks() {
-            let Seen { phi, mut residual } = Seen::new(features, mean, x, y, rows)?;
+            let Rows { phi, mut residual } = Rows::new(features, mean, x, y, rows)?;
             matmul(residual.as_mut(), Accum::Add, phi.transpose(), statistics.coefficients.as_ref(), -one, par);
             matmul(statistics.left.as_mut(), Accum::Add, phi.as_ref(), residual.as_ref(), one, par);
             statistics.misfit += residual.squared_norm_l2();
@@ -172,14 +173,14 @@ impl Statistics {
 }
 
 /// Some rows of the data.
-struct Seen {
+struct Rows {
     /// Φ, M × B
     phi: Mat<f64>,
     /// r, B × 1
     residual: Mat<f64>,
 }
 
-impl Seen {
+impl Rows {
     fn new<T: Scalar, F: InducingFeatures>(
         features: &F,
         mean: &DynMean,

@@ -99,7 +99,7 @@ mod tests {
     fn conditional_variances(kernel: &DynKernel, x: &Mat<f64>, z: MatRef<'_, f64>) -> Vec<f64> {
         let factor = Cholesky::new(kernel.gram(z).unwrap().as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
         let mut a = kernel.cross(z, x.as_ref()).unwrap();
-        factor.half_solve_in_place(a.as_mut(), Par::Seq).unwrap();
+        factor.solve_lower_in_place(a.as_mut(), Par::Seq).unwrap();
         let diag = kernel.diag(x.as_ref()).unwrap();
         (0..x.nrows()).map(|row| diag[row] - a.col(row).squared_norm_l2()).collect()
     }

@@ -2,8 +2,8 @@
 
 use faer::{Mat, MatRef};
 
+use super::box_basis::{Combination, Family, Waves};
 use super::variances::Variances;
-use super::waves::{Combination, Family, Waves};
 use super::{InducingFeatures, InducingPrior};
 use crate::kernel::{Expr, text};
 use crate::linalg::Jitter;
@@ -84,6 +84,7 @@ use crate::{Error, Result, Scalar};
 /// A. Solin & S. Särkkä (2020), "Hilbert space methods for reduced-rank Gaussian process regression", *Statistics and
 /// Computing* 30, 419–446.
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "HSGP", alias = "reduced-rank GP")]
 pub struct HilbertFeatures {
     waves: Waves,
 }

@@ -10,6 +10,7 @@
 //! | [`SphericalHarmonicFeatures`]: coefficients of harmonics | a sphere | zonal |
 //! | [`GraphFeatures`]: coefficients of eigenvectors | the nodes of a graph | of the Laplacian |
 
+mod box_basis;
 mod features;
 mod fourier;
 mod graph;
@@ -20,7 +21,6 @@ mod prior;
 mod spherical;
 pub mod start;
 mod variances;
-mod waves;
 
 pub use features::InducingFeatures;
 pub use fourier::FourierFeatures;

@@ -32,6 +32,7 @@ use crate::{Result, Scalar};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "pseudo-inputs", alias = "Z")]
 pub struct InducingPoints {
     inputs: ParameterArray,
 }

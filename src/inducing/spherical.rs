@@ -86,6 +86,7 @@ const UNITS: f64 = 64.0;
 /// V. Dutordoir, N. Durrande & J. Hensman (2020), "Sparse Gaussian processes with spherical harmonic features", *ICML*,
 /// [doi:10.48550/arXiv.2006.16649](https://doi.org/10.48550/arXiv.2006.16649), where the features are divided by a_l.
 #[derive(Clone, Debug)]
+#[doc(alias = "VISH")]
 pub struct SphericalHarmonicFeatures {
     harmonics: Arc<SphericalHarmonics>,
     spectrum: Arc<ZonalSpectrum>,

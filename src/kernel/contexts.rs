@@ -25,7 +25,7 @@ use crate::simd::window::View;
 /// # Examples
 ///
 /// ```
-/// use mercer::kernel::{TileParts, Features, Kernel, Pairs, Scratch, TileVjp, Wanted};
+/// use mercer::kernel::{TileParts, Features, Kernel, Pairs, Scratch, TileVjp, GradientRequest};
 /// use mercer::prelude::*;
 /// use mercer::params::{Constraint, Parameter};
 ///
@@ -58,7 +58,7 @@ use crate::simd::window::View;
 ///
 /// let kernel = Product1 { variance: Parameter::new("variance", 2.0, Constraint::Positive)? };
 /// let (x, w) = (mat![[1.0], [3.0]], mat![[0.0, 1.0], [0.0, 0.0]]);
-/// let gradients = mercer::kernel::gram_vjp(&kernel, x.as_ref(), w.as_ref(), Wanted::PARAMETERS, Par::Seq)?;
+/// let gradients = mercer::kernel::gram_vjp(&kernel, x.as_ref(), w.as_ref(), GradientRequest::PARAMETERS, Par::Seq)?;
 /// assert_eq!(gradients.theta, [3.0]);
 /// # Ok::<(), mercer::Error>(())
 /// ```

@@ -3,7 +3,7 @@
 use faer::mat::AsMatRef;
 use faer::{Mat, MatMut, MatRef, Par};
 
-use super::{Gradients, Kernel, Wanted};
+use super::{GradientRequest, Gradients, Kernel};
 use crate::{Error, Result, Scalar};
 
 /// What is taken for a matrix: a `Mat`, a reference to one, or a view, of any strides.
@@ -186,7 +186,12 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
     /// # Errors
     ///
     /// As [`gram_vjp`](super::gram_vjp).
-    fn gram_vjp(&self, x: impl MatrixView<T>, cotangent: impl MatrixView<T>, wanted: Wanted) -> Result<Gradients<T>> {
+    fn gram_vjp(
+        &self,
+        x: impl MatrixView<T>,
+        cotangent: impl MatrixView<T>,
+        wanted: GradientRequest,
+    ) -> Result<Gradients<T>> {
         let (x, cotangent) = (x.as_mat_ref(), cotangent.as_mat_ref());
         super::gram_vjp(self, x, cotangent, wanted, Par::rayon(0))
     }
@@ -201,7 +206,7 @@ pub trait KernelExt<T: Scalar>: Kernel<T> + Sized {
         x: impl MatrixView<T>,
         z: impl MatrixView<T>,
         cotangent: impl MatrixView<T>,
-        wanted: Wanted,
+        wanted: GradientRequest,
     ) -> Result<Gradients<T>> {
         let (x, z, cotangent) = (x.as_mat_ref(), z.as_mat_ref(), cotangent.as_mat_ref());
         super::cross_vjp(self, x, z, cotangent, wanted, Par::rayon(0))

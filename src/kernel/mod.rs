@@ -58,7 +58,7 @@ pub(crate) use text::{List, Number, Rows, from_text, write_arguments, write_func
 pub use tile::Pairs;
 pub use variables::Variable;
 pub use views::{OnGraph, OnSphere, Spectral, Views};
-pub use vjp::{Gradients, Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
+pub use vjp::{GradientRequest, Gradients, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 pub use warp::{AnyWarp, WarpExpr};
 pub use workspace::Workspace;
 pub use write::Target;

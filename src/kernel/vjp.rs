@@ -17,14 +17,14 @@ use crate::{Error, Result, Scalar};
 
 /// Which inputs a gradient is wanted in, besides the hyperparameters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct GradientRequest {
     /// In the first set of points.
     pub x: bool,
     /// In the second set of points, where there is one.
     pub z: bool,
 }
 
-impl Wanted {
+impl GradientRequest {
     /// No inputs: hyperparameters alone.
     pub const PARAMETERS: Self = Self { x: false, z: false };
     /// All inputs.
@@ -59,11 +59,11 @@ const PARTS: usize = 16;
 ///
 /// ```
 /// use mercer::prelude::*;
-/// use mercer::kernel::{Wanted, gram_vjp};
+/// use mercer::kernel::{GradientRequest, gram_vjp};
 ///
 /// let x = mat![[0.0], [1.0]];
 /// let w = mat![[0.0, 1.0], [0.0, 0.0]];
-/// let gradients = gram_vjp(&Rbf::new(1.0), x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq)?;
+/// let gradients = gram_vjp(&Rbf::new(1.0), x.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq)?;
 /// // k = exp(-r²/2ℓ²): dk/dℓ = k r²/ℓ³ and dk/dx₀ = k (x₁ - x₀)/ℓ².
 /// let k = (-0.5f64).exp();
 /// assert!((gradients.theta[0] - k).abs() < 1e-15);
@@ -74,13 +74,13 @@ pub fn gram_vjp<T: Scalar>(
     kernel: &dyn Kernel<T>,
     x: MatRef<'_, T>,
     cotangent: MatRef<'_, T>,
-    wanted: Wanted,
+    wanted: GradientRequest,
     par: Par,
 ) -> Result<Gradients<T>> {
     T::select::<GramVjp<'_>>((kernel, [x, cotangent], wanted, par))
 }
 
-type Square<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 2], Wanted, Par);
+type Square<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 2], GradientRequest, Par);
 
 by_precision!(GramVjp<'a, T>(Square<'a, T>) -> Result<Gradients<T>> = gram_gradient);
 
@@ -112,10 +112,10 @@ fn gram_gradient<T: Scalar>((kernel, [x, cotangent], wanted, par): Square<'_, T>
 ///
 /// ```
 /// use mercer::prelude::*;
-/// use mercer::kernel::{Wanted, cross_vjp};
+/// use mercer::kernel::{GradientRequest, cross_vjp};
 ///
 /// let (x, z, w) = (mat![[2.0]], mat![[3.0]], mat![[10.0]]);
-/// let gradients = cross_vjp(&Linear::new(0.5), x.as_ref(), z.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq)?;
+/// let gradients = cross_vjp(&Linear::new(0.5), x.as_ref(), z.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq)?;
 /// assert_eq!(gradients.theta, [60.0]);
 /// assert_eq!(gradients.x.unwrap()[(0, 0)], 15.0);
 /// assert_eq!(gradients.z.unwrap()[(0, 0)], 10.0);
@@ -126,13 +126,13 @@ pub fn cross_vjp<T: Scalar>(
     x: MatRef<'_, T>,
     z: MatRef<'_, T>,
     cotangent: MatRef<'_, T>,
-    wanted: Wanted,
+    wanted: GradientRequest,
     par: Par,
 ) -> Result<Gradients<T>> {
     T::select::<CrossVjp<'_>>((kernel, [x, z, cotangent], wanted, par))
 }
 
-type Rectangle<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 3], Wanted, Par);
+type Rectangle<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 3], GradientRequest, Par);
 
 by_precision!(CrossVjp<'a, T>(Rectangle<'a, T>) -> Result<Gradients<T>> = cross_gradient);
 
@@ -158,10 +158,10 @@ fn cross_gradient<T: Scalar>((kernel, [x, z, cotangent], wanted, par): Rectangle
 ///
 /// ```
 /// use mercer::prelude::*;
-/// use mercer::kernel::{Wanted, matmul_vjp};
+/// use mercer::kernel::{GradientRequest, matmul_vjp};
 ///
 /// let (x, z, v, w) = (mat![[2.0]], mat![[3.0]], mat![[5.0]], mat![[2.0]]);
-/// let wanted = Wanted::PARAMETERS;
+/// let wanted = GradientRequest::PARAMETERS;
 /// let gradients = matmul_vjp(&Linear::new(0.5), x.as_ref(), z.as_ref(), v.as_ref(), w.as_ref(), wanted, Par::Seq)?;
 /// assert_eq!(gradients.theta, [60.0]);
 /// # Ok::<(), mercer::Error>(())
@@ -172,13 +172,13 @@ pub fn matmul_vjp<T: Scalar>(
     z: MatRef<'_, T>,
     v: MatRef<'_, T>,
     cotangent: MatRef<'_, T>,
-    wanted: Wanted,
+    wanted: GradientRequest,
     par: Par,
 ) -> Result<Gradients<T>> {
     T::select::<MatmulVjp<'_>>((kernel, [x, z, v, cotangent], wanted, par))
 }
 
-type Factors<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 4], Wanted, Par);
+type Factors<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 4], GradientRequest, Par);
 
 by_precision!(MatmulVjp<'a, T>(Factors<'a, T>) -> Result<Gradients<T>> = matmul_gradient);
 
@@ -206,9 +206,9 @@ fn matmul_gradient<T: Scalar>((kernel, [x, z, v, cotangent], wanted, par): Facto
 ///
 /// ```
 /// use mercer::prelude::*;
-/// use mercer::kernel::{Wanted, diag_vjp};
+/// use mercer::kernel::{GradientRequest, diag_vjp};
 ///
-/// let gradients = diag_vjp(&Linear::new(0.5), mat![[3.0]].as_ref(), &[2.0], Wanted::ALL)?;
+/// let gradients = diag_vjp(&Linear::new(0.5), mat![[3.0]].as_ref(), &[2.0], GradientRequest::ALL)?;
 /// assert_eq!(gradients.theta, [18.0]);
 /// assert_eq!(gradients.x.unwrap()[(0, 0)], 6.0);
 /// # Ok::<(), mercer::Error>(())
@@ -217,12 +217,12 @@ pub fn diag_vjp<T: Scalar>(
     kernel: &dyn Kernel<T>,
     x: MatRef<'_, T>,
     cotangent: &[T],
-    wanted: Wanted,
+    wanted: GradientRequest,
 ) -> Result<Gradients<T>> {
     T::select::<Diagonal<'_>>((kernel, x, cotangent, wanted))
 }
 
-type Points<'a, T> = (&'a dyn Kernel<T>, MatRef<'a, T>, &'a [T], Wanted);
+type Points<'a, T> = (&'a dyn Kernel<T>, MatRef<'a, T>, &'a [T], GradientRequest);
 
 by_precision!(Diagonal<'a, T>(Points<'a, T>) -> Result<Gradients<T>> = diag_gradient);
 
@@ -245,7 +245,7 @@ fn rectangle_vjp<'w, T: Scalar>(
     kernel: &dyn Kernel<T>,
     x: MatRef<'_, T>,
     z: MatRef<'_, T>,
-    wanted: Wanted,
+    wanted: GradientRequest,
     par: Par,
     cotangent: impl Fn(&Block) -> Source<'w, T> + Sync,
 ) -> Result<Gradients<T>> {

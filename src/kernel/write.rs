@@ -57,7 +57,7 @@ impl<T: Scalar> Writer<T> {
 /// # Examples
 ///
 /// ```
-/// use mercer::kernel::{Expr, Kernel, Pairs, Scratch, Target, TileVjp, Wanted};
+/// use mercer::kernel::{Expr, Kernel, Pairs, Scratch, Target, TileVjp, GradientRequest};
 /// use mercer::params::{Parameterized, Visitor, VisitorMut};
 /// use mercer::prelude::*;
 ///
@@ -104,7 +104,7 @@ impl<T: Scalar> Writer<T> {
 /// assert_eq!(renamed.gram(x.as_ref())?, plain.gram(x.as_ref())?);
 /// let w = mat![[1.0, 2.0, 0.0], [0.5, 1.0, 3.0], [0.0, 1.0, 1.0]];
 /// let gradient = |kernel: &dyn Kernel<f64>| {
-///     mercer::kernel::gram_vjp(kernel, x.as_ref(), w.as_ref(), Wanted::PARAMETERS, Par::Seq)
+///     mercer::kernel::gram_vjp(kernel, x.as_ref(), w.as_ref(), GradientRequest::PARAMETERS, Par::Seq)
 /// };
 /// assert_eq!(gradient(&renamed)?.theta, gradient(&plain)?.theta);
 /// assert!(gradient(&plain)?.theta[0] > 0.0);

@@ -59,6 +59,7 @@ use crate::{Error, Result, Scalar, dot_product_kernel, kernel_ops};
 /// Y. Cho & L. K. Saul (2009), "Kernel methods for deep learning", *Advances in Neural Information
 /// Processing Systems* 22, 342–350, eq. 1 to 6. Weight and bias variances as in GPflow.
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "NNGP")]
 pub struct ArcCosine {
     order: u32,
     weight_variance: Parameter,

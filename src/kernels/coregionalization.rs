@@ -179,10 +179,10 @@ mod tests {
 
     #[test]
     fn gradients_in_the_index_are_zero() {
-        use crate::kernel::{Wanted, cross_vjp};
+        use crate::kernel::{GradientRequest, cross_vjp};
         let kernel = Coregionalization::new(mat![[1.0], [0.4]], [0.3, 0.8]);
         let (x, w) = (mat![[0.0], [1.0]], mat![[1.0, 2.0], [3.0, 4.0]]);
-        let gradients = cross_vjp(&kernel, x.as_ref(), x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
+        let gradients = cross_vjp(&kernel, x.as_ref(), x.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
         assert_eq!(gradients.x.unwrap(), Mat::<f64>::zeros(2, 1));
         assert_eq!(gradients.z.unwrap(), Mat::<f64>::zeros(2, 1));
         assert_eq!(gradients.theta, [2.0 + 5.0 * 0.4, 8.0 * 0.4 + 5.0, 1.0, 4.0]);

@@ -47,6 +47,7 @@ crate::kernel! {
     /// C. K. I. Williams (1998), "Computation with infinite neural networks", *Neural Computation* 10(5),
     /// 1203–1216;
     /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.29.
+    #[doc(alias = "arcsin kernel")]
     pub NeuralNetwork as "neural_network" {
         /// The weight variance w.
         weight_variance: Scalar = Positive,

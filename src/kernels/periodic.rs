@@ -62,6 +62,7 @@ crate::kernel! {
     ///
     /// MacKay (1998), *Introduction to Gaussian processes*, section 5.2; Rasmussen & Williams (2006),
     /// *Gaussian Processes for Machine Learning*, eq. 4.31.
+    #[doc(alias = "ExpSineSquared")]
     pub Periodic as "periodic" {
         /// The lengthscale: one, or one for each dimension.
         lengthscale: PerDimension = Positive,

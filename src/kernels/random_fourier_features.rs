@@ -62,6 +62,7 @@ use crate::{Error, Result, Scalar, kernel_ops, parameterized};
 /// A. Rahimi & B. Recht (2007), "Random features for large-scale kernel machines", *Advances in Neural
 /// Information Processing Systems* 20.
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "RFF")]
 pub struct RandomFourierFeatures {
     spectrum: Spectrum,
     seed: u64,

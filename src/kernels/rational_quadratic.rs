@@ -37,6 +37,7 @@ crate::kernel! {
     /// # References
     ///
     /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.19.
+    #[doc(alias = "RQ")]
     pub RationalQuadratic as "rational_quadratic" {
         /// The lengthscale: one, or one for each dimension.
         lengthscale: PerDimension = Positive,

@@ -40,6 +40,7 @@ crate::kernel! {
     /// # References
     ///
     /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.9.
+    #[doc(alias = "squared exponential", alias = "SE", alias = "SquaredExponential", alias = "ExponentiatedQuadratic", alias = "Gaussian kernel")]
     pub Rbf as "rbf" {
         /// The lengthscale: one, or one for each dimension.
         lengthscale: PerDimension = Positive,

@@ -56,6 +56,7 @@ use crate::{Error, Result, Scalar, construct, kernel_ops, parameterized};
 /// Wilson & Adams (2013), *Gaussian process kernels for pattern discovery and extrapolation*, eq. 12,
 /// [doi:10.48550/arXiv.1302.4245](https://doi.org/10.48550/arXiv.1302.4245).
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "SM")]
 pub struct SpectralMixture {
     weights: ParameterArray,
     means: ParameterArray,

@@ -44,6 +44,7 @@ crate::kernel! {
     /// # References
     ///
     /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 2.20.
+    #[doc(alias = "white noise", alias = "WhiteKernel")]
     pub White as "white" {
         /// The variance σ².
         variance: Scalar = Positive,

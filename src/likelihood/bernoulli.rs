@@ -51,6 +51,7 @@ use crate::parameterized;
 ///
 /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, sections 3.1 and 3.9.
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "classification", alias = "probit")]
 pub struct Bernoulli {
     link: Link,
     quadrature: Option<GaussHermite>,

@@ -50,6 +50,7 @@ use crate::{Result, parameterized};
 /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, section 3.5. McFadden (1974),
 /// "Conditional logit analysis of qualitative choice behavior", for Gumbel variables behind the softmax.
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "multiclass classification")]
 pub struct Softmax {
     classes: usize,
     quadrature: GaussHermite,

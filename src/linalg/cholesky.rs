@@ -92,8 +92,8 @@ impl<T: Scalar> Cholesky<T> {
     ///
     /// [`Error::Shape`] if B does not have a row for each row of L.
     pub fn solve_in_place(&self, mut b: MatMut<'_, T>, par: Par) -> Result<()> {
-        self.half_solve_in_place(b.rb_mut(), par)?;
-        self.half_solve_transpose_in_place(b, par)
+        self.solve_lower_in_place(b.rb_mut(), par)?;
+        self.solve_upper_in_place(b, par)
     }
 
     /// B becomes L⁻¹B. The squared norms of its columns are then bᵀ(LLᵀ)⁻¹b.
@@ -101,7 +101,7 @@ impl<T: Scalar> Cholesky<T> {
     /// # Errors
     ///
     /// [`Error::Shape`] if B does not have a row for each row of L.
-    pub fn half_solve_in_place(&self, b: MatMut<'_, T>, par: Par) -> Result<()> {
+    pub fn solve_lower_in_place(&self, b: MatMut<'_, T>, par: Par) -> Result<()> {
         check_rows("the right-hand side", self.dim(), b.rb())?;
         solve_lower_triangular_in_place(self.factor(), b, par);
         Ok(())
@@ -113,7 +113,7 @@ impl<T: Scalar> Cholesky<T> {
     /// # Errors
     ///
     /// [`Error::Shape`] if B does not have a row for each row of L.
-    pub fn half_solve_transpose_in_place(&self, b: MatMut<'_, T>, par: Par) -> Result<()> {
+    pub fn solve_upper_in_place(&self, b: MatMut<'_, T>, par: Par) -> Result<()> {
         check_rows("the right-hand side", self.dim(), b.rb())?;
         solve_upper_triangular_in_place(self.factor().transpose(), b, par);
         Ok(())
@@ -245,10 +245,10 @@ mod tests {
             close(&a * &x, b.clone());
             close(&a * cholesky.inverse(Par::Seq), Mat::identity(n, n));
             let mut half = b.clone();
-            cholesky.half_solve_in_place(half.as_mut(), Par::Seq).unwrap();
+            cholesky.solve_lower_in_place(half.as_mut(), Par::Seq).unwrap();
             close(l * &half, b.clone());
             let mut half = b.clone();
-            cholesky.half_solve_transpose_in_place(half.as_mut(), Par::Seq).unwrap();
+            cholesky.solve_upper_in_place(half.as_mut(), Par::Seq).unwrap();
             close(l.transpose() * &half, b);
         }
     }
@@ -298,7 +298,7 @@ mod tests {
             let cholesky = Cholesky::new(a.as_ref(), Jitter::default(), Par::Seq).unwrap();
             assert!(cholesky.jitter() > 0.0);
             let mut half = a.clone();
-            cholesky.half_solve_in_place(half.as_mut(), Par::Seq).unwrap();
+            cholesky.solve_lower_in_place(half.as_mut(), Par::Seq).unwrap();
             for col in 0..n {
                 let norm = half.col(col).squared_norm_l2() / scale;
                 assert!((norm - 1.0).abs() < 1e-11, "{seed}: {norm}");

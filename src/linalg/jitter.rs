@@ -26,6 +26,7 @@ use crate::{Error, Result, Scalar};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[doc(alias = "nugget")]
 pub enum Jitter {
     /// Nothing at first; then, as long as the factorisation fails, `first`·ε·d̄, each time `growth`
     /// times more, up to `largest`·√ε·d̄, a hundred times at most. A pivot below ε times its element of the diagonal counts as

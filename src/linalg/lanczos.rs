@@ -98,8 +98,8 @@ impl StochasticLogDet {
         let signs = random_signs(dim, self.probes, rng);
         let whitened = |x: MatRef<'_, T>| {
             let Some(preconditioner) = preconditioner else { return product(x) };
-            let image = product(preconditioner.half_solve_transpose(x, par)?.as_ref())?;
-            preconditioner.half_solve(image.as_ref(), par)
+            let image = product(preconditioner.solve_upper(x, par)?.as_ref())?;
+            preconditioner.solve_lower(image.as_ref(), par)
         };
         let values: Vec<f64> = tridiagonals(whitened, signs, self.steps)?
             .iter()

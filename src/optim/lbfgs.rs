@@ -48,6 +48,7 @@ use crate::{Error, Result};
 /// Mathematical Programming 45, <https://doi.org/10.1007/BF01589116>. A step costs O(m n) beside the
 /// evaluation, for memory m and n coordinates.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[doc(alias = "L-BFGS")]
 pub struct Lbfgs {
     /// Pairs of steps and changes of gradient that are remembered; at least 1. By default 10.
     pub memory: usize,

@@ -64,6 +64,7 @@ const LEAST_PIVOT: f64 = 1.5e-8;
 /// inference in Gaussian process models*, AISTATS 21, section 3; Hensman, Fusi & Lawrence (2013),
 /// *Gaussian processes for big data*, UAI, section 3.1.
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "NatGrad")]
 pub struct NaturalGradient {
     /// γ, in (0, 1]. By default 1.
     pub rate: f64,
@@ -180,7 +181,7 @@ fn accepted(slope: MatRef<'_, f64>, rate: f64) -> Result<(Cholesky<f64>, f64)> {
 fn times_inverse_transpose(factor: MatRef<'_, f64>, root: &Cholesky<f64>) -> Result<Mat<f64>> {
     let m = factor.nrows();
     let mut reversed = Mat::from_fn(m, m, |row, col| factor[(col, m - 1 - row)]);
-    root.half_solve_in_place(reversed.as_mut(), Par::Seq)?;
+    root.solve_lower_in_place(reversed.as_mut(), Par::Seq)?;
     Ok(Mat::from_fn(m, m, |row, col| if col <= row { reversed[(m - 1 - col, row)] } else { 0.0 }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::note::Tie;
+use super::annotation::Tie;
 use super::path::walk;
 use super::visits::for_each;
 use super::{Constraint, Parameterized, Prior};

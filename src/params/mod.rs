@@ -11,22 +11,22 @@
 //! A path names a scalar: `sum[1].rbf.lengthscale`, or `ard.lengthscale[2]`. Sums of sums (and
 //! products of products) count as one: the parts of `(a + b) + c` are `sum[0]`, `sum[1]`, `sum[2]`.
 
+mod annotation;
 mod constraint;
+mod containers;
 mod density;
 mod entry;
 mod ext;
 mod field;
 mod horseshoe;
 mod interval;
-mod note;
-#[cfg(feature = "serde")]
-mod notes;
 mod packing;
 mod parameter;
-mod parts;
 mod path;
 mod per_dimension;
 mod prior;
+#[cfg(feature = "serde")]
+mod saved;
 mod select;
 mod table;
 mod ties;
@@ -38,13 +38,13 @@ pub use entry::Entry;
 pub use ext::ParameterizedExt;
 #[doc(hidden)]
 pub use field::{Field, Rule};
-#[cfg(feature = "serde")]
-pub(crate) use notes::Notes;
 pub(crate) use packing::{gradient_at, places, units_at};
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
 pub(crate) use path::{is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};
 pub use prior::Prior;
+#[cfg(feature = "serde")]
+pub(crate) use saved::Notes;
 pub(crate) use select::positions;
 pub use table::Table;
 pub(crate) use visits::restore;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::annotation::{Note, Tie};
 use super::entry::refusal;
-use super::note::{Note, Tie};
 use super::visits::{count, for_each, for_each_mut};
 use super::{Constraint, ParameterMut, Parameterized};
 use crate::{Error, Result};

@@ -2,7 +2,7 @@
 
 use faer::MatRef;
 
-use super::note::{Note, NotesMut, Tie};
+use super::annotation::{Note, NotesMut, Tie};
 use super::{Constraint, Prior};
 use crate::{Error, Result};
 

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Parameterized;
+use super::annotation::Tie;
 use super::entry::{Entry, entries, ties};
-use super::note::Tie;
 use super::select::positions;
 use super::visits::{for_each, for_each_mut};
 use crate::{Error, Result};

@@ -52,11 +52,11 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let cholesky = Cholesky::new(covariance.as_mat(), jitter, self.par)?;
         let jitter = cholesky.jitter();
         let mut weights = residual.as_mat().to_owned();
-        cholesky.half_solve_in_place(weights.as_mut(), self.par)?;
+        cholesky.solve_lower_in_place(weights.as_mut(), self.par)?;
         let constant = cholesky.log_det() + n as f64 * std::f64::consts::TAU.ln();
         let density = |col: usize| -0.5 * (weights.col(col).squared_norm_l2().as_f64() + constant);
         let value = Mat::from_fn(found.1, 1, |col, _| T::from_f64(density(col)));
-        cholesky.half_solve_transpose_in_place(weights.as_mut(), self.par)?;
+        cholesky.solve_upper_in_place(weights.as_mut(), self.par)?;
 
         let var = self.record(value, &[r, a], move |c, pull| {
             if pull.wants(a) {

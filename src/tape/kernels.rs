@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::{Pullback, Tape, Value, Var};
 use crate::kernel::{
-    Gradients, Kernel, Wanted, check_differentiable, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp,
+    GradientRequest, Gradients, Kernel, check_differentiable, cross_into, cross_vjp, diag_into, diag_vjp, gram_into,
+    gram_vjp,
 };
 use crate::linalg::{cast_column, column, column_mut};
 use crate::params::ParameterizedExt;
@@ -90,7 +91,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let mut value = self.take(n, n);
         gram_into(kernel.kernel, points.as_mat(), value.as_mut(), self.par)?;
         Ok(self.rounded_input(self.record(value, &[kernel.theta, x], move |c, pull| {
-            let wanted = Wanted { x: pull.wants(x), z: false };
+            let wanted = GradientRequest { x: pull.wants(x), z: false };
             let gradients = gram_vjp(kernel.kernel, pull.value(x), c.as_ref(), wanted, pull.par)?;
             pull.recycle(c);
             give(pull, kernel.theta, x, x, gradients);
@@ -109,7 +110,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let mut value = self.take(first.as_mat().nrows(), second.as_mat().nrows());
         cross_into(kernel.kernel, first.as_mat(), second.as_mat(), value.as_mut(), self.par)?;
         Ok(self.rounded_input(self.record(value, &[kernel.theta, x, z], move |c, pull| {
-            let wanted = Wanted { x: pull.wants(x), z: pull.wants(z) };
+            let wanted = GradientRequest { x: pull.wants(x), z: pull.wants(z) };
             let (first, second) = (pull.value(x), pull.value(z));
             let gradients = cross_vjp(kernel.kernel, first, second, c.as_ref(), wanted, pull.par)?;
             pull.recycle(c);
@@ -129,7 +130,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         let mut value = self.take(points.as_mat().nrows(), 1);
         diag_into(kernel.kernel, points.as_mat(), column_mut(value.as_mut(), 0))?;
         Ok(self.rounded_input(self.record(value, &[kernel.theta, x], move |c, pull| {
-            let wanted = Wanted { x: pull.wants(x), z: false };
+            let wanted = GradientRequest { x: pull.wants(x), z: false };
             let gradients = diag_vjp(kernel.kernel, pull.value(x), column(c.as_ref(), 0), wanted)?;
             pull.recycle(c);
             give(pull, kernel.theta, x, x, gradients);

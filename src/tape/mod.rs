@@ -25,7 +25,7 @@
 //! use mercer::prelude::*;
 //! use mercer::tape::Tape;
 //!
-//! fn log_evidence(lengthscale: f64, noise: f64) -> Result<(f64, [f64; 2]), Error> {
+//! fn log_marginal_likelihood(lengthscale: f64, noise: f64) -> Result<(f64, [f64; 2]), Error> {
 //!     let (x, y) = (mat![[0.0], [0.7], [2.0]], mat![[0.3], [0.9], [-0.5]]);
 //!     let kernel = Rbf::new(lengthscale);
 //!
@@ -45,11 +45,11 @@
 //!     Ok((value, [gradients.scalar(kernel.theta()).unwrap(), gradients.scalar(noise).unwrap()]))
 //! }
 //!
-//! let (_, gradient) = log_evidence(0.8, 0.1)?;
+//! let (_, gradient) = log_marginal_likelihood(0.8, 0.1)?;
 //! let h = 1e-6;
 //! let difference = |up: f64, down: f64| (up - down) / (2.0 * h);
-//! let in_lengthscale = difference(log_evidence(0.8 + h, 0.1)?.0, log_evidence(0.8 - h, 0.1)?.0);
-//! let in_noise = difference(log_evidence(0.8, 0.1 + h)?.0, log_evidence(0.8, 0.1 - h)?.0);
+//! let in_lengthscale = difference(log_marginal_likelihood(0.8 + h, 0.1)?.0, log_marginal_likelihood(0.8 - h, 0.1)?.0);
+//! let in_noise = difference(log_marginal_likelihood(0.8, 0.1 + h)?.0, log_marginal_likelihood(0.8, 0.1 - h)?.0);
 //! assert!((gradient[0] - in_lengthscale).abs() < 1e-8);
 //! assert!((gradient[1] - in_noise).abs() < 1e-8);
 //! # Ok::<(), Error>(())

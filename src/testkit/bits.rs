@@ -5,7 +5,8 @@ use faer::{Mat, MatRef, Par};
 use super::sample::Stream;
 use super::violation::{Law, Violation};
 use crate::kernel::{
-    Gradients, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into, matmul_vjp,
+    GradientRequest, Gradients, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into,
+    matmul_vjp,
 };
 use crate::{Kernel, Scalar};
 
@@ -44,7 +45,7 @@ pub(super) fn everything<T: Scalar>(
             results.push((name, theta.into_iter().chain(inputs.flat_map(|matrix| flat(&matrix))).collect()));
             Ok(())
         };
-        let all = Wanted::ALL;
+        let all = GradientRequest::ALL;
         keep("the gradient of K(X, X)", gram_vjp(kernel, x, square.as_ref(), all, par))?;
         keep("the gradient of K(X, Z)", cross_vjp(kernel, x, z, rectangle.as_ref(), all, par))?;
         keep("the gradient of diag K(X, X)", diag_vjp(kernel, x, along.col_as_slice(0), all))?;

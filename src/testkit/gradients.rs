@@ -5,7 +5,8 @@ use faer::{Mat, MatRef, Par};
 use super::sample::{Stream, index_counts};
 use super::violation::{Law, Violation};
 use crate::kernel::{
-    Gradients, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into, matmul_vjp,
+    GradientRequest, Gradients, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into,
+    matmul_vjp,
 };
 use crate::params::ParameterizedExt;
 use crate::{Kernel, Result as Evaluated};
@@ -112,7 +113,7 @@ impl<'k> Loss<'k> {
         Ok(terms.map(|(k, w)| k.iter().zip(w.iter()).map(|(k, w)| k * w).sum::<f64>()).sum())
     }
 
-    fn gradients(&self, at: &At, wanted: Wanted) -> Evaluated<Gradients<f64>> {
+    fn gradients(&self, at: &At, wanted: GradientRequest) -> Evaluated<Gradients<f64>> {
         let (x, z, w) = (at.x.as_ref(), at.z.as_ref(), self.cotangent.as_ref());
         match self.driver {
             Driver::Gram => gram_vjp(self.kernel, x, w, wanted, Par::Seq),
@@ -125,7 +126,9 @@ impl<'k> Loss<'k> {
     /// The gradient in the hyperparameters is the same where none in the points is wanted, and where only
     /// that in one set is: kernels take shorter ways there.
     fn same_when_less_is_wanted(&self, at: &At, theta: &[f64]) -> Result<(), Violation> {
-        for wanted in [Wanted::PARAMETERS, Wanted { x: false, z: true }, Wanted { x: true, z: false }] {
+        for wanted in
+            [GradientRequest::PARAMETERS, GradientRequest { x: false, z: true }, GradientRequest { x: true, z: false }]
+        {
             let found = self.law.evaluated(self.gradients(at, wanted))?.theta;
             for ((parameter, found), &expected) in self.kernel.parameters().iter().zip(found).zip(theta) {
                 self.agrees(|| format!("{}, with {wanted:?}", parameter.path), found, expected)?;
@@ -158,7 +161,7 @@ impl<'k> Loss<'k> {
     }
 
     fn elementwise(&self, at: &At) -> Result<(), Violation> {
-        let Gradients { theta, x, z } = self.law.evaluated(self.gradients(at, Wanted::ALL))?;
+        let Gradients { theta, x, z } = self.law.evaluated(self.gradients(at, GradientRequest::ALL))?;
         self.same_when_less_is_wanted(at, &theta)?;
         let parameters = self.kernel.parameters();
         if theta.len() != parameters.len() {
@@ -211,7 +214,7 @@ impl<'k> Loss<'k> {
             x: &at.x + &along.x * faer::Scale(by),
             z: &at.z + &along.z * faer::Scale(by),
         })?;
-        let Gradients { theta, x, z } = self.law.evaluated(self.gradients(at, Wanted::ALL))?;
+        let Gradients { theta, x, z } = self.law.evaluated(self.gradients(at, GradientRequest::ALL))?;
         self.same_when_less_is_wanted(at, &theta)?;
         let dot = |a: &Mat<f64>, b: &Mat<f64>| (a.transpose() * b).diagonal().column_vector().iter().sum::<f64>();
         let found = theta.iter().zip(&along.theta).map(|(a, b)| a * b).sum::<f64>()

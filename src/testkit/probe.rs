@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use super::sample::{Stream, points_for};
 use super::violation::{Law, Violation};
 use crate::kernel::{
-    AnyKernel, DiagVjp, EmbedVjp, Features, Pairs, Points, Scratch, Structure, TileVjp, Wanted, cross_into, cross_vjp,
-    diag_into, diag_vjp,
+    AnyKernel, DiagVjp, EmbedVjp, Features, GradientRequest, Pairs, Points, Scratch, Structure, TileVjp, cross_into,
+    cross_vjp, diag_into, diag_vjp,
 };
 use crate::kernels::{Matern32, Rbf};
 use crate::params::{Parameterized, Visitor, VisitorMut};
@@ -203,8 +203,8 @@ fn fast_paths<K: crate::kernel::AnyKernel + Clone + 'static>(
     check("the cross-covariance", &[("embed", |calls| calls.embed), ("tile", |calls| calls.tile)])?;
     law.evaluated(diag_into(&kernel, x, &mut diag))?;
     check("the diagonal", &[("embed", |calls| calls.embed), ("tile_diag", |calls| calls.tile_diag)])?;
-    law.evaluated(cross_vjp(&kernel, x, z, w.as_ref(), Wanted::ALL, faer::Par::Seq))?;
+    law.evaluated(cross_vjp(&kernel, x, z, w.as_ref(), GradientRequest::ALL, faer::Par::Seq))?;
     check("the gradient", &[("tile_vjp", |calls| calls.tile_vjp), ("embed_vjp", |calls| calls.embed_vjp)])?;
-    law.evaluated(diag_vjp(&kernel, x, along.col_as_slice(0), Wanted::ALL))?;
+    law.evaluated(diag_vjp(&kernel, x, along.col_as_slice(0), GradientRequest::ALL))?;
     check("the gradient of the diagonal", &[("tile_diag_vjp", |calls| calls.tile_diag_vjp)])
 }

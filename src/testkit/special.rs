@@ -10,7 +10,7 @@ use super::violation::{Law, Violation};
 use crate::algebra::Compose;
 use crate::combine::Missing;
 use crate::combine::{Additive, BlockDiagonal, MetricRadial, Norm};
-use crate::kernel::{Inputs, Wanted, cross_into, diag_into, diag_vjp, gram_into, gram_vjp};
+use crate::kernel::{GradientRequest, Inputs, cross_into, diag_into, diag_vjp, gram_into, gram_vjp};
 use crate::kernels::{Constant, Rbf};
 use crate::{DynKernel, Error, Expr, Kernel, Scalar};
 
@@ -109,9 +109,9 @@ pub fn diagonals_agree<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> Checked
         let none = |x: &T| x.is_nan() || kernel.properties().stationary && num_traits::Float::is_infinite(*x);
         if kernel.properties().differentiable && point.iter().any(none) {
             let one = [T::from_f64(1.0)];
-            let alone = law.evaluated(diag_vjp(kernel, x.subrows(i, 1), &one, Wanted::ALL))?;
+            let alone = law.evaluated(diag_vjp(kernel, x.subrows(i, 1), &one, GradientRequest::ALL))?;
             let cotangent = MatRef::from_column_major_slice(&one, 1, 1);
-            let square = law.evaluated(gram_vjp(kernel, x.subrows(i, 1), cotangent, Wanted::ALL, Par::Seq))?;
+            let square = law.evaluated(gram_vjp(kernel, x.subrows(i, 1), cotangent, GradientRequest::ALL, Par::Seq))?;
             let nans = |theta: &[f64], x: &Option<Mat<T>>| {
                 let in_point = x.iter().flat_map(|x| row(x.as_ref(), 0)).map(|g| g.is_nan());
                 theta.iter().map(|g| g.is_nan()).chain(in_point).collect::<Vec<bool>>()
@@ -224,7 +224,8 @@ pub fn unread_columns_change_nothing<T: Scalar>(kernel: &dyn Kernel<T>, dim: usi
     }
     if kernel.properties().differentiable {
         let ones = Mat::<T>::from_fn(11, 11, |i, j| T::from_f64(1.0 + (i + 2 * j) as f64));
-        let gradients = law.evaluated(gram_vjp(kernel, other_x.as_ref(), ones.as_ref(), Wanted::ALL, Par::Seq))?;
+        let gradients =
+            law.evaluated(gram_vjp(kernel, other_x.as_ref(), ones.as_ref(), GradientRequest::ALL, Par::Seq))?;
         for (&column, in_x) in unread.iter().flat_map(|column| gradients.x.iter().map(move |in_x| (column, in_x))) {
             for i in 0..11 {
                 law.close(|| format!("the gradient in x[{i}, {column}]"), in_x[(i, column)].as_f64(), 0.0, 0.0)?;

@@ -5,7 +5,8 @@ use faer::{Mat, MatMut, MatRef, Par};
 
 use super::sample::points;
 use crate::kernel::{
-    Gradients, Wanted, check_others, check_points, cross_into, cross_vjp, diag_into, gram_into, gram_vjp, matmul_into,
+    GradientRequest, Gradients, check_others, check_points, cross_into, cross_vjp, diag_into, gram_into, gram_vjp,
+    matmul_into,
 };
 use crate::{Error, Kernel, Result, Scalar};
 
@@ -322,13 +323,13 @@ impl<'a, T: Scalar> Workload<'a, T> {
             Task::Diag => diag_into(kernel, x, column(out.rb_mut()))?,
             Task::Matmul => matmul_into(kernel, x, z, self.weights.as_ref(), out.rb_mut(), par)?,
             Task::GramGradient => {
-                self.gradients = Some(gram_vjp(kernel, x, self.weights.as_ref(), Wanted::PARAMETERS, par)?);
+                self.gradients = Some(gram_vjp(kernel, x, self.weights.as_ref(), GradientRequest::PARAMETERS, par)?);
             }
             Task::GramGradientInputs => {
-                self.gradients = Some(gram_vjp(kernel, x, self.weights.as_ref(), Wanted::ALL, par)?);
+                self.gradients = Some(gram_vjp(kernel, x, self.weights.as_ref(), GradientRequest::ALL, par)?);
             }
             Task::CrossGradient => {
-                self.gradients = Some(cross_vjp(kernel, x, z, self.weights.as_ref(), Wanted::ALL, par)?);
+                self.gradients = Some(cross_vjp(kernel, x, z, self.weights.as_ref(), GradientRequest::ALL, par)?);
             }
         }
         std::hint::black_box((out, &self.gradients));
@@ -415,7 +416,7 @@ mod tests {
         let product = of(Task::Matmul);
         assert_eq!(product.output(), kernel.matmul(x, z, product.weights.as_ref()).unwrap());
         let gradient = of(Task::CrossGradient);
-        let expected = kernel.cross_vjp(x, z, gradient.weights.as_ref(), Wanted::ALL).unwrap();
+        let expected = kernel.cross_vjp(x, z, gradient.weights.as_ref(), GradientRequest::ALL).unwrap();
         assert_eq!(gradient.gradients().unwrap().z, expected.z);
         assert!(Workload::new(Task::Gram, &kernel, x.subrows(0, 0), z).is_err());
     }

@@ -4,7 +4,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::rotations::{check_zonal, is_known, planes, refused};
 use super::{funk_hecke, funk_hecke_vjp};
-use crate::kernel::{Gradients, Kernel, Wanted, check_differentiable, cross_into, cross_vjp};
+use crate::kernel::{GradientRequest, Gradients, Kernel, check_differentiable, cross_into, cross_vjp};
 use crate::linalg::cast;
 use crate::params::ParameterizedExt;
 use crate::sphere::quadrature::Rule;
@@ -242,7 +242,7 @@ impl ZonalSpectrum {
         let weights = cast::<T>(weights.as_ref());
         let gradient = |pole: MatRef<'_, f64>, points: MatRef<'_, f64>| {
             let (pole, points) = (cast::<T>(pole), cast::<T>(points));
-            cross_vjp(kernel, pole.as_ref(), points.as_ref(), weights.as_ref(), Wanted::PARAMETERS, Par::Seq)
+            cross_vjp(kernel, pole.as_ref(), points.as_ref(), weights.as_ref(), GradientRequest::PARAMETERS, Par::Seq)
         };
         let theta = gradient(self.pole.as_ref(), self.fine.points.as_ref())?.theta;
         if !is_known(kernel) {

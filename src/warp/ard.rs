@@ -46,6 +46,7 @@ use crate::{Error, Real, Result, Scalar};
 /// Neal (1996), *Bayesian Learning for Neural Networks*, section 1.2.4,
 /// [doi:10.1007/978-1-4612-0745-0](https://doi.org/10.1007/978-1-4612-0745-0).
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "automatic relevance determination", alias = "lengthscale per dimension")]
 pub struct Ard {
     lengthscale: ParameterArray,
 }

@@ -129,7 +129,7 @@ impl<T: Scalar, F: Function> Warp<T> for F {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Wanted, cross_vjp};
+    use crate::kernel::{GradientRequest, cross_vjp};
     use crate::params::{Constraint, Parameter};
     use crate::prelude::*;
 
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(kernel.eval(&[2.0, 5.0], &[1.0, 7.0]).unwrap(), 634.0);
         let (x, z) = (mat![[2.0, 5.0]], mat![[1.0, 7.0]]);
         let one = mat![[1.0]];
-        let found = cross_vjp(&kernel, x.as_ref(), z.as_ref(), one.as_ref(), Wanted::ALL, Par::Seq).unwrap();
+        let found = cross_vjp(&kernel, x.as_ref(), z.as_ref(), one.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
         assert_eq!(found.theta, [10.0 * 21.0 + 30.0 * 7.0, 634.0]);
         assert_eq!(found.x.unwrap(), mat![[15.0 * 21.0 + 4.0, 6.0 * 21.0]]);
         assert_eq!(found.z.unwrap(), mat![[21.0 * 30.0 + 2.0 * 4.0, 3.0 * 30.0]]);

@@ -32,6 +32,7 @@ use crate::{Error, Real, Result, Scalar};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(alias = "active_dims", alias = "active dimensions")]
 pub struct Select {
     dims: Vec<usize>,
 }
@@ -160,7 +161,7 @@ impl<T: Scalar> Warp<T> for Select {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Wanted;
+    use crate::kernel::GradientRequest;
     use crate::prelude::*;
 
     #[test]
@@ -170,7 +171,7 @@ mod tests {
         assert_eq!(kernel.eval(&[2.0, 3.0], &[5.0, 7.0]).unwrap(), 0.5 * (10.0 + 2.0 * 21.0));
         let w = mat![[1.0]];
         let (x, y) = (mat![[2.0, 3.0]], mat![[5.0, 7.0]]);
-        let gradients = kernel.cross_vjp(x.as_ref(), y.as_ref(), w.as_ref(), Wanted::ALL).unwrap();
+        let gradients = kernel.cross_vjp(x.as_ref(), y.as_ref(), w.as_ref(), GradientRequest::ALL).unwrap();
         assert_eq!(gradients.x.unwrap(), mat![[2.5, 7.0]]);
         assert!(Select::try_new(3..3).is_err());
         assert_eq!(Select::new(0..3), Select::new(vec![0, 1, 2]));

@@ -4,7 +4,7 @@
 
 use mercer::batch::{BatchMatrix, Batched, InputGradients};
 use mercer::combine::Missing;
-use mercer::kernel::{Wanted, cross_vjp, gram_vjp};
+use mercer::kernel::{GradientRequest, cross_vjp, gram_vjp};
 use mercer::prelude::*;
 use mercer::testkit::points;
 
@@ -88,12 +88,13 @@ fn gradients_are_those_of_the_members() {
     let batch = batch();
     let (x, z) = (sets(21, 1), points::<f64>(11, 2, 7));
     let w = weights(&[3], 21, 11);
-    let all = batch.cross_vjp(refs(&x), z.as_ref(), &w, Wanted::ALL).unwrap();
+    let all = batch.cross_vjp(refs(&x), z.as_ref(), &w, GradientRequest::ALL).unwrap();
     let mut in_z = Mat::<f64>::zeros(11, 2);
     let mut shared = [0.0; 3];
     let mut own = Vec::new();
     for (b, member) in batch.members().iter().enumerate() {
-        let part = cross_vjp(member, x[b].as_ref(), z.as_ref(), w.get(&[b]).unwrap(), Wanted::ALL, Par::Seq).unwrap();
+        let part =
+            cross_vjp(member, x[b].as_ref(), z.as_ref(), w.get(&[b]).unwrap(), GradientRequest::ALL, Par::Seq).unwrap();
         // The order of a member: factor, two lengthscales, period, variance.
         [0, 3, 4].iter().zip(&mut shared).for_each(|(&at, sum)| *sum += part.theta[at]);
         own.extend_from_slice(&part.theta[1..3]);
@@ -104,10 +105,11 @@ fn gradients_are_those_of_the_members() {
     assert_eq!(all.z, Some(InputGradients::Shared(in_z)));
 
     let w = weights(&[3], 21, 21);
-    let gram = batch.gram_vjp(x[0].as_ref(), &w, Wanted::ALL).unwrap();
+    let gram = batch.gram_vjp(x[0].as_ref(), &w, GradientRequest::ALL).unwrap();
     let mut in_x = Mat::<f64>::zeros(21, 2);
     for (b, member) in batch.members().iter().enumerate() {
-        in_x += gram_vjp(member, x[0].as_ref(), w.get(&[b]).unwrap(), Wanted::ALL, Par::Seq).unwrap().x.unwrap();
+        in_x +=
+            gram_vjp(member, x[0].as_ref(), w.get(&[b]).unwrap(), GradientRequest::ALL, Par::Seq).unwrap().x.unwrap();
     }
     assert_eq!(gram.x.unwrap(), InputGradients::Shared(in_x));
 }
@@ -134,8 +136,8 @@ fn batches_nest() {
 
     let mut w = BatchMatrix::zeros(&[2, 3], 9, 9);
     w.get_mut(&[1, 2]).unwrap()[(3, 4)] = 1.0;
-    let gradients = outer.gram_vjp(x.as_ref(), &w, Wanted::PARAMETERS).unwrap();
-    let single = Rbf::new(2.4).gram_vjp(x.as_ref(), w.get(&[1, 2]).unwrap(), Wanted::PARAMETERS).unwrap();
+    let gradients = outer.gram_vjp(x.as_ref(), &w, GradientRequest::PARAMETERS).unwrap();
+    let single = Rbf::new(2.4).gram_vjp(x.as_ref(), w.get(&[1, 2]).unwrap(), GradientRequest::PARAMETERS).unwrap();
     assert_eq!(gradients.theta, [0.0, single.theta[0], 0.0, 0.0]);
     let read: Batched<Batched<DynKernel>> = outer.to_string().parse().unwrap();
     assert_eq!(read.to_string(), outer.to_string());
@@ -172,7 +174,7 @@ fn what_does_not_fit_is_named() {
     let error = told(batch.clone().per_batch("rbf.lengthscale", &[1.0, -1.0, 1.0]).unwrap_err());
     assert!(error.contains("positive"), "{error}");
     assert!(Rbf::new(1.0).batched(0).is_err());
-    let error = told(batch.gram_vjp(a.as_ref(), &BatchMatrix::zeros(&[2], 4, 4), Wanted::ALL).unwrap_err());
+    let error = told(batch.gram_vjp(a.as_ref(), &BatchMatrix::zeros(&[2], 4, 4), GradientRequest::ALL).unwrap_err());
     assert!(error.contains("[3, 4, 4]"), "{error}");
     let error = told("batched([rbf(1), matern32(1)])".parse::<Batched<DynKernel>>().unwrap_err());
     assert!(error.contains("structure"), "{error}");

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::kernel::{Wanted, cross_vjp, gram_vjp};
+use mercer::kernel::{GradientRequest, cross_vjp, gram_vjp};
 use mercer::prelude::*;
 use mercer::testkit::{Probe, keeps_fast_paths, points};
 use mercer::warp::{Activation, Layer, Mlp, RandomFeatures};
@@ -53,7 +53,7 @@ fn evaluations(probe: &Probe<Rbf>, kernel: &dyn Kernel<f64>) -> usize {
     let x = points::<f64>(10, 2, 1);
     let w = Mat::from_fn(10, 10, |_, _| 1.0);
     probe.reset();
-    gram_vjp(kernel, x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
+    gram_vjp(kernel, x.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
     assert_eq!((probe.calls().tile_vjp, probe.calls().embed), (1, 1));
     probe.calls().tile
 }
@@ -91,7 +91,8 @@ fn a_warp_embeds_once_for_all_blocks() {
 fn zeros_in_factors_lose_no_gradient() {
     let x = mat![[0.0], [0.5], [-0.5]];
     let w = Mat::from_fn(3, 3, |i, j| 1.0 + i as f64 - 0.5 * j as f64);
-    let gradient = |kernel: &dyn Kernel<f64>| gram_vjp(kernel, x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
+    let gradient =
+        |kernel: &dyn Kernel<f64>| gram_vjp(kernel, x.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
     // At x = 0 both factors vanish; scaled by 0 everything does, but the derivative in the factor.
     let product = gradient(&(Linear::new(2.0) * Linear::new(3.0)));
     assert!(product.theta.iter().all(|value| value.is_finite() && *value != 0.0));
@@ -315,7 +316,7 @@ fn a_missing_gradient_is_refused_by_its_path() {
     let x = points::<f64>(3, 1, 1);
     let refusal = |kernel: &dyn Kernel<f64>| {
         let w = Mat::zeros(3, 3);
-        cross_vjp(kernel, x.as_ref(), x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap_err()
+        cross_vjp(kernel, x.as_ref(), x.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap_err()
     };
     let path = |kernel: &dyn Kernel<f64>| match refusal(kernel) {
         Error::NotDifferentiable { path } => path,

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use mercer::combine::Missing;
-use mercer::kernel::{Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
+use mercer::kernel::{GradientRequest, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 use mercer::prelude::*;
 use mercer::testkit::points;
 
@@ -132,27 +132,29 @@ fn gradients_are_those_of_the_points_that_are_there() {
                     }
                 }
             };
-            let all = gram_vjp(&masked, x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
-            let part = gram_vjp(&kernel, few.as_ref(), few_w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
+            let all = gram_vjp(&masked, x.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
+            let part = gram_vjp(&kernel, few.as_ref(), few_w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
             close(&all.theta, &part.theta);
             points_close(all.x, part.x, &there);
 
-            let all = cross_vjp(&masked, x.as_ref(), z.as_ref(), v.as_ref(), Wanted::ALL, Par::rayon(0)).unwrap();
-            let part = cross_vjp(&kernel, few.as_ref(), few_z.as_ref(), few_v.as_ref(), Wanted::ALL, Par::Seq).unwrap();
+            let all =
+                cross_vjp(&masked, x.as_ref(), z.as_ref(), v.as_ref(), GradientRequest::ALL, Par::rayon(0)).unwrap();
+            let part = cross_vjp(&kernel, few.as_ref(), few_z.as_ref(), few_v.as_ref(), GradientRequest::ALL, Par::Seq)
+                .unwrap();
             close(&all.theta, &part.theta);
             points_close(all.x, part.x, &there);
             points_close(all.z, part.z, &there_z);
 
             let c: Vec<f64> = (0..150).map(|i| (i as f64).cos()).collect();
             let few_c: Vec<f64> = there.iter().map(|&i| c[i]).collect();
-            let all = diag_vjp(&masked, x.as_ref(), &c, Wanted::ALL).unwrap();
-            let part = diag_vjp(&kernel, few.as_ref(), &few_c, Wanted::ALL).unwrap();
+            let all = diag_vjp(&masked, x.as_ref(), &c, GradientRequest::ALL).unwrap();
+            let part = diag_vjp(&kernel, few.as_ref(), &few_c, GradientRequest::ALL).unwrap();
             close(&all.theta, &part.theta);
             points_close(all.x, part.x, &there);
 
             let (a, b) = (weights(41, 3), weights(150, 3));
             let (few_a, few_b) = (rows(&a, &there_z), rows(&b, &there));
-            let wanted = Wanted::PARAMETERS;
+            let wanted = GradientRequest::PARAMETERS;
             let all = matmul_vjp(&masked, x.as_ref(), z.as_ref(), a.as_ref(), b.as_ref(), wanted, Par::Seq).unwrap();
             let (fx, fz) = (few.as_ref(), few_z.as_ref());
             let part = matmul_vjp(&kernel, fx, fz, few_a.as_ref(), few_b.as_ref(), wanted, Par::Seq).unwrap();
@@ -199,7 +201,7 @@ fn masks_compose() {
     let gram: Mat<f64> = twice.gram(none.as_ref()).unwrap();
     assert_eq!(gram, Mat::<f64>::identity(70, 70));
     let w = Mat::full(70, 70, 1.0);
-    let gradients = gram_vjp(&twice, none.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
+    let gradients = gram_vjp(&twice, none.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
     assert_eq!(gradients.theta, [0.0, 0.0]);
     assert_eq!(gradients.x.unwrap(), Mat::<f64>::zeros(70, 2));
 }

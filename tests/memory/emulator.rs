@@ -32,7 +32,7 @@ pub(crate) fn no_square_of_pixels_or_weights() {
 
     let mut emulator = emulator.with_par(Par::Seq);
     let blocks = COMPONENTS * SPECTRA * SPECTRA * BYTES_EACH;
-    let (of_gradient, _) = peak(|| emulator.log_evidence_gradient(Evidence::Fluxes).unwrap());
+    let (of_gradient, _) = peak(|| emulator.log_marginal_likelihood_gradient(Evidence::Fluxes).unwrap());
     assert!(of_gradient > blocks && of_gradient < 2 * blocks, "{of_gradient}");
     let few = Lbfgs { max_steps: 3, ..Lbfgs::default() };
     let (of_training, _) = peak(|| emulator.fit(Evidence::Fluxes, &few).unwrap());
@@ -42,6 +42,6 @@ pub(crate) fn no_square_of_pixels_or_weights() {
 
     // What the bounds above would have missed.
     let dense = emulator.with_structure(Structure::Dense);
-    let (of_dense, _) = peak(|| dense.log_evidence(Evidence::Fluxes).unwrap());
+    let (of_dense, _) = peak(|| dense.log_marginal_likelihood(Evidence::Fluxes).unwrap());
     assert!(of_dense > COMPONENTS * blocks, "{of_dense}");
 }

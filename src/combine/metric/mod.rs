@@ -9,8 +9,9 @@ use std::fmt::{self, Debug};
 use faer::{Mat, MatMut, MatRef, Par};
 
 use crate::kernel::{
-    AnyKernel, Arguments, Construct, DiagVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch,
-    Structure, TileParts, TileVjp, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, text, tile::tile_by_pairs,
+    AnyKernel, Arguments, Construct, DiagVjp, Expr, Features, GradientRequest, Inputs, Kernel, Pairs, Points,
+    Properties, Psd, Scratch, Structure, TileParts, TileVjp, cross_into, cross_vjp, diag_into, diag_vjp, text,
+    tile::tile_by_pairs,
 };
 use crate::params::{Label, Parameterized, Visitor, VisitorMut};
 use crate::simd::{elementwise, sum};
@@ -206,7 +207,7 @@ impl<T: Scalar, M: Metric, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Metri
         }
         let points = MatRef::from_column_major_slice(&distances, len, 1);
         let cotangent = MatRef::from_column_major_slice(&passed, len, 1);
-        let wanted = Wanted { x: scratch.wants_feature_gradient(pairs), z: false };
+        let wanted = GradientRequest { x: scratch.wants_feature_gradient(pairs), z: false };
         let gradients = cross_vjp(&self.kernel, points, origin().as_ref(), cotangent, wanted, Par::Seq);
         let Ok(gradients) = gradients else {
             theta.fill(f64::NAN);
@@ -251,7 +252,7 @@ impl<T: Scalar, M: Metric, K: AnyKernel + Kernel<T> + Clone> Kernel<T> for Metri
         // The distance of a point to itself is 0 wherever it is, or NaN: what is left is 0, or NaN where the profile's slope is.
         let zero = T::from_f64(0.0);
         let distances = MatRef::from_column_major_slice(&own, own.len(), 1);
-        let (nothing, wanted) = (Mat::zeros(own.len(), 1), Wanted { x: true, z: false });
+        let (nothing, wanted) = (Mat::zeros(own.len(), 1), GradientRequest { x: true, z: false });
         let passed = cross_vjp(&self.kernel, distances, origin().as_ref(), nothing.as_ref(), wanted, Par::Seq);
         let passed = passed.ok().and_then(|passed| passed.x);
         let [mut in_x, mut in_y] = [(); 2].map(|()| vec![zero; in_points.ncols()]);
@@ -297,7 +298,7 @@ impl<M: Metric, K> MetricRadial<M, K> {
         K: AnyKernel + Kernel<T>,
     {
         let points = MatRef::from_column_major_slice(distances, distances.len(), 1);
-        match diag_vjp(&self.kernel, points, cotangent, Wanted::PARAMETERS) {
+        match diag_vjp(&self.kernel, points, cotangent, GradientRequest::PARAMETERS) {
             Ok(gradients) => theta.iter_mut().zip(gradients.theta).for_each(|(sum, more)| *sum += more),
             Err(_) => theta.fill(f64::NAN),
         }

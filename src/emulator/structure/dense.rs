@@ -36,10 +36,10 @@ impl<'a> Dense<'a> {
 
     /// L⁻¹K*, from the columns of K* that belong to these new parameters: mM × mn, all parameters of the first
     /// component first.
-    fn half_solve(&self, cross: &[Mat<f64>], first: usize, count: usize) -> Result<Mat<f64>> {
+    fn solve_lower(&self, cross: &[Mat<f64>], first: usize, count: usize) -> Result<Mat<f64>> {
         let mut half = stacked(cross, first, count);
         let par = steady(half.ncols(), self.problem.par);
-        self.factor.half_solve_in_place(half.as_mut(), par)?;
+        self.factor.solve_lower_in_place(half.as_mut(), par)?;
         Ok(half)
     }
 }
@@ -93,7 +93,7 @@ impl Covariance for Dense<'_> {
         let mut explained = Vec::with_capacity(n);
         for first in (0..n).step_by(CHUNK) {
             let count = CHUNK.min(n - first);
-            let half = self.half_solve(cross, first, count)?;
+            let half = self.solve_lower(cross, first, count)?;
             explained.extend((0..count).map(|new| {
                 let column = |component: usize| half.col(component * count + new);
                 Mat::from_fn(cross.len(), cross.len(), |i, j| column(i).transpose() * column(j))
@@ -103,7 +103,7 @@ impl Covariance for Dense<'_> {
     }
 
     fn explained_jointly(&self, cross: &[Mat<f64>]) -> Result<Mat<f64>> {
-        let half = self.half_solve(cross, 0, cross.first().map_or(0, Mat::ncols))?;
+        let half = self.solve_lower(cross, 0, cross.first().map_or(0, Mat::ncols))?;
         Ok(half.transpose() * &half)
     }
 }

@@ -28,10 +28,10 @@ impl<'a> Independent<'a> {
     }
 
     /// Lᵢ⁻¹kᵢ for each component.
-    fn half_solves(&self, cross: &[Mat<f64>]) -> Result<Vec<Mat<f64>>> {
+    fn solve_lowers(&self, cross: &[Mat<f64>]) -> Result<Vec<Mat<f64>>> {
         by_component(&self.problem, |component| {
             let mut half = cross[component].clone();
-            self.factors[component].half_solve_in_place(half.as_mut(), Par::Seq)?;
+            self.factors[component].solve_lower_in_place(half.as_mut(), Par::Seq)?;
             Ok(half)
         })
     }
@@ -86,7 +86,7 @@ impl Covariance for Independent<'_> {
     }
 
     fn explained(&self, cross: &[Mat<f64>]) -> Result<Vec<Mat<f64>>> {
-        let halves = self.half_solves(cross)?;
+        let halves = self.solve_lowers(cross)?;
         let (m, n) = (halves.len(), cross.first().map_or(0, Mat::ncols));
         let at = |new: usize| {
             let mut explained = Mat::zeros(m, m);
@@ -99,7 +99,7 @@ impl Covariance for Independent<'_> {
     }
 
     fn explained_jointly(&self, cross: &[Mat<f64>]) -> Result<Mat<f64>> {
-        let halves = self.half_solves(cross)?;
+        let halves = self.solve_lowers(cross)?;
         let (m, n) = (halves.len(), cross.first().map_or(0, Mat::ncols));
         let mut explained = Mat::zeros(m * n, m * n);
         for (component, half) in halves.iter().enumerate() {

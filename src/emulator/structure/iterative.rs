@@ -73,7 +73,7 @@ impl<'a> Iterative<'a> {
     /// V⁻¹ are those of P⁻¹, exactly, and an estimate of the difference, the smaller the more diagonal N is.
     fn cotangents_from(&self, z: MatRef<'_, f64>, a: MatRef<'_, f64>) -> Result<Cotangents> {
         let (m, spectra, par) = (self.problem.components(), self.problem.spectra(), self.problem.par);
-        let y = self.blocks.half_solve_transpose(z, par)?;
+        let y = self.blocks.solve_upper(z, par)?;
         // ½ (xyᵀ + yxᵀ) − yyᵀ = ½ ((x − y)yᵀ + y(x − y)ᵀ)
         let change = self.solve(self.blocks.matmul(y.as_ref(), par)?.as_ref())? - &y;
         let half = 0.5 / z.ncols() as f64;

@@ -16,7 +16,7 @@ use self::grid::Grid;
 use self::independent::Independent;
 use self::iterative::Iterative;
 use self::spectral::Spectral;
-use crate::kernel::{Kernel, Wanted, cross_into, diag_into, gram_into, gram_vjp};
+use crate::kernel::{GradientRequest, Kernel, cross_into, diag_into, gram_into, gram_vjp};
 use crate::linalg::{Jitter, padded};
 use crate::{Error, Result};
 
@@ -119,7 +119,7 @@ impl<'a> Problem<'a> {
         cotangent: MatRef<'_, f64>,
         par: Par,
     ) -> Result<Vec<f64>> {
-        Ok(gram_vjp(self.kernels[component], at, cotangent, Wanted::PARAMETERS, par)?.theta)
+        Ok(gram_vjp(self.kernels[component], at, cotangent, GradientRequest::PARAMETERS, par)?.theta)
     }
 
     /// Kᵢ between the training spectra and other parameters, n × d: M × n.

@@ -11,7 +11,7 @@ use crate::gp::latents::PerLatent;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::posterior::Posterior;
 use crate::gp::predict::Predict;
-use crate::gp::prior::{Prior, Seen};
+use crate::gp::prior::{Observed, Prior};
 use crate::gp::process::{Latent, Process};
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::Gaussian;
@@ -26,7 +26,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         K: Kernel<T>,
     {
         let (kernels, means) = (self.kernel.members(), PerLatent::each(self.mean.members().to_vec()));
-        let seen = Seen::with(self.likelihood.members().iter().map(Gaussian::variance));
+        let seen = Observed::with(self.likelihood.members().iter().map(Gaussian::variance));
         Prior::independent(kernels, means, self.outputs(), seen, self.par)
     }
 

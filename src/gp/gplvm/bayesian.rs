@@ -8,7 +8,7 @@ use super::back_constraint::BackConstraint;
 use super::closed_form::{ClosedForm, is_squared_exponential};
 use super::expectations::KernelExpectations;
 use super::latents::{GaussianLatents, LatentMarginals, LatentPrior};
-use super::nodes::Nodes;
+use super::quadrature::Nodes;
 use crate::gp::checks::check_outputs;
 use crate::gp::settings::model_settings;
 use crate::inducing::InducingPoints;
@@ -74,6 +74,7 @@ use crate::{Error, Expr, Result};
 /// (2016), "Variational inference for latent variables and uncertain inputs in Gaussian processes", *Journal of Machine
 /// Learning Research* 17(42).
 #[derive(Clone, Debug)]
+#[doc(alias = "Bayesian GP-LVM")]
 pub struct BayesianGplvm<K = DynKernel> {
     pub(super) kernel: K,
     pub(super) likelihood: Gaussian,

@@ -27,7 +27,7 @@ pub(super) fn record_prior<'a>(
 }
 
 /// What the whitened inducing variables see of the data, on a tape.
-pub(super) struct Seen {
+pub(super) struct ProjectedOutputs {
     /// W = L⁻¹ Ψ₂ L⁻ᵀ, M × M
     outer: Var,
     /// T = L⁻¹ Ψ₁ᵀ Y, M × D
@@ -38,7 +38,7 @@ pub(super) struct Seen {
     projection: Option<Var>,
 }
 
-impl Seen {
+impl ProjectedOutputs {
     pub(super) fn of_expectations(
         tape: &Tape<'_, f64>,
         psi: &PsiStatistics,
@@ -88,9 +88,14 @@ impl Seen {
 ///
 /// The last two terms are the least value over m, M × D, of (‖Y‖² − 2 tr(Tᵀm) + tr(mᵀWm))/σ² + ‖m‖², at
 /// m = B⁻¹T/σ²: an error of m enters by its square, and m can be held constant in the gradients.
-pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise: Var) -> Result<(Var, f64)> {
+pub(super) fn record_collapsed(
+    tape: &Tape<'_, f64>,
+    seen: &ProjectedOutputs,
+    y: Var,
+    noise: Var,
+) -> Result<(Var, f64)> {
     let (n, outputs) = tape.shape(y)?;
-    let &Seen { outer, target, psi0, .. } = seen;
+    let &ProjectedOutputs { outer, target, psi0, .. } = seen;
     record_density(tape, (outer, target), n, (noise, tape.recip(noise)?), |m| {
         let misfit = seen.misfit(tape, y, m)?;
         let explained = at_most(tape, tape.trace(outer)?, psi0)?;
@@ -101,6 +106,6 @@ pub(super) fn record_collapsed(tape: &Tape<'_, f64>, seen: &Seen, y: Var, noise:
 /// L⁻¹Y of an exact process, with its factor.
 pub(super) fn solve_exact(factor: &Cholesky<f64>, y: MatRef<'_, f64>, par: faer::Par) -> Result<Mat<f64>> {
     let mut half = y.to_owned();
-    factor.half_solve_in_place(half.as_mut(), par)?;
+    factor.solve_lower_in_place(half.as_mut(), par)?;
     Ok(half)
 }

@@ -2,8 +2,8 @@
 
 use faer::{Mat, Par};
 
-use super::bumps::{BumpGradients, View};
 use super::expectations::{GaussianInputs, KernelExpectations, PsiStatistics};
+use super::gaussian_expectations::{BumpGradients, View};
 use super::{psi1, psi2};
 use crate::kernel::text;
 use crate::linalg::column;

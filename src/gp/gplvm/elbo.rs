@@ -5,7 +5,7 @@ use std::sync::Arc;
 use faer::{Mat, MatRef};
 
 use super::BayesianGplvm;
-use super::bound::{Seen, record_collapsed, record_prior};
+use super::bound::{ProjectedOutputs, record_collapsed, record_prior};
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
 use crate::gp::latents::PerLatent;
@@ -78,7 +78,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         K: Kernel<f64>,
     {
         let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(DynMean::new(Zero)));
-        let seen = prior::Seen::with(vec![self.likelihood.variance(); outputs]);
+        let seen = prior::Observed::with(vec![self.likelihood.variance(); outputs]);
         Prior::independent(kernel, mean, outputs, seen, self.par)
     }
 
@@ -94,7 +94,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let psi = self.expectations.record(&tape, kernel, inputs, z)?;
         let (prior, _) = record_prior(&tape, kernel, z, self.inducing_noise, self.jitter)?;
         let noise = self.likelihood.variance();
-        let solved = Seen::of_expectations(&tape, &psi, &prior, y_var)?.infer(&tape, noise)?;
+        let solved = ProjectedOutputs::of_expectations(&tape, &psi, &prior, y_var)?.infer(&tape, noise)?;
         GplvmPosterior::new(
             Arc::new(self.kernel.clone()),
             (prior.store(&tape)?, solved.mean, Some(Root::Lower(solved.root))),
@@ -122,7 +122,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let (inputs, latents) = self.latents.on(tape, y, differentiable)?;
         let psi = self.expectations.record(tape, kernel, inputs, z)?;
         let (prior, jitter) = record_prior(tape, kernel, z, self.inducing_noise, self.jitter)?;
-        let seen = Seen::of_expectations(tape, &psi, &prior, y)?;
+        let seen = ProjectedOutputs::of_expectations(tape, &psi, &prior, y)?;
         let (expected_evidence, precision_jitter) = record_collapsed(tape, &seen, y, noise)?;
         let divergence = self.prior.divergence(tape, inputs)?;
         let value = tape.sub(expected_evidence, divergence)?;

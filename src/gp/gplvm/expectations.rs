@@ -16,6 +16,7 @@ pub struct GaussianInputs {
 
 /// Expectations of a kernel between uncertain inputs xₙ and M fixed ones zⱼ, on a tape: the psi statistics.
 #[derive(Clone, Copy, Debug)]
+#[doc(alias = "psi0", alias = "kernel expectations")]
 pub struct PsiStatistics {
     /// ψ₀ = Σₙ E k(xₙ, xₙ), 1 × 1.
     pub psi0: Var,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use faer::{Mat, MatRef};
 
 use super::Gplvm;
-use super::bound::{Seen, record_collapsed, solve_exact};
+use super::bound::{ProjectedOutputs, record_collapsed, solve_exact};
 use super::latents::LatentMarginals;
 use super::posterior::GplvmPosterior;
 use crate::gp::checks::{check_outputs, check_psd};
@@ -26,16 +26,16 @@ use crate::{Expr, Result};
 /// The log density of outputs and latents of a [`Gplvm`], and its parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogJoint {
-    /// `log_evidence + log_prior`
+    /// `log_marginal_likelihood + log_prior`
     pub value: f64,
     /// log p(Y | X), or its lower bound with inducing inputs.
-    pub log_evidence: f64,
+    pub log_marginal_likelihood: f64,
     /// log p(X)
     pub log_prior: f64,
     /// The jitter that was added to the diagonal of the covariance that is factorised.
     pub jitter: f64,
     /// The jitter that was added to the diagonal of I + AAᵀ/σ² with inducing inputs, A = L⁻¹K_uf: 0 unless the noise is as
-    /// small as the rounding errors of the covariances. It lowers `log_evidence`, so a lower bound stays one.
+    /// small as the rounding errors of the covariances. It lowers `log_marginal_likelihood`, so a lower bound stays one.
     pub precision_jitter: f64,
     /// By how much rounding may have changed `value`.
     pub rounding: f64,
@@ -78,7 +78,7 @@ impl<K: Expr + Clone> Gplvm<K> {
         K: Kernel<f64>,
     {
         let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(DynMean::new(Zero)));
-        let seen = prior::Seen::with(vec![self.likelihood.variance(); outputs]);
+        let seen = prior::Observed::with(vec![self.likelihood.variance(); outputs]);
         Prior::independent(kernel, mean, outputs, seen, self.par)
     }
 
@@ -102,7 +102,7 @@ impl<K: Expr + Clone> Gplvm<K> {
                 let (kernel, z) = (tape.fixed_kernel(&self.kernel), features_on(&tape, inducing, false)?);
                 let prior = inducing.prior(&tape, kernel, z, self.jitter)?;
                 let (x, y) = (tape.constant(x.as_ref()), tape.constant(y));
-                let solved = Seen::of_points(&tape, kernel, &prior, x, y)?.infer(&tape, noise)?;
+                let solved = ProjectedOutputs::of_points(&tape, kernel, &prior, x, y)?.infer(&tape, noise)?;
                 (prior.store(&tape)?, solved.mean, Some(Root::Lower(solved.root)))
             }
         };
@@ -139,7 +139,7 @@ impl<K: Expr + Clone> Gplvm<K> {
                 let z = features_on(tape, inducing, differentiable)?;
                 parameters.push(z);
                 let prior = inducing.prior(tape, kernel, z, self.jitter)?;
-                let seen = Seen::of_points(tape, kernel, &prior, x, y)?;
+                let seen = ProjectedOutputs::of_points(tape, kernel, &prior, x, y)?;
                 let (bound, precision_jitter) = record_collapsed(tape, &seen, y, noise)?;
                 (bound, prior.jitter(), precision_jitter)
             }
@@ -152,10 +152,10 @@ impl<K: Expr + Clone> Gplvm<K> {
 
 impl Recorded {
     fn log_joint(&self, tape: &Tape<'_, f64>, rounding: f64) -> Result<LogJoint> {
-        let [value, log_evidence, log_prior] =
+        let [value, log_marginal_likelihood, log_prior] =
             [tape.scalar(self.value)?, tape.scalar(self.evidence)?, tape.scalar(self.log_prior)?];
         let &Self { jitter, precision_jitter, .. } = self;
-        Ok(LogJoint { value, log_evidence, log_prior, jitter, precision_jitter, rounding })
+        Ok(LogJoint { value, log_marginal_likelihood, log_prior, jitter, precision_jitter, rounding })
     }
 }
 

@@ -34,18 +34,18 @@
 mod back_constraint;
 mod bayesian;
 mod bound;
-mod bumps;
 mod closed_form;
 mod elbo;
 mod expectations;
+mod gaussian_expectations;
 mod infer;
 mod joint;
 mod latents;
 mod most_probable;
-mod nodes;
 mod posterior;
 mod psi1;
 mod psi2;
+mod quadrature;
 mod start;
 
 pub use back_constraint::BackConstraint;
@@ -57,6 +57,6 @@ pub use infer::InferredLatents;
 pub use joint::LogJoint;
 pub use latents::LatentMarginals;
 pub use most_probable::Gplvm;
-pub use nodes::Nodes;
 pub use posterior::GplvmPosterior;
+pub use quadrature::Nodes;
 pub use start::principal_latents;

@@ -65,6 +65,7 @@ use crate::{Expr, Result};
 /// Lawrence (2005), "Probabilistic non-linear principal component analysis with Gaussian process latent variable
 /// models", *Journal of Machine Learning Research* 6, 1783–1816.
 #[derive(Clone, Debug)]
+#[doc(alias = "GP-LVM", alias = "latent variable model")]
 pub struct Gplvm<K = DynKernel> {
     pub(super) kernel: K,
     pub(super) likelihood: Gaussian,

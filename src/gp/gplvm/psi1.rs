@@ -3,7 +3,7 @@
 use faer::prelude::ReborrowMut;
 use faer::{Mat, MatMut, MatRef};
 
-use super::bumps::{Block, BlockGradients, BumpGradients, View, blocks, by_parts};
+use super::gaussian_expectations::{Block, BlockGradients, BumpGradients, View, blocks, by_parts};
 use crate::linalg::{column, column_mut};
 use crate::simd::{Pass, dispatch};
 

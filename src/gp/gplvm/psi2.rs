@@ -2,7 +2,7 @@
 
 use faer::{Mat, MatRef};
 
-use super::bumps::{Block, BlockGradients, BumpGradients, View, blocks, by_parts};
+use super::gaussian_expectations::{Block, BlockGradients, BumpGradients, View, blocks, by_parts};
 use crate::simd::sum::lane_sum;
 use crate::simd::{Pass, dispatch};
 

@@ -83,6 +83,7 @@ use crate::{Error, Result};
 /// Cheng & Boots (2017), *Variational inference for Gaussian process models with linear complexity*, NIPS 30; Salimbeni,
 /// Cheng, Boots & Deisenroth (2018), *Orthogonally decoupled variational Gaussian processes*, NeurIPS 31.
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "decoupled GP", alias = "ODVGP")]
 pub struct MeanBasis {
     points: InducingPoints,
     weights: ParameterArray,

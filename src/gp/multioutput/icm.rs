@@ -10,7 +10,7 @@ use super::icm_posterior::IcmPosterior;
 use super::noise::OutputNoise;
 use crate::gp::checks::check_psd;
 use crate::gp::latents::PerLatent;
-use crate::gp::prior::{Prior, Seen};
+use crate::gp::prior::{Observed, Prior};
 use crate::gp::settings::plain_settings;
 use crate::gp::terms::output_covariance;
 use crate::gp::units;
@@ -80,6 +80,7 @@ use crate::{Error, Expr, Result, Scalar};
 /// - Rakitsch, Lippert, Borgwardt & Stegle (2013), It is all in the noise: efficient multi-task Gaussian process inference
 ///   with structured residuals, NIPS 26.
 #[derive(Clone, Debug)]
+#[doc(alias = "multitask GP", alias = "MultitaskGP")]
 pub struct IcmGp<K = DynKernel> {
     kernel: K,
     outputs: Coregionalization,
@@ -175,7 +176,7 @@ impl<K: Expr + Clone> IcmGp<K> {
                 Some(_) => 0.0,
             })
         });
-        let seen = Seen::WithNoise(cast(self.noise.covariance().as_ref()).into());
+        let seen = Observed::WithNoise(cast(self.noise.covariance().as_ref()).into());
         Prior::mixed(std::slice::from_ref(&self.kernel), self.mean.clone(), mixing, seen, self.par)
     }
 

@@ -11,7 +11,7 @@ use super::orthogonal::Orthogonal;
 use crate::gp::checks::check_psd;
 use crate::gp::latents::PerLatent;
 use crate::gp::posterior::Posterior;
-use crate::gp::prior::{Prior, Seen};
+use crate::gp::prior::{Observed, Prior};
 use crate::gp::process::{Latent, Process};
 use crate::gp::settings::model_settings;
 use crate::gp::units;
@@ -84,6 +84,7 @@ use crate::{Error, Expr, Result, Scalar};
 /// processes*, ICML, section 3, <https://arxiv.org/abs/1911.06287>. Tipping & Bishop (1999), Probabilistic principal
 /// component analysis, *Journal of the Royal Statistical Society B* 61(3), for [`principal`](Self::principal).
 #[derive(Clone, Debug)]
+#[doc(alias = "OILMM")]
 pub struct Oilmm<K = DynKernel> {
     kernel: PerLatent<K>,
     mean: PerLatent<DynMean>,
@@ -219,7 +220,7 @@ impl<K: Expr + Clone> Oilmm<K> {
         K: Kernel<T>,
     {
         let mixing = cast(self.mixing.matrix()?.as_ref());
-        let seen = Seen::with(vec![self.likelihood.variance(); self.outputs()]);
+        let seen = Observed::with(vec![self.likelihood.variance(); self.outputs()]);
         Ok(Prior::mixed(self.kernel.all(), self.mean.clone(), mixing, seen, self.par))
     }
 

@@ -84,7 +84,7 @@ impl Orthogonal {
         for _ in 0..PASSES {
             let gram =
                 Cholesky::new((&transposed * transposed.transpose()).as_ref(), Jitter::Fixed(0.0), faer::Par::Seq)?;
-            gram.half_solve_in_place(transposed.as_mut(), faer::Par::Seq)?;
+            gram.solve_lower_in_place(transposed.as_mut(), faer::Par::Seq)?;
         }
         Ok(transposed.transpose().to_owned())
     }

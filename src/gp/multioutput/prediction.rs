@@ -185,7 +185,7 @@ impl<T: Scalar> JointPrediction<T> {
             let covariance = Mat::from_fn(seen.len(), seen.len(), |i, j| all[(seen[i], seen[j])]);
             let factor = Cholesky::new(covariance.as_ref(), Jitter::Fixed(0.0), Par::Seq)?;
             let mut miss = Mat::from_fn(seen.len(), 1, |i, _| y[(row, seen[i])] - self.mean[(row, seen[i])]);
-            factor.half_solve_in_place(miss.as_mut(), Par::Seq)?;
+            factor.solve_lower_in_place(miss.as_mut(), Par::Seq)?;
             let fit = miss.squared_norm_l2().as_f64();
             Ok(-0.5 * (fit + factor.log_det() + seen.len() as f64 * std::f64::consts::TAU.ln()))
         };

@@ -1,6 +1,6 @@
 //! Samples of a posterior as functions.
 
-mod waves;
+mod random_features;
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use rand_distr::StandardNormal;
 
 use super::checks::check_inputs;
 use super::posterior::Posterior;
-use super::process::{CHUNK, Further, Process};
-use crate::kernel::{Kernel, Wanted, matmul_into, matmul_vjp};
+use super::process::{CHUNK, MeanBasisWeights, Process};
+use crate::kernel::{GradientRequest, Kernel, matmul_into, matmul_vjp};
 use crate::mean::{DynMean, Mean};
 use crate::tape::Tape;
 use crate::views::spectral_measure;
 use crate::{Error, Result, Scalar};
-use waves::Waves;
+use random_features::Waves;
 
 /// Draws of the latent functions of a posterior, each a function that can be evaluated anywhere, as often as one likes,
 /// and differentiated.
@@ -93,6 +93,7 @@ impl<T: Scalar> Posterior<T> {
     /// [`Error::NoSpectrum`] for a kernel whose frequencies cannot be drawn, with the subexpression;
     /// [`Error::Setting`] for fewer frequencies than its spectrum has terms, and for a posterior that is not
     /// stated by values at points, but by other inducing features.
+    #[doc(alias = "Matheron", alias = "decoupled sampling")]
     pub fn pathwise(
         &self,
         draws: usize,
@@ -153,7 +154,7 @@ impl<T: Scalar> Paths<T> {
         }
         let means = process.latents.iter().map(|latent| latent.mean.clone()).collect();
         let mut points = values.points.clone();
-        if let Some(Further { points: others, weights: of_others }) = &process.further {
+        if let Some(MeanBasisWeights { points: others, weights: of_others }) = &process.further {
             points = faer::concat![[points], [others]];
             let repeated = Mat::from_fn(others.nrows(), columns, |row, col| of_others[(row, col / draws.max(1))]);
             weights = faer::concat![[weights], [repeated]];
@@ -229,7 +230,7 @@ impl<T: Scalar> PathwiseSamples<T> {
         let column = index * self.draws + draw;
         let (z, weights) = (paths.points.as_ref(), paths.weights.subcols(column, 1));
         let ones = Mat::full(x.nrows(), 1, T::from_f64(1.0));
-        let wanted = Wanted { x: true, z: false };
+        let wanted = GradientRequest { x: true, z: false };
         let gradients = matmul_vjp(&*paths.kernel, x, z, weights, ones.as_ref(), wanted, self.par)?;
         // None for a kernel that reads no coordinate.
         let mut gradient = gradients.x.unwrap_or_else(|| Mat::zeros(x.nrows(), self.dim));

@@ -25,7 +25,7 @@ use crate::tape::{Tape, Value};
 use crate::{Expr, Result, Scalar};
 
 /// The data as the inducing variables see it.
-pub(super) struct Seen<'a, T: Scalar> {
+pub(super) struct ProjectedData<'a, T: Scalar> {
     prior: StoredPrior<T>,
     /// A, M × N.
     a: Value<'a, T>,
@@ -73,7 +73,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         K: Kernel<T>,
     {
         let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(self.mean.clone()));
-        Prior::independent(kernel, mean, 1, prior::Seen::Through(Arc::new(self.likelihood.clone())), self.par)
+        Prior::independent(kernel, mean, 1, prior::Observed::Through(Arc::new(self.likelihood.clone())), self.par)
     }
 
     pub(super) fn posterior<T: Scalar>(&self, data: &Data<T>) -> Result<Posterior<T>>
@@ -134,7 +134,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         LeaveOneOut::of_low_rank(seen.a.as_mat(), &y, &seen.residual, &noise, &conditional, &posterior, self.par)
     }
 
-    pub(super) fn see<'a, T: Scalar>(&'a self, x: MatRef<'a, T>, y: &[T]) -> Result<Seen<'a, T>>
+    pub(super) fn see<'a, T: Scalar>(&'a self, x: MatRef<'a, T>, y: &[T]) -> Result<ProjectedData<'a, T>>
     where
         K: Kernel<T>,
     {
@@ -147,11 +147,11 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         let mut residual = vec![T::from_f64(0.0); y.len()];
         self.mean.mean_into(x, &mut residual);
         residual.iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
-        Ok(Seen { prior: prior.store(&tape)?, a: tape.value(given.a)?, unexplained, residual })
+        Ok(ProjectedData { prior: prior.store(&tape)?, a: tape.value(given.a)?, unexplained, residual })
     }
 
     /// The diagonal of Λ.
-    fn noise<T: Scalar>(&self, seen: &Seen<'_, T>, approximation: Approximation) -> Result<Vec<T>> {
+    fn noise<T: Scalar>(&self, seen: &ProjectedData<'_, T>, approximation: Approximation) -> Result<Vec<T>> {
         let mut noise: Vec<T> = from_f64(&self.likelihood.noise_variances(seen.residual.len())?);
         if approximation == Approximation::Fitc {
             check_left(&seen.unexplained, &noise)?;
@@ -165,7 +165,11 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         Ok(noise)
     }
 
-    pub(super) fn infer<T: Scalar>(&self, seen: &Seen<'_, T>, approximation: Approximation) -> Result<LowRank<T>> {
+    pub(super) fn infer<T: Scalar>(
+        &self,
+        seen: &ProjectedData<'_, T>,
+        approximation: Approximation,
+    ) -> Result<LowRank<T>> {
         LowRank::new(seen.a.as_mat(), &seen.residual, &self.noise(seen, approximation)?, self.par)
     }
 }

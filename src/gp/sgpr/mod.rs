@@ -88,6 +88,7 @@ use crate::{Error, Expr, Result, Scalar};
 /// Titsias (2009), *Variational learning of inducing variables in sparse Gaussian processes*, AISTATS 5,
 /// eqs. 9 and 10.
 #[derive(Clone, Debug)]
+#[doc(alias = "SGPR", alias = "VFE", alias = "FITC", alias = "DTC", alias = "Nyström", alias = "sparse GP")]
 pub struct Sgpr<K = DynKernel, F = InducingPoints, N = Gaussian> {
     kernel: K,
     mean: DynMean,

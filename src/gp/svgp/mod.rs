@@ -90,6 +90,7 @@ use crate::{Error, Expr, Result, Scalar};
 /// Ghahramani (2015), *Scalable variational Gaussian process classification*, AISTATS 18, eq. 18, for the
 /// bound with any likelihood.
 #[derive(Clone, Debug)]
+#[doc(alias = "SVGP", alias = "stochastic variational GP", alias = "variational GP")]
 pub struct Svgp<K = DynKernel, F = InducingPoints> {
     kernel: PerLatent<K>,
     mean: PerLatent<DynMean>,

@@ -6,8 +6,8 @@ use faer::Mat;
 
 use super::Svgp;
 use crate::gp::posterior::Posterior;
-use crate::gp::prior::{Prior, Seen};
-use crate::gp::process::{Further, Latent, Process, Values};
+use crate::gp::prior::{Observed, Prior};
+use crate::gp::process::{Latent, MeanBasisWeights, Process, Values};
 use crate::gp::terms::features_on;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
@@ -21,7 +21,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         K: Kernel<T>,
     {
         let functions = self.variational.all().len();
-        let seen = Seen::Through(self.likelihood.clone().into());
+        let seen = Observed::Through(self.likelihood.clone().into());
         Prior::independent(self.kernel.all(), self.mean.clone(), functions, seen, self.par)
     }
 
@@ -47,7 +47,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let beside = basis.map(|basis| basis.of_kernel(&tape, &self.inducing, on_tape, &prior)).transpose()?;
             let of_kernel = if shared { 0..latents } else { index..index + 1 };
             let mut weights = Mat::zeros(self.inducing.len(), of_kernel.len());
-            let mut further = self.mean_basis.as_ref().map(|basis| Further::new(basis.inputs(), of_kernel.len()));
+            let mut further =
+                self.mean_basis.as_ref().map(|basis| MeanBasisWeights::new(basis.inputs(), of_kernel.len()));
             let mut functions = Vec::new();
             for latent in of_kernel {
                 let q = self.variational.of(latent).record(&tape, &prior)?;

@@ -14,7 +14,7 @@ impl Recorded<'_> {
     /// KL(q ‖ prior) = ½ (‖m‖² + Σ ‖P‖² − M) − ½ ln|S|, for S = Σ PPᵀ, all whitened, and q of this mean m.
     ///
     /// It is added up in `f64`, of terms that are not negative where there is a triangular root P₀, whitened by a
-    /// triangular L: ½ ‖m‖², half the squares below its diagonal and ½ (p² − 1 − ln p²) on it. Further columns V
+    /// triangular L: ½ ‖m‖², half the squares below its diagonal and ½ (p² − 1 − ln p²) on it. More columns V
     /// add ½ ‖L⁻¹V‖² and take away ½ ln det(I + WᵀW), W = D⁻¹V, by [`Stacked`]: in units in which P₀P₀ᵀ is the identity, D
     /// and V whitened alike have the same W.
     pub(in crate::gp) fn divergence<T: Scalar>(

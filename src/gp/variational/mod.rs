@@ -58,6 +58,7 @@ use crate::{Error, Result};
 /// approximation with a factor covariance structure*, Journal of Computational and Graphical
 /// Statistics 27, for the low-rank one.
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "variational distribution", alias = "whitening")]
 pub struct Variational {
     mean: ParameterArray,
     covariance: Covariance,

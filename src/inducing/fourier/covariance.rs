@@ -4,7 +4,7 @@ use faer::{Mat, MatRef};
 
 use super::fit::Fit;
 use super::matern::{Order, Wave};
-use crate::inducing::waves::{Axis, Waves};
+use crate::inducing::box_basis::{Axis, Waves};
 use crate::linalg::cast;
 use crate::tape::{Tape, Var};
 use crate::{Dual, Result, Scalar};

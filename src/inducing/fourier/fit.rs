@@ -2,7 +2,7 @@
 
 use faer::{Mat, MatRef};
 
-use super::super::waves::Combination;
+use super::super::box_basis::Combination;
 use super::matern::{ORDERS, Order};
 use crate::kernel::{Expr, text};
 use crate::linalg::cast_column;

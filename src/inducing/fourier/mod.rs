@@ -6,7 +6,7 @@ mod matern;
 
 use faer::{Mat, MatRef};
 
-use super::waves::{Combination, Family, Waves};
+use super::box_basis::{Combination, Family, Waves};
 use super::{InducingFeatures, InducingPrior};
 use crate::kernel::Expr;
 use crate::linalg::Jitter;
@@ -86,6 +86,7 @@ use crate::{Result, Scalar};
 /// J. Hensman, N. Durrande & A. Solin (2018), "Variational Fourier features for Gaussian processes", *Journal of
 /// Machine Learning Research* 18(151), 1–52.
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "VFF")]
 pub struct FourierFeatures {
     waves: Waves,
 }

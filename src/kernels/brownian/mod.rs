@@ -83,6 +83,7 @@ crate::kernel! {
     /// # References
     ///
     /// P. Lévy (1965), *Processus stochastiques et mouvement brownien*, second edition, Gauthier-Villars.
+    #[doc(alias = "Wiener process")]
     pub Brownian as "brownian" {
         /// The variance σ².
         variance: Scalar = Positive,
@@ -135,6 +136,7 @@ crate::kernel! {
     ///
     /// B. B. Mandelbrot & J. W. Van Ness (1968), "Fractional Brownian motions, fractional noises and
     /// applications", *SIAM Review* 10(4), 422–437.
+    #[doc(alias = "fBm")]
     pub FractionalBrownian as "fractional_brownian" {
         /// The variance σ².
         variance: Scalar = Positive,
@@ -157,7 +159,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_pcg::Pcg64;
 
-    use crate::kernel::{Wanted, cross_vjp};
+    use crate::kernel::{GradientRequest, cross_vjp};
     use crate::prelude::*;
     use crate::testkit::{seed, trials};
 
@@ -174,7 +176,8 @@ mod tests {
         let points = |x: &[f64]| Mat::from_fn(1, x.len(), |_, d| T::from_f64(x[d]));
         let (x, z, one) = (points(x), points(z), Mat::from_fn(1, 1, |_, _| T::from_f64(1.0)));
         let value: Mat<T> = kernel.cross(x.as_ref(), z.as_ref()).unwrap();
-        let gradients = cross_vjp(kernel, x.as_ref(), z.as_ref(), one.as_ref(), Wanted::ALL, Par::Seq).unwrap();
+        let gradients =
+            cross_vjp(kernel, x.as_ref(), z.as_ref(), one.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
         let row = |matrix: Option<Mat<T>>| matrix.unwrap().row(0).iter().map(|v| v.as_f64()).collect();
         (value[(0, 0)].as_f64(), row(gradients.x), row(gradients.z), gradients.theta)
     }

@@ -60,6 +60,7 @@ crate::kernel! {
     /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.14; Trefethen &
     /// Weideman (2014), *The exponentially convergent trapezoidal rule*,
     /// [doi:10.1137/130932132](https://doi.org/10.1137/130932132).
+    #[doc(alias = "Matérn")]
     pub Matern as "matern" {
         /// The lengthscale: one, or one for each dimension.
         lengthscale: PerDimension = Positive,

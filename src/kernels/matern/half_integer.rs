@@ -37,6 +37,7 @@ crate::kernel! {
     /// # References
     ///
     /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.18.
+    #[doc(alias = "exponential kernel", alias = "Ornstein-Uhlenbeck", alias = "OU")]
     pub Matern12 as "matern12" {
         /// The lengthscale: one, or one for each dimension.
         lengthscale: PerDimension = Positive,
@@ -104,6 +105,7 @@ crate::kernel! {
     /// # References
     ///
     /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.17.
+    #[doc(alias = "Matern 3/2")]
     pub Matern32 as "matern32" {
         /// The lengthscale: one, or one for each dimension.
         lengthscale: PerDimension = Positive,
@@ -178,6 +180,7 @@ crate::kernel! {
     /// # References
     ///
     /// Rasmussen & Williams (2006), *Gaussian Processes for Machine Learning*, eq. 4.17.
+    #[doc(alias = "Matern 5/2")]
     pub Matern52 as "matern52" {
         /// The lengthscale: one, or one for each dimension.
         lengthscale: PerDimension = Positive,

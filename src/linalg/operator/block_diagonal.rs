@@ -69,12 +69,12 @@ impl<T: Scalar, A: Operator<T>> Operator<T> for BlockDiagonal<A> {
         self.by_block(b, |block, b| block.solve(b, par))
     }
 
-    fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        self.by_block(b, |block, b| block.half_solve(b, par))
+    fn solve_lower(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        self.by_block(b, |block, b| block.solve_lower(b, par))
     }
 
-    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        self.by_block(b, |block, b| block.half_solve_transpose(b, par))
+    fn solve_upper(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        self.by_block(b, |block, b| block.solve_upper(b, par))
     }
 
     fn log_det(&self) -> f64 {

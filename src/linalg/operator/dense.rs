@@ -56,17 +56,17 @@ impl<T: Scalar> Operator<T> for Dense<T> {
         Ok(out)
     }
 
-    fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+    fn solve_lower(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         check_rows(self.dim(), b)?;
         let mut out = copied(b);
-        self.0.half_solve_in_place(out.as_mut(), par)?;
+        self.0.solve_lower_in_place(out.as_mut(), par)?;
         Ok(out)
     }
 
-    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+    fn solve_upper(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         check_rows(self.dim(), b)?;
         let mut out = copied(b);
-        self.0.half_solve_transpose_in_place(out.as_mut(), par)?;
+        self.0.solve_upper_in_place(out.as_mut(), par)?;
         Ok(out)
     }
 

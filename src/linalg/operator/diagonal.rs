@@ -64,12 +64,12 @@ impl<T: Scalar> Operator<T> for Diagonal<T> {
         self.by_row(b, |value, entry| value / entry)
     }
 
-    fn half_solve(&self, b: MatRef<'_, T>, _: Par) -> Result<Mat<T>> {
+    fn solve_lower(&self, b: MatRef<'_, T>, _: Par) -> Result<Mat<T>> {
         self.by_row(b, |value, entry| value / num_traits::Float::sqrt(entry))
     }
 
-    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        self.half_solve(b, par)
+    fn solve_upper(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        self.solve_lower(b, par)
     }
 
     fn log_det(&self) -> f64 {

@@ -12,7 +12,7 @@ use crate::{Result, Scalar};
 ///
 /// The index of the last factor runs fastest: (A ⊗ B) vec(X) = vec(B X Aᵀ), where vec stacks columns. The product
 /// is never formed: with N = ∏ nₖ rows, a column takes O(N Σ nₖ) operations by dense factors, and the
-/// memory of a few vectors. The factor of [`half_solve`](Operator::half_solve) is L₁ ⊗ … ⊗ L_d, of the
+/// memory of a few vectors. The factor of [`solve_lower`](Operator::solve_lower) is L₁ ⊗ … ⊗ L_d, of the
 /// factors' own.
 ///
 /// # Examples
@@ -89,12 +89,12 @@ impl<T: Scalar, A: Operator<T>> Operator<T> for Kronecker<A> {
         self.by_factor(b, |factor, x| factor.solve(x, par))
     }
 
-    fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        self.by_factor(b, |factor, x| factor.half_solve(x, par))
+    fn solve_lower(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        self.by_factor(b, |factor, x| factor.solve_lower(x, par))
     }
 
-    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        self.by_factor(b, |factor, x| factor.half_solve_transpose(x, par))
+    fn solve_upper(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        self.by_factor(b, |factor, x| factor.solve_upper(x, par))
     }
 
     fn log_det(&self) -> f64 {

@@ -58,7 +58,7 @@ impl<T: Scalar> LowRank<T> {
         let r = factor.ncols();
         check_rows("the low-rank factor", diagonal.dim(), factor.as_ref())?;
         check_finite("the low-rank factor", factor.as_ref())?;
-        let scaled = diagonal.half_solve(factor.as_ref(), par)?;
+        let scaled = diagonal.solve_lower(factor.as_ref(), par)?;
         let one = T::from_f64(1.0);
         let mut inner = Mat::<T>::identity(r, r);
         matmul(inner.as_mut(), Accum::Add, scaled.transpose(), scaled.as_ref(), one, par);
@@ -104,31 +104,31 @@ impl<T: Scalar> Operator<T> for LowRank<T> {
     }
 
     fn solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        let half = self.diagonal.half_solve(b, par)?;
+        let half = self.diagonal.solve_lower(b, par)?;
         let reduced = self.reduced(half, |inner| self.inner.solve_in_place(inner.as_mut(), par), par)?;
-        self.diagonal.half_solve(reduced.as_ref(), par)
+        self.diagonal.solve_lower(reduced.as_ref(), par)
     }
 
     /// (I − W X Wᵀ) D^(−½) B with X = (I + Lᵀ)⁻¹ L⁻¹ and C = LLᵀ. That its transpose times itself is the inverse
     /// needs X + Xᵀ − Xᵀ(C − I)X = C⁻¹: multiplied by (I + L)Lᵀ and its transpose, either side is (I + L)(I + L)ᵀ.
-    fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        let half = self.diagonal.half_solve(b, par)?;
+    fn solve_lower(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        let half = self.diagonal.solve_lower(b, par)?;
         let root = |inner: &mut Mat<T>| {
-            self.inner.half_solve_in_place(inner.as_mut(), par)?;
+            self.inner.solve_lower_in_place(inner.as_mut(), par)?;
             solve_upper_triangular_in_place(self.shifted.transpose(), inner.as_mut(), par);
             Ok(())
         };
         self.reduced(half, root, par)
     }
 
-    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+    fn solve_upper(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         check_rows("the right-hand side", self.dim(), b)?;
         let root = |inner: &mut Mat<T>| {
             solve_lower_triangular_in_place(self.shifted.as_ref(), inner.as_mut(), par);
-            self.inner.half_solve_transpose_in_place(inner.as_mut(), par)
+            self.inner.solve_upper_in_place(inner.as_mut(), par)
         };
         let reduced = self.reduced(super::copied(b), root, par)?;
-        self.diagonal.half_solve(reduced.as_ref(), par)
+        self.diagonal.solve_lower(reduced.as_ref(), par)
     }
 
     fn log_det(&self) -> f64 {

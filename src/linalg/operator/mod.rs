@@ -30,7 +30,7 @@ use crate::{Result, Scalar};
 /// use mercer::prelude::*;
 ///
 /// fn mahalanobis(a: &dyn Operator<f64>, b: &Mat<f64>) -> Result<f64, Error> {
-///     let half = a.half_solve(b.as_ref(), Par::Seq)?;
+///     let half = a.solve_lower(b.as_ref(), Par::Seq)?;
 ///     Ok(half.norm_l2().powi(2))
 /// }
 ///
@@ -64,7 +64,7 @@ pub trait Operator<T: Scalar>: std::fmt::Debug {
     /// # Errors
     ///
     /// [`Error::Shape`](crate::Error::Shape) if B does not have [`dim`](Self::dim) rows.
-    fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
+    fn solve_lower(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
 
     /// L⁻ᵀ B, for the same factor. If the columns of B are standard normal, those of the result have the
     /// covariance A⁻¹.
@@ -72,7 +72,7 @@ pub trait Operator<T: Scalar>: std::fmt::Debug {
     /// # Errors
     ///
     /// [`Error::Shape`](crate::Error::Shape) if B does not have [`dim`](Self::dim) rows.
-    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
+    fn solve_upper(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>>;
 
     /// ln det A.
     fn log_det(&self) -> f64;
@@ -91,12 +91,12 @@ impl<T: Scalar, A: Operator<T> + ?Sized> Operator<T> for Box<A> {
         (**self).solve(b, par)
     }
 
-    fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        (**self).half_solve(b, par)
+    fn solve_lower(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        (**self).solve_lower(b, par)
     }
 
-    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
-        (**self).half_solve_transpose(b, par)
+    fn solve_upper(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+        (**self).solve_upper(b, par)
     }
 
     fn log_det(&self) -> f64 {
@@ -132,7 +132,7 @@ mod tests {
         let operators: [&dyn Operator<f64>; 2] = [&dense, &diagonal];
         let results = operators.map(|a| {
             assert_eq!(a.dim(), 4);
-            [a.matmul(b.as_ref(), Par::Seq), a.solve(b.as_ref(), Par::Seq), a.half_solve(b.as_ref(), Par::Seq)]
+            [a.matmul(b.as_ref(), Par::Seq), a.solve(b.as_ref(), Par::Seq), a.solve_lower(b.as_ref(), Par::Seq)]
                 .map(Result::unwrap)
         });
         for (x, y) in results[0].iter().zip(&results[1]) {

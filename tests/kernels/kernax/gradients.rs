@@ -1,7 +1,7 @@
 //! Gradients.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use mercer::kernel::{Wanted, gram_vjp};
+use mercer::kernel::{GradientRequest, gram_vjp};
 use mercer::params::Constraint;
 use mercer::prelude::*;
 use serde_json::Value;
@@ -40,7 +40,7 @@ fn gradients() {
         let kernel: DynKernel = text.parse().unwrap();
         let input = |name: &str| points(&fixture["inputs"][case[name].as_str().unwrap()]);
         let (x, w) = (input("x"), input("weights"));
-        let ours = gram_vjp(&kernel, x.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
+        let ours = gram_vjp(&kernel, x.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
         let mut theta = ours.theta.iter();
         for place in leaves(spec, "") {
             let found = |leaf: &&Value| leaf["path"].as_str() == Some(&place);

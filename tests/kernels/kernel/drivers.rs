@@ -5,13 +5,14 @@
 use faer::MatMut;
 use mercer::algebra::registry;
 use mercer::kernel::{
-    Gradients, Points, Wanted, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into, matmul_vjp,
+    GradientRequest, Gradients, Points, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into,
+    matmul_vjp,
 };
 use mercer::prelude::*;
 use mercer::testkit::{few_dims, points, points_for};
 use mercer::warp::{Warp, WarpExpr};
 
-const ALL: Wanted = Wanted::ALL;
+const ALL: GradientRequest = GradientRequest::ALL;
 
 #[track_caller]
 fn misshapen<V: std::fmt::Debug>(result: Result<V, Error>, what: &str) {
@@ -251,7 +252,9 @@ fn unwanted_gradients_are_not_given() {
     let (x, z, w) = (points::<f64>(5, 2, 1), points::<f64>(3, 2, 2), points::<f64>(5, 3, 3));
     let kernel = Rbf::new([0.7, 1.2]) + Periodic::new([0.7, 1.2], 2.0).ard([1.0, 2.0]);
     let all = cross_vjp(&kernel, x.as_ref(), z.as_ref(), w.as_ref(), ALL, Par::Seq).unwrap();
-    for wanted in [Wanted { x: true, z: false }, Wanted { x: false, z: true }, Wanted::PARAMETERS] {
+    for wanted in
+        [GradientRequest { x: true, z: false }, GradientRequest { x: false, z: true }, GradientRequest::PARAMETERS]
+    {
         let some = cross_vjp(&kernel, x.as_ref(), z.as_ref(), w.as_ref(), wanted, Par::Seq).unwrap();
         // Without gradients in the points, those in lengthscales are summed in another order.
         assert!(some.theta.iter().zip(&all.theta).all(|(some, all)| (some - all).abs() <= 1e-14 * all.abs()));

@@ -4,7 +4,7 @@
 
 use approx::assert_relative_eq;
 use mercer::algebra::registry;
-use mercer::kernel::Wanted;
+use mercer::kernel::GradientRequest;
 use mercer::prelude::*;
 use mercer::testkit::{
     coincident_points_for, conforms, few_dims, gradients, matrices, points, points_for, seed, translation, trials,
@@ -92,8 +92,8 @@ fn single_precision_over_long_spans() {
                     );
                 }
             }
-            let found = kernel.gram_vjp(x.as_ref(), w.as_ref(), Wanted::ALL).unwrap();
-            let expected = kernel.gram_vjp(wide.as_ref(), wide_w.as_ref(), Wanted::ALL).unwrap();
+            let found = kernel.gram_vjp(x.as_ref(), w.as_ref(), GradientRequest::ALL).unwrap();
+            let expected = kernel.gram_vjp(wide.as_ref(), wide_w.as_ref(), GradientRequest::ALL).unwrap();
             let largest = expected.theta.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
             for (found, expected) in found.theta.iter().zip(&expected.theta) {
                 assert!((found - expected).abs() < 3e-5 * largest, "{text} from {start}: {found} {expected}");
@@ -120,7 +120,12 @@ fn differences_pair_by_pair_have_the_same_gradients() {
         let (near, far): (Mat<f64>, Mat<f64>) =
             (kernel.cross(x.as_ref(), z.as_ref()).unwrap(), kernel.cross(x.as_ref(), more.as_ref()).unwrap());
         assert!((near - far.as_ref().subcols(0, 33)).norm_max() < 1e-12, "{kernel}");
-        for wanted in [Wanted::ALL, Wanted::PARAMETERS, Wanted { x: true, z: false }, Wanted { x: false, z: true }] {
+        for wanted in [
+            GradientRequest::ALL,
+            GradientRequest::PARAMETERS,
+            GradientRequest { x: true, z: false },
+            GradientRequest { x: false, z: true },
+        ] {
             let expected = kernel.cross_vjp(x.as_ref(), z.as_ref(), few, wanted).unwrap();
             let found = kernel.cross_vjp(x.as_ref(), more.as_ref(), w.as_ref(), wanted).unwrap();
             let largest = expected.theta.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));

@@ -9,7 +9,7 @@ mod custom_kernel;
 
 use custom_kernel::ArcSine;
 use mercer::gp::Svgp;
-use mercer::kernel::{Formula, Wanted, cross_vjp, diag_vjp, gram_vjp};
+use mercer::kernel::{Formula, GradientRequest, cross_vjp, diag_vjp, gram_vjp};
 use mercer::params::{Constraint, Parameter, ParameterArray, Shape};
 use mercer::prelude::*;
 use mercer::testkit::{Probe, bits, conforms, keeps_fast_paths, matrices, points, with_coincident_points};
@@ -201,7 +201,7 @@ fn normalising_evaluates_no_pairs() {
     let kernel = probe.clone().normalized();
     let (x, w) = (points::<f64>(40, 2, 1), points::<f64>(40, 40, 2));
     let _: Mat<f64> = kernel.gram(x.as_ref()).unwrap();
-    kernel.gram_vjp(x.as_ref(), w.as_ref(), Wanted::ALL).unwrap();
+    kernel.gram_vjp(x.as_ref(), w.as_ref(), GradientRequest::ALL).unwrap();
     let calls = probe.calls();
     assert_eq!((calls.pairwise, calls.embed, calls.tile_diag, calls.tile_diag_vjp, calls.embed_vjp), (0, 2, 2, 1, 1));
 }
@@ -240,7 +240,7 @@ fn gradients_are_those_of_the_built_in_kernel() {
     let z = points::<f64>(20, 3, 2);
     let w = points::<f64>(40, 20, 3);
     let gradients = |kernel: &dyn Kernel<f64>| {
-        cross_vjp(kernel, x.as_ref(), z.as_ref(), w.as_ref(), Wanted::ALL, Par::Seq).unwrap()
+        cross_vjp(kernel, x.as_ref(), z.as_ref(), w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap()
     };
     let (found, expected) = (gradients(&formula), gradients(&built_in));
     assert!((found.theta[0] - expected.theta[0]).abs() < 1e-12 * (1.0 + expected.theta[0].abs()));
@@ -269,12 +269,12 @@ fn gradients_in_hyperparameters_do_not_need_those_in_points() {
     let (kernel, x) = (arcsine().vertical(decay()), points::<f64>(50, 3, 1));
     let w = points::<f64>(50, 50, 2);
     let gradients = |wanted| gram_vjp(&kernel, x.as_ref(), w.as_ref(), wanted, Par::Seq).unwrap();
-    let (alone, all) = (gradients(Wanted::PARAMETERS), gradients(Wanted::ALL));
+    let (alone, all) = (gradients(GradientRequest::PARAMETERS), gradients(GradientRequest::ALL));
     assert!(alone.x.is_none() && all.x.is_some());
     for (alone, all) in alone.theta.iter().zip(&all.theta) {
         assert!((alone - all).abs() <= 1e-13 * (1.0 + all.abs()), "{alone} and {all}");
     }
-    let diag = diag_vjp(&kernel, x.as_ref(), w.col_as_slice(0), Wanted::PARAMETERS).unwrap();
+    let diag = diag_vjp(&kernel, x.as_ref(), w.col_as_slice(0), GradientRequest::PARAMETERS).unwrap();
     assert!(diag.x.is_none() && diag.theta.iter().all(|value| *value != 0.0));
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use mercer::algebra::icm;
-use mercer::kernel::{Wanted, cross_vjp, diag_vjp, gram_vjp, matmul_into, matmul_vjp};
+use mercer::kernel::{GradientRequest, cross_vjp, diag_vjp, gram_vjp, matmul_into, matmul_vjp};
 use mercer::prelude::*;
 use mercer::testkit::{Probe, gradients, points_for};
 
@@ -37,10 +37,10 @@ fn every_driver_refuses_what_is_no_index() {
         refused(kernel.eval(&[0.1, wrong], &[0.1, 0.0]), "x", (0, 1));
         refused(kernel.eval(&[0.1, 0.0], &[0.1, wrong]), "y", (0, 1));
         refused(matmul_into(&kernel, good, bad, w, Mat::zeros(2, 2).as_mut(), Par::Seq), "z", (1, 1));
-        refused(gram_vjp(&kernel, bad, w, Wanted::ALL, Par::Seq), "x", (1, 1));
-        refused(cross_vjp(&kernel, good, bad, w, Wanted::ALL, Par::Seq), "z", (1, 1));
-        refused(matmul_vjp(&kernel, good, bad, w, w, Wanted::ALL, Par::Seq), "z", (1, 1));
-        refused(diag_vjp(&kernel, bad, &[1.0, 1.0], Wanted::ALL), "x", (1, 1));
+        refused(gram_vjp(&kernel, bad, w, GradientRequest::ALL, Par::Seq), "x", (1, 1));
+        refused(cross_vjp(&kernel, good, bad, w, GradientRequest::ALL, Par::Seq), "z", (1, 1));
+        refused(matmul_vjp(&kernel, good, bad, w, w, GradientRequest::ALL, Par::Seq), "z", (1, 1));
+        refused(diag_vjp(&kernel, bad, &[1.0, 1.0], GradientRequest::ALL), "x", (1, 1));
         assert!(kernel.pairwise(&[0.1, wrong], &[0.1, 0.0]).is_nan());
     }
 }
@@ -84,8 +84,8 @@ fn block_diagonals_keep_fast_paths() {
         probe.reset();
         kernel.cross(x, z).unwrap();
         kernel.diag(x).unwrap();
-        cross_vjp(&kernel, x, z, w.as_ref(), Wanted::ALL, Par::Seq).unwrap();
-        diag_vjp(&kernel, x, &[1.0; 7], Wanted::ALL).unwrap();
+        cross_vjp(&kernel, x, z, w.as_ref(), GradientRequest::ALL, Par::Seq).unwrap();
+        diag_vjp(&kernel, x, &[1.0; 7], GradientRequest::ALL).unwrap();
         let calls = probe.calls();
         assert_eq!(calls.pairwise, 0);
         for count in [calls.embed, calls.tile, calls.tile_diag, calls.tile_vjp, calls.tile_diag_vjp, calls.embed_vjp] {

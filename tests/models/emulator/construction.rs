@@ -58,10 +58,11 @@ fn bad_input_is_refused() {
     assert!(matches!(emulator.clone().with_kernels(vec![Rbf::new(1.0); 9]), Err(Error::Setting { .. })));
     assert!(matches!(emulator.clone().with_nugget(&[0.1; 9]), Err(Error::Setting { .. })));
     assert!(matches!(emulator.clone().with_precision(0.0), Err(Error::Parameter { .. })));
-    let reads_too_much = kernels(Rbf::new([1.0, 1.0, 1.0]).dynamic()).unwrap().log_evidence(Evidence::Weights);
+    let reads_too_much =
+        kernels(Rbf::new([1.0, 1.0, 1.0]).dynamic()).unwrap().log_marginal_likelihood(Evidence::Weights);
     assert!(matches!(reads_too_much, Err(Error::Dimension { .. })), "{reads_too_much:?}");
     let indefinite = kernels((Rbf::new(1.0) - 2.0 * Rbf::new(2.0)).dynamic()).unwrap();
-    assert!(matches!(indefinite.log_evidence(Evidence::Weights), Err(Error::Indefinite { .. })));
+    assert!(matches!(indefinite.log_marginal_likelihood(Evidence::Weights), Err(Error::Indefinite { .. })));
     assert!(emulator.clone().set("kernel[0].scaled.rbf.lenghtscale[0]", 1.0).is_err());
 
     let posterior = emulator.condition().unwrap();

@@ -37,7 +37,7 @@ fn the_flux_evidence_is_a_gaussian_of_all_pixels() {
     });
     let standardized = basis.standardizer().transform(fluxes.as_ref()).unwrap();
     let expected = log_normal(&by_rows(standardized.as_ref()), &covariance);
-    let found = emulator.log_evidence(Evidence::Fluxes).unwrap();
+    let found = emulator.log_marginal_likelihood(Evidence::Fluxes).unwrap();
     assert!((found - expected).abs() < 1e-11 * expected.abs(), "{found} is not {expected}");
 }
 
@@ -50,13 +50,13 @@ fn gradients_are_those_of_finite_differences() {
     let orthogonal = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap().with_nugget(&[0.3, 0.01]).unwrap();
     for emulator in [mixed, orthogonal] {
         for evidence in [Evidence::Weights, Evidence::Fluxes] {
-            let (_, gradient) = emulator.log_evidence_gradient(evidence).unwrap();
+            let (_, gradient) = emulator.log_marginal_likelihood_gradient(evidence).unwrap();
             let values = emulator.values();
             // In units of the parameters, which are of very different sizes.
             let found: Vec<f64> = gradient.iter().zip(&values).map(|(slope, value)| 100.0 * slope * value).collect();
             check(format!("{evidence:?}"), &vec![1.0; values.len()], &found, 1e-7, |ratios| {
                 let moved: Vec<f64> = values.iter().zip(ratios).map(|(value, ratio)| value * ratio).collect();
-                100.0 * emulator.with_params(&moved).unwrap().log_evidence(evidence).unwrap()
+                100.0 * emulator.with_params(&moved).unwrap().log_marginal_likelihood(evidence).unwrap()
             });
         }
     }
@@ -78,8 +78,10 @@ fn independent_problems_are_the_dense_one() {
     assert_eq!((a.structure(), b.structure()), (Structure::Independent, Structure::Dense));
 
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        let (a, b) =
-            (independent.log_evidence_gradient(evidence).unwrap(), dense.log_evidence_gradient(evidence).unwrap());
+        let (a, b) = (
+            independent.log_marginal_likelihood_gradient(evidence).unwrap(),
+            dense.log_marginal_likelihood_gradient(evidence).unwrap(),
+        );
         assert_vector_close("evidence", &[a.0], &[b.0], 1e-12);
         for (a, b) in a.1.iter().zip(&b.1) {
             assert!((a - b).abs() < 1e-10 * b.abs().max(1.0), "{a} is not {b}");
@@ -98,7 +100,7 @@ fn independent_problems_are_the_dense_one() {
         }
     }
     let refused = Emulator::new(theta.as_ref(), fluxes.as_ref(), bumps(40)).unwrap();
-    let refused = refused.with_structure(Structure::Independent).log_evidence(Evidence::Weights);
+    let refused = refused.with_structure(Structure::Independent).log_marginal_likelihood(Evidence::Weights);
     assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
 }
 
@@ -109,7 +111,10 @@ fn bits_do_not_depend_on_threads() {
     let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
     let sequential = emulator.clone().with_par(Par::Seq);
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        let (a, b) = (emulator.log_evidence_gradient(evidence), sequential.log_evidence_gradient(evidence));
+        let (a, b) = (
+            emulator.log_marginal_likelihood_gradient(evidence),
+            sequential.log_marginal_likelihood_gradient(evidence),
+        );
         assert_eq!(a.unwrap(), b.unwrap());
     }
     let at = spectra(7, 1, 6).0;
@@ -127,7 +132,8 @@ fn the_precision_of_residuals_is_their_maximum() {
     // The part of the evidence that is of the residuals alone.
     let of_residuals = |precision: f64| {
         let emulator = emulator.clone().with_precision(precision).unwrap();
-        emulator.log_evidence(Evidence::Fluxes).unwrap() - emulator.log_evidence(Evidence::Weights).unwrap()
+        emulator.log_marginal_likelihood(Evidence::Fluxes).unwrap()
+            - emulator.log_marginal_likelihood(Evidence::Weights).unwrap()
     };
     let (left, at, right) = (of_residuals(0.99 * closed), of_residuals(closed), of_residuals(1.01 * closed));
     assert!(left < at && right < at && ((left - right) / (at - left)).abs() < 0.05, "{left} {at} {right}");

@@ -16,7 +16,10 @@ fn a_nugget_is_in_new_weights() {
     let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap().with_precision(1e3).unwrap();
     // The same covariance of what was seen, as G is 1.
     let split = emulator.clone().with_precision(2e3).and_then(|emulator| emulator.with_nugget(&[5e-4, 5e-4])).unwrap();
-    let (a, b) = (emulator.log_evidence(Evidence::Weights).unwrap(), split.log_evidence(Evidence::Weights).unwrap());
+    let (a, b) = (
+        emulator.log_marginal_likelihood(Evidence::Weights).unwrap(),
+        split.log_marginal_likelihood(Evidence::Weights).unwrap(),
+    );
     assert!((a - b).abs() < 1e-10 * a.abs());
     let at = spectra(4, 1, 9).0;
     let weights = |emulator: &Emulator| emulator.condition().unwrap().weights(at.as_ref()).unwrap();

@@ -32,7 +32,10 @@ fn a_saved_emulator_comes_back_whole() {
         (emulator.theta(), emulator.weights(), emulator.truncation(), 3)
     );
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        assert_eq!(read.log_evidence_gradient(evidence).unwrap(), emulator.log_evidence_gradient(evidence).unwrap());
+        assert_eq!(
+            read.log_marginal_likelihood_gradient(evidence).unwrap(),
+            emulator.log_marginal_likelihood_gradient(evidence).unwrap()
+        );
     }
     let (a, b) = (read.condition().unwrap(), emulator.condition().unwrap());
     assert_eq!(a.structure(), Structure::Dense);

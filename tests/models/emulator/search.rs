@@ -44,9 +44,10 @@ fn training_from_the_default_start_arrives() {
         emulator.fit(evidence, &CutOff(100)).ok();
         let endless = Lbfgs { max_steps: 5000, cost_tolerance: 0.0, ..Lbfgs::default() };
         long.fit(evidence, &endless).unwrap();
-        let (reached, best) = (emulator.log_evidence(evidence).unwrap(), long.log_evidence(evidence).unwrap());
+        let (reached, best) =
+            (emulator.log_marginal_likelihood(evidence).unwrap(), long.log_marginal_likelihood(evidence).unwrap());
         assert!(reached > best - 1e-6, "{evidence:?}: {reached} of {best}");
-        assert!(best > start.log_evidence(evidence).unwrap() + 100.0);
+        assert!(best > start.log_marginal_likelihood(evidence).unwrap() + 100.0);
     }
 }
 
@@ -76,7 +77,7 @@ fn a_fit_does_not_depend_on_the_unit_of_the_flux() {
         let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
         let mut emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
         emulator.fit(Evidence::Weights, &Lbfgs::default()).unwrap();
-        let evidence = emulator.log_evidence(Evidence::Weights).unwrap() + 28.0 * unit.ln();
+        let evidence = emulator.log_marginal_likelihood(Evidence::Weights).unwrap() + 28.0 * unit.ln();
         let at = mat![[0.7, 210.0]];
         let flux = emulator.condition().unwrap().fluxes(at.as_ref()).unwrap().remove(0);
         (evidence, flux.scaled(1.0 / unit).unwrap())
@@ -134,14 +135,14 @@ fn a_fit_is_as_good_as_the_best_of_ten_random_starts() {
         let start = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
         let mut fitted = start.clone();
         let minimum = fitted.fit(evidence, &Lbfgs::default()).unwrap();
-        let found = fitted.log_evidence(evidence).unwrap();
+        let found = fitted.log_marginal_likelihood(evidence).unwrap();
         assert!((found + minimum.value).abs() < 1e-9 * found.abs());
         for trial in 0..10 {
             let mut other = random_start(&start, &mut rng);
             if other.refine(evidence, &Lbfgs::default()).is_err() {
                 continue;
             }
-            let other = other.log_evidence(evidence).unwrap();
+            let other = other.log_marginal_likelihood(evidence).unwrap();
             assert!(found > other - 0.05, "case {case}: {found} is below start {trial}, {other}");
         }
         if case == 1 {

@@ -76,9 +76,9 @@ fn evidences_and_gradients_are_the_stored_ones() {
         let emulator = emulator(&fixture, &pca, &stored["p"]);
         for structure in [None, Some(Structure::Independent), Some(Structure::Dense)] {
             let emulator = emulator.clone().with_structure(structure);
-            let (evidence, gradient) = emulator.log_evidence_gradient(Evidence::Weights).unwrap();
+            let (evidence, gradient) = emulator.log_marginal_likelihood_gradient(Evidence::Weights).unwrap();
             assert_vector_close(name, &[evidence], &[number(&stored["loglik"])], 1e-10);
-            assert_eq!(evidence, emulator.log_evidence(Evidence::Weights).unwrap());
+            assert_eq!(evidence, emulator.log_marginal_likelihood(Evidence::Weights).unwrap());
             let expected = vector(&stored["grad_analytic_blocks"]);
             for (found, expected) in in_stored_order(&emulator, &gradient).iter().zip(expected) {
                 assert!(
@@ -86,7 +86,7 @@ fn evidences_and_gradients_are_the_stored_ones() {
                     "{name}: {found} is not {expected}"
                 );
             }
-            let fluxes = emulator.log_evidence(Evidence::Fluxes).unwrap();
+            let fluxes = emulator.log_marginal_likelihood(Evidence::Fluxes).unwrap();
             assert_vector_close(name, &[fluxes], &[number(&stored["flux_loglik"])], 1e-10);
         }
         let chosen = emulator.condition().unwrap().structure();
@@ -106,12 +106,12 @@ fn other_components_give_the_stored_values() {
         assert_vector_close("G", &by_rows(emulator.basis().gram()), &by_rows(matrix(&stored["G"]).as_ref()), 1e-13);
         assert_vector_close("ŵ", &by_columns(emulator.weights()), &vector(&stored["w_hat"]), 1e-8);
 
-        let (evidence, gradient) = emulator.log_evidence_gradient(Evidence::Weights).unwrap();
+        let (evidence, gradient) = emulator.log_marginal_likelihood_gradient(Evidence::Weights).unwrap();
         assert_vector_close(name, &[evidence], &[number(&stored["loglik"])], 1e-10);
         // The stored gradient is of central differences.
         let expected = vector(&stored["grad_numeric"]);
         assert_vector_close(name, &in_stored_order(&emulator, &gradient), &expected, 1e-7);
-        let fluxes = emulator.log_evidence(Evidence::Fluxes).unwrap();
+        let fluxes = emulator.log_marginal_likelihood(Evidence::Fluxes).unwrap();
         assert_vector_close(name, &[fluxes], &[number(&stored["flux_loglik"])], 1e-10);
 
         let joint = emulator.condition().unwrap().joint_weights(matrix(&fixture["new_params"]).as_ref()).unwrap();

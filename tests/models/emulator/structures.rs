@@ -47,8 +47,8 @@ fn agrees(emulator: &Emulator, structure: Structure, tolerance: f64) {
     let (found, dense) =
         (emulator.clone().with_structure(structure), emulator.clone().with_structure(Structure::Dense));
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        let (value, gradient) = found.log_evidence_gradient(evidence).unwrap();
-        let (expected, by_dense) = dense.log_evidence_gradient(evidence).unwrap();
+        let (value, gradient) = found.log_marginal_likelihood_gradient(evidence).unwrap();
+        let (expected, by_dense) = dense.log_marginal_likelihood_gradient(evidence).unwrap();
         assert!((value - expected).abs() < tolerance * expected.abs(), "{structure:?}: {value} is not {expected}");
         assert_eq!(gradient.len(), by_dense.len());
         for (index, (found, expected)) in gradient.iter().zip(&by_dense).enumerate() {
@@ -111,7 +111,9 @@ fn a_large_grid_is_found() {
     let kernels: Vec<DynKernel> = (0..M).map(|i| (1.3 * Rbf::new(1.0 + i as f64)).dynamic()).collect();
     let on_grid = emulator(&theta, true, kernels);
     assert_eq!(on_grid.condition().unwrap().structure(), Structure::Grid);
-    let by = |structure| on_grid.clone().with_structure(structure).log_evidence_gradient(Evidence::Weights).unwrap();
+    let by = |structure| {
+        on_grid.clone().with_structure(structure).log_marginal_likelihood_gradient(Evidence::Weights).unwrap()
+    };
     let ((found, gradient), (expected, by_blocks)) = (by(Structure::Grid), by(Structure::Independent));
     assert!((found - expected).abs() < 1e-11 * expected.abs());
     assert!(gradient.iter().zip(&by_blocks).all(|(x, y)| (x - y).abs() < 1e-9 * y.abs().max(1.0)));
@@ -124,7 +126,7 @@ fn a_large_grid_is_found() {
 #[test]
 fn what_does_not_hold_is_refused_with_a_reason() {
     let reason = |emulator: Emulator, structure| {
-        let error = emulator.with_structure(structure).log_evidence(Evidence::Weights).unwrap_err();
+        let error = emulator.with_structure(structure).log_marginal_likelihood(Evidence::Weights).unwrap_err();
         assert!(matches!(error, Error::Setting { .. }), "{error:?}");
         error.to_string()
     };
@@ -156,19 +158,19 @@ fn iterations_are_exact_for_orthogonal_components() {
 fn iterations_estimate_the_dense_evidence() {
     let emulator = emulator(&scattered(20, 2, 1), false, different());
     let dense = emulator.clone().with_structure(Structure::Dense);
-    let (expected, by_dense) = dense.log_evidence_gradient(Evidence::Fluxes).unwrap();
+    let (expected, by_dense) = dense.log_marginal_likelihood_gradient(Evidence::Fluxes).unwrap();
     let runs = 10;
     let mut found = Vec::new();
     for seed in 0..runs {
         let structure = Structure::Iterative { probes: 40, seed };
         let iterative = emulator.clone().with_structure(structure);
-        let (value, gradient) = iterative.log_evidence_gradient(Evidence::Fluxes).unwrap();
+        let (value, gradient) = iterative.log_marginal_likelihood_gradient(Evidence::Fluxes).unwrap();
         let error = iterative.condition().unwrap().evidence_error();
         assert!(error > 0.0 && error < 0.5 && (value - expected).abs() < 6.0 * error, "{value}, {expected}, {error}");
         found.push(gradient);
         if seed == 0 {
             predicts(&iterative, &dense, structure, 1e-8);
-            assert_eq!(iterative.log_evidence(Evidence::Fluxes).unwrap(), value);
+            assert_eq!(iterative.log_marginal_likelihood(Evidence::Fluxes).unwrap(), value);
         }
     }
     for (index, expected) in by_dense.iter().enumerate() {
@@ -303,7 +305,7 @@ fn more_probes_than_weights_are_refused() {
     let emulator = emulator(&scattered(4, 2, 1), false, different());
     let probed = |probes| {
         let emulator = emulator.clone().with_structure(Structure::Iterative { probes, seed: 0 });
-        emulator.log_evidence(Evidence::Weights)
+        emulator.log_marginal_likelihood(Evidence::Weights)
     };
     assert!(probed(12).is_ok());
     for probes in [0, 1, 13, 1 << 20] {

@@ -71,7 +71,7 @@ fn at_the_inducing_inputs_it_is_the_plain_process() {
     let gram = kernel().gram(z.as_ref()).unwrap();
     let l = Cholesky::new(gram.as_ref(), Jitter::default(), Par::Seq).unwrap();
     let mut weights = column(model.variational().mean());
-    l.half_solve_transpose_in_place(weights.as_mut(), Par::Seq).unwrap();
+    l.solve_upper_in_place(weights.as_mut(), Par::Seq).unwrap();
 
     let of_mean_zero = Variational::new(&[0.0; 5], full_q(5, 3).factor().unwrap().as_ref()).unwrap();
     let moved = model.clone().with_variational(of_mean_zero).unwrap();
@@ -88,7 +88,7 @@ fn both_forms_reach_the_same_processes() {
     let mut shift = kernel().cross(z, gamma).unwrap() * one.mean_basis().unwrap().weights();
     Cholesky::new(gram.as_ref(), Jitter::default(), Par::Seq)
         .unwrap()
-        .half_solve_in_place(shift.as_mut(), Par::Seq)
+        .solve_lower_in_place(shift.as_mut(), Par::Seq)
         .unwrap();
     let mean: Vec<f64> = (0..5).map(|i| full_q(5, 3).mean()[i] + shift[(i, 0)]).collect();
     let q = Variational::new(&mean, full_q(5, 3).factor().unwrap().as_ref()).unwrap();
@@ -107,7 +107,7 @@ fn the_divergence_is_that_of_the_joint_values() {
             Cholesky::new(kernel().gram(joint.as_ref()).unwrap().as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
         let log_det = Cholesky::new(covariance.as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap().log_det();
         let mut whitened = mean;
-        prior.half_solve_in_place(whitened.as_mut(), Par::Seq).unwrap();
+        prior.solve_lower_in_place(whitened.as_mut(), Par::Seq).unwrap();
         let mut ratio = covariance.clone();
         prior.solve_in_place(ratio.as_mut(), Par::Seq).unwrap();
         let trace: f64 = (0..12).map(|i| ratio[(i, i)]).sum();
@@ -126,7 +126,7 @@ fn at_the_optimum(form: usize, m: usize, gamma: &Mat<f64>, x: &Mat<f64>, y: &[f6
     let root = |q: Mat<f64>| Cholesky::new(noisy(&q, |_| NOISE).as_ref(), Jitter::Fixed(0.0), Par::Seq).unwrap();
     let (of_mean, of_covariance) = (root(explained(&joint)), root(explained(&z)));
     let mut whitened = column(y);
-    of_mean.half_solve_in_place(whitened.as_mut(), Par::Seq).unwrap();
+    of_mean.solve_lower_in_place(whitened.as_mut(), Par::Seq).unwrap();
     let trace: f64 = k.diag(x.as_ref()).unwrap().iter().sum::<f64>() - explained(&z).diagonal().column_vector().sum();
     let constant = n as f64 * std::f64::consts::TAU.ln();
     let bound = -0.5 * (whitened.squared_norm_l2() + of_covariance.log_det() + constant + trace / NOISE);
@@ -139,7 +139,7 @@ fn at_the_optimum(form: usize, m: usize, gamma: &Mat<f64>, x: &Mat<f64>, y: &[f6
     let points = if form == 0 { z.clone() } else { joint.clone() };
     let mut mean = k.cross(z.as_ref(), points.as_ref()).unwrap() * seen;
     let l = Cholesky::new(k.gram(z.as_ref()).unwrap().as_ref(), Jitter::default(), Par::Seq).unwrap();
-    l.half_solve_in_place(mean.as_mut(), Par::Seq).unwrap();
+    l.solve_lower_in_place(mean.as_mut(), Par::Seq).unwrap();
     let collapsed = Sgpr::new(k, z.as_ref()).unwrap().with_noise(NOISE).unwrap();
     let root = collapsed.optimal_variational(&Data::new(x.as_ref(), y)).unwrap().factor().unwrap();
     let q = Variational::new(mean.col_as_slice(0), root.as_ref()).unwrap();
@@ -284,7 +284,7 @@ fn predictions_are_those_of_the_definition() {
         let l = Cholesky::new(k.gram(z).unwrap().as_ref(), Jitter::default(), Par::Seq).unwrap();
         let whiten = |points: MatRef<'_, f64>| {
             let mut a = k.cross(z, points).unwrap();
-            l.half_solve_in_place(a.as_mut(), Par::Seq).unwrap();
+            l.solve_lower_in_place(a.as_mut(), Par::Seq).unwrap();
             a
         };
         let (a, b) = (whiten(at.as_ref()), whiten(basis.inputs()));

@@ -122,12 +122,12 @@ impl<T: Scalar> NoisyKronecker<T> {
         let factor = Cholesky::new(noise, Jitter::GUARD, par)?;
         let mut whitened = signal.to_owned();
         mirror_lower(whitened.as_mut());
-        factor.half_solve_in_place(whitened.as_mut(), par)?;
-        factor.half_solve_in_place(whitened.as_mut().transpose_mut(), par)?;
+        factor.solve_lower_in_place(whitened.as_mut(), par)?;
+        factor.solve_lower_in_place(whitened.as_mut().transpose_mut(), par)?;
         let outputs = Eigendecomposition::positive_semidefinite("the covariance between outputs", whitened.as_ref())?;
 
         let mut whitener = outputs.vectors().to_owned();
-        factor.half_solve_transpose_in_place(whitener.as_mut(), par)?;
+        factor.solve_upper_in_place(whitener.as_mut(), par)?;
         let factors: Vec<&[T]> = std::iter::once(outputs.values()).chain(axes.iter().map(|k| k.values())).collect();
         let spectrum: Vec<T> = outer(&factors).into_iter().map(|value| value + T::from_f64(1.0)).collect();
         if let Some(row) = spectrum.iter().position(|value| !value.as_f64().is_finite()) {
@@ -252,11 +252,11 @@ impl<T: Scalar> Operator<T> for NoisyKronecker<T> {
         self.spectral(b, &[rotate(true), Step::Scale(-2), rotate(false)], par)
     }
 
-    fn half_solve(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+    fn solve_lower(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         self.spectral(b, &[Step::Rotate { inverse: false, transpose: true }, Step::Scale(-1)], par)
     }
 
-    fn half_solve_transpose(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
+    fn solve_upper(&self, b: MatRef<'_, T>, par: Par) -> Result<Mat<T>> {
         self.spectral(b, &[Step::Scale(-1), Step::Rotate { inverse: false, transpose: false }], par)
     }
 

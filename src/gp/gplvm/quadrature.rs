@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use super::expectations::{GaussianInputs, KernelExpectations, PsiStatistics};
-use crate::kernel::{Gradients, Kernel, Wanted, cross_into, cross_vjp, diag_into, diag_vjp};
+use crate::kernel::{GradientRequest, Gradients, Kernel, cross_into, cross_vjp, diag_into, diag_vjp};
 use crate::likelihood::GaussHermite;
 use crate::params::ParameterizedExt;
 use crate::tape::{KernelVar, Tape, Value, Var};
@@ -219,12 +219,12 @@ fn pull(nodes: &Nodes, data: &Data<'_>, c: MatRef<'_, f64>) -> Result<Vec<Option
     let mut theta = vec![0.0; data.kernel.num_params()];
     let (mut in_mean, mut in_variance, mut in_z) = (Mat::zeros(n, dim), Mat::zeros(n, dim), Mat::zeros(m, dim));
     let (mut cross, mut cotangent) = (Mat::zeros(n, m), Mat::zeros(n, m));
-    let wanted = Wanted { x: true, z: false };
+    let wanted = GradientRequest { x: true, z: false };
     for (x, weight, index) in nodes.inputs(data) {
         cross_into(data.kernel, x.as_ref(), z, cross.as_mut(), data.par)?;
         cotangent.copy_from(faer::Scale(weight) * in_psi1);
         matmul(cotangent.as_mut(), Accum::Add, cross.as_ref(), in_psi2.as_ref(), weight, data.par);
-        let of_cross = cross_vjp(data.kernel, x.as_ref(), z, cotangent.as_ref(), Wanted::ALL, data.par)?;
+        let of_cross = cross_vjp(data.kernel, x.as_ref(), z, cotangent.as_ref(), GradientRequest::ALL, data.par)?;
         let of_diag = diag_vjp(data.kernel, x.as_ref(), &vec![weight * c[(n + m, 0)]; n], wanted)?;
         in_z += of_cross.z.as_ref().unwrap_or(&Mat::zeros(m, dim));
         for Gradients { theta: in_theta, x: in_x, .. } in [of_cross, of_diag] {
