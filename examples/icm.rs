@@ -216,13 +216,11 @@ impl Fold<'_> {
             .with_kernels(vec![season().dynamic(), weather().dynamic()])?;
         gp.freeze("kernel[0].product[0].periodic.period")?;
         gp.freeze("inducing")?;
-        let y: Vec<f64> =
-            self.seen().col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>()).collect();
         let train = Train { steps: effort.steps, adam: Adam { rate: 0.03, ..Adam::default() }, ..Train::default() };
         let rule = NaturalGradient { rate: 0.5, ..NaturalGradient::default() };
         gp.train(
-            &mercer::gp::Data::new(x.as_ref(), &y),
-            &Train { natural: Some(rule.clone()), ..train.clone() },
+            &mercer::gp::Data::new(x, self.seen()),
+            &Train { natural: Some(rule), ..train },
             &mut rand_pcg::Pcg64::seed_from_u64(0),
         )?;
         let all = gp.posterior()?.predict_observations(x.as_ref())?;

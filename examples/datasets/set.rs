@@ -123,7 +123,8 @@ pub(crate) struct Scores {
 impl Set {
     pub(crate) fn score(&self, posterior: &Posterior<f64>) -> mercer::Result<Scores> {
         let (x, y) = (self.x_test.as_ref(), self.y_test.as_slice());
-        let mean = posterior.predict_observations(x)?.mean.col_as_slice(0).to_vec();
+        let predicted = posterior.predict_observations(x)?.mean;
+        let mean: Vec<f64> = predicted.col_iter().flat_map(|column| column.iter().copied()).collect();
         let mut log_density = posterior.log_predictive_density(x, column(y))?;
         let (mut of_numbers, mut of_classes) = (None, None);
         match &self.units {

@@ -246,8 +246,9 @@ fn sample<T: Scalar>(
 /// What is seen of latent functions through a likelihood.
 pub(super) fn observe<T: Scalar>(likelihood: &dyn Likelihood, latent: Prediction<T>) -> Result<Prediction<T>> {
     let seen = likelihood.predict(&stacked(latent.mean.as_ref()), &stacked(latent.variance.as_ref()))?;
-    let (points, outputs) = (latent.mean.nrows(), likelihood.outputs());
-    let as_columns = |values: &[f64]| cast(MatRef::from_column_major_slice(values, points, outputs));
+    let points = latent.mean.nrows();
+    // Of classes, a column for each.
+    let as_columns = |values: &[f64]| cast(MatRef::from_column_major_slice(values, points, values.len() / points));
     Ok(Prediction::new(as_columns(&seen.mean), as_columns(&seen.variance), latent.clamped))
 }
 

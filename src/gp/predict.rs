@@ -53,7 +53,7 @@ pub trait Predict<T: Scalar>: Debug + Send + Sync {
     /// explains.
     fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>>;
 
-    /// Means and variances of new observations: n × P.
+    /// Means and variances of new observations: n × P. Of classes without an order, probabilities: a column for each class.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use mercer::likelihood::{
     Predicted, Softmax, StudentT,
 };
 use mercer::linalg::Jitter;
-use mercer::optim::{Adam, Train};
+use mercer::optim::{Adam, NaturalGradient, Train};
 use mercer::params::Constraint;
 use mercer::prelude::*;
 use rand::SeedableRng;
@@ -150,6 +150,27 @@ fn parameters_are_trained() {
         let end = gp.get(path).unwrap();
         assert!(end != start && Constraint::Positive.admits(end), "{path}: {start} {end}");
     }
+}
+
+/// Of three classes on a line: a column of probabilities for each, which are those of a posterior in a box too.
+#[test]
+fn classes_are_columns_of_a_prediction() {
+    let x = line(60, 0.0, 6.0);
+    let y: Vec<f64> = (0..60).map(|row| (x[(row, 0)] / 2.0).floor().min(2.0)).collect();
+    let data = Data::new(&x, &y);
+    let mut gp = Svgp::new(4.0 * Rbf::new(1.0), line(9, 0.0, 6.0).as_ref()).unwrap().with_likelihood(Softmax::new(3));
+    for _ in 0..20 {
+        gp.natural_step(&data, &NaturalGradient { rate: 0.5, ..NaturalGradient::default() }).unwrap();
+    }
+    let posterior: Box<dyn Predict<f64>> = Box::new(gp.condition(&data).unwrap());
+    assert_eq!((posterior.functions(), posterior.outputs()), (3, 1));
+    let seen = posterior.predict_observations(x.as_ref()).unwrap();
+    assert_eq!((seen.mean.shape(), seen.variance.shape()), ((60, 3), (60, 3)));
+    let right = |row: usize| (0..3).all(|class| seen.mean[(row, class)] <= seen.mean[(row, y[row] as usize)]);
+    assert!((0..60).all(|row| (seen.mean.row(row).sum() - 1.0).abs() < 1e-8));
+    assert!((0..60).filter(|&row| right(row)).count() >= 57);
+    let density = posterior.log_predictive_density(x.as_ref(), column(&y)).unwrap();
+    assert!(density.len() == 60 && density.iter().sum::<f64>() > -30.0, "{density:?}");
 }
 
 /// A minibatch is seen with the noise of its own rows: over a partition, the mean of its bounds is the bound.
