@@ -70,7 +70,7 @@ impl FluxDistribution {
         self
     }
 
-    /// The same with an independent error of this variance added to each pixel: that of an observation.
+    /// Adds an independent error of this variance to each pixel: the flux as it is observed.
     ///
     /// # Errors
     ///

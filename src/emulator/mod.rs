@@ -160,7 +160,7 @@ impl Emulator {
 impl<K: Expr + Clone> Emulator<K> {
     model_settings!();
 
-    /// The same with these kernels, one for each component, on the parameters θ.
+    /// Sets the kernels, one for each component, on the parameters θ.
     ///
     /// # Errors
     ///
@@ -192,7 +192,7 @@ impl<K: Expr + Clone> Emulator<K> {
         Ok(Emulator { data, precision, nugget, kernel, structure, outside, jitter, allow_indefinite, par })
     }
 
-    /// The same with this precision λ of what the components leave of the standardised spectra. Whether it is frozen, its
+    /// Sets the precision λ of what the components leave of the standardised spectra. Whether it is frozen, its
     /// prior and its tie stay; what is tied to it is set too.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl<K: Expr + Clone> Emulator<K> {
         Ok(self)
     }
 
-    /// The same with a variance νᵢ of each weight beside its process, one for each component: what the parameters θ do not
+    /// Sets a variance νᵢ of each weight beside its process, one for each component: what the parameters θ do not
     /// determine. It is part of the weights of new spectra as it is of those of the training spectra. Where there are
     /// nuggets already, which are frozen, priors and ties stay; what is tied to one is set too.
     ///
@@ -242,7 +242,7 @@ impl<K: Expr + Clone> Emulator<K> {
         Ok(self)
     }
 
-    /// The same with this structure of the covariance, or, by default, with the cheapest that holds for the values of the
+    /// Sets the structure of the covariance, or, by default, with the cheapest that holds for the values of the
     /// parameters; a [fit](Self::fit) takes one that holds throughout.
     ///
     /// Where one that is asked for does not hold, evidence and posterior are errors.
@@ -272,7 +272,7 @@ impl<K: Expr + Clone> Emulator<K> {
         self
     }
 
-    /// The same with this done about parameters outside the convex hull of those of the training spectra.
+    /// Sets what is done about parameters outside the convex hull of those of the training spectra.
     #[must_use]
     pub fn with_outside(mut self, outside: Outside) -> Self {
         self.outside = outside;

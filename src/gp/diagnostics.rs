@@ -1,4 +1,4 @@
-//! What is worth knowing about the inducing inputs of a sparse model.
+//! Diagnostics of sparse models: conditioning, inducing inputs that nearly coincide, bounds.
 
 use std::fmt;
 

@@ -83,7 +83,7 @@ pub struct ExactGp<K = DynKernel, N = Gaussian> {
 }
 
 impl<K: Expr + Clone> ExactGp<K> {
-    /// A process of zero mean with this kernel, seen with noise of variance 1.
+    /// Gaussian-process regression with this kernel, zero mean and Gaussian noise of variance 1.
     pub fn new(kernel: K) -> Self {
         Self {
             kernel,
@@ -102,10 +102,10 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     model_settings!();
     one_kernel!(K);
 
-    /// The same seen through another likelihood: of one variance, or of a known one for each observation.
+    /// Sets the likelihood: one noise variance, or known variances for each observation.
     ///
-    /// Known variances are those of the rows of the data. The latent function is predicted without further ado; for
-    /// new observations the [posterior](Posterior::with_likelihood) has to be told their noise.
+    /// Known variances are those of the rows of the data. `predict` needs no more; `predict_observations` needs the noise variances
+    /// of the test points, by [`Posterior::with_likelihood`].
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Predictions of each observation from all others.
+//! Leave-one-out predictive distributions.
 
 use faer::{Mat, MatRef, Par};
 

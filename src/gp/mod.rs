@@ -1,4 +1,4 @@
-//! Gaussian-process models: kernels, means and likelihoods joined, fitted and asked.
+//! Gaussian-process models: construction, training, prediction.
 //!
 //! Each model states its objective once, forward, on a [`Tape`](crate::tape::Tape); gradients in all
 //! parameters follow from there. A model holds its parameters in `f64`; the precision of a

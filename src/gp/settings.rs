@@ -4,7 +4,7 @@
 /// `allow_indefinite`.
 macro_rules! model_settings {
     () => {
-        /// The same with another jitter policy.
+        /// Sets the jitter policy.
         #[must_use]
         pub fn with_jitter(mut self, jitter: crate::linalg::Jitter) -> Self {
             self.jitter = jitter;
@@ -18,7 +18,7 @@ macro_rules! model_settings {
 /// The builder of a model with noise of one variance, for a struct with the field `likelihood`.
 macro_rules! noise_setting {
     () => {
-        /// The same with a noise variance σ².
+        /// Sets the noise variance σ².
         ///
         /// # Errors
         ///
@@ -33,14 +33,14 @@ macro_rules! noise_setting {
 /// The same for a model that adds nothing to any diagonal: one without the field `jitter`.
 macro_rules! plain_settings {
     () => {
-        /// The same with another parallelism; by default, all threads of the rayon pool.
+        /// Sets the parallelism; by default, all threads of the rayon pool.
         #[must_use]
         pub fn with_par(mut self, par: faer::Par) -> Self {
             self.par = par;
             self
         }
 
-        /// The same, accepting kernels that are not guaranteed positive semi-definite. The
+        /// Accepts kernels that are not guaranteed positive semi-definite. The
         /// factorisation may then fail.
         #[must_use]
         pub fn allow_indefinite(mut self) -> Self {
@@ -53,7 +53,7 @@ macro_rules! plain_settings {
 /// The methods of models of one latent function, for a struct with the fields `kernel` and `mean`.
 macro_rules! one_kernel {
     ($kernel:ty) => {
-        /// The same with a mean function.
+        /// Sets the mean function.
         #[must_use]
         pub fn with_mean(mut self, mean: impl crate::mean::AnyMean + 'static) -> Self {
             self.mean = crate::mean::DynMean::new(mean);

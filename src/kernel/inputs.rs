@@ -47,7 +47,7 @@ impl<'k> Inputs<'k> {
         Self { dim: reads.len(), read: Read::Some(reads), indices: Vec::new() }
     }
 
-    /// The same with columns that hold an index.
+    /// Adds columns that hold an index.
     #[must_use]
     pub fn with_indices(mut self, indices: impl IntoIterator<Item = IndexColumn<'k>>) -> Self {
         self.indices.extend(indices);

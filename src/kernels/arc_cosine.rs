@@ -99,7 +99,7 @@ impl ArcCosine {
         })
     }
 
-    /// The same with a bias variance.
+    /// Sets the variance of the bias.
     ///
     /// # Panics
     ///

@@ -64,7 +64,7 @@ impl Poisson {
         Self { exposure: None, quadrature: None }
     }
 
-    /// The same with one exposure for all observations, new ones too.
+    /// Sets one exposure for all observations, new ones too.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Poisson {
         Ok(self)
     }
 
-    /// The same with an exposure for each row of the data.
+    /// Sets an exposure for each row of the data.
     ///
     /// # Errors
     ///

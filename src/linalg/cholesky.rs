@@ -53,7 +53,7 @@ impl<T: Scalar> Cholesky<T> {
         Self::above(matrix, jitter, LEAST_PIVOT, par)
     }
 
-    /// The same with another least pivot, in units of ε times its element of the diagonal.
+    /// Sets the least pivot, in units of ε times its element of the diagonal.
     pub(crate) fn above(matrix: MatRef<'_, T>, jitter: Jitter, least: f64, par: Par) -> Result<Self> {
         check_square("the matrix", matrix)?;
         let mut factor = padded(matrix.nrows(), matrix.nrows());

@@ -1,4 +1,4 @@
-//! Mean functions: what a Gaussian process is before data, on average. They are added and multiplied
+//! Prior mean functions m(x). They are added and multiplied
 //! by `+` and `*`, with numbers too.
 
 mod constant;

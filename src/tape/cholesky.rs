@@ -45,7 +45,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
         self.cholesky_above(a, jitter, LEAST_PIVOT)
     }
 
-    /// The same with another least pivot, in units of ε times its element of the diagonal.
+    /// Sets the least pivot, in units of ε times its element of the diagonal.
     pub(crate) fn cholesky_above(&self, a: Var, jitter: Jitter, least: f64) -> Result<(Var, f64)> {
         let operand = self.value(a)?;
         check_square("the operand of `cholesky`", operand.as_mat())?;

@@ -228,7 +228,7 @@ impl<'a, T: Scalar> Workload<'a, T> {
         Task::ALL.into_iter().filter(able).map(|task| Self::new(task, kernel, x, z)).collect()
     }
 
-    /// The same with so many threads, for what can be divided.
+    /// Sets the number of threads, for what can be divided.
     ///
     /// # Examples
     ///

@@ -102,7 +102,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         }
     }
 
-    /// The same with a noise variance σ² that all outputs share.
+    /// Sets one noise variance σ² for all outputs.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         Ok(self)
     }
 
-    /// The same with a noise variance σ_b² for each output.
+    /// Sets a noise variance σ_b² for each output.
     ///
     /// # Errors
     ///
@@ -124,14 +124,14 @@ impl<K: Expr + Clone> BatchGp<K> {
         Ok(self)
     }
 
-    /// The same with a mean function whose parameters all outputs share.
+    /// Sets a mean function whose parameters all outputs share.
     #[must_use]
     pub fn with_mean(mut self, mean: impl AnyMean + 'static) -> Self {
         self.mean = Batched::of_copies(DynMean::new(mean), self.outputs());
         self
     }
 
-    /// The same with a mean function for each output.
+    /// Sets a mean function for each output.
     ///
     /// # Errors
     ///

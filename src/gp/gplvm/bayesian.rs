@@ -142,7 +142,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
 
     crate::gp::settings::noise_setting!();
 
-    /// The same with inducing variables that are seen with noise of a variance that is this fraction of the mean k(z, z), 0 for none.
+    /// Sets the noise of the inducing variables: its variance, as a fraction of the mean k(z, z), 0 for none.
     ///
     /// # Errors
     ///
@@ -159,7 +159,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         Ok(self)
     }
 
-    /// The same with means and variances of the latent inputs a priori, N × Q.
+    /// Sets the means and variances of the latent inputs a priori, N × Q.
     ///
     /// # Errors
     ///
@@ -185,14 +185,14 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         Ok(self)
     }
 
-    /// The same with another way to expectations.
+    /// Sets how the psi statistics, the expectations of the kernel, are computed.
     #[must_use]
     pub fn with_expectations(mut self, expectations: impl KernelExpectations + 'static) -> Self {
         self.expectations = Arc::new(expectations);
         self
     }
 
-    /// The same with means that are a function of the outputs, in place of free ones.
+    /// Makes the means a function of the outputs, in place of free parameters.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The latents of outputs that a model has not seen.
+//! Latent inputs of new outputs.
 
 use faer::{Mat, MatRef};
 

@@ -118,7 +118,7 @@ impl<K: Expr + Clone> Gplvm<K> {
         Ok(self)
     }
 
-    /// The same with means and variances of the latent inputs a priori, N × Q.
+    /// Sets the means and variances of the latent inputs a priori, N × Q.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl<K: Expr + Clone> Gplvm<K> {
         Ok(self)
     }
 
-    /// The same with another way to expectations, of which only what concerns uncertain inputs is made: of its
+    /// Sets how expectations of the kernel are computed, of which only what concerns uncertain inputs is made: of its
     /// [posterior](crate::gp::Model::condition), [`predict_uncertain`](super::GplvmPosterior::predict_uncertain) and
     /// [`infer`](super::GplvmPosterior::infer). By default as of [`BayesianGplvm`](super::BayesianGplvm::new).
     #[must_use]
@@ -138,7 +138,7 @@ impl<K: Expr + Clone> Gplvm<K> {
         self
     }
 
-    /// The same with latents that are a function of the outputs, in place of free ones.
+    /// Makes the latent inputs a function of the outputs, in place of free parameters.
     ///
     /// # Errors
     ///

@@ -152,7 +152,7 @@ impl MeanBasis {
         Ok(Self { orthogonal: true, ..Self::new(inputs)? })
     }
 
-    /// The same with weights, G × L for L latent functions.
+    /// Sets the weights, G × L for L latent functions.
     ///
     /// # Errors
     ///

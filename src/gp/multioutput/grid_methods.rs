@@ -11,14 +11,14 @@ pub(super) struct Recorded {
 /// Mean functions, for a model with a field `mean` and the number of its `outputs()`.
 macro_rules! grid_methods {
     () => {
-        /// The same with a mean function, of all outputs.
+        /// Sets the mean function of all outputs.
         #[must_use]
         pub fn with_mean(mut self, mean: impl crate::mean::AnyMean + 'static) -> Self {
             self.mean = crate::gp::latents::PerLatent::one(crate::mean::DynMean::new(mean));
             self
         }
 
-        /// The same with a mean function for each output.
+        /// Sets a mean function for each output.
         ///
         /// # Errors
         ///

@@ -35,7 +35,7 @@ use crate::{Error, Expr, Result, Scalar};
 /// B is the matrix of a [`Coregionalization`]. Σ is diagonal, with a variance for each output, or a full covariance. The
 /// scale of the kernel and that of B are one: leave the kernel without a factor.
 ///
-/// The same with values missing is not a Kronecker product: stack what was observed ([`Stacked`](super::Stacked)) and give
+/// With values missing it is not a Kronecker product: stack what was observed ([`Stacked`](super::Stacked)) and give
 /// it to an [`ExactGp`](crate::gp::ExactGp) with [`icm`](crate::algebra::icm) and noise in a
 /// [`BlockDiagonal`](crate::combine::BlockDiagonal) of [`White`](crate::kernels::White), which has the same evidence and
 /// predicts the same observations. Its [`predict`](crate::gp::Predict::predict) includes the `White` of each output, which is a part of
@@ -123,7 +123,7 @@ impl<K: Expr + Clone> IcmGp<K> {
         }
     }
 
-    /// The same with independent noise, of a variance for each output.
+    /// Sets independent noise, of a variance for each output.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl<K: Expr + Clone> IcmGp<K> {
         Ok(self)
     }
 
-    /// The same with noise that is correlated between the outputs of a row, of the covariance Σ = V Vᵀ + diag(κ).
+    /// Sets noise that is correlated between the outputs of a row, of the covariance Σ = V Vᵀ + diag(κ).
     ///
     /// # Errors
     ///

@@ -114,7 +114,7 @@ impl<K: Expr + Clone> Sgpr<K> {
 }
 
 impl<K: Expr + Clone, N: GaussianNoise + Clone> Sgpr<K, InducingPoints, N> {
-    /// The same with other inducing inputs, one a row, as many as one likes; they are free.
+    /// Replaces the inducing inputs Z, M × D, for any M; they can be trained.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     model_settings!();
     one_kernel!(K);
 
-    /// The same seen through another likelihood: of one variance, or of a known one for each row of the data, as
+    /// Sets the likelihood: one noise variance, or known variances for each row of the data, as
     /// [`ExactGp`](super::ExactGp::with_likelihood) takes it.
     ///
     /// # Examples
@@ -201,7 +201,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         Sgpr { kernel, mean, likelihood, inducing, approximation, jitter, allow_indefinite, par }
     }
 
-    /// The same with another approximation.
+    /// Sets the approximation.
     #[must_use]
     pub fn with_approximation(mut self, approximation: Approximation) -> Self {
         self.approximation = approximation;

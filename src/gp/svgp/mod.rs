@@ -141,7 +141,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         })
     }
 
-    /// The same with a likelihood, and as many latent functions as it has: further ones start with the
+    /// Sets the likelihood, and as many latent functions as it has: further ones start with the
     /// q of the last there is, and its weights of a mean basis.
     #[must_use]
     pub fn with_likelihood(mut self, likelihood: impl Likelihood + 'static) -> Self {
@@ -151,7 +151,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self
     }
 
-    /// The same with a kernel for each latent function of the likelihood.
+    /// Sets a kernel for each latent function of the likelihood.
     ///
     /// # Errors
     ///
@@ -165,14 +165,14 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(self)
     }
 
-    /// The same with a mean function, of all latent functions.
+    /// Sets the mean function of all latent functions.
     #[must_use]
     pub fn with_mean(mut self, mean: impl AnyMean + 'static) -> Self {
         self.mean = PerLatent::one(DynMean::new(mean));
         self
     }
 
-    /// The same with a mean function for each latent function of the likelihood.
+    /// Sets a mean function for each latent function of the likelihood.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(self)
     }
 
-    /// The same with a [basis for the mean](MeanBasis) of q beside that for its covariance; weights of one latent
+    /// Adds a [basis for the mean](MeanBasis) of q beside that for its covariance; weights of one latent
     /// function are those that all start with.
     ///
     /// # Errors
@@ -208,7 +208,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(self)
     }
 
-    /// The same with a variational distribution, of each latent function.
+    /// Sets the variational distribution of all latent functions.
     ///
     /// # Errors
     ///
@@ -218,7 +218,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.with_variationals(vec![variational; latents])
     }
 
-    /// The same with a variational distribution for each latent function of the likelihood.
+    /// Sets a variational distribution for each latent function of the likelihood.
     ///
     /// # Errors
     ///

@@ -32,7 +32,7 @@ pub(super) struct Judge<'j, M> {
     pub(super) bound: &'j dyn Fn(&M) -> Result<Elbo>,
 }
 
-/// What a [step](NaturalGradients::natural_step) along the natural gradient did.
+/// The result of a [natural-gradient step](NaturalGradients::natural_step).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NaturalStep {
     /// The bound before the step.

@@ -117,7 +117,7 @@ impl LinearMixing {
         Self::new(weights, variances.iter().map(noise).collect::<Result<_>>()?)
     }
 
-    /// The same with another offset than 0: one number for each output.
+    /// Sets the offset, by default 0: one number for each output.
     ///
     /// # Errors
     ///
