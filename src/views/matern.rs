@@ -167,7 +167,12 @@ fn axes(kernel: &dyn Expr, theta: &[Variable], dim: usize, product: bool) -> Opt
                 match constant(part, own) {
                     Some(value) => constants *= value,
                     None => {
-                        all.extend(axes(part, own, dim, product)?);
+                        let factor = axes(part, own, dim, product)?;
+                        // Whatever is multiplied by noise is noise.
+                        if factor.is_empty() {
+                            return Some(Vec::new());
+                        }
+                        all.extend(factor);
                         factors += 1;
                     }
                 }

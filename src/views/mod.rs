@@ -77,5 +77,5 @@ fn of_coordinates<'k, 't>(
     let orders = theta.len() - bases.iter().map(|base| base.num_params()).sum::<usize>();
     let (variances, rest) = theta.split_at(orders);
     let all: Vec<_> = with_theta(bases, rest).collect();
-    (variances, (0..dim).map(move |column| all[column.min(all.len() - 1)]))
+    (variances, (0..dim).filter_map(move |column| all.get(column).or(all.last()).copied()))
 }

@@ -98,7 +98,8 @@ fn noise(kernel: &dyn Expr, theta: &[Variable]) -> Option<Variable> {
     }
 }
 
-fn has_none(kernel: &crate::kernel::Node) -> bool {
+/// Whether there is no white noise in a kernel.
+pub(super) fn has_none(kernel: &crate::kernel::Node) -> bool {
     match kernel.structure() {
         Structure::Leaf(views) => !views.white,
         structure => structure.children().into_iter().all(has_none),

@@ -4,6 +4,7 @@ use faer::{Mat, MatRef};
 use rand::Rng;
 
 use super::matern::of_manhattan_distance;
+use super::spectral_density::has_none;
 use super::{constants, of_coordinates};
 use crate::kernel::{Expr, FrequencyLaw, Structure, no_spectrum};
 use crate::params::ParameterizedExt;
@@ -63,7 +64,7 @@ pub fn spectral_measure(kernel: &dyn Expr, dim: usize) -> Result<SpectralMeasure
         Structure::Distance(Some(norm), inner) if dim == 1 || (norm == 2.0 && inner.properties().isotropic) => {
             spectral_measure(inner, dim)
         }
-        Structure::Distance(Some(1.0), inner) => {
+        Structure::Distance(Some(1.0), inner) if has_none(inner) => {
             let theta = constants(inner);
             let Some(axes) = of_manhattan_distance(inner, &theta, dim) else { return refused() };
             let one = SpectralMeasure::constant(dim);
@@ -334,6 +335,8 @@ mod tests {
         check(&distance(Norm::Chebyshev).dynamic(), 1);
         check(&(0.3 * Rbf::new(0.7) + 0.1).additive([0.5, 0.2, 1.5]).dynamic(), 3);
         assert!(spectral_measure(&distance(Norm::Chebyshev), 2).is_err());
+        let noisy = MetricRadial::new(Norm::Manhattan, Matern12::new(0.9) + White::new(0.3));
+        assert!(spectral_measure(&noisy, 2).is_err());
         let far = spectral_measure(&Rbf::new(0.7).additive([0.5, 0.2]), 60).unwrap_err().to_string();
         assert!(far.contains("`additive(rbf(lengthscale=0.7), "), "{far}");
     }
