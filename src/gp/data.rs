@@ -129,12 +129,44 @@ impl<T: Scalar> Separate<T> {
     pub fn new<X: IntoMatrix<T>>(x: impl IntoIterator<Item = X>, y: impl IntoMatrix<T>) -> Self {
         Self { x: x.into_iter().map(IntoMatrix::into_matrix).collect(), y: y.into_matrix() }
     }
+}
 
-    pub(super) fn points(&self) -> BatchPoints<'_, T> {
+/// Observations of several outputs, at points that they share or at points of their own: [`Data`] and [`Separate`].
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{Data, Outputs, Separate};
+/// use mercer::prelude::*;
+///
+/// let (x, y) = (mat![[0.0], [1.0]], mat![[0.3, 1.0], [0.7, -0.2]]);
+/// assert_eq!(Data::new(&x, &y).values(), y);
+/// assert_eq!(Separate::new([&x, &x], &y).values(), y);
+/// ```
+pub trait Outputs<T: Scalar> {
+    /// The points, of all outputs or of each.
+    fn points(&self) -> BatchPoints<'_, T>;
+
+    /// A column for each output.
+    fn values(&self) -> MatRef<'_, T>;
+}
+
+impl<T: Scalar> Outputs<T> for Data<T> {
+    fn points(&self) -> BatchPoints<'_, T> {
+        self.x().into()
+    }
+
+    fn values(&self) -> MatRef<'_, T> {
+        self.y()
+    }
+}
+
+impl<T: Scalar> Outputs<T> for Separate<T> {
+    fn points(&self) -> BatchPoints<'_, T> {
         self.x.iter().map(|x| (**x).as_ref()).collect::<Vec<_>>().into()
     }
 
-    pub(super) fn y(&self) -> MatRef<'_, T> {
+    fn values(&self) -> MatRef<'_, T> {
         (*self.y).as_ref()
     }
 }

@@ -37,9 +37,9 @@ mod terms;
 mod units;
 mod variational;
 
-pub use batch::{BatchGp, BatchPosterior, Outputs};
+pub use batch::{BatchGp, BatchPosterior};
 pub use collapsed::{Approximation, CollapsedEvidence};
-pub use data::{Batch, Data, IntoMatrix, Separate};
+pub use data::{Batch, Data, IntoMatrix, Outputs, Separate};
 pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
 pub use exact::ExactGp;
 pub use gplvm::{BayesianGplvm, Gplvm};

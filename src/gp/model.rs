@@ -267,6 +267,18 @@ pub trait NaturalGradients<D: ?Sized>: Model<D> {
 }
 
 /// A number that a model maximises, with what is known beside it.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{Data, Sgpr};
+/// use mercer::prelude::*;
+///
+/// let data = Data::new(mat![[0.0], [1.0], [2.5]], [0.3, 1.0, -0.4]);
+/// let bound = Sgpr::new(Rbf::new(1.0), data.x().subrows(0, 2))?.objective(&data)?;
+/// assert!(bound.value() == bound.value && bound.rounding() < 1e-12); // with parts: `bound.trace`
+/// # Ok::<(), mercer::Error>(())
+/// ```
 pub trait Objective: Copy + Debug {
     /// The number.
     fn value(&self) -> f64;

@@ -246,7 +246,11 @@ fn sample<T: Scalar>(
 /// What is seen of latent functions through a likelihood.
 pub(super) fn observe<T: Scalar>(likelihood: &dyn Likelihood, latent: Prediction<T>) -> Result<Prediction<T>> {
     let seen = likelihood.predict(&stacked(latent.mean.as_ref()), &stacked(latent.variance.as_ref()))?;
-    let points = latent.mean.nrows();
+    let (points, found) = (latent.mean.nrows(), seen.mean.len());
+    if !found.is_multiple_of(points) || seen.variance.len() != found {
+        let expected = format!("a multiple of {points} means, one for each point, and as many variances");
+        return Err(Error::shape("the prediction of the likelihood", expected, (found, 1)));
+    }
     // Of classes, a column for each.
     let as_columns = |values: &[f64]| cast(MatRef::from_column_major_slice(values, points, values.len() / points));
     Ok(Prediction::new(as_columns(&seen.mean), as_columns(&seen.variance), latent.clamped))

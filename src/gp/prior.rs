@@ -102,6 +102,18 @@ impl<T: Scalar> Prior<T> {
         self.kernels.iter().try_for_each(|kernel| kernel.inputs(x.ncols()).map(|_| ()))
     }
 
+    /// The functions with their covariance at each point.
+    fn joint(&self, x: MatRef<'_, T>) -> Result<JointPrediction<T>> {
+        self.check(x)?;
+        let (functions, processes) = self.mixing.shape();
+        let mut latent_variance = Mat::zeros(x.nrows(), processes);
+        for process in 0..processes {
+            diag_into(self.kernel(process), x, latent_variance.col_as_slice_mut(process))?;
+        }
+        let (mean, mixing, noise) = (self.mean(x), (*self.mixing).clone(), Mat::zeros(functions, functions));
+        Ok(JointPrediction { mean, mixing, latent_variance, noise, clamped: 0 })
+    }
+
     fn mean(&self, x: MatRef<'_, T>) -> Mat<T> {
         let mut mean = Mat::zeros(x.nrows(), self.functions());
         (0..self.functions()).for_each(|function| {
@@ -146,15 +158,7 @@ impl<T: Scalar> Predict<T> for Prior<T> {
     fn log_predictive_density(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Vec<f64>> {
         match &self.seen {
             Observed::Through(likelihood) => log_density(&**likelihood, x, y, |x| self.predict(x)),
-            Observed::WithNoise(noise) => {
-                self.check(x)?;
-                let mut latent_variance = Mat::zeros(x.nrows(), self.mixing.ncols());
-                for process in 0..self.mixing.ncols() {
-                    diag_into(self.kernel(process), x, latent_variance.col_as_slice_mut(process))?;
-                }
-                let (mean, mixing, noise) = (self.mean(x), (*self.mixing).clone(), (**noise).clone());
-                JointPrediction { mean, mixing, latent_variance, noise, clamped: 0 }.log_density(y)
-            }
+            Observed::WithNoise(noise) => self.joint(x)?.with_noise((**noise).as_ref())?.log_density(y),
         }
     }
 }
@@ -164,19 +168,7 @@ by_precision!(CovarianceAt<'a, T>((&'a Prior<T>, MatRef<'a, T>, usize)) -> Resul
 by_precision!(SampleAt<'a, T>((&'a Prior<T>, MatRef<'a, T>, usize, &'a mut dyn Rng)) -> Result<Samples<T>> = sample);
 
 fn predict<T: Scalar>((prior, x): (&Prior<T>, MatRef<'_, T>)) -> Result<Prediction<T>> {
-    prior.check(x)?;
-    let mut predicted = Prediction::zeros(x.nrows(), prior.functions());
-    predicted.mean = prior.mean(x);
-    let mut own = vec![T::from_f64(0.0); x.nrows()];
-    for process in 0..prior.mixing.ncols() {
-        diag_into(prior.kernel(process), x, &mut own)?;
-        for function in 0..prior.functions() {
-            let weight = prior.mixing[(function, process)];
-            let variance = predicted.variance.col_as_slice_mut(function);
-            variance.iter_mut().zip(&own).for_each(|(variance, &own)| *variance += weight * weight * own);
-        }
-    }
-    Ok(predicted)
+    prior.joint(x)?.marginals()
 }
 
 fn covariance<T: Scalar>((prior, x, function): (&Prior<T>, MatRef<'_, T>, usize)) -> Result<Mat<T>> {

@@ -23,6 +23,7 @@ pub mod adam;
 mod batch;
 pub mod checkpoint;
 mod fit;
+mod history;
 pub mod lbfgs;
 mod line_search;
 mod minimizer;
@@ -37,12 +38,13 @@ pub use batch::Batch;
 pub use checkpoint::Checkpoint;
 pub use fit::fit;
 pub(crate) use fit::fit_in_units;
+pub use history::{History, Progress, Stopped};
 pub use lbfgs::Lbfgs;
 pub use minimizer::{Minimizer, Minimum, Objective};
 pub use natural::NaturalGradient;
 pub use patience::{EarlyStop, Patience};
 pub use schedule::Schedule;
-pub use train::{History, Progress, Stopped, Train};
+pub use train::Train;
 
 /// The Euclidean norm, without overflow where the result is representable.
 fn norm(v: &[f64]) -> f64 {

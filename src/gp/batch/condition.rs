@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use faer::{Mat, Par};
 
-use super::evidence::Outputs;
 use super::group::{Group, map};
 use super::{BatchGp, BatchPosterior};
+use crate::gp::data::Outputs;
 use crate::gp::latents::PerLatent;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::posterior::Posterior;

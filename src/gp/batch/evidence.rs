@@ -4,8 +4,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::group::{Group, map};
 use super::{BatchGp, BatchPosterior};
-use crate::batch::BatchPoints;
-use crate::gp::data::{Data, Separate};
+use crate::gp::data::{Data, Outputs, Separate};
 use crate::gp::model::{Memory, Model, Scales};
 use crate::gp::terms::{gather, prior_mean};
 use crate::gp::units;
@@ -154,35 +153,6 @@ impl<K: Expr + Clone> BatchGp<K> {
     }
 }
 
-/// Observations of several outputs, at points that they share or at points of their own: [`Data`] and [`Separate`].
-pub trait Outputs<T: Scalar> {
-    /// The points, of all outputs or of each.
-    fn points(&self) -> BatchPoints<'_, T>;
-
-    /// A column for each output.
-    fn values(&self) -> MatRef<'_, T>;
-}
-
-impl<T: Scalar> Outputs<T> for Data<T> {
-    fn points(&self) -> BatchPoints<'_, T> {
-        self.x().into()
-    }
-
-    fn values(&self) -> MatRef<'_, T> {
-        self.y()
-    }
-}
-
-impl<T: Scalar> Outputs<T> for Separate<T> {
-    fn points(&self) -> BatchPoints<'_, T> {
-        Separate::points(self)
-    }
-
-    fn values(&self) -> MatRef<'_, T> {
-        self.y()
-    }
-}
-
 macro_rules! batch_model {
     ($data:ident) => {
         impl<T: Scalar, K: Kernel<T> + Clone> Model<$data<T>> for BatchGp<K> {
@@ -194,7 +164,7 @@ macro_rules! batch_model {
             }
 
             fn evaluate(&self, data: &$data<T>, _: &Memory) -> Result<(f64, Vec<f64>)> {
-                self.gradient_of(&self.groups(&Outputs::points(data), data.values())?)
+                self.gradient_of(&self.groups(&data.points(), data.values())?)
             }
 
             fn condition(&self, data: &$data<T>) -> Result<BatchPosterior<T>> {
@@ -202,7 +172,7 @@ macro_rules! batch_model {
             }
 
             fn scales(&self, data: &$data<T>) -> Result<Scales> {
-                let groups = self.groups(&Outputs::points(data), data.values())?;
+                let groups = self.groups(&data.points(), data.values())?;
                 Ok(Scales { parameters: self.units(&groups), columns: Vec::new() })
             }
         }

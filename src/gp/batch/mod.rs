@@ -5,7 +5,6 @@ mod evidence;
 mod group;
 mod posterior;
 
-pub use evidence::Outputs;
 pub use posterior::BatchPosterior;
 
 use faer::Par;

@@ -9,7 +9,7 @@ use super::grid::means_at;
 use super::prediction::JointPrediction;
 use crate::gp::checks::check_inputs;
 use crate::gp::latents::PerLatent;
-use crate::gp::predict::Predict;
+use crate::gp::predict::{Predict, missing_function};
 use crate::gp::prediction::{Prediction, Samples, clamp};
 use crate::gp::process::CHUNK;
 use crate::kernel::{Kernel, cross_into, diag_into, gram_into};
@@ -124,6 +124,20 @@ impl<T: Scalar> IcmPosterior<T> {
     /// # Errors
     ///
     /// As [`Predict::predict`], and [`Error::Rows`] for an output that there is not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, IcmGp};
+    /// use mercer::prelude::*;
+    ///
+    /// let gp = IcmGp::new(Rbf::new(1.0), Coregionalization::new(mat![[1.0], [2.0]], [0.1, 0.1]));
+    /// let posterior = gp.condition(&Data::new(mat![[0.0]], mat![[1.0, 2.0]]))?;
+    /// let at = mat![[0.0], [50.0]]; // far from what was seen: B
+    /// assert!((posterior.cross_covariance(at.as_ref(), 0, 1)?[(1, 1)] - 2.0f64).abs() < 1e-12);
+    /// assert!((posterior.noise() - Mat::<f64>::identity(2, 2)).norm_max() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn cross_covariance(&self, x: MatRef<'_, T>, output: usize, other: usize) -> Result<Mat<T>> {
         self.check(x)?;
         let count = self.covariance.outputs();
@@ -182,8 +196,11 @@ impl<T: Scalar> Predict<T> for IcmPosterior<T> {
         self.predict_joint(x)?.with_noise(self.noise().as_ref())?.marginals()
     }
 
-    fn covariance(&self, x: MatRef<'_, T>, output: usize) -> Result<Mat<T>> {
-        self.cross_covariance(x, output, output)
+    fn covariance(&self, x: MatRef<'_, T>, function: usize) -> Result<Mat<T>> {
+        if function >= self.functions() {
+            return Err(missing_function("the output", function, self.functions()));
+        }
+        self.cross_covariance(x, function, function)
     }
 
     fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {

@@ -118,6 +118,11 @@ fn kernels_that_are_matern_kernels_are_taken_for_them() {
     let tape = Tape::<f64>::new(Par::Seq);
     let error = features.prior(&tape, tape.fixed_kernel(&other), features.parameter(&tape), Jitter::default());
     assert!(error.unwrap_err().to_string().contains("must be a sum of Matérn kernels"));
+    let noise = Matern32::new(0.5).on([0]) * Matern32::new(0.5).on([1]) * White::new(1.0);
+    let features = FourierFeatures::product(&[(-1.0, 2.0); 2], &[2, 2]).unwrap();
+    let tape = Tape::<f64>::new(Par::Seq);
+    let error = features.prior(&tape, tape.fixed_kernel(&noise), features.parameter(&tape), Jitter::default());
+    assert!(error.unwrap_err().to_string().contains("must be a product of Matérn kernels"));
 }
 
 /// Remainders in 50 digits, of the variance 1.7 at 1.074 from the end of an interval of length 3, with 10 frequencies.

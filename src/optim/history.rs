@@ -1,0 +1,40 @@
+//! The course of a training.
+
+/// A step, as callbacks and the history see it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Progress {
+    /// The step, from 0.
+    pub step: usize,
+    /// The number of steps that training may take.
+    pub steps: usize,
+    /// The loss before the step, of the step's batch, less the log prior.
+    pub loss: f64,
+    /// The learning rate of the step, of all that has no rate of its own.
+    pub rate: f64,
+    /// The rate of the natural gradient step beside it, 0 if it was not taken; `None` without natural gradients.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub natural: Option<f64>,
+}
+
+/// What ended the training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// All steps were taken.
+    Finished,
+    /// The loss stopped to fall: see [`EarlyStop`](super::EarlyStop).
+    Early,
+    /// The callback asked for it.
+    Callback,
+}
+
+/// The course of the training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// Every so many steps, and the last step.
+    pub records: Vec<Progress>,
+    /// The number of steps taken.
+    pub steps: usize,
+    /// Why there are no more.
+    pub stopped: Stopped,
+}
