@@ -8,7 +8,7 @@ use mercer::gp::Svgp;
 use mercer::inducing::start::kmeans_plus_plus;
 use mercer::kernel::Formula;
 use mercer::likelihood::Gaussian;
-use mercer::optim::{Adam, Train};
+use mercer::optim::Train;
 use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 
@@ -52,14 +52,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let z = kmeans_plus_plus(x.as_ref(), 30, 10, &mut rng)?;
     let mut model = Svgp::new(kernel, z.as_ref())?.with_likelihood(Gaussian::new(0.1));
 
-    let before = model.objective(&Data::new(x.as_ref(), &y))?.value;
-    let train =
-        Train { steps: 400, batch: Some(100), adam: Adam { rate: 0.02, ..Adam::default() }, ..Train::default() };
-    model.train(&Data::new(x.as_ref(), &y), &train, &mut rng)?;
-    let after = model.objective(&Data::new(x.as_ref(), &y))?.value;
+    let data = Data::new(x, y);
+    let before = model.objective(&data)?.value;
+    let train = Train::new(400).with_batch(100).with_rate(0.02);
+    let history = model.train(&data, &train, &mut rng)?;
+    let after = model.objective(&data)?.value;
 
     println!("{}", model.kernel());
-    println!("bound before {before:.1}, after {} steps {after:.1}", train.steps);
+    println!("bound before {before:.1}, after {} steps {after:.1}", history.steps);
     if after.partial_cmp(&(before + 100.0)) != Some(std::cmp::Ordering::Greater) {
         return Err("training did not raise the bound".into());
     }

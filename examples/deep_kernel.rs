@@ -141,14 +141,11 @@ fn learn(name: &'static str, kernel: DynKernel, data: &Data, size: &Size, rng: &
     let x = data.x.as_ref();
     let z = kmeans_plus_plus(x, size.inducing, 20, rng)?;
     let mut model = Svgp::new(kernel, z.as_ref())?.with_likelihood(Gaussian::new(0.05));
-    let train = Train {
-        steps: size.steps,
-        batch: Some(size.batch),
-        adam: Adam { rate: 0.01, clip: Some(1e4), ..Adam::default() },
-        schedule: Schedule::Cosine { steps: size.steps.max(1), last: 0.01 },
-        record_every: size.steps.max(1),
-        ..Train::default()
-    };
+    let train = Train::new(size.steps)
+        .with_batch(size.batch)
+        .with_adam(Adam { rate: 0.01, clip: Some(1e4), ..Adam::default() })
+        .with_schedule(Schedule::Cosine { steps: size.steps.max(1), last: 0.01 })
+        .with_record_every(size.steps.max(1));
     model.train(&mercer::gp::Data::new(x, &data.y), &train, rng)?;
     let seconds = clock.elapsed().as_secs_f64();
     let on_grid = model.posterior()?.predict_observations(data.grid.as_ref())?;

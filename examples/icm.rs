@@ -24,7 +24,7 @@ use mercer::algebra::icm;
 use mercer::data::column;
 use mercer::gp::{ExactGp, IcmGp, Prediction, Stacked, Svgp};
 use mercer::likelihood::LinearMixing;
-use mercer::optim::{Adam, Lbfgs, NaturalGradient, Train};
+use mercer::optim::{Lbfgs, NaturalGradient, Train};
 use mercer::prelude::*;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -216,13 +216,10 @@ impl Fold<'_> {
             .with_kernels(vec![season().dynamic(), weather().dynamic()])?;
         gp.freeze("kernel[0].product[0].periodic.period")?;
         gp.freeze("inducing")?;
-        let train = Train { steps: effort.steps, adam: Adam { rate: 0.03, ..Adam::default() }, ..Train::default() };
-        let rule = NaturalGradient { rate: 0.5, ..NaturalGradient::default() };
-        gp.train(
-            &mercer::gp::Data::new(x, self.seen()),
-            &Train { natural: Some(rule), ..train },
-            &mut rand_pcg::Pcg64::seed_from_u64(0),
-        )?;
+        let natural = NaturalGradient { rate: 0.5, ..NaturalGradient::default() };
+        let train = Train::new(effort.steps).with_rate(0.03).with_natural_gradients(natural);
+        let data = mercer::gp::Data::new(x, self.seen());
+        gp.train(&data, &train, &mut rand_pcg::Pcg64::seed_from_u64(0))?;
         let all = gp.posterior()?.predict_observations(x.as_ref())?;
         Ok(self.own(&all))
     }

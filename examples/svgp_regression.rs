@@ -17,7 +17,6 @@ mod support;
 
 use std::error::Error;
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -28,7 +27,7 @@ use mercer::data::{Standardizer, rows, split};
 use mercer::gp::{Prediction, Svgp};
 use mercer::inducing::start::kmeans_plus_plus;
 use mercer::likelihood::Gaussian;
-use mercer::optim::{Adam, Checkpoint, Schedule, Train};
+use mercer::optim::{Schedule, Train};
 use mercer::prelude::*;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
@@ -190,24 +189,22 @@ impl Job<'_> {
         let start = Instant::now();
         let z = kmeans_plus_plus(self.x.as_ref(), inducing, 20, &mut rng)?;
         let mut model = Svgp::new(kernel.kernel(x.ncols()), z.as_ref())?.with_likelihood(Gaussian::new(0.1));
-        let train = Train {
-            steps,
-            batch,
-            adam: Adam { rate, ..Adam::default() },
-            schedule: Schedule::Cosine { steps: steps.max(1), last: 0.01 },
-            ..Train::default()
-        };
+        let train = Train::new(steps)
+            .with_batch(batch)
+            .with_rate(rate)
+            .with_schedule(Schedule::Cosine { steps: steps.max(1), last: 0.01 });
         let bar = ProgressBar::new(steps as u64);
         bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {eta} left, {msg}")?);
-        model.resume(&Data::new(x, y), &train, &mut Checkpoint::default(), &mut rng, &mut |progress, _| {
+        let data = Data::new(x, y);
+        let mut run = model.run(&data, &train)?;
+        while let Some(progress) = run.step(&mut rng)? {
             bar.set_message(format!("bound {:.1}", -progress.loss));
             bar.inc(1);
-            ControlFlow::Continue(())
-        })?;
+        }
         bar.finish();
         let seconds = start.elapsed().as_secs_f64();
 
-        let elbo = model.objective(&Data::new(x, y))?.value;
+        let elbo = model.objective(&data)?.value;
         let predicted = model.posterior::<T>()?.predict_observations(x_test.as_ref())?;
         let double = |values: &Mat<T>| Mat::from_fn(values.nrows(), 1, |row, _| values[(row, 0)].as_f64());
         let predicted = Prediction::new(double(&predicted.mean), double(&predicted.variance), predicted.clamped);

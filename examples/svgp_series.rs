@@ -11,7 +11,6 @@ mod support;
 
 use std::error::Error;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -19,7 +18,7 @@ use clap::Parser;
 use mercer::data::metrics::rmse;
 use mercer::gp::{Prediction, Svgp};
 use mercer::likelihood::Gaussian;
-use mercer::optim::{Adam, Checkpoint, History, Progress, Schedule, Train};
+use mercer::optim::{Checkpoint, History, Schedule, Train};
 use mercer::prelude::*;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -58,6 +57,12 @@ struct Data {
     grid: Mat<f64>,
 }
 
+impl Data {
+    fn seen(&self) -> mercer::gp::Data<f64> {
+        mercer::gp::Data::new(&self.x, &self.y)
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let quick = Arguments::parse().quick;
     let (n, steps) = if quick { (200, 60) } else { (2000, 1500) };
@@ -68,20 +73,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let z = Mat::from_fn(INDUCING, 1, |i, _| -0.1 + 0.2 * i as f64 / (INDUCING - 1) as f64);
     let start = Svgp::new((1.0 * Rbf::new(0.3)).dynamic(), z.as_ref())?.with_likelihood(Gaussian::new(0.1));
-    let all = Train {
-        steps,
-        adam: Adam { rate: 0.02, ..Adam::default() },
-        rates: vec![("inducing".to_owned(), 0.01)],
-        schedule: Schedule::Cosine { steps, last: 0.02 },
-        ..Train::default()
-    };
-    let some = Train { batch: Some(n / 10), ..all.clone() };
+    let all = Train::new(steps)
+        .with_rate(0.02)
+        .with_rate_of("inducing", 0.01)
+        .with_schedule(Schedule::Cosine { steps, last: 0.02 });
+    let some = all.clone().with_batch(n / 10);
     let reports = [run("all rows", &start, &data, &all)?, run("a tenth a step", &start, &data, &some)?];
 
     let grid_truth: Vec<f64> = data.grid.col_as_slice(0).iter().map(|&x| truth(x)).collect();
     println!("{:<16}{:>12}{:>10}{:>24}{:>10}", "", "bound (nats)", "RMSE", "inducing inputs span", "seconds");
     for Report { name, model, seconds, .. } in &reports {
-        let bound = model.objective(&mercer::gp::Data::new(data.x.as_ref(), &data.y))?.value;
+        let bound = model.objective(&data.seen())?.value;
         let error = rmse(&grid_truth, model.posterior()?.mean(data.grid.as_ref())?.col_as_slice(0))?;
         let (least, most) = span(model.inducing().inputs().col(0).iter().copied());
         println!("{name:<16}{bound:>12.1}{error:>10.4}{:>24}{seconds:>10.2}", format!("{least:.2} to {most:.2}"));
@@ -99,37 +101,27 @@ fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
 fn run(name: &'static str, start: &Svgp, data: &Data, train: &Train) -> mercer::Result<Report> {
     let clock = Instant::now();
     let (mut model, mut places) = (start.clone(), Vec::new());
-    let every = (train.steps / 30).max(1);
-    let history = model.resume(
-        &mercer::gp::Data::new(data.x.as_ref(), &data.y),
-        train,
-        &mut Checkpoint::default(),
-        &mut Pcg64::seed_from_u64(1),
-        &mut |progress, model| {
-            if progress.step.is_multiple_of(every) {
-                places.push((progress.step, model.inducing().inputs().col(0).iter().copied().collect()));
-            }
-            ControlFlow::Continue(())
-        },
-    )?;
+    let (data, mut rng) = (data.seen(), Pcg64::seed_from_u64(1));
+    let mut run = model.run(&data, train)?;
+    while let Some(progress) = run.step(&mut rng)? {
+        if progress.step.is_multiple_of((progress.steps / 30).max(1)) {
+            places.push((progress.step, run.model().inducing().inputs().col(0).iter().copied().collect()));
+        }
+    }
+    let history = run.history();
     Ok(Report { name, model, history, places, seconds: clock.elapsed().as_secs_f64() })
 }
 
 /// The same training by way of a text: how long the text is, and whether it reaches the same bits.
 fn stop_and_resume(start: &Svgp, data: &Data, train: &Train, whole: &Report) -> Result<(usize, bool), Box<dyn Error>> {
-    let (mut model, mut rng, mut checkpoint) = (start.clone(), Pcg64::seed_from_u64(1), Checkpoint::default());
-    let mut half = |progress: &Progress, _: &_| match progress.step + 1 == train.steps / 2 {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    };
-    model.resume(&mercer::gp::Data::new(data.x.as_ref(), &data.y), train, &mut checkpoint, &mut rng, &mut half)?;
-    let saved = serde_json::to_string(&(&checkpoint, &rng))?;
+    let (mut model, mut rng, data) = (start.clone(), Pcg64::seed_from_u64(1), data.seen());
+    let mut run = model.run(&data, train)?;
+    while run.step(&mut rng)?.is_some_and(|progress| progress.step + 1 < progress.steps / 2) {}
+    let saved = serde_json::to_string(&(run.checkpoint(), &rng))?;
 
-    let (mut checkpoint, mut rng): (Checkpoint, Pcg64) = serde_json::from_str(&saved)?;
+    let (checkpoint, mut rng): (Checkpoint, Pcg64) = serde_json::from_str(&saved)?;
     let mut model = start.clone();
-    let mut go_on = |_: &_, _: &_| ControlFlow::Continue(());
-    let history =
-        model.resume(&mercer::gp::Data::new(data.x.as_ref(), &data.y), train, &mut checkpoint, &mut rng, &mut go_on)?;
+    let history = model.run(&data, train)?.resume(&checkpoint)?.finish(&mut rng)?;
     Ok((saved.len(), history == whole.history && model.values() == whole.model.values()))
 }
 

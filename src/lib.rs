@@ -105,13 +105,7 @@
 //!
 //! let z = kmeans_plus_plus(x.as_ref(), 10, 5, &mut rng)?;
 //! let mut gp = Svgp::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_likelihood(Gaussian::new(0.1));
-//! let train = Train {
-//!     steps: 300,
-//!     batch: Some(50),
-//!     adam: Adam { rate: 0.03, ..Adam::default() },
-//!     schedule: Schedule::Cosine { steps: 300, last: 0.1 },
-//!     ..Train::default()
-//! };
+//! let train = Train::new(300).with_batch(50).with_rate(0.03).with_schedule(Schedule::Cosine { steps: 300, last: 0.1 });
 //! let data = Data::new(&x, &y);
 //! let before = gp.objective(&data)?.value;
 //! gp.train(&data, &train, &mut rng)?;

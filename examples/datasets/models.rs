@@ -1,7 +1,6 @@
 //! Which model is fitted to which set, and how.
 
 use std::error::Error;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,7 +8,7 @@ use mercer::gp::{Budget, ExactGp, Problem, Sgpr, Svgp, recommend};
 use mercer::inducing::start::kmeans_plus_plus;
 use mercer::likelihood::{Bernoulli, Gaussian, Heteroscedastic, Softmax};
 use mercer::mean::{ConstantMean, DynMean};
-use mercer::optim::{Adam, Checkpoint, Lbfgs, NaturalGradient, Schedule, Train};
+use mercer::optim::{Lbfgs, NaturalGradient, Schedule, Train};
 use mercer::prelude::*;
 use rand_pcg::Pcg64;
 
@@ -146,27 +145,22 @@ fn variational(name: &'static str, mut model: Svgp, set: &Set, plan: Plan, rng: 
     let (x, n) = (set.x.as_ref(), set.y.len());
     let steps = epochs * batch.map_or(1, |batch| n / batch);
     let schedule = Schedule::Cosine { steps, last: 0.01 };
-    let train =
-        Train { steps, batch, adam: Adam { rate, ..Adam::default() }, schedule: schedule.clone(), ..Train::default() };
     let rule = NaturalGradient { rate: natural, schedule: Schedule::Constant.warm_up(10) };
+    let train =
+        Train::new(steps).with_batch(batch).with_rate(rate).with_schedule(schedule).with_natural_gradients(rule);
+    let data = Data::new(x, &set.y);
 
     let start = Instant::now();
     let bar = ProgressBar::new(steps as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {eta} left, {msg}")?);
-    model.resume(
-        &Data::new(x, &set.y),
-        &Train { natural: Some(rule.clone()), ..train.clone() },
-        &mut Checkpoint::default(),
-        rng,
-        &mut |progress, _| {
-            bar.set_message(format!("bound {:.1}", -progress.loss));
-            bar.inc(1);
-            ControlFlow::Continue(())
-        },
-    )?;
+    let mut run = model.run(&data, &train)?;
+    while let Some(progress) = run.step(rng)? {
+        bar.set_message(format!("bound {:.1}", -progress.loss));
+        bar.inc(1);
+    }
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    eprintln!("{name}: bound {:.3}", model.objective(&Data::new(x, &set.y))?.value);
+    eprintln!("{name}: bound {:.3}", model.objective(&data)?.value);
     let scores = set.score(&model.posterior()?)?;
     let batch = batch.map_or("all rows".to_owned(), |batch| format!("batches of {batch}"));
     let settings = format!("{epochs} epochs, {batch}, Adam {rate}, natural gradient {natural}");

@@ -57,5 +57,5 @@ pub use recommend::{Budget, Cost, Excess, Method, Problem, Reason, Recommendatio
 pub use rounding::ROUNDING_LIMIT;
 pub use sgpr::Sgpr;
 pub use statistics::Statistics;
-pub use svgp::{Elbo, NaturalStep, Svgp};
+pub use svgp::{BatchLoss, Elbo, NaturalStep, StatisticsLoss, Svgp};
 pub use variational::Variational;

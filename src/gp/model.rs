@@ -3,14 +3,13 @@
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::ops::ControlFlow;
 
 use faer::Par;
 use rand::Rng;
 
 use super::rounding::loss;
 use super::{NaturalStep, coincident};
-use crate::optim::{Checkpoint, History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit_in_units};
+use crate::optim::{History, Loss, Minimizer, Minimum, NaturalGradient, Run, Train, fit_in_units};
 use crate::params::Parameterized;
 use crate::scalar::ByPrecision;
 use crate::tape::{Pool, Tape};
@@ -152,10 +151,9 @@ pub trait Model<D: ?Sized>: Parameterized + Debug + Send + Sync {
 /// use mercer::gp::{Data, Svgp};
 /// use mercer::inducing::start::subset;
 /// use mercer::likelihood::Gaussian;
-/// use mercer::optim::{Adam, Checkpoint, NaturalGradient, Train};
+/// use mercer::optim::{NaturalGradient, Train};
 /// use mercer::prelude::*;
 /// use rand::SeedableRng;
-/// use std::ops::ControlFlow;
 ///
 /// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
 /// let x = Mat::from_fn(200, 1, |i, _| 0.03 * i as f64);
@@ -163,23 +161,21 @@ pub trait Model<D: ?Sized>: Parameterized + Debug + Send + Sync {
 ///
 /// let z = subset(x.as_ref(), 12, &mut rng)?;
 /// let start = Svgp::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_likelihood(Gaussian::new(0.1));
-/// let train = Train {
-///     steps: 100,
-///     batch: Some(50),
-///     adam: Adam { rate: 0.03, ..Adam::default() },
-///     natural: Some(NaturalGradient { rate: 0.2, ..NaturalGradient::default() }),
-///     ..Train::default()
-/// };
+/// let natural = NaturalGradient { rate: 0.2, ..NaturalGradient::default() };
+/// let train = Train::new(100).with_batch(50).with_rate(0.03).with_natural_gradients(natural);
 /// let (mut gp, mut same) = (start.clone(), rng.clone());
 /// let history = gp.train(&data, &train, &mut rng)?;
 /// assert!(history.records[99].loss < history.records[0].loss - 100.0);
 ///
-/// let (mut again, mut checkpoint) = (start, Checkpoint::default());
-/// again.resume(&data, &train, &mut checkpoint, &mut same, &mut |progress, _| match progress.step {
-///     29 => ControlFlow::Break(()),
-///     _ => ControlFlow::Continue(()),
-/// })?;
-/// again.resume(&data, &train, &mut checkpoint, &mut same, &mut |_, _| ControlFlow::Continue(()))?;
+/// let mut again = start;
+/// let mut run = again.run(&data, &train)?;
+/// while let Some(progress) = run.step(&mut same)? {
+///     if progress.step == 29 {
+///         break;
+///     }
+/// }
+/// let checkpoint = run.checkpoint();
+/// again.run(&data, &train)?.resume(&checkpoint)?.finish(&mut same)?;
 /// assert_eq!(again.values(), gp.values()); // to the bit
 /// # Ok::<(), mercer::Error>(())
 /// ```
@@ -200,32 +196,34 @@ pub trait Model<D: ?Sized>: Parameterized + Debug + Send + Sync {
     note = "`Svgp` is, on `Data` and on `Statistics`; other models have `fit`"
 )]
 pub trait Trainable<D: ?Sized>: Model<D> {
+    /// What it is trained by: minus the objective of a batch.
+    type Loss<'r>: Loss<Self>
+    where
+        Self: Sized + 'r,
+        D: 'r;
+
+    /// A training before its first step, for loops that look at the model, stop it, or save it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::new`], [`Model::evaluate`] and, with natural gradients, [`natural_step`](NaturalGradients::natural_step).
+    fn run<'r>(&'r mut self, data: &'r D, train: &Train) -> Result<Run<'r, Self, Self::Loss<'r>>>
+    where
+        Self: Sized;
+
     /// Maximises the objective by the steps of `train`; with [priors](crate::params::Prior), its sum with their
     /// [`log_prior`](crate::params::ParameterizedExt::log_prior), of which each step takes the whole.
     ///
     /// # Errors
     ///
-    /// As [`resume`](Self::resume).
-    fn train(&mut self, data: &D, train: &Train, rng: &mut dyn Rng) -> Result<History> {
-        self.resume(data, train, &mut Checkpoint::default(), rng, &mut |_, _| ControlFlow::Continue(()))
+    /// As [`run`](Self::run) and [`Run::step`]; [`Error::Overflow`](crate::Error::Overflow) where the link of the
+    /// likelihood overflows.
+    fn train(&mut self, data: &D, train: &Train, rng: &mut dyn Rng) -> Result<History>
+    where
+        Self: Sized,
+    {
+        self.run(data, train)?.finish(rng)
     }
-
-    /// Goes on from a [`Checkpoint`], which is brought to where the training stops: with the data, the settings and the
-    /// generator as they were there, to the same bits as without a stop. The callback sees each step, and may stop the
-    /// training.
-    ///
-    /// # Errors
-    ///
-    /// As [`Train::resume`] and [`Model::evaluate`]; [`Error::Overflow`](crate::Error::Overflow) where the link of the
-    /// likelihood overflows; with natural gradients as [`natural_step`](NaturalGradients::natural_step).
-    fn resume(
-        &mut self,
-        data: &D,
-        train: &Train,
-        checkpoint: &mut Checkpoint,
-        rng: &mut dyn Rng,
-        callback: &mut dyn FnMut(&Progress, &Self) -> ControlFlow<()>,
-    ) -> Result<History>;
 }
 
 /// A model with a q that moves along natural gradients.

@@ -1,6 +1,6 @@
 //! The course of a training.
 
-/// A step, as callbacks and the history see it.
+/// A step of a [`Run`](super::Run).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Progress {
@@ -24,8 +24,8 @@ pub enum Stopped {
     Finished,
     /// The loss stopped to fall: see [`EarlyStop`](super::EarlyStop).
     Early,
-    /// The callback asked for it.
-    Callback,
+    /// The caller took no more.
+    Caller,
 }
 
 /// The course of the training.

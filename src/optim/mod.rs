@@ -1,6 +1,6 @@
 //! Optimisers, and the loops that fit anything [`Parameterized`](crate::params::Parameterized).
 //!
-//! Optimisers work on plain slices of real numbers. [`fit`] and [`Train`] connect them to models:
+//! Optimisers work on plain slices of real numbers. [`fit`] and [`Run`] connect them to models:
 //! they pack the free parameters, mapped to the real line by their constraints, and convert
 //! gradients from natural units. They add the [priors](crate::params::Prior) of the parameters: what is
 //! minimised is the loss less [`log_prior`](crate::params::ParameterizedExt::log_prior), so a loss that is
@@ -10,8 +10,8 @@
 //! that of their columns, so that their fits do not depend on the units of the data; rates of Adam are in these units. Inducing
 //! inputs that coincide are parted before the first step, where that is no loss: no gradient would do it.
 //!
-//! Training that is stopped goes on from a [`Checkpoint`] to the same bits. It stops by itself where the loss has stopped to
-//! fall ([`EarlyStop`]) or, by a callback that sees the model, where anything else has ([`Patience`]).
+//! A [`Run`] is stepped in a loop, which may look at the model, and goes on from a [`Checkpoint`] to the same bits. It ends
+//! where the loss has stopped to fall ([`EarlyStop`]); a loop leaves it where anything else has ([`Patience`]).
 //!
 //! | | gradient | step |
 //! |---|---|---|
@@ -30,6 +30,7 @@ mod minimizer;
 pub mod natural;
 mod objective;
 pub mod patience;
+pub mod run;
 pub mod schedule;
 pub mod train;
 
@@ -43,6 +44,7 @@ pub use lbfgs::Lbfgs;
 pub use minimizer::{Minimizer, Minimum, Objective};
 pub use natural::NaturalGradient;
 pub use patience::{EarlyStop, Patience};
+pub use run::{Loss, Run};
 pub use schedule::Schedule;
 pub use train::Train;
 

@@ -16,33 +16,33 @@ use std::ops::ControlFlow;
 /// use mercer::data::metrics::rmse;
 /// use mercer::gp::Svgp;
 /// use mercer::likelihood::Gaussian;
-/// use mercer::optim::{Adam, Checkpoint, Patience, Stopped, Train};
+/// use mercer::optim::{Patience, Stopped, Train};
 /// use mercer::prelude::*;
 /// use rand::SeedableRng;
-/// use std::ops::ControlFlow;
 ///
 /// let x = Mat::from_fn(60, 1, |i, _| 0.1 * i as f64);
-/// let y: Vec<f64> = (0..60).map(|i| (0.1 * i as f64).sin()).collect();
+/// let data = Data::new(&x, (0..60).map(|i| (0.1 * i as f64).sin()).collect::<Vec<_>>());
 /// let (held_out, truth) = (mat![[0.75], [2.25], [4.05]], [0.75f64.sin(), 2.25f64.sin(), 4.05f64.sin()]);
 ///
 /// let mut gp = Svgp::new(1.0 * Rbf::new(1.0), mat![[0.5], [2.0], [3.5], [5.0]].as_ref())?;
 /// gp = gp.with_likelihood(Gaussian::new(0.1));
-/// let train = Train { steps: 2000, adam: Adam { rate: 0.02, ..Adam::default() }, ..Train::default() };
 /// let (mut patience, mut best) = (Patience::new(3, 0.0), gp.clone());
 /// let mut rng = rand_pcg::Pcg64::seed_from_u64(0);
-/// let mut start = Checkpoint::default();
-/// let history = gp.resume(&Data::new(&x, &y), &train, &mut start, &mut rng, &mut |progress, gp| {
+/// let mut run = gp.run(&data, &Train::new(2000).with_rate(0.02))?;
+/// while let Some(progress) = run.step(&mut rng)? {
 ///     if progress.step % 20 != 0 {
-///         return ControlFlow::Continue(());
+///         continue;
 ///     }
-///     let predicted = gp.posterior().and_then(|posterior| posterior.mean(held_out.as_ref()));
-///     let next = patience.sees(predicted.and_then(|mean| rmse(&truth, mean.col_as_slice(0))).unwrap_or(f64::NAN));
+///     let mean = run.model().posterior()?.mean(held_out.as_ref())?;
+///     let next = patience.sees(rmse(&truth, mean.col_as_slice(0))?);
 ///     if patience.improved() {
-///         best = gp.clone();
+///         best = run.model().clone();
 ///     }
-///     next
-/// })?;
-/// assert_eq!(history.stopped, Stopped::Callback);
+///     if next.is_break() {
+///         break;
+///     }
+/// }
+/// assert_eq!(run.history().stopped, Stopped::Caller);
 /// let mean = best.posterior()?.mean(held_out.as_ref())?;
 /// assert_eq!(Some(rmse(&truth, mean.col_as_slice(0))?), patience.least());
 /// assert!(patience.least() < Some(0.05));
@@ -103,7 +103,7 @@ impl Course {
 ///
 /// Losses of minibatches scatter, so means over `window` steps are compared: training stops after
 /// `patience` windows in a row whose mean is not below the least one so far by more than
-/// `tolerance` · max(|least|, 1). For anything but the loss, a callback asks [`Patience`].
+/// `tolerance` · max(|least|, 1). For anything but the loss, a loop asks [`Patience`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EarlyStop {
     /// Steps averaged over; at least 1. By default 50.

@@ -1,102 +1,69 @@
-//! Training by stochastic gradients.
+//! The settings of a training by stochastic gradients.
 
-use std::ops::ControlFlow;
-
-use rand::Rng;
-
-use super::checkpoint::{Checkpoint, State};
-use super::objective::penalised;
-use super::{Adam, Batch, EarlyStop, History, NaturalGradient, Progress, Schedule, Stopped};
-use crate::params::{Entry, Parameterized, ParameterizedExt, places, positions, restore, units_at};
+use super::{Adam, EarlyStop, NaturalGradient, Schedule};
+use crate::params::{Parameterized, places, positions};
 use crate::{Error, Result};
 
-/// Training with [`Adam`] on the free parameters, on the real line of their constraints.
+/// The settings of a training: [`Adam`] on the free parameters, on the real line of their constraints.
 ///
-/// With `batch: Some(b)`, each epoch shuffles the rows and deals batches of exactly `b` of them
+/// Models are trained by [`Trainable::train`](crate::gp::Trainable::train) or, step by step, by
+/// [`Trainable::run`](crate::gp::Trainable::run); losses of your own by [`Run::new`](super::Run::new).
+///
+/// With a batch of `b` rows, each epoch shuffles the rows and deals batches of exactly `b` of them
 /// without replacement; when fewer than `b` are left, the next epoch begins. Every batch is thus a
-/// uniform sample of `b` rows, and a sum over it times [`Batch::scale`] = N / b an unbiased estimate
-/// of the sum over all rows. With `None`, every step sees all rows and no random number is drawn.
+/// uniform sample of `b` rows, and a sum over it times [`Batch::scale`](super::Batch::scale) = N / b an unbiased estimate
+/// of the sum over all rows. Without, every step sees all rows and no random number is drawn.
 ///
 /// # Examples
 ///
-/// A mean and a standard deviation by maximum likelihood, two rows a step:
-///
 /// ```
-/// use mercer::optim::{Adam, Schedule, Train};
-/// use mercer::params::{Constraint, Parameter};
+/// use mercer::gp::Svgp;
+/// use mercer::likelihood::Gaussian;
+/// use mercer::optim::{NaturalGradient, Schedule, Train};
+/// use mercer::prelude::*;
 /// use rand::SeedableRng;
-/// use std::ops::ControlFlow;
 ///
-/// #[derive(Clone)]
-/// struct Normal {
-///     mean: Parameter,
-///     sd: Parameter,
-/// }
-/// mercer::parameterized!(Normal as "normal", parameters: [mean, sd]);
+/// let x = Mat::from_fn(60, 1, |i, _| 0.1 * i as f64);
+/// let data = Data::new(&x, (0..60).map(|i| (0.1 * i as f64).sin()).collect::<Vec<_>>());
+/// let mut gp = Svgp::new(1.0 * Rbf::new(1.0), mat![[0.5], [2.0], [3.5], [5.0]].as_ref())?
+///     .with_likelihood(Gaussian::new(0.1));
 ///
-/// let data = [1.0, 2.0, 3.0, 6.0];
-/// let mut model = Normal {
-///     mean: Parameter::new("mean", 0.0, Constraint::Real)?,
-///     sd: Parameter::new("sd", 1.0, Constraint::Positive)?,
-/// };
-/// let train = Train {
-///     steps: 3000,
-///     batch: Some(2),
-///     adam: Adam { rate: 0.05, ..Adam::default() },
-///     schedule: Schedule::Cosine { steps: 3000, last: 0.0 },
-///     ..Train::default()
-/// };
-/// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
-/// let loss = |model: &Normal, batch: mercer::optim::Batch<'_>| {
-///     let (mean, sd) = (model.mean.value(), model.sd.value());
-///     let (mut value, mut gradient) = (0.0, vec![0.0, 0.0]);
-///     for row in batch.rows(data.len()) {
-///         let z = (data[row] - mean) / sd;
-///         let scale = batch.scale(data.len());
-///         value += scale * (sd.ln() + 0.5 * z * z);
-///         gradient[0] -= scale * z / sd;
-///         gradient[1] += scale * (1.0 - z * z) / sd;
-///     }
-///     Ok((value, gradient))
-/// };
-/// let history = train.run(&mut model, data.len(), loss, &mut rng, |_, _| ControlFlow::Continue(()))?;
-/// assert_eq!(history.steps, 3000);
-/// assert!((model.mean.value() - 3.0).abs() < 0.05);
-/// assert!((model.sd.value() - 3.5f64.sqrt()).abs() < 0.05);
+/// let train = Train::new(200)
+///     .with_batch(20)
+///     .with_rate(0.05)
+///     .with_rate_of("points", 0.01)
+///     .with_schedule(Schedule::Cosine { steps: 200, last: 0.1 })
+///     .with_natural_gradients(NaturalGradient { rate: 0.3, ..NaturalGradient::default() });
+/// let before = gp.objective(&data)?.value;
+/// gp.train(&data, &train, &mut rand_pcg::Pcg64::seed_from_u64(1))?;
+/// assert!(gp.objective(&data)?.value > before + 30.0);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "settings do nothing until something is trained by them"]
 pub struct Train {
-    /// The largest number of steps. By default 1000.
-    pub steps: usize,
-    /// Rows a step; all if `None`, the default.
-    pub batch: Option<usize>,
-    /// The optimiser; its rate is that of a factor 1 of the schedule. By default a rate of 0.01.
-    pub adam: Adam,
-    /// Learning rates in place of the optimiser's, for parameters, elements of them or all below a node, by path:
-    /// of several that name one, the last counts. The schedule's factor is on them too. At 0, Adam leaves it
-    /// where it is, as if it were frozen: its gradient does not count in the norm that is clipped. Of tied
-    /// parameters one is enough. By default none.
-    pub rates: Vec<(String, f64)>,
-    /// How the q of a variational model moves, beside the optimiser, which then moves all else: both steps are from one
-    /// evaluation at the parameters before. `None`, the default, to leave q to the optimiser too.
-    ///
-    /// Where each step sees all data, that of q raises the objective, and with priors its sum with their log density,
-    /// at the parameters before the optimiser's step: its rate is halved until it does, or the step is not taken.
-    /// [`Progress::natural`] has the rate.
-    pub natural: Option<NaturalGradient>,
-    /// The factor on the rates at each step. By default 1.
-    pub schedule: Schedule,
-    /// When to stop before the last step. By default never.
-    pub early_stop: Option<EarlyStop>,
-    /// Steps from one entry of the history to the next; the last step always has one. By default 1.
-    pub record_every: usize,
+    pub(super) steps: usize,
+    pub(super) batch: Option<usize>,
+    pub(super) adam: Adam,
+    rates: Vec<(String, f64)>,
+    pub(super) natural: Option<NaturalGradient>,
+    pub(super) schedule: Schedule,
+    pub(super) early_stop: Option<EarlyStop>,
+    pub(super) record_every: usize,
 }
 
 impl Default for Train {
+    /// 1000 steps.
     fn default() -> Self {
+        Self::new(1000)
+    }
+}
+
+impl Train {
+    /// So many steps of all rows, at a rate of 0.01.
+    pub fn new(steps: usize) -> Self {
         Self {
-            steps: 1000,
+            steps,
             batch: None,
             adam: Adam { rate: 0.01, ..Adam::default() },
             rates: Vec::new(),
@@ -106,170 +73,77 @@ impl Default for Train {
             record_every: 1,
         }
     }
-}
 
-impl Train {
-    /// Trains a model on data of `n` rows.
-    ///
-    /// `loss` returns its value on a batch and its gradient in *all* natural parameters, in visiting
-    /// order, frozen ones included. Each step subtracts the log prior of the parameters from it once, at
-    /// full weight: with priors, the loss has to be in the units of a negative log likelihood of all
-    /// `n` rows, as one is that scales its sum over a batch by [`Batch::scale`]. `callback` is called after each
-    /// step with the model as it then is, and may stop the training. The same generator in the same state gives the same bits.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] for settings outside their ranges, before anything is done: a batch of no
-    /// rows or of more than `n`, for one; [`Error::UnknownPath`] for a rate of parameters that there are not. [`Error::Optimisation`] names the step at which a loss or a
-    /// gradient was not finite, after the last step too unless the callback stopped there; errors of the loss pass through, and [`Error::Parameter`] names a parameter at
-    /// whose value its prior has no finite log density. The model then keeps the last
-    /// parameters at which the loss was sound.
-    pub fn run<M: Parameterized>(
-        &self,
-        model: &mut M,
-        n: usize,
-        loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
-        rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
-    ) -> Result<History> {
-        self.resume(model, n, loss, &mut Checkpoint::default(), rng, callback)
+    /// Sets the largest number of steps, counted from the very first of a run that was resumed.
+    pub fn with_steps(self, steps: usize) -> Self {
+        Self { steps, ..self }
     }
 
-    /// Goes on from a checkpoint, and brings it to where training stops: [`run`](Self::run) from a checkpoint
-    /// that is before the first step, as [`Checkpoint::default`] is.
-    ///
-    /// The model becomes what it was at the checkpoint; it has to have the same parameters, the same of them
-    /// free. With the generator in the state that it had then, and the same settings, the parameters and the
-    /// history have the same bits as those of training that was not stopped, wherever it was. `steps` counts
-    /// from the very first; all settings but `batch` may be others than before.
-    ///
-    /// # Errors
-    ///
-    /// As [`run`](Self::run); [`Error::Shape`] and [`Error::Setting`] for a checkpoint of another number of
-    /// parameters, rows, or rows a step. After an error in a step, a checkpoint is not where the model is: go
-    /// on from an earlier one.
-    pub fn resume<M: Parameterized>(
-        &self,
-        model: &mut M,
-        n: usize,
-        loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
-        checkpoint: &mut Checkpoint,
-        rng: &mut (impl Rng + ?Sized),
-        callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
-    ) -> Result<History> {
-        if self.natural.is_some() {
-            let expected = "must be `None` here: a loss says nothing of q, as a variational model does";
-            return Err(Error::setting("`natural`", "a rule", expected));
-        }
-        self.resume_beside(model, &[], n, loss, |_, _, _, _| Ok(None), checkpoint, rng, callback)
+    /// Sets the rows a step: at least 1, at most all; `None`, the default, for all of them in their order.
+    #[doc(alias = "minibatch", alias = "batch_size")]
+    pub fn with_batch(self, rows: impl Into<Option<usize>>) -> Self {
+        Self { batch: rows.into(), ..self }
     }
 
-    /// The same, with a part of the model that does not learn by Adam: `beside` moves it before each step
-    /// of Adam, by the number of the step and the loss, less the log prior, with its gradient in all natural
-    /// parameters before both, and returns the rate. Parameters that may be any finite number are counted in these units, in
-    /// visiting order of all scalars, or in 1.
-    #[allow(clippy::too_many_arguments, reason = "the model, its two ways to learn, and what a run is given")]
-    pub(crate) fn resume_beside<M: Parameterized>(
-        &self,
-        model: &mut M,
-        units: &[f64],
-        n: usize,
-        mut loss: impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
-        mut beside: impl FnMut(&mut M, usize, f64, &[f64]) -> Result<Option<f64>>,
-        checkpoint: &mut Checkpoint,
-        rng: &mut (impl Rng + ?Sized),
-        mut callback: impl FnMut(&Progress, &M) -> ControlFlow<()>,
-    ) -> Result<History> {
-        self.check(n)?;
-        let units = units_at(model, units);
-        let mut rates = self.rates_of(model)?;
-        rates.iter_mut().zip(&units).for_each(|(rate, unit)| *rate *= unit);
-        let state = match &mut checkpoint.state {
-            Some(state) => {
-                state.load(self, model, n)?;
-                state
-            }
-            none => none.insert(State::start(self, model, n)?),
-        };
-        let before = state.steps;
-        let mut stopped = Stopped::Finished;
-        while state.steps < self.steps && stopped == Stopped::Finished {
-            let step = state.steps;
-            let (loss, natural) = self.step(model, state, (&rates, &units), &mut loss, &mut beside, rng)?;
-            let rate = self.adam.rate * self.schedule.factor(step);
-            let progress = Progress { step, steps: self.steps, loss, rate, natural };
-            state.steps += 1;
-            state.last = Some(progress);
-            if step.is_multiple_of(self.record_every) {
-                state.records.push(progress);
-            }
-            // The rule sees each loss, also where the callback stops.
-            if self.early_stop.is_some_and(|rule| state.plateau.sees(loss, rule)) {
-                stopped = Stopped::Early;
-            }
-            if callback(&progress, model).is_break() {
-                stopped = Stopped::Callback;
-            }
-        }
-        // Where the callback has stopped, the next step is the judge: training that goes on is to meet what it would have met.
-        if state.steps > before
-            && stopped != Stopped::Callback
-            && let Some(last) = state.last
-        {
-            self.judge(model, state, &mut loss, last.step)?;
-        }
-        state.values = model.values();
-        let mut records = state.records.clone();
-        records.extend(state.last.filter(|last| records.last() != Some(last)));
-        Ok(History { records, steps: state.steps, stopped })
+    /// Sets the learning rate, that of a factor 1 of the schedule. By default 0.01.
+    #[doc(alias = "learning_rate", alias = "lr")]
+    pub fn with_rate(self, rate: f64) -> Self {
+        Self { adam: Adam { rate, ..self.adam }, ..self }
     }
 
-    /// One step, the loss before it, and the rate of what is beside it. If it fails, the model goes back to where the loss was last sound.
-    fn step<M: Parameterized>(
-        &self,
-        model: &mut M,
-        state: &mut State,
-        (rates, units): (&[f64], &[f64]),
-        loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
-        beside: &mut impl FnMut(&mut M, usize, f64, &[f64]) -> Result<Option<f64>>,
-        rng: &mut (impl Rng + ?Sized),
-    ) -> Result<(f64, Option<f64>)> {
-        let State { steps, point, sound, adam, deck, .. } = state;
-        let mut take = || {
-            let batch = deck.as_mut().map_or(Batch::All, |deck| Batch::Rows(deck.deal(rng)));
-            let Evaluation { loss, mut gradient, natural } = evaluate(model, point, batch, loss, *steps)?;
-            gradient.iter_mut().zip(units).for_each(|(entry, unit)| *entry *= unit);
-            *sound = model.values();
-            adam.step_each(rates, self.schedule.factor(*steps), point, &gradient)?;
-            let moved = beside(model, *steps, loss, &natural)?;
-            model.set_unconstrained(point)?;
-            Ok((loss, moved))
-        };
-        let taken = take();
-        if taken.is_err() {
-            restore(model, sound);
-        }
-        taken
+    /// Sets the optimiser with its rate.
+    pub fn with_adam(self, adam: Adam) -> Self {
+        Self { adam, ..self }
     }
 
-    /// Refuses a last step after which the loss of its batch is not sound, as the next step would.
-    fn judge<M: Parameterized>(
-        &self,
-        model: &mut M,
-        state: &State,
-        loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
-        step: usize,
-    ) -> Result<()> {
-        let batch = state.deck.as_ref().map_or(Batch::All, |deck| Batch::Rows(deck.last()));
-        let judged = evaluate(model, &state.point, batch, loss, step);
-        if judged.is_err() {
-            restore(model, &state.sound);
-        }
-        judged.map(drop)
+    /// Sets another learning rate for a parameter, an element of one, or all below a node, by path: of several that
+    /// name one parameter, the last counts. The schedule's factor is on it too. At 0, Adam leaves the parameter where
+    /// it is, as if it were frozen: its gradient does not count in the norm that is clipped. Of tied parameters one is
+    /// enough.
+    #[doc(alias = "param_groups")]
+    pub fn with_rate_of(mut self, path: impl Into<String>, rate: f64) -> Self {
+        self.rates.push((path.into(), rate));
+        self
+    }
+
+    /// Sets how the q of a variational model moves, beside the optimiser, which then moves all else: both steps are
+    /// from one evaluation at the parameters before. `None`, the default, leaves q to the optimiser too.
+    ///
+    /// Where each step sees all data, that of q raises the objective, and with priors its sum with their log density,
+    /// at the parameters before the optimiser's step: its rate is halved until it does, or the step is not taken.
+    /// [`Progress::natural`](super::Progress::natural) has the rate.
+    pub fn with_natural_gradients(self, rule: impl Into<Option<NaturalGradient>>) -> Self {
+        Self { natural: rule.into(), ..self }
+    }
+
+    /// Sets the factor on the rates at each step. By default 1.
+    #[doc(alias = "scheduler")]
+    pub fn with_schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, ..self }
+    }
+
+    /// Sets when to stop before the last step. By default never.
+    pub fn with_early_stop(self, rule: impl Into<Option<EarlyStop>>) -> Self {
+        Self { early_stop: rule.into(), ..self }
+    }
+
+    /// Sets the steps from one entry of the history to the next; the last step always has one. By default 1.
+    pub fn with_record_every(self, steps: usize) -> Self {
+        Self { record_every: steps, ..self }
+    }
+
+    /// The rows a step, or `None` for all.
+    pub(crate) fn batch(&self) -> Option<usize> {
+        self.batch
+    }
+
+    /// How q moves.
+    pub(crate) fn natural_gradients(&self) -> Option<&NaturalGradient> {
+        self.natural.as_ref()
     }
 
     /// The rate of each free parameter, before the schedule.
-    fn rates_of<M: Parameterized>(&self, model: &M) -> Result<Vec<f64>> {
+    pub(super) fn rates_of<M: Parameterized>(&self, model: &M) -> Result<Vec<f64>> {
         let places = places(model);
         let free = places.iter().flatten().max().map_or(0, |last| last + 1);
         let mut rates = vec![self.adam.rate; free];
@@ -286,7 +160,7 @@ impl Train {
         Ok(rates)
     }
 
-    fn check(&self, n: usize) -> Result<()> {
+    pub(super) fn check(&self, n: usize) -> Result<()> {
         self.schedule.check()?;
         match self.batch {
             Some(0) => return Err(Error::setting("batch", 0, "must be at least 1")),
@@ -308,183 +182,5 @@ impl Train {
             return Err(Error::setting("tolerance", stop.tolerance, "must not be negative"));
         }
         Ok(())
-    }
-}
-
-/// A loss less the log prior, with its gradients in the free unconstrained and in all natural parameters.
-struct Evaluation {
-    loss: f64,
-    gradient: Vec<f64>,
-    natural: Vec<f64>,
-}
-
-/// The loss and its gradient in the free unconstrained parameters, both finite.
-fn evaluate<M: Parameterized>(
-    model: &M,
-    point: &[f64],
-    batch: Batch<'_>,
-    loss: &mut impl FnMut(&M, Batch<'_>) -> Result<(f64, Vec<f64>)>,
-    step: usize,
-) -> Result<Evaluation> {
-    let (value, mut natural) = loss(model, batch)?;
-    if !value.is_finite() {
-        return Err(Error::Optimisation { step, reason: format!("the loss is {value}") });
-    }
-    let (loss, gradient) = penalised(model, point, value, &mut natural)?;
-    if gradient.iter().all(|g| g.is_finite()) {
-        return Ok(Evaluation { loss, gradient, natural });
-    }
-    // The free parameter is what the reader can look up.
-    let is_packed = |(position, entry): &(usize, Entry)| entry.free && entry.tie.is_none_or(|first| first == *position);
-    let packed = model.parameters().into_iter().enumerate().filter(is_packed);
-    let named = packed.zip(&gradient).find(|(_, g)| !g.is_finite());
-    let reason = named.map(|((_, entry), g)| format!("the gradient in `{}` is {g}", entry.path)).unwrap_or_default();
-    Err(Error::Optimisation { step, reason })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::prelude::*;
-    use rand::SeedableRng;
-    use rand_pcg::Pcg64;
-
-    fn go_on<M>(_: &Progress, _: &M) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    /// Σ over the batch, scaled, of (log ℓ − row)²: least at log ℓ = the mean row.
-    fn loss(kernel: &Rbf, batch: Batch<'_>) -> Result<(f64, Vec<f64>)> {
-        let l = kernel.lengthscale()[0];
-        let misses: Vec<f64> = batch.rows(5).map(|row| l.ln() - row as f64).collect();
-        let scale = batch.scale(5);
-        let value = scale * misses.iter().map(|miss| miss * miss).sum::<f64>();
-        Ok((value, vec![scale * 2.0 * misses.iter().sum::<f64>() / l]))
-    }
-
-    /// A step that leaves a loss which is no number is none to end with, wherever it is.
-    #[test]
-    fn the_last_step_is_judged() {
-        for (steps, batch) in [(1, None), (3, Some(2)), (7, None)] {
-            let train = Train { steps, batch, ..train() };
-            let mut kernel = Rbf::new(1.0);
-            let mut evaluations = 0;
-            let falls = |kernel: &Rbf, _: Batch<'_>| {
-                evaluations += 1;
-                let value = if evaluations > steps { f64::NEG_INFINITY } else { kernel.lengthscale()[0] };
-                Ok((value, vec![1.0]))
-            };
-            let mut rng = Pcg64::seed_from_u64(1);
-            let error = train.run(&mut kernel, 5, falls, &mut rng, go_on).unwrap_err();
-            assert!(matches!(error, Error::Optimisation { step, .. } if step + 1 == steps), "{error}");
-            // Where the loss was last sound.
-            let mut sound = Rbf::new(1.0);
-            let short = Train { steps: steps - 1, batch, ..train };
-            let slopes = |kernel: &Rbf, _: Batch<'_>| Ok((kernel.lengthscale()[0], vec![1.0]));
-            short.run(&mut sound, 5, slopes, &mut Pcg64::seed_from_u64(1), go_on).unwrap();
-            assert_eq!(kernel.values(), sound.values());
-        }
-    }
-
-    fn train() -> Train {
-        Train { steps: 400, adam: Adam { rate: 0.1, ..Adam::default() }, ..Train::default() }
-    }
-
-    #[test]
-    fn all_rows_lead_to_the_minimum() {
-        let mut kernel = Rbf::new(1.0);
-        let history = train().run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), go_on).unwrap();
-        assert_eq!((history.steps, history.stopped, history.records.len()), (400, Stopped::Finished, 400));
-        assert!((kernel.lengthscale()[0].ln() - 2.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_bits() {
-        let run = |seed| {
-            let mut kernel = Rbf::new(1.0);
-            let train = Train { batch: Some(2), ..train() };
-            let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(seed), go_on).unwrap();
-            (kernel.lengthscale()[0].to_bits(), history)
-        };
-        assert_eq!(run(3), run(3));
-        assert_ne!(run(3).0, run(4).0);
-    }
-
-    #[test]
-    fn a_loss_that_is_not_finite_leaves_the_last_sound_parameters() {
-        for bad in [(f64::NAN, 0.0), (f64::INFINITY, 0.0), (1.0, f64::NAN)] {
-            let mut seen = Vec::new();
-            let mut kernel = Rbf::new(1.0);
-            let breaks = |kernel: &Rbf, batch: Batch<'_>| {
-                seen.push(kernel.lengthscale()[0]);
-                if seen.len() == 8 { Ok((bad.0, vec![bad.1])) } else { loss(kernel, batch) }
-            };
-            let error = train().run(&mut kernel, 5, breaks, &mut Pcg64::seed_from_u64(0), go_on).unwrap_err();
-            assert!(matches!(error, Error::Optimisation { step: 7, .. }), "{error}");
-            assert!((kernel.lengthscale()[0] / seen[6] - 1.0).abs() < 1e-15);
-        }
-    }
-
-    #[test]
-    fn errors_of_the_loss_pass_through() {
-        let mut kernel = Rbf::new(1.0);
-        let breaks = |_: &Rbf, _: Batch<'_>| Err(Error::Empty { what: "x".into() });
-        let error = train().run(&mut kernel, 5, breaks, &mut Pcg64::seed_from_u64(0), go_on).unwrap_err();
-        assert!(matches!(error, Error::Empty { .. }));
-        assert_eq!(kernel.lengthscale(), [1.0]);
-    }
-
-    #[test]
-    fn callbacks_see_each_step_and_may_stop() {
-        let mut kernel = Rbf::new(1.0);
-        let train = Train { record_every: 4, schedule: Schedule::Constant.warm_up(10), ..train() };
-        let mut rates = Vec::new();
-        let stop = |progress: &Progress, _: &Rbf| {
-            rates.push(progress.rate);
-            if progress.step == 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), stop).unwrap();
-        assert_eq!((history.steps, history.stopped), (10, Stopped::Callback));
-        assert_eq!(history.records.iter().map(|record| record.step).collect::<Vec<_>>(), [0, 4, 8, 9]);
-        for (step, rate) in rates.iter().enumerate() {
-            assert!((rate - 0.01 * (step + 1) as f64).abs() < 1e-15);
-        }
-    }
-
-    #[test]
-    fn plateaus_stop_early() {
-        let early_stop = Some(EarlyStop { window: 10, patience: 5, tolerance: 1e-6 });
-        let mut kernel = Rbf::new(1.0);
-        let train = Train { steps: 5000, early_stop, ..train() };
-        let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), go_on).unwrap();
-        assert_eq!(history.stopped, Stopped::Early);
-        assert!(history.steps.is_multiple_of(10) && history.steps < 1000);
-        assert!((kernel.lengthscale()[0].ln() - 2.0).abs() < 1e-2);
-    }
-
-    #[test]
-    fn settings_are_checked() {
-        for train in [
-            Train { batch: Some(0), ..train() },
-            Train { batch: Some(6), ..train() },
-            Train { record_every: 0, ..train() },
-            Train { schedule: Schedule::Constant.warm_up(0), ..train() },
-            Train { rates: vec![("rbf".into(), -1.0)], ..train() },
-            Train { rates: vec![("rbf".into(), f64::NAN)], ..train() },
-            Train { adam: Adam { rate: -1.0, ..Adam::default() }, ..train() },
-            Train { early_stop: Some(EarlyStop { window: 0, ..EarlyStop::default() }), ..train() },
-        ] {
-            let result = train.run(&mut Rbf::new(1.0), 5, loss, &mut Pcg64::seed_from_u64(0), go_on);
-            assert!(matches!(result, Err(Error::Setting { .. })), "{train:?}");
-        }
-    }
-
-    #[test]
-    fn no_steps_change_nothing() {
-        let mut kernel = Rbf::new(0.7);
-        let train = Train { steps: 0, ..train() };
-        let history = train.run(&mut kernel, 5, loss, &mut Pcg64::seed_from_u64(0), go_on).unwrap();
-        assert_eq!((history.records.len(), kernel.lengthscale()[0]), (0, 0.7));
     }
 }

@@ -2,12 +2,10 @@
 //! points themselves; for the others a number that does not grow with the number of points; a Gram matrix into the
 //! caller's memory takes little memory beside it; a step of training the same, whatever the number of rows of the data.
 
-use std::ops::ControlFlow;
-
 use mercer::gp::{IcmGp, Svgp};
 use mercer::kernel::{Workspace, cross_into_with, gram_into, gram_into_with};
 use mercer::likelihood::Gaussian;
-use mercer::optim::{Checkpoint, NaturalGradient, Progress, Train};
+use mercer::optim::{NaturalGradient, Train};
 use mercer::prelude::*;
 use mercer::testkit::points;
 use rand::SeedableRng;
@@ -42,28 +40,20 @@ fn of_steps(n: usize, natural: bool) -> usize {
     let y: Vec<f64> = (0..n).map(|row| x[(row, 0)].sin()).collect();
     let model = Svgp::new(1.0 * Rbf::new(1.0), x.subrows(0, INDUCING)).map(|gp| gp.with_par(Par::Seq));
     let Ok(mut model) = model.map(|gp| gp.with_likelihood(Gaussian::new(0.1))) else { return 0 };
-    let train = Train { steps: STEPS, batch: Some(BATCH), record_every: STEPS, ..Train::default() };
-    let (mut before, mut peak) = (0, 0);
-    let mut callback = |progress: &Progress, _: &_| {
+    let train = Train::new(STEPS).with_batch(BATCH).with_record_every(STEPS);
+    let rule = NaturalGradient::default();
+    let train = if natural { train.with_natural_gradients(rule) } else { train };
+    let (mut before, mut peak, mut steps) = (0, 0, 0);
+    let data = Data::new(x.as_ref(), &y);
+    let Ok(mut run) = model.run(&data, &train) else { return 0 };
+    while let Ok(Some(progress)) = run.step(&mut rng) {
         if progress.step == 0 {
             before = reset_peak();
         }
         peak = peak_since(before);
-        ControlFlow::Continue(())
-    };
-    let history = if natural {
-        let rule = NaturalGradient::default();
-        model.resume(
-            &Data::new(x.as_ref(), &y),
-            &Train { natural: Some(rule.clone()), ..train.clone() },
-            &mut Checkpoint::default(),
-            &mut rng,
-            &mut callback,
-        )
-    } else {
-        model.resume(&Data::new(x.as_ref(), &y), &train, &mut Checkpoint::default(), &mut rng, &mut callback)
-    };
-    assert_eq!(history.map(|history| history.steps), Ok(STEPS));
+        steps += 1;
+    }
+    assert_eq!(steps, STEPS);
     peak
 }
 

@@ -200,15 +200,15 @@ fn steps_are_those_on_the_data() {
     }
     assert_vector_close("natural steps", &fast.values(), &plain.values(), 1e-11);
 
-    let train = Train { steps: 20, ..Train::default() };
+    let train = Train::new(20);
     let rng = &mut Pcg64::seed_from_u64(2);
     plain.train(&Data::new(x.as_ref(), &y), &train, rng).unwrap();
     fast.train(&statistics, &train, &mut rand_pcg::Pcg64::seed_from_u64(0)).unwrap();
     assert_vector_close("steps of Adam", &fast.values(), &plain.values(), 1e-8);
-    plain.train(&Data::new(x.as_ref(), &y), &Train { natural: Some(rule.clone()), ..train.clone() }, rng).unwrap();
+    plain.train(&Data::new(x.as_ref(), &y), &train.clone().with_natural_gradients(rule.clone()), rng).unwrap();
     fast.train(
         &statistics,
-        &Train { natural: Some(rule.clone()), ..train.clone() },
+        &train.clone().with_natural_gradients(rule.clone()),
         &mut rand_pcg::Pcg64::seed_from_u64(0),
     )
     .unwrap();
@@ -216,12 +216,12 @@ fn steps_are_those_on_the_data() {
     assert!(fast.parameters().iter().filter(|entry| entry.path.starts_with("variational")).all(|entry| entry.free));
     assert!(fast.values()[0] != start.values()[0]);
 
-    let batches = Train { batch: Some(50), ..train };
+    let batches = train.with_batch(50);
     for error in [
         fast.train(&statistics, &batches, &mut rand_pcg::Pcg64::seed_from_u64(0)),
         fast.train(
             &statistics,
-            &Train { natural: Some(rule.clone()), ..batches.clone() },
+            &batches.clone().with_natural_gradients(rule.clone()),
             &mut rand_pcg::Pcg64::seed_from_u64(0),
         ),
     ]

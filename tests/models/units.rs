@@ -122,7 +122,7 @@ fn fits_of_one_output() {
     });
     law("trained", |units| {
         let adam = Adam { rate: 0.02, ..Adam::default() };
-        let train = Train { steps: 30, batch: Some(10), adam, ..Train::default() };
+        let train = Train::new(30).with_batch(10).with_adam(adam);
         let mut rng = Pcg64::seed_from_u64(5);
         let x = inputs(units);
         fitted(variational(units), units, |m| {

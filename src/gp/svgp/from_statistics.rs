@@ -1,11 +1,6 @@
 //! The bound from statistics of the data.
 
-use std::ops::ControlFlow;
-
-use rand::Rng;
-
 use super::bound::Recorded;
-use super::natural::Judge;
 use super::train::negative;
 use super::{Elbo, NaturalStep, Svgp};
 use crate::gp::data::Data;
@@ -17,7 +12,7 @@ use crate::gp::statistics::Statistics;
 use crate::gp::terms::parameter_column;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{Batch, Checkpoint, History, NaturalGradient, Progress, Train};
+use crate::optim::{Batch, Loss, NaturalGradient, Run, Train};
 use crate::params::ParameterizedExt;
 use crate::tape::Tape;
 use crate::{Error, Expr, Result, Scalar};
@@ -47,9 +42,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// let (mut by_both, statistics) = (by_adam.clone(), by_adam.statistics(&data)?);
     /// assert!((by_adam.objective(&data)?.value - by_adam.objective(&statistics)?.value).abs() < 1e-11);
     ///
-    /// let (train, mut rng) = (Train { steps: 50, ..Train::default() }, rand_pcg::Pcg64::seed_from_u64(0));
+    /// let (train, mut rng) = (Train::new(50), rand_pcg::Pcg64::seed_from_u64(0));
     /// by_adam.train(&statistics, &train, &mut rng)?;
-    /// let train = Train { natural: Some(NaturalGradient::default()), ..train };
+    /// let train = train.with_natural_gradients(NaturalGradient::default());
     /// by_both.train(&statistics, &train, &mut rng)?;
     /// assert!(by_adam.objective(&statistics)?.value < by_both.objective(&statistics)?.value - 10.0);
     /// # Ok::<(), mercer::Error>(())
@@ -161,25 +156,44 @@ impl<K: Kernel<f64> + Clone, F: InducingFeatures> NaturalGradients<Statistics> f
     }
 }
 
+/// −ELBO from statistics, and natural gradients of q beside it.
+#[derive(Debug)]
+pub struct StatisticsLoss<'r> {
+    statistics: &'r Statistics,
+    natural: Option<NaturalGradient>,
+    memory: Memory,
+}
+
+impl<K: Kernel<f64> + Clone, F: InducingFeatures> Loss<Svgp<K, F>> for StatisticsLoss<'_> {
+    fn evaluate(&mut self, model: &Svgp<K, F>, _: Batch<'_>) -> Result<(f64, Vec<f64>)> {
+        negative(model.evaluate(self.statistics, &self.memory)?)
+    }
+
+    fn part(&self) -> Option<&'static str> {
+        self.natural.is_some().then_some("variational")
+    }
+
+    fn move_part(&mut self, model: &mut Svgp<K, F>, step: usize, loss: f64, gradient: &[f64]) -> Result<Option<f64>> {
+        let Some(rule) = &self.natural else { return Ok(None) };
+        let ascent: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
+        let bound = |model: &Svgp<K, F>| model.objective(self.statistics);
+        model.move_and_judge((rule, step), -loss, &ascent, f64::EPSILON, &bound).map(Some)
+    }
+}
+
 /// All of the data at each step of O(M³): minibatches are refused, and the generator is never asked.
 impl<K: Kernel<f64> + Clone, F: InducingFeatures> Trainable<Statistics> for Svgp<K, F> {
-    fn resume(
-        &mut self,
-        statistics: &Statistics,
-        train: &Train,
-        checkpoint: &mut Checkpoint,
-        rng: &mut dyn Rng,
-        callback: &mut dyn FnMut(&Progress, &Self) -> ControlFlow<()>,
-    ) -> Result<History> {
-        if let Some(batch) = train.batch {
+    type Loss<'r>
+        = StatisticsLoss<'r>
+    where
+        Self: 'r;
+
+    fn run<'r>(&'r mut self, statistics: &'r Statistics, train: &Train) -> Result<Run<'r, Self, StatisticsLoss<'r>>> {
+        if let Some(batch) = train.batch() {
             return Err(Error::setting("the batch", batch, "must be `None`: statistics are of all rows"));
         }
-        if let Some(rule) = &train.natural {
-            self.check_natural(rule)?;
-        }
-        let memory = Memory::default().without_rounding();
-        let loss = |model: &Self, _: Batch<'_>| negative(model.evaluate(statistics, &memory)?);
-        let judge = Judge { epsilon: f64::EPSILON, bound: &|model: &Self| model.objective(statistics) };
-        self.resume_judged((statistics.observations(), &[]), loss, train, &judge, checkpoint, rng, callback)
+        train.natural_gradients().map_or(Ok(()), |rule| self.check_natural(rule))?;
+        let (natural, memory) = (train.natural_gradients().cloned(), Memory::default().without_rounding());
+        Run::in_units(self, (statistics.observations(), &[]), train, StatisticsLoss { statistics, natural, memory })
     }
 }

@@ -7,7 +7,9 @@ mod predict;
 mod train;
 
 pub use bound::Elbo;
+pub use from_statistics::StatisticsLoss;
 pub use natural::NaturalStep;
+pub use train::BatchLoss;
 
 use faer::{MatRef, Par};
 
@@ -75,7 +77,7 @@ use crate::{Error, Expr, Result, Scalar};
 ///
 /// let z = subset(x.as_ref(), 12, &mut rng)?;
 /// let mut gp = Svgp::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_likelihood(mercer::likelihood::Gaussian::new(0.1));
-/// let train = Train { steps: 300, batch: Some(50), adam: Adam { rate: 0.03, ..Adam::default() }, ..Train::default() };
+/// let train = Train::new(300).with_batch(50).with_rate(0.03);
 /// gp.train(&Data::new(&x, &y), &train, &mut rng)?;
 ///
 /// let at = gp.posterior()?.predict(mat![[2.0]].as_ref())?;

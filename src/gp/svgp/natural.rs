@@ -1,10 +1,8 @@
 //! Natural gradients for q.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
 
 use faer::MatRef;
-use rand::Rng;
 
 use super::{Elbo, Svgp};
 use crate::gp::data::{self, Data};
@@ -13,7 +11,7 @@ use crate::gp::rounding::loss;
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{Batch, Checkpoint, History, Minimizer, Minimum, NaturalGradient, Progress, Train, fit_in_units};
+use crate::optim::{Minimizer, Minimum, NaturalGradient, fit_in_units};
 use crate::params::ParameterizedExt;
 use crate::{Expr, Result, Scalar};
 
@@ -25,12 +23,6 @@ const HALVINGS: usize = 30;
 
 /// What a step at the rate 1 has to gain, relative to the bound, for another to follow.
 const LEAST_GAIN: f64 = 1e-13;
-
-/// The bound from all data, and its relative rounding error.
-pub(super) struct Judge<'j, M> {
-    pub(super) epsilon: f64,
-    pub(super) bound: &'j dyn Fn(&M) -> Result<Elbo>,
-}
 
 /// The result of a [natural-gradient step](NaturalGradients::natural_step).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,40 +55,18 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(self.judged_step(rule, 0, (elbo, &gradient), T::epsilon().as_f64(), &judge)?.0)
     }
 
-    /// Training on n rows, in [units](Self::units) or none, by a loss; q by natural gradients, if the training has a rule
-    /// for them, which are judged where each step sees all data.
-    #[allow(clippy::too_many_arguments, reason = "a loss, two rules, and what a run is given")]
-    pub(super) fn resume_judged(
+    /// A step of q in a training whose step sees all data, by the loss and its gradient before it; `bound` is that from all
+    /// data, of relative rounding error `epsilon`.
+    pub(super) fn move_and_judge(
         &mut self,
-        (n, units): (usize, &[f64]),
-        loss: impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>,
-        train: &Train,
-        judge: &Judge<'_, Self>,
-        checkpoint: &mut Checkpoint,
-        rng: &mut dyn Rng,
-        callback: &mut dyn FnMut(&Progress, &Self) -> ControlFlow<()>,
-    ) -> Result<History> {
-        let Some(natural) = &train.natural else {
-            let alone = |_: &mut Self, _: usize, _: f64, _: &[f64]| Ok(None);
-            return train.resume_beside(self, units, n, loss, alone, checkpoint, rng, callback);
-        };
-        let sees_all = train.batch.is_none_or(|batch| batch == n);
-        let beside = |model: &mut Self, step: usize, loss: f64, gradient: &[f64]| -> Result<Option<f64>> {
-            let ascent: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
-            if !sees_all {
-                return model.move_q(natural, step, &ascent).map(Some);
-            }
-            // A batch of all rows has them in another order, and the loss other rounding errors.
-            let before = if train.batch.is_none() { -loss } else { (judge.bound)(model)?.value + model.log_prior() };
-            let objective = |model: &Self| Ok((judge.bound)(model)?.value + model.log_prior());
-            let (rate, _) = model.raise(natural, step, &ascent, before, judge.epsilon * before.abs(), &objective)?;
-            Ok(Some(rate))
-        };
-        // Adam does not see what is not free.
-        self.freeze("variational")?;
-        let outcome = train.resume_beside(self, units, n, loss, beside, checkpoint, rng, callback);
-        self.unfreeze("variational")?;
-        outcome
+        (rule, step): (&NaturalGradient, usize),
+        before: f64,
+        ascent: &[f64],
+        epsilon: f64,
+        bound: &dyn Fn(&Self) -> Result<Elbo>,
+    ) -> Result<f64> {
+        let objective = |model: &Self| Ok(bound(model)?.value + model.log_prior());
+        Ok(self.raise(rule, step, ascent, before, epsilon * before.abs(), &objective)?.0)
     }
 
     /// Maximises the bound from all data over all that is free but q, with q brought to its best by
@@ -149,7 +119,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.check(x, &y)?;
         self.check_natural(rule)?;
         let (units, memory) = (self.units(x, &y)?, Memory::default());
-        self.part_coincident(x, &y, &Train::default(), &Checkpoint::default());
+        self.part_coincident(x, &y, None);
         let (mut least, mut best) = (f64::INFINITY, self.variational.clone());
         self.freeze("variational")?;
         let outcome = fit_in_units(self, &units, minimizer, |model| {

@@ -1,11 +1,9 @@
 //! Maximising the bound.
 
-use std::ops::ControlFlow;
+use std::borrow::Cow;
 
 use faer::{Mat, MatRef};
-use rand::Rng;
 
-use super::natural::Judge;
 use super::{Elbo, Svgp};
 use crate::gp::data::{self, Data};
 use crate::gp::model::{Memory, Model, Scales, Trainable};
@@ -14,29 +12,20 @@ use crate::gp::{coincident, units};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
-use crate::optim::{Batch, Checkpoint, History, Progress, Train};
+use crate::optim::{Batch, Loss, NaturalGradient, Run, Train};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Expr, Result, Scalar};
 
 impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     /// Parts inducing inputs that coincide, before the first step, by the bound of as many rows as a step sees.
-    pub(super) fn part_coincident<T: Scalar>(
-        &mut self,
-        x: MatRef<'_, T>,
-        y: &[T],
-        train: &Train,
-        checkpoint: &Checkpoint,
-    ) where
+    pub(super) fn part_coincident<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], batch: Option<usize>)
+    where
         K: Kernel<T>,
     {
-        if checkpoint.steps() > 0 {
-            return;
-        }
         let memory = Memory::default().without_rounding();
-        let mut loss = Self::loss(x, y, &memory);
-        let rows: Option<Vec<usize>> = train.batch.map(|size| (0..size.min(x.nrows())).collect());
+        let rows: Option<Vec<usize>> = batch.map(|size| (0..size.min(x.nrows())).collect());
         let batch = rows.as_deref().map_or(Batch::All, Batch::Rows);
-        coincident::part(self, &units::of_columns(x), &mut |model| loss(model, batch));
+        coincident::part(self, &units::of_columns(x), &mut |model: &Self| model.loss(x, y, batch, &memory));
     }
 
     /// The units of the parameters that may be any finite number, in visiting order of all scalars: of means those of the values, if
@@ -76,26 +65,56 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(())
     }
 
-    /// −ELBO of a batch and its gradient, for [`Train`].
-    pub(super) fn loss<T: Scalar>(
-        x: MatRef<'_, T>,
-        y: &[T],
-        memory: &Memory,
-    ) -> impl FnMut(&Self, Batch<'_>) -> Result<(f64, Vec<f64>)>
+    /// −ELBO of a batch and its gradient.
+    fn loss<T: Scalar>(&self, x: MatRef<'_, T>, y: &[T], batch: Batch<'_>, memory: &Memory) -> Result<(f64, Vec<f64>)>
     where
         K: Kernel<T>,
     {
-        move |model, batch| match batch {
-            Batch::All => negative(model.checked_gradient(x, y, x.nrows(), memory)?),
+        match batch {
+            Batch::All => negative(self.checked_gradient(x, y, x.nrows(), memory)?),
             Batch::Rows(rows) => {
                 let batch_x = Mat::from_fn(rows.len(), x.ncols(), |row, col| x[(rows[row], col)]);
                 let batch_y: Vec<T> = y.chunks_exact(x.nrows()).flat_map(|y| rows.iter().map(|&row| y[row])).collect();
-                model.check(batch_x.as_ref(), &batch_y)?;
-                let of_rows = model.likelihood.rows(rows)?;
-                let likelihood = of_rows.as_deref().unwrap_or(&*model.likelihood);
-                negative(model.gradient_through(likelihood, batch_x.as_ref(), &batch_y, x.nrows(), memory)?)
+                self.check(batch_x.as_ref(), &batch_y)?;
+                let of_rows = self.likelihood.rows(rows)?;
+                let likelihood = of_rows.as_deref().unwrap_or(&*self.likelihood);
+                negative(self.gradient_through(likelihood, batch_x.as_ref(), &batch_y, x.nrows(), memory)?)
             }
         }
+    }
+}
+
+/// −ELBO of batches of data, and natural gradients of q beside it: what an [`Svgp`] is trained by.
+#[derive(Debug)]
+pub struct BatchLoss<'r, T: Scalar> {
+    x: MatRef<'r, T>,
+    /// Outputs one after the other.
+    y: Cow<'r, [T]>,
+    natural: Option<NaturalGradient>,
+    batch: Option<usize>,
+    memory: Memory,
+}
+
+impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Loss<Svgp<K, F>> for BatchLoss<'_, T> {
+    fn evaluate(&mut self, model: &Svgp<K, F>, batch: Batch<'_>) -> Result<(f64, Vec<f64>)> {
+        model.loss(self.x, &self.y, batch, &self.memory)
+    }
+
+    fn part(&self) -> Option<&'static str> {
+        self.natural.is_some().then_some("variational")
+    }
+
+    fn move_part(&mut self, model: &mut Svgp<K, F>, step: usize, loss: f64, gradient: &[f64]) -> Result<Option<f64>> {
+        let Some(rule) = &self.natural else { return Ok(None) };
+        let ascent: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
+        let n = self.x.nrows();
+        if self.batch.is_some_and(|batch| batch != n) {
+            return model.move_q(rule, step, &ascent).map(Some);
+        }
+        let bound = |model: &Svgp<K, F>| model.bound(self.x, &self.y, n);
+        // A batch of all rows has them in another order, and the loss other rounding errors.
+        let before = if self.batch.is_none() { -loss } else { bound(model)?.value + model.log_prior() };
+        model.move_and_judge((rule, step), before, &ascent, T::epsilon().as_f64(), &bound).map(Some)
     }
 }
 
@@ -144,26 +163,22 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Model<data::Batch<T>>
 }
 
 impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Trainable<Data<T>> for Svgp<K, F> {
-    fn resume(
-        &mut self,
-        data: &Data<T>,
-        train: &Train,
-        checkpoint: &mut Checkpoint,
-        rng: &mut dyn Rng,
-        callback: &mut dyn FnMut(&Progress, &Self) -> ControlFlow<()>,
-    ) -> Result<History> {
+    type Loss<'r>
+        = BatchLoss<'r, T>
+    where
+        Self: 'r;
+
+    fn run<'r>(&'r mut self, data: &'r Data<T>, train: &Train) -> Result<Run<'r, Self, BatchLoss<'r, T>>> {
         let (x, y) = (data.x(), data.stacked(self.likelihood.outputs())?);
         self.check(x, &y)?;
         self.check_observed(x, &y, x.nrows())?;
         self.check_observations(&y)?;
-        if let Some(rule) = &train.natural {
-            self.check_natural(rule)?;
-        }
-        let (units, memory) = (self.units(x, &y)?, Memory::default().without_rounding());
-        self.part_coincident(x, &y, train, checkpoint);
-        let loss = Self::loss(x, &y, &memory);
-        let judge = Judge { epsilon: T::epsilon().as_f64(), bound: &|model: &Self| model.objective(data) };
-        self.resume_judged((x.nrows(), &units), loss, train, &judge, checkpoint, rng, callback)
+        train.natural_gradients().map_or(Ok(()), |rule| self.check_natural(rule))?;
+        let units = self.units(x, &y)?;
+        self.part_coincident(x, &y, train.batch());
+        let (natural, batch) = (train.natural_gradients().cloned(), train.batch());
+        let loss = BatchLoss { x, y, natural, batch, memory: Memory::default().without_rounding() };
+        Run::in_units(self, (x.nrows(), &units), train, loss)
     }
 }
 

@@ -312,7 +312,7 @@ fn a_sparse_process_trains_a_formula() {
     let kernel = arcsine() + cosines(12).vertical(decay());
     let mut model = Svgp::new(kernel, z).unwrap();
     let before = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
-    let train = mercer::optim::Train { steps: 100, ..Default::default() };
+    let train = mercer::optim::Train::new(100);
     model.train(&Data::new(x.as_ref(), &y), &train, &mut rand_pcg::Pcg64::seed_from_u64(1)).unwrap();
     assert!(model.objective(&Data::new(x.as_ref(), &y)).unwrap().value > before + 10.0);
 }

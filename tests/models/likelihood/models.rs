@@ -10,7 +10,7 @@ use mercer::likelihood::{
     Predicted, Softmax, StudentT,
 };
 use mercer::linalg::Jitter;
-use mercer::optim::{Adam, NaturalGradient, Train};
+use mercer::optim::{NaturalGradient, Train};
 use mercer::params::Constraint;
 use mercer::prelude::*;
 use rand::SeedableRng;
@@ -105,7 +105,7 @@ fn stored_values_match() {
 }
 
 fn train(steps: usize) -> Train {
-    Train { steps, batch: Some(40), adam: Adam { rate: 0.05, ..Adam::default() }, ..Train::default() }
+    Train::new(steps).with_batch(40).with_rate(0.05)
 }
 
 /// The bound rises, and predictions end up better than the frequency of the classes.
@@ -205,7 +205,7 @@ fn minibatches_keep_what_belongs_to_their_rows() {
         .unwrap()
         .with_likelihood(likelihood);
     gp.freeze("kernel").unwrap();
-    gp.train(&Data::new(x.as_ref(), &wrong), &Train { batch: Some(20), ..train(400) }, &mut rng).unwrap();
+    gp.train(&Data::new(x.as_ref(), &wrong), &train(400).with_batch(20), &mut rng).unwrap();
     let mean = gp.posterior().unwrap().mean(x.as_ref()).unwrap();
     let miss = (0..60).map(|row| (mean[(row, 0)] - y[row]).abs()).fold(0.0, f64::max);
     assert!(miss < 0.35, "{miss}");
@@ -233,7 +233,7 @@ fn what_models_refuse() {
     let mut counts = gp.clone().with_likelihood(Poisson::new());
     let error = counts.objective(&Data::new(x.as_ref(), &wrong)).unwrap_err();
     // Training names the row of the data, whatever batch it is in.
-    let small = Train { batch: Some(2), ..train(1) };
+    let small = train(1).with_batch(2);
     assert_eq!(counts.train(&Data::new(x.as_ref(), &wrong), &small, &mut Pcg64::seed_from_u64(1)).unwrap_err(), error);
     let mut noisy = gp.clone().with_likelihood(FixedNoise::new(&[0.1; 11]).unwrap());
     let result = noisy.train(&Data::new(x.as_ref(), &y), &small, &mut Pcg64::seed_from_u64(1));

@@ -5,7 +5,7 @@ use faer::linalg::solvers::Solve;
 use mercer::data::column;
 use mercer::gp::{Oilmm, Svgp};
 use mercer::likelihood::{Bernoulli, FixedNoise, Gaussian, Likelihood, LinearMixing};
-use mercer::optim::{Adam, Lbfgs, NaturalGradient, Train};
+use mercer::optim::{Lbfgs, NaturalGradient, Train};
 use mercer::prelude::*;
 use rand::SeedableRng;
 
@@ -110,7 +110,7 @@ fn batches_are_unbiased() {
     let whole = sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().expected_log_likelihood;
     assert_close(of_rows(&[4, 0, 2]) + of_rows(&[1, 6]) + of_rows(&[5, 3]), whole, 1e-13);
     let mut trained = sparse.clone();
-    let train = Train { steps: 40, batch: Some(3), adam: Adam { rate: 0.05, ..Adam::default() }, ..Train::default() };
+    let train = Train::new(40).with_batch(3).with_rate(0.05);
     trained.train(&Data::new(x.as_ref(), &y), &train, &mut rand_pcg::Pcg64::seed_from_u64(1)).unwrap();
     assert!(
         trained.objective(&Data::new(x.as_ref(), &y)).unwrap().value
@@ -130,7 +130,7 @@ fn several_outputs_are_checked() {
     let predicted = sparse.posterior::<f64>().unwrap().log_predictive_density(x.as_ref(), y.as_ref()).unwrap();
     assert_eq!(predicted.len(), 7);
     y[(1, 1)] = 0.5;
-    let train = Train { steps: 1, batch: Some(3), ..Train::default() };
+    let train = Train::new(1).with_batch(3);
     let error =
         sparse.clone().train(&Data::new(x.as_ref(), &y), &train, &mut rand_pcg::Pcg64::seed_from_u64(1)).unwrap_err();
     assert!(matches!(error, Error::Observation { row: 8, .. }), "{error}");
@@ -145,7 +145,7 @@ fn an_output_that_was_never_observed_is_named() {
     let mut y = numbers_and_classes();
     y.col_as_slice_mut(1).fill(f64::NAN);
     let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
-    let train = Train { steps: 1, batch: Some(3), ..Train::default() };
+    let train = Train::new(1).with_batch(3);
     let lbfgs = Lbfgs { max_steps: 1, ..Lbfgs::default() };
     let errors = [
         sparse.objective(&Data::new(x.as_ref(), &y)).unwrap_err(),
@@ -156,7 +156,7 @@ fn an_output_that_was_never_observed_is_named() {
         sparse
             .train(
                 &Data::new(x.as_ref(), &y),
-                &Train { natural: Some(NaturalGradient::default()), ..train.clone() },
+                &train.clone().with_natural_gradients(NaturalGradient::default()),
                 &mut rng,
             )
             .unwrap_err(),

@@ -1,14 +1,10 @@
 //! Training that is stopped and goes on, rates of groups of parameters, and rules of one's own to stop by.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
-
 use mercer::data::column;
 use mercer::gp::Svgp;
 use mercer::likelihood::{Gaussian, StudentT};
-use mercer::optim::{
-    Adam, Checkpoint, EarlyStop, History, NaturalGradient, Patience, Progress, Schedule, Stopped, Train,
-};
+use mercer::optim::{Adam, Checkpoint, EarlyStop, History, NaturalGradient, Patience, Schedule, Stopped, Train};
 use mercer::params::Prior;
 use mercer::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -28,141 +24,141 @@ fn model() -> Svgp {
 }
 
 fn train() -> Train {
-    Train {
-        steps: 17,
-        batch: Some(7),
-        adam: Adam { rate: 0.05, clip: Some(40.0), ..Adam::default() },
-        rates: vec![("inducing".into(), 0.01), ("kernel.sum[1]".into(), 0.0)],
-        natural: None,
-        schedule: Schedule::Cosine { steps: 17, last: 0.1 }.warm_up(3),
-        early_stop: Some(EarlyStop { window: 4, patience: 3, tolerance: 0.0 }),
-        record_every: 3,
-    }
+    settings().with_rate_of("inducing", 0.01).with_rate_of("kernel.sum[1]", 0.0)
 }
 
-type Run<'a> = &'a dyn Fn(&mut Svgp, &mut Checkpoint, &mut Pcg64, usize) -> History;
+/// With one rate for all.
+fn settings() -> Train {
+    Train::new(17)
+        .with_batch(7)
+        .with_adam(Adam { rate: 0.05, clip: Some(40.0), ..Adam::default() })
+        .with_schedule(Schedule::Cosine { steps: 17, last: 0.1 }.warm_up(3))
+        .with_early_stop(EarlyStop { window: 4, patience: 3, tolerance: 0.0 })
+        .with_record_every(3)
+}
 
 fn bits(model: &Svgp) -> Vec<u64> {
     model.values().iter().map(|value| value.to_bits()).collect()
 }
 
+/// Trains from a checkpoint, or from the start, up to so many steps.
+fn train_until(
+    model: &mut Svgp,
+    data: &Data<f64>,
+    train: &Train,
+    from: Option<&Checkpoint>,
+    rng: &mut Pcg64,
+    stop: usize,
+) -> mercer::Result<(History, Checkpoint)> {
+    let mut run = model.run(data, train)?;
+    if let Some(checkpoint) = from {
+        run = run.resume(checkpoint)?;
+    }
+    while run.step(rng)?.is_some_and(|progress| progress.step + 1 != stop) {}
+    Ok((run.history(), run.checkpoint()))
+}
+
 /// Stopped after each number of steps, saved as text, and gone on with by a model that has just been made.
-fn resumes_to_the_same_bits(run: Run<'_>) {
-    let (mut whole, mut rng) = (model(), Pcg64::seed_from_u64(5));
-    let mut end = Checkpoint::default();
-    let expected = run(&mut whole, &mut end, &mut rng, usize::MAX);
+fn resumes_to_the_same_bits(start: &Svgp, data: &Data<f64>, train: &Train) -> History {
+    let (mut whole, mut rng) = (start.clone(), Pcg64::seed_from_u64(5));
+    let (expected, end) = train_until(&mut whole, data, train, None, &mut rng, usize::MAX).unwrap();
     assert!(expected.steps > 8);
     for stop in 1..expected.steps {
-        let (mut first, mut generator, mut checkpoint) = (model(), Pcg64::seed_from_u64(5), Checkpoint::default());
-        let so_far = run(&mut first, &mut checkpoint, &mut generator, stop);
-        assert_eq!((so_far.steps, so_far.stopped, checkpoint.steps()), (stop, Stopped::Callback, stop));
+        let mut generator = Pcg64::seed_from_u64(5);
+        let (so_far, checkpoint) = train_until(&mut start.clone(), data, train, None, &mut generator, stop).unwrap();
+        assert_eq!((so_far.steps, so_far.stopped, checkpoint.steps()), (stop, Stopped::Caller, stop));
         assert_eq!(so_far.records.last().unwrap().step, stop - 1);
         let saved = serde_json::to_string(&(&checkpoint, &generator)).unwrap();
 
-        let (mut checkpoint, mut generator): (Checkpoint, Pcg64) = serde_json::from_str(&saved).unwrap();
-        let mut second = model();
-        let history = run(&mut second, &mut checkpoint, &mut generator, usize::MAX);
+        let (checkpoint, mut generator): (Checkpoint, Pcg64) = serde_json::from_str(&saved).unwrap();
+        let mut second = start.clone();
+        let (history, reached) =
+            train_until(&mut second, data, train, Some(&checkpoint), &mut generator, usize::MAX).unwrap();
         assert_eq!(history, expected, "{stop}");
         assert_eq!(bits(&second), bits(&whole), "{stop}");
-        assert_eq!((generator.next_u64(), &checkpoint), (rng.clone().next_u64(), &end));
+        assert_eq!((generator.next_u64(), &reached), (rng.clone().next_u64(), &end));
     }
-}
-
-fn until(stop: usize) -> impl FnMut(&Progress, &Svgp) -> ControlFlow<()> {
-    move |progress, _| if progress.step + 1 == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    expected
 }
 
 #[test]
 fn minibatches_resume_to_the_same_bits() {
     let (x, y) = plane(30);
-    resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
-        model.resume(&Data::new(x.as_ref(), &y), &train(), checkpoint, rng, &mut until(stop)).unwrap()
-    });
+    resumes_to_the_same_bits(&model(), &Data::new(x, y), &train());
 }
 
 #[test]
 fn natural_gradients_resume_to_the_same_bits() {
     let (x, y) = plane(30);
     let rule = NaturalGradient { rate: 0.2, schedule: Schedule::Constant.warm_up(6) };
-    resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
-        model
-            .resume(
-                &Data::new(x.as_ref(), &y),
-                &Train { natural: Some(rule.clone()), ..train().clone() },
-                checkpoint,
-                rng,
-                &mut until(stop),
-            )
-            .unwrap()
-    });
+    resumes_to_the_same_bits(&model(), &Data::new(x, y), &train().with_natural_gradients(rule));
 }
 
 /// All rows, no generator; and the early stop is reached at the same step.
 #[test]
 fn early_stops_are_resumed() {
     let (x, y) = plane(12);
-    let early_stop = Some(EarlyStop { window: 3, patience: 2, tolerance: 1.0 });
-    let all = Train { batch: None, early_stop, ..train() };
-    resumes_to_the_same_bits(&|model, checkpoint, rng, stop| {
-        let history = model.resume(&Data::new(x.as_ref(), &y), &all, checkpoint, rng, &mut until(stop)).unwrap();
-        assert!(stop < 9 || (history.steps, history.stopped) == (9, Stopped::Early), "{history:?}");
-        history
-    });
+    let early_stop = EarlyStop { window: 3, patience: 2, tolerance: 1.0 };
+    let all = train().with_batch(None).with_early_stop(early_stop);
+    let history = resumes_to_the_same_bits(&model(), &Data::new(x, y), &all);
+    assert_eq!((history.steps, history.stopped), (9, Stopped::Early));
+}
+
+/// The units of a mean are those of the process, where the likelihood has no variance of Gaussian noise: they are
+/// kept, since a model that goes on is another by then.
+#[test]
+fn a_model_that_has_moved_goes_on_in_its_first_units() {
+    let (x, y) = plane(30);
+    let data = Data::new(x, y);
+    let start = model().with_mean(mercer::mean::ConstantMean::new(0.0)).with_likelihood(StudentT::new(4.0, 0.3));
+    let train = settings().with_early_stop(None);
+    let (mut whole, mut rng) = (start.clone(), Pcg64::seed_from_u64(5));
+    whole.train(&data, &train, &mut rng).unwrap();
+
+    let (mut parts, mut rng) = (start, Pcg64::seed_from_u64(5));
+    let (_, checkpoint) = train_until(&mut parts, &data, &train, None, &mut rng, 9).unwrap();
+    train_until(&mut parts, &data, &train, Some(&checkpoint), &mut rng, usize::MAX).unwrap();
+    assert_eq!(bits(&parts), bits(&whole));
 }
 
 /// Where a step fails, what is restored is the same too.
 #[test]
 fn failures_after_resuming_leave_the_sound_parameters() {
     let (x, y) = plane(30);
-    let rule = NaturalGradient::default();
+    let data = Data::new(x, y);
     let mut start = model();
     start.set_prior("likelihood", Prior::uniform(0.15, 0.25).unwrap()).unwrap();
-    let run = |model: &mut Svgp, checkpoint: &mut Checkpoint, rng: &mut Pcg64, stop| {
-        let train = Train { rates: vec![("likelihood".into(), 0.05)], schedule: Schedule::Constant, ..train() };
-        model.resume(
-            &Data::new(x.as_ref(), &y),
-            &Train { natural: Some(rule.clone()), ..train.clone() },
-            checkpoint,
-            rng,
-            &mut until(stop),
-        )
+    let train = train()
+        .with_rate_of("likelihood", 0.05)
+        .with_schedule(Schedule::Constant)
+        .with_natural_gradients(NaturalGradient::default());
+    let (mut whole, mut rng, mut steps) = (start.clone(), Pcg64::seed_from_u64(2), 0);
+    let mut run = whole.run(&data, &train).unwrap();
+    let expected = loop {
+        match run.step(&mut rng) {
+            Ok(progress) => steps = progress.unwrap().step + 1,
+            Err(error) => break error,
+        }
     };
-    let (mut whole, mut steps) = (start.clone(), 0);
-    let mut count = |progress: &Progress, _: &Svgp| {
-        steps = progress.step + 1;
-        ControlFlow::Continue(())
-    };
-    let train = Train { rates: vec![("likelihood".into(), 0.05)], schedule: Schedule::Constant, ..train() };
-    let rng = &mut Pcg64::seed_from_u64(2);
-    let expected = whole
-        .resume(
-            &Data::new(x.as_ref(), &y),
-            &Train { natural: Some(rule.clone()), ..train.clone() },
-            &mut Checkpoint::default(),
-            rng,
-            &mut count,
-        )
-        .unwrap_err();
     assert!(matches!(expected, Error::Parameter { .. }) && steps > 1, "{expected}");
 
-    let (mut rng, mut checkpoint) = (Pcg64::seed_from_u64(2), Checkpoint::default());
-    run(&mut start.clone(), &mut checkpoint, &mut rng, steps).unwrap();
+    let mut rng = Pcg64::seed_from_u64(2);
+    let (_, checkpoint) = train_until(&mut start.clone(), &data, &train, None, &mut rng, steps).unwrap();
     let mut second = start.clone();
-    let error = run(&mut second, &mut checkpoint, &mut rng, usize::MAX).unwrap_err();
+    let error = train_until(&mut second, &data, &train, Some(&checkpoint), &mut rng, usize::MAX).unwrap_err();
     assert_eq!((error, bits(&second)), (expected, bits(&whole)));
 }
 
 #[test]
 fn checkpoints_of_something_else_are_refused() {
     let (x, y) = plane(30);
-    let mut checkpoint = Checkpoint::default();
+    let data = Data::new(&x, &y);
     let mut rng = Pcg64::seed_from_u64(0);
-    model().resume(&Data::new(x.as_ref(), &y), &train(), &mut checkpoint, &mut rng, &mut until(3)).unwrap();
-    let mut told = |model: &mut Svgp, n: usize, train: &Train, checkpoint: &Checkpoint| {
+    let (_, checkpoint) = train_until(&mut model(), &data, &train(), None, &mut rng, 3).unwrap();
+    let told = |model: &mut Svgp, n: usize, train: &Train, checkpoint: &Checkpoint| {
         let before = bits(model);
-        let x = x.subrows(0, n);
-        let error =
-            model.resume(&Data::new(x, &y[..n]), train, &mut checkpoint.clone(), &mut rng, &mut until(9)).unwrap_err();
+        let data = Data::new(x.as_ref().subrows(0, n), &y[..n]);
+        let error = model.run(&data, train).unwrap().resume(checkpoint).unwrap_err();
         assert_eq!(bits(model), before);
         error.to_string()
     };
@@ -170,13 +166,10 @@ fn checkpoints_of_something_else_are_refused() {
     frozen.freeze("likelihood").unwrap();
     assert!(told(&mut frozen, 30, &train(), &checkpoint).contains("free parameters in the checkpoint"));
     let mut smaller = Svgp::new(Rbf::new(1.0).dynamic(), mat![[0.0, 1.0]].as_ref()).unwrap();
-    assert!(
-        told(&mut smaller, 30, &Train { rates: Vec::new(), ..train() }, &checkpoint)
-            .contains("parameters in the checkpoint")
-    );
+    assert!(told(&mut smaller, 30, &settings(), &checkpoint).contains("parameters in the checkpoint"));
     assert!(told(&mut model(), 29, &train(), &checkpoint).contains("order of the rows"));
     for batch in [None, Some(8)] {
-        assert!(told(&mut model(), 30, &Train { batch, ..train() }, &checkpoint).starts_with("batch is"));
+        assert!(told(&mut model(), 30, &train().with_batch(batch), &checkpoint).starts_with("batch is"));
     }
     // A row twice.
     let mut json = serde_json::to_value(&checkpoint).unwrap();
@@ -192,8 +185,8 @@ fn groups_have_their_rates() {
     let (x, y) = plane(30);
     let adam = Adam { rate: 0.05, clip: Some(0.5), ..Adam::default() };
     let train = |rates: &[(&str, f64)]| {
-        let rates = rates.iter().map(|&(path, rate)| (path.to_owned(), rate)).collect();
-        Train { steps: 20, adam, rates, batch: Some(10), ..Train::default() }
+        let train = Train::new(20).with_adam(adam).with_batch(10);
+        rates.iter().fold(train, |train, &(path, rate)| train.with_rate_of(path, rate))
     };
     let run = |mut model: Svgp, rates: &[(&str, f64)]| {
         model.train(&Data::new(x.as_ref(), &y), &train(rates), &mut Pcg64::seed_from_u64(3)).map(|_| model.values())
@@ -217,8 +210,7 @@ fn groups_have_their_rates() {
     let mut model = model();
     model.train(&Data::new(x.as_ref(), &y), &train(&[]), &mut Pcg64::seed_from_u64(4)).unwrap();
     let before = model.unconstrained();
-    let once =
-        Train { steps: 1, adam: Adam { clip: None, ..adam }, ..train(&[("likelihood", 0.3), ("inducing", 0.02)]) };
+    let once = train(&[("likelihood", 0.3), ("inducing", 0.02)]).with_steps(1).with_adam(Adam { clip: None, ..adam });
     model.train(&Data::new(x.as_ref(), &y), &once, &mut Pcg64::seed_from_u64(3)).unwrap();
     let after = model.unconstrained();
     let places = model.parameters().into_iter().enumerate();
@@ -238,31 +230,28 @@ fn groups_have_their_rates() {
 
 /// Noise grows where there is nothing more to learn: the error on new data falls, then rises.
 #[test]
-fn callbacks_see_the_model_and_stop_by_a_metric() {
+fn loops_see_the_model_and_stop_by_a_metric() {
     let (x, y) = plane(40);
     let (at, truth) = (x.subrows(20, 20), &y[20..]);
+    let data = Data::new(x.subrows(0, 20), &y[..20]);
     let mut gp = model().with_likelihood(StudentT::new(4.0, 0.3));
-    let adam = Adam { rate: 0.1, ..Adam::default() };
-    let train = Train { steps: 400, adam, ..Train::default() };
     let (mut patience, mut best, mut seen) = (Patience::new(4, 0.0), None, Vec::new());
-    let history = gp.resume(
-        &Data::new(x.subrows(0, 20), &y[..20]),
-        &train,
-        &mut Checkpoint::default(),
-        &mut Pcg64::seed_from_u64(0),
-        &mut |_, gp| {
-            let densities =
-                gp.posterior().and_then(|posterior| posterior.log_predictive_density(at, column(truth))).unwrap();
-            seen.push(-densities.iter().sum::<f64>());
-            let next = patience.sees(*seen.last().unwrap());
-            if patience.improved() {
-                best = Some(gp.clone());
-            }
-            next
-        },
-    );
-    let history = history.unwrap();
-    assert_eq!((history.stopped, history.steps), (Stopped::Callback, seen.len()));
+    let mut rng = Pcg64::seed_from_u64(0);
+    let mut run = gp.run(&data, &Train::new(400).with_rate(0.1)).unwrap();
+    while run.step(&mut rng).unwrap().is_some() {
+        let posterior = run.model().posterior::<f64>().unwrap();
+        let densities = posterior.log_predictive_density(at, column(truth)).unwrap();
+        seen.push(-densities.iter().sum::<f64>());
+        let next = patience.sees(seen[seen.len() - 1]);
+        if patience.improved() {
+            best = Some(run.model().clone());
+        }
+        if next.is_break() {
+            break;
+        }
+    }
+    let history = run.history();
+    assert_eq!((history.stopped, history.steps), (Stopped::Caller, seen.len()));
     let least = seen.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(seen.len() - 1 - seen.iter().position(|&value| value == least).unwrap(), 4);
     let of_best = best.unwrap();

@@ -1,11 +1,9 @@
 //! Priors.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
-
 use mercer::gp::{ExactGp, Svgp};
 use mercer::inducing::InducingPoints;
-use mercer::optim::{Adam, Batch, Lbfgs, Train};
+use mercer::optim::{Batch, Lbfgs, Run, Train};
 use mercer::params::{Constraint, Parameter, Prior};
 use mercer::prelude::*;
 use rand::SeedableRng;
@@ -128,7 +126,7 @@ fn each_step_of_training_counts_the_prior_once() {
     with_prior.set_prior("kernel.scaled.factor", prior()).unwrap();
     for batch in [None, Some(6)] {
         let first_loss = |model: &Svgp<_>| {
-            let train = Train { steps: 1, batch, ..Train::default() };
+            let train = Train::new(1).with_batch(batch);
             let history =
                 model.clone().train(&Data::new(x.as_ref(), &y), &train, &mut Pcg64::seed_from_u64(4)).unwrap();
             history.records[0].loss
@@ -147,9 +145,9 @@ fn each_step_of_training_counts_the_prior_once() {
 fn training_without_data_leads_to_the_mode() {
     let mut kernel = Rbf::new(0.3);
     kernel.set_prior("rbf", Prior::gamma(3.0, 4.0).unwrap()).unwrap();
-    let train = Train { steps: 600, batch: Some(2), adam: Adam { rate: 0.05, ..Adam::default() }, ..Train::default() };
+    let train = Train::new(600).with_batch(2).with_rate(0.05);
     let nothing = |_: &Rbf, _: Batch<'_>| Ok((0.0, vec![0.0]));
-    train.run(&mut kernel, 8, nothing, &mut Pcg64::seed_from_u64(0), |_, _| ControlFlow::Continue(())).unwrap();
+    Run::new(&mut kernel, 8, &train, nothing).unwrap().finish(&mut Pcg64::seed_from_u64(0)).unwrap();
     assert!((kernel.lengthscale()[0] - 0.5).abs() < 1e-6, "{}", kernel.lengthscale()[0]);
 }
 

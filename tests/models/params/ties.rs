@@ -1,10 +1,8 @@
 //! Ties.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
-
 use mercer::gp::ExactGp;
-use mercer::optim::{Batch, Lbfgs, Train};
+use mercer::optim::{Batch, Lbfgs, Run, Train};
 use mercer::params::Prior;
 use mercer::prelude::*;
 use rand::SeedableRng;
@@ -183,7 +181,7 @@ fn a_gradient_that_is_not_finite_is_named_past_a_tie() {
     let mut kernel = tied();
     kernel.tie(&[LENGTH, OTHER]).unwrap();
     let breaks = |_: &DynKernel, _: Batch<'_>| Ok((0.0, vec![0.0, 0.0, 0.0, f64::NAN, 0.0]));
-    let go_on = |_: &_, _: &_| ControlFlow::Continue(());
-    let error = Train::default().run(&mut kernel, 1, breaks, &mut Pcg64::seed_from_u64(0), go_on).unwrap_err();
+    let run = Run::new(&mut kernel, 1, &Train::default(), breaks).unwrap();
+    let error = run.finish(&mut Pcg64::seed_from_u64(0)).unwrap_err();
     assert!(error.to_string().contains("`sum[1].rational_quadratic.lengthscale` is NaN"), "{error}");
 }

@@ -7,7 +7,7 @@ use mercer::inducing::{HilbertFeatures, InducingFeatures, SphericalHarmonicFeatu
 use mercer::likelihood::{Bernoulli, Gaussian, Heteroscedastic};
 use mercer::linalg::{Cholesky, Jitter};
 use mercer::mean::ConstantMean;
-use mercer::optim::{Adam, NaturalGradient, Train};
+use mercer::optim::{NaturalGradient, Train};
 use mercer::params::Prior;
 use mercer::prelude::*;
 use mercer::testkit::points;
@@ -325,21 +325,14 @@ fn predictions_are_those_of_the_definition() {
 fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
     let (x, values) = plane(200);
     let y: Vec<f64> = values.iter().map(|&value| f64::from(u8::from(value > 0.2))).collect();
-    let train = Train {
-        steps: 150,
-        batch: Some(40),
-        adam: Adam { rate: 0.03, ..Adam::default() },
-        rates: vec![("kernel".into(), 0.0)],
-        ..Train::default()
-    };
-    let of_basis = [("mean_basis.weights".to_owned(), 0.01), ("mean_basis.inputs".to_owned(), 0.0)];
+    let train = Train::new(150).with_batch(40).with_rate(0.03).with_rate_of("kernel", 0.0);
     let fitted = |basis: Option<MeanBasis>| {
         let mut model =
             Svgp::new(kernel(), points::<f64>(4, 2, 5).as_ref()).unwrap().with_likelihood(Bernoulli::logit());
         let mut train = train.clone();
         if let Some(basis) = basis {
             model = model.with_mean_basis(basis).unwrap();
-            train.rates.extend(of_basis.clone());
+            train = train.with_rate_of("mean_basis.weights", 0.01).with_rate_of("mean_basis.inputs", 0.0);
         }
         model.train(&Data::new(x.as_ref(), &y), &train, &mut Pcg64::seed_from_u64(15)).unwrap();
         (model.objective(&Data::new(x.as_ref(), &y)).unwrap().value, model)

@@ -1,12 +1,10 @@
 //! Natural gradients of the sparse variational process.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
-
 use mercer::gp::{ExactGp, Svgp, Variational};
 use mercer::likelihood::{Bernoulli, Gaussian, Heteroscedastic, NegativeBinomial, Poisson, StudentT};
 use mercer::linalg::Jitter;
-use mercer::optim::{Adam, Checkpoint, Lbfgs, NaturalGradient, Schedule, Train};
+use mercer::optim::{Adam, Lbfgs, NaturalGradient, Schedule, Train};
 use mercer::params::Prior;
 use mercer::prelude::*;
 use mercer::testkit::{seed, trials};
@@ -128,7 +126,7 @@ fn minibatches_are_unbiased() {
 #[test]
 fn training_interleaves_with_adam() {
     let (x, y) = plane(200);
-    let train = Train { steps: 60, batch: Some(50), ..Train::default() };
+    let train = Train::new(60).with_batch(50);
     let rule = NaturalGradient { rate: 0.1, schedule: Schedule::Constant.warm_up(5) };
 
     let mut fixed = model(15);
@@ -139,7 +137,7 @@ fn training_interleaves_with_adam() {
     fixed
         .train(
             &Data::new(x.as_ref(), &y),
-            &Train { natural: Some(rule.clone()), ..train.clone() },
+            &train.clone().with_natural_gradients(rule.clone()),
             &mut Pcg64::seed_from_u64(1),
         )
         .unwrap();
@@ -151,7 +149,7 @@ fn training_interleaves_with_adam() {
         let history = free
             .train(
                 &Data::new(x.as_ref(), &y),
-                &Train { natural: Some(rule.clone()), ..train.clone() },
+                &train.clone().with_natural_gradients(rule.clone()),
                 &mut Pcg64::seed_from_u64(seed),
             )
             .unwrap();
@@ -175,12 +173,12 @@ fn a_step_of_training_is_a_natural_step_and_one_of_adam() {
     trained.set_prior("kernel.scaled.factor", Prior::gamma(2.0, 1.0).unwrap()).unwrap();
     let mut by_adam = trained.clone();
     let mut by_steps = trained.clone();
-    let train = Train { steps: 1, adam, ..Train::default() };
+    let train = Train::new(1).with_adam(adam);
     let mut rng = Pcg64::seed_from_u64(0);
     trained
         .train(
             &Data::new(x.as_ref(), &y),
-            &Train { natural: Some(NaturalGradient::default().clone()), ..train.clone() },
+            &train.clone().with_natural_gradients(NaturalGradient::default().clone()),
             &mut rng,
         )
         .unwrap();
@@ -205,11 +203,7 @@ fn what_cannot_move_is_refused_and_failures_leave_sound_parameters() {
             Err(Error::Setting { .. })
         ));
         let error = model
-            .train(
-                &Data::new(x.as_ref(), &y),
-                &Train { natural: Some(rule.clone()), ..Train::default().clone() },
-                &mut rng,
-            )
+            .train(&Data::new(x.as_ref(), &y), &Train::default().with_natural_gradients(rule.clone()), &mut rng)
             .unwrap_err();
         assert!(error.to_string().contains("Variational::new"), "{error}");
     }
@@ -224,23 +218,19 @@ fn what_cannot_move_is_refused_and_failures_leave_sound_parameters() {
     let mut model = model(4);
     let path = "kernel.scaled.factor";
     model.set_prior(path, Prior::uniform(1.25, 1.35).unwrap()).unwrap();
-    let train = |steps| Train { steps, adam: Adam { rate: 0.01, ..Adam::default() }, ..Train::default() };
-    let mut steps = 0;
+    let train = |steps| Train::new(steps).with_rate(0.01);
+    let data = Data::new(x.as_ref(), &y);
     let mut failed = model.clone();
-    let outcome = failed.resume(
-        &Data::new(x.as_ref(), &y),
-        &Train { natural: Some(rule.clone()), ..train(100).clone() },
-        &mut Checkpoint::default(),
-        &mut rng,
-        &mut |progress, _| {
-            steps = progress.step + 1;
-            ControlFlow::Continue(())
-        },
-    );
-    assert!(matches!(outcome, Err(Error::Parameter { .. })), "{outcome:?}");
-    model
-        .train(&Data::new(x.as_ref(), &y), &Train { natural: Some(rule.clone()), ..train(steps - 1).clone() }, &mut rng)
-        .unwrap();
+    let train = train(100).with_natural_gradients(rule);
+    let (mut run, mut steps) = (failed.run(&data, &train).unwrap(), 0);
+    let outcome = loop {
+        match run.step(&mut rng) {
+            Ok(progress) => steps = progress.unwrap().step + 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(outcome, Error::Parameter { .. }), "{outcome:?}");
+    model.train(&data, &train.with_steps(steps - 1), &mut rng).unwrap();
     let (failed, sound) = (failed, model);
     let close = failed.values().iter().zip(sound.values()).all(|(a, b)| (a - b).abs() < 1e-12 * (1.0 + b.abs()));
     assert!(close);
@@ -324,10 +314,10 @@ fn training_on_all_data_does_not_lower_the_bound() {
             assert!(matches!(model.freeze(part), Ok(_) | Err(Error::UnknownPath { .. })));
         }
         let batch = (trial % 2 == 1).then_some(y.len());
-        let train = Train { steps: 10, batch, ..Train::default() };
+        let train = Train::new(10).with_batch(batch);
         let rule = NaturalGradient::default();
         let history = model
-            .train(&Data::new(x.as_ref(), &y), &Train { natural: Some(rule.clone()), ..train.clone() }, &mut rng)
+            .train(&Data::new(x.as_ref(), &y), &train.clone().with_natural_gradients(rule.clone()), &mut rng)
             .unwrap();
         assert!(history.records.iter().all(|record| record.natural.is_some()));
         // The order of the rows of a batch moves the loss by rounding.

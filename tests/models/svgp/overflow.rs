@@ -17,7 +17,7 @@ fn assert_overflow_is_named(name: &str, likelihood: impl Likelihood + Clone + 's
     let mut gp = model(mat![[1985.0], [2015.0]]);
     let before = gp.clone();
     let rule = NaturalGradient::default();
-    let train = Train { steps: 2, batch: Some(10), adam: Adam::default(), ..Train::default() };
+    let train = Train::new(2).with_batch(10).with_adam(Adam::default());
     let errors = [
         gp.fit(&Data::new(years.as_ref(), &y), &Lbfgs::default()).unwrap_err(),
         gp.natural_step(&Data::new(years.as_ref(), &y).part_of(40), &rule).unwrap_err(),
