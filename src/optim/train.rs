@@ -31,7 +31,7 @@ use crate::{Error, Result};
 /// let train = Train::new(200)
 ///     .with_batch(20)
 ///     .with_rate(0.05)
-///     .with_rate_of("points", 0.01)
+///     .with_rate_of("inducing", 0.01)
 ///     .with_schedule(Schedule::Cosine { steps: 200, last: 0.1 })
 ///     .with_natural_gradients(NaturalGradient { rate: 0.3, ..NaturalGradient::default() });
 /// let before = gp.objective(&data)?.value;
