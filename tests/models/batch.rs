@@ -208,18 +208,19 @@ fn each_output_may_have_inputs_of_its_own() {
 fn results_do_not_depend_on_threads() {
     let x = apart(150);
     let y = with_gaps(outputs(&x));
+    let data = Data::new(x.as_ref(), y.as_ref());
     for model in models() {
         let everything = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let (evidence, gradient) = model.gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
-                let posterior = model.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+                let (evidence, gradient) = model.gradient(&data).unwrap();
+                let posterior = model.condition(&data).unwrap();
                 let draws = posterior.sample(x.subrows(0, 5), 2, &mut Pcg64::seed_from_u64(3)).unwrap();
                 (evidence, gradient, posterior.predict(x.as_ref()).unwrap(), draws)
             })
         };
         assert_eq!(everything(1), everything(3));
-        let sequential = model.clone().with_par(Par::Seq).gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+        let sequential = model.clone().with_par(Par::Seq).gradient(&data).unwrap();
         assert_eq!(sequential.0, everything(2).0);
     }
 }
@@ -229,11 +230,12 @@ fn results_do_not_depend_on_threads() {
 fn a_fit_maximises_the_sum() {
     let x = apart(20);
     let y = with_gaps(outputs(&x));
+    let data = Data::new(x.as_ref(), y.as_ref());
     let mut model = models()[2].clone();
     model.freeze("likelihood.batch.gaussian.variance").unwrap();
-    let before = model.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
-    let minimum = model.fit(&Data::new(x.as_ref(), y.as_ref()), &Lbfgs { max_steps: 30, ..Lbfgs::default() }).unwrap();
-    let after = model.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    let before = model.objective(&data).unwrap();
+    let minimum = model.fit(&data, &Lbfgs { max_steps: 30, ..Lbfgs::default() }).unwrap();
+    let after = model.objective(&data).unwrap();
     assert!(after > before + 1.0);
     assert_close(-minimum.value, after, 1e-12);
     assert_eq!(ParameterizedExt::get(&model, "likelihood.batch.gaussian.variance").unwrap(), 0.2);

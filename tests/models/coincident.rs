@@ -23,18 +23,19 @@ fn kernel() -> Scaled<Rbf> {
 #[test]
 fn fits_part_them() {
     let (x, y) = one_hot();
+    let data = Data::new(x.as_ref(), &y);
     let z = Mat::from_fn(8, 5, |i, d| x[(i, d)]);
     let steps = Lbfgs { max_steps: 200, ..Lbfgs::default() };
     let mut exact = ExactGp::new(kernel()).with_noise(0.1).unwrap();
-    exact.fit(&Data::new(x.as_ref(), &y), &steps).unwrap();
-    let best = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
+    exact.fit(&data, &steps).unwrap();
+    let best = exact.objective(&data).unwrap();
 
     let mut collapsed = Sgpr::new(kernel(), z.as_ref()).unwrap().with_noise(0.1).unwrap();
-    let found = -collapsed.fit(&Data::new(x.as_ref(), &y), &steps).unwrap().value;
+    let found = -collapsed.fit(&data, &steps).unwrap().value;
     assert!((best - found).abs() < 3.0, "{found} against {best}");
 
     let mut variational = Svgp::new(kernel(), z.as_ref()).unwrap().with_likelihood(Gaussian::new(0.1));
-    let found = -variational.fit(&Data::new(x.as_ref(), &y), &steps).unwrap().value;
+    let found = -variational.fit(&data, &steps).unwrap().value;
     assert!(best - found < 10.0, "{found} against {best}");
 }
 

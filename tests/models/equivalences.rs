@@ -19,17 +19,18 @@ fn kernel() -> DynKernel {
 #[test]
 fn at_all_inputs_and_the_optimal_q_the_sparse_process_is_exact() {
     let (x, y) = observed_apart(40);
+    let data = Data::new(x.as_ref(), &y);
     let noise = 0.04;
     let exact = ExactGp::new(kernel()).with_noise(noise).unwrap().with_mean(ConstantMean::new(0.7));
     let collapsed = Sgpr::new(kernel(), x.as_ref()).unwrap().with_noise(noise).unwrap();
-    let sparse = collapsed.with_mean(ConstantMean::new(0.7)).into_svgp(&Data::new(x.as_ref(), &y)).unwrap();
+    let sparse = collapsed.with_mean(ConstantMean::new(0.7)).into_svgp(&data).unwrap();
 
-    let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
-    let elbo = sparse.objective(&Data::new(x.as_ref(), &y)).unwrap();
+    let evidence = exact.objective(&data).unwrap();
+    let elbo = sparse.objective(&data).unwrap();
     assert!((elbo.value - evidence).abs() < 1e-6, "{} is not {evidence}", elbo.value);
 
     let at = Mat::from_fn(15, 2, |row, col| 0.77 * row as f64 - 0.3 * col as f64);
-    let exact = exact.condition(&Data::new(x.as_ref(), &y)).unwrap();
+    let exact = exact.condition(&data).unwrap();
     let sparse = sparse.posterior().unwrap();
     let (by_exact, by_sparse) = (exact.predict(at.as_ref()).unwrap(), sparse.predict(at.as_ref()).unwrap());
     for row in 0..15 {
@@ -48,14 +49,14 @@ fn at_all_inputs_and_the_optimal_q_the_sparse_process_is_exact() {
 #[test]
 fn the_optimal_q_is_a_stationary_point_below_the_evidence() {
     let (x, y) = observed_apart(40);
+    let data = Data::new(x.as_ref(), &y);
     let z = x.subrows(0, 11);
     let noise = 0.1;
-    let sparse =
-        Sgpr::new(kernel(), z).unwrap().with_noise(noise).unwrap().into_svgp(&Data::new(x.as_ref(), &y)).unwrap();
-    let (elbo, gradient) = sparse.gradient(&Data::new(x.as_ref(), &y).part_of(y.len())).unwrap();
+    let sparse = Sgpr::new(kernel(), z).unwrap().with_noise(noise).unwrap().into_svgp(&data).unwrap();
+    let (elbo, gradient) = sparse.gradient(&data.part_of(y.len())).unwrap();
     let q = &gradient[gradient.len() - 11 - 66..];
     assert!(q.iter().all(|entry| entry.abs() < 1e-9 * elbo.value.abs()), "{q:?}");
-    let evidence = ExactGp::new(kernel()).with_noise(noise).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
+    let evidence = ExactGp::new(kernel()).with_noise(noise).unwrap().objective(&data).unwrap();
     assert!(elbo.value < evidence);
 }
 
@@ -162,22 +163,16 @@ fn bad_input_is_refused_by_name() {
 #[test]
 fn indefinite_kernels_are_refused_by_subexpression() {
     let (x, y) = observed_apart(10);
+    let data = Data::new(x.as_ref(), &y);
     let indefinite = (Rbf::new(1.0) + 2.0 * (Linear::new(0.5) - Matern12::new(3.0))).dynamic();
-    let error = ExactGp::new(indefinite.clone()).objective(&Data::new(x.as_ref(), &y)).unwrap_err();
+    let error = ExactGp::new(indefinite.clone()).objective(&data).unwrap_err();
     assert!(matches!(&error, Error::Indefinite { kernel, dim: 2 } if kernel == "-matern12(lengthscale=3)"), "{error}");
     assert!(matches!(
-        Svgp::new(indefinite.clone(), x.as_ref()).unwrap().objective(&Data::new(x.as_ref(), &y)),
+        Svgp::new(indefinite.clone(), x.as_ref()).unwrap().objective(&data),
         Err(Error::Indefinite { .. })
     ));
     // With enough noise the matrix is positive definite all the same.
-    assert!(
-        ExactGp::new(indefinite)
-            .with_noise(100.0)
-            .unwrap()
-            .allow_indefinite()
-            .objective(&Data::new(x.as_ref(), &y))
-            .is_ok()
-    );
+    assert!(ExactGp::new(indefinite).with_noise(100.0).unwrap().allow_indefinite().objective(&data).is_ok());
 }
 
 /// More inducing inputs than data, and equal ones, are legal: the jitter policy handles the singular
@@ -197,8 +192,9 @@ fn duplicate_and_many_inducing_inputs_work() {
 #[test]
 fn a_kernel_without_gradients_is_evaluated_but_not_fitted() {
     let x = mat![[0.5], [1.0], [2.5]];
+    let data = Data::new(x.as_ref(), [0.1, 0.3, 0.2]);
     let gp = ExactGp::new(2.0 * Wiener + Rbf::new(1.0));
-    assert!(gp.objective(&Data::new(x.as_ref(), [0.1, 0.3, 0.2])).unwrap().is_finite());
-    let error = gp.gradient(&Data::new(x.as_ref(), [0.1, 0.3, 0.2])).unwrap_err();
+    assert!(gp.objective(&data).unwrap().is_finite());
+    let error = gp.gradient(&data).unwrap_err();
     assert_eq!(error, Error::NotDifferentiable { path: "sum[0].scaled.wiener".to_owned() });
 }

@@ -255,12 +255,13 @@ proptest! {
 #[test]
 fn single_precision_agrees() {
     let (x, y) = wave(20, 1, 8);
+    let data = Data::new(x.as_ref(), &y);
     let (x32, y32) = (single(&x), singles(&y));
     for kernel in materns(0.6) {
         let features = FourierFeatures::new(-1.5, 1.5, 8).unwrap();
         let mut model = Svgp::with_features(kernel, features).unwrap().with_likelihood(Gaussian::new(0.2));
-        model.natural_step(&Data::new(x.as_ref(), &y).part_of(20), &NaturalGradient::default()).unwrap();
-        let (double, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(20)).unwrap();
+        model.natural_step(&data.part_of(20), &NaturalGradient::default()).unwrap();
+        let (double, gradient) = model.gradient(&data.part_of(20)).unwrap();
         let (single, gradient32) = model.gradient(&Data::new(x32.as_ref(), &y32).part_of(20)).unwrap();
         assert!((double.value - single.value).abs() < 1e-4 * double.value.abs(), "{double:?} {single:?}");
         let close = |(a, b): (&f64, &f64)| (a - b).abs() < 2e-3 * a.abs().max(1.0);
@@ -271,10 +272,10 @@ fn single_precision_agrees() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let (x, y) = wave(5, 1, 9);
+    let data = Data::new(x.as_ref(), &y);
     let features = FourierFeatures::new(-1.0, 1.0, 3).unwrap();
-    let elbo = |kernel: DynKernel| {
-        Svgp::with_features(kernel, features.clone()).and_then(|model| model.objective(&Data::new(x.as_ref(), &y)))
-    };
+    let elbo =
+        |kernel: DynKernel| Svgp::with_features(kernel, features.clone()).and_then(|model| model.objective(&data));
     for kernel in [
         Rbf::new(0.5).dynamic(),
         Periodic::new(1.0, 1.0).dynamic(),
@@ -295,11 +296,11 @@ fn what_does_not_fit_is_refused() {
 
     // Values of a general kernel at ν = 3/2 fit, its gradient in ν does not, unless it is not asked for.
     let mut general = Svgp::with_features(Matern::new(0.5, 1.5), features.clone()).unwrap();
-    assert!(general.objective(&Data::new(x.as_ref(), &y)).is_ok());
-    let error = general.gradient(&Data::new(x.as_ref(), &y).part_of(5)).unwrap_err().to_string();
+    assert!(general.objective(&data).is_ok());
+    let error = general.gradient(&data.part_of(5)).unwrap_err().to_string();
     assert!(error.contains("matern.nu"), "{error}");
     general.freeze("kernel.matern.nu").unwrap();
-    assert!(general.gradient(&Data::new(x.as_ref(), &y).part_of(5)).is_ok());
+    assert!(general.gradient(&data.part_of(5)).is_ok());
 
     assert!(FourierFeatures::new(1.0, 1.0, 3).is_err());
     assert!(FourierFeatures::new(0.0, f64::NAN, 3).is_err());

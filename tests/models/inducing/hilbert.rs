@@ -133,14 +133,15 @@ fn collapsed_models_are_the_process_of_the_approximation() {
 #[test]
 fn gradients_match_finite_differences() {
     let (x, y) = wave(12, 1, 1);
+    let data = Data::new(x.as_ref(), &y);
     let kernel = (0.8 * Matern52::new(0.5) + 0.4 * (Rbf::new(0.9) + 1.5 * Matern12::new(0.3))).dynamic();
     let features = HilbertFeatures::new(&[(-1.2, 1.5)], &[5]).unwrap();
     let (mean, deviation) = ([0.3, -0.5, 0.2, 0.9, -0.1], [0.7, 0.4, 1.1, 0.9, 0.8]);
     for q in [Variational::diagonal(&mean, &deviation).unwrap(), Variational::prior(5).unwrap()] {
         for q in [q.clone(), q.unwhitened()] {
             let model = Svgp::with_features(kernel.clone(), features.clone()).unwrap().with_variational(q).unwrap();
-            let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
-            let value = |model: &Svgp<_, _>| model.objective(&Data::new(x.as_ref(), &y).part_of(30)).unwrap().value;
+            let (_, gradient) = model.gradient(&data.part_of(30)).unwrap();
+            let value = |model: &Svgp<_, _>| model.objective(&data.part_of(30)).unwrap().value;
             check_model("waves", &model, &gradient, 1e-6, value);
         }
     }
@@ -177,13 +178,14 @@ fn gradients_of_densities_match_finite_differences() {
 #[test]
 fn the_evidence_is_approached_and_may_be_exceeded() {
     let (x, y) = wave(15, 1, 1);
+    let data = Data::new(x.as_ref(), &y);
     let kernel = 1.3 * Rbf::new(0.9);
-    let evidence = ExactGp::new(kernel.clone()).with_noise(0.2).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
+    let evidence = ExactGp::new(kernel.clone()).with_noise(0.2).unwrap().objective(&data).unwrap();
     let value = |half: f64, count: usize| {
         let features = HilbertFeatures::new(&[(-half, half)], &[count]).unwrap();
         let mut model = Svgp::with_features(kernel.clone(), features).unwrap().with_likelihood(Gaussian::new(0.2));
-        model.natural_step(&Data::new(x.as_ref(), &y).part_of(15), &NaturalGradient::default()).unwrap();
-        model.objective(&Data::new(x.as_ref(), &y)).unwrap().value
+        model.natural_step(&data.part_of(15), &NaturalGradient::default()).unwrap();
+        model.objective(&data).unwrap().value
     };
     assert!((value(5.0, 30) - evidence).abs() < 1e-7);
     assert!(value(1.1, 30) > evidence + 1.0, "{}", value(1.1, 30));

@@ -101,22 +101,22 @@ fn the_collapsed_bound_on_the_sphere_notebook() {
     let notebook = notebook();
     let number = |name: &str| notebook[name].as_f64().unwrap();
     let (x, y) = (points(&notebook["X"]), vector(&notebook["y"]));
+    let data = Data::new(x.as_ref(), &y);
     let with_nugget = collapsed(start(&notebook, number("jitter")));
-    let (bound, stored) =
-        (with_nugget.objective(&Data::new(x.as_ref(), &y)).unwrap(), number("collapsed_elbo_same_hypers"));
+    let (bound, stored) = (with_nugget.objective(&data).unwrap(), number("collapsed_elbo_same_hypers"));
     assert!((bound.value - stored).abs() < 1e-10 * stored, "{} is not {stored}", bound.value);
-    assert!(bound.value <= with_nugget.upper_bound(&Data::new(x.as_ref(), &y)).unwrap());
+    assert!(bound.value <= with_nugget.upper_bound(&data).unwrap());
 
     let mut model = collapsed(start(&notebook, 0.0));
-    assert!(model.objective(&Data::new(x.as_ref(), &y)).unwrap().value > bound.value);
-    let optimum = model.fit(&Data::new(x.as_ref(), &y), &Lbfgs::default()).unwrap();
+    assert!(model.objective(&data).unwrap().value > bound.value);
+    let optimum = model.fit(&data, &Lbfgs::default()).unwrap();
     println!("-bound {:.4} after {} evaluations, {}", optimum.value, optimum.evaluations, model.kernel());
     assert!(optimum.converged && optimum.value <= -1318.66, "{}", optimum.value);
 
-    let svgp = model.clone().into_svgp(&Data::new(x.as_ref(), &y)).unwrap();
-    let elbo = svgp.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+    let svgp = model.clone().into_svgp(&data).unwrap();
+    let elbo = svgp.objective(&data).unwrap().value;
     assert!((elbo + optimum.value).abs() < 1e-9 * elbo, "{elbo} {}", optimum.value);
-    let (of_q, given) = (svgp.posterior().unwrap(), model.condition(&Data::new(x.as_ref(), &y)).unwrap());
+    let (of_q, given) = (svgp.posterior().unwrap(), model.condition(&data).unwrap());
     let at = points(&notebook["X_test"]);
     let (of_q, given) = (of_q.predict(at.as_ref()).unwrap(), given.predict(at.as_ref()).unwrap());
     for row in 0..at.nrows() {

@@ -136,6 +136,7 @@ fn parameters_are_trained() {
     let mut rng = Pcg64::seed_from_u64(3);
     let x = line(120, 0.0, 6.0);
     let y: Vec<f64> = (0..120).map(|row| (1.0 + x[(row, 0)].sin()).floor() + f64::from(row % 3 == 0)).collect();
+    let data = Data::new(x.as_ref(), &y);
     let z = subset(x.as_ref(), 10, &mut rng).unwrap();
     let gp = Svgp::new(1.0 * Rbf::new(1.0), z.as_ref()).unwrap();
     let cases = [
@@ -144,9 +145,9 @@ fn parameters_are_trained() {
         (gp.with_likelihood(StudentT::new(1.0, 4.0)), "likelihood.student_t.degrees_of_freedom"),
     ];
     for (mut gp, path) in cases {
-        let (start, before) = (gp.get(path).unwrap(), gp.objective(&Data::new(x.as_ref(), &y)).unwrap().value);
-        gp.train(&Data::new(x.as_ref(), &y), &train(100), &mut rng).unwrap();
-        assert!(gp.objective(&Data::new(x.as_ref(), &y)).unwrap().value > before, "{path}");
+        let (start, before) = (gp.get(path).unwrap(), gp.objective(&data).unwrap().value);
+        gp.train(&data, &train(100), &mut rng).unwrap();
+        assert!(gp.objective(&data).unwrap().value > before, "{path}");
         let end = gp.get(path).unwrap();
         assert!(end != start && Constraint::Positive.admits(end), "{path}: {start} {end}");
     }

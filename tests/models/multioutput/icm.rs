@@ -116,9 +116,10 @@ fn a_grid_is_the_dense_gaussian() {
 #[test]
 fn gradients_on_a_grid() {
     let (x, y) = (inputs(), uniform(7, 3, 2));
+    let data = Data::new(x.as_ref(), y.as_ref());
     for gp in on_a_grid() {
-        let (value, gradient) = gp.gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
-        let evidence = |gp: &IcmGp<Matern52>| gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+        let (value, gradient) = gp.gradient(&data).unwrap();
+        let evidence = |gp: &IcmGp<Matern52>| gp.objective(&data).unwrap();
         assert_eq!(value, evidence(&gp));
         check_model("a grid", &gp, &gradient, 1e-7, evidence);
     }

@@ -21,17 +21,18 @@ use crate::common::gradients::check_model;
 #[test]
 fn a_sparse_mixture_at_all_inputs_is_the_orthogonal_mixture() {
     let (x, y) = (inputs(), uniform(7, 4, 2));
+    let data = Data::new(x.as_ref(), y.as_ref());
     let exact = Oilmm::new(kernels(), orthogonal().as_ref()).unwrap().with_noise(0.2).unwrap();
     let mixing = LinearMixing::gaussian(orthogonal().as_ref(), &[0.2; 4]).unwrap();
     let mut sparse = Svgp::new(kernels().remove(0), x.as_ref()).unwrap().with_likelihood(mixing);
     sparse = sparse.with_kernels(kernels()).unwrap();
-    sparse.natural_step(&Data::new(x.as_ref(), y.as_ref()).part_of(7), &NaturalGradient::default()).unwrap();
-    let evidence = exact.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
-    assert_close(sparse.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap().value, evidence, 1e-11);
+    sparse.natural_step(&data.part_of(7), &NaturalGradient::default()).unwrap();
+    let evidence = exact.objective(&data).unwrap();
+    assert_close(sparse.objective(&data).unwrap().value, evidence, 1e-11);
 
     let at = uniform(3, 2, 3);
     let found = sparse.posterior::<f64>().unwrap().predict_joint(at.as_ref()).unwrap();
-    let expected = exact.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap().predict_joint(at.as_ref()).unwrap();
+    let expected = exact.condition(&data).unwrap().predict_joint(at.as_ref()).unwrap();
     assert!((&found.mean - &expected.mean).norm_max() < 1e-10);
     for row in 0..3 {
         assert!((found.covariance(row).unwrap() - expected.covariance(row).unwrap()).norm_max() < 1e-10);
@@ -83,17 +84,11 @@ fn numbers_and_classes() -> Mat<f64> {
 #[test]
 fn gradients_of_a_sparse_mixture() {
     let (x, y) = (inputs(), numbers_and_classes());
+    let data = Data::new(x.as_ref(), &y);
     let mut sparse = several_likelihoods();
-    sparse
-        .natural_step(
-            &Data::new(x.as_ref(), &y).part_of(7),
-            &NaturalGradient { rate: 0.3, ..NaturalGradient::default() },
-        )
-        .unwrap();
-    let (_, gradient) = sparse.gradient(&Data::new(x.as_ref(), &y).part_of(7)).unwrap();
-    check_model("a sparse mixture", &sparse, &gradient, 1e-6, |sparse| {
-        sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().value
-    });
+    sparse.natural_step(&data.part_of(7), &NaturalGradient { rate: 0.3, ..NaturalGradient::default() }).unwrap();
+    let (_, gradient) = sparse.gradient(&data.part_of(7)).unwrap();
+    check_model("a sparse mixture", &sparse, &gradient, 1e-6, |sparse| sparse.objective(&data).unwrap().value);
 }
 
 /// The bounds of batches that are the data together are, on average, the bound.

@@ -60,15 +60,16 @@ fn draws_of_an_orthogonal_mixture_have_its_moments() {
 #[test]
 fn gradients_of_an_orthogonal_mixture() {
     let (x, y) = (inputs(), uniform(7, 4, 2));
-    let evidence = |gp: &Oilmm| gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap();
-    let (value, gradient) = oilmm().gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    let data = Data::new(x.as_ref(), y.as_ref());
+    let evidence = |gp: &Oilmm| gp.objective(&data).unwrap();
+    let (value, gradient) = oilmm().gradient(&data).unwrap();
     assert_eq!(value, evidence(&oilmm()));
     check_model("two processes", &oilmm(), &gradient, 1e-7, evidence);
     // As many processes as outputs, of one kernel; away from the orthonormal start.
     let mut square = Oilmm::new(vec![kernels().remove(0)], Mat::<f64>::identity(4, 4).as_ref()).unwrap();
     square.set("mixing.basis[2, 1]", 0.7).unwrap();
     square.set("mixing.basis[0, 3]", -0.4).unwrap();
-    let (_, gradient) = square.gradient(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    let (_, gradient) = square.gradient(&data).unwrap();
     check_model("four processes", &square, &gradient, 1e-7, evidence);
 }
 

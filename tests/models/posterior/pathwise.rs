@@ -61,12 +61,13 @@ fn moments(posterior: &Posterior<f64>) {
 #[test]
 fn exact_and_collapsed_samples_have_the_moments_of_the_posterior() {
     let (x, y) = plane(12);
+    let data = Data::new(x.as_ref(), &y);
     let exact = ExactGp::new(kernel()).with_noise(0.3).unwrap().with_mean(mean());
-    moments(&exact.condition(&Data::new(x.as_ref(), &y)).unwrap());
+    moments(&exact.condition(&data).unwrap());
     for approximation in [Approximation::Vfe, Approximation::Fitc] {
         let sparse = Sgpr::new(kernel(), inducing().as_ref()).unwrap().with_noise(0.3).unwrap();
         let sparse = sparse.with_mean(mean()).with_approximation(approximation);
-        moments(&sparse.condition(&Data::new(x.as_ref(), &y)).unwrap());
+        moments(&sparse.condition(&data).unwrap());
     }
 }
 

@@ -119,10 +119,11 @@ fn draws_have_the_moments_that_are_predicted() {
 fn draws_of_several_outputs_have_their_covariance() {
     let ((x, _), at) = (plane(12), mat![[0.3, -0.2]]);
     let y = uniform(12, 3, 4);
+    let data = Data::new(x.as_ref(), y.as_ref());
     let k = kernel().eval(&[0.3, -0.2], &[0.3, -0.2]).unwrap();
     let b: Mat<f64> = outputs().gram(mat![[0.0], [1.0], [2.0]].as_ref()).unwrap();
-    let grid = icm().condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
-    let mixture = oilmm().condition(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    let grid = icm().condition(&data).unwrap();
+    let mixture = oilmm().condition(&data).unwrap();
     let of_mixture =
         &mixing() * Mat::from_fn(2, 2, |i, j| if i == j { [k, 1.0][i] } else { 0.0 }) * mixing().transpose();
     let cases: [(Box<dyn Predict<f64>>, Mat<f64>); 4] = [

@@ -126,6 +126,7 @@ fn at_all_inputs_every_model_is_the_exact_one() {
 #[test]
 fn gradients_match_central_differences() {
     let (x, y) = observed_apart(25);
+    let data = Data::new(x.as_ref(), &y);
     let z = between(5);
     for approximation in ALL {
         let model = Sgpr::new(kernel() * Periodic::new([0.9, 1.1], [3.0, 4.0]), z.as_ref())
@@ -134,9 +135,9 @@ fn gradients_match_central_differences() {
             .unwrap()
             .with_mean(LinearMean::new([0.1, -0.2]).with_intercept(0.5))
             .with_approximation(approximation);
-        let (evidence, gradient) = model.gradient(&Data::new(x.as_ref(), &y)).unwrap();
-        assert_eq!(evidence, model.objective(&Data::new(x.as_ref(), &y)).unwrap());
-        let value = |model: &Sgpr<_>| model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+        let (evidence, gradient) = model.gradient(&data).unwrap();
+        assert_eq!(evidence, model.objective(&data).unwrap());
+        let value = |model: &Sgpr<_>| model.objective(&data).unwrap().value;
         check_model(format!("{approximation:?}"), &model, &gradient, 1e-7, value);
     }
 }

@@ -12,17 +12,18 @@ use crate::common::data::observed_apart;
 #[test]
 fn a_fit_keeps_what_is_frozen_and_hands_it_over() {
     let (x, y) = observed_apart(30);
+    let data = Data::new(x.as_ref(), &y);
     let mut model = Sgpr::new(kernel(), between(6).as_ref()).unwrap().with_noise(0.2).unwrap();
     model.freeze("inducing.inputs[2, 1]").unwrap();
     model.freeze("likelihood").unwrap();
     let kept = model.get("inducing.inputs[2, 1]").unwrap();
-    let before = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
-    let minimum = model.fit(&Data::new(x.as_ref(), &y), &Lbfgs { max_steps: 20, ..Lbfgs::default() }).unwrap();
-    let after = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+    let before = model.objective(&data).unwrap().value;
+    let minimum = model.fit(&data, &Lbfgs { max_steps: 20, ..Lbfgs::default() }).unwrap();
+    let after = model.objective(&data).unwrap().value;
     assert!(after > before + 1.0 && (after + minimum.value).abs() < 1e-9);
     assert_eq!(model.get("inducing.inputs[2, 1]").unwrap(), kept);
 
-    let svgp = model.clone().with_mean(ConstantMean::new(0.1)).into_svgp(&Data::new(x.as_ref(), &y)).unwrap();
+    let svgp = model.clone().with_mean(ConstantMean::new(0.1)).into_svgp(&data).unwrap();
     let frozen = |model: &dyn Parameterized| -> Vec<String> {
         model.parameters().into_iter().filter(|entry| !entry.free).map(|entry| entry.path).collect()
     };

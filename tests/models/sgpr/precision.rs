@@ -44,11 +44,12 @@ fn tiny_noise_loses_no_digits_of_a_good_fit() {
 #[test]
 fn noise_below_rounding_is_refused_where_it_counts() {
     let (x, y) = observed_apart(12);
+    let data = Data::new(x.as_ref(), &y);
     let model = Sgpr::new(kernel(), x.as_ref()).unwrap().with_noise(1e-20).unwrap();
-    assert!(matches!(model.leave_one_out(&Data::new(x.as_ref(), &y)), Err(Error::NegativeVariance { .. })));
+    assert!(matches!(model.leave_one_out(&data), Err(Error::NegativeVariance { .. })));
     let fitc = model.with_approximation(Approximation::Fitc);
-    assert!(matches!(fitc.objective(&Data::new(x.as_ref(), &y)), Err(Error::NegativeVariance { .. })));
-    assert!(matches!(fitc.condition(&Data::new(x.as_ref(), &y)), Err(Error::NegativeVariance { .. })));
+    assert!(matches!(fitc.objective(&data), Err(Error::NegativeVariance { .. })));
+    assert!(matches!(fitc.condition(&data), Err(Error::NegativeVariance { .. })));
 }
 
 /// With fewer data than inducing inputs, I + AAᵀ/σ² is 1 in some directions and k/σ² in others: in single
@@ -56,15 +57,15 @@ fn noise_below_rounding_is_refused_where_it_counts() {
 #[test]
 fn jitter_of_the_precision_is_reported() {
     let (x, y) = (mat![[0.0], [1.0], [2.5]], [0.3, -0.5, 0.8]);
+    let data = Data::new(x.as_ref(), y);
     let z = Mat::from_fn(6, 1, |row, _| row as f64 * 0.5 - 0.2);
     let model = Sgpr::new(Matern12::new(1.0), z.as_ref()).unwrap().with_noise(1e-9).unwrap();
     let (x32, y32) = (single(&x), singles(&y));
     let found = model.objective(&Data::new(x32.as_ref(), &y32)).unwrap();
     assert!(found.precision_jitter > 0.0 && found.jitter == 0.0, "{found:?}");
-    let exact =
-        ExactGp::new(Matern12::new(1.0)).with_noise(1e-9).unwrap().objective(&Data::new(x.as_ref(), y)).unwrap();
+    let exact = ExactGp::new(Matern12::new(1.0)).with_noise(1e-9).unwrap().objective(&data).unwrap();
     assert!(found.value.is_finite() && found.value < exact, "{found:?} {exact}");
-    assert_eq!(model.objective(&Data::new(x.as_ref(), y)).unwrap().precision_jitter, 0.0);
+    assert_eq!(model.objective(&data).unwrap().precision_jitter, 0.0);
 }
 
 /// More inducing inputs than data, and equal ones, are legal; the jitter is reported, and the equal

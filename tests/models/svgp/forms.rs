@@ -53,6 +53,7 @@ where
 #[test]
 fn every_form_of_q_agrees_with_the_full_one_of_its_covariance() {
     let (x, y) = plane(30);
+    let data = Data::new(x.as_ref(), &y);
     for q in forms_of_q(6, 3) {
         for unwhitened in [false, true] {
             let same = full(q.mean(), &q.covariance());
@@ -60,10 +61,7 @@ fn every_form_of_q_agrees_with_the_full_one_of_its_covariance() {
             let model = model(6);
             let (one, other) =
                 (model.clone().with_variational(form(&q)).unwrap(), model.with_variational(form(&same)).unwrap());
-            let (a, b) = (
-                one.objective(&Data::new(x.as_ref(), &y)).unwrap(),
-                other.objective(&Data::new(x.as_ref(), &y)).unwrap(),
-            );
+            let (a, b) = (one.objective(&data).unwrap(), other.objective(&data).unwrap());
             assert!((a.value - b.value).abs() < 1e-11 * b.value.abs(), "{} {}", a.value, b.value);
             assert!((a.kl - b.kl).abs() < 1e-11 * b.kl.abs());
             assert_same_predictions(&one, &other, 1e-12);
@@ -74,6 +72,7 @@ fn every_form_of_q_agrees_with_the_full_one_of_its_covariance() {
 #[test]
 fn whitened_and_unwhitened_agree() {
     let (x, y) = plane(30);
+    let data = Data::new(x.as_ref(), &y);
     let q = full_q(6, 3);
     let whitened = model(6).with_variational(q.clone()).unwrap();
     // u = L v, with the jitter that the model takes.
@@ -83,10 +82,7 @@ fn whitened_and_unwhitened_agree() {
     let root = &l * q.factor().unwrap();
     let unwhitened = Variational::new(mean.col_as_slice(0), root.as_ref()).unwrap().unwhitened();
     let unwhitened = model(6).with_variational(unwhitened).unwrap();
-    let (a, b) = (
-        whitened.objective(&Data::new(x.as_ref(), &y)).unwrap(),
-        unwhitened.objective(&Data::new(x.as_ref(), &y)).unwrap(),
-    );
+    let (a, b) = (whitened.objective(&data).unwrap(), unwhitened.objective(&data).unwrap());
     assert!((a.value - b.value).abs() < 1e-11 * b.value.abs());
     assert!((a.kl - b.kl).abs() < 1e-11 * b.kl);
     assert_same_predictions(&whitened, &unwhitened, 1e-12);
@@ -95,12 +91,13 @@ fn whitened_and_unwhitened_agree() {
 #[test]
 fn gradients_of_every_form_match_finite_differences() {
     let (x, y) = plane(20);
+    let data = Data::new(x.as_ref(), &y);
     for q in forms_of_q(4, 3) {
         for q in [q.clone(), q.unwhitened()] {
             let model = model(4).with_variational(q).unwrap();
-            let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(50)).unwrap();
+            let (_, gradient) = model.gradient(&data.part_of(50)).unwrap();
             check_model(model.variational().name(), &model, &gradient, 1e-6, |model| {
-                model.objective(&Data::new(x.as_ref(), &y).part_of(50)).unwrap().value
+                model.objective(&data.part_of(50)).unwrap().value
             });
         }
     }
@@ -177,15 +174,16 @@ fn single_precision_agrees() {
 #[test]
 fn a_kernel_without_gradients_serves_where_none_are_asked_for() {
     let (x, y) = (mat![[0.5], [1.0], [2.5]], [0.1, 0.3, 0.2]);
+    let data = Data::new(x.as_ref(), y);
     let mut sparse = Svgp::new(Wiener, x.as_ref()).unwrap().with_likelihood(Gaussian::new(0.1));
-    sparse.natural_step(&Data::new(x.as_ref(), y).part_of(3), &NaturalGradient::default()).unwrap();
+    sparse.natural_step(&data.part_of(3), &NaturalGradient::default()).unwrap();
     let exact = ExactGp::new(Wiener).with_noise(0.1).unwrap();
-    let evidence = exact.objective(&Data::new(x.as_ref(), y)).unwrap();
-    assert!((sparse.objective(&Data::new(x.as_ref(), y)).unwrap().value - evidence).abs() < 1e-12);
-    let (exact, sparse_posterior) = (exact.condition(&Data::new(x.as_ref(), y)).unwrap(), sparse.posterior().unwrap());
+    let evidence = exact.objective(&data).unwrap();
+    assert!((sparse.objective(&data).unwrap().value - evidence).abs() < 1e-12);
+    let (exact, sparse_posterior) = (exact.condition(&data).unwrap(), sparse.posterior().unwrap());
     let (a, b) = (exact.mean(x.as_ref()).unwrap(), sparse_posterior.mean(x.as_ref()).unwrap());
     assert!((a - b).norm_max() < 1e-12);
-    assert!(matches!(sparse.gradient(&Data::new(x.as_ref(), y).part_of(3)), Err(Error::NotDifferentiable { .. })));
+    assert!(matches!(sparse.gradient(&data.part_of(3)), Err(Error::NotDifferentiable { .. })));
 }
 
 /// Values at points in the coordinates in which K(Z, Z) at fixed hyperparameters is diagonal, scaled by

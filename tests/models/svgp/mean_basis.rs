@@ -43,8 +43,8 @@ fn decoupled(form: usize, m: usize) -> Svgp {
 
 fn assert_same<F: InducingFeatures, G: InducingFeatures>(one: &Svgp<DynKernel, F>, other: &Svgp<DynKernel, G>) {
     let (x, y) = plane(20);
-    let (a, b) =
-        (one.objective(&Data::new(x.as_ref(), &y)).unwrap(), other.objective(&Data::new(x.as_ref(), &y)).unwrap());
+    let data = Data::new(x.as_ref(), &y);
+    let (a, b) = (one.objective(&data).unwrap(), other.objective(&data).unwrap());
     assert_close(a.value, b.value, 1e-12);
     assert_close(a.kl, b.kl, 1e-12);
     let at = points::<f64>(9, 2, 8);
@@ -177,18 +177,14 @@ fn the_optimum_is_the_dense_one_and_more_inputs_never_lower_it() {
 #[test]
 fn at_all_inputs_the_optimum_is_the_evidence() {
     let (x, y) = plane(25);
-    let evidence = ExactGp::new(kernel()).with_noise(NOISE).unwrap().objective(&Data::new(x.as_ref(), &y)).unwrap();
-    let coupled = Sgpr::new(kernel(), x.as_ref())
-        .unwrap()
-        .with_noise(NOISE)
-        .unwrap()
-        .into_svgp(&Data::new(x.as_ref(), &y))
-        .unwrap();
+    let data = Data::new(x.as_ref(), &y);
+    let evidence = ExactGp::new(kernel()).with_noise(NOISE).unwrap().objective(&data).unwrap();
+    let coupled = Sgpr::new(kernel(), x.as_ref()).unwrap().with_noise(NOISE).unwrap().into_svgp(&data).unwrap();
     let gram = kernel().gram(x.as_ref()).unwrap();
     let weights = noisy(&gram, |_| NOISE).partial_piv_lu().solve(column(&y));
     let q = Variational::new(&[0.0; 25], coupled.variational().factor().unwrap().as_ref()).unwrap();
     let decoupled = coupled.with_variational(q).unwrap().with_mean_basis(basis(0, &x, &weights)).unwrap();
-    let bound = decoupled.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+    let bound = decoupled.objective(&data).unwrap().value;
     assert_close(bound, evidence, 1e-10);
 }
 
@@ -266,10 +262,11 @@ fn minibatches_estimate_the_bound_without_bias() {
 #[test]
 fn natural_gradients_lead_to_the_best_q() {
     let (x, y) = plane(30);
+    let data = Data::new(x.as_ref(), &y);
     for form in 0..2 {
         let mut model = decoupled(form, 5);
-        model.natural_step(&Data::new(x.as_ref(), &y).part_of(30), &NaturalGradient::default()).unwrap();
-        let (_, gradient) = model.gradient(&Data::new(x.as_ref(), &y).part_of(30)).unwrap();
+        model.natural_step(&data.part_of(30), &NaturalGradient::default()).unwrap();
+        let (_, gradient) = model.gradient(&data.part_of(30)).unwrap();
         assert!(gradient[gradient.len() - 20..].iter().all(|slope| slope.abs() < 1e-9), "{gradient:?}");
     }
 }
@@ -325,6 +322,7 @@ fn predictions_are_those_of_the_definition() {
 fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
     let (x, values) = plane(200);
     let y: Vec<f64> = values.iter().map(|&value| f64::from(u8::from(value > 0.2))).collect();
+    let data = Data::new(x.as_ref(), &y);
     let train = Train::new(150).with_batch(40).with_rate(0.03).with_rate_of("kernel", 0.0);
     let fitted = |basis: Option<MeanBasis>| {
         let mut model =
@@ -334,8 +332,8 @@ fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
             model = model.with_mean_basis(basis).unwrap();
             train = train.with_rate_of("mean_basis.weights", 0.01).with_rate_of("mean_basis.inputs", 0.0);
         }
-        model.train(&Data::new(x.as_ref(), &y), &train, &mut Pcg64::seed_from_u64(15)).unwrap();
-        (model.objective(&Data::new(x.as_ref(), &y)).unwrap().value, model)
+        model.train(&data, &train, &mut Pcg64::seed_from_u64(15)).unwrap();
+        (model.objective(&data).unwrap().value, model)
     };
     let gamma = x.subrows(0, 40);
     let (coupled, _) = fitted(None);
@@ -349,10 +347,7 @@ fn classes_are_trained_on_minibatches_with_rates_of_their_own() {
     for entry in model.parameters() {
         copy.set(&entry.path, entry.value).unwrap();
     }
-    assert_eq!(
-        copy.objective(&Data::new(x.as_ref(), &y)).unwrap(),
-        model.objective(&Data::new(x.as_ref(), &y)).unwrap()
-    );
+    assert_eq!(copy.objective(&data).unwrap(), model.objective(&data).unwrap());
 }
 
 #[test]
@@ -396,11 +391,12 @@ fn what_does_not_fit_is_refused() {
     let harmonics = SphericalHarmonicFeatures::new(2, 3).unwrap();
     let sphere = Svgp::with_features(Rbf::new(1.0), harmonics).unwrap();
     let on = mat![[0.6, 0.8]];
+    let data = Data::new(on.as_ref(), [1.0]);
     let off = sphere.clone().with_mean_basis(MeanBasis::new(mat![[0.6, 0.9]].as_ref()).unwrap()).unwrap();
-    assert!(off.objective(&Data::new(on.as_ref(), [1.0])).unwrap_err().to_string().contains("unit sphere"));
+    assert!(off.objective(&data).unwrap_err().to_string().contains("unit sphere"));
     let fits = sphere.with_mean_basis(MeanBasis::new(on.as_ref()).unwrap()).unwrap();
-    assert!(fits.objective(&Data::new(on.as_ref(), [1.0])).is_ok());
-    assert!(fits.statistics(&Data::new(on.as_ref(), [1.0])).unwrap_err().to_string().contains("the basis of the mean"));
+    assert!(fits.objective(&data).is_ok());
+    assert!(fits.statistics(&data).unwrap_err().to_string().contains("the basis of the mean"));
     let whole = HilbertFeatures::new(&[(-3.0, 3.0), (-3.0, 3.0)], &[4, 4]).unwrap();
     let whole = Svgp::with_features(Rbf::new(1.0), whole).unwrap();
     let whole = whole.with_mean_basis(MeanBasis::new(x.as_ref()).unwrap()).unwrap();

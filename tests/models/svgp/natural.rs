@@ -44,14 +44,15 @@ fn collapsed_bound(model: &Model, x: &Mat<f64>, y: &[f64]) -> f64 {
 #[test]
 fn one_full_step_leads_to_the_collapsed_bound_from_anywhere() {
     let (x, y) = plane(80);
+    let data = Data::new(x.as_ref(), &y);
     let collapsed = collapsed_bound(&model(15), &x, &y);
     for q in [Variational::prior(15).unwrap(), elsewhere(15)] {
         for q in [q.clone(), q.unwhitened()] {
             let mut model = model(15).with_variational(q).unwrap();
-            let before = model.objective(&Data::new(x.as_ref(), &y)).unwrap();
-            let step = model.natural_step(&Data::new(x.as_ref(), &y).part_of(80), &NaturalGradient::default()).unwrap();
+            let before = model.objective(&data).unwrap();
+            let step = model.natural_step(&data.part_of(80), &NaturalGradient::default()).unwrap();
             assert_eq!((step.elbo, step.rate), (before, 1.0));
-            let after = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+            let after = model.objective(&data).unwrap().value;
             assert!(before.value < collapsed - 1.0);
             assert!((after - collapsed).abs() < 1e-8, "{after} is not {collapsed}");
         }
@@ -62,16 +63,17 @@ fn one_full_step_leads_to_the_collapsed_bound_from_anywhere() {
 #[test]
 fn at_all_inputs_one_step_gives_the_exact_process() {
     let (x, y) = plane(30);
+    let data = Data::new(x.as_ref(), &y);
     let exact = ExactGp::new(model(2).kernel().clone()).with_noise(NOISE).unwrap();
-    let evidence = exact.objective(&Data::new(x.as_ref(), &y)).unwrap();
-    let exact = exact.condition(&Data::new(x.as_ref(), &y)).unwrap();
+    let evidence = exact.objective(&data).unwrap();
+    let exact = exact.condition(&data).unwrap();
     let (at, _) = plane(50);
     let expected = exact.predict(at.as_ref()).unwrap();
     for q in [elsewhere(30), elsewhere(30).unwhitened()] {
         let sparse = Svgp::new(model(2).kernel().clone(), x.as_ref()).unwrap();
         let mut sparse = sparse.with_likelihood(Gaussian::new(NOISE)).with_variational(q).unwrap();
-        sparse.natural_step(&Data::new(x.as_ref(), &y).part_of(30), &NaturalGradient::default()).unwrap();
-        let bound = sparse.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+        sparse.natural_step(&data.part_of(30), &NaturalGradient::default()).unwrap();
+        let bound = sparse.objective(&data).unwrap().value;
         assert!((bound - evidence).abs() < 1e-9, "{bound} is not {evidence}");
         let found = sparse.posterior().unwrap().predict(at.as_ref()).unwrap();
         for row in 0..50 {
@@ -168,6 +170,7 @@ fn training_interleaves_with_adam() {
 #[test]
 fn a_step_of_training_is_a_natural_step_and_one_of_adam() {
     let (x, y) = plane(60);
+    let data = Data::new(x.as_ref(), &y);
     let adam = Adam { rate: 0.05, ..Adam::default() };
     let mut trained = model(5);
     trained.set_prior("kernel.scaled.factor", Prior::gamma(2.0, 1.0).unwrap()).unwrap();
@@ -175,16 +178,10 @@ fn a_step_of_training_is_a_natural_step_and_one_of_adam() {
     let mut by_steps = trained.clone();
     let train = Train::new(1).with_adam(adam);
     let mut rng = Pcg64::seed_from_u64(0);
-    trained
-        .train(
-            &Data::new(x.as_ref(), &y),
-            &train.clone().with_natural_gradients(NaturalGradient::default().clone()),
-            &mut rng,
-        )
-        .unwrap();
+    trained.train(&data, &train.clone().with_natural_gradients(NaturalGradient::default().clone()), &mut rng).unwrap();
     by_adam.freeze("variational").unwrap();
-    by_adam.train(&Data::new(x.as_ref(), &y), &train, &mut rng).unwrap();
-    by_steps.natural_step(&Data::new(x.as_ref(), &y).part_of(60), &NaturalGradient::default()).unwrap();
+    by_adam.train(&data, &train, &mut rng).unwrap();
+    by_steps.natural_step(&data.part_of(60), &NaturalGradient::default()).unwrap();
     let q = trained.num_params() - 5 - 15;
     assert_eq!(trained.values()[..q], by_adam.values()[..q]);
     let close = trained.values()[q..].iter().zip(&by_steps.values()[q..]).all(|(a, b)| (a - b).abs() < 1e-10);
@@ -334,6 +331,7 @@ fn training_on_all_data_does_not_lower_the_bound() {
 #[test]
 fn the_best_q_is_found_at_every_rate() {
     let (x, y) = (mat![[0.0], [1.0], [2.0], [3.0]], [0.0, 0.0, 1.0, 1.0]);
+    let data = Data::new(x.as_ref(), y);
     for (variance, best) in [(100.0, -2.718530), (1000.0, -3.136571)] {
         let mut reached = Vec::new();
         for rate in [1.0, 0.9, 0.5] {
@@ -341,8 +339,8 @@ fn the_best_q_is_found_at_every_rate() {
             gp.freeze("kernel").unwrap();
             gp.freeze("inducing").unwrap();
             let rule = NaturalGradient { rate, ..NaturalGradient::default() };
-            let fit = gp.fit_profiled(&Data::new(x.as_ref(), y), &Lbfgs::default(), &rule).unwrap();
-            assert_eq!(-fit.value, gp.objective(&Data::new(x.as_ref(), y)).unwrap().value);
+            let fit = gp.fit_profiled(&data, &Lbfgs::default(), &rule).unwrap();
+            assert_eq!(-fit.value, gp.objective(&data).unwrap().value);
             assert!((-fit.value - best).abs() < 2e-3, "{variance}, {rate}: {}", -fit.value);
             reached.push(fit.value);
         }

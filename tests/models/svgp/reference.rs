@@ -165,11 +165,12 @@ fn one_natural_step_matches() {
     let fixture = fixture();
     let notebook = &fixture["notebook1"];
     let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let data = Data::new(x.as_ref(), &y);
     let prior = Variational::prior(20).unwrap();
     let mut model = model(&notebook["at_random_point"]["params"], number(&notebook["jitter"]));
     model = model.with_variational(prior).unwrap();
-    model.natural_step(&Data::new(x.as_ref(), &y).part_of(y.len()), &NaturalGradient::default()).unwrap();
-    let bound = model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+    model.natural_step(&data.part_of(y.len()), &NaturalGradient::default()).unwrap();
+    let bound = model.objective(&data).unwrap().value;
     let stored = number(&notebook["other_guides_neg_elbo"]["conjugateVI_rho1_one_step_from_init"]);
     assert_relative("after one step", -bound, stored, 1e-8);
     assert_relative("collapsed", bound, number(&notebook["at_random_point"]["collapsed_elbo_same_hypers"]), 1e-8);
@@ -259,13 +260,14 @@ fn the_notebook_bound_and_its_optimum() {
     let fixture = fixture();
     let notebook = &fixture["notebook1"];
     let (x, y, jitter) = (matrix(&notebook["X"]), vector(&notebook["y"]), number(&notebook["jitter"]));
+    let data = Data::new(x.as_ref(), &y);
     let mut model = model(&notebook["at_init"]["params"], jitter);
     let mut collapsed = collapsed(&model, jitter);
     let minimizer = Lbfgs { memory: 40, ..Lbfgs::default() };
-    let optimum = collapsed.fit(&Data::new(x.as_ref(), &y), &minimizer).unwrap();
+    let optimum = collapsed.fit(&data, &minimizer).unwrap();
 
     adam_steps(&mut model, &x, &y, 800, |_, _| ());
-    let after_800 = -model.objective(&Data::new(x.as_ref(), &y)).unwrap().value;
+    let after_800 = -model.objective(&data).unwrap().value;
     let (best, evaluations) = (optimum.value, optimum.evaluations);
     println!("-ELBO after 800 steps of Adam: {after_800:.4}; collapsed, after {evaluations} evaluations: {best:.6}");
     assert!(optimum.converged && (best - -187.914748).abs() < 1e-5, "{best}");
@@ -282,10 +284,11 @@ fn natural_gradients_reach_the_notebook_s_optimum() {
     let fixture = fixture();
     let notebook = &fixture["notebook1"];
     let (x, y) = (matrix(&notebook["X"]), vector(&notebook["y"]));
+    let data = Data::new(x.as_ref(), &y);
     let mut model = model(&notebook["at_init"]["params"], number(&notebook["jitter"]));
     let minimizer = Lbfgs { max_steps: 150, ..Lbfgs::default() };
-    let minimum = model.fit_profiled(&Data::new(x.as_ref(), &y), &minimizer, &NaturalGradient::default()).unwrap();
+    let minimum = model.fit_profiled(&data, &minimizer, &NaturalGradient::default()).unwrap();
     println!("-ELBO {:.5} after {} steps, {} evaluations", minimum.value, minimum.steps, minimum.evaluations);
     assert!((minimum.value - -187.9147).abs() < 0.05, "{}", minimum.value);
-    assert!((model.objective(&Data::new(x.as_ref(), &y)).unwrap().value + minimum.value).abs() < 1e-8);
+    assert!((model.objective(&data).unwrap().value + minimum.value).abs() < 1e-8);
 }
