@@ -250,9 +250,19 @@ pub fn stationary<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checke
         return Ok(());
     }
     let moved = moved_for(kernel, x, |dim| 1.5 + dim as f64);
-    let moved = moved.as_ref();
+    unchanged(law, kernel, x, moved.as_ref(), 1.0)
+}
+
+/// K(X, X) is the same at points that were moved, to so many rounding errors of what was moved.
+fn unchanged<T: Scalar>(
+    law: Law<'_>,
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    moved: MatRef<'_, T>,
+    errors: f64,
+) -> Checked {
     let (here, there) = (gram(law, kernel, x)?, gram(law, kernel, moved)?);
-    let rounding = Rounding::new(law, kernel, moved, moved, T::epsilon().as_f64())?;
+    let rounding = Rounding::new(law, kernel, moved, moved, T::epsilon().as_f64() * errors)?;
     for j in 0..x.nrows() {
         for i in 0..x.nrows() {
             let tolerance = rounding.at(&row(moved, i), &row(moved, j));
@@ -292,17 +302,8 @@ pub fn zonal<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked {
             (moved[(i, d - 1)], moved[(i, d)]) = (cos * a - sin * b, sin * a + cos * b);
         }
     }
-    let moved = moved.as_ref();
-    let (here, there) = (gram(law, kernel, x)?, gram(law, kernel, moved)?);
-    let rounding = Rounding::new(law, kernel, moved, moved, T::epsilon().as_f64())?;
-    for j in 0..x.nrows() {
-        for i in 0..x.nrows() {
-            // The rotation rounds every coordinate by as much as the largest of its point.
-            let tolerance = rounding.at(&row(moved, i), &row(moved, j));
-            law.close(|| format!("K(X, X)[{i}, {j}]"), there[(i, j)].as_f64(), here[(i, j)].as_f64(), tolerance)?;
-        }
-    }
-    Ok(())
+    // The rotation rounds every coordinate by as much as the largest of its point, as `unchanged` allows.
+    unchanged(law, kernel, x, moved.as_ref(), 1.0)
 }
 
 /// Where the kernel claims to be isotropic, turning all points by the same rotation changes K(X, X) by
@@ -330,21 +331,11 @@ pub fn isotropic<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Checked
     if !kernel.properties().isotropic {
         return Ok(());
     }
-    let here = gram(law, kernel, x)?;
     for seed in 0..3 {
         let turned = rotated(x, &mut Stream::new(23 + seed));
-        let turned = turned.as_ref();
-        let there = gram(law, kernel, turned)?;
         // The rotation itself moves a coordinate by some D rounding errors of the largest one: as much
         // again as the evaluation of the kernel does.
-        let dim = x.ncols() as f64;
-        let rounding = Rounding::new(law, kernel, turned, turned, T::epsilon().as_f64() * (1.0 + dim))?;
-        for j in 0..x.nrows() {
-            for i in 0..x.nrows() {
-                let tolerance = rounding.at(&row(turned, i), &row(turned, j));
-                law.close(|| format!("K(X, X)[{i}, {j}]"), there[(i, j)].as_f64(), here[(i, j)].as_f64(), tolerance)?;
-            }
-        }
+        unchanged(law, kernel, x, turned.as_ref(), 1.0 + x.ncols() as f64)?;
     }
     Ok(())
 }
