@@ -152,7 +152,8 @@ pub enum Error {
 
     /// A kernel that is not guaranteed positive semi-definite, given to a model.
     #[error(
-        "`{kernel}` is not guaranteed to be positive semi-definite in {dim} dimension(s); a model takes it only if told to allow indefinite kernels"
+        "`{kernel}` is not guaranteed to be positive semi-definite in {dim} dimension(s), so that a model refuses it unless built with `allow_indefinite()`; \
+         differences and negative multiples are not in general, and a kernel of your own is if its `psd` says so"
     )]
     Indefinite {
         /// The subexpression, as text.
