@@ -152,8 +152,9 @@ pub enum Error {
 
     /// A kernel that is not guaranteed positive semi-definite, given to a model.
     #[error(
-        "`{kernel}` is not guaranteed to be positive semi-definite in {dim} dimension(s), so that a model refuses it unless built with `allow_indefinite()`; \
-         differences and negative multiples are not in general, and a kernel of your own is if its `psd` says so"
+        "`{kernel}` is not guaranteed to be positive semi-definite in {dim} dimension(s): differences and negative multiples are not, \
+         and some kernels are in few dimensions only; a kernel of your own has to say in its `psd` that it is; \
+         a model with `allow_indefinite()` takes it anyway"
     )]
     Indefinite {
         /// The subexpression, as text.
