@@ -356,11 +356,7 @@ impl Memory {
     /// assert_eq!((squared(3.0)?, squared(0.5)?), (Some(6.0), Some(1.0)));
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn on_tape<'a, T: Scalar, R>(
-        &self,
-        par: Par,
-        evaluate: impl FnOnce(&Tape<'a, T>) -> Result<R>,
-    ) -> Result<R> {
+    pub fn on_tape<'a, T: Scalar, R>(&self, par: Par, evaluate: impl FnOnce(&Tape<'a, T>) -> Result<R>) -> Result<R> {
         let pool = T::select::<Of<'_>>(self);
         let tape = Tape::with_pool(par, pool.take());
         if !self.unwatched {
