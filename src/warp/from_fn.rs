@@ -11,12 +11,14 @@ use crate::kernel::{FeatureGradients, Points};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Dual, Real, Result, Scalar};
 
+type Map = dyn Fn(&[Variable], &mut [Variable]) + Send + Sync;
+
 /// A map of the inputs that a closure computes, without parameters: what [`from_fn`] makes.
 #[derive(Clone)]
 pub struct FromFn {
     name: Arc<str>,
     outputs: usize,
-    map: Arc<dyn Fn(&[Variable], &mut [Variable]) + Send + Sync>,
+    map: Arc<Map>,
 }
 
 /// A map of the inputs by a closure, for [`warp`](crate::algebra::Compose::warp): x ↦ f(x), with exact gradients in the
