@@ -218,6 +218,7 @@ mod tests {
     #[test]
     fn agrees_with_quadrature_and_differences() {
         let likelihood = Waiting::new(2.0, 0.7);
+        assert_eq!((likelihood.shape(), likelihood.scale()), (2.0, 0.7));
         Oracle::of(&likelihood).within(1e-6).at(&[3.0, 0.2], &[0.4, -1.3], &[0.3, 0.2]).check();
         let gamma = Gamma::new(2.0);
         let own = Waiting::new(2.0, 1.0).log_predictive_density(&[3.0], &[0.4], &[0.5]).unwrap();
