@@ -1,12 +1,15 @@
 //! The one error type of the crate.
 
 use std::borrow::Cow;
+use std::fmt::{self, Debug, Display};
 use std::ops::Range;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, where, what was expected, and what to do.
+///
+/// `Debug` shows the same sentence as `Display`, for it is what a `main` that returns an error and `unwrap` print.
 ///
 /// # Examples
 ///
@@ -15,10 +18,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// let error = Rbf::try_new(-1.0).unwrap_err();
 /// assert!(matches!(error, Error::Parameter { .. }));
-/// assert!(error.to_string().contains("lengthscale"));
+/// assert_eq!(error.to_string(), "parameter `lengthscale` was given -1, but must be positive and finite");
+/// assert_eq!(format!("{error:?}"), error.to_string());
 /// ```
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A value that a parameter's constraint refuses.
     #[error("parameter `{path}` was given {value}, but must be {expected}")]
@@ -148,7 +152,9 @@ pub enum Error {
 
     /// A kernel that is not guaranteed positive semi-definite, given to a model.
     #[error(
-        "`{kernel}` is not guaranteed to be positive semi-definite in {dim} dimension(s); a model takes it only if told to allow indefinite kernels"
+        "`{kernel}` is not guaranteed to be positive semi-definite in {dim} dimension(s): differences and negative multiples are not, \
+         and some kernels are in few dimensions only; a kernel of your own has to say in its `psd` that it is; \
+         a model with `allow_indefinite()` takes it anyway"
     )]
     Indefinite {
         /// The subexpression, as text.
@@ -299,6 +305,12 @@ pub enum Error {
         /// The rows that there are.
         len: usize,
     },
+}
+
+impl Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
 }
 
 /// A text, or what stands near a column of a long one.

@@ -1,6 +1,10 @@
 //! A composable algebra of covariance kernels, and Gaussian-process models that take any kernel
 //! through one trait.
 //!
+//! New here? The [quickstart](docs::guides::quickstart) goes from data to predictions; the [guides](docs::guides) say
+//! [which kernel](docs::guides::which_kernel) for which function, how to add parts of your own, and what to do when
+//! [something goes wrong](docs::guides::troubleshooting).
+//!
 //! # Three ideas
 //!
 //! - **Points first, pairs second.** A kernel turns points into features, once, and then blocks of
@@ -33,7 +37,7 @@
 //! | [`linalg`] | Cholesky factorisation with one jitter policy; operators |
 //! | [`simd`] | loops under run-time dispatch; elementary functions for them |
 //! | [`data`] | checks, standardisation, principal components, splits, scores |
-//! | [`docs`] | design, notation, references |
+//! | [`docs`] | [guides](docs::guides), design, notation, measured times, references |
 //!
 //! [`prelude`] has the names that most programs need.
 //!
@@ -142,6 +146,10 @@ pub mod tape;
 pub mod testkit;
 pub mod views;
 pub mod warp;
+
+/// The linear algebra and the random numbers whose types stand in signatures, in the versions that this crate takes: a
+/// program may name them from here, and need not keep its own versions in step.
+pub use {faer, rand};
 
 #[doc(hidden)]
 pub use error::literal;

@@ -10,7 +10,7 @@ use crate::kernel::{
 };
 use crate::{DynKernel, Result, Scalar, kernel_ops};
 
-/// What stands in the rows and columns of missing points.
+/// How the entries of missing points are filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Missing {
     /// NaN: what is not known stays unknown.

@@ -272,7 +272,7 @@ impl<K: Expr + Clone> Emulator<K> {
         self
     }
 
-    /// Sets what is done about parameters outside the convex hull of those of the training spectra.
+    /// Sets the extrapolation policy: for parameters outside the convex hull of those of the training spectra.
     #[must_use]
     pub fn with_outside(mut self, outside: Outside) -> Self {
         self.outside = outside;

@@ -145,7 +145,7 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
         &self.likelihood
     }
 
-    /// What the model says before data.
+    /// The prior of the model: predictions and draws before data.
     pub fn prior<T: Scalar>(&self) -> Prior<T>
     where
         K: Kernel<T>,

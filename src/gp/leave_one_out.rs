@@ -7,7 +7,7 @@ use crate::likelihood::log_normal;
 use crate::linalg::Cholesky;
 use crate::{Error, Result, Scalar};
 
-/// What a model says of each observation given all others, its hyperparameters as they are.
+/// Leave-one-out predictive distributions: of each observation given all others, at fixed hyperparameters.
 ///
 /// # Definition
 ///

@@ -331,12 +331,32 @@ impl Memory {
         Self { unwatched: true, ..self }
     }
 
-    /// Evaluates on a tape that takes its matrices from here, and leaves them.
-    pub(super) fn on_tape<'a, T: Scalar, R>(
-        &self,
-        par: Par,
-        evaluate: impl FnOnce(&Tape<'a, T>) -> Result<R>,
-    ) -> Result<R> {
+    /// Evaluates on a tape that takes its matrices from here, and leaves them: for [`Model::evaluate`] of a model of one's
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// Those of what is evaluated.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::Memory;
+    /// use mercer::prelude::*;
+    /// use mercer::tape::Tape;
+    ///
+    /// let memory = Memory::default();
+    /// let squared = |x: f64| {
+    ///     memory.on_tape(Par::Seq, |tape: &Tape<'_, f64>| {
+    ///         let x = tape.scalar_parameter(x);
+    ///         let gradients = tape.backward(tape.square(x)?)?;
+    ///         Ok(gradients.scalar(x))
+    ///     })
+    /// };
+    /// assert_eq!((squared(3.0)?, squared(0.5)?), (Some(6.0), Some(1.0)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn on_tape<'a, T: Scalar, R>(&self, par: Par, evaluate: impl FnOnce(&Tape<'a, T>) -> Result<R>) -> Result<R> {
         let pool = T::select::<Of<'_>>(self);
         let tape = Tape::with_pool(par, pool.take());
         if !self.unwatched {

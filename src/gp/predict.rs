@@ -9,8 +9,8 @@ use super::prediction::{Prediction, Samples};
 use crate::likelihood::log_normal;
 use crate::{Error, Result, Scalar};
 
-/// What a model says of functions and of observations at any points: before data, as a [`Prior`](super::Prior), and after,
-/// as the posterior that its `condition` or `posterior` gives.
+/// Predictions of functions and of observations at any points: by a [`Prior`](super::Prior), before data, and by the
+/// posterior that `condition` or `posterior` of a model gives.
 ///
 /// Points are the rows of a matrix n × D. A model has L functions and P outputs: in most models the outputs are the functions
 /// with noise; a likelihood may make one output of several functions, or mix several outputs.

@@ -18,7 +18,7 @@ use crate::scalar::by_precision;
 use crate::simd::elementwise::scale;
 use crate::{Result, Scalar};
 
-/// What a model says before it has seen data: functions m_p(x) + Σ_l W_pl g_l(x) of independent processes g_l ~ GP(0, k_l).
+/// The prior of a model: functions m_p(x) + Σ_l W_pl g_l(x) of independent processes g_l ~ GP(0, k_l).
 /// W is the identity but in models that mix.
 ///
 /// From the `prior` of a model. It holds all that it needs, and is cheap to clone.

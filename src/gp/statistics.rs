@@ -1,4 +1,4 @@
-//! Data as the features of a Gaussian model see it, once and for all hyperparameters.
+//! Sufficient statistics on a fixed feature basis.
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};

@@ -1,6 +1,7 @@
-//! Inducing variables: few values that stand for a whole function.
+//! Inducing variables for sparse Gaussian processes.
 //!
-//! [`InducingFeatures`] is what a model asks of them, [`InducingPrior`] the form of their covariance.
+//! [`InducingFeatures`] is what a model asks of them, [`InducingPrior`] the form of their covariance. Features of your own:
+//! the [guide](crate::docs::guides::own_inducing_features).
 //!
 //! | features | of a process on | kernels |
 //! |---|---|---|

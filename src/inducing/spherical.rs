@@ -126,7 +126,7 @@ impl SphericalHarmonicFeatures {
         Ok(Self { harmonics: Arc::new(harmonics), spectrum: Arc::new(spectrum), nugget: 0.0 })
     }
 
-    /// The same seen with independent noise of this variance: K_uu = diag(a_l + ν), K_uf as it was.
+    /// Sets the variance ν of independent noise on the features: K_uu = diag(a_l + ν), K_uf as it was.
     ///
     /// Bounds stay bounds, as features with noise are features. They are lower ones: a degree with
     /// a_l ≪ ν explains a_l/(a_l + ν) of its share, next to nothing. It is for comparisons with programs

@@ -78,8 +78,8 @@ kernel_ops!(RandomFourierFeatures);
 const SEEDS: u64 = 1 << 52;
 
 impl RandomFourierFeatures {
-    /// The kernel of a spectrum, with so many frequencies for points of a dimension, drawn from a
-    /// seed, and with one lengthscale or one for each dimension.
+    /// Draws `features` frequencies of a spectrum from a seed, for points of `dim` dimensions, with one lengthscale or one
+    /// for each dimension.
     ///
     /// # Panics
     ///
@@ -90,8 +90,8 @@ impl RandomFourierFeatures {
         crate::error::literal(Self::try_new(spectrum, features, dim, seed, lengthscale))
     }
 
-    /// The kernel of a spectrum, with so many frequencies for points of a dimension, drawn from a
-    /// seed, and with one lengthscale or one for each dimension.
+    /// Draws `features` frequencies of a spectrum from a seed, for points of `dim` dimensions, with one lengthscale or one
+    /// for each dimension.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Likelihoods: how observations scatter about the latent function.
+//! Likelihoods p(y | f): observation models.
 //!
 //! | likelihood | observations | latent functions | expectations | of a new observation |
 //! |---|---|---|---|---|
@@ -16,6 +16,7 @@
 //! | [`Softmax`] | classes 0, 1, …, C − 1 | C | one integral of Gauss–Hermite sums | the same |
 //! | [`LinearMixing`] | those of each of P outputs; NaN where one was not observed | any number, mixed linearly | those of each output | those of each output |
 //! | [`RobustMax`] | classes 0, 1, …, C − 1 | C | Gauss–Hermite | Gauss–Hermite |
+//! | your own [`Pointwise`], from log p(y \| f) | what it supports | 1 | Gauss–Hermite | Gauss–Hermite; density by quadrature |
 //!
 //! Each says how far off its quadrature is. That over one latent value follows the variance and where the likelihood bends:
 //! few points where f is all but certain, and some ten more for each factor of 10 in the variance, to 1e-9 at any variance
@@ -26,6 +27,9 @@
 //! [`Error::Observation`] with its row.
 //!
 //! [`GaussianNoise`] is what the two of Gaussian noise have in common, for models in closed form.
+//!
+//! A likelihood of your own with one latent value needs its log density alone ([`Pointwise`]); any other implements
+//! [`Likelihood`]. The [guide](crate::docs::guides::own_likelihood) has examples of both.
 //!
 //! A likelihood of several latent functions needs a model of as many: [`Svgp`](crate::gp::Svgp) has those that the
 //! likelihood asks for.
@@ -52,6 +56,7 @@ mod one_latent;
 mod oracle;
 mod ordinal;
 mod per_observation;
+mod pointwise;
 mod poisson;
 mod quadrature;
 mod robust_max;
@@ -71,6 +76,7 @@ pub use laplace::Laplace;
 pub use linear_mixing::LinearMixing;
 pub use negative_binomial::NegativeBinomial;
 pub use ordinal::Ordinal;
+pub use pointwise::Pointwise;
 pub use poisson::Poisson;
 pub use quadrature::GaussHermite;
 pub use robust_max::RobustMax;
@@ -102,6 +108,10 @@ use crate::{Error, Result};
 /// assert_eq!(expected.values, likelihood.log_density(&[1.0], &[0.4])?);
 /// # Ok::<(), mercer::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a likelihood",
+    note = "implement `mercer::likelihood::Pointwise` for it, which asks for the log density of one observation, or `Likelihood`"
+)]
 pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 'static {
     /// The number of latent values of an observation.
     fn latents(&self) -> usize {

@@ -138,6 +138,7 @@ fn check_support(likelihood: &impl OneLatent, y: &[f64]) -> Result<()> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<L: OneLatent> Likelihood for L {
     fn rows(&self, rows: &[usize]) -> Result<Option<Box<dyn Likelihood>>> {
         Ok(self.select(rows)?.map(|likelihood| Box::new(likelihood) as Box<dyn Likelihood>))

@@ -72,18 +72,85 @@ pub(super) fn walk<P: Parameterized + ?Sized>(root: &P, see: &mut dyn FnMut(&str
     root.visit(&mut Walk { place: Place::root(&name), parent: name, see });
 }
 
-/// The paths that are spelt most like the one asked for, at most three, best first.
+/// The paths that are most like the one asked for, at most three, best first: those that end so, or have it within; and
+/// those that are spelt like it.
 pub(crate) fn nearest(path: &str, existing: &[String]) -> Vec<String> {
     // The measures take as long as the product of the lengths, and no slip of the finger is that long.
     if path.len() > 1000 {
         return Vec::new();
     }
-    // One slip of the finger in a short name leaves less likeness than the measure asks of long ones.
-    let likeness = |candidate: &String| {
-        let one_slip = strsim::osa_distance(path, candidate) <= 1;
-        strsim::jaro_winkler(path, candidate).max(if one_slip { 0.9 } else { 0.0 })
-    };
+    let likeness = |candidate: &String| spelt_like(path, candidate).max(likeness_of_a_part(path, candidate));
     let mut ranked: Vec<(f64, &String)> = existing.iter().map(|candidate| (likeness(candidate), candidate)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
     ranked.into_iter().filter(|(likeness, _)| *likeness > 0.7).take(3).map(|(_, path)| path.clone()).collect()
+}
+
+/// From 0 to 1.
+fn spelt_like(a: &str, b: &str) -> f64 {
+    // One slip of the finger in a short name leaves less likeness than the measure asks of long ones.
+    let one_slip = strsim::osa_distance(a, b) <= 1;
+    strsim::jaro_winkler(a, b).max(if one_slip { 0.9 } else { 0.0 })
+}
+
+/// How much the part of a longer path that has as many words is like what was asked for: the end of it most of all. Without
+/// indices, where none were asked for.
+fn likeness_of_a_part(path: &str, candidate: &str) -> f64 {
+    let without_index = |word: &str| match path.contains('[') {
+        true => word.to_owned(),
+        false => word.split('[').next().unwrap_or_default().to_owned(),
+    };
+    let words: Vec<String> = candidate.split('.').map(without_index).collect();
+    let count = path.split('.').count();
+    let of_part = |part: &[String]| match spelt_like(path, &part.join(".")) {
+        // A short word is like many others by chance.
+        likeness if likeness < 0.85 => 0.0,
+        likeness => likeness,
+    };
+    let last = words.len().saturating_sub(count);
+    let parts = words.windows(count).enumerate();
+    parts.map(|(at, part)| of_part(part) * if at == last { 1.0 } else { 0.9 }).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    fn paths() -> Vec<String> {
+        [
+            "kernel.sum[0].scaled.factor",
+            "kernel.sum[0].scaled.rbf.lengthscale[0]",
+            "kernel.sum[0].scaled.rbf.lengthscale[1]",
+            "kernel.sum[1].periodic.period",
+            "likelihood.gaussian.variance",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    #[test]
+    fn the_end_of_a_path_suggests_it() {
+        let (all, lengthscales) = (paths(), [1, 2]);
+        let found = |path: &str| nearest(path, &all);
+        assert_eq!(found("lengthscale"), lengthscales.map(|index| all[index].clone()));
+        assert_eq!(found("rbf.lengthscale"), lengthscales.map(|index| all[index].clone()));
+        assert_eq!(found("lengthscale[1]")[0], all[2]);
+        assert_eq!(found("lenghtscale"), lengthscales.map(|index| all[index].clone()));
+        assert_eq!(found("period")[0], all[3]);
+        assert_eq!(found("variance"), [all[4].clone()]);
+        assert_eq!(found("gaussian.variance"), [all[4].clone()]);
+        assert_eq!(found("rbf")[..2], all[1..3]);
+    }
+
+    #[test]
+    fn nothing_is_suggested_for_what_is_like_nothing() {
+        assert!(nearest("frobnicate", &paths()).is_empty());
+        assert!(nearest("", &paths()).is_empty());
+        assert!(nearest("a.b.c.d.e.f.g", &["kernel.rbf.lengthscale".to_owned()]).is_empty());
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_is_found_in_a_whole_path() {
+        assert_eq!(nearest("kernel.sum[1].periodic.perid", &paths())[0], paths()[3]);
+        assert_eq!(nearest("likelihod.gaussian.variance", &paths())[0], paths()[4]);
+    }
 }

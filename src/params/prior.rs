@@ -1,4 +1,4 @@
-//! What is believed of a parameter before the data.
+//! Prior densities of parameters.
 
 use std::f64::consts::{LN_2, PI};
 use std::fmt;

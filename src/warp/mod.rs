@@ -1,9 +1,10 @@
-//! Maps of the inputs: a kernel on k(f(x), f(y)).
+//! Input transformations: k(f(x), f(y)).
 //!
 //! Active dimensions, lengthscales, matrices, the circle embedding behind the periodic kernel, neural
 //! networks, and maps of the user's own are the same mechanism: a [`Warp`] makes new points from points, once,
 //! and its vector-Jacobian product pulls gradients back. [`Warped`] joins a warp and a kernel. A
-//! [`Function`] of one point at a time is a warp without any derivatives written by hand.
+//! [`Function`] of one point at a time is a warp without any derivatives written by hand, and so is a closure without
+//! parameters, by [`from_fn`]. The [guide](crate::docs::guides::own_warp) has examples.
 
 mod activation;
 pub(crate) mod ard;
@@ -11,6 +12,7 @@ pub(crate) mod circle;
 mod coordinate;
 mod dense;
 pub(crate) mod differences;
+mod from_fn;
 mod function;
 mod kumaraswamy;
 mod layer;
@@ -26,6 +28,7 @@ mod warped;
 pub use activation::Activation;
 pub use ard::Ard;
 pub use circle::CircleEmbedding;
+pub use from_fn::{FromFn, from_fn};
 pub use function::Function;
 pub use kumaraswamy::Kumaraswamy;
 pub use layer::Layer;

@@ -90,7 +90,10 @@ fn build(source: &Source<'_>, node: &Node) -> Result<Value> {
         Kind::Word(word) => {
             let reason = match look_up(word) {
                 Ok(_) => format!("`{word}` is a kernel and needs its arguments: `{word}(…)`"),
-                Err(_) => format!("expected a kernel or a number, found {}", node.kind.describe()),
+                Err(nearest) => {
+                    let hint = nearest.first().map(|name| format!("; did you mean `{name}(…)`?")).unwrap_or_default();
+                    format!("expected a kernel or a number, found {}{hint}", node.kind.describe())
+                }
             };
             return Err(source.error(node.start, reason));
         }

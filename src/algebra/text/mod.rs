@@ -1,5 +1,6 @@
 //! Kernels from text: names, the tree that a text describes, and the formats of serde.
 
+mod aliases;
 mod build;
 mod names;
 mod prior;

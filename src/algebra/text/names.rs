@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
+use super::aliases::known_as;
 use crate::algebra::registry::NAMES;
 use crate::combine::Vertical;
 use crate::kernel::{AnyKernel, Arguments, Construct};
@@ -131,12 +132,14 @@ fn built_in(name: &str) -> Option<Constructor> {
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, constructor)| *constructor)
 }
 
-/// What a name stands for; else the names that are spelt most like it.
+/// What a name stands for; else the name that it is another one for, and those that are spelt most like it.
 pub(super) fn look_up(name: &str) -> Result<Constructor, Vec<String>> {
     let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
     built_in(name).or_else(|| registered.get(name).copied()).ok_or_else(|| {
         let names: Vec<String> =
             NAMES.iter().map(|(name, _)| (*name).to_owned()).chain(registered.keys().cloned()).collect();
-        nearest(name, &names)
+        let known = known_as(name, &names).cloned();
+        let alike = nearest(name, &names).into_iter().filter(|alike| Some(alike) != known.as_ref());
+        known.iter().cloned().chain(alike).collect()
     })
 }

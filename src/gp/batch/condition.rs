@@ -20,7 +20,7 @@ use crate::mean::Mean;
 use crate::{Expr, Result, Scalar};
 
 impl<K: Expr + Clone> BatchGp<K> {
-    /// What the model says before data.
+    /// The prior of the model: predictions and draws before data.
     pub fn prior<T: Scalar>(&self) -> Prior<T>
     where
         K: Kernel<T>,

@@ -87,8 +87,8 @@ pub struct BatchGp<K = DynKernel> {
 impl<K: Expr + Clone> BatchGp<K> {
     model_settings!();
 
-    /// Processes of zero mean with these kernels, one for each output, seen with noise of variance 1, which
-    /// they share.
+    /// Zero-mean GP regression of several outputs with these kernels, one for each output, and one Gaussian noise variance,
+    /// which is 1.
     pub fn new(kernel: Batched<K>) -> Self {
         let outputs = kernel.members().len();
         Self {

@@ -114,7 +114,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`], [`Error::NonFinite`], [`Error::Shape`] and [`Error::Parameter`] for latents that cannot be;
+    /// [`Error::Empty`], [`Error::NonFinite`], [`Error::Shape`] and [`Error::Parameter`] for invalid initial latents;
     /// [`Error::Dimension`] if the kernel cannot read them; [`Error::Setting`] for a kernel without closed form in more than 5
     /// dimensions.
     pub fn new(

@@ -37,8 +37,8 @@ impl GplvmPosterior {
     /// # Errors
     ///
     /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for outputs that do not fit;
-    /// [`Error::NotDifferentiable`] for a kernel without gradients; [`Error::Setting`] for one whose
-    /// [expectations](super::KernelExpectations) are not to be had; those of the minimiser.
+    /// [`Error::NotDifferentiable`] for a kernel without gradients; [`Error::Setting`] if no
+    /// [kernel expectations](super::KernelExpectations) are available; those of the minimiser.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Where latent inputs are, and what is believed of them before the outputs.
+//! Latent inputs and their priors.
 
 use faer::{Mat, MatRef};
 

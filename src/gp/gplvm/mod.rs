@@ -1,4 +1,4 @@
-//! Latent-variable models: inputs that nobody has seen, of outputs that are Gaussian processes of them.
+//! Gaussian-process latent variable models (GPLVM): unobserved inputs of outputs that are Gaussian processes of them.
 //!
 //! N rows of D outputs are explained by N latent inputs in Q dimensions, Q usually much smaller: a non-linear principal
 //! component analysis. [`Gplvm`] finds the most probable inputs; [`BayesianGplvm`] a Gaussian distribution of them, and

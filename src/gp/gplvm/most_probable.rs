@@ -86,7 +86,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`](crate::Error::Empty) and [`Error::NonFinite`](crate::Error::NonFinite) for latents that cannot be;
+    /// [`Error::Empty`](crate::Error::Empty) and [`Error::NonFinite`](crate::Error::NonFinite) for invalid initial latents;
     /// [`Error::Dimension`](crate::Error::Dimension) if the kernel cannot read them.
     pub fn new(kernel: K, latents: MatRef<'_, f64>) -> Result<Self> {
         let latents = Locations::free("position", latents)?;

@@ -114,8 +114,8 @@ impl GplvmPosterior {
     ///
     /// # Errors
     ///
-    /// As [`Predict::predict`]; [`Error::Parameter`] for a variance that is not positive; [`Error::Setting`] for a
-    /// kernel whose [expectations](KernelExpectations) are not to be had.
+    /// As [`Predict::predict`]; [`Error::Parameter`] for a variance that is not positive; [`Error::Setting`] if no
+    /// [kernel expectations](KernelExpectations) are available.
     pub fn predict_uncertain(&self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<Prediction<f64>> {
         self.check(mean)?;
         self.check_variances(variance, mean.shape())?;

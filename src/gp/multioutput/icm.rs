@@ -107,8 +107,8 @@ impl<K: Expr + Clone> IcmGp<K> {
     plain_settings!();
     grid_methods!();
 
-    /// Outputs of zero mean with this kernel of the inputs and this covariance of the outputs, seen with independent noise
-    /// of variance 1.
+    /// Zero-mean GP regression of several outputs with this kernel of the inputs, this covariance of the outputs, and
+    /// independent Gaussian noise of variance 1.
     pub fn new(kernel: K, outputs: Coregionalization) -> Self {
         let variances = vec![1.0; outputs.diagonal().len()];
         // Ones are positive and as many as there are outputs.
@@ -162,7 +162,7 @@ impl<K: Expr + Clone> IcmGp<K> {
         self.outputs.diagonal().len()
     }
 
-    /// What the model says before data.
+    /// The prior of the model: predictions and draws before data.
     pub fn prior<T: Scalar>(&self) -> Prior<T>
     where
         K: Kernel<T>,

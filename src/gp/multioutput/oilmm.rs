@@ -103,8 +103,8 @@ impl<K: Expr + Clone> Oilmm<K> {
     model_settings!();
     grid_methods!();
 
-    /// Outputs of zero mean, seen with noise of variance 1, that these processes make through a mixing matrix H, P × m:
-    /// with one kernel for all processes, or one for each.
+    /// Zero-mean GP regression of several outputs, which are mixed from these processes by a matrix H, P × m, with Gaussian
+    /// noise of variance 1: one kernel for all processes, or one for each.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl<K: Expr + Clone> Oilmm<K> {
 
     /// The same from values N × P, which start H and the noise: the columns of H are the m leading eigenvectors of the
     /// values' covariance times the roots of their eigenvalues, less the mean of the others, which is σ². That is the most
-    /// likely H for processes that forget at once (Tipping & Bishop 1999), and a start for all others. The values are centred
+    /// likely H for temporally white latents (Tipping & Bishop 1999), and a start for all others. The values are centred
     /// for this; the mean functions of the model stay 0.
     ///
     /// # Errors
@@ -210,7 +210,7 @@ impl<K: Expr + Clone> Oilmm<K> {
         self.mixing.matrix()
     }
 
-    /// What the model says before data.
+    /// The prior of the model: predictions and draws before data.
     ///
     /// # Errors
     ///

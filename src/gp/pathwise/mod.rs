@@ -85,8 +85,8 @@ struct Paths<T: Scalar> {
 }
 
 impl<T: Scalar> Posterior<T> {
-    /// So many draws of the latent functions as [functions](PathwiseSamples), with so many frequencies each: O(M²) time for each
-    /// draw. Equal states of the generator give the same functions, to the bit.
+    /// Draws `draws` samples of the latent functions as [functions](PathwiseSamples), with `frequencies` frequencies each:
+    /// O(M²) time for each draw. Equal states of the generator give the same functions, to the bit.
     ///
     /// # Errors
     ///

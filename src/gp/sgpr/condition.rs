@@ -67,7 +67,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         Ok(-0.5 * (most.quadratic + log_det))
     }
 
-    /// What the model says before data.
+    /// The prior of the model: predictions and draws before data.
     pub fn prior<T: Scalar>(&self) -> Prior<T>
     where
         K: Kernel<T>,
@@ -175,7 +175,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
 }
 
 impl<K: Expr + Clone, N: GaussianNoise + Clone> Sgpr<K, InducingPoints, N> {
-    /// What is worth knowing about the inducing inputs and the bounds; with a q of [`Svgp`](crate::gp::Svgp), its
+    /// Diagnostics: conditioning, near-duplicate inducing inputs, bounds; with a q of [`Svgp`](crate::gp::Svgp), its
     /// [gap](Self::gap) too.
     ///
     /// # Errors

@@ -101,8 +101,8 @@ pub struct Sgpr<K = DynKernel, F = InducingPoints, N = Gaussian> {
 }
 
 impl<K: Expr + Clone> Sgpr<K> {
-    /// A process of zero mean with this kernel and these inducing inputs, one a row, seen with
-    /// noise of variance 1; its evidence is the variational bound.
+    /// Sparse zero-mean GP regression with this kernel, these inducing inputs, one a row, and Gaussian noise of variance 1.
+    /// The objective is the variational bound.
     ///
     /// # Errors
     ///
@@ -127,8 +127,8 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> Sgpr<K, InducingPoints, N> {
 }
 
 impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
-    /// A process of zero mean with this kernel and these inducing features, seen with noise of variance 1; its
-    /// evidence is the variational bound.
+    /// Sparse zero-mean GP regression with this kernel, these inducing features and Gaussian noise of variance 1. The
+    /// objective is the variational bound.
     ///
     /// # Errors
     ///

@@ -106,8 +106,8 @@ pub struct Svgp<K = DynKernel, F = InducingPoints> {
 }
 
 impl<K: Expr + Clone> Svgp<K> {
-    /// A process of zero mean with this kernel and these inducing inputs, one a row, seen with
-    /// Gaussian noise of variance 1; q is the prior.
+    /// A zero-mean sparse variational GP with this kernel, these inducing inputs, one a row, and Gaussian noise of
+    /// variance 1; q is the prior.
     ///
     /// # Errors
     ///
@@ -121,8 +121,8 @@ impl<K: Expr + Clone> Svgp<K> {
 impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     model_settings!();
 
-    /// A process of zero mean with this kernel and these inducing features, seen with Gaussian noise
-    /// of variance 1; q is the prior.
+    /// A zero-mean sparse variational GP with this kernel, these inducing features and Gaussian noise of variance 1; q is
+    /// the prior.
     ///
     /// # Errors
     ///

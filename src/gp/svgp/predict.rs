@@ -15,7 +15,7 @@ use crate::tape::Tape;
 use crate::{Expr, Result, Scalar};
 
 impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
-    /// What the model says before data.
+    /// The prior of the model: predictions and draws before data.
     pub fn prior<T: Scalar>(&self) -> Prior<T>
     where
         K: Kernel<T>,

@@ -143,7 +143,8 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Model<Data<T>> for Sv
     }
 }
 
-/// A likelihood with something for each observation must be that of the batch; training sees to it by itself.
+/// A likelihood with something for each observation must be that of the batch; `train` selects the batch rows
+/// automatically.
 impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Model<data::Batch<T>> for Svgp<K, F> {
     type Objective = Elbo;
     type Posterior = Posterior<T>;
