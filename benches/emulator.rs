@@ -13,7 +13,7 @@ mod spectra;
 use std::time::{Duration, Instant};
 
 use mercer::data::{Components, Pca, PcaSettings};
-use mercer::emulator::{Emulator, Evidence};
+use mercer::emulator::{Emulator, Evidence, Spectra};
 use mercer::optim::{Lbfgs, fit};
 use mercer::prelude::*;
 
@@ -53,17 +53,18 @@ fn run(name: &str, case: &Case) {
     let settings = PcaSettings { components: Components::Count(m), scale: true, normalise: true };
     let pca = Pca::fit(data.as_ref(), &settings).unwrap();
     let explained: f64 = pca.explained().iter().sum();
-    let emulator = Emulator::new(theta.as_ref(), data.as_ref(), &pca).unwrap();
+    let spectra = Spectra::new(&theta, &data, &pca).unwrap();
+    let emulator = Emulator::new(&spectra).unwrap().with_evidence(Evidence::Weights);
     println!("  components, weights       {:>10.3} s, {:.3} % explained", seconds(start.elapsed()), 100.0 * explained);
 
-    let value = least(20, || emulator.log_marginal_likelihood(Evidence::Weights).unwrap());
+    let value = least(20, || emulator.objective(&spectra).unwrap());
     println!("  evidence                  {:>10.3} ms", 1e3 * seconds(value));
-    let gradient = least(20, || emulator.log_marginal_likelihood_gradient(Evidence::Weights).unwrap());
+    let gradient = least(20, || emulator.gradient(&spectra).unwrap());
     println!("  evidence with gradient    {:>10.3} ms", 1e3 * seconds(gradient));
-    let emulator = train(emulator, case.evaluations);
+    let emulator = train(emulator, &spectra, case.evaluations);
 
     let start = Instant::now();
-    let posterior = emulator.condition().unwrap();
+    let posterior = emulator.condition(&spectra).unwrap();
     let at = Mat::from_fn(20, 3, |row, dim| theta[(row, dim)] * 1.001);
     let fluxes = posterior.fluxes(at.as_ref()).unwrap();
     println!("  posterior, 20 spectra     {:>10.3} s, {:?}", seconds(start.elapsed()), posterior.structure());
@@ -72,9 +73,9 @@ fn run(name: &str, case: &Case) {
 }
 
 /// The best emulator within so many evaluations from where it is.
-fn train(mut emulator: Emulator, evaluations: usize) -> Emulator {
+fn train(mut emulator: Emulator, spectra: &Spectra, evaluations: usize) -> Emulator {
     let start = Instant::now();
-    let before = emulator.log_marginal_likelihood(Evidence::Weights).unwrap();
+    let before = emulator.objective(spectra).unwrap().value;
     let mut count = 0;
     let search = Lbfgs { max_steps: evaluations, ..Lbfgs::default() };
     let stopped = mercer::Error::Optimisation { step: evaluations, reason: "all evaluations done".to_owned() };
@@ -83,10 +84,10 @@ fn train(mut emulator: Emulator, evaluations: usize) -> Emulator {
         if count > evaluations {
             return Err(stopped.clone());
         }
-        let (value, gradient) = model.log_marginal_likelihood_gradient(Evidence::Weights)?;
-        Ok((-value, gradient.into_iter().map(|entry| -entry).collect()))
+        let (evidence, gradient) = model.gradient(spectra)?;
+        Ok((-evidence.value, gradient.into_iter().map(|entry| -entry).collect()))
     });
-    let after = emulator.log_marginal_likelihood(Evidence::Weights).unwrap();
+    let after = emulator.objective(spectra).unwrap().value;
     let evaluated = count.min(evaluations);
     let how = if outcome.is_ok_and(|minimum| minimum.converged) { ", converged" } else { "" };
     println!("  training                  {:>10.3} s, {evaluated} evaluations{how}", seconds(start.elapsed()));

@@ -20,7 +20,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use mercer::data::{Components, Pca, PcaSettings};
-use mercer::emulator::{Emulator, Evidence, FluxDistribution};
+use mercer::emulator::{Emulator, Evidence, FluxDistribution, Posterior, Spectra};
 use mercer::optim::Lbfgs;
 use mercer::params::Prior;
 use mercer::prelude::*;
@@ -28,7 +28,7 @@ use mercer::prelude::*;
 use stars::{ROUNDING, Stars};
 
 /// A model to choose from.
-struct Model {
+struct Choice {
     name: &'static str,
     /// With a lengthscale for each parameter.
     kernel: fn(&[f64]) -> DynKernel,
@@ -36,11 +36,12 @@ struct Model {
     components: usize,
 }
 
-fn models() -> [Model; 6] {
+fn choices() -> [Choice; 6] {
     let matern: fn(&[f64]) -> DynKernel = |l| Matern52::new(l).dynamic();
     let squared: fn(&[f64]) -> DynKernel = |l| Rbf::new(l).dynamic();
     let rough: fn(&[f64]) -> DynKernel = |l| Matern32::new(l).dynamic();
-    let model = |name, kernel, inverse_temperature, components| Model { name, kernel, inverse_temperature, components };
+    let model =
+        |name, kernel, inverse_temperature, components| Choice { name, kernel, inverse_temperature, components };
     [
         model("Matern 5/2", matern, true, 12),
         model("Matern 5/2", matern, true, 8),
@@ -59,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} stars to learn from, {} held out, {pixels} pixels{note}", train.len(), test.len());
 
     let steps = if quick { 3 } else { 150 };
-    let [mut model, others @ ..] = models();
+    let [mut model, others @ ..] = choices();
     if quick {
         model.components = 4;
     } else {
@@ -67,30 +68,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let start = Instant::now();
-    let emulator = learn(&model, &train, steps)?;
+    let (spectra, posterior) = learn(&model, &train, steps)?;
     println!("\n{}, {} components: learned in {:.1} s", model.name, model.components, start.elapsed().as_secs_f64());
-    let predicted = predict(&model, &emulator, &test)?;
+    let predicted = predict(&model, &posterior, &test)?;
     report(&train, &test, &predicted)?;
-    for path in [plots::spectra(&test, &predicted)?, plots::components(&stars.wavelengths, emulator.basis())?] {
+    for path in [plots::spectra(&test, &predicted)?, plots::components(&stars.wavelengths, spectra.basis())?] {
         println!("plot: {}", path.display());
     }
     Ok(())
 }
 
 /// The model of least error in a cross-validation by fifths.
-fn choose(train: &Stars, models: impl Iterator<Item = Model>, steps: usize) -> mercer::Result<Model> {
+fn choose(train: &Stars, models: impl Iterator<Item = Choice>, steps: usize) -> mercer::Result<Choice> {
     const FOLDS: usize = 5;
     println!("\ncross-validation within the stars to learn from, by fifths:");
     println!(
         "{:<24}{:>12}{:>12}{:>10}{:>14}{:>10}",
         "kernel", "components", "RMS error", "RMS z", "within 2 sd", "seconds"
     );
-    let mut best: Option<(f64, Model)> = None;
+    let mut best: Option<(f64, Choice)> = None;
     for model in models {
         let (start, mut misses) = (Instant::now(), Misses::default());
         for fold in 0..FOLDS {
             let (kept, out) = train.split(fold, FOLDS)?;
-            misses.add(&out, &predict(&model, &learn(&model, &kept, steps)?, &out)?);
+            let (_, posterior) = learn(&model, &kept, steps)?;
+            misses.add(&out, &predict(&model, &posterior, &out)?);
         }
         let (error, z, within) = (misses.error(), misses.z(), 100.0 * misses.within(2.0));
         let (name, components, seconds) = (model.name, model.components, start.elapsed().as_secs_f64());
@@ -103,20 +105,21 @@ fn choose(train: &Stars, models: impl Iterator<Item = Model>, steps: usize) -> m
     best.map(|(_, model)| model).ok_or_else(none)
 }
 
-fn learn(model: &Model, stars: &Stars, steps: usize) -> mercer::Result<Emulator> {
+fn learn(model: &Choice, stars: &Stars, steps: usize) -> mercer::Result<(Spectra, Posterior)> {
     let theta = stars.theta(model.inverse_temperature);
     let settings = PcaSettings { components: Components::Count(model.components), ..PcaSettings::default() };
-    let emulator = Emulator::new(theta.as_ref(), stars.flux.as_ref(), &Pca::fit(stars.flux.as_ref(), &settings)?)?;
+    let spectra = Spectra::new(&theta, &stars.flux, &Pca::fit(stars.flux.as_ref(), &settings)?)?;
+    let emulator = Emulator::new(&spectra)?.with_evidence(Evidence::Weights);
 
     // Lengthscales some times the spread of the stars; each weight with its variance, of which its parameters leave
     // little open.
     let spread = mercer::data::Standardizer::fit(theta.as_ref(), 0)?;
     let lengthscales: Vec<f64> = spread.scale().iter().map(|scale| 3.0 * scale).collect();
-    let weights = emulator.weights();
+    let weights = spectra.weights();
     let variances: Vec<f64> = weights.col_iter().map(|column| column.squared_norm_l2() / stars.len() as f64).collect();
     let kernels = variances.iter().map(|&variance| variance * (model.kernel)(&lengthscales)).map(Compose::dynamic);
     let nuggets: Vec<f64> = variances.iter().map(|variance| 1e-4 * variance).collect();
-    let precision = emulator.residual_precision()?;
+    let precision = spectra.residual_precision()?;
     let mut emulator = emulator.with_kernels(kernels.collect())?.with_nugget(&nuggets)?.with_precision(precision)?;
     emulator.freeze("precision")?;
 
@@ -124,13 +127,14 @@ fn learn(model: &Model, stars: &Stars, steps: usize) -> mercer::Result<Emulator>
     for entry in emulator.parameters().into_iter().filter(|entry| entry.free) {
         emulator.set_prior(&entry.path, Prior::log_normal(entry.value.ln(), 4.0)?)?;
     }
-    emulator.fit(Evidence::Weights, &Lbfgs { max_steps: steps, ..Lbfgs::default() })?;
-    Ok(emulator)
+    emulator.fit(&spectra, &Lbfgs { max_steps: steps, ..Lbfgs::default() })?;
+    let posterior = emulator.condition(&spectra)?;
+    Ok((spectra, posterior))
 }
 
-fn predict(model: &Model, emulator: &Emulator, stars: &Stars) -> mercer::Result<Vec<FluxDistribution>> {
+fn predict(model: &Choice, posterior: &Posterior, stars: &Stars) -> mercer::Result<Vec<FluxDistribution>> {
     let rounding = vec![ROUNDING; stars.wavelengths.len()];
-    let fluxes = emulator.condition()?.fluxes(stars.theta(model.inverse_temperature).as_ref())?;
+    let fluxes = posterior.fluxes(stars.theta(model.inverse_temperature).as_ref())?;
     fluxes.into_iter().map(|flux| flux.with_noise(&rounding)).collect()
 }
 

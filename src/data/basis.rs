@@ -125,16 +125,16 @@ impl Basis {
     ///
     /// ```
     /// use mercer::data::Basis;
-    /// use mercer::emulator::Emulator;
+    /// use mercer::emulator::Spectra;
     /// use mercer::prelude::*;
     ///
     /// // The second pixel, 1 and −1, is left by the component: a variance of 2 / 2, or of 2 / 1.
-    /// let (theta, spectra) = (mat![[0.0], [1.0]], mat![[3.0, 1.0], [2.0, -1.0]]);
+    /// let (theta, fluxes) = (mat![[0.0], [1.0]], mat![[3.0, 1.0], [2.0, -1.0]]);
     /// let given = Basis::new(mat![[1.0, 0.0]])?;
-    /// let emulator = |basis: Basis| Emulator::new(theta.as_ref(), spectra.as_ref(), basis);
-    /// assert_eq!(emulator(given.clone())?.truncation()?, [0.0, 1.0]);
-    /// assert_eq!(emulator(given.clone().with_fitted(1))?.truncation()?, [0.0, 2.0]);
-    /// assert!(emulator(given.with_fitted(2))?.truncation().is_err());
+    /// let spectra = |basis: Basis| Spectra::new(&theta, &fluxes, basis);
+    /// assert_eq!(spectra(given.clone())?.truncation()?, [0.0, 1.0]);
+    /// assert_eq!(spectra(given.clone().with_fitted(1))?.truncation()?, [0.0, 2.0]);
+    /// assert!(spectra(given.with_fitted(2))?.truncation().is_err());
     /// # Ok::<(), mercer::Error>(())
     /// ```
     #[must_use]
@@ -157,12 +157,12 @@ impl Basis {
     ///
     /// ```
     /// use mercer::data::Basis;
-    /// use mercer::emulator::Emulator;
+    /// use mercer::emulator::{Emulator, Spectra};
     /// use mercer::prelude::*;
     ///
     /// let basis = Basis::new(mat![[1.0, 0.0]])?.with_truncation(vec![0.0, 0.25])?;
-    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0, 0.1]].as_ref(), basis)?;
-    /// let flux = &emulator.condition()?.fluxes(mat![[0.7]].as_ref())?[0];
+    /// let spectra = Spectra::new(mat![[0.5]], mat![[2.0, 0.1]], basis)?;
+    /// let flux = &Emulator::new(&spectra)?.condition(&spectra)?.fluxes(mat![[0.7]].as_ref())?[0];
     /// assert_eq!(flux.variance()[1], 0.25);
     /// # Ok::<(), mercer::Error>(())
     /// ```

@@ -1,38 +1,42 @@
 //! Emulation of spectra: a linear basis, a Gaussian process for each of its weights, and the covariance of the weights
 //! carried forward to the pixels.
 //!
-//! [`Emulator`] holds what is trained, its [`Posterior`] predicts weights and [`FluxDistribution`]s. The basis is
-//! [`data::Basis`](crate::data::Basis), of [principal components](crate::data::Pca) usually.
+//! An [`Emulator`] is a [model](crate::gp::Model) that learns from [`Spectra`]; its [`Posterior`] predicts weights and
+//! [`FluxDistribution`]s. The basis is [`data::Basis`](crate::data::Basis), of [principal components](crate::data::Pca)
+//! usually.
 
 mod evidence;
+mod fit;
 mod flux;
 mod hull;
 mod kernels;
 mod posterior;
+mod predict;
 #[cfg(feature = "serde")]
 mod saved;
 mod search;
+mod spectra;
 mod structure;
-mod training;
 
 use std::sync::Arc;
 
-use faer::{Mat, MatRef, Par};
+use faer::{Mat, Par};
 
-pub use self::evidence::Evidence;
+pub use self::evidence::{Evidence, LogEvidence};
 pub use self::flux::FluxDistribution;
 use self::kernels::Kernels;
 pub use self::posterior::{JointWeights, Outside, Posterior, Weights};
+#[cfg(feature = "serde")]
+pub use self::saved::Saved;
+pub use self::spectra::Spectra;
 pub use self::structure::Structure;
-use self::training::Data;
-use crate::data::{Basis, check_finite};
 use crate::gp::checks::check_psd;
 use crate::gp::settings::model_settings;
 use crate::linalg::Jitter;
 use crate::params::{Constraint, Parameter, ParameterArray, ParameterizedExt, Shape};
 use crate::{DynKernel, Error, Expr, Kernel, Result};
 
-/// A map from d parameters θ to spectra of P pixels, learned from M spectra: a few components, and a Gaussian process
+/// A map from d parameters θ to spectra of P pixels, learned from M [`Spectra`]: a few components, and a Gaussian process
 /// for the weight of each.
 ///
 /// # Definition
@@ -46,8 +50,16 @@ use crate::{DynKernel, Error, Expr, Kernel, Result};
 ///
 /// V = N ⊗ I + blockdiag(K₁, …, K_m), with N = G⁻¹/λ + diag(ν),
 ///
-/// where νᵢ is a variance of its own, the [nugget](Self::with_nugget), if there is one. [`Evidence`] states the
-/// objectives. Orthogonal components make V block-diagonal; [`Structure`] says what else there is.
+/// where νᵢ is a variance of its own, the [nugget](Self::with_nugget), if there is one. [`Evidence`] states what may be
+/// maximised. Orthogonal components make V block-diagonal; [`Structure`] says what else there is.
+///
+/// An objective has many maxima, some far below others. [`fit`](crate::gp::Model::fit) looks for the best: it climbs
+/// [from where the parameters are](Self::refine), then searches for better parameters of each component alone, from where it
+/// is, from what the data suggest (the variance of the weight for the factor of a kernel, the median distances of the θ for
+/// lengthscales) and from random places about both, and climbs from the best. That is repeated as long as it brings
+/// anything, three times at most. The random places are the same each time. In all, it takes some three times as long as
+/// [`refine`](Self::refine), than whose its result is never worse. Where the first climb takes no step, there is no search.
+/// The result is that of the climb to the parameters that are left, with the evaluations of all climbs.
 ///
 /// # Parameters
 ///
@@ -56,7 +68,7 @@ use crate::{DynKernel, Error, Expr, Kernel, Result};
 ///
 /// # Complexity
 ///
-/// O(MPm) once, to make it. From there on nothing depends on P: an evidence with its gradient takes O(mM³) time and
+/// O(MPm) once, for the [`Spectra`]. From there on nothing depends on P: an objective with its gradient takes O(mM³) time and
 /// O(mM²) memory for orthogonal components.
 ///
 /// # Examples
@@ -65,7 +77,7 @@ use crate::{DynKernel, Error, Expr, Kernel, Result};
 ///
 /// ```
 /// use mercer::data::{Components, Pca, PcaSettings};
-/// use mercer::emulator::{Emulator, Evidence};
+/// use mercer::emulator::{Emulator, Spectra};
 /// use mercer::optim::Lbfgs;
 /// use mercer::prelude::*;
 ///
@@ -76,13 +88,14 @@ use crate::{DynKernel, Error, Expr, Kernel, Result};
 /// let depth = |j: usize| 0.3 + 0.1 * (j % 4) as f64;
 /// let width = |j: usize| 1.0 + 0.05 * (j / 4) as f64;
 /// let theta = Mat::from_fn(36, 2, |j, dim| if dim == 0 { depth(j) } else { width(j) });
-/// let spectra = Mat::from_fn(36, 40, |j, pixel| spectrum(depth(j), width(j), pixel));
+/// let fluxes = Mat::from_fn(36, 40, |j, pixel| spectrum(depth(j), width(j), pixel));
 ///
-/// let pca = Pca::fit(spectra.as_ref(), &PcaSettings { components: Components::Count(3), ..PcaSettings::default() })?;
-/// let mut emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), &pca)?;
-/// emulator.fit(Evidence::Fluxes, &Lbfgs::default())?;
+/// let pca = Pca::fit(fluxes.as_ref(), &PcaSettings { components: Components::Count(3), ..PcaSettings::default() })?;
+/// let spectra = Spectra::new(&theta, &fluxes, &pca)?;
+/// let mut emulator = Emulator::new(&spectra)?;
+/// emulator.fit(&spectra, &Lbfgs::default())?;
 ///
-/// let posterior = emulator.condition()?;
+/// let posterior = emulator.condition(&spectra)?;
 /// let flux = &posterior.fluxes(mat![[0.45, 1.18]].as_ref())?[0];
 /// for pixel in 0..40 {
 ///     let error = flux.mean()[pixel] - spectrum(0.45, 1.18, pixel);
@@ -100,10 +113,10 @@ use crate::{DynKernel, Error, Expr, Kernel, Result};
 /// [doi:10.1103/PhysRevD.76.083503](https://doi.org/10.1103/PhysRevD.76.083503).
 #[derive(Clone, Debug)]
 pub struct Emulator<K = DynKernel> {
-    data: Arc<Data>,
     precision: Parameter,
     nugget: ParameterArray,
     kernel: Kernels<K>,
+    evidence: Evidence,
     structure: Option<Structure>,
     outside: Outside,
     jitter: Jitter,
@@ -112,42 +125,36 @@ pub struct Emulator<K = DynKernel> {
 }
 
 impl Emulator {
-    /// An emulator of these spectra, M × P, at these parameters, M × d, with a start that can be fitted: for each
-    /// component, 10⁴ times a squared exponential whose lengthscale in each dimension is three times the largest
-    /// gap between neighbouring values of the parameter; and a precision of 1. That suits spectra that are standardised,
-    /// with residuals below one and weights of tens or hundreds; for spectra in other units, set the
-    /// [precision](Self::with_precision), that of the [residuals](Self::residual_precision) say, and the
-    /// [kernels](Self::with_kernels).
-    ///
-    /// Of the spectra, it keeps the weights and what is left of them beside the components; spectra are [normalised and
-    /// standardised](Basis) as the basis says.
+    /// An emulator with a start that suits these spectra: for each component, 10⁴ times a squared exponential whose
+    /// lengthscale in each dimension is three times the largest gap between neighbouring values of the parameter; and a
+    /// precision of 1. That is for spectra that are standardised, with residuals below one and weights of tens or hundreds;
+    /// for spectra in other units, set the [precision](Self::with_precision), that of the
+    /// [residuals](Spectra::residual_precision) say, and the [kernels](Self::with_kernels).
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`], [`Error::NonFinite`] and [`Error::Shape`] for parameters or spectra that do not fit; those of
-    /// [`Basis::factors`]; [`Error::NonFinite`] and [`Error::Setting`] for weights or residuals that overflow.
-    pub fn new(theta: MatRef<'_, f64>, spectra: MatRef<'_, f64>, basis: impl Into<Basis>) -> Result<Self> {
-        let basis = basis.into();
-        check_finite("theta", theta)?;
-        if theta.nrows() != spectra.nrows() {
-            let expected = format!("{} row(s), one for each spectrum", spectra.nrows());
-            return Err(Error::shape("theta", expected, (theta.nrows(), theta.ncols())));
-        }
-        let residuals = basis.residuals(spectra)?;
-        let truncation = residuals.truncation(&basis);
-        check_finite("the weights of the spectra", residuals.weights.as_ref())?;
-        for &size in truncation.iter().flatten().chain([&residuals.total]) {
-            if !size.is_finite() {
-                let expected = "must be finite: the spectra are too large for the scales of the basis";
-                return Err(Error::setting("the sum of squares of the residuals", size, expected));
-            }
-        }
-        let kernel = Kernels::start(theta, basis.len())?;
+    /// [`Error::Parameter`] for a gap that overflows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::data::Basis;
+    /// use mercer::emulator::{Emulator, Spectra};
+    /// use mercer::prelude::*;
+    ///
+    /// let theta = mat![[0.0], [0.5], [0.7]];
+    /// let spectra = Spectra::new(&theta, mat![[2.0, 0.1], [1.0, 0.3], [0.0, 0.2]], Basis::new(mat![[1.0, 0.0]])?)?;
+    /// let emulator = Emulator::new(&spectra)?;
+    /// assert_eq!(emulator.precision(), 1.0);
+    /// assert_eq!(emulator.kernels()[0].to_string(), "10000 * rbf(lengthscale=1.5)");
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn new(spectra: &Spectra) -> Result<Self> {
         Ok(Self {
-            data: Arc::new(Data::new(theta.to_owned(), basis, residuals.weights, residuals.total, truncation)),
             precision: Parameter::new("precision", 1.0, Constraint::Positive)?,
             nugget: ParameterArray::new("nugget", Vec::new(), Shape::Vector(0), Constraint::Positive)?,
-            kernel,
+            kernel: Kernels::start(spectra.theta(), spectra.basis().len())?,
+            evidence: Evidence::default(),
             structure: None,
             outside: Outside::default(),
             jitter: Jitter::default(),
@@ -170,26 +177,26 @@ impl<K: Expr + Clone> Emulator<K> {
     ///
     /// ```
     /// use mercer::data::Basis;
-    /// use mercer::emulator::{Emulator, Evidence};
+    /// use mercer::emulator::{Emulator, Evidence, Spectra};
     /// use mercer::prelude::*;
     ///
     /// // One spectrum of two pixels, one component: ŵ = 2, V = 1/λ + 3.
-    /// let basis = Basis::new(mat![[1.0, 0.0]])?;
-    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0, 0.1]].as_ref(), basis)?;
+    /// let spectra = Spectra::new(mat![[0.5]], mat![[2.0, 0.1]], Basis::new(mat![[1.0, 0.0]])?)?;
+    /// let emulator = Emulator::new(&spectra)?.with_evidence(Evidence::Weights);
     /// let emulator = emulator.with_kernels(vec![3.0 * Matern32::new(1.0)])?;
-    /// let evidence = emulator.log_marginal_likelihood(Evidence::Weights)?;
+    /// let evidence = emulator.objective(&spectra)?.value;
     /// assert!((evidence + 0.5 * (4f64.ln() + 2.0 * 2.0 / 4.0)).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn with_kernels<L: Expr + Clone>(self, kernels: Vec<L>) -> Result<Emulator<L>> {
-        let components = self.data.basis.len();
+        let components = self.kernel.0.len();
         if kernels.len() != components {
             let expected = format!("must be {components}, one for each component");
             return Err(Error::setting("the number of kernels", kernels.len(), &expected));
         }
-        let Self { data, precision, nugget, structure, outside, jitter, allow_indefinite, par, .. } = self;
+        let Self { precision, nugget, evidence, structure, outside, jitter, allow_indefinite, par, .. } = self;
         let kernel = Kernels(kernels);
-        Ok(Emulator { data, precision, nugget, kernel, structure, outside, jitter, allow_indefinite, par })
+        Ok(Emulator { precision, nugget, kernel, evidence, structure, outside, jitter, allow_indefinite, par })
     }
 
     /// Sets the precision λ of what the components leave of the standardised spectra. Whether it is frozen, its
@@ -215,18 +222,19 @@ impl<K: Expr + Clone> Emulator<K> {
     ///
     /// ```
     /// use mercer::data::Basis;
-    /// use mercer::emulator::{Emulator, Evidence};
+    /// use mercer::emulator::{Emulator, Evidence, Spectra};
     /// use mercer::prelude::*;
     ///
     /// // V = 1/λ + ν + 3
-    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0]].as_ref(), Basis::new(mat![[1.0]])?)?;
+    /// let spectra = Spectra::new(mat![[0.5]], mat![[2.0]], Basis::new(mat![[1.0]])?)?;
+    /// let emulator = Emulator::new(&spectra)?.with_evidence(Evidence::Weights);
     /// let emulator = emulator.with_kernels(vec![3.0 * Rbf::new(1.0)])?.with_nugget(&[0.5])?;
-    /// let evidence = emulator.log_marginal_likelihood(Evidence::Weights)?;
+    /// let evidence = emulator.objective(&spectra)?.value;
     /// assert!((evidence + 0.5 * (4.5f64.ln() + 4.0 / 4.5)).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn with_nugget(mut self, variances: &[f64]) -> Result<Self> {
-        let components = self.data.basis.len();
+        let components = self.kernel.0.len();
         if variances.len() != components {
             let expected = format!("must be {components}, one for each component");
             return Err(Error::setting("the number of nuggets", variances.len(), &expected));
@@ -242,28 +250,40 @@ impl<K: Expr + Clone> Emulator<K> {
         Ok(self)
     }
 
-    /// Sets the structure of the covariance, or, by default, with the cheapest that holds for the values of the
-    /// parameters; a [fit](Self::fit) takes one that holds throughout.
+    /// Sets what is maximised: by default, [`Evidence::Fluxes`].
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: Evidence) -> Self {
+        self.evidence = evidence;
+        self
+    }
+
+    /// Sets the structure of the covariance, or, with `None`, takes the cheapest that holds for the values of the parameters,
+    /// which is the default.
     ///
-    /// Where one that is asked for does not hold, evidence and posterior are errors.
+    /// A fit chooses once, before the search, a structure that holds throughout: kernels are multiples of one for it only if
+    /// what they have in common is [tied](crate::params::ParameterizedExt::tie), or frozen at equal values. Kernels that only
+    /// start out equal are factorised as different ones.
+    ///
+    /// Where one that is asked for does not hold, objective and posterior are errors.
     ///
     /// # Examples
     ///
     /// ```
     /// use mercer::data::Basis;
-    /// use mercer::emulator::{Emulator, Structure};
+    /// use mercer::emulator::{Emulator, Spectra, Structure};
     /// use mercer::prelude::*;
     ///
-    /// let (theta, spectra) = (mat![[0.0], [1.0]], mat![[1.0, 2.0], [2.0, 1.0]]);
-    /// let orthogonal = Emulator::new(theta.as_ref(), spectra.as_ref(), Basis::new(mat![[1.0, 1.0], [1.0, -1.0]])?)?;
-    /// assert_eq!(orthogonal.condition()?.structure(), Structure::Independent);
+    /// let (theta, fluxes) = (mat![[0.0], [1.0]], mat![[1.0, 2.0], [2.0, 1.0]]);
+    /// let orthogonal = Spectra::new(&theta, &fluxes, Basis::new(mat![[1.0, 1.0], [1.0, -1.0]])?)?;
+    /// let emulator = Emulator::new(&orthogonal)?;
+    /// assert_eq!(emulator.objective(&orthogonal)?.structure, Structure::Independent);
     ///
-    /// let not = Emulator::new(theta.as_ref(), spectra.as_ref(), Basis::new(mat![[1.0, 1.0], [1.0, 0.0]])?)?;
-    /// assert_eq!(not.condition()?.structure(), Structure::SharedCorrelation); // all kernels are equal
+    /// let not = Spectra::new(&theta, &fluxes, Basis::new(mat![[1.0, 1.0], [1.0, 0.0]])?)?;
+    /// assert_eq!(emulator.objective(&not)?.structure, Structure::SharedCorrelation); // all kernels are equal
     ///
-    /// let not = not.with_kernels(vec![Rbf::new(1.0), Rbf::new(2.0)])?;
-    /// assert_eq!(not.condition()?.structure(), Structure::Dense);
-    /// assert!(not.with_structure(Structure::Independent).condition().is_err());
+    /// let emulator = emulator.with_kernels(vec![Rbf::new(1.0), Rbf::new(2.0)])?;
+    /// assert_eq!(emulator.objective(&not)?.structure, Structure::Dense);
+    /// assert!(emulator.with_structure(Structure::Independent).objective(&not).is_err());
     /// # Ok::<(), mercer::Error>(())
     /// ```
     #[must_use]
@@ -289,8 +309,12 @@ impl<K: Expr + Clone> Emulator<K> {
         self.precision.value()
     }
 
-    fn check(&self) -> Result<()> {
-        let dim = self.data.theta.ncols();
+    fn check(&self, spectra: &Spectra) -> Result<()> {
+        let (kernels, components, dim) = (self.kernel.0.len(), spectra.basis().len(), spectra.theta().ncols());
+        if kernels != components {
+            let expected = format!("must be {components}, one for each component of the spectra");
+            return Err(Error::setting("the number of kernels", kernels, &expected));
+        }
         for kernel in &self.kernel.0 {
             kernel.inputs(dim)?;
             if !self.allow_indefinite {
@@ -301,27 +325,27 @@ impl<K: Expr + Clone> Emulator<K> {
     }
 
     /// V, factorised.
-    fn covariance(&self) -> Result<Box<dyn structure::Covariance + '_>>
+    fn covariance(&self, spectra: &Spectra) -> Result<Arc<dyn structure::Covariance>>
     where
         K: Kernel<f64>,
     {
-        self.problem()?.factorise(self.structure)
+        self.problem(spectra)?.factorise(self.structure)
     }
 
     /// What V is made of.
-    fn problem(&self) -> Result<structure::Problem<'_>>
+    fn problem(&self, spectra: &Spectra) -> Result<structure::Problem>
     where
         K: Kernel<f64>,
     {
-        self.check()?;
-        let kernels = self.kernel.0.iter().map(|kernel| kernel as &dyn Kernel<f64>).collect();
-        let theta = self.data.theta.as_ref();
-        Ok(structure::Problem { kernels, theta, noise: self.noise(), jitter: self.jitter, par: self.par })
+        self.check(spectra)?;
+        let kernels = self.kernel.0.iter().map(|kernel| Arc::new(kernel.clone()) as Arc<dyn Kernel<f64>>).collect();
+        let (theta, noise) = (spectra.shared_theta(), self.noise(spectra));
+        Ok(structure::Problem { kernels, theta, noise, jitter: self.jitter, par: self.par })
     }
 
     /// N = G⁻¹/λ + diag(ν).
-    fn noise(&self) -> Mat<f64> {
-        let mut noise = &self.data.inverse_gram * faer::Scale(1.0 / self.precision.value());
+    fn noise(&self, spectra: &Spectra) -> Mat<f64> {
+        let mut noise = spectra.inverse_gram() * faer::Scale(1.0 / self.precision.value());
         for (component, &nugget) in self.nugget.values().iter().enumerate() {
             noise[(component, component)] += nugget;
         }

@@ -1,13 +1,15 @@
 //! Predictions of an emulator.
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef};
 
 use super::structure::Covariance;
-use super::{Data, Emulator, FluxDistribution, Structure};
+use super::{FluxDistribution, Spectra, Structure};
 use crate::data::check_finite;
 use crate::gp::clamp;
 use crate::linalg::{Eigendecomposition, product};
-use crate::{Error, Expr, Kernel, Result};
+use crate::{Error, Result};
 
 /// New parameters that are predicted at a time: bounds the scratch.
 const CHUNK: usize = 1024;
@@ -60,9 +62,14 @@ pub struct JointWeights {
 /// covariance C = diag(kᵢ(θ*, θ*) + νᵢ) − K*ᵀV⁻¹K*
 ///
 /// and the normalised flux, with B = E diag(s) for the scales s of the pixels, has mean μ + Bᵀ mean and covariance BᵀCB,
-/// to which the components' [truncation](Emulator::truncation) adds a variance of each pixel.
+/// to which the components' [truncation](Spectra::truncation) adds a variance of each pixel.
 ///
-/// From [`Emulator::condition`].
+/// As [`Predict`](crate::gp::Predict), its functions are the m weights, [nugget](super::Emulator::with_nugget) included, as
+/// of [`weights`](Self::weights) and [`joint_weights`](Self::joint_weights). Its observations are the weights of a spectrum
+/// by least squares, ŵ, which have the noise G⁻¹/λ in addition. Covariances and draws at n parameters take
+/// O((mn)²) memory.
+///
+/// From [`Model::condition`](crate::gp::Model::condition) of an [`Emulator`](super::Emulator).
 ///
 /// # Examples
 ///
@@ -71,15 +78,14 @@ pub struct JointWeights {
 ///
 /// ```
 /// use mercer::data::Basis;
-/// use mercer::emulator::Emulator;
+/// use mercer::emulator::{Emulator, Spectra};
 /// use mercer::prelude::*;
 ///
-/// let basis = Basis::new(mat![[0.6, 0.8]])?;
 /// let theta = mat![[0.5]];
-/// let emulator = Emulator::new(theta.as_ref(), mat![[1.2, 1.6]].as_ref(), basis)?;
-/// let emulator = emulator.with_kernels(vec![3.0 * Rbf::new(1.0)])?.with_precision(2.0)?;
+/// let spectra = Spectra::new(&theta, mat![[1.2, 1.6]], Basis::new(mat![[0.6, 0.8]])?)?;
+/// let emulator = Emulator::new(&spectra)?.with_kernels(vec![3.0 * Rbf::new(1.0)])?.with_precision(2.0)?;
 ///
-/// let posterior = emulator.condition()?;
+/// let posterior = emulator.condition(&spectra)?;
 /// let weights = posterior.weights(theta.as_ref())?;
 /// let (mean, variance) = (2.0 * 3.0 / 3.5, 3.0 - 9.0 / 3.5);
 /// assert!((weights.mean[(0, 0)] - mean).abs() < 1e-14);
@@ -91,61 +97,34 @@ pub struct JointWeights {
 /// assert!((flux.covariance()[(0, 1)] - 0.6 * 0.8 * variance).abs() < 1e-14);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct Posterior<'a> {
-    data: &'a Data,
-    nugget: &'a [f64],
+#[derive(Clone, Debug)]
+pub struct Posterior {
+    pub(super) spectra: Spectra,
+    /// λ
+    pub(super) precision: f64,
+    /// ν, or nothing.
+    nugget: Arc<[f64]>,
     outside: Outside,
-    covariance: Box<dyn Covariance + 'a>,
+    pub(super) covariance: Arc<dyn Covariance>,
     /// V⁻¹ŵ, M × m
-    solved: Mat<f64>,
+    pub(super) solved: Arc<Mat<f64>>,
 }
 
-impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
-    /// The posterior given the training spectra.
-    ///
-    /// # Errors
-    ///
-    /// As [`log_marginal_likelihood`](Self::log_marginal_likelihood).
-    pub fn condition(&self) -> Result<Posterior<'_>> {
-        let covariance = self.covariance()?;
-        let mut solved = self.data.weights.clone();
-        covariance.solve_in_place(solved.as_mut())?;
-        Ok(Posterior { data: &self.data, nugget: self.nugget.values(), outside: self.outside, covariance, solved })
+impl Posterior {
+    /// With the precision and the nugget, V and V⁻¹ŵ.
+    pub(super) fn new(
+        spectra: Spectra,
+        (precision, nugget): (f64, &[f64]),
+        outside: Outside,
+        covariance: Arc<dyn Covariance>,
+        solved: Mat<f64>,
+    ) -> Self {
+        Self { spectra, precision, nugget: nugget.into(), outside, covariance, solved: solved.into() }
     }
-}
 
-impl Posterior<'_> {
     /// Which structure of the covariance was taken.
     pub fn structure(&self) -> Structure {
         self.covariance.structure()
-    }
-
-    /// The standard error of the log evidence that this covariance gives: 0 but for [`Structure::Iterative`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mercer::data::Basis;
-    /// use mercer::emulator::{Emulator, Evidence, Structure};
-    /// use mercer::prelude::*;
-    ///
-    /// // Components that are not orthogonal, with kernels that differ.
-    /// let basis = Basis::new(mat![[1.0, 1.0], [1.0, 0.0]])?;
-    /// let theta = Mat::from_fn(30, 1, |j, _| 0.1 * j as f64);
-    /// let spectra = Mat::from_fn(30, 2, |j, pixel| (0.1 * j as f64 + pixel as f64).sin());
-    /// let emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), basis)?;
-    /// let emulator = emulator.with_kernels(vec![Rbf::new(1.0), Rbf::new(2.0)])?;
-    /// assert_eq!(emulator.condition()?.evidence_error(), 0.0);
-    ///
-    /// let exact = emulator.log_marginal_likelihood(Evidence::Weights)?;
-    /// let iterative = emulator.with_structure(Structure::Iterative { probes: 20, seed: 1 });
-    /// let error = iterative.condition()?.evidence_error();
-    /// assert!(error > 0.0 && (iterative.log_marginal_likelihood(Evidence::Weights)? - exact).abs() < 4.0 * error);
-    /// # Ok::<(), mercer::Error>(())
-    /// ```
-    pub fn evidence_error(&self) -> f64 {
-        0.5 * self.covariance.log_det_error()
     }
 
     /// The largest jitter that was added to the diagonal of a covariance.
@@ -164,20 +143,20 @@ impl Posterior<'_> {
     ///
     /// ```
     /// use mercer::data::Basis;
-    /// use mercer::emulator::Emulator;
+    /// use mercer::emulator::{Emulator, Spectra};
     /// use mercer::prelude::*;
     ///
     /// // Training spectra at the corners of a triangle.
     /// let theta = mat![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
-    /// let emulator = Emulator::new(theta.as_ref(), mat![[1.0], [2.0], [3.0]].as_ref(), Basis::new(mat![[1.0]])?)?;
-    /// let posterior = emulator.condition()?;
+    /// let spectra = Spectra::new(&theta, mat![[1.0], [2.0], [3.0]], Basis::new(mat![[1.0]])?)?;
+    /// let posterior = Emulator::new(&spectra)?.condition(&spectra)?;
     /// let at = mat![[0.4, 0.4], [0.6, 0.6], [0.5, 0.5]];
     /// assert_eq!(posterior.outside(at.as_ref())?, [false, true, false]);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn outside(&self, theta: MatRef<'_, f64>) -> Result<Vec<bool>> {
         self.check(theta)?;
-        let outside = |row: usize| !self.data.hull.contains(|dim| theta[(row, dim)]);
+        let outside = |row: usize| !self.spectra.hull().contains(|dim| theta[(row, dim)]);
         let outside: Vec<bool> = (0..theta.nrows()).map(outside).collect();
         match (self.outside, outside.iter().position(|&outside| outside)) {
             (Outside::Refuse, Some(row)) => Err(Error::Outside { what: "theta".to_owned(), row }),
@@ -222,13 +201,12 @@ impl Posterior<'_> {
     ///
     /// ```
     /// use mercer::data::Basis;
-    /// use mercer::emulator::Emulator;
+    /// use mercer::emulator::{Emulator, Spectra};
     /// use mercer::prelude::*;
     ///
     /// // Far from the spectrum that was seen, the weights have their prior.
-    /// let emulator = Emulator::new(mat![[0.5]].as_ref(), mat![[2.0]].as_ref(), Basis::new(mat![[1.0]])?)?;
-    /// let emulator = emulator.with_kernels(vec![Rbf::new(1.0)])?;
-    /// let posterior = emulator.condition()?;
+    /// let spectra = Spectra::new(mat![[0.5]], mat![[2.0]], Basis::new(mat![[1.0]])?)?;
+    /// let posterior = Emulator::new(&spectra)?.with_kernels(vec![Rbf::new(1.0)])?.condition(&spectra)?;
     /// let joint = posterior.joint_weights(mat![[100.0], [101.0]].as_ref())?;
     /// assert!((joint.covariance[(0, 1)] - (-0.5f64).exp()).abs() < 1e-14);
     /// # Ok::<(), mercer::Error>(())
@@ -268,7 +246,7 @@ impl Posterior<'_> {
         for (start, part) in chunks(theta) {
             means.as_mut().subrows_mut(start, part.nrows()).copy_from(self.means(&self.cross(part)?));
         }
-        self.data.basis.reconstruct(means.as_ref())
+        self.spectra.basis().reconstruct(means.as_ref())
     }
 
     /// The distribution of the normalised flux at n parameters, n × d, each on its own: O(Pm) memory for each.
@@ -276,15 +254,15 @@ impl Posterior<'_> {
     /// # Errors
     ///
     /// As [`weights`](Self::weights), where the variances of all combinations of weights count, and
-    /// [`Emulator::truncation`].
+    /// [`Spectra::truncation`].
     pub fn fluxes(&self, theta: MatRef<'_, f64>) -> Result<Vec<FluxDistribution>> {
-        let truncation = self.data.truncation()?;
+        let truncation = self.spectra.truncation()?;
         let weights = self.weights(theta)?;
-        let (means, prior) = (self.data.basis.reconstruct(weights.mean.as_ref())?, self.prior(theta)?);
+        let (means, prior) = (self.spectra.basis().reconstruct(weights.mean.as_ref())?, self.prior(theta)?);
         let flux = |(row, covariance): (usize, &Mat<f64>)| {
             let mean = means.row(row).iter().copied().collect();
             let largest = (0..prior.len()).map(|i| prior[i][row] + self.nugget_of(i)).fold(0.0, f64::max);
-            let factor = self.data.basis.spread(root(covariance.as_ref(), largest, row)?.as_ref());
+            let factor = self.spectra.basis().spread(root(covariance.as_ref(), largest, row)?.as_ref());
             let flux = FluxDistribution::new(mean, factor, truncation.to_vec())?;
             Ok(flux.flagged(weights.outside[row]))
         };
@@ -293,7 +271,7 @@ impl Posterior<'_> {
 
     fn check(&self, theta: MatRef<'_, f64>) -> Result<()> {
         check_finite("theta", theta)?;
-        let dims = self.data.theta.ncols();
+        let dims = self.spectra.theta().ncols();
         if theta.ncols() == dims {
             return Ok(());
         }
@@ -312,7 +290,7 @@ impl Posterior<'_> {
     }
 
     /// kᵢ(θ*, θ*) for each component.
-    fn prior(&self, theta: MatRef<'_, f64>) -> Result<Vec<Vec<f64>>> {
+    pub(super) fn prior(&self, theta: MatRef<'_, f64>) -> Result<Vec<Vec<f64>>> {
         let problem = self.covariance.problem();
         (0..problem.components()).map(|component| problem.variances(component, theta)).collect()
     }
@@ -322,7 +300,7 @@ impl Posterior<'_> {
         let n = cross.first().map_or(0, Mat::ncols);
         let mut means = Mat::zeros(n, cross.len());
         for (component, k) in cross.iter().enumerate() {
-            let mean = product(k.transpose(), self.solved.as_ref().subcols(component, 1));
+            let mean = product(k.transpose(), (*self.solved).as_ref().subcols(component, 1));
             means.as_mut().subcols_mut(component, 1).copy_from(mean);
         }
         means

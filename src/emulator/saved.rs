@@ -1,7 +1,6 @@
 //! Emulators in the formats of serde.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use faer::{Mat, MatRef, Par};
 use serde::de::Error as _;
@@ -9,12 +8,51 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kernels::Kernels;
-use super::{Data, Emulator, Outside, Structure};
+use super::{Emulator, Evidence, Outside, Spectra, Structure};
 use crate::data::checksum::{check_sum, checksum};
 use crate::data::{Basis, Standardizer, check_finite};
 use crate::linalg::Jitter;
 use crate::params::{Constraint, Notes, Parameter, ParameterArray, Shape};
 use crate::{DynKernel, Error, Result};
+
+/// An emulator and the spectra that it has learned from, to be saved: one without the other predicts nothing.
+///
+/// It is saved as a map with all that both are: the parameters and weights of the spectra, the basis, the kernels as text,
+/// and settings; with a checksum of all of it. The number of threads is not saved. Kernels of one's own need their names
+/// to be read: [`register`](crate::algebra::register).
+///
+/// # Examples
+///
+/// Predictions come back to the last bit, from a format that keeps numbers; `serde_json` needs its feature
+/// `float_roundtrip` for it.
+///
+/// ```
+/// use mercer::data::{Components, Pca, PcaSettings};
+/// use mercer::emulator::{Emulator, Saved, Spectra};
+/// use mercer::prelude::*;
+///
+/// let theta = Mat::from_fn(6, 1, |j, _| j as f64);
+/// let fluxes = Mat::from_fn(6, 9, |j, pixel| 1.0 + (0.1 * (j * pixel) as f64).sin());
+/// let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
+/// let spectra = Spectra::new(&theta, &fluxes, &Pca::fit(fluxes.as_ref(), &settings)?)?;
+/// let emulator = Emulator::new(&spectra)?;
+/// let before = emulator.condition(&spectra)?.fluxes(mat![[2.5]].as_ref())?;
+///
+/// let saved = serde_json::to_string(&Saved { emulator, spectra })?;
+/// let Saved { emulator, spectra } = serde_json::from_str(&saved)?;
+/// assert_eq!(emulator.condition(&spectra)?.fluxes(mat![[2.5]].as_ref())?, before);
+///
+/// let corrupt = saved.replacen("0.1", "0.2", 1);
+/// assert!(serde_json::from_str::<Saved>(&corrupt).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// The emulator.
+    pub emulator: Emulator,
+    /// The spectra.
+    pub spectra: Spectra,
+}
 
 /// A matrix by columns.
 #[derive(Serialize, Deserialize)]
@@ -24,7 +62,7 @@ struct Table {
     values: Vec<f64>,
 }
 
-/// All that an emulator is, but for the number of threads.
+/// All that an emulator and its spectra are, but for the number of threads.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -47,6 +85,7 @@ struct Document {
     frozen: Vec<String>,
     priors: BTreeMap<String, String>,
     ties: Vec<Vec<String>>,
+    evidence: Evidence,
     structure: Option<Structure>,
     outside: Outside,
     jitter: Jitter,
@@ -72,19 +111,20 @@ impl Table {
 }
 
 impl Document {
-    fn of(emulator: &Emulator) -> Result<Self> {
-        let Data { theta, basis, weights, residual, truncation, .. } = &*emulator.data;
+    fn of(Saved { emulator, spectra }: &Saved) -> Result<Self> {
+        emulator.check(spectra)?;
+        let basis = spectra.basis();
         let Notes { real, frozen, priors, ties } = Notes::of(emulator);
         let mut document = Self {
-            theta: Table::of(theta.as_ref()),
+            theta: Table::of(spectra.theta()),
             components: Table::of(basis.components()),
             mean: basis.standardizer().mean().to_vec(),
             scale: basis.standardizer().scale().to_vec(),
             normalised: basis.is_normalised(),
             fitted: basis.fitted(),
-            weights: Table::of(weights.as_ref()),
-            residual: *residual,
-            truncation: truncation.clone(),
+            weights: Table::of(spectra.weights()),
+            residual: spectra.residual(),
+            truncation: spectra.known_truncation().map(<[f64]>::to_vec),
             stated: basis.truncation().is_some(),
             precision: emulator.precision.value(),
             nugget: emulator.nugget.values().to_vec(),
@@ -93,6 +133,7 @@ impl Document {
             frozen,
             priors,
             ties,
+            evidence: emulator.evidence,
             structure: emulator.structure,
             outside: emulator.outside,
             jitter: emulator.jitter,
@@ -103,11 +144,11 @@ impl Document {
         Ok(document)
     }
 
-    fn emulator(mut self) -> Result<Emulator> {
+    fn read(mut self) -> Result<Saved> {
         let sum = self.checksum.take();
         check_sum("the saved emulator", &self, sum.as_deref())?;
-        let data = self.data()?;
-        let components = data.basis.len();
+        let spectra = self.spectra()?;
+        let components = spectra.basis().len();
         if self.kernels.len() != components || ![0, components].contains(&self.nugget.len()) {
             let expected = format!("{components} kernel(s), and as many nuggets or none");
             return Err(Error::shape("the saved emulator", expected, (self.kernels.len(), self.nugget.len())));
@@ -115,10 +156,10 @@ impl Document {
         let kernels: Result<Vec<DynKernel>> = self.kernels.iter().map(|kernel| kernel.parse()).collect();
         let shape = Shape::Vector(self.nugget.len());
         let mut emulator = Emulator {
-            data: Arc::new(data),
             precision: Parameter::new("precision", self.precision, Constraint::Positive)?,
             nugget: ParameterArray::new("nugget", self.nugget, shape, Constraint::Positive)?,
             kernel: Kernels(kernels?),
+            evidence: self.evidence,
             structure: self.structure,
             outside: self.outside,
             jitter: self.jitter,
@@ -126,10 +167,10 @@ impl Document {
             par: Par::rayon(0),
         };
         Notes { real: self.real, frozen: self.frozen, priors: self.priors, ties: self.ties }.give(&mut emulator)?;
-        Ok(emulator)
+        Ok(Saved { emulator, spectra })
     }
 
-    fn data(&self) -> Result<Data> {
+    fn spectra(&self) -> Result<Spectra> {
         let theta = self.theta.matrix("theta")?;
         let standardizer = Standardizer::new(self.mean.clone(), self.scale.clone())?;
         let basis = Basis::new(self.components.matrix("the components")?)?.with_standardizer(standardizer)?;
@@ -152,49 +193,20 @@ impl Document {
         if let Some(truncation) = self.truncation.as_ref().filter(|_| self.stated) {
             basis = basis.with_truncation(truncation.clone())?;
         }
-        Ok(Data::new(theta, basis, weights, self.residual, self.truncation.clone()))
+        Ok(Spectra::of(theta, basis, weights, self.residual, self.truncation.clone()))
     }
 }
 
-/// As a map with all that the emulator is: the parameters and weights of the training spectra, the basis, the kernels as
-/// text, and settings; with a checksum of all of it. The number of threads is not saved.
-///
-/// # Examples
-///
-/// Predictions come back to the last bit, from a format that keeps numbers; `serde_json` needs its feature
-/// `float_roundtrip` for it.
-///
-/// ```
-/// use mercer::data::{Components, Pca, PcaSettings};
-/// use mercer::emulator::Emulator;
-/// use mercer::prelude::*;
-///
-/// let theta = Mat::from_fn(6, 1, |j, _| j as f64);
-/// let spectra = Mat::from_fn(6, 9, |j, pixel| 1.0 + (0.1 * (j * pixel) as f64).sin());
-/// let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
-/// let emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), &Pca::fit(spectra.as_ref(), &settings)?)?;
-///
-/// let saved = serde_json::to_string(&emulator)?;
-/// let read: Emulator = serde_json::from_str(&saved)?;
-/// let at = mat![[2.5]];
-/// assert_eq!(read.condition()?.fluxes(at.as_ref())?, emulator.condition()?.fluxes(at.as_ref())?);
-///
-/// let corrupt = saved.replacen("0.1", "0.2", 1);
-/// assert!(serde_json::from_str::<Emulator>(&corrupt).is_err());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-impl Serialize for Emulator {
+impl Serialize for Saved {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Document::of(self).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
-/// Reads what [`Serialize`] writes. Kernels of one's own need their names:
-/// [`register`](crate::algebra::register).
-impl<'de> Deserialize<'de> for Emulator {
+impl<'de> Deserialize<'de> for Saved {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let corrupt = |error: Error| D::Error::custom(format!("the saved emulator is corrupt: {error}"));
-        Document::deserialize(deserializer)?.emulator().map_err(corrupt)
+        Document::deserialize(deserializer)?.read().map_err(corrupt)
     }
 }
 
@@ -210,29 +222,34 @@ mod tests {
     #[test]
     fn no_flipped_bit_makes_another_emulator() {
         let theta = Mat::from_fn(5, 1, |row, _| 0.3 * row as f64);
-        let spectra = Mat::from_fn(5, 4, |row, pixel| 1.0 + (0.3 * (row * pixel) as f64).sin());
+        let fluxes = Mat::from_fn(5, 4, |row, pixel| 1.0 + (0.3 * (row * pixel) as f64).sin());
         let settings = PcaSettings { components: Components::Count(2), scale: true, normalise: true };
-        let pca = Pca::fit(spectra.as_ref(), &settings).unwrap();
-        let plain = Emulator::new(theta.as_ref(), spectra.as_ref(), &pca).unwrap();
+        let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
+        let spectra = Spectra::new(&theta, &fluxes, &pca).unwrap();
+        let plain = Emulator::new(&spectra).unwrap();
         let kernels =
             vec![2e-8 * Rbf::new(1.0 / 3.0), 1e30 * Rbf::new(0.7)].into_iter().map(Compose::dynamic).collect();
         let mut noted = plain.clone().with_kernels(kernels).unwrap().with_nugget(&[0.1, 1e-300]).unwrap();
-        noted = noted.with_outside(Outside::Refuse).with_structure(Structure::Iterative { probes: 3, seed: 8 });
+        noted = noted
+            .with_evidence(Evidence::Weights)
+            .with_outside(Outside::Refuse)
+            .with_structure(Structure::Iterative { probes: 3, seed: 8 });
         noted.tie(&["kernel[0].scaled.rbf.lengthscale", "kernel[1].scaled.rbf.lengthscale"]).unwrap();
         noted.freeze("nugget[1]").unwrap();
         noted.set_prior("precision", Prior::gamma(2.0, 1.0 / 3.0).unwrap()).unwrap();
-        assert_flips_are_found(&plain);
-        assert_flips_are_found(&noted);
+        for emulator in [plain, noted] {
+            assert_flips_are_found(&Saved { emulator, spectra: spectra.clone() });
+        }
     }
 
     #[test]
     fn a_file_without_a_checksum_says_what_to_do() {
-        let (theta, spectra) = (mat![[0.0], [1.0]], mat![[1.0, 2.0], [2.0, 1.0]]);
-        let basis = Basis::new(mat![[1.0, 0.0]]).unwrap();
-        let emulator = Emulator::new(theta.as_ref(), spectra.as_ref(), basis).unwrap();
-        let mut saved = serde_json::to_value(&emulator).unwrap();
+        let (theta, fluxes) = (mat![[0.0], [1.0]], mat![[1.0, 2.0], [2.0, 1.0]]);
+        let spectra = Spectra::new(&theta, &fluxes, Basis::new(mat![[1.0, 0.0]]).unwrap()).unwrap();
+        let emulator = Emulator::new(&spectra).unwrap();
+        let mut saved = serde_json::to_value(Saved { emulator, spectra }).unwrap();
         saved.as_object_mut().unwrap().remove("checksum");
-        let error = serde_json::from_value::<Emulator>(saved).unwrap_err().to_string();
+        let error = serde_json::from_value::<Saved>(saved).unwrap_err().to_string();
         assert!(error.contains("the checksum of the saved emulator is missing") && error.contains("save it again"));
     }
 }

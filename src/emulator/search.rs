@@ -1,6 +1,8 @@
 //! Other starts for a fit, found by one component at a time.
 
-use faer::{Mat, Par};
+use std::sync::Arc;
+
+use faer::{Mat, MatRef, Par};
 use rand::seq::index::sample;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
@@ -8,7 +10,8 @@ use rand_pcg::Pcg64;
 use rayon::prelude::*;
 
 use super::structure::{Covariance, Problem};
-use super::{Emulator, Evidence, Structure};
+use super::{Emulator, Evidence, Spectra, Structure};
+use crate::gp::Model;
 use crate::optim::{Lbfgs, Minimizer, Minimum, Objective, fit};
 use crate::params::{Constraint, Parameterized, ParameterizedExt, places};
 use crate::{Expr, Kernel, Result};
@@ -35,8 +38,9 @@ const PRECISIONS: [f64; 5] = [1.0, 1e2, 1e4, 1e6, 1e8];
 /// orthogonal, or more spectra than are looked at, the sum is an approximation, which is good for a start.
 pub(super) struct Search<'a, K> {
     emulator: &'a Emulator<K>,
-    of: Evidence,
-    theta: Mat<f64>,
+    spectra: &'a Spectra,
+    /// Those of the spectra that are looked at.
+    theta: Arc<Mat<f64>>,
     weights: Mat<f64>,
     /// Components that share no parameter but the precision, with the places of their free parameters.
     parts: Vec<Part>,
@@ -53,21 +57,21 @@ struct Part {
 }
 
 impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
-    pub(super) fn new(emulator: &'a Emulator<K>, of: Evidence) -> Self {
-        let data = &emulator.data;
-        let spectra = data.theta.nrows();
-        let mut rows: Vec<usize> = (0..spectra).collect();
-        if spectra > SPECTRA {
-            rows = sample(&mut Pcg64::seed_from_u64(0), spectra, SPECTRA).into_vec();
+    pub(super) fn new(emulator: &'a Emulator<K>, spectra: &'a Spectra) -> Self {
+        let count = spectra.theta().nrows();
+        let mut rows: Vec<usize> = (0..count).collect();
+        if count > SPECTRA {
+            rows = sample(&mut Pcg64::seed_from_u64(0), count, SPECTRA).into_vec();
         }
-        let of_rows = |values: &Mat<f64>| Mat::from_fn(rows.len(), values.ncols(), |row, col| values[(rows[row], col)]);
+        let of_rows =
+            |values: MatRef<'_, f64>| Mat::from_fn(rows.len(), values.ncols(), |row, col| values[(rows[row], col)]);
         let places = places(emulator);
         let precision = places.first().copied().flatten();
         let mut search = Self {
             emulator,
-            of,
-            theta: of_rows(&data.theta),
-            weights: of_rows(&data.weights),
+            spectra,
+            theta: Arc::new(of_rows(spectra.theta())),
+            weights: of_rows(spectra.weights()),
             parts: parts(emulator, &places, precision),
             precision,
             suggested: Vec::new(),
@@ -106,11 +110,11 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
     fn precisions(&self, best: &[f64], round: u64) -> Vec<f64> {
         let Some(place) = self.precision else { return vec![0.0] };
         let mut precisions = vec![best[place]];
-        if self.of == Evidence::Weights && round == 0 {
-            let inverse_gram = &self.emulator.data.inverse_gram;
+        if self.emulator.evidence == Evidence::Weights && round == 0 {
+            let inverse_gram = self.spectra.inverse_gram();
             let sizes = (0..self.weights.ncols()).map(|i| self.mean_square(i) / inverse_gram[(i, i)]);
             let smallest = sizes.fold(f64::INFINITY, f64::min);
-            let others = PRECISIONS.iter().map(|ratio| ratio / smallest).chain(self.emulator.residual_precision());
+            let others = PRECISIONS.iter().map(|ratio| ratio / smallest).chain(self.spectra.residual_precision());
             let others = others.filter(|precision| Constraint::Positive.admits(*precision));
             precisions.extend(others.map(|precision| Constraint::Positive.unconstrain(precision)));
         }
@@ -125,7 +129,7 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
     fn value(&self, parameters: &[f64]) -> Option<f64> {
         let mut emulator = self.emulator.clone();
         emulator.set_unconstrained(parameters).ok()?;
-        let value = emulator.log_marginal_likelihood(self.of).ok()? + emulator.log_prior();
+        let value = emulator.objective(self.spectra).ok()?.value + emulator.log_prior();
         value.is_finite().then_some(value)
     }
 
@@ -141,7 +145,7 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
             let mut trial = self.emulator.clone();
             trial.set_unconstrained(&start).ok()?;
             let covariance = self.covariance(&trial, &part.components).ok()?;
-            let (value, _) = self.negative_log_density(covariance.as_ref(), &part.components).ok()?;
+            let (value, _) = self.negative_log_density(&*covariance, &part.components).ok()?;
             Some((value - trial.log_prior(), start)).filter(|(value, _)| value.is_finite())
         };
         let mut drawn: Vec<(f64, Vec<f64>)> = (0..PLACES).filter_map(draw).collect();
@@ -164,12 +168,13 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
     }
 
     /// The covariance of the weights of these components alone.
-    fn covariance<'t>(&'t self, trial: &'t Emulator<K>, components: &[usize]) -> Result<Box<dyn Covariance + 't>> {
-        let (count, all) = (components.len(), trial.noise());
+    fn covariance(&self, trial: &Emulator<K>, components: &[usize]) -> Result<Arc<dyn Covariance>> {
+        let (count, all) = (components.len(), trial.noise(self.spectra));
+        let kernel = |&component: &usize| Arc::new(trial.kernel.0[component].clone()) as Arc<dyn Kernel<f64>>;
         let noise = |row: usize, col: usize| if row == col { all[(components[row], components[row])] } else { 0.0 };
         let problem = Problem {
-            kernels: components.iter().map(|&component| &trial.kernel.0[component] as &dyn Kernel<f64>).collect(),
-            theta: self.theta.as_ref(),
+            kernels: components.iter().map(kernel).collect(),
+            theta: self.theta.clone(),
             noise: Mat::from_fn(count, count, noise),
             jitter: trial.jitter,
             par: Par::Seq,
@@ -190,7 +195,7 @@ impl<'a, K: Kernel<f64> + Expr + Clone> Search<'a, K> {
     /// The same, and its gradient in all natural parameters, that in the precision left out.
     fn loss(&self, trial: &Emulator<K>, components: &[usize]) -> Result<(f64, Vec<f64>)> {
         let covariance = self.covariance(trial, components)?;
-        let (value, solved) = self.negative_log_density(covariance.as_ref(), components)?;
+        let (value, solved) = self.negative_log_density(&*covariance, components)?;
         let cotangents = covariance.cotangents(solved.as_ref())?;
         let mut gradient = vec![0.0; trial.num_params()];
         let starts = kernel_starts(trial);

@@ -50,6 +50,7 @@ pub use multioutput::{IcmGp, IcmPosterior, JointPrediction, Oilmm, OilmmPosterio
 pub use pathwise::PathwiseSamples;
 pub use posterior::Posterior;
 pub use predict::Predict;
+pub(crate) use predict::{check_observations, missing_function};
 pub(crate) use prediction::clamp;
 pub use prediction::{Prediction, Samples};
 pub use prior::Prior;

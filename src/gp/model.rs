@@ -16,7 +16,8 @@ use crate::tape::{Pool, Tape};
 use crate::{Result, Scalar};
 
 /// A model that learns from data of this kind: [`Data`](super::Data) of inputs and observations,
-/// [`Statistics`](super::Statistics) of them, a [`Batch`](super::Batch) of more, outputs alone.
+/// [`Statistics`](super::Statistics) of them, a [`Batch`](super::Batch) of more, outputs alone,
+/// [spectra](crate::emulator::Spectra).
 ///
 /// What a model maximises is its objective: the log marginal likelihood (the evidence) of an exact model, a lower bound of
 /// it (ELBO) of an approximate one. Programs that work for all models name this trait.
@@ -61,7 +62,7 @@ use crate::{Result, Scalar};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not learn from `{D}`",
     note = "all regression models take `Data`; `Svgp` takes a `Batch` too; `Sgpr` and `Svgp` with Gaussian noise take `Statistics`; \
-            latent-variable models take their outputs, a `Mat<f64>`"
+            latent-variable models take their outputs, a `Mat<f64>`; an `Emulator` takes `Spectra`"
 )]
 pub trait Model<D: ?Sized>: Parameterized + Debug + Send + Sync {
     /// The objective, with its parts.

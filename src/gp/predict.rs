@@ -137,7 +137,7 @@ pub trait Predict<T: Scalar>: Debug + Send + Sync {
 }
 
 /// Refuses observations of another shape than a row of each output for each point, and infinite ones.
-pub(super) fn check_observations<T: Scalar>(x: MatRef<'_, T>, y: MatRef<'_, T>, outputs: usize) -> Result<()> {
+pub(crate) fn check_observations<T: Scalar>(x: MatRef<'_, T>, y: MatRef<'_, T>, outputs: usize) -> Result<()> {
     if y.shape() != (x.nrows(), outputs) {
         let expected = format!("{} x {outputs}, one observation of each output for each row of x", x.nrows());
         return Err(Error::shape("y", expected, y.shape()));
@@ -151,6 +151,6 @@ pub(super) fn check_observations<T: Scalar>(x: MatRef<'_, T>, y: MatRef<'_, T>, 
 }
 
 /// The error for a function or an output that there is not.
-pub(super) fn missing_function(what: &str, index: usize, count: usize) -> Error {
+pub(crate) fn missing_function(what: &str, index: usize, count: usize) -> Error {
     Error::setting(what, index, &format!("there are {count}, counted from 0"))
 }

@@ -11,13 +11,13 @@ pub(super) const CHUNK: usize = 64;
 
 /// V as a matrix.
 #[derive(Debug)]
-pub(super) struct Dense<'a> {
-    problem: Problem<'a>,
+pub(super) struct Dense {
+    problem: Problem,
     factor: Cholesky<f64>,
 }
 
-impl<'a> Dense<'a> {
-    pub(super) fn new(problem: Problem<'a>) -> Result<Self> {
+impl Dense {
+    pub(super) fn new(problem: Problem) -> Result<Self> {
         let (m, spectra) = (problem.components(), problem.spectra());
         let mut covariance = padded(m * spectra, m * spectra);
         for component in 0..m {
@@ -44,7 +44,7 @@ impl<'a> Dense<'a> {
     }
 }
 
-impl Covariance for Dense<'_> {
+impl Covariance for Dense {
     fn structure(&self) -> Structure {
         Structure::Dense
     }
@@ -53,7 +53,7 @@ impl Covariance for Dense<'_> {
         self.factor.jitter()
     }
 
-    fn problem(&self) -> &Problem<'_> {
+    fn problem(&self) -> &Problem {
         &self.problem
     }
 

@@ -1,13 +1,15 @@
 //! What the expressions of kernels say of their covariance.
 
+use std::sync::Arc;
+
 use crate::kernel::text;
 use crate::kernel::variables::hyperparameters;
 use crate::params::ParameterizedExt;
 use crate::{Error, Expr, Kernel, Result};
 
 /// What a kernel is of another: so many times the expression that both are multiples of.
-pub(super) fn variances(kernels: &[&dyn Kernel<f64>]) -> Result<Vec<f64>> {
-    let parts: Vec<(f64, &dyn Expr)> = kernels.iter().map(|&kernel| split(kernel)).collect();
+pub(super) fn variances(kernels: &[Arc<dyn Kernel<f64>>]) -> Result<Vec<f64>> {
+    let parts: Vec<(f64, &dyn Expr)> = kernels.iter().map(|kernel| split(&**kernel)).collect();
     let texts: Vec<String> = parts.iter().map(|(_, inner)| text(*inner).to_string()).collect();
     match texts.iter().find(|text| **text != texts[0]) {
         None => Ok(parts.into_iter().map(|(variance, _)| variance).collect()),
@@ -17,9 +19,9 @@ pub(super) fn variances(kernels: &[&dyn Kernel<f64>]) -> Result<Vec<f64>> {
 
 /// Whether kernels that are multiples of one remain so whatever the values of the free parameters: what they have in
 /// common is tied, or frozen. `places` are those of each kernel's parameters among the free ones.
-pub(super) fn are_tied(kernels: &[&dyn Kernel<f64>], places: &[&[Option<usize>]]) -> bool {
-    let common = |(kernel, places): (&&dyn Kernel<f64>, &&[Option<usize>])| {
-        let (_, inner) = split(*kernel);
+pub(super) fn are_tied(kernels: &[Arc<dyn Kernel<f64>>], places: &[&[Option<usize>]]) -> bool {
+    let common = |(kernel, places): (&Arc<dyn Kernel<f64>>, &&[Option<usize>])| {
+        let (_, inner) = split(&**kernel);
         places[places.len() - inner.num_params()..].to_vec()
     };
     let mut common = kernels.iter().zip(places).map(common);

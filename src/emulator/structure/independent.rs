@@ -11,13 +11,13 @@ use crate::linalg::{Cholesky, column};
 /// V = blockdiag(Kᵢ + nᵢ I). Components are worked on side by side, each on one thread, so that the bits do not depend
 /// on how many there are.
 #[derive(Debug)]
-pub(super) struct Independent<'a> {
-    problem: Problem<'a>,
+pub(super) struct Independent {
+    problem: Problem,
     factors: Vec<Cholesky<f64>>,
 }
 
-impl<'a> Independent<'a> {
-    pub(super) fn new(problem: Problem<'a>) -> Result<Self> {
+impl Independent {
+    pub(super) fn new(problem: Problem) -> Result<Self> {
         let factors = by_component(&problem, |component| {
             let mut covariance = problem.gram(component, Par::Seq)?;
             let noise = problem.noise[(component, component)];
@@ -38,14 +38,14 @@ impl<'a> Independent<'a> {
 }
 
 /// What `f` makes of each component, in order.
-fn by_component<R: Send>(problem: &Problem<'_>, f: impl Fn(usize) -> Result<R> + Sync + Send) -> Result<Vec<R>> {
+fn by_component<R: Send>(problem: &Problem, f: impl Fn(usize) -> Result<R> + Sync + Send) -> Result<Vec<R>> {
     match problem.par {
         Par::Seq => (0..problem.components()).map(f).collect(),
         _ => (0..problem.components()).into_par_iter().map(f).collect(),
     }
 }
 
-impl Covariance for Independent<'_> {
+impl Covariance for Independent {
     fn structure(&self) -> Structure {
         Structure::Independent
     }
@@ -54,7 +54,7 @@ impl Covariance for Independent<'_> {
         self.factors.iter().map(Cholesky::jitter).fold(0.0, f64::max)
     }
 
-    fn problem(&self) -> &Problem<'_> {
+    fn problem(&self) -> &Problem {
         &self.problem
     }
 

@@ -18,16 +18,16 @@ const STEPS: usize = 50;
 
 /// V = P + (N − diag(N)) ⊗ I, by products, with P = blockdiag(Kᵢ + Nᵢᵢ I) factorised: the preconditioner.
 #[derive(Debug)]
-pub(super) struct Iterative<'a> {
-    problem: Problem<'a>,
+pub(super) struct Iterative {
+    problem: Problem,
     blocks: BlockDiagonal<Dense<f64>>,
     log_det: LogDetEstimate,
     probes: usize,
     seed: u64,
 }
 
-impl<'a> Iterative<'a> {
-    pub(super) fn new(problem: Problem<'a>, probes: usize, seed: u64) -> Result<Self> {
+impl Iterative {
+    pub(super) fn new(problem: Problem, probes: usize, seed: u64) -> Result<Self> {
         let rows = problem.components() * problem.spectra();
         if probes < 2 || probes > rows {
             let expected = format!("must be at least 2 and at most {rows}, the number of weights");
@@ -106,7 +106,7 @@ impl<'a> Iterative<'a> {
     }
 }
 
-impl Covariance for Iterative<'_> {
+impl Covariance for Iterative {
     fn structure(&self) -> Structure {
         Structure::Iterative { probes: self.probes, seed: self.seed }
     }
@@ -115,7 +115,7 @@ impl Covariance for Iterative<'_> {
         self.blocks.blocks().iter().map(|block| block.cholesky().jitter()).fold(0.0, f64::max)
     }
 
-    fn problem(&self) -> &Problem<'_> {
+    fn problem(&self) -> &Problem {
         &self.problem
     }
 
@@ -175,6 +175,8 @@ fn inner(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
     use faer::{Par, mat};
 
     use super::*;
@@ -185,11 +187,11 @@ mod tests {
     /// With a vector for each dimension, of which the mean of zzᵀ is I exactly, nothing is estimated.
     #[test]
     fn a_full_set_of_vectors_gives_the_gradient() {
-        let theta = Mat::from_fn(9, 1, |row, _| 0.2 * (row * row) as f64);
-        let kernels = [Rbf::new(0.5), Rbf::new(2.0)];
+        let theta = Arc::new(Mat::from_fn(9, 1, |row, _| 0.2 * (row * row) as f64));
+        let kernels = [0.5, 2.0].map(|lengthscale| Arc::new(Rbf::new(lengthscale)) as Arc<dyn Kernel<f64>>);
         let problem = || Problem {
-            kernels: kernels.iter().map(|kernel| kernel as &dyn Kernel<f64>).collect(),
-            theta: theta.as_ref(),
+            kernels: kernels.to_vec(),
+            theta: theta.clone(),
             noise: mat![[0.5, 0.4], [0.4, 0.7]],
             jitter: Jitter::default(),
             par: Par::Seq,

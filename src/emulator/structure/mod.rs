@@ -8,6 +8,7 @@ mod iterative;
 mod spectral;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use faer::{Mat, MatMut, MatRef, Par};
 
@@ -53,8 +54,8 @@ pub enum Structure {
     /// log-determinant, 50 s mM numbers for s probes: more than the blocks take if 50 s is above M.
     ///
     /// Solves are to 10⁻¹⁰. The log-determinant, and gradients, are estimates over random vectors, the same on every
-    /// call with the same seed: [`Posterior::evidence_error`](super::Posterior::evidence_error) is the
-    /// standard error of the log evidence. The closer the components are to orthogonal, the smaller it is.
+    /// call with the same seed: [`LogEvidence::standard_error`](super::LogEvidence::standard_error) is that
+    /// of the log evidence. The closer the components are to orthogonal, the smaller it is.
     Iterative {
         /// The number s of random vectors, at least 2 and at most mM.
         probes: usize,
@@ -77,18 +78,18 @@ const PROBES: usize = 32;
 /// Vectors of mM elements have all spectra of the first component first: they are M × m matrices by columns. Every
 /// vector that crosses [`Covariance`] is such a matrix.
 #[derive(Clone, Debug)]
-pub(super) struct Problem<'a> {
+pub(super) struct Problem {
     /// The kernels, one for each component.
-    pub(super) kernels: Vec<&'a dyn Kernel<f64>>,
+    pub(super) kernels: Vec<Arc<dyn Kernel<f64>>>,
     /// The parameters of the training spectra, M × d.
-    pub(super) theta: MatRef<'a, f64>,
+    pub(super) theta: Arc<Mat<f64>>,
     /// N, m × m, symmetric positive definite; exactly diagonal if the components are orthogonal up to rounding.
     pub(super) noise: Mat<f64>,
     pub(super) jitter: Jitter,
     pub(super) par: Par,
 }
 
-impl<'a> Problem<'a> {
+impl Problem {
     /// m.
     pub(super) fn components(&self) -> usize {
         self.kernels.len()
@@ -99,16 +100,21 @@ impl<'a> Problem<'a> {
         self.theta.nrows()
     }
 
+    /// The parameters of the training spectra.
+    fn theta(&self) -> MatRef<'_, f64> {
+        (*self.theta).as_ref()
+    }
+
     /// Kᵢ.
     pub(super) fn gram(&self, component: usize, par: Par) -> Result<Mat<f64>> {
         let mut gram = padded(self.spectra(), self.spectra());
-        gram_into(self.kernels[component], self.theta, gram.as_mut(), par)?;
+        gram_into(&*self.kernels[component], self.theta(), gram.as_mut(), par)?;
         Ok(gram)
     }
 
     /// The gradient of Σ cotangent ∘ Kᵢ in the parameters of kernel i, in visiting order.
     pub(super) fn pull_back(&self, component: usize, cotangent: MatRef<'_, f64>, par: Par) -> Result<Vec<f64>> {
-        self.pull_back_at(component, self.theta, cotangent, par)
+        self.pull_back_at(component, self.theta(), cotangent, par)
     }
 
     /// The same for the Gram matrix of other parameters.
@@ -119,27 +125,27 @@ impl<'a> Problem<'a> {
         cotangent: MatRef<'_, f64>,
         par: Par,
     ) -> Result<Vec<f64>> {
-        Ok(gram_vjp(self.kernels[component], at, cotangent, GradientRequest::PARAMETERS, par)?.theta)
+        Ok(gram_vjp(&*self.kernels[component], at, cotangent, GradientRequest::PARAMETERS, par)?.theta)
     }
 
     /// Kᵢ between the training spectra and other parameters, n × d: M × n.
     pub(super) fn cross(&self, component: usize, at: MatRef<'_, f64>) -> Result<Mat<f64>> {
         let mut cross = padded(self.spectra(), at.nrows());
-        cross_into(self.kernels[component], self.theta, at, cross.as_mut(), self.par)?;
+        cross_into(&*self.kernels[component], self.theta(), at, cross.as_mut(), self.par)?;
         Ok(cross)
     }
 
     /// Kᵢ among other parameters, n × d: n × n.
     pub(super) fn gram_at(&self, component: usize, at: MatRef<'_, f64>) -> Result<Mat<f64>> {
         let mut gram = padded(at.nrows(), at.nrows());
-        gram_into(self.kernels[component], at, gram.as_mut(), self.par)?;
+        gram_into(&*self.kernels[component], at, gram.as_mut(), self.par)?;
         Ok(gram)
     }
 
     /// The diagonal of the same.
     pub(super) fn variances(&self, component: usize, at: MatRef<'_, f64>) -> Result<Vec<f64>> {
         let mut variances = vec![0.0; at.nrows()];
-        diag_into(self.kernels[component], at, &mut variances)?;
+        diag_into(&*self.kernels[component], at, &mut variances)?;
         Ok(variances)
     }
 
@@ -150,7 +156,7 @@ impl<'a> Problem<'a> {
     ///
     /// [`Error::Setting`] for a structure that was asked for and that V does not have; [`Error::NotPositiveDefinite`];
     /// [`Error::NotConverged`] from the iterative one.
-    pub(super) fn factorise(self, asked: Option<Structure>) -> Result<Box<dyn Covariance + 'a>> {
+    pub(super) fn factorise(self, asked: Option<Structure>) -> Result<Arc<dyn Covariance>> {
         if let Some(structure) = asked {
             return self.by(structure);
         }
@@ -173,17 +179,17 @@ impl<'a> Problem<'a> {
         self.spectral(shared).filter(holds).unwrap_or_else(|| self.general())
     }
 
-    fn by(self, structure: Structure) -> Result<Box<dyn Covariance + 'a>> {
+    fn by(self, structure: Structure) -> Result<Arc<dyn Covariance>> {
         Ok(match structure {
             Structure::Independent if !is_diagonal(self.noise.as_ref()) => {
                 let expected = "holds for orthogonal components only: ask for another";
                 return Err(Error::setting("the structure", "independent", expected));
             }
-            Structure::Independent => Box::new(Independent::new(self)?),
-            Structure::Dense => Box::new(Dense::new(self)?),
-            Structure::SharedCorrelation => Box::new(Spectral::shared(self)?),
-            Structure::Grid => Box::new(Spectral::grid(self)?),
-            Structure::Iterative { probes, seed } => Box::new(Iterative::new(self, probes, seed)?),
+            Structure::Independent => Arc::new(Independent::new(self)?),
+            Structure::Dense => Arc::new(Dense::new(self)?),
+            Structure::SharedCorrelation => Arc::new(Spectral::shared(self)?),
+            Structure::Grid => Arc::new(Spectral::grid(self)?),
+            Structure::Iterative { probes, seed } => Arc::new(Iterative::new(self, probes, seed)?),
         })
     }
 
@@ -210,9 +216,9 @@ impl<'a> Problem<'a> {
 
     /// Whether the parameters are a grid of more than one axis, without which nothing is saved, and the kernels products of functions of one each.
     fn on_grid(&self) -> bool {
-        Grid::detect(self.theta).is_ok_and(|grid| {
+        Grid::detect(self.theta()).is_ok_and(|grid| {
             let varying = grid.varying(self.theta.ncols());
-            grid.sizes().len() > 1 && self.kernels.iter().all(|kernel| form::check_product(*kernel, &varying).is_ok())
+            grid.sizes().len() > 1 && self.kernels.iter().all(|kernel| form::check_product(&**kernel, &varying).is_ok())
         })
     }
 }
@@ -238,7 +244,7 @@ pub(super) trait Covariance: Debug + Send + Sync {
     fn jitter(&self) -> f64;
 
     /// What V is made of.
-    fn problem(&self) -> &Problem<'_>;
+    fn problem(&self) -> &Problem;
 
     /// log|V|.
     fn log_det(&self) -> f64;
@@ -285,6 +291,6 @@ fn stacked(cross: &[Mat<f64>], first: usize, count: usize) -> Mat<f64> {
     stacked
 }
 
-fn is_diagonal(matrix: MatRef<'_, f64>) -> bool {
+pub(super) fn is_diagonal(matrix: MatRef<'_, f64>) -> bool {
     (0..matrix.ncols()).all(|col| (0..matrix.nrows()).all(|row| row == col || matrix[(row, col)] == 0.0))
 }

@@ -17,8 +17,8 @@ const ROUNDING: f64 = 1e-10;
 /// V as one N ⊗ I + diag(v) ⊗ R, or, for diagonal N, as one of a single component each, with R = R₁ ⊗ … ⊗ R_d on a
 /// grid.
 #[derive(Debug)]
-pub(super) struct Spectral<'a> {
-    problem: Problem<'a>,
+pub(super) struct Spectral {
+    problem: Problem,
     structure: Structure,
     grid: Grid,
     parts: Vec<Part>,
@@ -37,9 +37,9 @@ struct Part {
     jitter: f64,
 }
 
-impl<'a> Spectral<'a> {
+impl Spectral {
     /// For kernels that are multiples of one.
-    pub(super) fn shared(problem: Problem<'a>) -> Result<Self> {
+    pub(super) fn shared(problem: Problem) -> Result<Self> {
         let grid = Grid::single(problem.spectra());
         let part = Part::new(&problem, &grid, 0..problem.components())?;
         Ok(Self { problem, structure: Structure::SharedCorrelation, grid, parts: vec![part] })
@@ -47,10 +47,10 @@ impl<'a> Spectral<'a> {
 
     /// For parameters on a grid, and kernels that are products of kernels of one parameter, and multiples of one unless
     /// N is diagonal.
-    pub(super) fn grid(problem: Problem<'a>) -> Result<Self> {
-        let grid = Grid::detect(problem.theta)?;
-        let varying = grid.varying(problem.theta.ncols());
-        problem.kernels.iter().try_for_each(|kernel| check_product(*kernel, &varying))?;
+    pub(super) fn grid(problem: Problem) -> Result<Self> {
+        let grid = Grid::detect(problem.theta())?;
+        let varying = grid.varying(problem.theta().ncols());
+        problem.kernels.iter().try_for_each(|kernel| check_product(&**kernel, &varying))?;
         let m = problem.components();
         let size = if is_diagonal(problem.noise.as_ref()) { 1 } else { m };
         let groups = (0..m).step_by(size).map(|first| first..first + size);
@@ -81,7 +81,7 @@ impl<'a> Spectral<'a> {
                 let at = part.reference[0];
                 cotangent[(at, at)] -= (axes - 1) as f64 * in_scale;
             }
-            let line = self.grid.line(problem.theta, &part.reference, axis);
+            let line = self.grid.line(problem.theta(), &part.reference, axis);
             let theta = problem.pull_back_at(component, line.as_ref(), cotangent.as_ref(), problem.par)?;
             gradient.resize(theta.len(), 0.0);
             gradient.iter_mut().zip(theta).for_each(|(sum, value)| *sum += value);
@@ -99,13 +99,13 @@ impl<'a> Spectral<'a> {
 }
 
 impl Part {
-    fn new(problem: &Problem<'_>, grid: &Grid, components: Range<usize>) -> Result<Self> {
+    fn new(problem: &Problem, grid: &Grid, components: Range<usize>) -> Result<Self> {
         let kernels = &problem.kernels[components.clone()];
         let relative = variances(kernels)?;
         let base = largest(&relative);
         let kernel = components.start + base;
         let prior = grid.ordered(MatRef::from_column_major_slice(
-            &problem.variances(kernel, problem.theta)?,
+            &problem.variances(kernel, problem.theta())?,
             problem.spectra(),
             1,
         ));
@@ -117,7 +117,7 @@ impl Part {
         }
         let reference = grid.indices(at);
         let axis = |axis| {
-            let line = grid.line(problem.theta, &reference, axis);
+            let line = grid.line(problem.theta(), &reference, axis);
             Ok(problem.gram_at(kernel, line.as_ref())? * faer::Scale(1.0 / scale))
         };
         let axes: Vec<Mat<f64>> = (0..grid.sizes().len()).map(axis).collect::<Result<_>>()?;
@@ -137,11 +137,11 @@ impl Part {
 
     /// Whether the kernels are what was read from their expressions, in the column of the reference, which is at this
     /// place.
-    fn check(&self, problem: &Problem<'_>, grid: &Grid, axes: &[Mat<f64>], at: usize) -> Result<()> {
+    fn check(&self, problem: &Problem, grid: &Grid, axes: &[Mat<f64>], at: usize) -> Result<()> {
         if self.components.len() == 1 && axes.len() == 1 {
             return Ok(());
         }
-        let point = grid.line(problem.theta, &self.reference, 0);
+        let point = grid.line(problem.theta(), &self.reference, 0);
         let point = point.as_ref().subrows(self.reference[0], 1);
         let product = |place: usize| -> f64 {
             let indices = grid.indices(place);
@@ -178,7 +178,7 @@ impl Part {
     }
 }
 
-impl Covariance for Spectral<'_> {
+impl Covariance for Spectral {
     fn structure(&self) -> Structure {
         self.structure
     }
@@ -187,7 +187,7 @@ impl Covariance for Spectral<'_> {
         self.parts.iter().map(|part| part.jitter).fold(0.0, f64::max)
     }
 
-    fn problem(&self) -> &Problem<'_> {
+    fn problem(&self) -> &Problem {
         &self.problem
     }
 
@@ -268,7 +268,7 @@ impl Covariance for Spectral<'_> {
 /// Rounding changes the eigenvalues κ of R by up to nε κ_max, with n points on all axes. An output of which a
 /// 1 + βκ is less than that of the largest has lost its digits, which an adaptive policy takes for a failure.
 fn factorised(
-    problem: &Problem<'_>,
+    problem: &Problem,
     signal: MatRef<'_, f64>,
     noise: MatRef<'_, f64>,
     axes: &[Mat<f64>],

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use mercer::data::{Basis, Components, Pca, PcaSettings};
-use mercer::emulator::{Emulator, Evidence, Structure};
+use mercer::emulator::{Emulator, Evidence, Spectra, Structure};
 use mercer::prelude::*;
 use rand::SeedableRng;
 
@@ -23,7 +23,8 @@ fn the_flux_evidence_is_a_gaussian_of_all_pixels() {
         (1.5 * RationalQuadratic::new([0.7, 500.0], 1.0)).dynamic(),
     ];
     let (precision, nugget) = (3.0, [0.1, 0.2, 0.05]);
-    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), basis.clone())
+    let seen = Spectra::new(&theta, &fluxes, basis.clone()).unwrap();
+    let emulator = Emulator::new(&seen)
         .and_then(|emulator| emulator.with_kernels(kernels.clone())?.with_precision(precision)?.with_nugget(&nugget))
         .unwrap();
 
@@ -37,26 +38,29 @@ fn the_flux_evidence_is_a_gaussian_of_all_pixels() {
     });
     let standardized = basis.standardizer().transform(fluxes.as_ref()).unwrap();
     let expected = log_normal(&by_rows(standardized.as_ref()), &covariance);
-    let found = emulator.log_marginal_likelihood(Evidence::Fluxes).unwrap();
+    let found = emulator.objective(&seen).unwrap().value;
     assert!((found - expected).abs() < 1e-11 * expected.abs(), "{found} is not {expected}");
 }
 
 #[test]
 fn gradients_are_those_of_finite_differences() {
     let (theta, fluxes) = spectra(9, 20, 2);
-    let mixed = Emulator::new(theta.as_ref(), fluxes.as_ref(), bumps(20)).unwrap();
+    let bumps = Spectra::new(&theta, &fluxes, bumps(20)).unwrap();
+    let mixed = Emulator::new(&bumps).unwrap();
     let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
     let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
-    let orthogonal = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap().with_nugget(&[0.3, 0.01]).unwrap();
-    for emulator in [mixed, orthogonal] {
+    let principal = Spectra::new(&theta, &fluxes, &pca).unwrap();
+    let orthogonal = Emulator::new(&principal).unwrap().with_nugget(&[0.3, 0.01]).unwrap();
+    for (emulator, seen) in [(mixed, bumps), (orthogonal, principal)] {
         for evidence in [Evidence::Weights, Evidence::Fluxes] {
-            let (_, gradient) = emulator.log_marginal_likelihood_gradient(evidence).unwrap();
+            let emulator = emulator.clone().with_evidence(evidence);
+            let (_, gradient) = emulator.gradient(&seen).unwrap();
             let values = emulator.values();
             // In units of the parameters, which are of very different sizes.
             let found: Vec<f64> = gradient.iter().zip(&values).map(|(slope, value)| 100.0 * slope * value).collect();
             check(format!("{evidence:?}"), &vec![1.0; values.len()], &found, 1e-7, |ratios| {
                 let moved: Vec<f64> = values.iter().zip(ratios).map(|(value, ratio)| value * ratio).collect();
-                100.0 * emulator.with_params(&moved).unwrap().log_marginal_likelihood(evidence).unwrap()
+                100.0 * emulator.with_params(&moved).unwrap().objective(&seen).unwrap().value
             });
         }
     }
@@ -68,21 +72,20 @@ fn independent_problems_are_the_dense_one() {
     let settings = PcaSettings { components: Components::Count(4), scale: false, normalise: true };
     let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
     let kernel = |i: usize| (0.7 * Matern52::new([1.0 + i as f64, 300.0])).dynamic();
-    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca)
+    let seen = Spectra::new(&theta, &fluxes, &pca).unwrap();
+    let emulator = Emulator::new(&seen)
         .and_then(|emulator| emulator.with_kernels((0..4).map(kernel).collect())?.with_nugget(&[1e-3, 0.2, 0.1, 0.4]))
         .and_then(|emulator| emulator.with_precision(40.0))
         .unwrap();
     let by = |structure| emulator.clone().with_structure(structure);
     let (independent, dense) = (by(Structure::Independent), by(Structure::Dense));
-    let (a, b) = (independent.condition().unwrap(), dense.condition().unwrap());
+    let (a, b) = (independent.condition(&seen).unwrap(), dense.condition(&seen).unwrap());
     assert_eq!((a.structure(), b.structure()), (Structure::Independent, Structure::Dense));
 
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        let (a, b) = (
-            independent.log_marginal_likelihood_gradient(evidence).unwrap(),
-            dense.log_marginal_likelihood_gradient(evidence).unwrap(),
-        );
-        assert_vector_close("evidence", &[a.0], &[b.0], 1e-12);
+        let [a, b] =
+            [&independent, &dense].map(|emulator| emulator.clone().with_evidence(evidence).gradient(&seen).unwrap());
+        assert_vector_close("evidence", &[a.0.value], &[b.0.value], 1e-12);
         for (a, b) in a.1.iter().zip(&b.1) {
             assert!((a - b).abs() < 1e-10 * b.abs().max(1.0), "{a} is not {b}");
         }
@@ -99,8 +102,8 @@ fn independent_problems_are_the_dense_one() {
             assert!((x.mean[(new, i)] - joint.mean[i * 70 + new]).abs() < 1e-12);
         }
     }
-    let refused = Emulator::new(theta.as_ref(), fluxes.as_ref(), bumps(40)).unwrap();
-    let refused = refused.with_structure(Structure::Independent).log_marginal_likelihood(Evidence::Weights);
+    let seen = Spectra::new(&theta, &fluxes, bumps(40)).unwrap();
+    let refused = Emulator::new(&seen).unwrap().with_structure(Structure::Independent).objective(&seen);
     assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
 }
 
@@ -108,17 +111,15 @@ fn independent_problems_are_the_dense_one() {
 fn bits_do_not_depend_on_threads() {
     let (theta, fluxes) = spectra(40, 30, 5);
     let pca = Pca::fit(fluxes.as_ref(), &PcaSettings::default()).unwrap();
-    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
+    let seen = Spectra::new(&theta, &fluxes, &pca).unwrap();
+    let emulator = Emulator::new(&seen).unwrap();
     let sequential = emulator.clone().with_par(Par::Seq);
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        let (a, b) = (
-            emulator.log_marginal_likelihood_gradient(evidence),
-            sequential.log_marginal_likelihood_gradient(evidence),
-        );
+        let [a, b] = [&emulator, &sequential].map(|emulator| emulator.clone().with_evidence(evidence).gradient(&seen));
         assert_eq!(a.unwrap(), b.unwrap());
     }
     let at = spectra(7, 1, 6).0;
-    let fluxes = |emulator: &Emulator| emulator.condition().unwrap().fluxes(at.as_ref()).unwrap();
+    let fluxes = |emulator: &Emulator| emulator.condition(&seen).unwrap().fluxes(at.as_ref()).unwrap();
     assert_eq!(fluxes(&emulator), fluxes(&sequential));
 }
 
@@ -127,13 +128,15 @@ fn the_precision_of_residuals_is_their_maximum() {
     let (theta, fluxes) = spectra(15, 30, 10);
     let settings = PcaSettings { components: Components::Count(2), ..PcaSettings::default() };
     let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
-    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
-    let closed = emulator.residual_precision().unwrap();
+    let seen = Spectra::new(&theta, &fluxes, &pca).unwrap();
+    let emulator = Emulator::new(&seen).unwrap();
+    let closed = seen.residual_precision().unwrap();
     // The part of the evidence that is of the residuals alone.
     let of_residuals = |precision: f64| {
         let emulator = emulator.clone().with_precision(precision).unwrap();
-        emulator.log_marginal_likelihood(Evidence::Fluxes).unwrap()
-            - emulator.log_marginal_likelihood(Evidence::Weights).unwrap()
+        let [of_fluxes, of_weights] = [Evidence::Fluxes, Evidence::Weights]
+            .map(|evidence| emulator.clone().with_evidence(evidence).objective(&seen).unwrap().value);
+        of_fluxes - of_weights
     };
     let (left, at, right) = (of_residuals(0.99 * closed), of_residuals(closed), of_residuals(1.01 * closed));
     assert!(left < at && right < at && ((left - right) / (at - left)).abs() < 0.05, "{left} {at} {right}");
@@ -141,8 +144,8 @@ fn the_precision_of_residuals_is_their_maximum() {
     let all =
         Pca::fit(fluxes.as_ref().subrows(0, 3), &PcaSettings { components: Components::Explained(1.0), ..settings });
     let exact = Basis::new(Mat::<f64>::identity(30, 30)).unwrap();
-    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), exact).unwrap();
-    assert!(matches!(emulator.residual_precision(), Err(Error::Setting { .. })));
+    let seen = Spectra::new(&theta, &fluxes, exact).unwrap();
+    assert!(matches!(seen.residual_precision(), Err(Error::Setting { .. })));
     assert_eq!(all.unwrap().basis().len(), 2);
 }
 
@@ -156,10 +159,10 @@ fn bits_do_not_depend_on_the_pool() {
     let run = || {
         let settings = PcaSettings { components: Components::Count(3), ..PcaSettings::default() };
         let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
-        let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
+        let seen = Spectra::new(&theta, &fluxes, &pca).unwrap();
         let weights = pca.transform(fluxes.as_ref().subrows(2, 1)).unwrap();
         let back = pca.inverse(weights.as_ref()).unwrap();
-        let posterior = emulator.condition().unwrap();
+        let posterior = Emulator::new(&seen).unwrap().condition(&seen).unwrap();
         let at = mat![[1.5]];
         let flux = posterior.fluxes(at.as_ref()).unwrap().remove(0).with_noise(&vec![0.01; pixels]).unwrap();
         let spectrum: Vec<f64> = fluxes.row(1).iter().copied().collect();

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use mercer::data::Basis;
-use mercer::emulator::{Emulator, Evidence, Structure};
+use mercer::emulator::{Emulator, Evidence, Spectra, Structure};
 use mercer::linalg::{Jitter, NoisyKronecker, Operator};
-use mercer::optim::{Minimizer, Minimum, Objective};
+use mercer::optim::{Minimizer, Minimum};
 use mercer::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -20,12 +20,27 @@ fn basis(orthogonal: bool) -> Basis {
     Basis::new(Mat::from_fn(M, 8, |i, pixel| if orthogonal { component(i, pixel) } else { mixed(i, pixel) })).unwrap()
 }
 
-fn emulator(theta: &Mat<f64>, orthogonal: bool, kernels: Vec<DynKernel>) -> Emulator {
+/// An emulator, of the density of the weights, and its spectra.
+fn emulator(theta: &Mat<f64>, orthogonal: bool, kernels: Vec<DynKernel>) -> (Emulator, Spectra) {
     let mut rng = Pcg64::seed_from_u64(2);
     let fluxes = Mat::from_fn(theta.nrows(), 8, |_, _| rng.random_range(-1.0..1.0));
-    Emulator::new(theta.as_ref(), fluxes.as_ref(), basis(orthogonal))
+    let spectra = Spectra::new(theta, &fluxes, basis(orthogonal)).unwrap();
+    let emulator = Emulator::new(&spectra)
         .and_then(|emulator| emulator.with_precision(5.0)?.with_nugget(&[0.1, 0.2, 0.05])?.with_kernels(kernels))
-        .unwrap()
+        .unwrap();
+    (emulator.with_evidence(Evidence::Weights), spectra)
+}
+
+/// The structure that is taken if none is asked for.
+fn chosen((emulator, spectra): &(Emulator, Spectra)) -> Structure {
+    let structure = emulator.condition(spectra).unwrap().structure();
+    assert_eq!(emulator.objective(spectra).unwrap().structure, structure);
+    structure
+}
+
+/// The error for a structure that does not hold.
+fn refused((emulator, spectra): (Emulator, Spectra), structure: Structure) -> Error {
+    emulator.with_structure(structure).condition(&spectra).unwrap_err()
 }
 
 fn scattered(rows: usize, dims: usize, seed: u64) -> Mat<f64> {
@@ -43,12 +58,13 @@ fn grid() -> Mat<f64> {
 }
 
 /// Value, gradient and predictions, against those of the dense structure.
-fn agrees(emulator: &Emulator, structure: Structure, tolerance: f64) {
+fn agrees((emulator, spectra): &(Emulator, Spectra), structure: Structure, tolerance: f64) {
     let (found, dense) =
         (emulator.clone().with_structure(structure), emulator.clone().with_structure(Structure::Dense));
     for evidence in [Evidence::Weights, Evidence::Fluxes] {
-        let (value, gradient) = found.log_marginal_likelihood_gradient(evidence).unwrap();
-        let (expected, by_dense) = dense.log_marginal_likelihood_gradient(evidence).unwrap();
+        let of = |emulator: &Emulator| emulator.clone().with_evidence(evidence).gradient(spectra).unwrap();
+        let ((value, gradient), (expected, by_dense)) = (of(&found), of(&dense));
+        let (value, expected) = (value.value, expected.value);
         assert!((value - expected).abs() < tolerance * expected.abs(), "{structure:?}: {value} is not {expected}");
         assert_eq!(gradient.len(), by_dense.len());
         for (index, (found, expected)) in gradient.iter().zip(&by_dense).enumerate() {
@@ -56,12 +72,12 @@ fn agrees(emulator: &Emulator, structure: Structure, tolerance: f64) {
             assert!(error < tolerance * expected.abs().max(1.0), "{structure:?} {index}: {found} is not {expected}");
         }
     }
-    predicts(&found, &dense, structure, tolerance);
+    predicts(spectra, [&found, &dense], structure, tolerance);
 }
 
-fn predicts(found: &Emulator, dense: &Emulator, structure: Structure, tolerance: f64) {
-    let at = scattered(70, found.theta().ncols(), 9);
-    let (found, dense) = (found.condition().unwrap(), dense.condition().unwrap());
+fn predicts(spectra: &Spectra, emulators: [&Emulator; 2], structure: Structure, tolerance: f64) {
+    let at = scattered(70, spectra.theta().ncols(), 9);
+    let [found, dense] = emulators.map(|emulator| emulator.condition(spectra).unwrap());
     assert_eq!((found.structure(), dense.structure()), (structure, Structure::Dense));
     assert_eq!(found.jitter(), 0.0);
     let (x, y) = (found.weights(at.as_ref()).unwrap(), dense.weights(at.as_ref()).unwrap());
@@ -83,9 +99,8 @@ fn one_correlation_takes_one_eigendecomposition() {
     for orthogonal in [true, false] {
         let emulator = emulator(&scattered(25, 2, 1), orthogonal, kernels.clone());
         agrees(&emulator, Structure::SharedCorrelation, 1e-11);
-        let chosen = emulator.condition().unwrap().structure();
         let expected = if orthogonal { Structure::Independent } else { Structure::SharedCorrelation };
-        assert_eq!(chosen, expected);
+        assert_eq!(chosen(&emulator), expected);
     }
 }
 
@@ -101,7 +116,7 @@ fn a_grid_takes_an_eigendecomposition_for_each_axis() {
         (Rbf::new([0.3, 0.4]).on([2, 0]) * (1.0 + 0.3 * Linear::new(1.0)).on([2])).dynamic(),
     ];
     agrees(&emulator(&grid(), true, different.clone()), Structure::Grid, 1e-11);
-    let refused = emulator(&grid(), false, different).with_structure(Structure::Grid).condition().unwrap_err();
+    let refused = refused(emulator(&grid(), false, different), Structure::Grid);
     assert!(refused.to_string().contains("differ"), "{refused}");
 }
 
@@ -110,23 +125,23 @@ fn a_large_grid_is_found() {
     let theta = Mat::from_fn(300, 2, |row, dim| if dim == 0 { row % 20 } else { row / 20 } as f64);
     let kernels: Vec<DynKernel> = (0..M).map(|i| (1.3 * Rbf::new(1.0 + i as f64)).dynamic()).collect();
     let on_grid = emulator(&theta, true, kernels);
-    assert_eq!(on_grid.condition().unwrap().structure(), Structure::Grid);
-    let by = |structure| {
-        on_grid.clone().with_structure(structure).log_marginal_likelihood_gradient(Evidence::Weights).unwrap()
-    };
+    assert_eq!(chosen(&on_grid), Structure::Grid);
+    let (emulator_on_grid, spectra) = &on_grid;
+    let by = |structure| emulator_on_grid.clone().with_structure(structure).gradient(spectra).unwrap();
     let ((found, gradient), (expected, by_blocks)) = (by(Structure::Grid), by(Structure::Independent));
+    let (found, expected) = (found.value, expected.value);
     assert!((found - expected).abs() < 1e-11 * expected.abs());
     assert!(gradient.iter().zip(&by_blocks).all(|(x, y)| (x - y).abs() < 1e-9 * y.abs().max(1.0)));
     let mut moved = theta;
     moved[(17, 0)] += 0.5;
-    let moved = emulator(&moved, true, on_grid.kernels().to_vec());
-    assert_eq!(moved.condition().unwrap().structure(), Structure::Independent);
+    let moved = emulator(&moved, true, emulator_on_grid.kernels().to_vec());
+    assert_eq!(chosen(&moved), Structure::Independent);
 }
 
 #[test]
 fn what_does_not_hold_is_refused_with_a_reason() {
-    let reason = |emulator: Emulator, structure| {
-        let error = emulator.with_structure(structure).log_marginal_likelihood(Evidence::Weights).unwrap_err();
+    let reason = |(emulator, spectra): (Emulator, Spectra), structure| {
+        let error = emulator.with_structure(structure).objective(&spectra).unwrap_err();
         assert!(matches!(error, Error::Setting { .. }), "{error:?}");
         error.to_string()
     };
@@ -156,21 +171,24 @@ fn iterations_are_exact_for_orthogonal_components() {
 /// they should.
 #[test]
 fn iterations_estimate_the_dense_evidence() {
-    let emulator = emulator(&scattered(20, 2, 1), false, different());
+    let (emulator, spectra) = emulator(&scattered(20, 2, 1), false, different());
+    let emulator = emulator.with_evidence(Evidence::Fluxes);
     let dense = emulator.clone().with_structure(Structure::Dense);
-    let (expected, by_dense) = dense.log_marginal_likelihood_gradient(Evidence::Fluxes).unwrap();
+    let (expected, by_dense) = dense.gradient(&spectra).unwrap();
+    assert_eq!(expected.standard_error, 0.0);
+    let expected = expected.value;
     let runs = 10;
     let mut found = Vec::new();
     for seed in 0..runs {
         let structure = Structure::Iterative { probes: 40, seed };
         let iterative = emulator.clone().with_structure(structure);
-        let (value, gradient) = iterative.log_marginal_likelihood_gradient(Evidence::Fluxes).unwrap();
-        let error = iterative.condition().unwrap().evidence_error();
+        let (evidence, gradient) = iterative.gradient(&spectra).unwrap();
+        let (value, error) = (evidence.value, evidence.standard_error);
         assert!(error > 0.0 && error < 0.5 && (value - expected).abs() < 6.0 * error, "{value}, {expected}, {error}");
         found.push(gradient);
         if seed == 0 {
-            predicts(&iterative, &dense, structure, 1e-8);
-            assert_eq!(iterative.log_marginal_likelihood(Evidence::Fluxes).unwrap(), value);
+            predicts(&spectra, [&iterative, &dense], structure, 1e-8);
+            assert_eq!(iterative.objective(&spectra).unwrap(), evidence);
         }
     }
     for (index, expected) in by_dense.iter().enumerate() {
@@ -188,7 +206,7 @@ fn iterations_estimate_the_dense_evidence() {
 fn white_kernels_are_part_of_a_shared_correlation() {
     let kernels = multiples(|| (Rbf::new([0.7, 1.3]) + White::new(0.2)).dynamic());
     let emulator = emulator(&scattered(25, 2, 1), false, kernels);
-    assert_eq!(emulator.condition().unwrap().structure(), Structure::SharedCorrelation);
+    assert_eq!(chosen(&emulator), Structure::SharedCorrelation);
     agrees(&emulator, Structure::SharedCorrelation, 1e-11);
 }
 
@@ -201,27 +219,28 @@ fn a_structure_that_values_refuse_is_not_chosen() {
     // A white kernel reads no parameter, but is no product.
     let white = || (Rbf::new(1.0).on([0]) + White::new(0.5)).dynamic();
     let on_grid = emulator(&large_grid(), true, multiples(white));
-    assert_eq!(on_grid.condition().unwrap().structure(), Structure::Independent);
-    let refused = on_grid.with_structure(Structure::Grid).condition().unwrap_err();
-    assert!(refused.to_string().contains("white"), "{refused}");
+    assert_eq!(chosen(&on_grid), Structure::Independent);
+    let error = refused(on_grid, Structure::Grid);
+    assert!(error.to_string().contains("white"), "{error}");
     // A linear kernel is 0 in the whole column of the reference but at itself.
     let corners = Mat::from_fn(4, 2, |row, dim| if dim == 0 { row / 2 } else { row % 2 } as f64);
     let linear = || (Linear::new(1.0).on([0]) + White::new(0.5)).dynamic();
-    assert!(emulator(&corners, true, multiples(linear)).with_structure(Structure::Grid).condition().is_err());
+    refused(emulator(&corners, true, multiples(linear)), Structure::Grid);
 
     // Indefinite, but not with the noise.
     let indefinite = || (0.05 * (Rbf::new(1.0) - 0.9 * Rbf::new(0.1))).dynamic();
-    let emulator = emulator(&scattered(12, 2, 3), false, multiples(indefinite)).allow_indefinite();
-    assert_eq!(emulator.condition().unwrap().structure(), Structure::Dense);
-    assert!(emulator.with_structure(Structure::SharedCorrelation).condition().is_err());
+    let (emulator, spectra) = emulator(&scattered(12, 2, 3), false, multiples(indefinite));
+    let allowed = (emulator.allow_indefinite(), spectra);
+    assert_eq!(chosen(&allowed), Structure::Dense);
+    refused(allowed, Structure::SharedCorrelation);
 }
 
 #[test]
 fn one_axis_is_no_grid() {
     let line = Mat::from_fn(256, 1, |row, _| 0.1 * row as f64);
     let kernels = multiples(|| Rbf::new(1.0).dynamic());
-    let chosen = |orthogonal| emulator(&line, orthogonal, kernels.clone()).condition().unwrap().structure();
-    assert_eq!((chosen(true), chosen(false)), (Structure::Independent, Structure::SharedCorrelation));
+    let on_line = |orthogonal| chosen(&emulator(&line, orthogonal, kernels.clone()));
+    assert_eq!((on_line(true), on_line(false)), (Structure::Independent, Structure::SharedCorrelation));
 }
 
 /// A search that begins where untied kernels are equal takes the steps of one by the dense structure.
@@ -229,30 +248,31 @@ fn one_axis_is_no_grid() {
 fn a_fit_keeps_its_structure() {
     struct Watch;
     impl Minimizer for Watch {
-        fn minimize(&self, objective: &mut Objective<'_>, start: &[f64]) -> mercer::Result<Minimum> {
+        fn minimize(&self, objective: &mut mercer::optim::Objective<'_>, start: &[f64]) -> mercer::Result<Minimum> {
             let (value, gradient) = objective(start)?;
             let reason = String::new();
             Ok(Minimum { x: gradient, value, gradient_norm: 0.0, steps: 0, evaluations: 1, converged: true, reason })
         }
     }
     let kernels: Vec<DynKernel> = (1..=M).map(|i| (i as f64 * Rbf::new(1.0)).dynamic()).collect();
-    let equal = || emulator(&scattered(12, 2, 1), false, kernels.clone());
+    let (equal, spectra) = emulator(&scattered(12, 2, 1), false, kernels);
     let start = |emulator: &mut Emulator, structure: Option<Structure>| {
         *emulator = emulator.clone().with_structure(structure);
-        let minimum = emulator.fit(Evidence::Weights, &Watch).unwrap();
-        assert!(emulator.clone().condition().unwrap().structure() == structure.unwrap_or(Structure::SharedCorrelation));
+        let minimum = emulator.fit(&spectra, &Watch).unwrap();
+        let after = emulator.condition(&spectra).unwrap().structure();
+        assert_eq!(after, structure.unwrap_or(Structure::SharedCorrelation));
         (minimum.value, minimum.x)
     };
     // To the bit, as the structures agree but up to rounding.
-    let mut untied = equal();
+    let mut untied = equal.clone();
     assert_eq!(start(&mut untied, None), start(&mut untied, Some(Structure::Dense)));
     let lengthscales = [0, 1, 2].map(|i| format!("kernel[{i}].scaled.rbf.lengthscale"));
     let lengthscales = lengthscales.each_ref().map(String::as_str);
-    let mut tied = equal();
+    let mut tied = equal.clone();
     tied.tie(&lengthscales).unwrap();
     assert_eq!(start(&mut tied, None), start(&mut tied, Some(Structure::SharedCorrelation)));
     assert_ne!(start(&mut tied, None), start(&mut tied, Some(Structure::Dense)));
-    let mut frozen = equal();
+    let mut frozen = equal.clone();
     lengthscales.iter().for_each(|path| frozen.freeze(path).unwrap());
     assert_eq!(start(&mut frozen, None), start(&mut frozen, Some(Structure::SharedCorrelation)));
 }
@@ -267,13 +287,15 @@ fn a_singular_covariance_takes_the_jitter_of_the_policy() {
     let singular = |precision: f64| {
         let mut rng = Pcg64::seed_from_u64(2);
         let fluxes = Mat::from_fn(20, 8, |_, _| rng.random_range(-1.0..1.0));
-        let emulator = Emulator::new(repeated.as_ref(), fluxes.as_ref(), basis(false)).unwrap();
-        emulator.with_kernels(kernels.clone()).and_then(|emulator| emulator.with_precision(precision)).unwrap()
+        let spectra = Spectra::new(&repeated, &fluxes, basis(false)).unwrap();
+        let emulator = Emulator::new(&spectra).unwrap().with_kernels(kernels.clone());
+        (emulator.and_then(|emulator| emulator.with_precision(precision)).unwrap(), spectra)
     };
-    let both = |emulator: &Emulator, at: &Mat<f64>| {
+    let both = |(emulator, spectra): &(Emulator, Spectra), at: &Mat<f64>| {
         [Structure::SharedCorrelation, Structure::Dense].map(|structure| {
             let emulator = emulator.clone().with_structure(structure);
-            let posterior = emulator.condition().unwrap();
+            let posterior = emulator.condition(spectra).unwrap();
+            assert_eq!(emulator.objective(spectra).unwrap().jitter, posterior.jitter());
             (posterior.jitter(), posterior.weights(at.as_ref()).unwrap().covariance)
         })
     };
@@ -287,7 +309,8 @@ fn a_singular_covariance_takes_the_jitter_of_the_policy() {
     assert_eq!((shared, dense), (0.0, 0.0));
 
     // A fixed jitter is noise.
-    let fixed = singular(10.0).with_jitter(Jitter::Fixed(0.5));
+    let (emulator, spectra) = singular(10.0);
+    let fixed = (emulator.with_jitter(Jitter::Fixed(0.5)), spectra);
     let [(shared, found), (dense, expected)] = both(&fixed, &scattered(5, 2, 4));
     assert_eq!((shared, dense), (0.5, 0.5));
     assert!(found.iter().zip(&expected).all(|(found, expected)| (found - expected).norm_max() < 1e-11));
@@ -295,17 +318,18 @@ fn a_singular_covariance_takes_the_jitter_of_the_policy() {
     // None that is allowed is enough.
     let none = Jitter::Adaptive { first: 64.0, growth: 10.0, largest: 0.0 };
     for structure in [Structure::SharedCorrelation, Structure::Dense] {
-        let refused = singular(1e18).with_jitter(none).with_structure(structure).condition().unwrap_err();
-        assert!(matches!(refused, Error::NotPositiveDefinite { .. }), "{structure:?}: {refused}");
+        let (emulator, spectra) = singular(1e18);
+        let error = refused((emulator.with_jitter(none), spectra), structure);
+        assert!(matches!(error, Error::NotPositiveDefinite { .. }), "{structure:?}: {error}");
     }
 }
 
 #[test]
 fn more_probes_than_weights_are_refused() {
-    let emulator = emulator(&scattered(4, 2, 1), false, different());
+    let (emulator, spectra) = emulator(&scattered(4, 2, 1), false, different());
     let probed = |probes| {
         let emulator = emulator.clone().with_structure(Structure::Iterative { probes, seed: 0 });
-        emulator.log_marginal_likelihood(Evidence::Weights)
+        emulator.objective(&spectra)
     };
     assert!(probed(12).is_ok());
     for probes in [0, 1, 13, 1 << 20] {
@@ -320,10 +344,11 @@ fn one_vector_gives_the_same_bits_on_any_number_of_threads() {
     let theta = scattered(300, 2, 1);
     let kernels = multiples(|| Rbf::new(0.5).dynamic());
     for structure in [Structure::SharedCorrelation, Structure::Iterative { probes: 2, seed: 0 }, Structure::Dense] {
-        let emulator = emulator(&theta, false, kernels.clone()).with_structure(structure);
+        let (emulator, spectra) = emulator(&theta, false, kernels.clone());
+        let emulator = emulator.with_structure(structure);
         let mean = |par| {
             let emulator = emulator.clone().with_par(par);
-            let posterior = emulator.condition().unwrap();
+            let posterior = emulator.condition(&spectra).unwrap();
             posterior.weights(scattered(3, 2, 4).as_ref()).unwrap().mean
         };
         assert_eq!(mean(Par::Seq), mean(Par::rayon(3)), "{structure:?}");

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use mercer::data::{Components, Pca, PcaSettings};
-use mercer::emulator::{Emulator, Evidence};
+use mercer::emulator::{Emulator, Evidence, Saved, Spectra};
 use mercer::optim::Lbfgs;
 use mercer::prelude::*;
 
@@ -16,28 +16,30 @@ fn the_own_variance_of_a_flux_is_the_truncation() {
     let settings = PcaSettings { components: Components::Count(2), scale: true, normalise: true };
     let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
     for (basis, freedom) in [(bumps(20), 12.0), (pca.basis().clone().with_fitted(3), 9.0)] {
-        let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), basis).unwrap();
-        let basis = emulator.basis();
+        let seen = Spectra::new(&theta, &fluxes, basis).unwrap();
+        let basis = seen.basis();
         let factors = basis.factors(fluxes.as_ref()).unwrap();
-        let back = basis.reconstruct(emulator.weights()).unwrap();
+        let back = basis.reconstruct(seen.weights()).unwrap();
         let left = |j: usize, p: usize| fluxes[(j, p)] / factors[j] - back[(j, p)];
         let expected: Vec<f64> = (0..20).map(|p| (0..12).map(|j| left(j, p).powi(2)).sum::<f64>() / freedom).collect();
-        assert_vector_close("truncation", emulator.truncation().unwrap(), &expected, 1e-12);
+        assert_vector_close("truncation", seen.truncation().unwrap(), &expected, 1e-12);
         assert!(expected.iter().any(|&variance| variance > 1e-9));
-        let flux = emulator.condition().unwrap().fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
-        assert_eq!(flux.own_variance(), emulator.truncation().unwrap());
+        let posterior = Emulator::new(&seen).unwrap().condition(&seen).unwrap();
+        let flux = posterior.fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
+        assert_eq!(flux.own_variance(), seen.truncation().unwrap());
     }
     // Two spectra are enough to see what two components that were given leave.
     let (theta, fluxes) = (theta.as_ref().subrows(0, 2), fluxes.as_ref().subrows(0, 2));
-    let few = Emulator::new(theta, fluxes, bumps(20)).unwrap();
+    let few = Spectra::new(theta, fluxes, bumps(20)).unwrap();
     assert!(few.truncation().unwrap().iter().any(|&variance| variance > 1e-9));
 
     let all = PcaSettings { components: Components::Count(1), ..PcaSettings::default() };
-    let full = Emulator::new(theta, fluxes, &Pca::fit(fluxes, &all).unwrap()).unwrap();
+    let spectra = Spectra::new(theta, fluxes, &Pca::fit(fluxes, &all).unwrap()).unwrap();
+    let full = Saved { emulator: Emulator::new(&spectra).unwrap(), spectra };
     let saved = serde_json::to_string(&full).unwrap();
-    for emulator in [full, serde_json::from_str(&saved).unwrap()] {
-        assert!(matches!(emulator.truncation(), Err(Error::Setting { .. })));
-        let posterior = emulator.condition().unwrap();
+    for Saved { emulator, spectra } in [full, serde_json::from_str(&saved).unwrap()] {
+        assert!(matches!(spectra.truncation(), Err(Error::Setting { .. })));
+        let posterior = emulator.condition(&spectra).unwrap();
         assert!(posterior.weights(theta).is_ok() && posterior.flux_mean(theta).is_ok());
         assert!(matches!(posterior.fluxes(theta), Err(Error::Setting { .. })));
     }
@@ -49,7 +51,7 @@ fn the_truncation_of_principal_components_is_of_spectra_left_out() {
     let (theta, fluxes) = spectra(12, 20, 15);
     let settings = PcaSettings { components: Components::Count(2), scale: false, normalise: true };
     let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
-    let emulator = Emulator::new(theta.as_ref(), fluxes.as_ref(), &pca).unwrap();
+    let spectra = Spectra::new(&theta, &fluxes, &pca).unwrap();
     let mut expected = vec![0.0; 20];
     for out in 0..12 {
         let others = Mat::from_fn(11, 20, |row, pixel| fluxes[(row + usize::from(row >= out), pixel)]);
@@ -57,11 +59,13 @@ fn the_truncation_of_principal_components_is_of_spectra_left_out() {
         let left = pca.basis().residuals(fluxes.as_ref().subrows(out, 1)).unwrap();
         expected.iter_mut().zip(&left.per_feature).for_each(|(sum, square)| *sum += square / 12.0);
     }
-    assert_vector_close("truncation", emulator.truncation().unwrap(), &expected, 1e-9);
-    let flux = emulator.condition().unwrap().fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
-    assert_eq!(flux.own_variance(), emulator.truncation().unwrap());
-    let read: Emulator = serde_json::from_str(&serde_json::to_string(&emulator).unwrap()).unwrap();
-    assert_eq!(read.basis().truncation(), Some(emulator.truncation().unwrap()));
+    assert_vector_close("truncation", spectra.truncation().unwrap(), &expected, 1e-9);
+    let emulator = Emulator::new(&spectra).unwrap();
+    let flux = emulator.condition(&spectra).unwrap().fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
+    assert_eq!(flux.own_variance(), spectra.truncation().unwrap());
+    let saved = Saved { emulator, spectra };
+    let read: Saved = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
+    assert_eq!(read.spectra.basis().truncation(), Some(saved.spectra.truncation().unwrap()));
 }
 
 /// A third of the stars held out, each third in turn: of what components leave of their pixels, 95 % is within the
@@ -98,9 +102,10 @@ fn intervals_hold_for_stars_held_out() {
             let [(labels, held_out), (theta, kept)] = stars(remainder);
             let settings = PcaSettings { components: Components::Count(count), ..PcaSettings::default() };
             let pca = Pca::fit(kept.as_ref(), &settings).unwrap();
-            let mut emulator = Emulator::new(theta.as_ref(), kept.as_ref(), &pca).unwrap();
-            emulator.refine(Evidence::Weights, &Lbfgs::default()).unwrap();
-            let fluxes = emulator.condition().unwrap().fluxes(labels.as_ref()).unwrap();
+            let seen = Spectra::new(&theta, &kept, &pca).unwrap();
+            let mut emulator = Emulator::new(&seen).unwrap().with_evidence(Evidence::Weights);
+            emulator.refine(&seen, &Lbfgs::default()).unwrap();
+            let fluxes = emulator.condition(&seen).unwrap().fluxes(labels.as_ref()).unwrap();
             for (star, flux) in fluxes.iter().enumerate() {
                 let deviations = flux.variance().into_iter().map(f64::sqrt).zip(flux.mean()).enumerate();
                 let holds = |(pixel, (deviation, mean)): &(usize, (f64, &f64))| {

@@ -1,7 +1,8 @@
 //! What priors and posteriors of all models have in common.
 #![allow(clippy::unwrap_used)]
 
-use mercer::data::column;
+use mercer::data::{Basis, column};
+use mercer::emulator::{Emulator, Spectra};
 use mercer::gp::{BatchGp, BayesianGplvm, ExactGp, Gplvm, IcmGp, Oilmm, Prior, Sgpr, Svgp};
 use mercer::mean::{ConstantMean, DynMean, LinearMean};
 use mercer::prelude::*;
@@ -45,6 +46,15 @@ fn batch() -> BatchGp {
     BatchGp::new(kernels).with_mean(LinearMean::new([0.5, -1.0])).with_noises(&noises()).unwrap()
 }
 
+/// Of three components that are not orthogonal, whose weights have nuggets.
+fn spectra() -> mercer::emulator::Posterior {
+    let basis = Basis::new(mat![[1.0, 0.2, 0.0, 0.1], [0.0, 1.0, -0.3, 0.0], [0.4, 0.0, 1.0, 0.2]]).unwrap();
+    let spectra = Spectra::new(plane(12).0, uniform(12, 4, 8), basis).unwrap();
+    let kernels = vec![kernel(), Rbf::new(0.7).dynamic(), (0.8 * kernel()).dynamic()];
+    let emulator = Emulator::new(&spectra).unwrap().with_kernels(kernels).unwrap();
+    emulator.with_precision(2.0).unwrap().with_nugget(&[0.1, 0.2, 0.3]).unwrap().condition(&spectra).unwrap()
+}
+
 /// A prior and a posterior of each model.
 fn all() -> Vec<(&'static str, Box<dyn Predict<f64>>)> {
     let (x, y) = plane(12);
@@ -71,6 +81,7 @@ fn all() -> Vec<(&'static str, Box<dyn Predict<f64>>)> {
         ("latents", Box::new(latent.condition(&many).unwrap())),
         ("uncertain latents prior", Box::new(bayesian.prior(3))),
         ("uncertain latents", Box::new(bayesian.condition(&many).unwrap())),
+        ("spectra", Box::new(spectra())),
     ]
 }
 
@@ -126,11 +137,13 @@ fn draws_of_several_outputs_have_their_covariance() {
     let mixture = oilmm().condition(&data).unwrap();
     let of_mixture =
         &mixing() * Mat::from_fn(2, 2, |i, j| if i == j { [k, 1.0][i] } else { 0.0 }) * mixing().transpose();
-    let cases: [(Box<dyn Predict<f64>>, Mat<f64>); 4] = [
+    let weights = spectra().weights(at.as_ref()).unwrap().covariance.remove(0);
+    let cases: [(Box<dyn Predict<f64>>, Mat<f64>); 5] = [
         (Box::new(icm().prior()), faer::Scale(k) * b),
         (Box::new(grid.clone()), grid.predict_joint(at.as_ref()).unwrap().covariance(0).unwrap()),
         (Box::new(oilmm().prior().unwrap()), of_mixture),
         (Box::new(mixture.clone()), mixture.predict_joint(at.as_ref()).unwrap().covariance(0).unwrap()),
+        (Box::new(spectra()), weights),
     ];
     for (model, covariance) in cases {
         let draws = model.sample(at.as_ref(), 4000, &mut Pcg64::seed_from_u64(12)).unwrap().values;

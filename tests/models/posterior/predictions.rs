@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use approx::assert_relative_eq;
-use mercer::gp::{ExactGp, Posterior, Svgp, Variational};
+use mercer::gp::gplvm::GplvmPosterior;
+use mercer::gp::{BatchPosterior, ExactGp, IcmPosterior, OilmmPosterior, Posterior, Svgp, Variational};
 use mercer::inducing::InducingPoints;
 use mercer::mean::ConstantMean;
 use mercer::prelude::*;
@@ -62,10 +63,21 @@ fn draws_of_what_is_as_good_as_known() {
     assert_eq!(samples, again);
 }
 
+/// They own what they need, whatever becomes of model and data.
 #[test]
 fn posteriors_go_to_other_threads() {
-    fn shared<P: Send + Sync>(_: &P) {}
-    shared(&sparse().posterior::<f64>().unwrap());
+    fn owned<P: Predict<f64> + Clone + Send + Sync + 'static>() {}
+    owned::<Posterior<f64>>();
+    owned::<BatchPosterior<f64>>();
+    owned::<IcmPosterior<f64>>();
+    owned::<OilmmPosterior<f64>>();
+    owned::<GplvmPosterior>();
+    owned::<mercer::emulator::Posterior>();
+    let posterior = sparse().posterior::<f64>().unwrap();
+    let at = mat![[0.3], [1.0]];
+    let (copy, there) = (posterior.clone(), at.clone());
+    let found = std::thread::spawn(move || copy.predict(there.as_ref()).unwrap()).join().unwrap();
+    assert_eq!(found, posterior.predict(at.as_ref()).unwrap());
 }
 
 /// Far from everything the posterior is the prior; chunks do not show.
