@@ -4,7 +4,7 @@ use super::model::Objective;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat};
 
-use super::conditional::{Conditional, at_most};
+use super::conditional::Conditional;
 use super::moments::Moments;
 use crate::linalg::{Jitter, column};
 use crate::simd::sum::dot_in_f64;
@@ -98,26 +98,20 @@ impl Objective for CollapsedEvidence {
 }
 
 /// An evidence on a tape. The density lacks nothing; the trace term is there where it counts.
-pub(super) struct Recorded {
-    pub(super) value: Var,
-    log_density: Var,
-    trace: Option<Var>,
+pub(super) struct Recorded<'t, T: Scalar> {
+    pub(super) value: Var<'t, T>,
+    log_density: Var<'t, T>,
+    trace: Option<Var<'t, T>>,
     precision_jitter: f64,
 }
 
-impl Recorded {
+impl<'t, T: Scalar> Recorded<'t, T> {
     /// A log density less the trace term.
-    fn bound<T: Scalar>(tape: &Tape<'_, T>, log_density: Var, trace: Var, precision_jitter: f64) -> Result<Self> {
-        let value = tape.sub(log_density, trace)?;
-        Ok(Self { value, log_density, trace: Some(trace), precision_jitter })
+    fn bound(log_density: Var<'t, T>, trace: Var<'t, T>, precision_jitter: f64) -> Self {
+        Self { value: log_density - trace, log_density, trace: Some(trace), precision_jitter }
     }
 
-    pub(super) fn evidence<T: Scalar>(
-        &self,
-        tape: &Tape<'_, T>,
-        jitter: f64,
-        rounding: f64,
-    ) -> Result<CollapsedEvidence> {
+    pub(super) fn evidence(&self, tape: &Tape<'_, T>, jitter: f64, rounding: f64) -> Result<CollapsedEvidence> {
         let log_density = tape.scalar(self.log_density)?;
         let trace = self.trace.map_or(Ok(0.0), |trace| tape.scalar(trace))?;
         let precision_jitter = self.precision_jitter;
@@ -140,106 +134,105 @@ impl Recorded {
 /// a sum of squares rather than the difference rᵀΛ⁻¹r − ‖…‖² that the inversion lemma gives, which
 /// cancels where the fit is good. An error in m enters by its square; and because the form is stationary in
 /// m, its gradient is the one with m held constant, so m need not be on the tape.
-pub(super) fn record_evidence<T: Scalar>(
-    tape: &Tape<'_, T>,
+pub(super) fn record_evidence<'t, T: Scalar>(
+    tape: &'t Tape<'_, T>,
     approximation: Approximation,
-    given: &Conditional,
-    residual: Var,
-    noise: Var,
-) -> Result<Recorded> {
-    let (a, unexplained) = (given.a, given.unexplained(tape)?);
+    given: &Conditional<'t, T>,
+    residual: Var<'t, T>,
+    noise: Var<'t, T>,
+) -> Result<Recorded<'t, T>> {
+    let (a, unexplained) = (given.a, given.unexplained());
     let n = tape.shape(residual)?.0;
     let variance = if approximation == Approximation::Fitc {
         check_left(&given.remainders(tape)?, column(tape.value(noise)?.as_mat(), 0))?;
-        tape.add(unexplained, noise)?
+        unexplained + noise
     } else {
         noise
     };
     check_positive(column(tape.value(variance)?.as_mat(), 0))?;
 
-    let precision = tape.recip(variance)?;
-    let one = tape.scalar_constant(1.0);
-    let b = tape.add_to_diagonal(tape.weighted_outer(a, precision)?, one)?;
-    let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
+    let precision = variance.recip();
+    let b = a.weighted_outer(precision).add_identity(1.0);
+    let (l, precision_jitter) = b.cholesky(Jitter::default())?;
     let (m, excess) = minimiser(tape, l, a, residual, precision)?;
     let penalty = m.squared_norm_l2().as_f64();
-    let misfit = tape.sub(residual, tape.matmul_tn(a, tape.constant_owned(m))?)?;
-    let misfit = tape.inner(misfit, tape.hadamard(misfit, precision)?)?;
-    tape.is_off_by(misfit, vec![excess])?;
+    let misfit = residual - a.matmul_tn(tape.constant_owned(m));
+    let misfit = misfit.inner(misfit.hadamard(precision));
+    misfit.is_off_by(vec![excess]);
 
-    let offset = tape.scalar_constant(penalty + n as f64 * std::f64::consts::TAU.ln());
-    let halves = tape.add(tape.add(misfit, tape.sum(tape.ln(variance)?)?)?, offset)?;
-    let log_density = tape.sub(tape.scale(halves, -0.5)?, half_log_det(tape, l, precision_jitter)?)?;
+    let offset = penalty + n as f64 * std::f64::consts::TAU.ln();
+    let halves = misfit + variance.ln().sum() + offset;
+    let log_density = -0.5 * halves - half_log_det(tape, l, precision_jitter)?;
     if approximation != Approximation::Vfe {
         return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
     }
-    let trace = tape.scale(tape.inner(unexplained, precision)?, 0.5)?;
-    Recorded::bound(tape, log_density, trace, precision_jitter)
+    let trace = 0.5 * unexplained.inner(precision);
+    Ok(Recorded::bound(log_density, trace, precision_jitter))
 }
 
 /// The same from second moments, for Λ = σ²I.
-pub(super) fn record_evidence_of<'a>(
-    tape: &Tape<'a, f64>,
+pub(super) fn record_evidence_of<'t, 'a>(
+    tape: &'t Tape<'a, f64>,
     approximation: Approximation,
-    moments: &Moments<'a>,
-    noise: Var,
-) -> Result<Recorded> {
+    moments: &Moments<'t, 'a>,
+    noise: Var<'t, f64>,
+) -> Result<Recorded<'t, f64>> {
     if approximation == Approximation::Fitc {
         let expected = "needs the variance at each point: statistics give `Vfe` and `Dtc`";
         return Err(Error::setting("the approximation", "`Fitc`", expected));
     }
-    let parts = (moments.outer, moments.target(tape)?);
-    let precision = tape.recip(noise)?;
+    let parts = (moments.outer, moments.target(tape));
+    let precision = noise.recip();
     let (log_density, precision_jitter) =
         record_density(tape, parts, moments.observations(), (noise, precision), |m| moments.misfit(tape, m))?;
     if approximation == Approximation::Dtc {
         return Ok(Recorded { value: log_density, log_density, trace: None, precision_jitter });
     }
-    let explained = at_most(tape, tape.trace(moments.outer)?, moments.variance)?;
-    let unexplained = tape.sub(moments.variance, explained)?;
-    let trace = tape.scale(tape.scale_by(unexplained, precision)?, 0.5)?;
-    Recorded::bound(tape, log_density, trace, precision_jitter)
+    let explained = moments.outer.trace().at_most(moments.variance);
+    let unexplained = moments.variance - explained;
+    let trace = 0.5 * unexplained.scale_by(precision);
+    Ok(Recorded::bound(log_density, trace, precision_jitter))
 }
 
 /// The sum of log N(r; 0, AᵀA + σ²I) over residuals r of n elements, and the jitter of I + AAᵀ/σ²: from AAᵀ, M × M, and Ar, a
 /// column for each; from σ² and 1/σ²; and from the sum of ‖r − Aᵀm‖² for means m, M × 1 each, which may have more in it that
 /// counts by 1/σ².
-pub(super) fn record_density(
-    tape: &Tape<'_, f64>,
-    (outer, target): (Var, Var),
+pub(super) fn record_density<'t>(
+    tape: &'t Tape<'_, f64>,
+    (outer, target): (Var<'t, f64>, Var<'t, f64>),
     n: usize,
-    (noise, precision): (Var, Var),
-    misfit: impl FnOnce(Var) -> Result<Var>,
-) -> Result<(Var, f64)> {
+    (noise, precision): (Var<'t, f64>, Var<'t, f64>),
+    misfit: impl FnOnce(Var<'t, f64>) -> Var<'t, f64>,
+) -> Result<(Var<'t, f64>, f64)> {
     let outputs = tape.shape(target)?.1;
     let count = (n * outputs) as f64;
-    let b = tape.add_to_diagonal(tape.scale_by(outer, precision)?, tape.scalar_constant(1.0))?;
-    let (l, precision_jitter) = tape.cholesky(b, Jitter::default())?;
-    let target = tape.value(tape.scale_by(target, precision)?)?;
+    let b = outer.scale_by(precision).add_identity(1.0);
+    let (l, precision_jitter) = b.cholesky(Jitter::default())?;
+    let target = tape.value(target.scale_by(precision))?;
     let m = solve_normal(tape, l, target.as_mat().to_owned())?;
     let penalty = m.squared_norm_l2();
-    let misfit = tape.scale_by(misfit(tape.constant_owned(m))?, precision)?;
+    let misfit = misfit(tape.constant_owned(m)).scale_by(precision);
 
-    let offset = tape.scalar_constant(penalty + count * std::f64::consts::TAU.ln());
-    let halves = tape.add(tape.add(misfit, tape.scale(tape.ln(noise)?, count)?)?, offset)?;
+    let offset = penalty + count * std::f64::consts::TAU.ln();
+    let halves = misfit + count * noise.ln() + offset;
     let mut log_det = half_log_det(tape, l, precision_jitter)?;
     if outputs > 1 {
-        log_det = tape.scale(log_det, outputs as f64)?;
+        log_det = outputs as f64 * log_det;
     }
-    Ok((tape.sub(tape.scale(halves, -0.5)?, log_det)?, precision_jitter))
+    Ok((-0.5 * halves - log_det, precision_jitter))
 }
 
 /// ½ ln det B of B = I + AΛ⁻¹Aᵀ = LLᵀ − jitter·I.
 ///
 /// No pivot of B itself is below 1, but one that jitter has raised may be anything above it.
-pub(super) fn half_log_det<T: Scalar>(tape: &Tape<'_, T>, l: Var, jitter: f64) -> Result<Var> {
-    let half = tape.log_diagonal_sum(l)?;
+pub(super) fn half_log_det<'t, T: Scalar>(tape: &Tape<'_, T>, l: Var<'t, T>, jitter: f64) -> Result<Var<'t, T>> {
+    let half = l.log_diagonal_sum();
     if jitter > 0.0 {
         let factor = tape.value(l)?;
         let pivots = (0..factor.as_mat().nrows()).map(|i| factor.as_mat()[(i, i)].as_f64().powi(2));
         // Jitter adds up along the rows that a pivot depends on.
         let hidden = |pivot: f64| 0.5 * (pivot / (pivot - 16.0 * jitter).max(1.0)).ln().max(0.0);
-        tape.is_off_by(half, vec![pivots.map(hidden).sum()])?;
+        half.is_off_by(vec![pivots.map(hidden).sum()]);
     }
     Ok(half)
 }
@@ -249,7 +242,13 @@ const REFINEMENTS: usize = 3;
 
 /// m = B⁻¹AΛ⁻¹r, refined where the least value of the quadratic form is not reached to rounding, and by how much the form may
 /// be above it: gᵀB⁻¹g, for the gradient g = AΛ⁻¹(r − Aᵀm) − m.
-fn minimiser<T: Scalar>(tape: &Tape<'_, T>, l: Var, a: Var, residual: Var, precision: Var) -> Result<(Mat<T>, f64)> {
+fn minimiser<T: Scalar>(
+    tape: &Tape<'_, T>,
+    l: Var<'_, T>,
+    a: Var<'_, T>,
+    residual: Var<'_, T>,
+    precision: Var<'_, T>,
+) -> Result<(Mat<T>, f64)> {
     let (values, residual, precision) = (tape.value(a)?, tape.value(residual)?, tape.value(precision)?);
     let (a, par, one) = (values.as_mat(), tape.par(), T::from_f64(1.0));
     let weighted = |misfit: &Mat<T>| {
@@ -278,7 +277,7 @@ fn minimiser<T: Scalar>(tape: &Tape<'_, T>, l: Var, a: Var, residual: Var, preci
 }
 
 /// (LLᵀ)⁻¹ m.
-fn solve_normal<T: Scalar>(tape: &Tape<'_, T>, l: Var, mut m: Mat<T>) -> Result<Mat<T>> {
+fn solve_normal<T: Scalar>(tape: &Tape<'_, T>, l: Var<'_, T>, mut m: Mat<T>) -> Result<Mat<T>> {
     use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
     let l = tape.value(l)?;
     solve_lower_triangular_in_place(l.as_mat(), m.as_mut(), tape.par());

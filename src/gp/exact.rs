@@ -281,21 +281,27 @@ impl<'a, T: Scalar> Core<'a, T> {
         if self.allow_indefinite { Ok(()) } else { check_psd(self.kernel, x.ncols()) }
     }
 
-    fn record(&self, tape: &Tape<'a, T>, x: MatRef<'a, T>, y: &[T], differentiable: bool) -> Result<Recorded> {
+    fn record<'t>(
+        &self,
+        tape: &'t Tape<'a, T>,
+        x: MatRef<'a, T>,
+        y: &[T],
+        differentiable: bool,
+    ) -> Result<Recorded<'t, T>> {
         let x = tape.constant(x);
         let kernel = if differentiable { tape.kernel(self.kernel)? } else { tape.fixed_kernel(self.kernel) };
         let noise = noise_variances(tape, self.likelihood, y.len())?;
         let mean = prior_mean(tape, self.mean, x)?;
-        let residual = tape.sub(tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])), mean.value)?;
-        let covariance = tape.add_diagonal(tape.gram(kernel, x)?, noise.value)?;
-        let (evidence, _) = tape.gaussian_log_density(residual, covariance, self.jitter)?;
+        let residual = tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])) - mean.value;
+        let covariance = kernel.gram(x)?.add_diagonal(noise.value);
+        let (evidence, _) = residual.gaussian_log_density(covariance, self.jitter)?;
         Ok(Recorded { evidence, parameters: [kernel.theta(), mean.theta, noise.theta] })
     }
 }
 
-struct Recorded {
-    evidence: Var,
-    parameters: [Var; 3],
+struct Recorded<'t, T: Scalar> {
+    evidence: Var<'t, T>,
+    parameters: [Var<'t, T>; 3],
 }
 
 crate::parameterized!([K, N] ExactGp<K, N> as "", parameters: [], children: [kernel, mean, likelihood]);

@@ -2,7 +2,6 @@
 
 use faer::Mat;
 
-use super::conditional::at_most;
 use super::statistics::Statistics;
 use super::terms::features_on;
 use super::variational::Root;
@@ -12,25 +11,25 @@ use crate::linalg::Jitter;
 use crate::tape::{KernelVar, Tape, Var};
 
 /// What bounds with Gaussian noise have of A = WΦ, on a tape.
-pub(super) struct Moments<'a> {
+pub(super) struct Moments<'t, 'a> {
     statistics: &'a Statistics,
-    pub(super) prior: InducingPrior,
+    pub(super) prior: InducingPrior<'t, f64>,
     /// The features' parameters.
-    pub(super) parameter: Var,
+    pub(super) parameter: Var<'t, f64>,
     /// c, M × 1
-    scale: Var,
+    scale: Var<'t, f64>,
     /// AAᵀ, M × M
-    pub(super) outer: Var,
+    pub(super) outer: Var<'t, f64>,
     /// Σᵢ k(xᵢ, xᵢ), or tr AAᵀ without a remainder, 1 × 1
-    pub(super) variance: Var,
+    pub(super) variance: Var<'t, f64>,
 }
 
-impl<'a> Moments<'a> {
+impl<'t, 'a> Moments<'t, 'a> {
     pub(super) fn new<F: InducingFeatures>(
-        tape: &Tape<'a, f64>,
+        tape: &'t Tape<'a, f64>,
         statistics: &'a Statistics,
         features: &'a F,
-        kernel: KernelVar<'a, f64>,
+        kernel: KernelVar<'t, 'a, f64>,
         differentiable: bool,
         jitter: Jitter,
     ) -> Result<Self> {
@@ -39,15 +38,14 @@ impl<'a> Moments<'a> {
         let ones = || tape.constant_owned(Mat::full(statistics.len(), 1, 1.0));
         let scale = prior.basis_scale().unwrap_or_else(ones);
         let gram = tape.constant(statistics.gram.as_ref());
-        let half = tape.transpose(prior.whiten(tape, tape.scale_rows(gram, scale)?)?)?;
-        let outer = prior.whiten(tape, tape.scale_rows(half, scale)?)?;
+        let half = prior.whiten(gram.scale_rows(scale)).transpose();
+        let outer = prior.whiten(half.scale_rows(scale));
         let variance = if prior.has_remainder() {
-            let one = tape.diag(kernel, tape.constant(statistics.point()))?;
-            tape.scale(one, statistics.observations() as f64)?
+            let one = kernel.diag(tape.constant(statistics.point()))?;
+            statistics.observations() as f64 * one
         } else {
-            let determined = tape.trace(outer)?;
-            let of_all = |white| tape.add(determined, tape.scale(white, statistics.observations() as f64)?);
-            prior.white().map_or(Ok(determined), of_all)?
+            let determined = outer.trace();
+            prior.white().map_or(determined, |white| determined + statistics.observations() as f64 * white)
         };
         Ok(Self { statistics, prior, parameter, scale, outer, variance })
     }
@@ -57,34 +55,33 @@ impl<'a> Moments<'a> {
     }
 
     /// Ar, M × 1.
-    pub(super) fn target(&self, tape: &Tape<'a, f64>) -> Result<Var> {
+    pub(super) fn target(&self, tape: &'t Tape<'a, f64>) -> Var<'t, f64> {
         let target = tape.constant(self.statistics.target.as_ref());
-        self.prior.whiten(tape, tape.scale_rows(target, self.scale)?)
+        self.prior.whiten(target.scale_rows(self.scale))
     }
 
     /// ‖r − Aᵀm‖², for an m of M × 1: with β = Wᵀm, as [`Statistics`] has it.
-    pub(super) fn misfit(&self, tape: &Tape<'a, f64>, m: Var) -> Result<Var> {
+    pub(super) fn misfit(&self, tape: &'t Tape<'a, f64>, m: Var<'t, f64>) -> Var<'t, f64> {
         let Statistics { gram, coefficients, left, misfit, .. } = self.statistics;
-        let beta = tape.scale_rows(self.prior.whiten_transpose(tape, m)?, self.scale)?;
-        let apart = tape.sub(tape.constant(coefficients.as_ref()), beta)?;
-        let along = tape.inner(tape.constant(left.as_ref()), apart)?;
-        let square = tape.inner(apart, tape.matmul(tape.constant(gram.as_ref()), apart)?)?;
-        let change = tape.add(square, tape.scale(along, 2.0)?)?;
-        tape.add(tape.scalar_constant(*misfit), change)
+        let beta = self.prior.whiten_transpose(m).scale_rows(self.scale);
+        let apart = tape.constant(coefficients.as_ref()) - beta;
+        let along = tape.constant(left.as_ref()).inner(apart);
+        let square = apart.inner(tape.constant(gram.as_ref()) * apart);
+        square + 2.0 * along + *misfit
     }
 
     /// Σᵢ Var f(xᵢ), 1 × 1, for v of covariance S = Σ PPᵀ: Σᵢ k(xᵢ, xᵢ) + tr (S − I)AAᵀ.
     ///
     /// The difference is taken before it meets the prior's, as in the marginals of single points.
-    pub(super) fn total_variance(&self, tape: &Tape<'a, f64>, roots: &[Root<Var>]) -> Result<Var> {
-        let mut change = tape.neg(at_most(tape, tape.trace(self.outer)?, self.variance)?)?;
+    pub(super) fn total_variance(&self, roots: &[Root<Var<'t, f64>>]) -> Var<'t, f64> {
+        let mut change = -self.outer.trace().at_most(self.variance);
         for root in roots {
             let part = match *root {
-                Root::Diagonal(d) => tape.inner(tape.diagonal(self.outer)?, tape.square(d)?)?,
-                Root::Lower(p) | Root::Columns(p) => tape.inner(root.project(tape, self.outer)?, tape.transpose(p)?)?,
+                Root::Diagonal(d) => self.outer.diagonal().inner(d.square()),
+                Root::Lower(p) | Root::Columns(p) => root.project(self.outer).inner(p.transpose()),
             };
-            change = tape.add(change, part)?;
+            change = change + part;
         }
-        tape.add(self.variance, change)
+        self.variance + change
     }
 }

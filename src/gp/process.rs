@@ -29,7 +29,13 @@ pub(super) trait Basis<T: Scalar>: Debug + Send + Sync {
     fn check_points(&self, x: MatRef<'_, T>) -> Result<()>;
 
     /// See [`InducingFeatures::cross`].
-    fn cross<'t>(&'t self, tape: &Tape<'t, T>, kernel: KernelVar<'t, T>, prior: &InducingPrior, x: Var) -> Result<Var>;
+    fn cross<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        prior: &InducingPrior<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<Var<'t, T>>;
 
     /// See [`InducingFeatures::cross_times`].
     fn cross_times(
@@ -50,7 +56,13 @@ impl<T: Scalar, F: InducingFeatures> Basis<T> for F {
         InducingFeatures::check_points(self, x)
     }
 
-    fn cross<'t>(&'t self, tape: &Tape<'t, T>, kernel: KernelVar<'t, T>, prior: &InducingPrior, x: Var) -> Result<Var> {
+    fn cross<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        prior: &InducingPrior<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<Var<'t, T>> {
         InducingFeatures::cross(self, tape, kernel, prior, x)
     }
 
@@ -81,8 +93,14 @@ impl<T: Scalar> Basis<T> for Data<T> {
         Ok(())
     }
 
-    fn cross<'t>(&'t self, tape: &Tape<'t, T>, kernel: KernelVar<'t, T>, prior: &InducingPrior, x: Var) -> Result<Var> {
-        tape.cross(kernel, prior.parameter(), x)
+    fn cross<'t, 'a>(
+        &'a self,
+        _: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        prior: &InducingPrior<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<Var<'t, T>> {
+        kernel.cross(prior.parameter(), x)
     }
 
     fn cross_times(
@@ -217,7 +235,7 @@ impl<T: Scalar> Process<T> {
             let tape = Tape::with_pool(par, pool.take());
             let (kernel, prior) = (tape.fixed_kernel(&*self.kernel), self.prior.on(&tape));
             let k_uf = basis.cross(&tape, kernel, &prior, tape.constant(chunk))?;
-            let product = tape.matmul_tn(k_uf, tape.constant(self.weights.as_ref()))?;
+            let product = k_uf.matmul_tn(tape.constant(self.weights.as_ref()));
             shifts.as_mut().subrows_mut(start, chunk.nrows()).copy_from(tape.value(product)?.as_mat());
             pool.replace(tape.into_pool());
         }
@@ -238,16 +256,16 @@ impl<T: Scalar> Process<T> {
             let chunk = x.subrows(start, CHUNK.min(x.nrows() - start));
             let tape = Tape::with_pool(par, pool.take());
             let (k_uf, given) = self.given(&tape, basis, chunk)?;
-            let shifts = tape.value(tape.matmul_tn(k_uf, tape.constant(self.weights.as_ref()))?)?;
+            let shifts = tape.value(k_uf.matmul_tn(tape.constant(self.weights.as_ref())))?;
             let mut shifts = shifts.as_mat().to_owned();
             self.add_further(chunk, shifts.as_mut(), par)?;
-            let mut last: Option<(&Roots<T>, Var)> = None;
+            let mut last: Option<(&Roots<T>, Var<'_, T>)> = None;
             for (index, latent) in self.latents.iter().enumerate() {
                 let variance = match last {
                     Some((roots, variance)) if Arc::ptr_eq(roots, &latent.roots) => variance,
                     _ => {
                         let roots: Vec<_> = latent.roots.iter().map(|root| root.on(&tape)).collect();
-                        given.variance(&tape, &roots)?
+                        given.variance(&roots)
                     }
                 };
                 last = Some((&latent.roots, variance));
@@ -280,22 +298,22 @@ impl<T: Scalar> Process<T> {
             (0..n).for_each(|row| covariance[(row, row)] += white);
         }
         for root in &*self.latents[latent].roots {
-            let projected = root.on(&tape).project(&tape, given.a)?;
+            let projected = root.on(&tape).project(given.a);
             add_gram(covariance.as_mut(), tape.value(projected)?.as_mat(), 1.0, par);
         }
         Ok((covariance, prior))
     }
 
     /// K(Z, x), and the process given it.
-    fn given<'t>(
-        &'t self,
-        tape: &Tape<'t, T>,
-        basis: &'t dyn Basis<T>,
-        x: MatRef<'t, T>,
-    ) -> Result<(Var, Conditional)> {
+    fn given<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, T>,
+        basis: &'a dyn Basis<T>,
+        x: MatRef<'a, T>,
+    ) -> Result<(Var<'t, T>, Conditional<'t, T>)> {
         let (kernel, prior, x) = (tape.fixed_kernel(&*self.kernel), self.prior.on(tape), tape.constant(x));
         let k_uf = basis.cross(tape, kernel, &prior, x)?;
-        Ok((k_uf, Conditional::new(tape, kernel, &prior, k_uf, x)?))
+        Ok((k_uf, Conditional::new(kernel, &prior, k_uf, x)?))
     }
 }
 

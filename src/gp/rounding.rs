@@ -15,8 +15,8 @@ pub const ROUNDING_LIMIT: f64 = 0.01;
 /// value; infinite where the tape does not watch it.
 pub(super) fn gradient_and_rounding<T: Scalar>(
     tape: &Tape<'_, T>,
-    value: Var,
-    parameters: &[Var],
+    value: Var<'_, T>,
+    parameters: &[Var<'_, T>],
     model: &impl Parameterized,
 ) -> Result<(Vec<f64>, f64)> {
     let adjoints = tape.backward(value)?;

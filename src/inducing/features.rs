@@ -37,7 +37,7 @@ use crate::{Error, Result, Scalar};
 /// mercer::parameterized!(Average as "average", parameters: []);
 ///
 /// impl Average {
-///     fn places<T: Scalar>(&self, tape: &Tape<'_, T>) -> (Var, Var) {
+///     fn places<'t, T: Scalar>(&self, tape: &'t Tape<'_, T>) -> (Var<'t, T>, Var<'t, T>) {
 ///         let n = self.places.len();
 ///         let places = Mat::from_fn(n, 1, |row, _| T::from_f64(self.places[row]));
 ///         let weights = Mat::from_fn(n, 1, |_, _| T::from_f64(1.0 / n as f64));
@@ -55,26 +55,26 @@ use crate::{Error, Result, Scalar};
 ///     fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
 ///         kernel.inputs(1).map(drop)
 ///     }
-///     fn prior<'a, T: Scalar>(
+///     fn prior<'t, 'a, T: Scalar>(
 ///         &'a self,
-///         tape: &Tape<'a, T>,
-///         kernel: KernelVar<'a, T>,
-///         parameter: Var,
+///         tape: &'t Tape<'a, T>,
+///         kernel: KernelVar<'t, 'a, T>,
+///         parameter: Var<'t, T>,
 ///         _: Jitter,
-///     ) -> Result<InducingPrior, Error> {
+///     ) -> Result<InducingPrior<'t, T>, Error> {
 ///         let (places, weights) = self.places(tape);
-///         let variance = tape.matmul_tn(weights, tape.matmul(tape.gram(kernel, places)?, weights)?)?;
-///         InducingPrior::diagonal(tape, parameter, variance)
+///         let variance = weights.matmul_tn(kernel.gram(places)? * weights);
+///         Ok(InducingPrior::diagonal(parameter, variance))
 ///     }
-///     fn cross<'a, T: Scalar>(
+///     fn cross<'t, 'a, T: Scalar>(
 ///         &'a self,
-///         tape: &Tape<'a, T>,
-///         kernel: KernelVar<'a, T>,
-///         _: &InducingPrior,
-///         x: Var,
-///     ) -> Result<Var, Error> {
+///         tape: &'t Tape<'a, T>,
+///         kernel: KernelVar<'t, 'a, T>,
+///         _: &InducingPrior<'t, T>,
+///         x: Var<'t, T>,
+///     ) -> Result<Var<'t, T>, Error> {
 ///         let (places, weights) = self.places(tape);
-///         tape.matmul_tn(weights, tape.cross(kernel, places, x)?)
+///         Ok(weights.matmul_tn(kernel.cross(places, x)?))
 ///     }
 /// }
 ///
@@ -125,7 +125,7 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync + 'stati
 
     /// The features' own parameters as a parameter of the tape, whose elements by columns are the
     /// natural values in visiting order: p × 1 unless they are better held as a matrix.
-    fn parameter<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>) -> Var {
+    fn parameter<'t, 'a, T: Scalar>(&'a self, tape: &'t Tape<'a, T>) -> Var<'t, T> {
         tape.parameter(cast_column(&self.values()))
     }
 
@@ -135,13 +135,13 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync + 'stati
     ///
     /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy
     /// allows is enough, and those of the kernel.
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         jitter: Jitter,
-    ) -> Result<InducingPrior>;
+    ) -> Result<InducingPrior<'t, T>>;
 
     /// K_uf for n points x, one a row: M × n. The prior is that of [`prior`](Self::prior) for the same
     /// kernel: what was computed for it need not be computed again. By default from the [`basis`](Self::basis).
@@ -149,21 +149,21 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync + 'stati
     /// # Errors
     ///
     /// Those of the kernel; [`Error::Setting`] by default without a basis.
-    fn cross<'a, T: Scalar>(
+    fn cross<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var> {
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        prior: &InducingPrior<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<Var<'t, T>> {
         let (_, points) = (kernel, tape.value(x)?);
         let Some(values) = self.basis(points.as_mat())? else {
             let expected = "must have `cross`, or `basis` for it to follow from";
             return Err(Error::setting("the inducing features", format!("{self:?}"), expected));
         };
         let backward = move |c: MatRef<'_, T>| Ok(vec![self.basis_vjp(points.as_mat(), c)?]);
-        let values = tape.fallible(&[x], values, Box::new(backward))?;
-        prior.basis_scale().map_or(Ok(values), |scale| tape.scale_rows(values, scale))
+        let values = tape.fallible(&[x], values, Box::new(backward));
+        Ok(prior.basis_scale().map_or(values, |scale| values.scale_rows(scale)))
     }
 
     /// Φ(x), M × n, for n points x, one a row, if K_uf = diag(c) Φ(x) with a Φ that depends on no hyperparameter
@@ -201,15 +201,15 @@ pub trait InducingFeatures: Parameterized + Clone + Debug + Send + Sync + 'stati
     ///     fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
     ///         kernel.inputs(1).map(drop)
     ///     }
-    ///     fn prior<'a, T: Scalar>(
+    ///     fn prior<'t, 'a, T: Scalar>(
     ///         &'a self,
-    ///         tape: &Tape<'a, T>,
-    ///         kernel: KernelVar<'a, T>,
-    ///         parameter: Var,
+    ///         _: &'t Tape<'a, T>,
+    ///         kernel: KernelVar<'t, 'a, T>,
+    ///         parameter: Var<'t, T>,
     ///         _: Jitter,
-    ///     ) -> Result<InducingPrior, Error> {
-    ///         let variance = tape.scale(kernel.theta(), 1.0 / 3.0)?;
-    ///         Ok(InducingPrior::diagonal(tape, parameter, variance)?.with_basis_scale(variance))
+    ///     ) -> Result<InducingPrior<'t, T>, Error> {
+    ///         let variance = 1.0 / 3.0 * kernel.theta();
+    ///         Ok(InducingPrior::diagonal(parameter, variance).with_basis_scale(variance))
     ///     }
     ///     fn basis<T: Scalar>(&self, x: faer::MatRef<'_, T>) -> Result<Option<Mat<T>>, Error> {
     ///         Ok(Some(Mat::from_fn(1, x.nrows(), |_, row| T::from_f64(3f64.sqrt()) * x[(row, 0)])))

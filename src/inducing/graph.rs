@@ -134,15 +134,15 @@ impl InducingFeatures for GraphFeatures {
         }
     }
 
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         _: Jitter,
-    ) -> Result<InducingPrior> {
-        let variances = self.variances(kernel.kernel())?.record(tape, kernel)?;
-        Ok(InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(variances))
+    ) -> Result<InducingPrior<'t, T>> {
+        let variances = self.variances(kernel.kernel())?.record(tape, kernel);
+        Ok(InducingPrior::diagonal(parameter, variances).with_basis_scale(variances))
     }
 
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {

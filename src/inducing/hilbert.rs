@@ -172,25 +172,25 @@ impl InducingFeatures for HilbertFeatures {
         self.waves.check_points(x)
     }
 
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         _: Jitter,
-    ) -> Result<InducingPrior> {
-        let variances = self.variances(kernel.kernel())?.record(tape, kernel)?;
-        let prior =
-            InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(variances).without_remainder();
-        match white_variance(kernel.kernel()) {
+    ) -> Result<InducingPrior<'t, T>> {
+        let variances = self.variances(kernel.kernel())?.record(tape, kernel);
+        let prior = InducingPrior::diagonal(parameter, variances).with_basis_scale(variances).without_remainder();
+        let expression = kernel.kernel();
+        match white_variance(expression) {
             Some(white) if white != 0.0 => {
                 let vjp = move |cotangent: &[f64]| {
-                    let mut theta = vec![0.0; kernel.kernel().num_params()];
-                    white_variance_vjp(kernel.kernel(), cotangent[0], &mut theta);
+                    let mut theta = vec![0.0; expression.num_params()];
+                    white_variance_vjp(expression, cotangent[0], &mut theta);
                     Ok(theta)
                 };
                 let white = Variances { values: vec![white], vjp: Box::new(vjp) };
-                Ok(prior.with_white(white.record(tape, kernel)?))
+                Ok(prior.with_white(white.record(tape, kernel)))
             }
             _ => Ok(prior),
         }

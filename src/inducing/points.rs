@@ -89,28 +89,28 @@ impl InducingFeatures for InducingPoints {
         kernel.inputs(self.inputs().ncols()).map(drop)
     }
 
-    fn parameter<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>) -> Var {
+    fn parameter<'t, 'a, T: Scalar>(&'a self, tape: &'t Tape<'a, T>) -> Var<'t, T> {
         tape.parameter(self.at())
     }
 
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        z: Var,
+        _: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        z: Var<'t, T>,
         jitter: Jitter,
-    ) -> Result<InducingPrior> {
-        InducingPrior::dense(tape, z, tape.gram(kernel, z)?, jitter)
+    ) -> Result<InducingPrior<'t, T>> {
+        InducingPrior::dense(z, kernel.gram(z)?, jitter)
     }
 
-    fn cross<'a, T: Scalar>(
+    fn cross<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var> {
-        tape.cross(kernel, prior.parameter(), x)
+        _: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        prior: &InducingPrior<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<Var<'t, T>> {
+        kernel.cross(prior.parameter(), x)
     }
 
     fn cross_times<T: Scalar>(

@@ -26,17 +26,17 @@ use crate::{Error, Result, Scalar};
 /// let k_uf = tape.constant_owned(mat![[6.0], [6.0]]);
 ///
 /// let matrix = tape.parameter(mat![[4.0, 0.0], [0.0, 9.0]]);
-/// let dense = InducingPrior::dense(&tape, none, matrix, Jitter::default())?;
+/// let dense = InducingPrior::dense(none, matrix, Jitter::default())?;
 /// let variances = tape.parameter(mat![[4.0], [9.0]]);
-/// let diagonal = InducingPrior::diagonal(&tape, none, variances)?;
+/// let diagonal = InducingPrior::diagonal(none, variances);
 /// for prior in [dense, diagonal] {
-///     assert_eq!(tape.value(prior.whiten(&tape, k_uf)?)?.as_mat(), mat![[3.0], [2.0]]);
-///     assert!((tape.scalar(prior.half_log_det(&tape)?)? - 6.0f64.ln()).abs() < 1e-15);
+///     assert_eq!(tape.value(prior.whiten(k_uf))?.as_mat(), mat![[3.0], [2.0]]);
+///     assert!((tape.scalar(prior.half_log_det())? - 6.0f64.ln()).abs() < 1e-15);
 /// }
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct InducingPrior(Prior<Var>);
+pub struct InducingPrior<'t, T: Scalar>(Prior<Var<'t, T>>);
 
 /// The same with its parts on a tape or off it.
 #[derive(Clone, Copy, Debug)]
@@ -86,14 +86,14 @@ impl<V> Prior<V> {
     }
 }
 
-impl InducingPrior {
+impl<'t, T: Scalar> InducingPrior<'t, T> {
     /// A covariance without structure, M × M, of features with these parameters.
     ///
     /// # Errors
     ///
-    /// Those of [`Tape::cholesky`].
-    pub fn dense<T: Scalar>(tape: &Tape<'_, T>, parameter: Var, k_uu: Var, jitter: Jitter) -> Result<Self> {
-        let (factor, jitter) = tape.cholesky_above(k_uu, jitter, LEAST_KNOWN_PIVOT)?;
+    /// Those of [`Var::cholesky`].
+    pub fn dense(parameter: Var<'t, T>, k_uu: Var<'t, T>, jitter: Jitter) -> Result<Self> {
+        let (factor, jitter) = k_uu.cholesky_above(jitter, LEAST_KNOWN_PIVOT)?;
         Ok(Self(Prior::new(parameter, Factor::Lower(factor), jitter)))
     }
 
@@ -104,12 +104,11 @@ impl InducingPrior {
     ///
     /// # Errors
     ///
-    /// [`Error::NotPositiveDefinite`] for an entry that is negative; [`Error::NonFinite`] for a NaN or
-    /// an infinity; [`Error::Shape`] if the entries are not a column; [`Error::Setting`] for a variable
-    /// of another tape.
-    pub fn diagonal<T: Scalar>(tape: &Tape<'_, T>, parameter: Var, variances: Var) -> Result<Self> {
-        check_entries(tape, variances, |entry| entry >= T::from_f64(0.0))?;
-        Ok(Self(Prior::new(parameter, Factor::Diagonal(variances), 0.0)))
+    /// The tape [keeps](Var#errors) an [`Error::NotPositiveDefinite`] for an entry that is negative, an [`Error::NonFinite`]
+    /// for a NaN or an infinity, and an [`Error::Shape`] if the entries are not a column.
+    pub fn diagonal(parameter: Var<'t, T>, variances: Var<'t, T>) -> Self {
+        let variances = checked(variances, |entry| entry >= T::from_f64(0.0));
+        Self(Prior::new(parameter, Factor::Diagonal(variances), 0.0))
     }
 
     /// diag(d) + UUᵀ by d, M × 1, and U, M × r, of features with these parameters: what it is asked for
@@ -117,8 +116,9 @@ impl InducingPrior {
     ///
     /// # Errors
     ///
-    /// As [`diagonal`](Self::diagonal) for d, of which no entry may be 0; [`Error::Shape`] if U does not
-    /// have a row for each.
+    /// Those of [`Var::cholesky`] for I + WᵀW with W = diag(d)^(−½) U. The tape [keeps](Var#errors) those of
+    /// [`diagonal`](Self::diagonal) for d, of which no entry may be 0, and an [`Error::Shape`] if U does not have a row for
+    /// each, which are then given here.
     ///
     /// # Examples
     ///
@@ -132,22 +132,22 @@ impl InducingPrior {
     /// let none = tape.parameter(Mat::<f64>::zeros(0, 1));
     /// let (d, u) = (mat![[4.0], [9.0], [1.0]], mat![[2.0, 0.0], [-1.0, 1.0], [3.0, 0.5]]);
     /// let matrix = tape.parameter(mat![[8.0, -2.0, 6.0], [-2.0, 11.0, -2.5], [6.0, -2.5, 10.25]]);
-    /// let structured = InducingPrior::low_rank(&tape, none, tape.parameter(d), tape.parameter(u))?;
-    /// let dense = InducingPrior::dense(&tape, none, matrix, Jitter::default())?;
+    /// let structured = InducingPrior::low_rank(none, tape.parameter(d), tape.parameter(u))?;
+    /// let dense = InducingPrior::dense(none, matrix, Jitter::default())?;
     ///
     /// // The roots differ by a rotation: bᵀK⁻¹b and ln det K do not.
     /// let b = tape.constant_owned(mat![[1.0], [5.0], [-2.0]]);
-    /// let squares = |prior: &InducingPrior| tape.scalar(tape.sum_of_squares(prior.whiten(&tape, b)?)?);
-    /// let log_det = |prior: &InducingPrior| tape.scalar(prior.half_log_det(&tape)?);
+    /// let squares = |prior: &InducingPrior<'_, f64>| tape.scalar(prior.whiten(b).sum_of_squares());
+    /// let log_det = |prior: &InducingPrior<'_, f64>| tape.scalar(prior.half_log_det());
     /// assert!((squares(&structured)? - squares(&dense)?).abs() < 1e-15);
     /// assert!((log_det(&structured)? - log_det(&dense)?).abs() < 1e-15);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn low_rank<T: Scalar>(tape: &Tape<'_, T>, parameter: Var, d: Var, u: Var) -> Result<Self> {
-        check_entries(tape, d, |entry| entry > T::from_f64(0.0))?;
-        let columns = tape.divide_rows_by_root(u, d)?;
-        let gram = tape.add_to_diagonal(tape.matmul_tn(columns, columns)?, tape.scalar_constant(1.0))?;
-        let (lower, _) = tape.cholesky(gram, Jitter::Fixed(0.0))?;
+    pub fn low_rank(parameter: Var<'t, T>, d: Var<'t, T>, u: Var<'t, T>) -> Result<Self> {
+        let d = checked(d, |entry| entry > T::from_f64(0.0));
+        let columns = u.divide_rows_by_root(d);
+        let gram = columns.matmul_tn(columns).add_identity(1.0);
+        let (lower, _) = gram.cholesky(Jitter::Fixed(0.0))?;
         Ok(Self(Prior::new(parameter, Factor::LowRank { diagonal: d, columns, lower }, 0.0)))
     }
 
@@ -175,30 +175,30 @@ impl InducingPrior {
     /// let tape = Tape::new(Par::Seq);
     /// let none = tape.parameter(Mat::<f64>::zeros(0, 1));
     /// let variances = tape.parameter(mat![[4.0], [9.0]]);
-    /// let prior = InducingPrior::diagonal(&tape, none, variances)?.with_basis_scale(variances);
+    /// let prior = InducingPrior::diagonal(none, variances).with_basis_scale(variances);
     /// let scale = prior.basis_scale().expect("it was given");
     /// assert_eq!(tape.value(scale)?.as_mat(), mat![[4.0], [9.0]]);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     #[must_use]
-    pub fn with_basis_scale(self, scale: Var) -> Self {
+    pub fn with_basis_scale(self, scale: Var<'t, T>) -> Self {
         Self(Prior { basis_scale: Some(scale), ..self.0 })
     }
 
     /// c of K_uf = diag(c) Φ(x), M × 1, where it was given.
-    pub fn basis_scale(&self) -> Option<Var> {
+    pub fn basis_scale(&self) -> Option<Var<'t, T>> {
         self.0.basis_scale
     }
 
     /// The same, [without remainder](Self::without_remainder), of a process with white noise of this variance, 1 × 1,
     /// beside what the features determine.
     #[must_use]
-    pub(crate) fn with_white(self, variance: Var) -> Self {
+    pub(crate) fn with_white(self, variance: Var<'t, T>) -> Self {
         Self(Prior { white: Some(variance), ..self.0 })
     }
 
     /// The variance of white noise beside what the features determine, 1 × 1.
-    pub(crate) fn white(&self) -> Option<Var> {
+    pub(crate) fn white(&self) -> Option<Var<'t, T>> {
         self.0.white
     }
 
@@ -208,12 +208,12 @@ impl InducingPrior {
     }
 
     /// The features' parameters: the variable that gets their gradient.
-    pub fn parameter(&self) -> Var {
+    pub fn parameter(&self) -> Var<'t, T> {
         self.0.parameter
     }
 
     /// The entries of a diagonal covariance, M × 1; `None` for another.
-    pub fn variances(&self) -> Option<Var> {
+    pub fn variances(&self) -> Option<Var<'t, T>> {
         match self.0.factor {
             Factor::Diagonal(variances) => Some(variances),
             _ => None,
@@ -235,16 +235,16 @@ impl InducingPrior {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if B does not have M rows.
-    pub fn whiten<T: Scalar>(&self, tape: &Tape<'_, T>, b: Var) -> Result<Var> {
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if B does not have M rows.
+    pub fn whiten(&self, b: Var<'t, T>) -> Var<'t, T> {
         match self.0.factor {
-            Factor::Lower(l) => tape.solve_lower(l, b),
-            Factor::Diagonal(variances) => tape.divide_rows_by_root(b, variances),
+            Factor::Lower(l) => l.solve_lower(b),
+            Factor::Diagonal(variances) => b.divide_rows_by_root(variances),
             Factor::LowRank { diagonal, columns, lower } => {
-                let b = tape.divide_rows_by_root(b, diagonal)?;
-                let inner = tape.solve_lower(lower, tape.matmul_tn(columns, b)?)?;
-                let inner = tape.solve_lower_transpose(plus_identity(tape, lower)?, inner)?;
-                tape.sub(b, tape.matmul(columns, inner)?)
+                let b = b.divide_rows_by_root(diagonal);
+                let inner = lower.solve_lower(columns.matmul_tn(b));
+                let inner = lower.add_identity(1.0).solve_lower_transpose(inner);
+                b - columns * inner
             }
         }
     }
@@ -253,15 +253,15 @@ impl InducingPrior {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if B does not have M rows.
-    pub fn whiten_transpose<T: Scalar>(&self, tape: &Tape<'_, T>, b: Var) -> Result<Var> {
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if B does not have M rows.
+    pub fn whiten_transpose(&self, b: Var<'t, T>) -> Var<'t, T> {
         match self.0.factor {
-            Factor::Lower(l) => tape.solve_lower_transpose(l, b),
-            Factor::Diagonal(variances) => tape.divide_rows_by_root(b, variances),
+            Factor::Lower(l) => l.solve_lower_transpose(b),
+            Factor::Diagonal(variances) => b.divide_rows_by_root(variances),
             Factor::LowRank { diagonal, columns, lower } => {
-                let inner = tape.solve_lower(plus_identity(tape, lower)?, tape.matmul_tn(columns, b)?)?;
-                let inner = tape.solve_lower_transpose(lower, inner)?;
-                tape.divide_rows_by_root(tape.sub(b, tape.matmul(columns, inner)?)?, diagonal)
+                let inner = lower.add_identity(1.0).solve_lower(columns.matmul_tn(b));
+                let inner = lower.solve_lower_transpose(inner);
+                (b - columns * inner).divide_rows_by_root(diagonal)
             }
         }
     }
@@ -270,45 +270,35 @@ impl InducingPrior {
     ///
     /// # Errors
     ///
-    /// [`Error::NotPositiveDefinite`] if an entry of a diagonal covariance is 0.
-    pub fn half_log_det<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Var> {
+    /// The tape [keeps](Var#errors) an [`Error::NotPositiveDefinite`] if an entry of a diagonal covariance is 0.
+    pub fn half_log_det(&self) -> Var<'t, T> {
         match self.0.factor {
-            Factor::Lower(l) => tape.log_diagonal_sum(l),
-            Factor::Diagonal(variances) => {
-                check_entries(tape, variances, |entry| entry > T::from_f64(0.0))?;
-                tape.scale(tape.sum(tape.ln(variances)?)?, 0.5)
-            }
-            Factor::LowRank { diagonal, lower, .. } => {
-                tape.add(tape.scale(tape.sum(tape.ln(diagonal)?)?, 0.5)?, tape.log_diagonal_sum(lower)?)
-            }
+            Factor::Lower(l) => l.log_diagonal_sum(),
+            Factor::Diagonal(variances) => 0.5 * checked(variances, |entry| entry > T::from_f64(0.0)).ln().sum(),
+            Factor::LowRank { diagonal, lower, .. } => 0.5 * diagonal.ln().sum() + lower.log_diagonal_sum(),
         }
     }
 
     /// The same off the tape.
-    pub(crate) fn store<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<StoredPrior<T>> {
-        let owned = |var: &Var| -> Result<Mat<T>> { Ok(tape.value(*var)?.as_mat().to_owned()) };
+    pub(crate) fn store(&self, tape: &Tape<'_, T>) -> Result<StoredPrior<T>> {
+        let owned = |var: &Var<'t, T>| -> Result<Mat<T>> { Ok(tape.value(*var)?.as_mat().to_owned()) };
         Ok(StoredPrior(self.0.try_map(owned)?))
     }
 }
 
-/// I + C
-fn plus_identity<T: Scalar>(tape: &Tape<'_, T>, lower: Var) -> Result<Var> {
-    tape.add_to_diagonal(lower, tape.scalar_constant(1.0))
-}
-
-/// Refuses variances that are not a column of finite numbers, or not as they have to be.
-fn check_entries<T: Scalar>(tape: &Tape<'_, T>, variances: Var, fits: impl Fn(T) -> bool) -> Result<()> {
+/// Variances, if they are a column of finite numbers that are as they have to be.
+fn checked<T: Scalar>(variances: Var<'_, T>, fits: impl Fn(T) -> bool) -> Var<'_, T> {
     let what = "the variances of the inducing features";
-    let entries = tape.value(variances)?;
-    let entries = entries.as_mat();
-    if entries.ncols() != 1 {
-        return Err(Error::shape(what, "one column", (entries.nrows(), entries.ncols())));
-    }
-    crate::data::check_finite(what, entries)?;
-    match entries.col(0).iter().position(|&entry| !fits(entry)) {
-        Some(pivot) => Err(not_positive(entries, pivot)),
-        None => Ok(()),
-    }
+    variances.checked(|entries| {
+        if entries.ncols() != 1 {
+            return Err(Error::shape(what, "one column", (entries.nrows(), entries.ncols())));
+        }
+        crate::data::check_finite(what, entries)?;
+        match entries.col(0).iter().position(|&entry| !fits(entry)) {
+            Some(pivot) => Err(not_positive(entries, pivot)),
+            None => Ok(()),
+        }
+    })
 }
 
 fn not_positive<T: Scalar>(entries: MatRef<'_, T>, pivot: usize) -> Error {
@@ -327,7 +317,7 @@ impl<T: Scalar> StoredPrior<T> {
     }
 
     /// On another tape, as constants.
-    pub(crate) fn on<'a>(&'a self, tape: &Tape<'a, T>) -> InducingPrior {
+    pub(crate) fn on<'t, 'a>(&'a self, tape: &'t Tape<'a, T>) -> InducingPrior<'t, T> {
         let Ok(prior) = self.0.try_map(|matrix| Ok::<_, Infallible>(tape.constant(matrix.as_ref())));
         InducingPrior(prior)
     }
@@ -363,15 +353,15 @@ mod tests {
                 let none = tape.parameter(Mat::<f64>::zeros(0, 1));
                 let (d, u) = (tape.parameter(d.clone()), tape.parameter(u.clone()));
                 let prior = if structured {
-                    InducingPrior::low_rank(&tape, none, d, u).unwrap()
+                    InducingPrior::low_rank(none, d, u).unwrap()
                 } else {
-                    let k = tape.add_diagonal(tape.matmul_nt(u, u).unwrap(), d).unwrap();
-                    InducingPrior::dense(&tape, none, k, Jitter::default()).unwrap()
+                    let k = u.matmul_nt(u).add_diagonal(d);
+                    InducingPrior::dense(none, k, Jitter::default()).unwrap()
                 };
                 let b = tape.constant_owned(mat![[1.0, 0.2], [5.0, 0.0], [-2.0, 0.7], [0.3, 1.0]]);
-                let solved = prior.whiten_transpose(&tape, prior.whiten(&tape, b).unwrap()).unwrap();
-                let squares = tape.inner(solved, b).unwrap();
-                let total = tape.add(squares, prior.half_log_det(&tape).unwrap()).unwrap();
+                let solved = prior.whiten_transpose(prior.whiten(b));
+                let squares = solved.inner(b);
+                let total = squares + prior.half_log_det();
                 let gradients = tape.backward(total).unwrap();
                 let (in_d, in_u) = (gradients.get(d).unwrap().to_owned(), gradients.get(u).unwrap().to_owned());
                 [tape.value(solved).unwrap().as_mat().to_owned(), in_d, in_u]

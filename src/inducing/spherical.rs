@@ -215,19 +215,19 @@ impl InducingFeatures for SphericalHarmonicFeatures {
         Ok(())
     }
 
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         _: Jitter,
-    ) -> Result<InducingPrior> {
-        let coefficients = self.variances(kernel.kernel())?.record(tape, kernel)?;
+    ) -> Result<InducingPrior<'t, T>> {
+        let coefficients = self.variances(kernel.kernel())?.record(tape, kernel);
         let variances = match self.nugget {
             0.0 => coefficients,
-            nugget => tape.add_scalar(coefficients, tape.scalar_constant(nugget))?,
+            nugget => coefficients + nugget,
         };
-        Ok(InducingPrior::diagonal(tape, parameter, variances)?.with_basis_scale(coefficients))
+        Ok(InducingPrior::diagonal(parameter, variances).with_basis_scale(coefficients))
     }
 
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {

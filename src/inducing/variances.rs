@@ -17,7 +17,7 @@ pub(super) struct Variances<'a> {
 
 impl<'a> Variances<'a> {
     /// M × 1
-    pub(super) fn record<T: Scalar>(self, tape: &Tape<'a, T>, kernel: KernelVar<'a, T>) -> Result<Var> {
+    pub(super) fn record<'t, T: Scalar>(self, tape: &'t Tape<'a, T>, kernel: KernelVar<'t, 'a, T>) -> Var<'t, T> {
         let value = cast_column(&self.values);
         let backward = move |c: MatRef<'_, T>| {
             let cotangent: Vec<f64> = c.col(0).iter().map(|c| c.as_f64()).collect();

@@ -2,11 +2,11 @@
 
 use super::rounding::Slip;
 use super::triangular::cholesky_reverse;
-use super::{Tape, Var, check_square};
+use super::{Var, check_square};
 use crate::linalg::{Jitter, LEAST_PIVOT, factorize};
 use crate::{Result, Scalar};
 
-impl<'a, T: Scalar> Tape<'a, T> {
+impl<T: Scalar> Var<'_, T> {
     /// L, lower triangular with LLᵀ = A + jitter·I, and the absolute jitter that it took.
     ///
     /// A must be symmetric; its lower triangle is read. The jitter counts as a constant. Reverse,
@@ -30,36 +30,37 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// let tape = Tape::new(Par::Seq);
     /// let a = tape.parameter(mat![[4.0, 2.0], [2.0, 5.0]]);
-    /// let (l, jitter) = tape.cholesky(a, Jitter::default())?;
+    /// let (l, jitter) = a.cholesky(Jitter::default())?;
     /// assert_eq!(tape.value(l)?.as_mat(), mat![[2.0, 0.0], [1.0, 2.0]]);
     /// assert_eq!(jitter, 0.0);
     ///
     /// // The gradient of ln det A is its inverse.
-    /// let log_det = tape.scale(tape.log_diagonal_sum(l)?, 2.0)?;
+    /// let log_det = 2.0 * l.log_diagonal_sum();
     /// let gradients = tape.backward(log_det)?;
     /// let inverse = mat![[5.0, -2.0], [-2.0, 4.0]] / 16.0;
     /// assert!((gradients.get(a).unwrap() - inverse).norm_max() < 1e-15);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn cholesky(&self, a: Var, jitter: Jitter) -> Result<(Var, f64)> {
-        self.cholesky_above(a, jitter, LEAST_PIVOT)
+    pub fn cholesky(self, jitter: Jitter) -> Result<(Self, f64)> {
+        self.cholesky_above(jitter, LEAST_PIVOT)
     }
 
     /// Sets the least pivot, in units of ε times its element of the diagonal.
-    pub(crate) fn cholesky_above(&self, a: Var, jitter: Jitter, least: f64) -> Result<(Var, f64)> {
-        let operand = self.value(a)?;
+    pub(crate) fn cholesky_above(self, jitter: Jitter, least: f64) -> Result<(Self, f64)> {
+        let (tape, a) = (self.tape, self.on(self.tape)?);
+        let operand = tape.value(a);
         check_square("the operand of `cholesky`", operand.as_mat())?;
         let n = operand.as_mat().nrows();
-        let mut value = self.take(n, n);
-        let jitter = factorize(value.as_mut(), operand.as_mat(), jitter, least, self.par)?;
-        let var = self.record(value, &[a], move |mut c, pull| {
+        let mut value = tape.take(n, n);
+        let jitter = factorize(value.as_mut(), operand.as_mat(), jitter, least, tape.par())?;
+        let index = tape.record(value, &[a], move |mut c, pull| {
             let mut work = pull.take(n, n);
             cholesky_reverse(pull.result(), &mut c, &mut work, pull.par);
             pull.recycle(work);
             pull.give(a, c);
             Ok(())
         });
-        self.slips_at(a, || Slip::Factored { factor: Some(var) });
-        Ok((var, jitter))
+        tape.core().slips_at(a, || Slip::Factored { factor: Some(index) });
+        Ok((Self { tape, index }, jitter))
     }
 }

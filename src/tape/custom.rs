@@ -37,23 +37,31 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// let m = value.as_mat();
     /// let det = m[(0, 0)] * m[(1, 1)] - m[(0, 1)] * m[(1, 0)];
     /// let cofactors = mat![[m[(1, 1)], -m[(1, 0)]], [-m[(0, 1)], m[(0, 0)]]];
-    /// let det = tape.custom(&[a], mat![[det]], Box::new(move |c| vec![Some(&cofactors * c[(0, 0)])]))?;
+    /// let det = tape.custom(&[a], mat![[det]], Box::new(move |c| vec![Some(&cofactors * c[(0, 0)])]));
     ///
-    /// let gradients = tape.backward(tape.square(det)?)?;
+    /// let gradients = tape.backward(det.square())?;
     /// assert_eq!(gradients.get(a).unwrap(), mat![[8.0, -16.0], [-4.0, 12.0]]);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn custom(&self, operands: &[Var], value: Mat<T>, backward: CustomReverse<'a, T>) -> Result<Var> {
+    pub fn custom(&self, operands: &[Var<'_, T>], value: Mat<T>, backward: CustomReverse<'a, T>) -> Var<'_, T> {
         self.fallible(operands, value, Box::new(move |c| Ok(backward(c))))
     }
 
     /// A [`custom`](Self::custom) value whose way back can fail: [`backward`](Self::backward) then gives its error.
-    pub(crate) fn fallible(&self, operands: &[Var], value: Mat<T>, backward: FallibleReverse<'a, T>) -> Result<Var> {
-        for &operand in operands {
-            self.value(operand)?;
-        }
-        let owned = operands.to_vec();
-        Ok(self.record(value, operands, move |c, pull| {
+    pub(crate) fn fallible(
+        &self,
+        operands: &[Var<'_, T>],
+        value: Mat<T>,
+        backward: FallibleReverse<'a, T>,
+    ) -> Var<'_, T> {
+        let operands = operands.iter().map(|operand| operand.on(self)).collect::<Result<Vec<_>>>();
+        let result = operands.map(|operands| self.outside(operands, value, backward));
+        self.var(self.core.keep(result))
+    }
+
+    fn outside(&self, operands: Vec<usize>, value: Mat<T>, backward: FallibleReverse<'a, T>) -> usize {
+        let owned = operands.clone();
+        self.record(value, &operands, move |c, pull| {
             let amounts = backward(c.as_ref())?;
             pull.recycle(c);
             if amounts.len() != owned.len() {
@@ -70,6 +78,6 @@ impl<'a, T: Scalar> Tape<'a, T> {
                 pull.give(operand, amount);
             }
             Ok(())
-        }))
+        })
     }
 }

@@ -24,15 +24,18 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
-    pub(crate) fn evaluated(&self, value: f64, slopes: Vec<(Var, Slope)>) -> Result<Var> {
-        for &(operand, _) in &slopes {
-            self.value(operand)?;
-        }
-        let mut scalar = self.take(1, 1);
+    /// The tape [keeps](Var#errors) an [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    pub(crate) fn evaluated(&self, value: f64, slopes: Vec<(Var<'_, T>, Slope)>) -> Var<'_, T> {
+        let place = |(operand, slope): (Var<'_, T>, Slope)| Ok((operand.on(self)?, slope));
+        let slopes = slopes.into_iter().map(place).collect::<Result<Vec<_>>>();
+        self.var(self.core.keep(slopes.map(|slopes| self.scalar_of_slopes(value, slopes))))
+    }
+
+    fn scalar_of_slopes(&self, value: f64, slopes: Vec<(usize, Slope)>) -> usize {
+        let mut scalar = self.core.take(1, 1);
         scalar[(0, 0)] = T::from_f64(value);
-        let operands: Vec<Var> = slopes.iter().map(|&(operand, _)| operand).collect();
-        Ok(self.record(scalar, &operands, move |c, pull| {
+        let operands: Vec<usize> = slopes.iter().map(|&(operand, _)| operand).collect();
+        self.record(scalar, &operands, move |c, pull| {
             let factor = c[(0, 0)];
             pull.recycle(c);
             for (operand, slope) in &slopes {
@@ -59,6 +62,6 @@ impl<'a, T: Scalar> Tape<'a, T> {
                 });
             }
             Ok(())
-        }))
+        })
     }
 }

@@ -3,11 +3,11 @@
 use faer::{Mat, MatRef};
 
 use super::rounding::Slip;
-use super::{Tape, Var, check_square, shape};
+use super::{Var, check_square, shape};
 use crate::linalg::{Cholesky, Jitter, column};
 use crate::{Error, Result, Scalar};
 
-impl<'a, T: Scalar> Tape<'a, T> {
+impl<T: Scalar> Var<'_, T> {
     /// log N(rⱼ; 0, A + jitter·I) for each column rⱼ of the residuals R, n × m, as m × 1, and the absolute
     /// jitter that it took.
     ///
@@ -30,7 +30,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// let tape = Tape::new(Par::Seq);
     /// let (r, a) = (tape.parameter(mat![[3.0]]), tape.parameter(mat![[4.0]]));
-    /// let (density, _) = tape.gaussian_log_density(r, a, Jitter::default())?;
+    /// let (density, _) = r.gaussian_log_density(a, Jitter::default())?;
     /// let expected = -0.5 * (9.0 / 4.0 + (4.0 * std::f64::consts::TAU).ln());
     /// assert!((tape.scalar(density)? - expected).abs() < 1e-15);
     ///
@@ -39,8 +39,10 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// assert_eq!(gradients.scalar(a), Some(0.5 * (9.0 / 16.0 - 0.25)));
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn gaussian_log_density(&self, r: Var, a: Var, jitter: Jitter) -> Result<(Var, f64)> {
-        let (residual, covariance) = (self.value(r)?, self.value(a)?);
+    pub fn gaussian_log_density(self, covariance: Self, jitter: Jitter) -> Result<(Self, f64)> {
+        let tape = self.tape;
+        let (r, a) = (self.on(tape)?, covariance.on(tape)?);
+        let (residual, covariance) = (tape.value(r), tape.value(a));
         check_square("the covariance of `gaussian_log_density`", covariance.as_mat())?;
         let n = covariance.as_mat().nrows();
         let found = shape(residual.as_mat());
@@ -49,24 +51,24 @@ impl<'a, T: Scalar> Tape<'a, T> {
             return Err(Error::shape("the residual of `gaussian_log_density`", expected, found));
         }
 
-        let cholesky = Cholesky::new(covariance.as_mat(), jitter, self.par)?;
+        let cholesky = Cholesky::new(covariance.as_mat(), jitter, tape.par())?;
         let jitter = cholesky.jitter();
         let mut weights = residual.as_mat().to_owned();
-        cholesky.solve_lower_in_place(weights.as_mut(), self.par)?;
+        cholesky.solve_lower_in_place(weights.as_mut(), tape.par())?;
         let constant = cholesky.log_det() + n as f64 * std::f64::consts::TAU.ln();
         let density = |col: usize| -0.5 * (weights.col(col).squared_norm_l2().as_f64() + constant);
         let value = Mat::from_fn(found.1, 1, |col, _| T::from_f64(density(col)));
-        cholesky.solve_upper_in_place(weights.as_mut(), self.par)?;
+        cholesky.solve_upper_in_place(weights.as_mut(), tape.par())?;
 
-        let var = self.record(value, &[r, a], move |c, pull| {
+        let index = tape.record(value, &[r, a], move |c, pull| {
             if pull.wants(a) {
                 pull.give(a, covariance_cotangent(cholesky.inverse(pull.par), weights.as_ref(), c.as_ref()));
             }
             pull.give(r, Mat::from_fn(n, weights.ncols(), |row, col| -c[(col, 0)] * weights[(row, col)]));
             Ok(())
         });
-        self.slips_at(a, || Slip::Factored { factor: None });
-        Ok((var, jitter))
+        tape.core().slips_at(a, || Slip::Factored { factor: None });
+        Ok((Self { tape, index }, jitter))
     }
 }
 

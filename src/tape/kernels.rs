@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use faer::Mat;
+
 use super::{Pullback, Tape, Value, Var};
 use crate::kernel::{
     GradientRequest, Gradients, Kernel, check_differentiable, cross_into, cross_vjp, diag_into, diag_vjp, gram_into,
@@ -12,34 +14,115 @@ use crate::params::ParameterizedExt;
 use crate::{Result, Scalar};
 
 /// A kernel on a [`Tape`], with the variable of its hyperparameters.
-pub struct KernelVar<'a, T: Scalar> {
+pub struct KernelVar<'t, 'a, T: Scalar> {
+    tape: &'t Tape<'a, T>,
     kernel: &'a dyn Kernel<T>,
-    theta: Var,
+    theta: usize,
 }
 
-impl<'a, T: Scalar> KernelVar<'a, T> {
+impl<'t, 'a, T: Scalar> KernelVar<'t, 'a, T> {
     /// The kernel.
     pub fn kernel(&self) -> &'a dyn Kernel<T> {
         self.kernel
     }
 
     /// All its hyperparameters, frozen ones included, in natural units, in visiting order: p × 1.
-    pub fn theta(&self) -> Var {
-        self.theta
+    pub fn theta(&self) -> Var<'t, T> {
+        self.tape.var(self.theta)
+    }
+
+    /// K(X, X) for n points, one a row: n × n.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`gram_into`]; [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) if a gradient is needed that the kernel
+    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    pub fn gram(&self, x: Var<'_, T>) -> Result<Var<'t, T>> {
+        let Self { tape, kernel, theta } = *self;
+        let (x, points) = self.points(x)?;
+        let n = points.as_mat().nrows();
+        let mut value = tape.core.take(n, n);
+        gram_into(kernel, points.as_mat(), value.as_mut(), tape.par())?;
+        Ok(self.covariance(value, &[theta, x], move |c, pull| {
+            let wanted = GradientRequest { x: pull.wants(x), z: false };
+            let gradients = gram_vjp(kernel, pull.value(x), c.as_ref(), wanted, pull.par)?;
+            pull.recycle(c);
+            give(pull, theta, x, x, gradients);
+            Ok(())
+        }))
+    }
+
+    /// K(X, Z) for n points X and m points Z, one a row: n × m.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`cross_into`]; [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) if a gradient is needed that the kernel
+    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    pub fn cross(&self, x: Var<'_, T>, z: Var<'_, T>) -> Result<Var<'t, T>> {
+        let Self { tape, kernel, theta } = *self;
+        let ((x, first), (z, second)) = (self.points(x)?, self.points(z)?);
+        let mut value = tape.core.take(first.as_mat().nrows(), second.as_mat().nrows());
+        cross_into(kernel, first.as_mat(), second.as_mat(), value.as_mut(), tape.par())?;
+        Ok(self.covariance(value, &[theta, x, z], move |c, pull| {
+            let wanted = GradientRequest { x: pull.wants(x), z: pull.wants(z) };
+            let (first, second) = (pull.value(x), pull.value(z));
+            let gradients = cross_vjp(kernel, first, second, c.as_ref(), wanted, pull.par)?;
+            pull.recycle(c);
+            give(pull, theta, x, z, gradients);
+            Ok(())
+        }))
+    }
+
+    /// k(xᵢ, xᵢ) for n points, one a row: n × 1.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`diag_into`]; [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) if a gradient is needed that the kernel
+    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    pub fn diag(&self, x: Var<'_, T>) -> Result<Var<'t, T>> {
+        let Self { tape, kernel, theta } = *self;
+        let (x, points) = self.points(x)?;
+        let mut value = tape.core.take(points.as_mat().nrows(), 1);
+        diag_into(kernel, points.as_mat(), column_mut(value.as_mut(), 0))?;
+        Ok(self.covariance(value, &[theta, x], move |c, pull| {
+            let wanted = GradientRequest { x: pull.wants(x), z: false };
+            let gradients = diag_vjp(kernel, pull.value(x), column(c.as_ref(), 0), wanted)?;
+            pull.recycle(c);
+            give(pull, theta, x, x, gradients);
+            Ok(())
+        }))
+    }
+
+    /// The points, if they belong here and their gradient can be had.
+    fn points(&self, x: Var<'_, T>) -> Result<(usize, Value<'a, T>)> {
+        if self.tape.needs_gradient(x)? {
+            check_differentiable(self.kernel)?;
+        }
+        Ok((x.on(self.tape)?, self.tape.value(x)?))
+    }
+
+    fn covariance(
+        &self,
+        value: Mat<T>,
+        operands: &[usize],
+        reverse: impl Fn(Mat<T>, &mut Pullback<'_, T>) -> Result<()> + 'a,
+    ) -> Var<'t, T> {
+        let index = self.tape.record(value, operands, reverse);
+        self.tape.var(self.tape.rounded_input(index))
     }
 }
 
-impl<T: Scalar> Clone for KernelVar<'_, T> {
+impl<T: Scalar> Clone for KernelVar<'_, '_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T: Scalar> Copy for KernelVar<'_, T> {}
+impl<T: Scalar> Copy for KernelVar<'_, '_, T> {}
 
-impl<T: Scalar> fmt::Debug for KernelVar<'_, T> {
+impl<T: Scalar> fmt::Debug for KernelVar<'_, '_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KernelVar").field("kernel", &self.kernel).field("theta", &self.theta).finish()
+        f.debug_struct("KernelVar").field("kernel", &self.kernel).field("theta", &self.theta()).finish()
     }
 }
 
@@ -60,104 +143,36 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// let x = mat![[2.0], [1.0]];
     /// let tape = Tape::new(Par::Seq);
     /// let kernel = tape.kernel(&kernel)?;
-    /// let loss = tape.sum(tape.gram(kernel, tape.constant(x.as_ref()))?)?;
+    /// let loss = kernel.gram(tape.constant(x.as_ref()))?.sum();
     /// assert_eq!(tape.scalar(loss)?, 13.5);
     /// let gradients = tape.backward(loss)?;
     /// assert_eq!(gradients.get(kernel.theta()).unwrap(), mat![[4.5], [27.0]]);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn kernel(&self, kernel: &'a dyn Kernel<T>) -> Result<KernelVar<'a, T>> {
+    pub fn kernel(&self, kernel: &'a dyn Kernel<T>) -> Result<KernelVar<'_, 'a, T>> {
         check_differentiable(kernel)?;
-        let theta = self.parameter(cast_column(&kernel.values()));
-        Ok(KernelVar { kernel, theta })
+        let theta = self.parameter(cast_column(&kernel.values())).index;
+        Ok(KernelVar { tape: self, kernel, theta })
     }
 
     /// A kernel whose hyperparameters are constants. It needs to be differentiable only where its
     /// inputs have gradients.
-    pub fn fixed_kernel(&self, kernel: &'a dyn Kernel<T>) -> KernelVar<'a, T> {
-        let theta = self.constant_owned(cast_column(&kernel.values()));
-        KernelVar { kernel, theta }
-    }
-
-    /// K(X, X) for n points, one a row: n × n.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`gram_into`]; [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) if a gradient is needed that the kernel
-    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
-    pub fn gram(&self, kernel: KernelVar<'a, T>, x: Var) -> Result<Var> {
-        let points = self.kernel_operand(kernel, x)?;
-        let n = points.as_mat().nrows();
-        let mut value = self.take(n, n);
-        gram_into(kernel.kernel, points.as_mat(), value.as_mut(), self.par)?;
-        Ok(self.rounded_input(self.record(value, &[kernel.theta, x], move |c, pull| {
-            let wanted = GradientRequest { x: pull.wants(x), z: false };
-            let gradients = gram_vjp(kernel.kernel, pull.value(x), c.as_ref(), wanted, pull.par)?;
-            pull.recycle(c);
-            give(pull, kernel.theta, x, x, gradients);
-            Ok(())
-        })))
-    }
-
-    /// K(X, Z) for n points X and m points Z, one a row: n × m.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`cross_into`]; [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) if a gradient is needed that the kernel
-    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
-    pub fn cross(&self, kernel: KernelVar<'a, T>, x: Var, z: Var) -> Result<Var> {
-        let (first, second) = (self.kernel_operand(kernel, x)?, self.kernel_operand(kernel, z)?);
-        let mut value = self.take(first.as_mat().nrows(), second.as_mat().nrows());
-        cross_into(kernel.kernel, first.as_mat(), second.as_mat(), value.as_mut(), self.par)?;
-        Ok(self.rounded_input(self.record(value, &[kernel.theta, x, z], move |c, pull| {
-            let wanted = GradientRequest { x: pull.wants(x), z: pull.wants(z) };
-            let (first, second) = (pull.value(x), pull.value(z));
-            let gradients = cross_vjp(kernel.kernel, first, second, c.as_ref(), wanted, pull.par)?;
-            pull.recycle(c);
-            give(pull, kernel.theta, x, z, gradients);
-            Ok(())
-        })))
-    }
-
-    /// k(xᵢ, xᵢ) for n points, one a row: n × 1.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`diag_into`]; [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) if a gradient is needed that the kernel
-    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
-    pub fn diag(&self, kernel: KernelVar<'a, T>, x: Var) -> Result<Var> {
-        let points = self.kernel_operand(kernel, x)?;
-        let mut value = self.take(points.as_mat().nrows(), 1);
-        diag_into(kernel.kernel, points.as_mat(), column_mut(value.as_mut(), 0))?;
-        Ok(self.rounded_input(self.record(value, &[kernel.theta, x], move |c, pull| {
-            let wanted = GradientRequest { x: pull.wants(x), z: false };
-            let gradients = diag_vjp(kernel.kernel, pull.value(x), column(c.as_ref(), 0), wanted)?;
-            pull.recycle(c);
-            give(pull, kernel.theta, x, x, gradients);
-            Ok(())
-        })))
-    }
-
-    /// The points, if the kernel and they belong here and their gradient can be had.
-    fn kernel_operand(&self, kernel: KernelVar<'a, T>, x: Var) -> Result<Value<'a, T>> {
-        self.value(kernel.theta)?;
-        if self.needs_gradient(x)? {
-            check_differentiable(kernel.kernel)?;
-        }
-        self.value(x)
+    pub fn fixed_kernel(&self, kernel: &'a dyn Kernel<T>) -> KernelVar<'_, 'a, T> {
+        let theta = self.constant_owned(cast_column(&kernel.values())).index;
+        KernelVar { tape: self, kernel, theta }
     }
 }
 
-fn give<T: Scalar>(pull: &mut Pullback<'_, '_, T>, theta: Var, x: Var, z: Var, gradients: Gradients<T>) {
+fn give<T: Scalar>(pull: &mut Pullback<'_, T>, theta: usize, x: usize, z: usize, gradients: Gradients<T>) {
     pull.add(theta, |mut out, accum| {
         for (row, &amount) in gradients.theta.iter().enumerate() {
             let before = if accum == faer::Accum::Add { out[(row, 0)] } else { T::from_f64(0.0) };
             out[(row, 0)] = before + T::from_f64(amount);
         }
     });
-    for (var, gradient) in [(x, gradients.x), (z, gradients.z)] {
+    for (operand, gradient) in [(x, gradients.x), (z, gradients.z)] {
         if let Some(gradient) = gradient {
-            pull.give(var, gradient);
+            pull.give(operand, gradient);
         }
     }
 }

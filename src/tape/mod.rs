@@ -34,11 +34,11 @@
 //!     let noise = tape.scalar_parameter(noise);
 //!     let kernel = tape.kernel(&kernel)?;
 //!
-//!     let covariance = tape.add_to_diagonal(tape.gram(kernel, x)?, noise)?;
-//!     let (l, _) = tape.cholesky(covariance, Jitter::default())?;
-//!     let fit = tape.sum_of_squares(tape.solve_lower(l, y)?)?;
-//!     let half_log_det = tape.log_diagonal_sum(l)?;
-//!     let loss = tape.add(tape.scale(fit, -0.5)?, tape.neg(half_log_det)?)?;
+//!     let covariance = kernel.gram(x)?.add_to_diagonal(noise);
+//!     let (l, _) = covariance.cholesky(Jitter::default())?;
+//!     let fit = l.solve_lower(y).sum_of_squares();
+//!     let half_log_det = l.log_diagonal_sum();
+//!     let loss = (-0.5 * fit) + (-half_log_det);
 //!
 //!     let value = tape.scalar(loss)? - 1.5 * std::f64::consts::TAU.ln();
 //!     let gradients = tape.backward(loss)?;
@@ -70,16 +70,19 @@ mod gaussian;
 mod inputs;
 mod kernels;
 mod kronecker;
+mod operators;
 mod outer;
 mod pool;
 mod products;
 mod pullback;
+mod recorder;
 mod reductions;
 mod rounding;
 mod scalars;
 mod structure;
 mod triangular;
 mod value;
+mod var;
 
 pub use custom::CustomReverse;
 pub(crate) use evaluated::Slope;
@@ -87,8 +90,9 @@ pub use kernels::KernelVar;
 pub use pool::Pool;
 pub use pullback::Adjoints;
 pub use value::Value;
+pub use var::Var;
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -96,17 +100,10 @@ use faer::{Mat, MatRef, Par};
 
 use crate::{Error, Result, Scalar};
 use pullback::Pullback;
-use rounding::Slips;
-
-/// A matrix on a [`Tape`]: an input or the result of a primitive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Var {
-    tape: u64,
-    index: usize,
-}
+use recorder::{Core, Recorder};
 
 /// How a node hands the cotangent of its value on to its operands.
-type Reverse<'a, T> = Box<dyn Fn(Mat<T>, &mut Pullback<'_, 'a, T>) -> Result<()> + 'a>;
+type Reverse<'a, T> = Box<dyn Fn(Mat<T>, &mut Pullback<'_, T>) -> Result<()> + 'a>;
 
 struct Node<'a, T: Scalar> {
     value: Value<'a, T>,
@@ -124,17 +121,13 @@ struct Node<'a, T: Scalar> {
 /// another tape is an error, as is a shape that does not fit. `'a` is the lifetime of the data and
 /// kernels that the tape borrows.
 pub struct Tape<'a, T: Scalar> {
-    id: u64,
+    core: Core<T>,
     nodes: RefCell<Vec<Node<'a, T>>>,
-    pool: RefCell<Pool<T>>,
-    /// `None` unless rounding errors are watched.
-    slips: RefCell<Option<Slips>>,
-    par: Par,
 }
 
 impl<T: Scalar> fmt::Debug for Tape<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tape").field("id", &self.id).field("nodes", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Tape").field("id", &self.core.id).field("nodes", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -148,14 +141,14 @@ impl<'a, T: Scalar> Tape<'a, T> {
     pub fn with_pool(par: Par, pool: Pool<T>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { id, nodes: RefCell::default(), pool: RefCell::new(pool), slips: RefCell::default(), par }
+        Self { core: Core::new(id, pool, par), nodes: RefCell::default() }
     }
 
     /// Ends the tape, and gives its matrices to the pool, for the next.
     ///
     /// Those that a [`Value`] still shows stay with it.
     pub fn into_pool(self) -> Pool<T> {
-        let mut pool = self.pool.into_inner();
+        let mut pool = self.core.pool.into_inner();
         for node in self.nodes.into_inner() {
             if let Some(matrix) = node.value.into_owned() {
                 pool.give(matrix);
@@ -177,7 +170,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
 
     /// The parallelism that the primitives run with.
     pub fn par(&self) -> Par {
-        self.par
+        self.core.par
     }
 
     /// The value of a variable. It stays valid while more is recorded.
@@ -194,20 +187,15 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// let tape = Tape::new(Par::Seq);
     /// let a = tape.parameter(mat![[1.0, 2.0]]);
-    /// let value = tape.value(tape.square(a)?)?;
+    /// let value = tape.value(a.square())?;
     /// assert_eq!(value.as_mat(), mat![[1.0, 4.0]]);
     ///
     /// let other = Tape::<f64>::new(Par::Seq);
     /// assert!(other.value(a).is_err());
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn value(&self, var: Var) -> Result<Value<'a, T>> {
-        if var.tape == self.id
-            && let Some(node) = self.nodes.borrow().get(var.index)
-        {
-            return Ok(node.value.clone());
-        }
-        Err(Error::setting("an operand", "a variable of another tape", "a tape works with its own variables"))
+    pub fn value(&self, var: Var<'_, T>) -> Result<Value<'a, T>> {
+        Ok(self.nodes.borrow()[var.on(self)?].value.clone())
     }
 
     /// The value of a 1 × 1 variable.
@@ -215,7 +203,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// # Errors
     ///
     /// [`Error::Shape`] if it is not 1 × 1; [`Error::Setting`] for a variable of another tape.
-    pub fn scalar(&self, var: Var) -> Result<f64> {
+    pub fn scalar(&self, var: Var<'_, T>) -> Result<f64> {
         let value = self.value(var)?;
         check_scalar("the variable", value.as_mat())?;
         Ok(value.as_mat()[(0, 0)].as_f64())
@@ -226,7 +214,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// # Errors
     ///
     /// [`Error::Setting`] for a variable of another tape.
-    pub fn shape(&self, var: Var) -> Result<(usize, usize)> {
+    pub fn shape(&self, var: Var<'_, T>) -> Result<(usize, usize)> {
         Ok(shape(self.value(var)?.as_mat()))
     }
 
@@ -235,9 +223,8 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// # Errors
     ///
     /// [`Error::Setting`] for a variable of another tape.
-    pub fn needs_gradient(&self, var: Var) -> Result<bool> {
-        self.value(var)?;
-        Ok(self.nodes.borrow()[var.index].needs_gradient)
+    pub fn needs_gradient(&self, var: Var<'_, T>) -> Result<bool> {
+        Ok(self.nodes.borrow()[var.on(self)?].needs_gradient)
     }
 
     /// The gradient of a 1 × 1 variable in every parameter.
@@ -255,13 +242,13 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// let tape = Tape::new(Par::Seq);
     /// let a = tape.parameter(mat![[1.0, 2.0], [3.0, 4.0]]);
-    /// let loss = tape.sum_of_squares(a)?;
+    /// let loss = a.sum_of_squares();
     /// assert_eq!(tape.scalar(loss)?, 30.0);
     /// let gradients = tape.backward(loss)?;
     /// assert_eq!(gradients.get(a).unwrap(), mat![[2.0, 4.0], [6.0, 8.0]]);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn backward(&self, loss: Var) -> Result<Adjoints<T>> {
+    pub fn backward(&self, loss: Var<'_, T>) -> Result<Adjoints<T>> {
         check_scalar("the loss", self.value(loss)?.as_mat())?;
         self.pull_back(loss, faer::mat![[T::from_f64(1.0)]].as_ref())
     }
@@ -281,65 +268,71 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// let tape = Tape::new(Par::Seq);
     /// let a = tape.parameter(mat![[1.0, 3.0]]);
-    /// let gradients = tape.pull_back(tape.square(a)?, mat![[10.0, 1.0]].as_ref())?;
+    /// let gradients = tape.pull_back(a.square(), mat![[10.0, 1.0]].as_ref())?;
     /// assert_eq!(gradients.get(a).unwrap(), mat![[20.0, 6.0]]);
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn pull_back(&self, result: Var, cotangent: MatRef<'_, T>) -> Result<Adjoints<T>> {
+    pub fn pull_back(&self, result: Var<'_, T>, cotangent: MatRef<'_, T>) -> Result<Adjoints<T>> {
         let found = self.shape(result)?;
         if shape(cotangent) != found {
             return Err(Error::shape("the cotangent", format!("{} x {}", found.0, found.1), shape(cotangent)));
         }
+        let result = result.on(self)?;
         let nodes = self.nodes.borrow();
-        let slips = self.slips.borrow();
-        let mut pullback = Pullback::new(&nodes[..=result.index], &self.pool, slips.as_ref(), self.par);
-        if nodes[result.index].needs_gradient {
+        let slips = self.core.slips.borrow();
+        let mut pullback = Pullback::new(&nodes[..=result], &self.core.pool, slips.as_ref(), self.core.par);
+        if nodes[result].needs_gradient {
             let mut seed = pullback.take(found.0, found.1);
             seed.copy_from(cotangent);
             pullback.give(result, seed);
         }
         let (cotangents, squared_rounding) = pullback.run()?;
-        Ok(Adjoints::new(self.id, cotangents, squared_rounding))
+        Ok(Adjoints::new(self.core.id, cotangents, squared_rounding))
     }
 
     /// Makes the matrices of a gradient available to the tape again, and to its pool.
     pub fn recycle(&self, adjoints: Adjoints<T>) {
-        self.pool.borrow_mut().recycle(adjoints);
-    }
-
-    /// A matrix to be overwritten: its elements are arbitrary.
-    fn take(&self, nrows: usize, ncols: usize) -> Mat<T> {
-        self.pool.borrow_mut().take(nrows, ncols)
+        self.core.pool.borrow_mut().recycle(adjoints);
     }
 
     /// Records an input.
-    fn push(&self, value: Value<'a, T>, needs_gradient: bool) -> Var {
-        self.push_node(Node { value, needs_gradient, reverse: None, rounded: false })
+    fn input(&self, value: Value<'a, T>, needs_gradient: bool) -> Var<'_, T> {
+        self.var(self.push_node(Node { value, needs_gradient, reverse: None, rounded: false }))
     }
 
-    /// Records the result of a primitive. The operands must have been looked up on this tape.
+    /// Records the result of a primitive that borrows what the tape does.
     fn record(
         &self,
         value: Mat<T>,
-        operands: &[Var],
-        reverse: impl Fn(Mat<T>, &mut Pullback<'_, 'a, T>) -> Result<()> + 'a,
-    ) -> Var {
-        let needs_gradient = self.any_needs_gradient(operands);
-        let reverse = needs_gradient.then(|| Box::new(reverse) as Reverse<'a, T>);
-        // Wide ones are covered by the factors, solves and products that they go into.
-        let rounded = value.ncols() == 1;
-        self.push_node(Node { value: Value::owned(value), needs_gradient, reverse, rounded })
+        operands: &[usize],
+        reverse: impl Fn(Mat<T>, &mut Pullback<'_, T>) -> Result<()> + 'a,
+    ) -> usize {
+        let node = Node::result(&self.nodes.borrow(), value, operands, reverse);
+        self.push_node(node)
     }
 
-    fn any_needs_gradient(&self, operands: &[Var]) -> bool {
-        let nodes = self.nodes.borrow();
-        operands.iter().any(|operand| nodes[operand.index].needs_gradient)
-    }
-
-    fn push_node(&self, node: Node<'a, T>) -> Var {
+    fn push_node(&self, node: Node<'a, T>) -> usize {
         let mut nodes = self.nodes.borrow_mut();
         nodes.push(node);
-        Var { tape: self.id, index: nodes.len() - 1 }
+        nodes.len() - 1
+    }
+
+    fn var(&self, index: usize) -> Var<'_, T> {
+        Var { tape: self, index }
+    }
+}
+
+impl<T: Scalar> Recorder<T> for Tape<'_, T> {
+    fn core(&self) -> &Core<T> {
+        &self.core
+    }
+
+    fn nodes(&self) -> Ref<'_, [Node<'_, T>]> {
+        Ref::map(self.nodes.borrow(), Vec::as_slice)
+    }
+
+    fn push(&self, node: Node<'static, T>) -> usize {
+        self.push_node(node)
     }
 }
 

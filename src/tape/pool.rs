@@ -24,7 +24,7 @@ use crate::linalg::padded;
 /// for _ in 0..60 {
 ///     let tape = Tape::with_pool(Par::Seq, pool);
 ///     let parameter = tape.parameter_ref(a.as_ref());
-///     let loss = tape.sum_of_squares(tape.matmul(parameter, parameter)?)?;
+///     let loss = (parameter * parameter).sum_of_squares();
 ///     let gradients = tape.backward(loss)?;
 ///     let step = gradients.get(parameter).unwrap() * 1e-3;
 ///     tape.recycle(gradients);

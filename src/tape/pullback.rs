@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
-use super::{Node, Pool, Slips, Var, columns};
+use super::rounding::Slips;
+use super::{Node, Pool, Var, columns};
 use crate::{Result, Scalar};
 
 /// The gradients that [`Tape::backward`](super::Tape::backward) found, one for each parameter that
@@ -28,22 +29,22 @@ impl<T: Scalar> Adjoints<T> {
 
     /// The gradient in a parameter, in its shape; `None` if the result does not depend on it, or for
     /// a variable that is no parameter of the tape.
-    pub fn get(&self, var: Var) -> Option<MatRef<'_, T>> {
-        if var.tape != self.tape {
+    pub fn get(&self, var: Var<'_, T>) -> Option<MatRef<'_, T>> {
+        if var.tape.core().id != self.tape {
             return None;
         }
         self.cotangents.get(var.index)?.as_ref().map(|matrix| matrix.as_ref())
     }
 
     /// The gradient in a 1 × 1 parameter.
-    pub fn scalar(&self, var: Var) -> Option<f64> {
+    pub fn scalar(&self, var: Var<'_, T>) -> Option<f64> {
         let matrix = self.get(var)?;
         (super::shape(matrix) == (1, 1)).then(|| matrix[(0, 0)].as_f64())
     }
 
     /// As [`get`](Self::get), but hands the matrix over.
-    pub fn take(&mut self, var: Var) -> Option<Mat<T>> {
-        if var.tape != self.tape {
+    pub fn take(&mut self, var: Var<'_, T>) -> Option<Mat<T>> {
+        if var.tape.core().id != self.tape {
             return None;
         }
         self.cotangents.get_mut(var.index)?.take()
@@ -58,8 +59,8 @@ impl<T: Scalar> Pool<T> {
 }
 
 /// The state of a backward pass: what the reverse of a primitive reads and adds to.
-pub(super) struct Pullback<'r, 'a, T: Scalar> {
-    nodes: &'r [Node<'a, T>],
+pub(super) struct Pullback<'r, T: Scalar> {
+    nodes: &'r [Node<'r, T>],
     pool: &'r RefCell<Pool<T>>,
     slips: Option<&'r Slips>,
     cotangents: Vec<Option<Mat<T>>>,
@@ -69,9 +70,9 @@ pub(super) struct Pullback<'r, 'a, T: Scalar> {
     pub(super) par: Par,
 }
 
-impl<'r, 'a, T: Scalar> Pullback<'r, 'a, T> {
+impl<'r, T: Scalar> Pullback<'r, T> {
     pub(super) fn new(
-        nodes: &'r [Node<'a, T>],
+        nodes: &'r [Node<'r, T>],
         pool: &'r RefCell<Pool<T>>,
         slips: Option<&'r Slips>,
         par: Par,
@@ -100,8 +101,8 @@ impl<'r, 'a, T: Scalar> Pullback<'r, 'a, T> {
     }
 
     /// The value of an operand.
-    pub(super) fn value(&self, var: Var) -> MatRef<'r, T> {
-        self.nodes[var.index].value.as_mat()
+    pub(super) fn value(&self, operand: usize) -> MatRef<'r, T> {
+        self.nodes[operand].value.as_mat()
     }
 
     /// The value that the primitive made.
@@ -110,49 +111,49 @@ impl<'r, 'a, T: Scalar> Pullback<'r, 'a, T> {
     }
 
     /// Whether the cotangent of an operand is of use.
-    pub(super) fn wants(&self, var: Var) -> bool {
-        self.nodes[var.index].needs_gradient
+    pub(super) fn wants(&self, operand: usize) -> bool {
+        self.nodes[operand].needs_gradient
     }
 
     /// Lets `write` replace or add to the cotangent of an operand, if it is of use.
-    pub(super) fn add(&mut self, var: Var, write: impl FnOnce(MatMut<'_, T>, Accum)) {
-        if let Some((out, accum)) = self.slot(var) {
+    pub(super) fn add(&mut self, operand: usize, write: impl FnOnce(MatMut<'_, T>, Accum)) {
+        if let Some((out, accum)) = self.slot(operand) {
             write(out, accum);
         }
     }
 
     /// The cotangent of an operand, to be replaced or added to, if it is of use.
-    fn slot(&mut self, var: Var) -> Option<(MatMut<'_, T>, Accum)> {
-        if !self.wants(var) {
+    fn slot(&mut self, operand: usize) -> Option<(MatMut<'_, T>, Accum)> {
+        if !self.wants(operand) {
             return None;
         }
-        let accum = if self.cotangents[var.index].is_some() { Accum::Add } else { Accum::Replace };
-        let (nrows, ncols) = super::shape(self.value(var));
+        let accum = if self.cotangents[operand].is_some() { Accum::Add } else { Accum::Replace };
+        let (nrows, ncols) = super::shape(self.value(operand));
         let pool = self.pool;
-        let cotangent = self.cotangents[var.index].get_or_insert_with(|| pool.borrow_mut().take(nrows, ncols));
+        let cotangent = self.cotangents[operand].get_or_insert_with(|| pool.borrow_mut().take(nrows, ncols));
         Some((cotangent.as_mut(), accum))
     }
 
     /// Adds a matrix to the cotangent of an operand, and takes it over.
-    pub(super) fn give(&mut self, var: Var, amount: Mat<T>) {
-        match &mut self.cotangents[var.index] {
+    pub(super) fn give(&mut self, operand: usize, amount: Mat<T>) {
+        match &mut self.cotangents[operand] {
             Some(cotangent) => {
                 columns::update(cotangent.as_mut(), amount.as_ref(), |sum, amount| sum + amount);
                 self.recycle(amount);
             }
-            slot if self.nodes[var.index].needs_gradient => *slot = Some(amount),
+            slot if self.nodes[operand].needs_gradient => *slot = Some(amount),
             _ => self.recycle(amount),
         }
     }
 
     /// Adds a matrix to the cotangent of an operand.
-    pub(super) fn give_ref(&mut self, var: Var, amount: MatRef<'_, T>) {
-        self.add(var, |out, accum| columns::map_into(out, accum, amount, |amount| amount));
+    pub(super) fn give_ref(&mut self, operand: usize, amount: MatRef<'_, T>) {
+        self.add(operand, |out, accum| columns::map_into(out, accum, amount, |amount| amount));
     }
 
     /// Adds a number to the cotangent of a 1 × 1 operand.
-    pub(super) fn give_scalar(&mut self, var: Var, amount: f64) {
-        self.add(var, |mut out, accum| {
+    pub(super) fn give_scalar(&mut self, operand: usize, amount: f64) {
+        self.add(operand, |mut out, accum| {
             let before = if accum == Accum::Add { out[(0, 0)].as_f64() } else { 0.0 };
             out[(0, 0)] = T::from_f64(before + amount);
         });

@@ -19,19 +19,19 @@
 use faer::{Mat, MatRef};
 
 use super::{Node, Tape, Var};
+use crate::Scalar;
 use crate::linalg::{clear_strict_upper, column};
 use crate::simd::sum::{dot_in_f64, lane_sum};
 use crate::simd::{Pass, dispatch};
-use crate::{Result, Scalar};
 
 /// What is rounded at a variable.
 pub(super) enum Slip {
     /// A symmetric matrix, as its Cholesky factor has it, which may be on the tape.
-    Factored { factor: Option<Var> },
+    Factored { factor: Option<usize> },
     /// The right-hand side of a solve.
-    Solved { l: Var, result: Var, transposed: bool },
+    Solved { l: usize, result: usize, transposed: bool },
     /// The elements, which are inner products of columns.
-    Product { a: Var, b: Var },
+    Product { a: usize, b: usize },
     /// The elements by amounts that are known, which have one sign.
     By(Vec<f64>),
 }
@@ -41,6 +41,10 @@ pub(super) enum Slip {
 pub(super) struct Slips(Vec<(usize, Slip)>);
 
 impl Slips {
+    pub(super) fn push(&mut self, index: usize, slip: Slip) {
+        self.0.push((index, slip));
+    }
+
     /// The square of the error that comes from a variable of this cotangent.
     pub(super) fn squared_error<T: Scalar>(&self, index: usize, c: MatRef<'_, T>, nodes: &[Node<'_, T>]) -> f64 {
         let own = nodes[index].value.as_mat();
@@ -53,7 +57,7 @@ impl Slips {
 
 impl Slip {
     fn squared_error<T: Scalar>(&self, index: usize, c: MatRef<'_, T>, nodes: &[Node<'_, T>]) -> f64 {
-        let value = |var: &Var| nodes[var.index].value.as_mat();
+        let value = |&operand: &usize| nodes[operand].value.as_mat();
         let own = nodes[index].value.as_mat();
         let epsilon = T::epsilon().as_f64();
         let columns = 0..c.ncols();
@@ -186,31 +190,24 @@ impl<T: Scalar> Tape<'_, T> {
     /// From here on, what is rounded is noted, so that the [`Adjoints`](super::Adjoints) tell what it does to
     /// the result. To be called before anything is recorded.
     pub(crate) fn watch_rounding(&self) {
-        *self.slips.borrow_mut() = Some(Slips::default());
-    }
-
-    pub(super) fn slips_at(&self, var: Var, slip: impl FnOnce() -> Slip) {
-        if let Some(slips) = &mut *self.slips.borrow_mut() {
-            slips.0.push((var.index, slip()));
-        }
-    }
-
-    /// Elements that are off by so much, all to the same side. n × 1.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
-    pub(crate) fn is_off_by(&self, var: Var, amounts: Vec<f64>) -> Result<()> {
-        self.value(var)?;
-        self.slips_at(var, || Slip::By(amounts));
-        Ok(())
+        *self.core.slips.borrow_mut() = Some(Slips::default());
     }
 
     /// A covariance matrix: rounded where it leads to the result, whether or not anyone wants its gradient.
-    pub(super) fn rounded_input(&self, var: Var) -> Var {
-        if self.slips.borrow().is_some() {
-            self.nodes.borrow_mut()[var.index].needs_gradient = true;
+    pub(super) fn rounded_input(&self, index: usize) -> usize {
+        if self.core.slips.borrow().is_some() {
+            self.nodes.borrow_mut()[index].needs_gradient = true;
         }
-        var
+        index
+    }
+}
+
+impl<T: Scalar> Var<'_, T> {
+    /// Elements that are off by so much, all to the same side. n × 1.
+    pub(crate) fn is_off_by(self, amounts: Vec<f64>) {
+        self.unary(|tape, a| {
+            tape.core().slips_at(a, || Slip::By(amounts));
+            Ok(a)
+        });
     }
 }

@@ -6,32 +6,35 @@ use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
+use super::recorder::Recorder;
 use super::rounding::Slip;
-use super::{Tape, Value, Var, check_rows, check_square};
+use super::{Value, Var, check_rows, check_square};
 use crate::linalg::clear_strict_upper;
 use crate::{Result, Scalar};
 use BlockStructure::{Rectangular, TriangularLower, TriangularUpper};
 
-impl<'a, T: Scalar> Tape<'a, T> {
+impl<T: Scalar> Var<'_, T> {
     /// C = L⁻¹ B. Reverse: B̄ += L⁻ᵀ C̄, L̄ −= tril(L⁻ᵀ C̄ Cᵀ) (Giles 2008, §2.3.1).
     ///
     /// # Errors
     ///
     /// [`Error::Shape`](crate::Error::Shape) if L is not square or B does not have its number of
     /// rows; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
-    pub fn solve_lower(&self, l: Var, b: Var) -> Result<Var> {
-        let (factor, right) = self.lower_operands("solve_lower", l, b)?;
-        let mut value = self.copy(right.as_mat());
-        solve_lower_triangular_in_place(factor.as_mat(), value.as_mut(), self.par);
-        let result = self.record(value, &[l, b], move |mut c, pull| {
-            let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
-            solve_upper_triangular_in_place(factor.transpose(), c.as_mut(), par);
-            pull.add(l, |out, accum| lower_product(out, accum, c.as_ref(), result.transpose(), -1.0, par));
-            pull.give(b, c);
-            Ok(())
-        });
-        self.slips_at(b, || Slip::Solved { l, result, transposed: false });
-        Ok(result)
+    pub fn solve_lower(self, b: Self) -> Self {
+        self.binary(b, |tape, l, b| {
+            let (factor, right) = lower_operands(tape, "solve_lower", l, b)?;
+            let mut value = tape.core().copy(right.as_mat());
+            solve_lower_triangular_in_place(factor.as_mat(), value.as_mut(), tape.par());
+            let result = tape.record(value, &[l, b], move |mut c, pull| {
+                let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
+                solve_upper_triangular_in_place(factor.transpose(), c.as_mut(), par);
+                pull.add(l, |out, accum| lower_product(out, accum, c.as_ref(), result.transpose(), -1.0, par));
+                pull.give(b, c);
+                Ok(())
+            });
+            tape.core().slips_at(b, || Slip::Solved { l, result, transposed: false });
+            Ok(result)
+        })
     }
 
     /// C = L⁻ᵀ B. Reverse: B̄ += L⁻¹ C̄, L̄ −= tril(C (L⁻¹ C̄)ᵀ).
@@ -39,19 +42,21 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// # Errors
     ///
     /// As [`solve_lower`](Self::solve_lower).
-    pub fn solve_lower_transpose(&self, l: Var, b: Var) -> Result<Var> {
-        let (factor, right) = self.lower_operands("solve_lower_transpose", l, b)?;
-        let mut value = self.copy(right.as_mat());
-        solve_upper_triangular_in_place(factor.as_mat().transpose(), value.as_mut(), self.par);
-        let result = self.record(value, &[l, b], move |mut c, pull| {
-            let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
-            solve_lower_triangular_in_place(factor, c.as_mut(), par);
-            pull.add(l, |out, accum| lower_product(out, accum, result, c.transpose(), -1.0, par));
-            pull.give(b, c);
-            Ok(())
-        });
-        self.slips_at(b, || Slip::Solved { l, result, transposed: true });
-        Ok(result)
+    pub fn solve_lower_transpose(self, b: Self) -> Self {
+        self.binary(b, |tape, l, b| {
+            let (factor, right) = lower_operands(tape, "solve_lower_transpose", l, b)?;
+            let mut value = tape.core().copy(right.as_mat());
+            solve_upper_triangular_in_place(factor.as_mat().transpose(), value.as_mut(), tape.par());
+            let result = tape.record(value, &[l, b], move |mut c, pull| {
+                let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
+                solve_lower_triangular_in_place(factor, c.as_mut(), par);
+                pull.add(l, |out, accum| lower_product(out, accum, result, c.transpose(), -1.0, par));
+                pull.give(b, c);
+                Ok(())
+            });
+            tape.core().slips_at(b, || Slip::Solved { l, result, transposed: true });
+            Ok(result)
+        })
     }
 
     /// C = L B, at half the cost of [`matmul`](Self::matmul). Reverse: L̄ += tril(C̄ Bᵀ), B̄ += Lᵀ C̄.
@@ -59,17 +64,19 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// # Errors
     ///
     /// As [`solve_lower`](Self::solve_lower).
-    pub fn lower_matmul(&self, l: Var, b: Var) -> Result<Var> {
-        let (factor, right) = self.lower_operands("lower_matmul", l, b)?;
-        let mut value = self.take(right.as_mat().nrows(), right.as_mat().ncols());
-        times(value.as_mut(), Accum::Replace, factor.as_mat(), TriangularLower, right.as_mat(), self.par);
-        Ok(self.record(value, &[l, b], move |c, pull| {
-            let (factor, right, par) = (pull.value(l), pull.value(b), pull.par);
-            pull.add(l, |out, accum| lower_product(out, accum, c.as_ref(), right.transpose(), 1.0, par));
-            pull.add(b, |out, accum| times(out, accum, factor.transpose(), TriangularUpper, c.as_ref(), par));
-            pull.recycle(c);
-            Ok(())
-        }))
+    pub fn lower_matmul(self, b: Self) -> Self {
+        self.binary(b, |tape, l, b| {
+            let (factor, right) = lower_operands(tape, "lower_matmul", l, b)?;
+            let mut value = tape.take(right.as_mat().nrows(), right.as_mat().ncols());
+            times(value.as_mut(), Accum::Replace, factor.as_mat(), TriangularLower, right.as_mat(), tape.par());
+            Ok(tape.record(value, &[l, b], move |c, pull| {
+                let (factor, right, par) = (pull.value(l), pull.value(b), pull.par);
+                pull.add(l, |out, accum| lower_product(out, accum, c.as_ref(), right.transpose(), 1.0, par));
+                pull.add(b, |out, accum| times(out, accum, factor.transpose(), TriangularUpper, c.as_ref(), par));
+                pull.recycle(c);
+                Ok(())
+            }))
+        })
     }
 
     /// C = Lᵀ B, at half the cost of [`matmul_tn`](Self::matmul_tn). Reverse: L̄ += tril(B C̄ᵀ),
@@ -78,25 +85,40 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// # Errors
     ///
     /// As [`solve_lower`](Self::solve_lower).
-    pub fn lower_matmul_tn(&self, l: Var, b: Var) -> Result<Var> {
-        let (factor, right) = self.lower_operands("lower_matmul_tn", l, b)?;
-        let mut value = self.take(right.as_mat().nrows(), right.as_mat().ncols());
-        times(value.as_mut(), Accum::Replace, factor.as_mat().transpose(), TriangularUpper, right.as_mat(), self.par);
-        Ok(self.record(value, &[l, b], move |c, pull| {
-            let (factor, right, par) = (pull.value(l), pull.value(b), pull.par);
-            pull.add(l, |out, accum| lower_product(out, accum, right, c.transpose(), 1.0, par));
-            pull.add(b, |out, accum| times(out, accum, factor, TriangularLower, c.as_ref(), par));
-            pull.recycle(c);
-            Ok(())
-        }))
+    pub fn lower_matmul_tn(self, b: Self) -> Self {
+        self.binary(b, |tape, l, b| {
+            let (factor, right) = lower_operands(tape, "lower_matmul_tn", l, b)?;
+            let mut value = tape.take(right.as_mat().nrows(), right.as_mat().ncols());
+            times(
+                value.as_mut(),
+                Accum::Replace,
+                factor.as_mat().transpose(),
+                TriangularUpper,
+                right.as_mat(),
+                tape.par(),
+            );
+            Ok(tape.record(value, &[l, b], move |c, pull| {
+                let (factor, right, par) = (pull.value(l), pull.value(b), pull.par);
+                pull.add(l, |out, accum| lower_product(out, accum, right, c.transpose(), 1.0, par));
+                pull.add(b, |out, accum| times(out, accum, factor, TriangularLower, c.as_ref(), par));
+                pull.recycle(c);
+                Ok(())
+            }))
+        })
     }
+}
 
-    fn lower_operands(&self, name: &str, l: Var, b: Var) -> Result<(Value<'a, T>, Value<'a, T>)> {
-        let (factor, right) = (self.value(l)?, self.value(b)?);
-        check_square(&format!("the first operand of `{name}`"), factor.as_mat())?;
-        check_rows(&format!("the second operand of `{name}`"), right.as_mat(), factor.as_mat().nrows())?;
-        Ok((factor, right))
-    }
+/// L and B, if they fit.
+fn lower_operands<'t, T: Scalar>(
+    tape: &'t (dyn Recorder<T> + '_),
+    name: &str,
+    l: usize,
+    b: usize,
+) -> Result<(Value<'t, T>, Value<'t, T>)> {
+    let (factor, right) = (tape.value(l), tape.value(b));
+    check_square(&format!("the first operand of `{name}`"), factor.as_mat())?;
+    check_rows(&format!("the second operand of `{name}`"), right.as_mat(), factor.as_mat().nrows())?;
+    Ok((factor, right))
 }
 
 /// out (+)= L b, for a triangular L.

@@ -256,17 +256,17 @@ impl InducingFeatures for Directions {
     fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
         kernel.inputs(3).map(drop)
     }
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         jitter: Jitter,
-    ) -> Result<InducingPrior, Error> {
+    ) -> Result<InducingPrior<'t, T>, Error> {
         let inputs = Mat::from_fn(self.len(), 3, |row, col| T::from_f64(self.0[(row, col)]));
         let ones = tape.constant_owned(Mat::from_fn(self.len(), 1, |_, _| T::from_f64(1.0)));
-        let scale = tape.matmul(ones, kernel.theta())?;
-        let prior = InducingPrior::dense(tape, parameter, tape.gram(kernel, tape.constant_owned(inputs))?, jitter)?;
+        let scale = ones * kernel.theta();
+        let prior = InducingPrior::dense(parameter, kernel.gram(tape.constant_owned(inputs))?, jitter)?;
         Ok(prior.with_basis_scale(scale))
     }
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>, Error> {

@@ -14,14 +14,14 @@ use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
 
 /// A group on a tape.
-struct Recorded {
+struct Recorded<'t, T: Scalar> {
     /// The evidence of each output, g × 1.
-    evidences: Var,
+    evidences: Var<'t, T>,
     /// Parameters of the kernel and of the noise, which the group shares.
-    kernel: Var,
-    noise: Var,
+    kernel: Var<'t, T>,
+    noise: Var<'t, T>,
     /// Those of each mean.
-    means: Vec<Var>,
+    means: Vec<Var<'t, T>>,
 }
 
 impl<K: Expr + Clone> BatchGp<K> {
@@ -120,7 +120,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         let tape = Tape::new(Par::Seq);
         let recorded = self.record(&tape, group, true)?;
         let evidences = tape.value(recorded.evidences)?;
-        let gradients = tape.backward(tape.sum(recorded.evidences)?)?;
+        let gradients = tape.backward(recorded.evidences.sum())?;
         let of = |part| gather(&gradients, &tape, &[part]);
         Ok(GroupGradient {
             evidences: evidences.as_mat().col(0).iter().map(|value| value.as_f64()).collect(),
@@ -130,12 +130,12 @@ impl<K: Expr + Clone> BatchGp<K> {
         })
     }
 
-    fn record<'a, T: Scalar>(
+    fn record<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
+        tape: &'t Tape<'a, T>,
         group: &'a Group<T>,
         differentiable: bool,
-    ) -> Result<Recorded>
+    ) -> Result<Recorded<'t, T>>
     where
         K: Kernel<T>,
     {
@@ -144,11 +144,11 @@ impl<K: Expr + Clone> BatchGp<K> {
         let kernel = if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) };
         let noise = tape.scalar_parameter(self.likelihood.members()[first].variance());
         let terms = group.outputs.iter().map(|&output| prior_mean(tape, &self.mean.members()[output], x));
-        let (values, means): (Vec<Var>, Vec<Var>) =
+        let (values, means): (Vec<_>, Vec<_>) =
             terms.collect::<Result<Vec<_>>>()?.into_iter().map(|term| (term.value, term.theta)).unzip();
         let residuals = residuals(tape, group, &values)?;
-        let covariance = tape.add_to_diagonal(tape.gram(kernel, x)?, noise)?;
-        let (evidences, _) = tape.gaussian_log_density(residuals, covariance, self.jitter)?;
+        let covariance = kernel.gram(x)?.add_to_diagonal(noise);
+        let (evidences, _) = residuals.gaussian_log_density(covariance, self.jitter)?;
         Ok(Recorded { evidences, kernel: kernel.theta(), noise, means })
     }
 }
@@ -190,7 +190,11 @@ struct GroupGradient {
 }
 
 /// Y − M, for columns of M that are variables of their own.
-fn residuals<'a, T: Scalar>(tape: &Tape<'a, T>, group: &'a Group<T>, means: &[Var]) -> Result<Var> {
+fn residuals<'t, 'a, T: Scalar>(
+    tape: &'t Tape<'a, T>,
+    group: &'a Group<T>,
+    means: &[Var<'t, T>],
+) -> Result<Var<'t, T>> {
     let mut residuals = group.y.clone();
     for (col, &mean) in means.iter().enumerate() {
         let mean = tape.value(mean)?;
@@ -200,5 +204,5 @@ fn residuals<'a, T: Scalar>(tape: &Tape<'a, T>, group: &'a Group<T>, means: &[Va
     let reverse = |c: MatRef<'_, T>| {
         (0..c.ncols()).map(|col| Some(Mat::from_fn(c.nrows(), 1, |row, _| -c[(row, col)]))).collect()
     };
-    tape.custom(means, residuals, Box::new(reverse))
+    Ok(tape.custom(means, residuals, Box::new(reverse)))
 }

@@ -121,11 +121,16 @@ impl BackConstraint {
     }
 
     /// The latents and the parameters, in visiting order.
-    pub(super) fn on<'a>(&'a self, tape: &Tape<'a, f64>, y: Var, differentiable: bool) -> Result<(Var, Vec<Var>)> {
+    pub(super) fn on<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, f64>,
+        y: Var<'t, f64>,
+        differentiable: bool,
+    ) -> Result<(Var<'t, f64>, Vec<Var<'t, f64>>)> {
         self.check(tape.value(y)?.as_mat())?;
         let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
         let weights = matrix_on(tape, &self.weights, differentiable);
-        let latents = tape.matmul(tape.gram(kernel, y)?, weights)?;
+        let latents = kernel.gram(y)? * weights;
         Ok((latents, vec![weights, kernel.theta()]))
     }
 

@@ -5,7 +5,6 @@ use faer::{Mat, MatRef};
 use super::expectations::PsiStatistics;
 use crate::Result;
 use crate::gp::collapsed::record_density;
-use crate::gp::conditional::at_most;
 use crate::gp::low_rank::Solved;
 use crate::inducing::InducingPrior;
 use crate::linalg::{Cholesky, Jitter};
@@ -13,66 +12,60 @@ use crate::tape::{KernelVar, Tape, Var};
 
 /// p(u) of inducing variables that are values at inputs z with noise, of a variance that is this fraction of the mean
 /// k(z, z), and all that was added to the diagonal of their covariance.
-pub(super) fn record_prior<'a>(
-    tape: &Tape<'a, f64>,
-    kernel: KernelVar<'a, f64>,
-    z: Var,
+pub(super) fn record_prior<'t>(
+    tape: &Tape<'_, f64>,
+    kernel: KernelVar<'t, '_, f64>,
+    z: Var<'t, f64>,
     fraction: f64,
     jitter: Jitter,
-) -> Result<(InducingPrior, f64)> {
-    let gram = tape.gram(kernel, z)?;
-    let noise = tape.scale(tape.trace(gram)?, fraction / tape.shape(z)?.0 as f64)?;
-    let prior = InducingPrior::dense(tape, z, tape.add_to_diagonal(gram, noise)?, jitter)?;
+) -> Result<(InducingPrior<'t, f64>, f64)> {
+    let gram = kernel.gram(z)?;
+    let noise = fraction / tape.shape(z)?.0 as f64 * gram.trace();
+    let prior = InducingPrior::dense(z, gram.add_to_diagonal(noise), jitter)?;
     Ok((prior, tape.scalar(noise)? + prior.jitter()))
 }
 
 /// What the whitened inducing variables see of the data, on a tape.
-pub(super) struct ProjectedOutputs {
+pub(super) struct ProjectedOutputs<'t> {
     /// W = L⁻¹ Ψ₂ L⁻ᵀ, M × M
-    outer: Var,
+    outer: Var<'t, f64>,
     /// T = L⁻¹ Ψ₁ᵀ Y, M × D
-    target: Var,
+    target: Var<'t, f64>,
     /// ψ₀, 1 × 1
-    psi0: Var,
+    psi0: Var<'t, f64>,
     /// A = L⁻¹K_uf, M × N, of inputs that are known
-    projection: Option<Var>,
+    projection: Option<Var<'t, f64>>,
 }
 
-impl ProjectedOutputs {
-    pub(super) fn of_expectations(
-        tape: &Tape<'_, f64>,
-        psi: &PsiStatistics,
-        prior: &InducingPrior,
-        y: Var,
-    ) -> Result<Self> {
-        let half = tape.transpose(prior.whiten(tape, psi.psi2)?)?;
-        let outer = prior.whiten(tape, half)?;
-        let target = prior.whiten(tape, tape.matmul_tn(psi.psi1, y)?)?;
-        Ok(Self { outer, target, psi0: psi.psi0, projection: None })
+impl<'t> ProjectedOutputs<'t> {
+    pub(super) fn of_expectations(psi: &PsiStatistics<'t>, prior: &InducingPrior<'t, f64>, y: Var<'t, f64>) -> Self {
+        let half = prior.whiten(psi.psi2).transpose();
+        let outer = prior.whiten(half);
+        let target = prior.whiten(psi.psi1.matmul_tn(y));
+        Self { outer, target, psi0: psi.psi0, projection: None }
     }
 
     /// Of inputs X that are known: W = AAᵀ with A = L⁻¹K_uf, which is positive semi-definite also where L is
     /// nearly singular.
-    pub(super) fn of_points<'a>(
-        tape: &Tape<'a, f64>,
-        kernel: KernelVar<'a, f64>,
-        prior: &InducingPrior,
-        x: Var,
-        y: Var,
+    pub(super) fn of_points(
+        kernel: KernelVar<'t, '_, f64>,
+        prior: &InducingPrior<'t, f64>,
+        x: Var<'t, f64>,
+        y: Var<'t, f64>,
     ) -> Result<Self> {
-        let a = prior.whiten(tape, tape.cross(kernel, prior.parameter(), x)?)?;
-        let psi0 = tape.sum(tape.diag(kernel, x)?)?;
-        Ok(Self { outer: tape.matmul_nt(a, a)?, target: tape.matmul(a, y)?, psi0, projection: Some(a) })
+        let a = prior.whiten(kernel.cross(prior.parameter(), x)?);
+        let psi0 = kernel.diag(x)?.sum();
+        Ok(Self { outer: a.matmul_nt(a), target: a * y, psi0, projection: Some(a) })
     }
 
     /// ‖Y‖² − 2 tr(Tᵀm) + tr(mᵀWm), 1 × 1, for an m of M × D. Of known inputs it is ‖Y − Aᵀm‖², which does not cancel
     /// where the fit is good.
-    fn misfit(&self, tape: &Tape<'_, f64>, y: Var, m: Var) -> Result<Var> {
+    fn misfit(&self, y: Var<'t, f64>, m: Var<'t, f64>) -> Var<'t, f64> {
         if let Some(a) = self.projection {
-            return tape.sum_of_squares(tape.sub(y, tape.matmul_tn(a, m)?)?);
+            return (y - a.matmul_tn(m)).sum_of_squares();
         }
-        let along = tape.scale(tape.inner(self.target, m)?, -2.0)?;
-        tape.add(tape.add(tape.sum_of_squares(y)?, along)?, tape.inner(m, tape.matmul(self.outer, m)?)?)
+        let along = -2.0 * self.target.inner(m);
+        y.sum_of_squares() + along + m.inner(self.outer * m)
     }
 
     /// The posterior of the whitened inducing variables: means m, M × D, and a root of B⁻¹, which all outputs share.
@@ -88,18 +81,18 @@ impl ProjectedOutputs {
 ///
 /// The last two terms are the least value over m, M × D, of (‖Y‖² − 2 tr(Tᵀm) + tr(mᵀWm))/σ² + ‖m‖², at
 /// m = B⁻¹T/σ²: an error of m enters by its square, and m can be held constant in the gradients.
-pub(super) fn record_collapsed(
-    tape: &Tape<'_, f64>,
-    seen: &ProjectedOutputs,
-    y: Var,
-    noise: Var,
-) -> Result<(Var, f64)> {
+pub(super) fn record_collapsed<'t>(
+    tape: &'t Tape<'_, f64>,
+    seen: &ProjectedOutputs<'t>,
+    y: Var<'t, f64>,
+    noise: Var<'t, f64>,
+) -> Result<(Var<'t, f64>, f64)> {
     let (n, outputs) = tape.shape(y)?;
     let &ProjectedOutputs { outer, target, psi0, .. } = seen;
-    record_density(tape, (outer, target), n, (noise, tape.recip(noise)?), |m| {
-        let misfit = seen.misfit(tape, y, m)?;
-        let explained = at_most(tape, tape.trace(outer)?, psi0)?;
-        tape.add(misfit, tape.scale(tape.sub(psi0, explained)?, outputs as f64)?)
+    record_density(tape, (outer, target), n, (noise, noise.recip()), |m| {
+        let misfit = seen.misfit(y, m);
+        let explained = outer.trace().at_most(psi0);
+        misfit + outputs as f64 * (psi0 - explained)
     })
 }
 

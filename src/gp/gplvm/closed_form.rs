@@ -54,25 +54,25 @@ use crate::{Error, Result};
 pub struct ClosedForm;
 
 impl KernelExpectations for ClosedForm {
-    fn record<'a>(
+    fn record<'t, 'a>(
         &'a self,
-        tape: &Tape<'a, f64>,
-        kernel: KernelVar<'a, f64>,
-        inputs: GaussianInputs,
-        z: Var,
-    ) -> Result<PsiStatistics> {
+        tape: &'t Tape<'a, f64>,
+        kernel: KernelVar<'t, 'a, f64>,
+        inputs: GaussianInputs<'t>,
+        z: Var<'t, f64>,
+    ) -> Result<PsiStatistics<'t>> {
         let (n, q) = tape.shape(inputs.mean)?;
         let (variance, precision) = squared_exponential(tape, kernel, q)?;
         let operands = [inputs.mean, inputs.variance, z, variance, precision];
         let data = Data::new(tape, operands)?;
-        let psi0 = tape.scale(variance, n as f64)?;
+        let psi0 = n as f64 * variance;
         let psi1 = {
             let data = data.clone();
             let value = psi1::value(&data.view());
-            tape.custom(&operands, value, Box::new(move |c| data.give(&psi1::vjp(&data.view(), c))))?
+            tape.custom(&operands, value, Box::new(move |c| data.give(&psi1::vjp(&data.view(), c))))
         };
         let value = psi2::value(&data.view());
-        let psi2 = tape.custom(&operands, value, Box::new(move |c| data.give(&psi2::vjp(&data.view(), c))))?;
+        let psi2 = tape.custom(&operands, value, Box::new(move |c| data.give(&psi2::vjp(&data.view(), c))));
         Ok(PsiStatistics { psi0, psi1, psi2 })
     }
 }
@@ -92,7 +92,11 @@ fn axes(kernel: &dyn crate::Expr, dim: usize) -> Option<Vec<f64>> {
 ///
 /// Both are functions of values of the kernel: σ² = k(0, 0), w_q = −2 log(k(0, d_q e_q)/σ²)/d_q². At a distance
 /// d_q of one lengthscale the logarithm is −½: no digit is lost. So the gradients are those of the kernel.
-fn squared_exponential<'a>(tape: &Tape<'a, f64>, kernel: KernelVar<'a, f64>, dim: usize) -> Result<(Var, Var)> {
+fn squared_exponential<'t, 'a>(
+    tape: &'t Tape<'a, f64>,
+    kernel: KernelVar<'t, 'a, f64>,
+    dim: usize,
+) -> Result<(Var<'t, f64>, Var<'t, f64>)> {
     let axes = axes(kernel.kernel(), dim).ok_or_else(|| {
         let found = format!("asked of `{}`", text(kernel.kernel()));
         let expected =
@@ -102,12 +106,12 @@ fn squared_exponential<'a>(tape: &Tape<'a, f64>, kernel: KernelVar<'a, f64>, dim
     let distance = |q: usize| if axes[q] > 0.0 { axes[q].sqrt().recip() } else { 1.0 };
     let probes = Mat::from_fn(1 + dim, dim, |row, q| if row == q + 1 { distance(q) } else { 0.0 });
     let origin = tape.constant_owned(Mat::zeros(1, dim));
-    let values = tape.cross(kernel, tape.constant_owned(probes), origin)?;
-    let variance = tape.rows(values, 0..1)?;
-    let logarithms = tape.ln(tape.rows(values, 1..1 + dim)?)?;
-    let decline = tape.add_scalar(logarithms, tape.neg(tape.ln(variance)?)?)?;
+    let values = kernel.cross(tape.constant_owned(probes), origin)?;
+    let variance = values.rows(0..1);
+    let logarithms = values.rows(1..1 + dim).ln();
+    let decline = logarithms.add_scalar(-variance.ln());
     let factors = tape.constant_owned(Mat::from_fn(dim, 1, |q, _| -2.0 / distance(q).powi(2)));
-    Ok((variance, tape.scale_rows(decline, factors)?))
+    Ok((variance, decline.scale_rows(factors)))
 }
 
 /// The operands, held for the way back.
@@ -122,7 +126,7 @@ struct Data<'a> {
 }
 
 impl<'a> Data<'a> {
-    fn new(tape: &Tape<'a, f64>, [mean, variance, z, amplitude, precision]: [Var; 5]) -> Result<Self> {
+    fn new<'t>(tape: &'t Tape<'a, f64>, [mean, variance, z, amplitude, precision]: [Var<'t, f64>; 5]) -> Result<Self> {
         Ok(Self {
             mean: tape.value(mean)?,
             variance: tape.value(variance)?,

@@ -51,13 +51,13 @@ impl Objective for GplvmElbo {
 }
 
 /// The bound on a tape, and its parameters in visiting order.
-struct Recorded {
-    value: Var,
-    expected_evidence: Var,
+struct Recorded<'t> {
+    value: Var<'t, f64>,
+    expected_evidence: Var<'t, f64>,
     precision_jitter: f64,
-    divergence: Var,
+    divergence: Var<'t, f64>,
     jitter: f64,
-    parameters: Vec<Var>,
+    parameters: Vec<Var<'t, f64>>,
 }
 
 impl<K: Expr + Clone> BayesianGplvm<K> {
@@ -94,7 +94,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let psi = self.expectations.record(&tape, kernel, inputs, z)?;
         let (prior, _) = record_prior(&tape, kernel, z, self.inducing_noise, self.jitter)?;
         let noise = self.likelihood.variance();
-        let solved = ProjectedOutputs::of_expectations(&tape, &psi, &prior, y_var)?.infer(&tape, noise)?;
+        let solved = ProjectedOutputs::of_expectations(&psi, &prior, y_var).infer(&tape, noise)?;
         GplvmPosterior::new(
             Arc::new(self.kernel.clone()),
             (prior.store(&tape)?, solved.mean, Some(Root::Lower(solved.root))),
@@ -111,7 +111,12 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
     }
 
-    fn record<'a>(&'a self, tape: &Tape<'a, f64>, y: MatRef<'a, f64>, differentiable: bool) -> Result<Recorded>
+    fn record<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, f64>,
+        y: MatRef<'a, f64>,
+        differentiable: bool,
+    ) -> Result<Recorded<'t>>
     where
         K: Kernel<f64>,
     {
@@ -122,16 +127,16 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
         let (inputs, latents) = self.latents.on(tape, y, differentiable)?;
         let psi = self.expectations.record(tape, kernel, inputs, z)?;
         let (prior, jitter) = record_prior(tape, kernel, z, self.inducing_noise, self.jitter)?;
-        let seen = ProjectedOutputs::of_expectations(tape, &psi, &prior, y)?;
+        let seen = ProjectedOutputs::of_expectations(&psi, &prior, y);
         let (expected_evidence, precision_jitter) = record_collapsed(tape, &seen, y, noise)?;
-        let divergence = self.prior.divergence(tape, inputs)?;
-        let value = tape.sub(expected_evidence, divergence)?;
+        let divergence = self.prior.divergence(tape, inputs);
+        let value = expected_evidence - divergence;
         let parameters = [kernel.theta(), noise].into_iter().chain(latents).chain([z]).collect();
         Ok(Recorded { value, expected_evidence, divergence, jitter, precision_jitter, parameters })
     }
 }
 
-impl Recorded {
+impl<'t> Recorded<'t> {
     fn elbo(&self, tape: &Tape<'_, f64>, rounding: f64) -> Result<GplvmElbo> {
         Ok(GplvmElbo {
             value: tape.scalar(self.value)?,

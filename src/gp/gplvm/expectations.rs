@@ -7,23 +7,23 @@ use crate::tape::{KernelVar, Tape, Var};
 
 /// Inputs xₙ ~ N(μₙ, diag Sₙ), independent of each other, on a tape.
 #[derive(Clone, Copy, Debug)]
-pub struct GaussianInputs {
+pub struct GaussianInputs<'t> {
     /// μ, N × Q.
-    pub mean: Var,
+    pub mean: Var<'t, f64>,
     /// S, N × Q, positive.
-    pub variance: Var,
+    pub variance: Var<'t, f64>,
 }
 
 /// Expectations of a kernel between uncertain inputs xₙ and M fixed ones zⱼ, on a tape: the psi statistics.
 #[derive(Clone, Copy, Debug)]
 #[doc(alias = "psi0", alias = "kernel expectations")]
-pub struct PsiStatistics {
+pub struct PsiStatistics<'t> {
     /// ψ₀ = Σₙ E k(xₙ, xₙ), 1 × 1.
-    pub psi0: Var,
+    pub psi0: Var<'t, f64>,
     /// Ψ₁ with E k(xₙ, zⱼ), N × M.
-    pub psi1: Var,
+    pub psi1: Var<'t, f64>,
     /// Ψ₂ with Σₙ E k(zⱼ, xₙ) k(xₙ, zₖ), M × M, symmetric.
-    pub psi2: Var,
+    pub psi2: Var<'t, f64>,
 }
 
 /// A way to get the [psi statistics](PsiStatistics) of a kernel.
@@ -64,11 +64,11 @@ pub trait KernelExpectations: Debug + Send + Sync {
     ///
     /// [`Error::Setting`](crate::Error::Setting) for a kernel or a dimension that this way has no expectations
     /// for; [`Error::Dimension`](crate::Error::Dimension) if the kernel cannot read the inputs.
-    fn record<'a>(
+    fn record<'t, 'a>(
         &'a self,
-        tape: &Tape<'a, f64>,
-        kernel: KernelVar<'a, f64>,
-        inputs: GaussianInputs,
-        z: Var,
-    ) -> Result<PsiStatistics>;
+        tape: &'t Tape<'a, f64>,
+        kernel: KernelVar<'t, 'a, f64>,
+        inputs: GaussianInputs<'t>,
+        z: Var<'t, f64>,
+    ) -> Result<PsiStatistics<'t>>;
 }

@@ -7,7 +7,7 @@ use super::posterior::GplvmPosterior;
 use crate::data::check_finite;
 use crate::gp::predict::Predict;
 use crate::optim::{Minimizer, fit};
-use crate::tape::{Tape, Var};
+use crate::tape::Tape;
 use crate::{Error, Result};
 
 /// Latent inputs found for new outputs.
@@ -116,23 +116,13 @@ impl GplvmPosterior {
 
         // E‖y − f‖² = ‖y‖² − 2 ψ₁ᵀ(βy) + tr βᵀΨ₂β + D (ψ₀ − tr Ψ₂L⁻ᵀ(I − S)L⁻¹)
         let outputs = self.outputs() as f64;
-        let along = tape.scale(tape.inner(psi.psi1, tape.matmul_nt(y_var, weights)?)?, -2.0)?;
-        let square = tape.inner(weights, tape.matmul(psi.psi2, weights)?)?;
-        let variance = tape.scale(tape.sub(psi.psi0, tape.inner(psi.psi2, explained)?)?, outputs)?;
-        let offset = tape.scalar_constant(y.squared_norm_l2());
-        let misfit = sum(&tape, [along, square, variance, offset])?;
-        let likelihood = tape.scale(misfit, 0.5 / self.noise)?;
-        let normaliser = tape.scalar_constant(0.5 * outputs * (std::f64::consts::TAU * self.noise).ln());
-        let loss = sum(&tape, [likelihood, normaliser, prior.divergence(&tape, inputs)?])?;
+        let along = -2.0 * psi.psi1.inner(y_var.matmul_nt(weights));
+        let square = weights.inner(psi.psi2 * weights);
+        let variance = outputs * (psi.psi0 - psi.psi2.inner(explained));
+        let misfit = along + square + variance + y.squared_norm_l2();
+        let normaliser = 0.5 * outputs * (std::f64::consts::TAU * self.noise).ln();
+        let loss = 0.5 / self.noise * misfit + normaliser + prior.divergence(&tape, inputs);
         let gradients = tape.backward(loss)?;
         Ok((tape.scalar(loss)?, crate::gp::terms::gather(&gradients, &tape, &parameters)?))
     }
-}
-
-fn sum<const N: usize>(tape: &Tape<'_, f64>, terms: [Var; N]) -> Result<Var> {
-    let mut total = tape.scalar_constant(0.0);
-    for term in terms {
-        total = tape.add(total, term)?;
-    }
-    Ok(total)
 }

@@ -51,13 +51,13 @@ impl Objective for LogJoint {
     }
 }
 
-struct Recorded {
-    value: Var,
-    evidence: Var,
-    log_prior: Var,
+struct Recorded<'t> {
+    value: Var<'t, f64>,
+    evidence: Var<'t, f64>,
+    log_prior: Var<'t, f64>,
     jitter: f64,
     precision_jitter: f64,
-    parameters: Vec<Var>,
+    parameters: Vec<Var<'t, f64>>,
 }
 
 impl<K: Expr + Clone> Gplvm<K> {
@@ -102,7 +102,7 @@ impl<K: Expr + Clone> Gplvm<K> {
                 let (kernel, z) = (tape.fixed_kernel(&self.kernel), features_on(&tape, inducing, false)?);
                 let prior = inducing.prior(&tape, kernel, z, self.jitter)?;
                 let (x, y) = (tape.constant(x.as_ref()), tape.constant(y));
-                let solved = ProjectedOutputs::of_points(&tape, kernel, &prior, x, y)?.infer(&tape, noise)?;
+                let solved = ProjectedOutputs::of_points(kernel, &prior, x, y)?.infer(&tape, noise)?;
                 (prior.store(&tape)?, solved.mean, Some(Root::Lower(solved.root)))
             }
         };
@@ -119,7 +119,12 @@ impl<K: Expr + Clone> Gplvm<K> {
         if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
     }
 
-    fn record<'a>(&'a self, tape: &Tape<'a, f64>, y: MatRef<'a, f64>, differentiable: bool) -> Result<Recorded>
+    fn record<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, f64>,
+        y: MatRef<'a, f64>,
+        differentiable: bool,
+    ) -> Result<Recorded<'t>>
     where
         K: Kernel<f64>,
     {
@@ -128,29 +133,29 @@ impl<K: Expr + Clone> Gplvm<K> {
         let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
         let noise = tape.scalar_parameter(self.likelihood.variance());
         let (x, latents) = self.latents.on(tape, y, differentiable)?;
-        let mut parameters: Vec<Var> = [kernel.theta(), noise].into_iter().chain(latents).collect();
+        let mut parameters: Vec<_> = [kernel.theta(), noise].into_iter().chain(latents).collect();
         let (evidence, jitter, precision_jitter) = match &self.inducing {
             None => {
-                let covariance = tape.add_to_diagonal(tape.gram(kernel, x)?, noise)?;
-                let (densities, jitter) = tape.gaussian_log_density(y, covariance, self.jitter)?;
-                (tape.sum(densities)?, jitter, 0.0)
+                let covariance = kernel.gram(x)?.add_to_diagonal(noise);
+                let (densities, jitter) = y.gaussian_log_density(covariance, self.jitter)?;
+                (densities.sum(), jitter, 0.0)
             }
             Some(inducing) => {
                 let z = features_on(tape, inducing, differentiable)?;
                 parameters.push(z);
                 let prior = inducing.prior(tape, kernel, z, self.jitter)?;
-                let seen = ProjectedOutputs::of_points(tape, kernel, &prior, x, y)?;
+                let seen = ProjectedOutputs::of_points(kernel, &prior, x, y)?;
                 let (bound, precision_jitter) = record_collapsed(tape, &seen, y, noise)?;
                 (bound, prior.jitter(), precision_jitter)
             }
         };
-        let log_prior = self.prior.log_density(tape, x)?;
-        let value = tape.add(evidence, log_prior)?;
+        let log_prior = self.prior.log_density(tape, x);
+        let value = evidence + log_prior;
         Ok(Recorded { value, evidence, log_prior, jitter, precision_jitter, parameters })
     }
 }
 
-impl Recorded {
+impl<'t> Recorded<'t> {
     fn log_joint(&self, tape: &Tape<'_, f64>, rounding: f64) -> Result<LogJoint> {
         let [value, log_marginal_likelihood, log_prior] =
             [tape.scalar(self.value)?, tape.scalar(self.evidence)?, tape.scalar(self.log_prior)?];

@@ -57,7 +57,12 @@ impl Locations {
     }
 
     /// The locations and their parameters, in visiting order.
-    pub(super) fn on<'a>(&'a self, tape: &Tape<'a, f64>, y: Var, differentiable: bool) -> Result<(Var, Vec<Var>)> {
+    pub(super) fn on<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, f64>,
+        y: Var<'t, f64>,
+        differentiable: bool,
+    ) -> Result<(Var<'t, f64>, Vec<Var<'t, f64>>)> {
         match &self.source {
             Source::Free(array) => {
                 let locations = matrix_on(tape, array, differentiable);
@@ -126,12 +131,12 @@ impl GaussianLatents {
     }
 
     /// The inputs and their parameters, in visiting order.
-    pub(super) fn on<'a>(
+    pub(super) fn on<'t, 'a>(
         &'a self,
-        tape: &Tape<'a, f64>,
-        y: Var,
+        tape: &'t Tape<'a, f64>,
+        y: Var<'t, f64>,
         differentiable: bool,
-    ) -> Result<(GaussianInputs, Vec<Var>)> {
+    ) -> Result<(GaussianInputs<'t>, Vec<Var<'t, f64>>)> {
         let (mean, mut parameters) = self.mean.on(tape, y, differentiable)?;
         let variance = matrix_on(tape, &self.variance, differentiable);
         parameters.push(variance);
@@ -192,29 +197,27 @@ impl LatentPrior {
     }
 
     /// log p(X), 1 × 1.
-    pub(super) fn log_density<'a>(&'a self, tape: &Tape<'a, f64>, x: Var) -> Result<Var> {
-        let squares = self.scaled(tape, tape.square(self.apart(tape, x)?)?)?;
-        let offset = tape.scalar_constant(self.log_variances() + self.len() * std::f64::consts::TAU.ln());
-        tape.scale(tape.add(tape.sum(squares)?, offset)?, -0.5)
+    pub(super) fn log_density<'t, 'a>(&'a self, tape: &'t Tape<'a, f64>, x: Var<'t, f64>) -> Var<'t, f64> {
+        let squares = self.scaled(tape, self.apart(tape, x).square());
+        let offset = self.log_variances() + self.len() * std::f64::consts::TAU.ln();
+        -0.5 * (squares.sum() + offset)
     }
 
     /// KL(q ‖ p) = ½ Σ (S/v₀ + (μ − m₀)²/v₀ − 1 − log(S/v₀)), 1 × 1.
-    pub(super) fn divergence<'a>(&'a self, tape: &Tape<'a, f64>, q: GaussianInputs) -> Result<Var> {
-        let squares = tape.square(self.apart(tape, q.mean)?)?;
-        let terms = self.scaled(tape, tape.add(squares, q.variance)?)?;
-        let terms = tape.sub(tape.sum(terms)?, tape.sum(tape.ln(q.variance)?)?)?;
-        let offset = tape.scalar_constant(self.log_variances() - self.len());
-        tape.scale(tape.add(terms, offset)?, 0.5)
+    pub(super) fn divergence<'t, 'a>(&'a self, tape: &'t Tape<'a, f64>, q: GaussianInputs<'t>) -> Var<'t, f64> {
+        let squares = self.apart(tape, q.mean).square();
+        let ratios = self.scaled(tape, squares + q.variance);
+        0.5 * (ratios.sum() - q.variance.ln().sum() + (self.log_variances() - self.len()))
     }
 
-    fn apart<'a>(&'a self, tape: &Tape<'a, f64>, x: Var) -> Result<Var> {
-        tape.sub(x, tape.constant(self.mean.as_ref()))
+    fn apart<'t, 'a>(&'a self, tape: &'t Tape<'a, f64>, x: Var<'t, f64>) -> Var<'t, f64> {
+        x - tape.constant(self.mean.as_ref())
     }
 
-    fn scaled(&self, tape: &Tape<'_, f64>, squares: Var) -> Result<Var> {
+    fn scaled<'t>(&self, tape: &'t Tape<'_, f64>, squares: Var<'t, f64>) -> Var<'t, f64> {
         let (rows, cols) = self.variance.shape();
         let inverse = Mat::from_fn(rows, cols, |row, col| 1.0 / self.variance[(row, col)]);
-        tape.hadamard(squares, tape.constant_owned(inverse))
+        squares.hadamard(tape.constant_owned(inverse))
     }
 
     fn log_variances(&self) -> f64 {

@@ -82,12 +82,12 @@ impl GplvmPosterior {
             let m = mean.nrows();
             let mut gain = tape.constant_owned(Mat::identity(m, m));
             if let Some(root) = &root {
-                let root = tape.transpose(root.on(&tape).var())?;
-                gain = tape.sub(gain, tape.matmul_tn(root, root)?)?;
+                let root = root.on(&tape).var().transpose();
+                gain = gain - root.matmul_tn(root);
             }
-            let half = tape.transpose(l.whiten_transpose(&tape, gain)?)?;
-            let explained = tape.value(l.whiten_transpose(&tape, half)?)?.as_mat().to_owned();
-            let weights = l.whiten_transpose(&tape, tape.constant(mean.as_ref()))?;
+            let half = l.whiten_transpose(gain).transpose();
+            let explained = tape.value(l.whiten_transpose(half))?.as_mat().to_owned();
+            let weights = l.whiten_transpose(tape.constant(mean.as_ref()));
             let points = tape.value(l.parameter())?.as_mat().to_owned();
             (points, tape.value(weights)?.as_mat().to_owned(), explained)
         };

@@ -158,13 +158,13 @@ struct Data<'a> {
 }
 
 impl KernelExpectations for Nodes {
-    fn record<'a>(
+    fn record<'t, 'a>(
         &'a self,
-        tape: &Tape<'a, f64>,
-        kernel: KernelVar<'a, f64>,
-        inputs: GaussianInputs,
-        z: Var,
-    ) -> Result<PsiStatistics> {
+        tape: &'t Tape<'a, f64>,
+        kernel: KernelVar<'t, 'a, f64>,
+        inputs: GaussianInputs<'t>,
+        z: Var<'t, f64>,
+    ) -> Result<PsiStatistics<'t>> {
         let (n, dim) = tape.shape(inputs.mean)?;
         if dim != self.nodes.ncols() {
             let found = format!("in {} dimension(s)", self.nodes.ncols());
@@ -184,11 +184,11 @@ impl KernelExpectations for Nodes {
         };
         let stacked = stacked(self, &data)?;
         let operands = [kernel.theta(), inputs.mean, inputs.variance, z];
-        let stacked = tape.fallible(&operands, stacked, Box::new(move |c| pull(self, &data, c)))?;
+        let stacked = tape.fallible(&operands, stacked, Box::new(move |c| pull(self, &data, c)));
         Ok(PsiStatistics {
-            psi1: tape.rows(stacked, 0..n)?,
-            psi2: tape.rows(stacked, n..n + m)?,
-            psi0: tape.sum(tape.rows(stacked, n + m..n + m + 1)?)?,
+            psi1: stacked.rows(0..n),
+            psi2: stacked.rows(n..n + m),
+            psi0: stacked.rows(n + m..n + m + 1).sum(),
         })
     }
 }

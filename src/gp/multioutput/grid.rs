@@ -53,14 +53,14 @@ pub(super) fn means_at<T: Scalar>(means: &PerLatent<DynMean>, x: MatRef<'_, T>, 
 }
 
 /// What the mean functions leave of the values, N × P, on a tape; and the parameters of each mean function.
-pub(super) fn residuals<'a, T: Scalar>(
-    tape: &Tape<'a, T>,
+pub(super) fn residuals<'t, 'a, T: Scalar>(
+    tape: &'t Tape<'a, T>,
     means: &'a PerLatent<DynMean>,
-    x: Var,
+    x: Var<'t, T>,
     y: MatRef<'_, T>,
-) -> Result<(Var, Vec<Var>)> {
+) -> Result<(Var<'t, T>, Vec<Var<'t, T>>)> {
     let terms = means.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<_>>>()?;
-    let operands: Vec<Var> = terms.iter().map(|term| term.value).collect();
+    let operands: Vec<_> = terms.iter().map(|term| term.value).collect();
     let mut value = y.to_owned();
     for output in 0..y.ncols() {
         let mean = tape.value(operands[if operands.len() == 1 { 0 } else { output }])?;
@@ -74,6 +74,6 @@ pub(super) fn residuals<'a, T: Scalar>(
         };
         (0..count).map(|mean| Some(Mat::from_fn(c.nrows(), 1, |row, _| of(row, mean)))).collect()
     };
-    let residual = tape.custom(&operands, value, Box::new(reverse))?;
+    let residual = tape.custom(&operands, value, Box::new(reverse));
     Ok((residual, terms.into_iter().map(|term| term.theta).collect()))
 }

@@ -1,11 +1,12 @@
 //! What the exact models of full grids have in common.
 
+use crate::Scalar;
 use crate::tape::Var;
 
 /// A log evidence on a tape, and what gets the gradients, in visiting order.
-pub(super) struct Recorded {
-    pub(super) evidence: Var,
-    pub(super) parameters: Vec<Var>,
+pub(super) struct Recorded<'t, T: Scalar> {
+    pub(super) evidence: Var<'t, T>,
+    pub(super) parameters: Vec<Var<'t, T>>,
 }
 
 /// Mean functions, for a model with a field `mean` and the number of its `outputs()`.

@@ -93,12 +93,12 @@ pub struct IcmGp<K = DynKernel> {
 crate::parameterized!([K] IcmGp<K> as "", parameters: [], children: [kernel, outputs, mean, noise]);
 
 /// B ⊗ K + Σ ⊗ I and the residuals, on a tape.
-struct Parts {
-    residual: Var,
-    outputs: Var,
-    noise: Var,
-    gram: Var,
-    parameters: Vec<Var>,
+struct Parts<'t, T: Scalar> {
+    residual: Var<'t, T>,
+    outputs: Var<'t, T>,
+    noise: Var<'t, T>,
+    gram: Var<'t, T>,
+    parameters: Vec<Var<'t, T>>,
 }
 
 grid_model!(IcmGp, IcmPosterior);
@@ -214,28 +214,28 @@ impl<K: Expr + Clone> IcmGp<K> {
         [units::ones(&self.kernel), units::of_coregionalization(&self.outputs), means, noise].concat()
     }
 
-    fn record<'a, T: Scalar>(
+    fn record<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
+        tape: &'t Tape<'a, T>,
         x: MatRef<'a, T>,
         y: MatRef<'_, T>,
         differentiable: bool,
-    ) -> Result<Recorded>
+    ) -> Result<Recorded<'t, T>>
     where
         K: Kernel<T>,
     {
         let parts = self.parts(tape, x, y, differentiable)?;
-        let evidence = tape.kronecker_log_density(parts.residual, parts.outputs, parts.noise, &[parts.gram])?;
+        let evidence = parts.residual.kronecker_log_density(parts.outputs, parts.noise, &[parts.gram])?;
         Ok(Recorded { evidence, parameters: parts.parameters })
     }
 
-    fn parts<'a, T: Scalar>(
+    fn parts<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
+        tape: &'t Tape<'a, T>,
         x: MatRef<'a, T>,
         y: MatRef<'_, T>,
         differentiable: bool,
-    ) -> Result<Parts>
+    ) -> Result<Parts<'t, T>>
     where
         K: Kernel<T>,
     {
@@ -246,6 +246,6 @@ impl<K: Expr + Clone> IcmGp<K> {
         let noise = self.noise.record(tape, differentiable)?;
         let parameters = [kernel.theta(), outputs.theta].into_iter().chain(means).chain([noise.theta]).collect();
         let (outputs, noise) = (outputs.value, noise.value);
-        Ok(Parts { residual, outputs, noise, gram: tape.gram(kernel, x)?, parameters })
+        Ok(Parts { residual, outputs, noise, gram: kernel.gram(x)?, parameters })
     }
 }

@@ -38,12 +38,16 @@ impl OutputNoise {
     }
 
     /// Σ.
-    pub(super) fn record<'a, T: Scalar>(&'a self, tape: &Tape<'a, T>, differentiable: bool) -> Result<Term> {
+    pub(super) fn record<'t, 'a, T: Scalar>(
+        &'a self,
+        tape: &'t Tape<'a, T>,
+        differentiable: bool,
+    ) -> Result<Term<'t, T>> {
         match self {
             Self::Independent(variance) => {
                 let (theta, count) = (parameter_column(tape, variance.values()), variance.values().len());
                 let empty = tape.constant_owned(Mat::zeros(count, count));
-                Ok(Term { value: tape.add_diagonal(empty, theta)?, theta })
+                Ok(Term { value: empty.add_diagonal(theta), theta })
             }
             Self::Correlated(matrix) => output_covariance(tape, matrix, differentiable),
         }

@@ -278,13 +278,13 @@ impl<K: Expr + Clone> Oilmm<K> {
         [units::ones(&self.kernel), means, units::ones(&self.likelihood), units::ones(&self.mixing)].concat()
     }
 
-    fn record<'a, T: Scalar>(
+    fn record<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
+        tape: &'t Tape<'a, T>,
         x: MatRef<'a, T>,
         y: MatRef<'_, T>,
         differentiable: bool,
-    ) -> Result<Recorded>
+    ) -> Result<Recorded<'t, T>>
     where
         K: Kernel<T>,
     {
@@ -294,28 +294,28 @@ impl<K: Expr + Clone> Oilmm<K> {
         for kernel in self.kernel.all() {
             kernels.push(if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) });
         }
-        let grams = kernels.iter().map(|&kernel| tape.gram(kernel, x)).collect::<Result<Vec<_>>>()?;
+        let grams = kernels.iter().map(|&kernel| kernel.gram(x)).collect::<Result<Vec<_>>>()?;
         let (residual, means) = residuals(tape, &self.mean, x, y)?;
         let noise = tape.scalar_parameter(self.likelihood.variance());
         let mixing = self.mixing.record(tape)?;
 
-        let reached = tape.matmul_nt(mixing.basis, residual)?;
-        let left = tape.sub(tape.transpose(residual)?, tape.matmul_tn(mixing.basis, reached)?)?;
-        let projected = tape.divide_rows_by_root(reached, mixing.scale)?;
-        let noises = tape.scale_by(tape.recip(mixing.scale)?, noise)?;
+        let reached = mixing.basis.matmul_nt(residual);
+        let left = residual.transpose() - mixing.basis.matmul_tn(reached);
+        let projected = reached.divide_rows_by_root(mixing.scale);
+        let noises = mixing.scale.recip().scale_by(noise);
 
         // Of what U does not reach, and of the change of variables.
-        let misfit = tape.hadamard(tape.sum_of_squares(left)?, tape.recip(noise)?)?;
-        let ln_noise = tape.add(tape.ln(noise)?, tape.scalar_constant(std::f64::consts::TAU.ln()))?;
-        let unreached = tape.scale(ln_noise, n * (outputs - functions) as f64)?;
-        let volume = tape.scale(tape.sum(tape.ln(mixing.scale)?)?, n)?;
-        let mut evidence = tape.scale(tape.add(misfit, tape.add(unreached, volume)?)?, -0.5)?;
+        let misfit = left.sum_of_squares().hadamard(noise.recip());
+        let ln_noise = noise.ln() + std::f64::consts::TAU.ln();
+        let unreached = n * (outputs - functions) as f64 * ln_noise;
+        let volume = n * mixing.scale.ln().sum();
+        let mut evidence = -0.5 * (misfit + (unreached + volume));
         for index in 0..functions {
-            let values = tape.transpose(tape.rows(projected, index..index + 1)?)?;
+            let values = projected.rows(index..index + 1).transpose();
             let gram = grams[if grams.len() == 1 { 0 } else { index }];
-            let covariance = tape.add_to_diagonal(gram, tape.rows(noises, index..index + 1)?)?;
-            let (density, _) = tape.gaussian_log_density(values, covariance, self.jitter)?;
-            evidence = tape.add(evidence, density)?;
+            let covariance = gram.add_to_diagonal(noises.rows(index..index + 1));
+            let (density, _) = values.gaussian_log_density(covariance, self.jitter)?;
+            evidence = evidence + density;
         }
         let before = kernels.iter().map(|kernel| kernel.theta()).chain(means).chain([noise]);
         Ok(Recorded { evidence, parameters: before.chain(mixing.parameters).collect() })

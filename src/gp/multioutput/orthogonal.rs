@@ -28,10 +28,10 @@ pub(super) struct Orthogonal {
 crate::parameterized!(Orthogonal as "", parameters: [basis, scale]);
 
 /// Uᵀ, m × P, and S, m × 1, with what gets the gradients.
-pub(super) struct Recorded {
-    pub(super) basis: Var,
-    pub(super) scale: Var,
-    pub(super) parameters: [Var; 2],
+pub(super) struct Recorded<'t, T: Scalar> {
+    pub(super) basis: Var<'t, T>,
+    pub(super) scale: Var<'t, T>,
+    pub(super) parameters: [Var<'t, T>; 2],
 }
 
 impl Orthogonal {
@@ -98,13 +98,13 @@ impl Orthogonal {
         Ok(matrix)
     }
 
-    pub(super) fn record<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Recorded> {
+    pub(super) fn record<'t, T: Scalar>(&self, tape: &'t Tape<'_, T>) -> Result<Recorded<'t, T>> {
         let parameter = tape.parameter(cast(self.basis.as_matrix()));
         let scale = parameter_column(tape, self.scale());
-        let mut basis = tape.transpose(parameter)?;
+        let mut basis = parameter.transpose();
         for _ in 0..PASSES {
-            let (l, _) = tape.cholesky(tape.matmul_nt(basis, basis)?, Jitter::Fixed(0.0))?;
-            basis = tape.solve_lower(l, basis)?;
+            let (l, _) = basis.matmul_nt(basis).cholesky(Jitter::Fixed(0.0))?;
+            basis = l.solve_lower(basis);
         }
         Ok(Recorded { basis, scale, parameters: [parameter, scale] })
     }

@@ -145,9 +145,9 @@ impl<T: Scalar> Paths<T> {
         // K⁻¹E[u] + L⁻ᵀ(v − L⁻¹(g(Z) + ε)), with v whitened and centred.
         let tape = Tape::new(par);
         let of_prior = process.prior.on(&tape);
-        let whitened = of_prior.whiten(&tape, tape.constant_owned(prior))?;
-        let change = tape.sub(tape.constant_owned(centred), whitened)?;
-        let mut weights = tape.value(of_prior.whiten_transpose(&tape, change)?)?.as_mat().to_owned();
+        let whitened = of_prior.whiten(tape.constant_owned(prior));
+        let change = tape.constant_owned(centred) - whitened;
+        let mut weights = tape.value(of_prior.whiten_transpose(change))?.as_mat().to_owned();
         for column in 0..columns {
             let mut column_of_weights = weights.col_mut(column);
             column_of_weights += process.weights.col(column / draws.max(1));

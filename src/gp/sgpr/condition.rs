@@ -85,7 +85,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         let LowRank { mean, root, .. } = self.infer(&seen, self.approximation)?;
         let weights = {
             let tape = Tape::new(self.par);
-            let weights = seen.prior.on(&tape).whiten_transpose(&tape, tape.constant(mean.as_ref()))?;
+            let weights = seen.prior.on(&tape).whiten_transpose(tape.constant(mean.as_ref()));
             tape.value(weights)?.as_mat().to_owned()
         };
         let jitter = seen.prior.jitter();

@@ -65,12 +65,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
         })
     }
 
-    fn record_statistics<'a>(
+    fn record_statistics<'t, 'a>(
         &'a self,
-        tape: &Tape<'a, f64>,
+        tape: &'t Tape<'a, f64>,
         statistics: &'a Statistics,
         differentiable: bool,
-    ) -> Result<(Recorded, Moments<'a>, [Var; 4])>
+    ) -> Result<(Recorded<'t, f64>, Moments<'t, 'a>, [Var<'t, f64>; 4])>
     where
         K: Kernel<f64>,
     {
@@ -106,10 +106,10 @@ impl<K: Kernel<f64> + Clone, F: InducingFeatures> Model<Statistics> for Sgpr<K, 
     fn condition(&self, statistics: &Statistics) -> Result<Posterior<f64>> {
         let tape = Tape::new(self.par);
         let (_, moments, _) = self.record_statistics(&tape, statistics, false)?;
-        let (outer, target) = (tape.value(moments.outer)?, tape.value(moments.target(&tape)?)?);
+        let (outer, target) = (tape.value(moments.outer)?, tape.value(moments.target(&tape))?);
         let noise = self.likelihood.variance();
         let Solved { mean, root, .. } = Solved::of_moments(outer.as_mat(), target.as_mat(), noise, self.par)?;
-        let weights = moments.prior.whiten_transpose(&tape, tape.constant_owned(mean))?;
+        let weights = moments.prior.whiten_transpose(tape.constant_owned(mean));
         let weights = tape.value(weights)?.as_mat().to_owned();
         let jitter = moments.prior.jitter();
         self.posterior_of(moments.prior.store(&tape)?, root, weights, jitter)

@@ -264,13 +264,13 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     }
 
     /// The log evidence on a tape, the jitter of K_uu, and the parameters.
-    fn record<'a, T: Scalar>(
+    fn record<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
+        tape: &'t Tape<'a, T>,
         x: MatRef<'a, T>,
         y: &[T],
         differentiable: bool,
-    ) -> Result<(Recorded, f64, [Var; 4])>
+    ) -> Result<(Recorded<'t, T>, f64, [Var<'t, T>; 4])>
     where
         K: Kernel<T>,
     {
@@ -278,23 +278,23 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
         let noise = noise_variances(tape, &self.likelihood, y.len())?;
         let mean = prior_mean(tape, &self.mean, x)?;
-        let residual = tape.sub(tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])), mean.value)?;
+        let residual = tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])) - mean.value;
         let (prior, given) = self.given(tape, kernel, features, x)?;
         let recorded = record_evidence(tape, self.approximation, &given, residual, noise.value)?;
         Ok((recorded, prior.jitter(), [kernel.theta(), mean.theta, noise.theta, features]))
     }
 
     /// The covariance of the inducing variables, and the process at the points given them.
-    fn given<'a, T: Scalar>(
+    fn given<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        features: Var,
-        x: Var,
-    ) -> Result<(InducingPrior, Conditional)> {
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        features: Var<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<(InducingPrior<'t, T>, Conditional<'t, T>)> {
         let prior = self.inducing.prior(tape, kernel, features, self.jitter)?;
         let k_uf = self.inducing.cross(tape, kernel, &prior, x)?;
-        let given = Conditional::new(tape, kernel, &prior, k_uf, x)?.bounded(tape)?;
+        let given = Conditional::new(kernel, &prior, k_uf, x)?.bounded();
         Ok((prior, given))
     }
 }

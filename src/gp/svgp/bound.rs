@@ -106,21 +106,21 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let recorded = self.record(tape, likelihood, x, y, total, differentiable)?;
             let (gradient, rounding) = gradient_and_rounding(tape, recorded.bound, &recorded.parameters, self)?;
             let elbo = recorded.elbo(tape, rounding)?;
-            let sound = recorded.check_overflow::<T>(&elbo, &gradient);
+            let sound = recorded.check_overflow(&elbo, &gradient);
             Ok((elbo, gradient, sound))
         })
     }
 
     /// The bound, as in the definition.
-    pub(super) fn record<'a, T: Scalar>(
+    pub(super) fn record<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
+        tape: &'t Tape<'a, T>,
         likelihood: &'a dyn Likelihood,
         x: MatRef<'a, T>,
         y: &[T],
         total: usize,
         differentiable: bool,
-    ) -> Result<Recorded>
+    ) -> Result<Recorded<'t, T>>
     where
         K: Kernel<T>,
     {
@@ -131,14 +131,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         for kernel in self.kernel.all() {
             kernels.push(if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) });
         }
-        let prior_means =
-            self.mean.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<Term>>>()?;
+        let prior_means = self.mean.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<_>>>()?;
         let basis = self.mean_basis.as_ref().map(|basis| basis.record(tape, differentiable)).transpose()?;
         let marginals = self.marginals(tape, x, features, &kernels, &prior_means, basis)?;
 
         let (fit, largest) = expected_log_likelihood(tape, likelihood, y, &marginals.means, &marginals.variances)?;
-        let expected = tape.scale(fit.value, total as f64 / rows)?;
-        let bound = tape.sub(expected, marginals.kl)?;
+        let expected = total as f64 / rows * fit.value;
+        let bound = expected - marginals.kl;
         let kernels = kernels.iter().map(|kernel| kernel.theta());
         let before = kernels.chain(prior_means.iter().map(|mean| mean.theta)).chain([fit.theta, features]);
         let before = before.chain(basis.iter().flat_map(|basis| [basis.inputs, basis.weights]));
@@ -153,23 +152,23 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 
     /// q(f) at the points x, latent function by latent function.
-    fn marginals<'a, T: Scalar>(
+    fn marginals<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        x: Var,
-        features: Var,
-        kernels: &[KernelVar<'a, T>],
-        prior_means: &[Term],
-        basis: Option<mean_basis::Recorded>,
-    ) -> Result<Marginals> {
+        tape: &'t Tape<'a, T>,
+        x: Var<'t, T>,
+        features: Var<'t, T>,
+        kernels: &[KernelVar<'t, 'a, T>],
+        prior_means: &[Term<'t, T>],
+        basis: Option<mean_basis::Recorded<'t, T>>,
+    ) -> Result<Marginals<'t, T>> {
         let mut given = Vec::new();
         let mut jitter = 0.0f64;
         for &kernel in kernels {
             let prior = self.inducing.prior(tape, kernel, features, self.jitter)?;
             let k_uf = self.inducing.cross(tape, kernel, &prior, x)?;
-            let given_points = Conditional::new(tape, kernel, &prior, k_uf, x)?.bounded(tape)?;
-            let of_basis = |basis: mean_basis::Recorded| {
-                basis.of_kernel(tape, &self.inducing, kernel, &prior)?.at(tape, kernel, x)
+            let given_points = Conditional::new(kernel, &prior, k_uf, x)?.bounded();
+            let of_basis = |basis: mean_basis::Recorded<'t, T>| {
+                basis.of_kernel(tape, &self.inducing, kernel, &prior)?.at(kernel, x)
             };
             given.push((prior, given_points, basis.map(of_basis).transpose()?));
             jitter = jitter.max(prior.jitter());
@@ -184,19 +183,16 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let q_kl = match basis {
                 None => q.divergence(tape, prior, q.mean)?,
                 Some(basis) => {
-                    let added = basis.add(tape, latent, q.mean)?;
-                    mean = tape.add(mean, added.shift)?;
+                    let added = basis.add(latent, q.mean);
+                    mean = mean + added.shift;
                     whitened = added.whitened;
-                    tape.add(q.divergence(tape, prior, added.expected)?, added.kl)?
+                    q.divergence(tape, prior, added.expected)? + added.kl
                 }
             };
-            means.push(tape.add(mean, given.mean(tape, whitened)?)?);
-            variances.push(given.variance(tape, &q.roots)?);
+            means.push(mean + given.mean(whitened));
+            variances.push(given.variance(&q.roots));
             parameters.extend(q.parameters);
-            kl = Some(match kl {
-                None => q_kl,
-                Some(sum) => tape.add(sum, q_kl)?,
-            });
+            kl = Some(kl.map_or(q_kl, |sum| sum + q_kl));
         }
         let kl = kl.unwrap_or_else(|| tape.scalar_constant(0.0));
         Ok(Marginals { means, variances, kl, jitter, parameters })
@@ -204,26 +200,26 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
 }
 
 /// The marginals of the latent functions, with what belongs to q.
-struct Marginals {
-    means: Vec<Var>,
-    variances: Vec<Var>,
-    kl: Var,
+struct Marginals<'t, T: Scalar> {
+    means: Vec<Var<'t, T>>,
+    variances: Vec<Var<'t, T>>,
+    kl: Var<'t, T>,
     jitter: f64,
-    parameters: Vec<Var>,
+    parameters: Vec<Var<'t, T>>,
 }
 
 /// The bound on a tape.
-pub(super) struct Recorded {
-    pub(super) bound: Var,
-    pub(super) expected: Var,
+pub(super) struct Recorded<'t, T: Scalar> {
+    pub(super) bound: Var<'t, T>,
+    pub(super) expected: Var<'t, T>,
     pub(super) largest: Option<Largest>,
-    pub(super) kl: Var,
+    pub(super) kl: Var<'t, T>,
     pub(super) jitter: f64,
-    pub(super) parameters: Vec<Var>,
+    pub(super) parameters: Vec<Var<'t, T>>,
 }
 
-impl Recorded {
-    pub(super) fn elbo<T: Scalar>(&self, tape: &Tape<'_, T>, rounding: f64) -> Result<Elbo> {
+impl<'t, T: Scalar> Recorded<'t, T> {
+    pub(super) fn elbo(&self, tape: &Tape<'_, T>, rounding: f64) -> Result<Elbo> {
         let expected_log_likelihood = tape.scalar(self.expected)?;
         let kl = tape.scalar(self.kl)?;
         let value = expected_log_likelihood - kl;
@@ -231,7 +227,7 @@ impl Recorded {
     }
 
     /// Names a likelihood that overflows, where that is why the bound or its gradient is not finite.
-    pub(super) fn check_overflow<T: Scalar>(&self, elbo: &Elbo, gradient: &[f64]) -> Result<()> {
+    pub(super) fn check_overflow(&self, elbo: &Elbo, gradient: &[f64]) -> Result<()> {
         self.largest.as_ref().map_or(Ok(()), |largest| largest.check::<T>(elbo.value, gradient))
     }
 }

@@ -88,12 +88,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 
     /// N log 2πσ² + (Σᵢ (yᵢ − μᵢ)² + Σᵢ Var f(xᵢ))/σ², times −½, for the expected log-likelihood.
-    fn record_statistics<'a>(
+    fn record_statistics<'t, 'a>(
         &'a self,
-        tape: &Tape<'a, f64>,
+        tape: &'t Tape<'a, f64>,
         statistics: &'a Statistics,
         differentiable: bool,
-    ) -> Result<Recorded>
+    ) -> Result<Recorded<'t, f64>>
     where
         K: Kernel<f64>,
     {
@@ -107,20 +107,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let q = self.variational.of(0).record(tape, &moments.prior)?;
         let kl = q.divergence(tape, &moments.prior, q.mean)?;
 
-        let (n, precision) = (statistics.observations() as f64, tape.recip(noise)?);
-        let spread = tape.add(moments.misfit(tape, q.mean)?, moments.total_variance(tape, &q.roots)?)?;
-        let constant = tape.scalar_constant(n * std::f64::consts::TAU.ln());
-        let log_det = tape.add(tape.scale(tape.ln(noise)?, n)?, constant)?;
-        let expected = tape.scale(tape.add(log_det, tape.hadamard(spread, precision)?)?, -0.5)?;
+        let (n, precision) = (statistics.observations() as f64, noise.recip());
+        let spread = moments.misfit(tape, q.mean) + moments.total_variance(&q.roots);
+        let log_det = n * noise.ln() + n * std::f64::consts::TAU.ln();
+        let expected = -0.5 * (log_det + spread.hadamard(precision));
         let parameters = [kernel.theta(), mean, noise, moments.parameter].into_iter().chain(q.parameters).collect();
-        Ok(Recorded {
-            bound: tape.sub(expected, kl)?,
-            expected,
-            largest: None,
-            kl,
-            jitter: moments.prior.jitter(),
-            parameters,
-        })
+        Ok(Recorded { bound: expected - kl, expected, largest: None, kl, jitter: moments.prior.jitter(), parameters })
     }
 }
 

@@ -54,11 +54,11 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                 let q = self.variational.of(latent).record(&tape, &prior)?;
                 let mut mean = q.mean;
                 if let (Some(beside), Some(further)) = (&beside, &mut further) {
-                    let own = beside.weights(&tape, latent)?;
-                    mean = beside.whitened_mean(&tape, mean, beside.seen(&tape, own)?)?;
+                    let own = beside.weights(latent);
+                    mean = beside.whitened_mean(mean, beside.seen(own));
                     further.weights.col_mut(functions.len()).copy_from(tape.value(own)?.as_mat().col(0));
                 }
-                let alpha = tape.value(prior.whiten_transpose(&tape, mean)?)?;
+                let alpha = tape.value(prior.whiten_transpose(mean))?;
                 weights.col_mut(functions.len()).copy_from(alpha.as_mat().col(0));
                 let roots = q.roots.iter().map(|root| root.store(&tape)).collect::<Result<_>>()?;
                 functions.push(Latent { mean: self.mean.of(latent).clone(), roots });

@@ -10,22 +10,22 @@ use crate::simd::sum::dot_in_f64;
 use crate::tape::{Slope, Tape, Var};
 use crate::{Error, Result, Scalar};
 
-impl Recorded<'_> {
+impl<'t, T: Scalar> Recorded<'t, '_, T> {
     /// KL(q ‖ prior) = ½ (‖m‖² + Σ ‖P‖² − M) − ½ ln|S|, for S = Σ PPᵀ, all whitened, and q of this mean m.
     ///
     /// It is added up in `f64`, of terms that are not negative where there is a triangular root P₀, whitened by a
     /// triangular L: ½ ‖m‖², half the squares below its diagonal and ½ (p² − 1 − ln p²) on it. More columns V
     /// add ½ ‖L⁻¹V‖² and take away ½ ln det(I + WᵀW), W = D⁻¹V, by [`Stacked`]: in units in which P₀P₀ᵀ is the identity, D
     /// and V whitened alike have the same W.
-    pub(in crate::gp) fn divergence<T: Scalar>(
+    pub(in crate::gp) fn divergence(
         &self,
-        tape: &Tape<'_, T>,
-        prior: &InducingPrior,
-        mean: Var,
-    ) -> Result<Var> {
+        tape: &'t Tape<'_, T>,
+        prior: &InducingPrior<'t, T>,
+        mean: Var<'t, T>,
+    ) -> Result<Var<'t, T>> {
         let stacked = self.determinant.stacked()?;
         let further = stacked.as_ref().map_or(0.0, Stacked::half_log_det);
-        let prior_log_det = if self.whitened { None } else { Some(prior.half_log_det(tape)?) };
+        let prior_log_det = if self.whitened { None } else { Some(prior.half_log_det()) };
 
         let mut twice = norm(tape.value(mean)?.as_mat());
         let mut squares = vec![mean];
@@ -48,15 +48,15 @@ impl Recorded<'_> {
         }
         let value = 0.5 * twice - half_log_det;
 
-        let mut slopes: Vec<(Var, Slope)> = squares.into_iter().map(|var| (var, Slope::Itself)).collect();
+        let mut slopes: Vec<_> = squares.into_iter().map(|var| (var, Slope::Itself)).collect();
         slopes.extend(prior_log_det.map(|half| (half, Slope::Given(Mat::full(1, 1, 1.0)))));
         self.determinant.add_slopes(tape, stacked.as_ref(), &mut slopes)?;
         // Of what is left below 0 by rounding.
-        tape.evaluated(if value < 0.0 { 0.0 } else { value }, slopes)
+        Ok(tape.evaluated(if value < 0.0 { 0.0 } else { value }, slopes))
     }
 }
 
-impl Determinant<'_> {
+impl<'t, T: Scalar> Determinant<'t, '_, T> {
     fn stacked(&self) -> Result<Option<Stacked>> {
         match self {
             Self::LowRank { deviation, factor, .. } => {
@@ -67,7 +67,7 @@ impl Determinant<'_> {
     }
 
     /// ½ ln det P₀P₀ᵀ, for the first root.
-    fn half_log_det_of_root<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<f64> {
+    fn half_log_det_of_root(&self, tape: &Tape<'_, T>) -> Result<f64> {
         match self {
             Self::Triangular(r) => {
                 let value = tape.value(*r)?;
@@ -81,11 +81,11 @@ impl Determinant<'_> {
     }
 
     /// The gradients of −½ ln|S|.
-    fn add_slopes<T: Scalar>(
+    fn add_slopes(
         &self,
         tape: &Tape<'_, T>,
         stacked: Option<&Stacked>,
-        slopes: &mut Vec<(Var, Slope)>,
+        slopes: &mut Vec<(Var<'t, T>, Slope)>,
     ) -> Result<()> {
         let column = |values: Vec<f64>| Slope::Given(Mat::from_fn(values.len(), 1, |row, _| values[row]));
         match (self, stacked) {

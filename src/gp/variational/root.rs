@@ -31,37 +31,37 @@ impl<V> Root<V> {
     }
 }
 
-impl Root<Var> {
-    pub(in crate::gp) fn var(&self) -> Var {
+impl<'t, T: Scalar> Root<Var<'t, T>> {
+    pub(in crate::gp) fn var(&self) -> Var<'t, T> {
         match *self {
             Self::Lower(var) | Self::Diagonal(var) | Self::Columns(var) => var,
         }
     }
 
     /// PᵀA.
-    pub(in crate::gp) fn project<T: Scalar>(&self, tape: &Tape<'_, T>, a: Var) -> Result<Var> {
+    pub(in crate::gp) fn project(&self, a: Var<'t, T>) -> Var<'t, T> {
         match *self {
-            Self::Lower(r) => tape.lower_matmul_tn(r, a),
-            Self::Diagonal(d) => tape.scale_rows(a, d),
-            Self::Columns(v) => tape.matmul_tn(v, a),
+            Self::Lower(r) => r.lower_matmul_tn(a),
+            Self::Diagonal(d) => a.scale_rows(d),
+            Self::Columns(v) => v.matmul_tn(a),
         }
     }
 
     /// L⁻¹P.
-    pub(super) fn whiten<T: Scalar>(&self, tape: &Tape<'_, T>, prior: &InducingPrior) -> Result<Self> {
+    pub(super) fn whiten(&self, tape: &'t Tape<'_, T>, prior: &InducingPrior<'t, T>) -> Result<Self> {
         match *self {
             // A solve with a dense factor does not keep a diagonal.
             Self::Diagonal(d) if prior.variances().is_none() => {
                 let m = tape.shape(d)?.0;
-                Self::Lower(tape.add_diagonal(tape.constant_owned(Mat::zeros(m, m)), d)?).whiten(tape, prior)
+                Self::Lower(tape.constant_owned(Mat::zeros(m, m)).add_diagonal(d)).whiten(tape, prior)
             }
-            Self::Lower(r) if !prior.is_triangular() => Ok(Self::Columns(prior.whiten(tape, r)?)),
-            root => root.try_map(|&var| prior.whiten(tape, var)),
+            Self::Lower(r) if !prior.is_triangular() => Ok(Self::Columns(prior.whiten(r))),
+            root => root.try_map(|&var| Ok(prior.whiten(var))),
         }
     }
 
     /// The same off the tape.
-    pub(in crate::gp) fn store<T: Scalar>(&self, tape: &Tape<'_, T>) -> Result<Root<Mat<T>>> {
+    pub(in crate::gp) fn store(&self, tape: &Tape<'_, T>) -> Result<Root<Mat<T>>> {
         self.try_map(|&var| Ok(tape.value(var)?.as_mat().to_owned()))
     }
 }
@@ -90,7 +90,7 @@ impl<T: Scalar> Root<Mat<T>> {
     }
 
     /// On another tape, as a constant.
-    pub(in crate::gp) fn on<'a>(&'a self, tape: &Tape<'a, T>) -> Root<Var> {
+    pub(in crate::gp) fn on<'t, 'a>(&'a self, tape: &'t Tape<'a, T>) -> Root<Var<'t, T>> {
         let Ok(root) = self.try_map(|matrix| Ok::<_, Infallible>(tape.constant(matrix.as_ref())));
         root
     }

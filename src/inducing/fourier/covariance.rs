@@ -14,7 +14,11 @@ type Jet = Dual<f64, 2>;
 
 /// d and U with K_uu = diag(d) + UUᵀ, for the sum of a kernel of each coordinate: M × 1, and M × Σ (p + 1) with the
 /// columns of each coordinate in its rows alone.
-pub(super) fn of_sum<'a, T: Scalar>(tape: &Tape<'a, T>, waves: &Waves, fit: &Fit) -> Result<(Var, Var)> {
+pub(super) fn of_sum<'t, 'a, T: Scalar>(
+    tape: &'t Tape<'a, T>,
+    waves: &Waves,
+    fit: &Fit<'t, T>,
+) -> Result<(Var<'t, T>, Var<'t, T>)> {
     let values = tape.value(fit.parameters)?;
     let (mut axes, mut blocks) = (Vec::new(), Vec::new());
     for (axis, &order) in fit.orders.iter().enumerate() {
@@ -36,7 +40,11 @@ pub(super) fn of_sum<'a, T: Scalar>(tape: &Tape<'a, T>, waves: &Waves, fit: &Fit
 }
 
 /// K_uu for the product of a kernel of each coordinate: the Kronecker product of theirs.
-pub(super) fn of_product<'a, T: Scalar>(tape: &Tape<'a, T>, waves: &Waves, fit: &Fit) -> Result<Var> {
+pub(super) fn of_product<'t, 'a, T: Scalar>(
+    tape: &'t Tape<'a, T>,
+    waves: &Waves,
+    fit: &Fit<'t, T>,
+) -> Result<Var<'t, T>> {
     let values = tape.value(fit.parameters)?;
     let mut product = None;
     for (axis, &order) in fit.orders.iter().enumerate() {
@@ -45,7 +53,7 @@ pub(super) fn of_product<'a, T: Scalar>(tape: &Tape<'a, T>, waves: &Waves, fit: 
         let axes = vec![axis; count];
         let diagonal = push(tape, fit.parameters, &axes, diagonal.into_iter().map(|entry| vec![entry]).collect())?;
         let columns = push(tape, fit.parameters, &axes, columns.rows)?;
-        let factor = tape.add_diagonal(tape.matmul_nt(columns, columns)?, diagonal)?;
+        let factor = columns.matmul_nt(columns).add_diagonal(diagonal);
         product = Some(match product {
             None => factor,
             Some(product) => kronecker(tape, product, factor)?,
@@ -91,7 +99,12 @@ fn of_axis<T: Scalar>(
 }
 
 /// A matrix of functions of the parameters, 2 × D, on the tape: each row of those of one coordinate.
-fn push<'a, T: Scalar>(tape: &Tape<'a, T>, parameters: Var, axes: &[usize], rows: Vec<Vec<Jet>>) -> Result<Var> {
+fn push<'t, 'a, T: Scalar>(
+    tape: &'t Tape<'a, T>,
+    parameters: Var<'t, T>,
+    axes: &[usize],
+    rows: Vec<Vec<Jet>>,
+) -> Result<Var<'t, T>> {
     let shape = tape.shape(parameters)?;
     let width = rows.first().map_or(0, Vec::len);
     let value = Mat::from_fn(rows.len(), width, |row, col| T::from_f64(rows[row][col].value));
@@ -107,11 +120,11 @@ fn push<'a, T: Scalar>(tape: &Tape<'a, T>, parameters: Var, axes: &[usize], rows
         }
         vec![Some(cast(gradient.as_ref()))]
     };
-    tape.custom(&[parameters], value, Box::new(backward))
+    Ok(tape.custom(&[parameters], value, Box::new(backward)))
 }
 
 /// A ⊗ B, the index of B running fastest.
-fn kronecker<'a, T: Scalar>(tape: &Tape<'a, T>, a: Var, b: Var) -> Result<Var> {
+fn kronecker<'t, 'a, T: Scalar>(tape: &'t Tape<'a, T>, a: Var<'t, T>, b: Var<'t, T>) -> Result<Var<'t, T>> {
     let (left, right) = (tape.value(a)?, tape.value(b)?);
     let (m, n) = (left.as_mat().nrows(), right.as_mat().nrows());
     let value = Mat::from_fn(m * n, m * n, |i, j| left.as_mat()[(i / n, j / n)] * right.as_mat()[(i % n, j % n)]);
@@ -126,5 +139,5 @@ fn kronecker<'a, T: Scalar>(tape: &Tape<'a, T>, a: Var, b: Var) -> Result<Var> {
         }
         vec![Some(in_a), Some(in_b)]
     };
-    tape.custom(&[a, b], value, Box::new(backward))
+    Ok(tape.custom(&[a, b], value, Box::new(backward)))
 }

@@ -13,11 +13,11 @@ use crate::{Error, Result, Scalar};
 
 /// A Matérn kernel of each coordinate.
 #[derive(Clone, Debug)]
-pub(super) struct Fit {
+pub(super) struct Fit<'t, T: Scalar> {
     pub(super) orders: Vec<Order>,
     /// On the tape, a column for each coordinate: σ² and λ. In a product, σ² is that of the first
     /// coordinate, and 1 for the others.
-    pub(super) parameters: Var,
+    pub(super) parameters: Var<'t, T>,
 }
 
 /// The kernels whose sum or product k is, one a coordinate.
@@ -32,15 +32,16 @@ pub(super) fn axes(kernel: &dyn Expr, combination: Combination, dim: usize) -> R
 }
 
 /// The kernels, with gradients in the hyperparameters.
-pub(super) fn record<'a, T: Scalar>(
-    tape: &Tape<'a, T>,
-    kernel: KernelVar<'a, T>,
+pub(super) fn record<'t, 'a, T: Scalar>(
+    tape: &'t Tape<'a, T>,
+    kernel: KernelVar<'t, 'a, T>,
     combination: Combination,
     dim: usize,
-) -> Result<Fit> {
-    let axes = axes(kernel.kernel(), combination, dim)?;
-    if tape.needs_gradient(kernel.theta())? {
-        check_gradient(kernel.kernel(), &axes)?;
+) -> Result<Fit<'t, T>> {
+    let (theta, kernel) = (kernel.theta(), kernel.kernel());
+    let axes = axes(kernel, combination, dim)?;
+    if tape.needs_gradient(theta)? {
+        check_gradient(kernel, &axes)?;
     }
     let orders: Vec<Order> = axes.iter().map(|(order, _)| *order).collect();
     // λ = √(2ν)/ℓ
@@ -54,11 +55,11 @@ pub(super) fn record<'a, T: Scalar>(
             [c[(0, col)].as_f64(), -c[(1, col)].as_f64() * decay(axis) / axis.lengthscale]
         };
         let cotangents: Vec<[f64; 2]> = axes.iter().enumerate().map(cotangent).collect();
-        let mut theta = vec![0.0; kernel.kernel().num_params()];
-        matern_axes_vjp(kernel.kernel(), dim, combination == Combination::Product, &cotangents, &mut theta);
+        let mut theta = vec![0.0; kernel.num_params()];
+        matern_axes_vjp(kernel, dim, combination == Combination::Product, &cotangents, &mut theta);
         vec![Some(cast_column(&theta))]
     };
-    Ok(Fit { orders, parameters: tape.custom(&[kernel.theta()], value, Box::new(backward))? })
+    Ok(Fit { orders, parameters: tape.custom(&[theta], value, Box::new(backward)) })
 }
 
 /// Refuses an expression that a free hyperparameter makes another one: a smoothness, or one of several lengthscales that

@@ -177,20 +177,20 @@ impl InducingFeatures for FourierFeatures {
         self.waves.check_points(x)
     }
 
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         jitter: Jitter,
-    ) -> Result<InducingPrior> {
+    ) -> Result<InducingPrior<'t, T>> {
         let combination = self.waves.combination();
         let fit = fit::record(tape, kernel, combination, self.dim())?;
         if combination == Combination::Product && self.dim() > 1 {
-            return InducingPrior::dense(tape, parameter, covariance::of_product(tape, &self.waves, &fit)?, jitter);
+            return InducingPrior::dense(parameter, covariance::of_product(tape, &self.waves, &fit)?, jitter);
         }
         let (diagonal, columns) = covariance::of_sum(tape, &self.waves, &fit)?;
-        InducingPrior::low_rank(tape, parameter, diagonal, columns)
+        InducingPrior::low_rank(parameter, diagonal, columns)
     }
 
     fn basis<T: Scalar>(&self, x: MatRef<'_, T>) -> Result<Option<Mat<T>>> {

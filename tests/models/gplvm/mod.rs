@@ -67,6 +67,6 @@ fn psi(
     let inputs = GaussianInputs { mean: tape.constant(mean.as_ref()), variance: tape.constant(variance.as_ref()) };
     let PsiStatistics { psi0, psi1, psi2 } =
         way.record(&tape, tape.fixed_kernel(kernel), inputs, tape.constant(z.as_ref())).unwrap();
-    let value = |var: Var| tape.value(var).unwrap().as_mat().to_owned();
+    let value = |var: Var<'_, f64>| tape.value(var).unwrap().as_mat().to_owned();
     (tape.scalar(psi0).unwrap(), value(psi1), value(psi2))
 }

@@ -22,7 +22,7 @@ fn projected(kernel: &dyn Kernel<f64>, features: &FourierFeatures, x: &Mat<f64>)
     let kernel = tape.fixed_kernel(kernel);
     let prior = features.prior(&tape, kernel, features.parameter(&tape), Jitter::default()).unwrap();
     let k_uf = features.cross(&tape, kernel, &prior, tape.constant(x.as_ref())).unwrap();
-    let a = tape.value(prior.whiten(&tape, k_uf).unwrap()).unwrap();
+    let a = tape.value(prior.whiten(k_uf)).unwrap();
     a.as_mat().transpose() * a.as_mat()
 }
 

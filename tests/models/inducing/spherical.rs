@@ -4,7 +4,7 @@
 
 use mercer::Error;
 use mercer::gp::{ExactGp, Sgpr, Svgp};
-use mercer::inducing::{InducingFeatures, InducingPrior, SphericalHarmonicFeatures};
+use mercer::inducing::{InducingFeatures, SphericalHarmonicFeatures};
 use mercer::likelihood::Gaussian;
 use mercer::linalg::Jitter;
 use mercer::optim::{Lbfgs, NaturalGradient};
@@ -196,9 +196,9 @@ fn gradients_in_points_are_the_differences() {
         let tape = Tape::new(Par::Seq);
         let (kernel, x) = (tape.fixed_kernel(&kernel), tape.parameter(x.clone()));
         let none = features.parameter(&tape);
-        let prior: InducingPrior = features.prior(&tape, kernel, none, Jitter::default()).unwrap();
+        let prior = features.prior(&tape, kernel, none, Jitter::default()).unwrap();
         let k_uf = features.cross(&tape, kernel, &prior, x).unwrap();
-        let loss = tape.inner(k_uf, tape.constant(weights.as_ref())).unwrap();
+        let loss = k_uf.inner(tape.constant(weights.as_ref()));
         let gradient = tape.backward(loss).unwrap().get(x).unwrap().to_owned();
         (tape.scalar(loss).unwrap(), gradient)
     };

@@ -247,8 +247,8 @@ fn the_tape_scales_the_gradients() {
     let tape = Tape::new(Par::Seq);
     let [y, signal, noise] = [&case.y, &case.signal, &case.noise].map(|matrix| tape.parameter(matrix.clone()));
     let axes: Vec<_> = case.axes.iter().map(|k| tape.parameter(k.clone())).collect();
-    let density = tape.kronecker_log_density(y, signal, noise, &axes).unwrap();
-    let gradients = tape.backward(tape.scale(density, -2.0).unwrap()).unwrap();
+    let density = y.kronecker_log_density(signal, noise, &axes).unwrap();
+    let gradients = tape.backward(-2.0 * density).unwrap();
     let expected = case.gradient();
     let expected = [expected.y, expected.signal, expected.noise].into_iter().chain(expected.axes);
     for (var, expected) in [y, signal, noise].into_iter().chain(axes).zip(expected) {

@@ -181,24 +181,24 @@ impl InducingFeatures for Origin {
         kernel.inputs(2).map(drop)
     }
 
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         jitter: Jitter,
-    ) -> Result<InducingPrior, Error> {
-        InducingPrior::dense(tape, parameter, tape.gram(kernel, tape.constant_owned(Mat::zeros(1, 2)))?, jitter)
+    ) -> Result<InducingPrior<'t, T>, Error> {
+        InducingPrior::dense(parameter, kernel.gram(tape.constant_owned(Mat::zeros(1, 2)))?, jitter)
     }
 
-    fn cross<'a, T: Scalar>(
+    fn cross<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        _: &InducingPrior,
-        x: Var,
-    ) -> Result<Var, Error> {
-        tape.cross(kernel, tape.constant_owned(Mat::zeros(1, 2)), x)
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        _: &InducingPrior<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<Var<'t, T>, Error> {
+        kernel.cross(tape.constant_owned(Mat::zeros(1, 2)), x)
     }
 }
 

@@ -131,25 +131,25 @@ fn means_by_stored_covariances_agree() {
         fn check_kernel(&self, kernel: &dyn Expr) -> Result<(), Error> {
             self.0.check_kernel(kernel)
         }
-        fn prior<'a, T: Scalar>(
+        fn prior<'t, 'a, T: Scalar>(
             &'a self,
-            tape: &Tape<'a, T>,
-            kernel: KernelVar<'a, T>,
-            parameter: Var,
+            tape: &'t Tape<'a, T>,
+            kernel: KernelVar<'t, 'a, T>,
+            parameter: Var<'t, T>,
             jitter: Jitter,
-        ) -> Result<InducingPrior, Error> {
+        ) -> Result<InducingPrior<'t, T>, Error> {
             // From the default, a column, to a matrix again.
             let m = self.0.len();
-            let rows = tape.rows(parameter, 0..m)?;
+            let rows = parameter.rows(0..m);
             self.0.prior(tape, kernel, rows, jitter)
         }
-        fn cross<'a, T: Scalar>(
+        fn cross<'t, 'a, T: Scalar>(
             &'a self,
-            tape: &Tape<'a, T>,
-            kernel: KernelVar<'a, T>,
-            prior: &InducingPrior,
-            x: Var,
-        ) -> Result<Var, Error> {
+            tape: &'t Tape<'a, T>,
+            kernel: KernelVar<'t, 'a, T>,
+            prior: &InducingPrior<'t, T>,
+            x: Var<'t, T>,
+        ) -> Result<Var<'t, T>, Error> {
             self.0.cross(tape, kernel, prior, x)
         }
     }

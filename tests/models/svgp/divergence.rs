@@ -133,29 +133,29 @@ impl InducingFeatures for Structured {
         kernel.inputs(1).map(drop)
     }
 
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        _: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         _: Jitter,
-    ) -> Result<InducingPrior, Error> {
+    ) -> Result<InducingPrior<'t, T>, Error> {
         let single = |a: &Mat<f64>| Mat::from_fn(a.nrows(), a.ncols(), |i, j| T::from_f64(a[(i, j)]));
         let variances = Mat::from_fn(self.len(), 1, |i, _| T::from_f64(self.variances[i]));
         let variances = tape.constant_owned(variances);
         match &self.columns {
-            Some(columns) => InducingPrior::low_rank(tape, parameter, variances, tape.constant_owned(single(columns))),
-            None => InducingPrior::diagonal(tape, parameter, variances),
+            Some(columns) => InducingPrior::low_rank(parameter, variances, tape.constant_owned(single(columns))),
+            None => Ok(InducingPrior::diagonal(parameter, variances)),
         }
     }
 
-    fn cross<'a, T: Scalar>(
+    fn cross<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        _: &InducingPrior,
-        x: Var,
-    ) -> Result<Var, Error> {
+        tape: &'t Tape<'a, T>,
+        _: KernelVar<'t, 'a, T>,
+        _: &InducingPrior<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<Var<'t, T>, Error> {
         Ok(tape.constant_owned(Mat::zeros(self.len(), tape.shape(x)?.0)))
     }
 }

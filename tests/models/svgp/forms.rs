@@ -231,29 +231,29 @@ impl InducingFeatures for Eigenvalues {
         }
     }
 
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        _: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         _: Jitter,
-    ) -> Result<InducingPrior, Error> {
+    ) -> Result<InducingPrior<'t, T>, Error> {
         let variances = Mat::from_fn(self.len(), 1, |i, _| T::from_f64(self.variances[i]));
-        let variances = tape.hadamard(tape.constant_owned(variances), tape.square(parameter)?)?;
-        InducingPrior::diagonal(tape, parameter, variances)
+        let variances = tape.constant_owned(variances).hadamard(parameter.square());
+        Ok(InducingPrior::diagonal(parameter, variances))
     }
 
-    fn cross<'a, T: Scalar>(
+    fn cross<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var, Error> {
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        prior: &InducingPrior<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<Var<'t, T>, Error> {
         let (m, z) = (self.len(), self.points.inputs());
         let z = tape.constant_owned(Mat::from_fn(m, 2, |i, j| T::from_f64(z[(i, j)])));
         let vectors = tape.constant_owned(Mat::from_fn(m, m, |i, j| T::from_f64(self.vectors[(i, j)])));
-        tape.scale_rows(tape.matmul_tn(vectors, tape.cross(kernel, z, x)?)?, prior.parameter())
+        Ok(vectors.matmul_tn(kernel.cross(z, x)?).scale_rows(prior.parameter()))
     }
 }
 
@@ -324,30 +324,30 @@ impl InducingFeatures for Cosines {
     }
 
     /// Of the kernel's amplitude a, K_uu = a diag(variances).
-    fn prior<'a, T: Scalar>(
+    fn prior<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        kernel: KernelVar<'a, T>,
-        parameter: Var,
+        tape: &'t Tape<'a, T>,
+        kernel: KernelVar<'t, 'a, T>,
+        parameter: Var<'t, T>,
         _: Jitter,
-    ) -> Result<InducingPrior, Error> {
+    ) -> Result<InducingPrior<'t, T>, Error> {
         let origin = tape.constant_owned(Mat::from_fn(1, 2, |_, _| T::from_f64(0.0)));
-        let amplitude = tape.diag(kernel, origin)?;
+        let amplitude = kernel.diag(origin)?;
         let variances = Mat::from_fn(self.len(), 1, |i, _| T::from_f64(self.variances[i]));
-        InducingPrior::diagonal(tape, parameter, tape.scale_by(tape.constant_owned(variances), amplitude)?)
+        Ok(InducingPrior::diagonal(parameter, tape.constant_owned(variances).scale_by(amplitude)))
     }
 
-    fn cross<'a, T: Scalar>(
+    fn cross<'t, 'a, T: Scalar>(
         &'a self,
-        tape: &Tape<'a, T>,
-        _: KernelVar<'a, T>,
-        prior: &InducingPrior,
-        x: Var,
-    ) -> Result<Var, Error> {
+        tape: &'t Tape<'a, T>,
+        _: KernelVar<'t, 'a, T>,
+        prior: &InducingPrior<'t, T>,
+        x: Var<'t, T>,
+    ) -> Result<Var<'t, T>, Error> {
         let points = tape.value(x)?;
         let wave = |i: usize, row: usize| T::from_f64((i as f64 * points.as_mat()[(row, 0)].as_f64()).cos());
         let waves = Mat::from_fn(self.len(), points.as_mat().nrows(), wave);
-        tape.scale_rows(tape.constant_owned(waves), prior.variances().unwrap())
+        Ok(tape.constant_owned(waves).scale_rows(prior.variances().unwrap()))
     }
 }
 

@@ -14,9 +14,9 @@ fn through_a_kernel(theta: &[f64], x: &Mat<f64>, z: &Mat<f64>) -> (f64, [Mat<f64
     let tape = Tape::new(Par::Seq);
     let k = tape.kernel(&kernel).unwrap();
     let (x, z) = (tape.parameter(x.clone()), tape.parameter(z.clone()));
-    let parts = [tape.gram(k, x), tape.cross(k, x, z), tape.cross(k, z, z), tape.diag(k, x)];
-    let parts = parts.map(|part| tape.sum_of_squares(part.unwrap()).unwrap());
-    let loss = parts.into_iter().reduce(|a, b| tape.add(a, b).unwrap()).unwrap();
+    let parts = [k.gram(x), k.cross(x, z), k.cross(z, z), k.diag(x)];
+    let parts = parts.map(|part| part.unwrap().sum_of_squares());
+    let loss = parts.into_iter().reduce(|a, b| a + b).unwrap();
     let gradients = tape.backward(loss).unwrap();
     (tape.scalar(loss).unwrap(), [k.theta(), x, z].map(|var| gradients.get(var).unwrap().to_owned()))
 }
@@ -48,9 +48,9 @@ fn kernels_without_gradients_are_refused_where_one_is_needed() {
     }
     let fixed = tape.fixed_kernel(&kernel);
     let (x, moving) = (tape.constant_owned(mat![[1.0], [2.0]]), tape.parameter(mat![[1.0]]));
-    let gram = tape.gram(fixed, x).unwrap();
+    let gram = fixed.gram(x).unwrap();
     assert!(!tape.needs_gradient(gram).unwrap());
-    for refusal in [tape.gram(fixed, moving), tape.cross(fixed, x, moving), tape.diag(fixed, moving)] {
+    for refusal in [fixed.gram(moving), fixed.cross(x, moving), fixed.diag(moving)] {
         assert!(matches!(refusal, Err(Error::NotDifferentiable { .. })), "{refusal:?}");
     }
 }

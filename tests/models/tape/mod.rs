@@ -11,7 +11,7 @@ use mercer::tape::{Tape, Var};
 use crate::common::data::uniform;
 use crate::common::gradients::check_matrix;
 
-type Formula<'f> = dyn for<'t> Fn(&Tape<'t, f64>, &[Var]) -> Result<Var, Error> + 'f;
+type Formula<'f> = dyn for<'t, 'a> Fn(&'t Tape<'a, f64>, &[Var<'t, f64>]) -> Var<'t, f64> + 'f;
 
 /// Elements between ½ and 3/2.
 fn positive(seed: u64, nrows: usize, ncols: usize) -> Mat<f64> {
@@ -28,8 +28,8 @@ fn factor(seed: u64, n: usize) -> Mat<f64> {
 /// Σ W ∘ formula, with weights W that depend on the shape alone.
 fn weighted(formula: &Formula<'_>, operands: &[Mat<f64>]) -> f64 {
     let tape = Tape::new(Par::Seq);
-    let vars: Vec<Var> = operands.iter().map(|matrix| tape.parameter(matrix.clone())).collect();
-    let result = tape.value(formula(&tape, &vars).unwrap()).unwrap();
+    let vars: Vec<_> = operands.iter().map(|matrix| tape.parameter(matrix.clone())).collect();
+    let result = tape.value(formula(&tape, &vars)).unwrap();
     let weights = uniform(result.as_mat().nrows(), result.as_mat().ncols(), 99);
     weights.col_iter().zip(result.as_mat().col_iter()).map(|(w, c)| w.transpose() * c).sum()
 }
@@ -41,8 +41,8 @@ fn gradients(formula: &Formula<'_>, operands: &[Mat<f64>], wanted: &[bool]) -> V
         true => tape.parameter(matrix.clone()),
         false => tape.constant_owned(matrix.clone()),
     };
-    let vars: Vec<Var> = operands.iter().zip(wanted).map(var).collect();
-    let result = formula(&tape, &vars).unwrap();
+    let vars: Vec<_> = operands.iter().zip(wanted).map(var).collect();
+    let result = formula(&tape, &vars);
     let (nrows, ncols) = tape.shape(result).unwrap();
     let mut gradients = tape.pull_back(result, uniform(nrows, ncols, 99).as_ref()).unwrap();
     vars.iter().map(|&var| gradients.take(var)).collect()
@@ -74,6 +74,6 @@ fn check_to(tolerance: f64, name: &str, formula: &Formula<'_>, operands: &[Mat<f
 }
 
 /// B Bᵀ + I, so that perturbations stay symmetric.
-fn covariance(tape: &Tape<'_, f64>, b: Var) -> Result<Var, Error> {
-    tape.add_to_diagonal(tape.matmul_nt(b, b)?, tape.scalar_constant(1.0))
+fn covariance(b: Var<'_, f64>) -> Var<'_, f64> {
+    b.matmul_nt(b).add_identity(1.0)
 }
