@@ -18,8 +18,8 @@ impl<T: Scalar> Var<'_, T> {
     /// [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the
     /// policy allows is enough; [`Error::NonFinite`](crate::Error::NonFinite) for a NaN or an
     /// infinity; [`Error::Shape`](crate::Error::Shape) if A is not square;
-    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape or a policy that
-    /// cannot work.
+    /// [`Error::Setting`](crate::Error::Setting) for a policy that cannot work; the error that the tape
+    /// [keeps](Var#errors), if there is one.
     ///
     /// # Examples
     ///

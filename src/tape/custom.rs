@@ -20,7 +20,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a variable of another tape. Then, from
+    /// The tape [keeps](Var#errors) an [`Error::Setting`] for a variable of another tape. Then, from
     /// [`backward`](Self::backward): [`Error::Shape`] if there is not one entry for each operand,
     /// of its shape.
     ///

@@ -14,7 +14,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`add`](Self::add).
+    /// The tape [keeps](Var#errors) an [`Error::Shape`](crate::Error::Shape) if the shapes differ.
     pub fn hadamard(self, b: Self) -> Self {
         self.binary(b, |tape, a, b| {
             let value = tape.zip("the second operand of `hadamard`", a, b, |a, b| a * b)?;
@@ -31,10 +31,6 @@ impl<T: Scalar> Var<'_, T> {
     }
 
     /// exp(A). Reverse: Ā += C̄ ∘ C.
-    ///
-    /// # Errors
-    ///
-    /// As [`neg`](Self::neg).
     pub fn exp(self) -> Self {
         self.unary(|tape, a| {
             let operand = tape.value(a);
@@ -49,38 +45,22 @@ impl<T: Scalar> Var<'_, T> {
     }
 
     /// ln(A): NaN for negative elements.
-    ///
-    /// # Errors
-    ///
-    /// As [`neg`](Self::neg).
     pub fn ln(self) -> Self {
         self.map(T::ln, |x, _| Float::recip(x))
     }
 
     /// A ∘ A.
-    ///
-    /// # Errors
-    ///
-    /// As [`neg`](Self::neg).
     pub fn square(self) -> Self {
         self.map(|x| x * x, |x, _| x + x)
     }
 
     /// The square roots of the elements: NaN for negative ones, and an infinite derivative at zero.
-    ///
-    /// # Errors
-    ///
-    /// As [`neg`](Self::neg).
     pub fn sqrt(self) -> Self {
         let half = T::from_f64(0.5);
         self.map(Float::sqrt, move |_, y| half / y)
     }
 
     /// The reciprocals of the elements.
-    ///
-    /// # Errors
-    ///
-    /// As [`neg`](Self::neg).
     pub fn recip(self) -> Self {
         self.map(Float::recip, |_, y| -(y * y))
     }
@@ -122,11 +102,7 @@ impl<T: Scalar> Var<'_, T> {
         })
     }
 
-    /// f(A), element by element, for a function with the derivative `df(x, f(x))`.
-    ///
-    /// # Errors
-    ///
-    /// As [`neg`](Self::neg).
+    /// f(A), element by element, for a function with the derivative `df(x, f(x))`, which holds what it needs itself.
     ///
     /// # Examples
     ///

@@ -8,8 +8,8 @@ use crate::linalg::{Cholesky, Jitter, column};
 use crate::{Error, Result, Scalar};
 
 impl<T: Scalar> Var<'_, T> {
-    /// log N(rⱼ; 0, A + jitter·I) for each column rⱼ of the residuals R, n × m, as m × 1, and the absolute
-    /// jitter that it took.
+    /// log N(rⱼ; 0, A + jitter·I) for each column rⱼ of the residuals R, n × m, this variable, as m × 1, and
+    /// the absolute jitter that it took.
     ///
     /// The same as a Cholesky factor, solves and a log-determinant, with a cheaper reverse: with
     /// αⱼ = (A + jitter·I)⁻¹ rⱼ,
@@ -19,7 +19,8 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`cholesky`](Self::cholesky), and [`Error::Shape`] if R does not have n rows and a column.
+    /// As [`cholesky`](Self::cholesky), and [`Error::Shape`] if R does not have n rows and a column;
+    /// [`Error::Setting`] for a variable of another tape.
     ///
     /// # Examples
     ///

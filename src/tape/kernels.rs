@@ -13,7 +13,8 @@ use crate::linalg::{cast_column, column, column_mut};
 use crate::params::ParameterizedExt;
 use crate::{Result, Scalar};
 
-/// A kernel on a [`Tape`], with the variable of its hyperparameters.
+/// A kernel on a [`Tape`], with the variable of its hyperparameters: see [`Tape::kernel`]. Its matrices can fail, for points
+/// that it cannot read or gradients that it does not have, and are `Result`s.
 pub struct KernelVar<'t, 'a, T: Scalar> {
     tape: &'t Tape<'a, T>,
     kernel: &'a dyn Kernel<T>,
@@ -36,7 +37,8 @@ impl<'t, 'a, T: Scalar> KernelVar<'t, 'a, T> {
     /// # Errors
     ///
     /// Those of [`gram_into`]; [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) if a gradient is needed that the kernel
-    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape; the error that the tape
+    /// [keeps](Var#errors), if there is one.
     pub fn gram(&self, x: Var<'_, T>) -> Result<Var<'t, T>> {
         let Self { tape, kernel, theta } = *self;
         let (x, points) = self.points(x)?;
@@ -57,7 +59,8 @@ impl<'t, 'a, T: Scalar> KernelVar<'t, 'a, T> {
     /// # Errors
     ///
     /// Those of [`cross_into`]; [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) if a gradient is needed that the kernel
-    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape; the error that the tape
+    /// [keeps](Var#errors), if there is one.
     pub fn cross(&self, x: Var<'_, T>, z: Var<'_, T>) -> Result<Var<'t, T>> {
         let Self { tape, kernel, theta } = *self;
         let ((x, first), (z, second)) = (self.points(x)?, self.points(z)?);
@@ -78,7 +81,8 @@ impl<'t, 'a, T: Scalar> KernelVar<'t, 'a, T> {
     /// # Errors
     ///
     /// Those of [`diag_into`]; [`Error::NotDifferentiable`](crate::Error::NotDifferentiable) if a gradient is needed that the kernel
-    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    /// does not have; [`Error::Setting`](crate::Error::Setting) for a variable of another tape; the error that the tape
+    /// [keeps](Var#errors), if there is one.
     pub fn diag(&self, x: Var<'_, T>) -> Result<Var<'t, T>> {
         let Self { tape, kernel, theta } = *self;
         let (x, points) = self.points(x)?;

@@ -5,7 +5,7 @@ use crate::linalg::NoisyKronecker;
 use crate::{Result, Scalar};
 
 impl<T: Scalar> Var<'_, T> {
-    /// log N(vec(Y); 0, B ⊗ K + Σ ⊗ I) with K = K₁ ⊗ … ⊗ K_d, for Y, N × m, with a column for each output, and B
+    /// log N(vec(Y); 0, B ⊗ K + Σ ⊗ I) with K = K₁ ⊗ … ⊗ K_d, for Y, N × m, this variable, with a column for each output, and B
     /// and Σ, m × m: the covariances of signal and noise between outputs that share the correlation K.
     ///
     /// The large matrix is never formed: [`NoisyKronecker`] says how, in which order its rows are, and what it
@@ -14,7 +14,8 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// Those of [`NoisyKronecker::new`] and [`NoisyKronecker::log_density`].
+    /// Those of [`NoisyKronecker::new`] and [`NoisyKronecker::log_density`]; [`Error::Setting`](crate::Error::Setting) for a
+    /// variable of another tape; the error that the tape [keeps](Var#errors), if there is one.
     ///
     /// # Examples
     ///

@@ -4,7 +4,8 @@
 //! scalar result in every parameter, at a small multiple of the cost of the evaluation. Every value
 //! is a matrix: a vector is n × 1, a scalar 1 × 1. Models are written forward, once, from the
 //! primitives of this module; their hyperparameters, inputs and variational parameters get
-//! gradients without a line of calculus.
+//! gradients without a line of calculus. A formula of [variables](Var) reads as on paper: their sums, differences and
+//! products are operators, all else are methods.
 //!
 //! Below, C̄ stands for the cotangent of C, the gradient of the final scalar in the elements of C;
 //! the documentation of each primitive says what it adds to the cotangents of its operands, where
@@ -38,7 +39,7 @@
 //!     let (l, _) = covariance.cholesky(Jitter::default())?;
 //!     let fit = l.solve_lower(y).sum_of_squares();
 //!     let half_log_det = l.log_diagonal_sum();
-//!     let loss = (-0.5 * fit) + (-half_log_det);
+//!     let loss = -0.5 * fit - half_log_det;
 //!
 //!     let value = tape.scalar(loss)? - 1.5 * std::f64::consts::TAU.ln();
 //!     let gradients = tape.backward(loss)?;
@@ -117,9 +118,13 @@ struct Node<'a, T: Scalar> {
 
 /// A record of a formula, for its gradient. See the [module](self) for an example.
 ///
-/// Recording takes `&self`, so that calls nest. Each primitive evaluates at once; an operand of
-/// another tape is an error, as is a shape that does not fit. `'a` is the lifetime of the data and
+/// Recording takes `&self`, so that formulas nest. Each primitive evaluates at once. `'a` is the lifetime of the data and
 /// kernels that the tape borrows.
+///
+/// # Errors
+///
+/// Operators cannot return errors, so the tape keeps the first: see [`Var`]. From then on it records nothing, and whatever
+/// asks it for a value or a gradient has that error.
 pub struct Tape<'a, T: Scalar> {
     core: Core<T>,
     nodes: RefCell<Vec<Node<'a, T>>>,
@@ -177,7 +182,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a variable of another tape.
+    /// The one that the tape [keeps](Var#errors); [`Error::Setting`] for a variable of another tape.
     ///
     /// # Examples
     ///
@@ -202,7 +207,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if it is not 1 × 1; [`Error::Setting`] for a variable of another tape.
+    /// [`Error::Shape`] if it is not 1 × 1; otherwise as [`value`](Self::value).
     pub fn scalar(&self, var: Var<'_, T>) -> Result<f64> {
         let value = self.value(var)?;
         check_scalar("the variable", value.as_mat())?;
@@ -213,7 +218,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a variable of another tape.
+    /// As [`value`](Self::value).
     pub fn shape(&self, var: Var<'_, T>) -> Result<(usize, usize)> {
         Ok(shape(self.value(var)?.as_mat()))
     }
@@ -222,7 +227,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a variable of another tape.
+    /// As [`value`](Self::value).
     pub fn needs_gradient(&self, var: Var<'_, T>) -> Result<bool> {
         Ok(self.nodes.borrow()[var.on(self)?].needs_gradient)
     }
@@ -231,8 +236,8 @@ impl<'a, T: Scalar> Tape<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if `loss` is not 1 × 1; [`Error::Setting`] for a variable of another tape;
-    /// whatever the reverse of a [`custom`](Self::custom) primitive gives.
+    /// [`Error::Shape`] if `loss` is not 1 × 1; whatever the reverse of a [`custom`](Self::custom) primitive gives;
+    /// otherwise as [`value`](Self::value).
     ///
     /// # Examples
     ///

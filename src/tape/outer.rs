@@ -16,8 +16,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if w does not have one element for each column of A; [`Error::Setting`] for a
-    /// variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if w does not have one element for each column of A.
     ///
     /// # Examples
     ///

@@ -10,12 +10,11 @@ use crate::linalg::transpose_into;
 use crate::{Error, Scalar};
 
 impl<T: Scalar> Var<'_, T> {
-    /// C = Aᵀ B. Reverse: Ā += B C̄ᵀ, B̄ += A C̄.
+    /// C = Aᵀ B, without a transpose being made. Reverse: Ā += B C̄ᵀ, B̄ += A C̄.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if A and B differ in their numbers of rows; [`Error::Setting`] for a
-    /// variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if A and B differ in their numbers of rows.
     pub fn matmul_tn(self, b: Self) -> Self {
         self.binary(b, |tape, a, b| {
             let (left, right) = (tape.value(a), tape.value(b));
@@ -35,12 +34,11 @@ impl<T: Scalar> Var<'_, T> {
         })
     }
 
-    /// C = A Bᵀ. Reverse: Ā += C̄ B, B̄ += C̄ᵀ A.
+    /// C = A Bᵀ, without a transpose being made. Reverse: Ā += C̄ B, B̄ += C̄ᵀ A.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if A and B differ in their numbers of columns; [`Error::Setting`] for a
-    /// variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if A and B differ in their numbers of columns.
     pub fn matmul_nt(self, b: Self) -> Self {
         self.binary(b, |tape, a, b| {
             let (left, right) = (tape.value(a), tape.value(b));
@@ -60,10 +58,6 @@ impl<T: Scalar> Var<'_, T> {
     }
 
     /// Aᵀ.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] for a variable of another tape.
     pub fn transpose(self) -> Self {
         self.unary(|tape, a| {
             let operand = tape.value(a);

@@ -10,10 +10,6 @@ use crate::{Error, Scalar};
 
 impl<T: Scalar> Var<'_, T> {
     /// Σ A: 1 × 1.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] for a variable of another tape.
     pub fn sum(self) -> Self {
         self.unary(|tape, a| {
             let value = tape.one_by_one(columns::total(tape.value(a).as_mat()));
@@ -26,10 +22,6 @@ impl<T: Scalar> Var<'_, T> {
     }
 
     /// Σ A ∘ A, the squared Frobenius norm: 1 × 1. Reverse: Ā += 2 c̄ A.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] for a variable of another tape.
     pub fn sum_of_squares(self) -> Self {
         self.unary(|tape, a| {
             let operand = tape.value(a);
@@ -47,7 +39,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if the shapes differ; [`Error::Setting`] for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if the shapes differ.
     pub fn inner(self, b: Self) -> Self {
         self.binary(b, |tape, a, b| {
             let (left, right) = (tape.value(a), tape.value(b));
@@ -64,10 +56,6 @@ impl<T: Scalar> Var<'_, T> {
 
     /// cⱼ = Σᵢ Aᵢⱼ²: n × 1 for A of m × n. Of L⁻¹K these are the variances explained. Reverse:
     /// Āᵢⱼ += 2 c̄ⱼ Aᵢⱼ.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] for a variable of another tape.
     ///
     /// # Examples
     ///
@@ -107,7 +95,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if it is not square; [`Error::Setting`] for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if it is not square.
     pub fn diagonal(self) -> Self {
         self.unary(|tape, a| {
             let operand = tape.value(a);
@@ -135,7 +123,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if it is not square; [`Error::Setting`] for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if it is not square.
     pub fn trace(self) -> Self {
         self.unary(|tape, a| {
             let operand = tape.value(a);
@@ -165,8 +153,8 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotPositiveDefinite`] for an element of the diagonal that is zero or not finite;
-    /// [`Error::Shape`] if L is not square; [`Error::Setting`] for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::NotPositiveDefinite`] for an element of the diagonal that is zero or not
+    /// finite, and an [`Error::Shape`] if L is not square.
     ///
     /// # Examples
     ///

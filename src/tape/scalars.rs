@@ -10,8 +10,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) if s is not 1 × 1;
-    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`](crate::Error::Shape) if s is not 1 × 1.
     pub fn scale_by(self, s: Self) -> Self {
         self.binary(s, |tape, a, s| {
             let (operand, factor) = (tape.value(a), tape.value(s));
@@ -57,8 +56,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) if A is not square or s is not 1 × 1;
-    /// [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`](crate::Error::Shape) if A is not square or s is not 1 × 1.
     pub fn add_to_diagonal(self, s: Self) -> Self {
         self.binary(s, |tape, a, s| {
             let (operand, amount) = (tape.value(a), tape.value(s));

@@ -15,8 +15,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if A is not square or d does not fit; [`Error::Setting`] for a variable of
-    /// another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if A is not square or d does not fit.
     pub fn add_diagonal(self, d: Self) -> Self {
         self.binary(d, |tape, a, d| {
             let (operand, amount) = (tape.value(a), tape.value(d));
@@ -44,7 +43,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if d does not fit; [`Error::Setting`] for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if d does not fit.
     pub fn scale_rows(self, d: Self) -> Self {
         self.binary(d, |tape, a, d| {
             let (operand, factors) = (tape.value(a), tape.value(d));
@@ -86,7 +85,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if d does not fit; [`Error::Setting`] for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if d does not fit.
     ///
     /// # Examples
     ///
@@ -149,8 +148,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] if the vector does not have n(n + 1)/2 elements; [`Error::Setting`] for a
-    /// variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`] if the vector does not have n(n + 1)/2 elements.
     ///
     /// # Examples
     ///
@@ -199,7 +197,7 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Rows`] if they lie outside A; [`Error::Setting`] for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Rows`] if they lie outside A.
     pub fn rows(self, rows: Range<usize>) -> Self {
         self.unary(|tape, a| {
             let operand = tape.value(a);

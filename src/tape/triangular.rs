@@ -18,8 +18,8 @@ impl<T: Scalar> Var<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) if L is not square or B does not have its number of
-    /// rows; [`Error::Setting`](crate::Error::Setting) for a variable of another tape.
+    /// The tape [keeps](Var#errors) an [`Error::Shape`](crate::Error::Shape) if L is not square or B does not have its number of
+    /// rows.
     pub fn solve_lower(self, b: Self) -> Self {
         self.binary(b, |tape, l, b| {
             let (factor, right) = lower_operands(tape, "solve_lower", l, b)?;
@@ -59,7 +59,7 @@ impl<T: Scalar> Var<'_, T> {
         })
     }
 
-    /// C = L B, at half the cost of [`matmul`](Self::matmul). Reverse: L̄ += tril(C̄ Bᵀ), B̄ += Lᵀ C̄.
+    /// C = L B, at half the cost of a product of two square matrices. Reverse: L̄ += tril(C̄ Bᵀ), B̄ += Lᵀ C̄.
     ///
     /// # Errors
     ///
