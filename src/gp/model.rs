@@ -350,7 +350,7 @@ impl Memory {
     /// let squared = |x: f64| {
     ///     memory.on_tape(Par::Seq, |tape: &Tape<'_, f64>| {
     ///         let x = tape.scalar_parameter(x);
-    ///         let gradients = tape.backward(tape.square(x)?)?;
+    ///         let gradients = tape.backward(x.square())?;
     ///         Ok(gradients.scalar(x))
     ///     })
     /// };
