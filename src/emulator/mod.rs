@@ -146,7 +146,7 @@ impl Emulator {
     /// let spectra = Spectra::new(&theta, mat![[2.0, 0.1], [1.0, 0.3], [0.0, 0.2]], Basis::new(mat![[1.0, 0.0]])?)?;
     /// let emulator = Emulator::new(&spectra)?;
     /// assert_eq!(emulator.precision(), 1.0);
-    /// assert_eq!(emulator.kernels()[0].to_string(), "10000 * rbf(lengthscale=1.5)");
+    /// assert_eq!(emulator.kernels()[0].to_string(), "10000 * rbf(lengthscale=[1.5])");
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn new(spectra: &Spectra) -> Result<Self> {

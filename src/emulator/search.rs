@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::structure::{Covariance, Problem};
 use super::{Emulator, Evidence, Spectra, Structure};
 use crate::gp::Model;
-use crate::optim::{Lbfgs, Minimizer, Minimum, Objective, fit};
+use crate::optim::{Lbfgs, Minimized, Minimizer, Minimum, fit};
 use crate::params::{Constraint, Parameterized, ParameterizedExt, places};
 use crate::{Expr, Kernel, Result};
 
@@ -285,7 +285,7 @@ struct Within<'a> {
 }
 
 impl Minimizer for Within<'_> {
-    fn minimize(&self, objective: &mut Objective<'_>, start: &[f64]) -> Result<Minimum> {
+    fn minimize(&self, objective: &mut Minimized<'_>, start: &[f64]) -> Result<Minimum> {
         let mut point = start.to_vec();
         let mut within = |x: &[f64]| {
             self.places.iter().zip(x).for_each(|(&place, &x)| point[place] = x);

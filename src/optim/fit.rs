@@ -141,7 +141,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::Error;
-    use crate::optim::{Lbfgs, Objective};
+    use crate::optim::{Lbfgs, Minimized};
     use crate::prelude::*;
 
     /// A bowl in the logarithms of the natural parameters, with its minimum at `target`.
@@ -225,7 +225,7 @@ mod tests {
     fn a_failing_minimizer_leaves_the_best_parameters() {
         struct Breaks;
         impl Minimizer for Breaks {
-            fn minimize(&self, objective: &mut Objective<'_>, start: &[f64]) -> Result<Minimum> {
+            fn minimize(&self, objective: &mut Minimized<'_>, start: &[f64]) -> Result<Minimum> {
                 for x in [start[0], 0.1, 5.0] {
                     objective(&[x])?;
                 }

@@ -8,7 +8,7 @@ use argmin::core::{Error as ArgminError, TerminationStatus};
 use argmin::solver::quasinewton::LBFGS;
 
 use super::line_search::{State, WeakWolfe};
-use super::{Minimizer, Minimum, Objective, largest, norm};
+use super::{Minimized, Minimizer, Minimum, largest, norm};
 use crate::{Error, Result};
 
 /// The limited-memory BFGS method, with a weak Wolfe line search.
@@ -126,7 +126,7 @@ impl Lbfgs {
 }
 
 impl Minimizer for Lbfgs {
-    fn minimize(&self, objective: &mut Objective<'_>, start: &[f64]) -> Result<Minimum> {
+    fn minimize(&self, objective: &mut Minimized<'_>, start: &[f64]) -> Result<Minimum> {
         self.check()?;
         let recorder = RefCell::new(Recorder::start(objective, start)?);
         let mut steps = 0;
@@ -164,7 +164,7 @@ struct Evaluation {
 
 /// The objective, its last evaluation and its best one.
 struct Recorder<'o, 'f> {
-    objective: &'o mut Objective<'f>,
+    objective: &'o mut Minimized<'f>,
     last: Evaluation,
     best: Evaluation,
     evaluations: usize,
@@ -173,7 +173,7 @@ struct Recorder<'o, 'f> {
 }
 
 impl<'o, 'f> Recorder<'o, 'f> {
-    fn start(objective: &'o mut Objective<'f>, start: &[f64]) -> Result<Self> {
+    fn start(objective: &'o mut Minimized<'f>, start: &[f64]) -> Result<Self> {
         let first = evaluate(objective, start)?;
         Ok(Self { objective, last: first.clone(), best: first, evaluations: 1, failure: None })
     }
@@ -200,7 +200,7 @@ impl<'o, 'f> Recorder<'o, 'f> {
     }
 }
 
-fn evaluate(objective: &mut Objective<'_>, x: &[f64]) -> Result<Evaluation> {
+fn evaluate(objective: &mut Minimized<'_>, x: &[f64]) -> Result<Evaluation> {
     let (value, gradient) = objective(x)?;
     if gradient.len() != x.len() {
         return Err(Error::shape("the gradient", format!("{} value(s)", x.len()), (gradient.len(), 1)));

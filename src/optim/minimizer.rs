@@ -3,7 +3,7 @@
 use crate::Result;
 
 /// A function to minimise: its value and its gradient at a point.
-pub type Objective<'a> = dyn FnMut(&[f64]) -> Result<(f64, Vec<f64>)> + 'a;
+pub type Minimized<'a> = dyn FnMut(&[f64]) -> Result<(f64, Vec<f64>)> + 'a;
 
 /// A method that minimises a smooth deterministic function of real numbers from its value and its
 /// gradient.
@@ -13,12 +13,12 @@ pub type Objective<'a> = dyn FnMut(&[f64]) -> Result<(f64, Vec<f64>)> + 'a;
 /// A method of one's own, here gradient descent with a fixed rate:
 ///
 /// ```
-/// use mercer::optim::{Minimizer, Minimum, Objective};
+/// use mercer::optim::{Minimizer, Minimum, Minimized};
 ///
 /// struct Descent;
 ///
 /// impl Minimizer for Descent {
-///     fn minimize(&self, objective: &mut Objective<'_>, start: &[f64]) -> mercer::Result<Minimum> {
+///     fn minimize(&self, objective: &mut Minimized<'_>, start: &[f64]) -> mercer::Result<Minimum> {
 ///         let mut x = start.to_vec();
 ///         for _ in 0..50 {
 ///             let (_, gradient) = objective(&x)?;
@@ -41,7 +41,7 @@ pub trait Minimizer {
     /// # Errors
     ///
     /// Those of the objective at the start, and those of the method's settings.
-    fn minimize(&self, objective: &mut Objective<'_>, start: &[f64]) -> Result<Minimum>;
+    fn minimize(&self, objective: &mut Minimized<'_>, start: &[f64]) -> Result<Minimum>;
 }
 
 /// What a [`Minimizer`] found.

@@ -41,7 +41,7 @@ pub use fit::fit;
 pub(crate) use fit::fit_in_units;
 pub use history::{History, Progress, Stopped};
 pub use lbfgs::Lbfgs;
-pub use minimizer::{Minimizer, Minimum, Objective};
+pub use minimizer::{Minimized, Minimizer, Minimum};
 pub use natural::NaturalGradient;
 pub use patience::{EarlyStop, Patience};
 pub use run::{Loss, Run};

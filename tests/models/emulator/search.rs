@@ -3,7 +3,7 @@
 
 use mercer::data::{Components, Pca, PcaSettings};
 use mercer::emulator::{Emulator, Evidence, Spectra};
-use mercer::optim::{Lbfgs, Minimizer, Minimum, Objective};
+use mercer::optim::{Lbfgs, Minimized, Minimizer, Minimum};
 use mercer::params::Prior;
 use mercer::prelude::*;
 use rand::SeedableRng;
@@ -16,7 +16,7 @@ use crate::common::stored::{matrix, vector};
 struct CutOff(usize);
 
 impl Minimizer for CutOff {
-    fn minimize(&self, objective: &mut Objective<'_>, start: &[f64]) -> mercer::Result<Minimum> {
+    fn minimize(&self, objective: &mut Minimized<'_>, start: &[f64]) -> mercer::Result<Minimum> {
         let mut left = self.0;
         let mut counted = |x: &[f64]| match left {
             0 => Err(Error::Optimisation { step: self.0, reason: "cut off".into() }),

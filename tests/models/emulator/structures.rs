@@ -248,7 +248,7 @@ fn one_axis_is_no_grid() {
 fn a_fit_keeps_its_structure() {
     struct Watch;
     impl Minimizer for Watch {
-        fn minimize(&self, objective: &mut mercer::optim::Objective<'_>, start: &[f64]) -> mercer::Result<Minimum> {
+        fn minimize(&self, objective: &mut mercer::optim::Minimized<'_>, start: &[f64]) -> mercer::Result<Minimum> {
             let (value, gradient) = objective(start)?;
             let reason = String::new();
             Ok(Minimum { x: gradient, value, gradient_norm: 0.0, steps: 0, evaluations: 1, converged: true, reason })
