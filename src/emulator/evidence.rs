@@ -100,7 +100,7 @@ impl<K: Kernel<f64> + Clone> Model<Spectra> for Emulator<K> {
     fn objective(&self, spectra: &Spectra) -> Result<LogEvidence> {
         let covariance = self.covariance(spectra)?;
         let solved = solved(&*covariance, spectra)?;
-        Ok(self.log_evidence(spectra, &*covariance, &solved))
+        Ok(self.likelihood_of(spectra, &*covariance, &solved))
     }
 
     fn evaluate(&self, spectra: &Spectra, _: &Memory) -> Result<(LogEvidence, Vec<f64>)> {
@@ -120,7 +120,7 @@ impl<K: Kernel<f64> + Clone> Model<Spectra> for Emulator<K> {
         }
         gradient.extend((0..self.nugget.values().len()).map(|component| cotangents.noise[(component, component)]));
         gradient.extend(cotangents.kernels.into_iter().flatten());
-        Ok((self.log_evidence(spectra, &*covariance, &solved), gradient))
+        Ok((self.likelihood_of(spectra, &*covariance, &solved), gradient))
     }
 
     fn condition(&self, spectra: &Spectra) -> Result<Posterior> {
@@ -148,7 +148,7 @@ impl<K: Kernel<f64> + Clone> Model<Spectra> for Emulator<K> {
 
 impl<K: Expr + Clone> Emulator<K> {
     /// The objective, from V and a = V⁻¹ŵ.
-    fn log_evidence(&self, spectra: &Spectra, covariance: &dyn Covariance, a: &Mat<f64>) -> LogEvidence {
+    fn likelihood_of(&self, spectra: &Spectra, covariance: &dyn Covariance, a: &Mat<f64>) -> LogEvidence {
         let weights = spectra.weights();
         let fit: f64 = (0..a.ncols()).map(|col| weights.col(col).transpose() * a.col(col)).sum();
         let of_weights = -0.5 * (covariance.log_det() + fit);

@@ -79,7 +79,7 @@ pub trait Model<D: ?Sized>: Parameterized + Debug + Send + Sync {
     /// cannot read the points; [`Error::Indefinite`](crate::Error::Indefinite) for a kernel that is not guaranteed positive
     /// semi-definite; [`Error::NotPositiveDefinite`](crate::Error::NotPositiveDefinite) if no jitter that the policy allows is
     /// enough. Models say what else they refuse.
-    #[doc(alias = "log_marginal_likelihood", alias = "evidence", alias = "elbo")]
+    #[doc(alias = "log_marginal_likelihood", alias = "marginal likelihood", alias = "evidence", alias = "elbo")]
     fn objective(&self, data: &D) -> Result<Self::Objective>;
 
     /// The objective and its gradient in all natural parameters in visiting order, with matrices from a memory that

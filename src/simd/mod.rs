@@ -32,6 +32,7 @@
 pub(crate) mod elementwise;
 pub mod exp;
 pub mod expm1;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
 pub(crate) mod fused;
 pub mod inverse_trig;
 mod level;
@@ -45,8 +46,10 @@ pub(crate) mod remainder;
 pub(crate) mod stream;
 pub(crate) mod sum;
 pub mod tanh;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
 pub(crate) mod transpose;
 pub mod trig;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
 pub(crate) mod window;
 
 pub use level::{Level, restrict};
