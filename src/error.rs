@@ -187,7 +187,7 @@ pub enum Error {
 
     /// A gradient asked of a kernel that has none.
     #[error(
-        "`{path}` has no vector-Jacobian product; implement `tile_vjp` and `tile_diag_vjp` (and `embed_vjp`, if it embeds) and return `true` from `differentiable`"
+        "`{path}` has no vector-Jacobian product; implement `tile_vjp` (and `embed_vjp`, if it embeds) and say `differentiable()` in its `properties`"
     )]
     NotDifferentiable {
         /// The path of the node.

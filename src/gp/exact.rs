@@ -152,6 +152,7 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     {
         let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(self.mean.clone()));
         Prior::independent(kernel, mean, 1, Observed::Through(Arc::new(self.likelihood.clone())), self.par)
+            .allowing_indefinite(self.allow_indefinite)
     }
 
     /// Predictions of each observation from all others, in closed form. O(n³) once, not n times.

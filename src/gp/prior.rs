@@ -5,7 +5,7 @@ use std::sync::Arc;
 use faer::{Mat, MatRef, Par};
 use rand::Rng;
 
-use super::checks::check_inputs;
+use super::checks::{check_inputs, check_psd};
 use super::latents::PerLatent;
 use super::multioutput::JointPrediction;
 use super::posterior::{log_density, observe};
@@ -48,6 +48,7 @@ pub struct Prior<T: Scalar> {
     /// W
     mixing: Arc<Mat<T>>,
     seen: Observed<T>,
+    allow_indefinite: bool,
     par: Par,
 }
 
@@ -90,7 +91,12 @@ impl<T: Scalar> Prior<T> {
         par: Par,
     ) -> Self {
         let kernels = kernels.iter().map(|kernel| Arc::new(kernel.clone()) as _).collect();
-        Self { kernels, means: means.into(), mixing: mixing.into(), seen, par }
+        Self { kernels, means: means.into(), mixing: mixing.into(), seen, allow_indefinite: false, par }
+    }
+
+    /// Whether kernels that are not known to be covariances are taken.
+    pub(super) fn allowing_indefinite(self, allow_indefinite: bool) -> Self {
+        Self { allow_indefinite, ..self }
     }
 
     fn kernel(&self, process: usize) -> &dyn Kernel<T> {
@@ -99,7 +105,10 @@ impl<T: Scalar> Prior<T> {
 
     fn check(&self, x: MatRef<'_, T>) -> Result<()> {
         check_inputs(x, self.kernels.iter().map(|kernel| &**kernel), self.means.all())?;
-        self.kernels.iter().try_for_each(|kernel| kernel.inputs(x.ncols()).map(|_| ()))
+        self.kernels.iter().try_for_each(|kernel| {
+            kernel.inputs(x.ncols())?;
+            if self.allow_indefinite { Ok(()) } else { check_psd(&**kernel, x.ncols()) }
+        })
     }
 
     /// The functions with their covariance at each point.

@@ -27,7 +27,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     {
         let (kernels, means) = (self.kernel.members(), PerLatent::each(self.mean.members().to_vec()));
         let seen = Observed::with(self.likelihood.members().iter().map(Gaussian::variance));
-        Prior::independent(kernels, means, self.outputs(), seen, self.par)
+        Prior::independent(kernels, means, self.outputs(), seen, self.par).allowing_indefinite(self.allow_indefinite)
     }
 
     pub(super) fn posterior<T: Scalar>(&self, data: &impl Outputs<T>) -> Result<BatchPosterior<T>>

@@ -79,7 +79,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     {
         let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(DynMean::new(Zero)));
         let seen = prior::Observed::with(vec![self.likelihood.variance(); outputs]);
-        Prior::independent(kernel, mean, outputs, seen, self.par)
+        Prior::independent(kernel, mean, outputs, seen, self.par).allowing_indefinite(self.allow_indefinite)
     }
 
     fn posterior(&self, y: MatRef<'_, f64>) -> Result<GplvmPosterior>

@@ -178,6 +178,7 @@ impl<K: Expr + Clone> IcmGp<K> {
         });
         let seen = Observed::WithNoise(cast(self.noise.covariance().as_ref()).into());
         Prior::mixed(std::slice::from_ref(&self.kernel), self.mean.clone(), mixing, seen, self.par)
+            .allowing_indefinite(self.allow_indefinite)
     }
 
     fn posterior<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<IcmPosterior<T>>

@@ -221,7 +221,8 @@ impl<K: Expr + Clone> Oilmm<K> {
     {
         let mixing = cast(self.mixing.matrix()?.as_ref());
         let seen = Observed::with(vec![self.likelihood.variance(); self.outputs()]);
-        Ok(Prior::mixed(self.kernel.all(), self.mean.clone(), mixing, seen, self.par))
+        Ok(Prior::mixed(self.kernel.all(), self.mean.clone(), mixing, seen, self.par)
+            .allowing_indefinite(self.allow_indefinite))
     }
 
     fn posterior<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<OilmmPosterior<T>>

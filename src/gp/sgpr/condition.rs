@@ -74,6 +74,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     {
         let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(self.mean.clone()));
         Prior::independent(kernel, mean, 1, prior::Observed::Through(Arc::new(self.likelihood.clone())), self.par)
+            .allowing_indefinite(self.allow_indefinite)
     }
 
     pub(super) fn posterior<T: Scalar>(&self, data: &Data<T>) -> Result<Posterior<T>>

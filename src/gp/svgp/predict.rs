@@ -23,6 +23,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let functions = self.variational.all().len();
         let seen = Observed::Through(self.likelihood.clone().into());
         Prior::independent(self.kernel.all(), self.mean.clone(), functions, seen, self.par)
+            .allowing_indefinite(self.allow_indefinite)
     }
 
     /// The posterior, ready to predict.

@@ -193,3 +193,20 @@ fn posteriors_own_what_they_need() {
         1e-6,
     );
 }
+
+#[test]
+fn a_prior_refuses_what_is_no_covariance() {
+    let at = mat![[0.0], [1.0]];
+    let gp = ExactGp::new(-1.0 * Rbf::new(1.0));
+    let prior = gp.prior();
+    let predicted: Result<_, Error> = prior.predict(at.as_ref());
+    assert!(matches!(predicted, Err(Error::Indefinite { .. })), "{predicted:?}");
+    let drawn = prior.sample(at.as_ref(), 3, &mut Pcg64::seed_from_u64(1));
+    assert!(matches!(drawn, Err(Error::Indefinite { .. })));
+    assert!(matches!(prior.covariance(at.as_ref(), 0), Err(Error::Indefinite { .. })));
+    let seen = Svgp::new(-1.0 * Rbf::new(1.0), at.as_ref()).unwrap().prior();
+    assert!(matches!(seen.predict_observations(at.as_ref()), Err(Error::Indefinite { .. })));
+
+    let difference = ExactGp::new(Rbf::new(1.0) - 0.5 * Rbf::new(1.0)).allow_indefinite().prior();
+    assert_eq!(difference.predict(at.as_ref()).unwrap().variance[(0, 0)], 0.5);
+}
