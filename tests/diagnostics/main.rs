@@ -1,4 +1,4 @@
-//! What the compiler says of mistakes: models and data that do not go together, types that are no kernels.
+//! What the compiler says of models and data that do not go together.
 //!
 //! The crate is compiled once more for it, and the words of the compiler change from one version to the next:
 //! `cargo test --test diagnostics -- --ignored`, with `TRYBUILD=overwrite` to write them anew.
