@@ -175,8 +175,8 @@ impl<'r, M: Parameterized, L: Loss<M>> Run<'r, M, L> {
             state.load(&self.train, model, self.n)?;
             rates_in_units(&self.train, model, &state)
         })?;
-        self.state = state;
-        Ok(self)
+        // What this run has met so far is not of the checkpoint.
+        Ok(Self { state, early: false, judged: true, failed: None, ..self })
     }
 
     /// Takes the next step, and says what is known of it; `None` where none is left or the loss has stopped to fall.
@@ -448,6 +448,19 @@ mod tests {
         for (step, rate) in rates.iter().enumerate() {
             assert!((rate - 0.01 * (step + 1) as f64).abs() < 1e-15);
         }
+    }
+
+    #[test]
+    fn what_ended_a_run_does_not_end_the_one_from_its_checkpoint() {
+        let mut kernel = Rbf::new(1.0);
+        let (train, mut rng) = (train().with_early_stop(EarlyStop::default()), Pcg64::seed_from_u64(0));
+        let mut run = Run::new(&mut kernel, 5, &train, loss).unwrap();
+        run.step(&mut rng).unwrap();
+        let checkpoint = run.checkpoint();
+        while run.step(&mut rng).unwrap().is_some() {}
+        let whole = run.history();
+        assert_eq!(whole.stopped, Stopped::Early);
+        assert_eq!(run.resume(&checkpoint).unwrap().finish(&mut rng).unwrap(), whole);
     }
 
     #[test]
