@@ -6,7 +6,7 @@ use std::sync::Arc;
 use faer::Mat;
 
 use super::{Warp, WarpExpr};
-use crate::kernel::variables::{Variable, vjp_by_points};
+use crate::kernel::variables::{Variable, vjp_by_points, with_buffer};
 use crate::kernel::{FeatureGradients, Points};
 use crate::params::{Parameterized, Visitor, VisitorMut};
 use crate::{Dual, Real, Result, Scalar};
@@ -49,12 +49,6 @@ pub fn from_fn(
     map: impl Fn(&[Variable], &mut [Variable]) + Send + Sync + 'static,
 ) -> FromFn {
     FromFn { name: name.into(), outputs, map: Arc::new(map) }
-}
-
-impl FromFn {
-    fn apply(&self, x: &[Variable], out: &mut [Variable]) {
-        (self.map)(x, out);
-    }
 }
 
 impl Debug for FromFn {
@@ -100,10 +94,12 @@ impl<T: Scalar> Warp<T> for FromFn {
     }
 
     fn point(&self, x: &[T], out: &mut [T]) {
-        let x: Vec<Variable> = x.iter().map(|x| Dual::constant(x.as_f64())).collect();
-        let mut values = vec![Variable::from_f64(0.0); out.len()];
-        self.apply(&x, &mut values);
-        out.iter_mut().zip(values).for_each(|(out, value)| *out = T::from_f64(value.value));
+        with_buffer(x.len() + out.len(), Variable::from_f64(0.0), |numbers| {
+            let (in_x, in_out) = numbers.split_at_mut(x.len());
+            in_x.iter_mut().zip(x).for_each(|(number, x)| *number = Dual::constant(x.as_f64()));
+            (self.map)(in_x, in_out);
+            out.iter_mut().zip(in_out).for_each(|(out, value)| *out = T::from_f64(value.value));
+        });
     }
 
     fn backward(
@@ -114,7 +110,7 @@ impl<T: Scalar> Warp<T> for FromFn {
         theta: &mut [f64],
     ) {
         let Some(in_made) = gradients.take(made) else { return };
-        let map = |_: &[Variable], x: &[Variable], out: &mut [Variable]| self.apply(x, out);
+        let map = |_: &[Variable], x: &[Variable], out: &mut [Variable]| (self.map)(x, out);
         let cotangent = |row: usize, output: usize| in_made[(row, output)].as_f64();
         vjp_by_points(self, map, points, made.dim(), cotangent, theta, gradients.at_mut(points));
     }

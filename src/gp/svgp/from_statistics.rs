@@ -167,9 +167,8 @@ impl<K: Kernel<f64> + Clone, F: InducingFeatures> Loss<Svgp<K, F>> for Statistic
 
     fn move_part(&mut self, model: &mut Svgp<K, F>, step: usize, loss: f64, gradient: &[f64]) -> Result<Option<f64>> {
         let Some(rule) = &self.natural else { return Ok(None) };
-        let ascent: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
         let bound = |model: &Svgp<K, F>| model.objective(self.statistics);
-        model.move_and_judge((rule, step), -loss, &ascent, f64::EPSILON, &bound).map(Some)
+        model.move_and_judge((rule, step), -loss, gradient, f64::EPSILON, &bound).map(Some)
     }
 }
 
@@ -184,8 +183,7 @@ impl<K: Kernel<f64> + Clone, F: InducingFeatures> Trainable<Statistics> for Svgp
         if let Some(batch) = train.batch() {
             return Err(Error::setting("the batch", batch, "must be `None`: statistics are of all rows"));
         }
-        train.natural_gradients().map_or(Ok(()), |rule| self.check_natural(rule))?;
-        let (natural, memory) = (train.natural_gradients().cloned(), Memory::default().without_rounding());
+        let (natural, memory) = (self.natural_rule(train)?, Memory::default().without_rounding());
         Run::in_units(self, (statistics.observations(), &[]), train, StatisticsLoss { statistics, natural, memory })
     }
 }

@@ -11,7 +11,7 @@ use crate::gp::rounding::loss;
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{Minimizer, Minimum, NaturalGradient, fit_in_units};
+use crate::optim::{Minimizer, Minimum, NaturalGradient, Train, fit_in_units};
 use crate::params::ParameterizedExt;
 use crate::{Expr, Result, Scalar};
 
@@ -23,6 +23,11 @@ const HALVINGS: usize = 30;
 
 /// What a step at the rate 1 has to gain, relative to the bound, for another to follow.
 const LEAST_GAIN: f64 = 1e-13;
+
+/// The gradient of the objective, from that of the loss.
+pub(super) fn negated(gradient: &[f64]) -> Vec<f64> {
+    gradient.iter().map(|entry| -entry).collect()
+}
 
 /// The result of a [natural-gradient step](NaturalGradients::natural_step).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,12 +66,18 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         &mut self,
         (rule, step): (&NaturalGradient, usize),
         before: f64,
-        ascent: &[f64],
+        of_loss: &[f64],
         epsilon: f64,
         bound: &dyn Fn(&Self) -> Result<Elbo>,
     ) -> Result<f64> {
         let objective = |model: &Self| Ok(bound(model)?.value + model.log_prior());
-        Ok(self.raise(rule, step, ascent, before, epsilon * before.abs(), &objective)?.0)
+        Ok(self.raise(rule, step, &negated(of_loss), before, epsilon * before.abs(), &objective)?.0)
+    }
+
+    /// How q moves in a training, if not by its optimiser.
+    pub(super) fn natural_rule(&self, train: &Train) -> Result<Option<NaturalGradient>> {
+        train.natural_gradients().map_or(Ok(()), |rule| self.check_natural(rule))?;
+        Ok(train.natural_gradients().cloned())
     }
 
     /// Maximises the bound from all data over all that is free but q, with q brought to its best by

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use faer::{Mat, MatRef};
 
+use super::natural::negated;
 use super::{Elbo, Svgp};
 use crate::gp::data::{self, Data};
 use crate::gp::model::{Memory, Model, Scales, Trainable};
@@ -106,15 +107,14 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Loss<Svgp<K, F>> for 
 
     fn move_part(&mut self, model: &mut Svgp<K, F>, step: usize, loss: f64, gradient: &[f64]) -> Result<Option<f64>> {
         let Some(rule) = &self.natural else { return Ok(None) };
-        let ascent: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
         let n = self.x.nrows();
         if self.batch.is_some_and(|batch| batch != n) {
-            return model.move_q(rule, step, &ascent).map(Some);
+            return model.move_q(rule, step, &negated(gradient)).map(Some);
         }
         let bound = |model: &Svgp<K, F>| model.bound(self.x, &self.y, n);
         // A batch of all rows has them in another order, and the loss other rounding errors.
         let before = if self.batch.is_none() { -loss } else { bound(model)?.value + model.log_prior() };
-        model.move_and_judge((rule, step), before, &ascent, T::epsilon().as_f64(), &bound).map(Some)
+        model.move_and_judge((rule, step), before, gradient, T::epsilon().as_f64(), &bound).map(Some)
     }
 }
 
@@ -174,10 +174,9 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Trainable<Data<T>> fo
         self.check(x, &y)?;
         self.check_observed(x, &y, x.nrows())?;
         self.check_observations(&y)?;
-        train.natural_gradients().map_or(Ok(()), |rule| self.check_natural(rule))?;
-        let units = self.units(x, &y)?;
+        let (natural, units) = (self.natural_rule(train)?, self.units(x, &y)?);
         self.part_coincident(x, &y, train.batch());
-        let (natural, batch) = (train.natural_gradients().cloned(), train.batch());
+        let batch = train.batch();
         let loss = BatchLoss { x, y, natural, batch, memory: Memory::default().without_rounding() };
         Run::in_units(self, (x.nrows(), &units), train, loss)
     }
