@@ -29,6 +29,24 @@ pub enum Stopped {
 }
 
 /// The course of the training.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::optim::{Batch, Run, Stopped, Train};
+/// use mercer::prelude::*;
+/// use rand::SeedableRng;
+///
+/// let mut kernel = Rbf::new(1.0);
+/// let loss = |kernel: &Rbf, _: Batch<'_>| Ok((kernel.lengthscale()[0], vec![1.0]));
+/// let train = Train::new(7).with_rate(0.5).with_record_every(3);
+/// let history = Run::new(&mut kernel, 1, &train, loss)?.finish(&mut rand_pcg::Pcg64::seed_from_u64(0))?;
+/// assert_eq!((history.steps, history.stopped), (7, Stopped::Finished));
+/// let recorded: Vec<usize> = history.records.iter().map(|progress| progress.step).collect();
+/// assert_eq!(recorded, [0, 3, 6]);
+/// assert_eq!(history.records[0].loss, 1.0); // before the step
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
     /// Every so many steps, and the last step.

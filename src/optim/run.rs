@@ -11,6 +11,34 @@ use crate::params::{Entry, Parameterized, ParameterizedExt, restore};
 use crate::{Error, Result};
 
 /// What a [`Run`] minimises, as a model's own. Of a closure of a model and a [`Batch`], it is the closure's value.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::optim::{Batch, Loss};
+/// use mercer::prelude::*;
+///
+/// /// The mean over a batch of (log ℓ − row)².
+/// struct Misses {
+///     rows: usize,
+/// }
+///
+/// impl Loss<Rbf> for Misses {
+///     fn evaluate(&mut self, kernel: &Rbf, batch: Batch<'_>) -> Result<(f64, Vec<f64>), Error> {
+///         let (l, count) = (kernel.lengthscale()[0], batch.len(self.rows) as f64);
+///         let misses = || batch.rows(self.rows).map(|row| l.ln() - row as f64);
+///         let value = misses().map(|miss| miss * miss).sum::<f64>() / count;
+///         Ok((value, vec![2.0 * misses().sum::<f64>() / (count * l)]))
+///     }
+/// }
+///
+/// // A closure is one too.
+/// let mut closure = |kernel: &Rbf, batch: Batch<'_>| Misses { rows: 3 }.evaluate(kernel, batch);
+/// let (value, gradient) = closure.evaluate(&Rbf::new(1.0), Batch::Rows(&[1, 2]))?;
+/// assert_eq!((value, gradient), (2.5, vec![-3.0]));
+/// assert_eq!(Misses { rows: 3 }.part(), Loss::<Rbf>::part(&closure)); // all learns by Adam
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Loss<M> {
     /// The loss of a batch, and its gradient in *all* natural parameters, in visiting order, frozen ones included.
     ///

@@ -148,7 +148,26 @@ impl<K: Kernel<f64> + Clone, F: InducingFeatures> NaturalGradients<Statistics> f
     }
 }
 
-/// −ELBO from statistics, and natural gradients of q beside it.
+/// −ELBO from statistics, and natural gradients of q beside it: what an [`Svgp`] is trained by on
+/// [`Statistics`]. Only [`run`](Trainable::run) makes it; it is named where a [`Run`] is kept.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{StatisticsLoss, Svgp};
+/// use mercer::inducing::SphericalHarmonicFeatures;
+/// use mercer::optim::{Run, Train};
+/// use mercer::prelude::*;
+/// use rand::SeedableRng;
+///
+/// let data = Data::new(mat![[1.0, 0.0], [0.6, 0.8], [0.0, -1.0]], [0.3, 1.0, -0.4]);
+/// let mut gp = Svgp::with_features(Rbf::new(1.0), SphericalHarmonicFeatures::new(2, 2)?)?;
+/// let (statistics, before) = (gp.statistics(&data)?, gp.objective(&data)?.value);
+/// let mut run: Run<'_, _, StatisticsLoss<'_>> = gp.run(&statistics, &Train::new(5))?;
+/// let first = run.step(&mut rand_pcg::Pcg64::seed_from_u64(0))?;
+/// assert!((first.unwrap().loss + before).abs() < 1e-10);
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct StatisticsLoss<'r> {
     statistics: &'r Statistics,

@@ -85,7 +85,29 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     }
 }
 
-/// −ELBO of batches of data, and natural gradients of q beside it: what an [`Svgp`] is trained by.
+/// −ELBO of batches of data, and natural gradients of q beside it: what an [`Svgp`] is trained by. Only
+/// [`run`](Trainable::run) makes it; it is named where a [`Run`] is kept.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{BatchLoss, Svgp};
+/// use mercer::optim::{Run, Train};
+/// use mercer::prelude::*;
+/// use rand::SeedableRng;
+///
+/// struct Session<'r> {
+///     run: Run<'r, Svgp<Rbf>, BatchLoss<'r, f64>>,
+/// }
+///
+/// let data = Data::new(mat![[0.0], [1.0], [2.5]], [0.3, 1.0, -0.4]);
+/// let mut gp = Svgp::new(Rbf::new(1.0), data.x())?;
+/// let before = gp.objective(&data)?.value;
+/// let mut session = Session { run: gp.run(&data, &Train::new(5))? };
+/// let first = session.run.step(&mut rand_pcg::Pcg64::seed_from_u64(0))?;
+/// assert!((first.unwrap().loss + before).abs() < 1e-12);
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct BatchLoss<'r, T: Scalar> {
     x: MatRef<'r, T>,
