@@ -317,9 +317,7 @@ impl<K: Expr + Clone> Emulator<K> {
         }
         for kernel in &self.kernel.0 {
             kernel.inputs(dim)?;
-            if !self.allow_indefinite {
-                check_psd(kernel, dim)?;
-            }
+            check_psd(kernel, dim, self.allow_indefinite)?;
         }
         Ok(())
     }

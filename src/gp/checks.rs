@@ -86,14 +86,14 @@ pub(super) fn check_count<T: Scalar>(x: MatRef<'_, T>, y: &[T], outputs: usize) 
 }
 
 /// Refuses a kernel that is not guaranteed positive semi-definite in this dimension, by the
-/// subexpression that loses the guarantee.
-pub(crate) fn check_psd(kernel: &dyn Expr, dim: usize) -> Result<()> {
+/// subexpression that loses the guarantee; unless such are allowed.
+pub(crate) fn check_psd(kernel: &dyn Expr, dim: usize, allow_indefinite: bool) -> Result<()> {
     fn culprit(node: &dyn Expr) -> &dyn Expr {
         let psd = node.properties().psd;
         let weakest = node.children().into_iter().find(|child| child.properties().psd <= psd);
         weakest.map_or(node, |child| culprit(child))
     }
-    if kernel.properties().psd.holds_in(dim) {
+    if allow_indefinite || kernel.properties().psd.holds_in(dim) {
         return Ok(());
     }
     Err(Error::Indefinite { kernel: text(culprit(kernel)).to_string(), dim })

@@ -279,7 +279,7 @@ impl<'a, T: Scalar> Core<'a, T> {
         check_data(x, y, [self.kernel], [self.mean])?;
         self.kernel.inputs(x.ncols())?;
         self.mean.check_dim(x.ncols())?;
-        if self.allow_indefinite { Ok(()) } else { check_psd(self.kernel, x.ncols()) }
+        check_psd(self.kernel, x.ncols(), self.allow_indefinite)
     }
 
     fn record<'t>(
@@ -290,7 +290,7 @@ impl<'a, T: Scalar> Core<'a, T> {
         differentiable: bool,
     ) -> Result<Recorded<'t, T>> {
         let x = tape.constant(x);
-        let kernel = if differentiable { tape.kernel(self.kernel)? } else { tape.fixed_kernel(self.kernel) };
+        let kernel = tape.kernel_var(self.kernel, differentiable)?;
         let noise = noise_variances(tape, self.likelihood, y.len())?;
         let mean = prior_mean(tape, self.mean, x)?;
         let residual = tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])) - mean.value;

@@ -107,7 +107,7 @@ impl<T: Scalar> Prior<T> {
         check_inputs(x, self.kernels.iter().map(|kernel| &**kernel), self.means.all())?;
         self.kernels.iter().try_for_each(|kernel| {
             kernel.inputs(x.ncols())?;
-            if self.allow_indefinite { Ok(()) } else { check_psd(&**kernel, x.ncols()) }
+            check_psd(&**kernel, x.ncols(), self.allow_indefinite)
         })
     }
 

@@ -123,7 +123,7 @@ pub(super) fn output_covariance<'t, 'a, T: Scalar>(
 ) -> Result<Term<'t, T>> {
     let count = matrix.diagonal().len();
     let indices = tape.constant_owned(Mat::from_fn(count, 1, |row, _| T::from_f64(row as f64)));
-    let kernel = if differentiable { tape.kernel(matrix)? } else { tape.fixed_kernel(matrix) };
+    let kernel = tape.kernel_var(matrix, differentiable)?;
     Ok(Term { value: kernel.gram(indices)?, theta: kernel.theta() })
 }
 

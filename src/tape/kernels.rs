@@ -159,6 +159,11 @@ impl<'a, T: Scalar> Tape<'a, T> {
         Ok(KernelVar { tape: self, kernel, theta })
     }
 
+    /// A [`kernel`](Self::kernel), or a [`fixed_kernel`](Self::fixed_kernel).
+    pub(crate) fn kernel_var(&self, kernel: &'a dyn Kernel<T>, differentiable: bool) -> Result<KernelVar<'_, 'a, T>> {
+        if differentiable { self.kernel(kernel) } else { Ok(self.fixed_kernel(kernel)) }
+    }
+
     /// A kernel whose hyperparameters are constants. It needs to be differentiable only where its
     /// inputs have gradients.
     pub fn fixed_kernel(&self, kernel: &'a dyn Kernel<T>) -> KernelVar<'_, 'a, T> {

@@ -141,7 +141,7 @@ impl<K: Expr + Clone> BatchGp<K> {
     {
         let (first, x) = (group.outputs[0], tape.constant(group.x.as_ref()));
         let kernel = &self.kernel.members()[first];
-        let kernel = if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) };
+        let kernel = tape.kernel_var(kernel, differentiable)?;
         let noise = tape.scalar_parameter(self.likelihood.members()[first].variance());
         let terms = group.outputs.iter().map(|&output| prior_mean(tape, &self.mean.members()[output], x));
         let (values, means): (Vec<_>, Vec<_>) =

@@ -90,7 +90,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         }
         kernel.inputs(x.ncols())?;
         mean.check_dim(x.ncols())?;
-        if self.allow_indefinite { Ok(()) } else { check_psd(kernel, x.ncols()) }
+        check_psd(kernel, x.ncols(), self.allow_indefinite)
     }
 }
 

@@ -69,7 +69,7 @@ impl BackConstraint {
             return Err(Error::shape("the latents", expected, latents.shape()));
         }
         kernel.inputs(y.ncols())?;
-        check_psd(&kernel, y.ncols())?;
+        check_psd(&kernel, y.ncols(), false)?;
         let mut gram = Mat::zeros(y.nrows(), y.nrows());
         gram_into(&kernel, y, gram.as_mut(), Par::rayon(0))?;
         let mut weights = latents.to_owned();
@@ -128,7 +128,7 @@ impl BackConstraint {
         differentiable: bool,
     ) -> Result<(Var<'t, f64>, Vec<Var<'t, f64>>)> {
         self.check(tape.value(y)?.as_mat())?;
-        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let kernel = tape.kernel_var(&self.kernel, differentiable)?;
         let weights = matrix_on(tape, &self.weights, differentiable);
         let latents = kernel.gram(y)? * weights;
         Ok((latents, vec![weights, kernel.theta()]))

@@ -108,7 +108,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     fn check(&self, y: MatRef<'_, f64>) -> Result<()> {
         let (n, dim) = self.latents.mean.shape();
         check_outputs(y, n)?;
-        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
+        check_psd(&self.kernel, dim, self.allow_indefinite)
     }
 
     fn record<'t, 'a>(
@@ -122,7 +122,7 @@ impl<K: Expr + Clone> BayesianGplvm<K> {
     {
         self.check(y)?;
         let (y, z) = (tape.constant(y), features_on(tape, &self.inducing, differentiable)?);
-        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let kernel = tape.kernel_var(&self.kernel, differentiable)?;
         let noise = tape.scalar_parameter(self.likelihood.variance());
         let (inputs, latents) = self.latents.on(tape, y, differentiable)?;
         let psi = self.expectations.record(tape, kernel, inputs, z)?;

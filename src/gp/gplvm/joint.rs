@@ -116,7 +116,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     fn check(&self, y: MatRef<'_, f64>) -> Result<()> {
         let (n, dim) = self.latents.shape();
         check_outputs(y, n)?;
-        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
+        check_psd(&self.kernel, dim, self.allow_indefinite)
     }
 
     fn record<'t, 'a>(
@@ -130,7 +130,7 @@ impl<K: Expr + Clone> Gplvm<K> {
     {
         self.check(y)?;
         let y = tape.constant(y);
-        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let kernel = tape.kernel_var(&self.kernel, differentiable)?;
         let noise = tape.scalar_parameter(self.likelihood.variance());
         let (x, latents) = self.latents.on(tape, y, differentiable)?;
         let mut parameters: Vec<_> = [kernel.theta(), noise].into_iter().chain(latents).collect();

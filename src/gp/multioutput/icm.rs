@@ -202,7 +202,7 @@ impl<K: Expr + Clone> IcmGp<K> {
         check_grid(x, y, [&self.kernel as &dyn Kernel<T>], &self.mean, self.outputs())?;
         self.kernel.inputs(x.ncols())?;
         check_means(&self.mean, self.outputs(), x.ncols())?;
-        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, x.ncols()) }
+        check_psd(&self.kernel, x.ncols(), self.allow_indefinite)
     }
 
     /// The units of the parameters that may be any finite number, in visiting order of all scalars.
@@ -241,7 +241,7 @@ impl<K: Expr + Clone> IcmGp<K> {
         K: Kernel<T>,
     {
         let x = tape.constant(x);
-        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let kernel = tape.kernel_var(&self.kernel, differentiable)?;
         let outputs = output_covariance(tape, &self.outputs, differentiable)?;
         let (residual, means) = residuals(tape, &self.mean, x, y)?;
         let noise = self.noise.record(tape, differentiable)?;

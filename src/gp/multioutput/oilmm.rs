@@ -266,9 +266,7 @@ impl<K: Expr + Clone> Oilmm<K> {
         check_means(&self.mean, outputs, x.ncols())?;
         for kernel in self.kernel.all() {
             kernel.inputs(x.ncols())?;
-            if !self.allow_indefinite {
-                check_psd(kernel, x.ncols())?;
-            }
+            check_psd(kernel, x.ncols(), self.allow_indefinite)?;
         }
         Ok(())
     }
@@ -293,7 +291,7 @@ impl<K: Expr + Clone> Oilmm<K> {
         let x = tape.constant(x);
         let mut kernels = Vec::new();
         for kernel in self.kernel.all() {
-            kernels.push(if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) });
+            kernels.push(tape.kernel_var(kernel, differentiable)?);
         }
         let grams = kernels.iter().map(|&kernel| kernel.gram(x)).collect::<Result<Vec<_>>>()?;
         let (residual, means) = residuals(tape, &self.mean, x, y)?;

@@ -76,7 +76,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Sgpr<K, F> {
     {
         self.check_model()?;
         statistics.check(&self.inducing, &self.mean)?;
-        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let kernel = tape.kernel_var(&self.kernel, differentiable)?;
         let noise = tape.scalar_parameter(self.likelihood.variance());
         let mean = parameter_column(tape, &self.mean.values());
         let moments = Moments::new(tape, statistics, &self.inducing, kernel, differentiable, self.jitter)?;

@@ -260,7 +260,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     fn check_model(&self) -> Result<()> {
         let dim = self.inducing.dim();
         self.mean.check_dim(dim)?;
-        if self.allow_indefinite { Ok(()) } else { check_psd(&self.kernel, dim) }
+        check_psd(&self.kernel, dim, self.allow_indefinite)
     }
 
     /// The log evidence on a tape, the jitter of K_uu, and the parameters.
@@ -275,7 +275,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         K: Kernel<T>,
     {
         let (x, features) = (tape.constant(x), features_on(tape, &self.inducing, differentiable)?);
-        let kernel = if differentiable { tape.kernel(&self.kernel)? } else { tape.fixed_kernel(&self.kernel) };
+        let kernel = tape.kernel_var(&self.kernel, differentiable)?;
         let noise = noise_variances(tape, &self.likelihood, y.len())?;
         let mean = prior_mean(tape, &self.mean, x)?;
         let residual = tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])) - mean.value;

@@ -129,7 +129,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let features = features_on(tape, &self.inducing, differentiable)?;
         let mut kernels = Vec::new();
         for kernel in self.kernel.all() {
-            kernels.push(if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) });
+            kernels.push(tape.kernel_var(kernel, differentiable)?);
         }
         let prior_means = self.mean.all().iter().map(|mean| prior_mean(tape, mean, x)).collect::<Result<Vec<_>>>()?;
         let basis = self.mean_basis.as_ref().map(|basis| basis.record(tape, differentiable)).transpose()?;

@@ -101,7 +101,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         statistics.check(&self.inducing, self.mean.of(0))?;
         let noise = tape.scalar_parameter(self.check_gaussian()?);
         let kernel = self.kernel.of(0);
-        let kernel = if differentiable { tape.kernel(kernel)? } else { tape.fixed_kernel(kernel) };
+        let kernel = tape.kernel_var(kernel, differentiable)?;
         let mean = parameter_column(tape, &self.mean.of(0).values());
         let moments = Moments::new(tape, statistics, &self.inducing, kernel, differentiable, self.jitter)?;
         let q = self.variational.of(0).record(tape, &moments.prior)?;

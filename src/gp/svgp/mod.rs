@@ -310,10 +310,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         if let Some(basis) = &self.mean_basis {
             self.inducing.check_points(basis.inputs())?;
         }
-        if self.allow_indefinite {
-            return Ok(());
-        }
-        self.kernel.all().iter().try_for_each(|kernel| check_psd(kernel, dim))
+        self.kernel.all().iter().try_for_each(|kernel| check_psd(kernel, dim, self.allow_indefinite))
     }
 }
 
