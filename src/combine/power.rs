@@ -2,7 +2,7 @@
 
 use super::{Transform, Transformed};
 use crate::kernel::{Node, Psd, Structure};
-use crate::simd::power;
+use crate::simd::{One, power};
 use crate::{DynKernel, Error, Result, Scalar};
 
 /// An integer power of a kernel: what `k.pow(3)` makes, and `k ^ 3` in text.
@@ -76,12 +76,12 @@ impl Transform for ToPower {
     #[inline(always)]
     fn value<T: Scalar, const FMA: bool>(&self, k: T) -> T {
         // Also to the power 0: NaN has to give NaN.
-        if self.degree == 0 && k.is_nan() { k } else { power(k, self.degree) }
+        if self.degree == 0 && k.is_nan() { k } else { power(One::<T, FMA>(k), self.degree).0 }
     }
 
     #[inline(always)]
     fn slope<T: Scalar, const FMA: bool>(&self, k: T, _: T) -> T {
-        T::from_f64(f64::from(self.degree)) * power(k, self.degree.saturating_sub(1))
+        T::from_f64(f64::from(self.degree)) * power(One::<T, FMA>(k), self.degree.saturating_sub(1)).0
     }
 
     fn psd(&self, inner: Psd) -> Psd {

@@ -190,17 +190,22 @@ impl<T: Scalar> Job<'_, T> {
             );
             return;
         }
+        let Workspace { scratch, writer, .. } = workspace;
+        let all = Pairs::new(&self.x.features, &self.z.features, rows.clone(), cols.clone(), false);
+        if writer.offer(self.kernel, &all, out.rb_mut(), scratch) {
+            return;
+        }
         let step = tile_rows(cols.len());
         for col in (0..cols.len()).step_by(COLS) {
             let width = COLS.min(cols.len() - col);
             for row in (0..rows.len()).step_by(step) {
                 let height = step.min(rows.len() - row);
                 let (first_row, first_col) = (rows.start + row, cols.start + col);
-                let mut target = workspace.writer.target(out.rb_mut().submatrix_mut(row, col, height, width));
+                let mut target = writer.target(out.rb_mut().submatrix_mut(row, col, height, width));
                 let (rows, cols) = (first_row..first_row + height, first_col..first_col + width);
                 let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, false);
-                workspace.scratch.begin_block();
-                self.kernel.write_block(&pairs, &mut target, &mut workspace.scratch);
+                scratch.begin_block();
+                self.kernel.write_block(&pairs, &mut target, scratch);
             }
         }
     }

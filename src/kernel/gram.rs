@@ -109,9 +109,20 @@ impl<T: Scalar> Job<'_, T> {
         workspace.writer.finish();
     }
 
+    fn splits(&self, n: usize) -> bool {
+        self.parallel && n >= TASK
+    }
+
     /// A block on the diagonal, by quadrants: recursion lets threads write to disjoint parts.
-    fn square(&self, points: Range<usize>, out: MatMut<'_, T>, workspace: &mut Workspace<T>) {
+    fn square(&self, points: Range<usize>, mut out: MatMut<'_, T>, workspace: &mut Workspace<T>) {
         let n = points.len();
+        if !self.splits(n) {
+            let features = &self.embedding.features;
+            let pairs = Pairs::new(features, features, points.clone(), points.clone(), true);
+            if workspace.writer.offer(self.kernel, &pairs, out.rb_mut(), &mut workspace.scratch) {
+                return;
+            }
+        }
         if n <= COLS {
             let target = workspace.writer.target(out).symmetric();
             self.block(points.clone(), points, target, &mut workspace.scratch);
@@ -120,7 +131,7 @@ impl<T: Scalar> Job<'_, T> {
         let half = n.div_ceil(2).next_multiple_of(if n > ROWS { ROWS } else { COLS });
         let (first, last) = (points.start..points.start + half, points.start + half..points.end);
         let (top, upper, lower, bottom) = out.split_at_mut(half, half);
-        if self.parallel && n >= TASK {
+        if self.splits(n) {
             rayon::join(
                 || self.square(first.clone(), top, workspace),
                 || {
@@ -146,7 +157,7 @@ impl<T: Scalar> Job<'_, T> {
         mut upper: MatMut<'_, T>,
         workspace: &mut Workspace<T>,
     ) {
-        if self.parallel && rows.len().max(cols.len()) >= TASK {
+        if self.splits(rows.len().max(cols.len())) {
             let by_rows = rows.len() >= cols.len();
             let (longer, other) = if by_rows { (rows.clone(), cols.clone()) } else { (cols.clone(), rows.clone()) };
             let half = (longer.len() / 2).next_multiple_of(ROWS);

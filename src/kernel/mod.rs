@@ -50,6 +50,7 @@ pub use inputs::Inputs;
 pub use points::Points;
 pub use properties::Properties;
 pub use psd::Psd;
+pub(crate) use scratch::Order;
 pub use scratch::Scratch;
 pub use spectrum::Spectrum;
 pub use structure::{Children, Structure};

@@ -7,11 +7,13 @@ use super::points::Points;
 use super::tile::Pairs;
 use crate::Scalar;
 use crate::simd::elementwise::add;
-use crate::simd::fused::{GradientInSquaredDistance, OfSquaredDistance, Sink, Weights, Windows};
+use crate::simd::fused::{GradientInSquaredDistance, Sink, Weights};
+use crate::simd::groups::Coordinates;
 use crate::simd::pairs::{
     GROUP, Packed, add_lanes, inner_products, moments_of_inner_products, moments_of_squared_distances,
     pull_back_inner_products, pull_back_squared_distances, squared_distances,
 };
+use crate::simd::sweep::{OfSquaredDistance, sweep};
 use crate::simd::transpose::transpose;
 use crate::simd::window::Window;
 
@@ -35,6 +37,15 @@ pub struct Scratch<T: Scalar> {
 struct Slots {
     pair: (usize, usize),
     leaf: bool,
+}
+
+/// How a matrix is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Order {
+    /// By rows.
+    pub(crate) transposed: bool,
+    /// One half from the other, for all pairs of some points.
+    pub(crate) mirrored: bool,
 }
 
 /// A leaf and the block that it was evaluated on.
@@ -221,21 +232,25 @@ impl<T: Scalar> Scratch<T> {
         see(&squared.buffer, gradient)
     }
 
-    /// Writes a function of the squared distances of a leaf's points straight into a matrix, where this
-    /// machine can and nobody else will ask for the distances; says whether it did.
-    pub(crate) fn fused<F: OfSquaredDistance<T>>(
+    /// Writes a function of the squared distances of a leaf's points straight into a matrix, or into its transpose,
+    /// unless others ask for the distances too, or differences have weights; says whether it did.
+    pub(crate) fn sweep<F: OfSquaredDistance<T>>(
         &mut self,
         pairs: &Pairs<'_, T>,
         function: F,
-        windows: &mut Windows<'_, T>,
+        out: &mut Window<'_, T>,
+        Order { transposed, mirrored }: Order,
     ) -> bool {
         if self.shares_squared_distances(pairs) || pairs.weights().is_some() {
             return false;
         }
-        let packed = self.pack(pairs);
-        let done = T::fused(function, &packed, windows);
-        self.give(packed.into_buffer());
-        done
+        let (x, y) = (|dim| pairs.x_column(dim), |dim| pairs.y_column(dim));
+        let x = Coordinates { points: pairs.nrows(), dim: pairs.dim(), column: &x };
+        let y = Coordinates { points: pairs.ncols(), dim: pairs.dim(), column: &y };
+        let (rows, cols) = if transposed { (y, x) } else { (x, y) };
+        let buffers = [self.pool.pop().unwrap_or_default(), self.pool.pop().unwrap_or_default()];
+        self.pool.extend(sweep(function, rows, cols, out, mirrored, buffers));
+        true
     }
 
     /// The gradient of a function of the squared distances of a leaf's points, straight from the cotangents

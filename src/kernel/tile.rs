@@ -62,6 +62,11 @@ impl<'a, T: Scalar> Pairs<'a, T> {
         self.rows.len() * self.cols.len()
     }
 
+    /// Whether they are all pairs of some points of one set.
+    pub(super) fn is_square(&self) -> bool {
+        self.same_set && self.rows == self.cols
+    }
+
     /// Whether the block has no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -6,12 +6,12 @@ use faer::prelude::ReborrowMut;
 use faer::{ColMut, MatMut};
 
 use super::Kernel;
-use super::scratch::Scratch;
+use super::scratch::{Order, Scratch};
 use super::tile::Pairs;
 use crate::Scalar;
 use crate::simd::elementwise::scale;
-use crate::simd::fused::{OfSquaredDistance, Windows};
 use crate::simd::stream;
+use crate::simd::sweep::OfSquaredDistance;
 use crate::simd::transpose::{transpose, transpose_into_lines};
 use crate::simd::window::Window;
 
@@ -46,8 +46,29 @@ impl<T: Scalar> Writer<T> {
 
     /// A block of the matrix.
     pub(super) fn target<'a>(&'a mut self, block: MatMut<'a, T>) -> Target<'a, T> {
-        Target { factor: None, symmetric: false, block, mirrored: None, writer: self }
+        Target { factor: None, symmetric: false, block, mirrored: None, offer: None, writer: self }
     }
+
+    /// Offers a kernel a whole matrix, to be written without tiles; says whether it took it.
+    pub(super) fn offer(
+        &mut self,
+        kernel: &dyn Kernel<T>,
+        pairs: &Pairs<'_, T>,
+        block: MatMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) -> bool {
+        let mut target = Target { offer: Some(Offer::Open), symmetric: pairs.is_square(), ..self.target(block) };
+        scratch.begin_block();
+        kernel.write_block(pairs, &mut target, scratch);
+        target.offer == Some(Offer::Taken)
+    }
+}
+
+/// What became of a matrix that is offered whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer {
+    Open,
+    Taken,
 }
 
 /// A block of a matrix that a kernel writes its values to, with their mirror image where it is a Gram
@@ -116,6 +137,8 @@ pub struct Target<'a, T: Scalar> {
     mirrored: Option<MatMut<'a, T>>,
     symmetric: bool,
     factor: Option<T>,
+    /// Of a whole matrix, which no tile is written to.
+    offer: Option<Offer>,
     writer: &'a mut Writer<T>,
 }
 
@@ -150,7 +173,7 @@ impl<'a, T: Scalar> Target<'a, T> {
 
     /// Writes the values that `tile` fills a tile with.
     pub(crate) fn write_tile(&mut self, pairs: &Pairs<'_, T>, scratch: &mut Scratch<T>, tile: FillTile<'_, T>) {
-        if pairs.is_empty() {
+        if pairs.is_empty() || self.offer.is_some() {
             return;
         }
         let Writer { past_caches, tile: values, mirrored } = &mut *self.writer;
@@ -177,24 +200,32 @@ impl<'a, T: Scalar> Target<'a, T> {
         }
     }
 
-    /// Writes a function of the squared distances of a leaf's points, straight into the matrix where that
-    /// is possible; says whether it did. `function` is called with the factor.
-    pub(crate) fn write_of_squared_distance<F: OfSquaredDistance<T>>(
+    /// Writes a function of the squared distances of a leaf's points straight into a matrix that is offered whole,
+    /// where that is possible. `function` is called with the factor.
+    pub(crate) fn take_as_function_of_squared_distance<F: OfSquaredDistance<T>>(
         &mut self,
         pairs: &Pairs<'_, T>,
         scratch: &mut Scratch<T>,
         function: impl FnOnce(T) -> F,
-    ) -> bool {
-        let Some(block) = Window::new(self.block.rb_mut()) else { return false };
-        let mirrored = match &mut self.mirrored {
-            None => None,
-            Some(mirrored) => match Window::new(mirrored.rb_mut()) {
-                None => return false,
-                window => window,
-            },
+    ) {
+        if self.offer != Some(Offer::Open) {
+            return;
+        }
+        let function = function(self.factor.unwrap_or(T::from_f64(1.0)));
+        // To compute a pair twice takes less than to wait for memory, where the values are small and simple.
+        let small = pairs.len() * size_of::<T>() <= LARGE;
+        let mirrored = self.symmetric && (small || size_of::<T>() > 4 || pairs.dim() > 8);
+        // The function of x and y is that of y and x: a matrix that is stored by rows is the transpose of one by columns.
+        let taken = if let Some(mut out) = Window::new(self.block.rb_mut()) {
+            scratch.sweep(pairs, function, &mut out, Order { transposed: false, mirrored })
+        } else if let Some(mut out) = Window::new(self.block.rb_mut().transpose_mut()) {
+            scratch.sweep(pairs, function, &mut out, Order { transposed: true, mirrored })
+        } else {
+            false
         };
-        let mut windows = Windows { block, mirrored, past_caches: self.writer.past_caches };
-        scratch.fused(pairs, function(self.factor.unwrap_or(T::from_f64(1.0))), &mut windows)
+        if taken {
+            self.offer = Some(Offer::Taken);
+        }
     }
 }
 

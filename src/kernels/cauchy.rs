@@ -2,6 +2,7 @@
 
 use super::Profile;
 use super::radial::radial;
+use crate::simd::Lanes;
 use crate::Scalar;
 
 crate::kernel! {
@@ -53,12 +54,12 @@ pub struct CauchyProfile;
 
 impl<T: Scalar> Profile<T> for CauchyProfile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
-        T::from_f64(1.0) / (T::from_f64(1.0) + s)
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        (s + 1.0).recip()
     }
 
     #[inline(always)]
-    fn slope<const FMA: bool>(self, _: T, value: T) -> T {
+    fn slope<L: Lanes<T>>(self, _: L, value: L) -> L {
         -value * value
     }
 }

@@ -1,6 +1,7 @@
 //! The γ-exponential kernel.
 
 use super::{Profile, Radial};
+use crate::simd::{Lanes, One};
 use crate::Scalar;
 use crate::kernel::Psd;
 use crate::params::PerDimension;
@@ -53,7 +54,7 @@ crate::kernel! {
 impl GammaExponential {
     /// The kernel as a function of s = r² and γ: for those who keep hyperparameters apart.
     pub fn value<T: Scalar>(s: T, gamma: f64) -> T {
-        GammaExponentialProfile::new(gamma).value::<false>(s)
+        GammaExponentialProfile::new(gamma).value(One::<T, false>(s)).0
     }
 }
 
@@ -91,38 +92,38 @@ impl<T: Scalar> GammaExponentialProfile<T> {
 impl<T: Scalar> GammaExponentialProfile<T> {
     /// s^(γ/2) by the logarithm, which derivatives share: it has the digits that they need.
     #[inline(always)]
-    fn power<const FMA: bool>(self, s: T) -> T {
-        (self.half_gamma * s.lane_ln::<FMA>()).lane_exp::<FMA>()
+    fn power<L: Lanes<T>>(self, s: L) -> L {
+        (s.ln() * s.all(self.half_gamma)).exp()
     }
 }
 
 impl<T: Scalar> Profile<T> for GammaExponentialProfile<T> {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
-        (-s.lane_pow::<FMA>(self.half_gamma)).lane_exp::<FMA>()
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        s.pow(self.half_gamma).decay(1.0)
     }
 
     // −γ/2 s^(γ/2 − 1) k has no limit at 0 for γ < 2; what it is multiplied by there, s or x − y, is 0.
     #[inline(always)]
-    fn slope<const FMA: bool>(self, s: T, value: T) -> T {
-        let (power, largest) = (self.power::<FMA>(s), <T as num_traits::Float>::max_value());
-        let slope = -self.half_gamma * (power / s) * value;
-        let slope = if slope < -largest { -largest } else { slope };
-        if s == T::from_f64(0.0) { self.slope_at_0 } else { slope }
+    fn slope<L: Lanes<T>>(self, s: L, value: L) -> L {
+        let slope = s.all(self.half_gamma) * (self.power(s) / s) * value;
+        let slope = -slope.at_most(<T as num_traits::Float>::max_value());
+        s.if_equal(s.all(T::from_f64(0.0)), s.all(self.slope_at_0), slope)
     }
 
     // −½ ln s · s^(γ/2) k, which goes to 0 with s.
     #[inline(always)]
-    fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
-        let zero = T::from_f64(0.0);
-        let slope = T::from_f64(-0.5) * s.lane_ln::<FMA>() * (self.power::<FMA>(s) * value);
-        Some(if s == zero { zero } else { slope })
+    fn shape_slope<L: Lanes<T>>(self, s: L, value: L) -> Option<L> {
+        let zero = s.all(T::from_f64(0.0));
+        let slope = s.ln() * -0.5 * (self.power(s) * value);
+        Some(s.if_equal(zero, zero, slope))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::radial::{shape_slope_at, slope_at, value_at};
     use crate::prelude::*;
 
     #[test]
@@ -146,12 +147,12 @@ mod tests {
         for gamma in [1e-3, 0.5, 1.0, 1.9, 2.0] {
             let profile = GammaExponentialProfile::<f64>::new(gamma);
             let expected = if gamma == 2.0 { -1.0 } else { 0.0 };
-            assert_eq!(profile.slope::<false>(0.0, 1.0), expected);
-            assert_eq!(profile.shape_slope::<false>(0.0, 1.0), Some(0.0));
+            assert_eq!(slope_at(profile, 0.0, 1.0), expected);
+            assert_eq!(shape_slope_at(profile, 0.0, 1.0), Some(0.0));
             for s in [f64::MIN_POSITIVE, 1e-300, 1e-9, 1.0, 1e300] {
-                let value = profile.value::<false>(s);
-                assert!(profile.slope::<false>(s, value).is_finite(), "{gamma} {s}");
-                assert!(profile.shape_slope::<false>(s, value).is_some_and(f64::is_finite), "{gamma} {s}");
+                let value = value_at(profile, s);
+                assert!(slope_at(profile, s, value).is_finite(), "{gamma} {s}");
+                assert!(shape_slope_at(profile, s, value).is_some_and(f64::is_finite), "{gamma} {s}");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Profile;
 use super::radial::radial;
+use crate::simd::Lanes;
 use crate::Scalar;
 
 crate::kernel! {
@@ -52,13 +53,13 @@ pub struct InverseMultiquadricProfile;
 
 impl<T: Scalar> Profile<T> for InverseMultiquadricProfile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
-        T::from_f64(1.0) / num_traits::Float::sqrt(T::from_f64(1.0) + s)
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        (s + 1.0).sqrt().recip()
     }
 
     #[inline(always)]
-    fn slope<const FMA: bool>(self, _: T, value: T) -> T {
-        T::from_f64(-0.5) * value * value * value
+    fn slope<L: Lanes<T>>(self, _: L, value: L) -> L {
+        value * -0.5 * value * value
     }
 }
 

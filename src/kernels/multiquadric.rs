@@ -2,6 +2,7 @@
 
 use super::Profile;
 use super::radial::radial;
+use crate::simd::Lanes;
 use crate::Scalar;
 
 crate::kernel! {
@@ -53,13 +54,13 @@ pub struct MultiquadricProfile;
 
 impl<T: Scalar> Profile<T> for MultiquadricProfile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
-        num_traits::Float::sqrt(T::from_f64(1.0) + s)
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        (s + 1.0).sqrt()
     }
 
     #[inline(always)]
-    fn slope<const FMA: bool>(self, _: T, value: T) -> T {
-        T::from_f64(0.5) / value
+    fn slope<L: Lanes<T>>(self, _: L, value: L) -> L {
+        value.recip() * 0.5
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Profile, Radial};
 use crate::kernel::Psd;
 use crate::params::PerDimension;
-use crate::simd::power;
+use crate::simd::{Lanes, power};
 use crate::{Error, Result, Scalar};
 
 crate::kernel! {
@@ -133,38 +133,43 @@ impl<T: Scalar> PiecewisePolynomialProfile<T> {
 
     /// r, at most 1.
     #[inline(always)]
-    fn root(s: T) -> T {
-        let (r, one) = (num_traits::Float::sqrt(s), T::from_f64(1.0));
-        if r > one { one } else { r }
+    fn root<L: Lanes<T>>(s: L) -> L {
+        s.sqrt().at_most(T::from_f64(1.0))
     }
+}
+
+/// A polynomial, from the constant on.
+#[inline(always)]
+fn polynomial<T: Scalar, L: Lanes<T>, const N: usize>(r: L, coefficients: [T; N]) -> L {
+    let mut value = r.all(coefficients[N - 1]);
+    for index in (0..N - 1).rev() {
+        value = value.mul_add(r, r.all(coefficients[index]));
+    }
+    value
 }
 
 impl<T: Scalar> Profile<T> for PiecewisePolynomialProfile<T> {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
+    fn value<L: Lanes<T>>(self, s: L) -> L {
         let r = Self::root(s);
-        let [c0, c1, c2, c3] = self.coefficients;
-        let polynomial = c3.lane_mul_add::<FMA>(r, c2).lane_mul_add::<FMA>(r, c1).lane_mul_add::<FMA>(r, c0);
-        power(T::from_f64(1.0) - r, self.exponent) * polynomial
+        power(-r + 1.0, self.exponent) * polynomial(r, self.coefficients)
     }
 
     #[inline(always)]
-    fn slope<const FMA: bool>(self, s: T, _: T) -> T {
-        let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
+    fn slope<L: Lanes<T>>(self, s: L, _: L) -> L {
+        let (zero, one) = (s.all(T::from_f64(0.0)), s.all(T::from_f64(1.0)));
         let r = Self::root(s);
-        let [c0, c1, c2] = self.slope_coefficients;
-        let polynomial = c2.lane_mul_add::<FMA>(r, c1).lane_mul_add::<FMA>(r, c0);
-        let slope = power(one - r, self.exponent - 1) * polynomial;
+        let slope = power(one - r, self.exponent - 1) * polynomial(r, self.slope_coefficients);
         // The kink at 0 counts as flat; outside the support, where the power of 0 may be 1, so it is.
-        let over_root = if s == zero { zero } else { slope / r };
-        let slope = if self.has_kink { over_root } else { slope };
-        if s >= one { zero } else { slope }
+        let slope = if self.has_kink { s.if_equal(zero, zero, slope / r) } else { slope };
+        s.if_less(one, slope, r.if_equal(one, zero, slope))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::radial::{slope_at, value_at};
     use crate::prelude::*;
 
     #[test]
@@ -196,8 +201,8 @@ mod tests {
     fn slopes_are_derivatives() {
         for (q, dimension, s) in [(0, 1, 0.3), (1, 2, 0.3), (2, 3, 0.3), (3, 5, 0.3), (0, 1, 1.3), (3, 4, 1e300)] {
             let profile = PiecewisePolynomialProfile::<f64>::new(q, dimension);
-            let expected = crate::testkit::directional_difference(1e-4, |by| profile.value::<false>(s + by));
-            assert!((profile.slope::<false>(s, 0.0) - expected).abs() < 1e-10, "q = {q}, D = {dimension}, s = {s}");
+            let expected = crate::testkit::directional_difference(1e-4, |by| value_at(profile, s + by));
+            assert!((slope_at(profile, s, 0.0) - expected).abs() < 1e-10, "q = {q}, D = {dimension}, s = {s}");
         }
     }
 

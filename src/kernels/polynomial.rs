@@ -2,7 +2,7 @@
 
 use super::{DotProduct, DotProfile, Slopes};
 use crate::kernel::Psd;
-use crate::simd::power;
+use crate::simd::{One, power};
 use crate::{Error, Result, Scalar, dot_product_kernel};
 
 crate::kernel! {
@@ -89,14 +89,14 @@ pub struct PolynomialProfile<T> {
 impl<T: Scalar> DotProfile<T> for PolynomialProfile<T> {
     #[inline(always)]
     fn value<const FMA: bool>(self, pair: T, _: T, _: T) -> T {
-        power(self.scale.lane_mul_add::<FMA>(pair, self.offset), self.degree)
+        power(One::<T, FMA>(self.scale.lane_mul_add::<FMA>(pair, self.offset)), self.degree).0
     }
 
     #[inline(always)]
     fn slopes<const FMA: bool>(self, pair: T, _: T, _: T, _: T) -> Slopes<T> {
         let zero = T::from_f64(0.0);
         let base = self.scale.lane_mul_add::<FMA>(pair, self.offset);
-        let slope = T::from_f64(f64::from(self.degree)) * power(base, self.degree - 1);
+        let slope = T::from_f64(f64::from(self.degree)) * power(One::<T, FMA>(base), self.degree - 1).0;
         Slopes { pair: slope * self.scale, x: zero, y: zero, theta: [slope * pair, slope, zero] }
     }
 }

@@ -1,6 +1,7 @@
 //! The rational quadratic kernel.
 
 use super::{Profile, Radial};
+use crate::simd::{Lanes, One};
 use crate::Scalar;
 use crate::kernel::{FrequencyLaw, Psd};
 use crate::params::PerDimension;
@@ -49,7 +50,7 @@ crate::kernel! {
 impl RationalQuadratic {
     /// The kernel as a function of s = r²/ℓ² and α: for those who keep hyperparameters apart.
     pub fn value<T: Scalar>(s: T, alpha: f64) -> T {
-        RationalQuadraticProfile::new(alpha).value::<false>(s)
+        RationalQuadraticProfile::new(alpha).value(One::<T, false>(s)).0
     }
 }
 
@@ -102,39 +103,40 @@ impl<T: Scalar> RationalQuadraticProfile<T> {
 
     /// s/(2α), kept from overflow for the smallest α.
     #[inline(always)]
-    fn ratio(self, s: T) -> T {
-        let (ratio, largest) = (s * self.half_inverse, <T as num_traits::Float>::max_value());
-        if ratio > largest { largest } else { ratio }
+    fn ratio<L: Lanes<T>>(self, s: L) -> L {
+        (s * s.all(self.half_inverse)).at_most(<T as num_traits::Float>::max_value())
     }
 }
 
 // By the logarithm, so that a large α loses no digits of 1 + s/(2α).
 impl<T: Scalar> Profile<T> for RationalQuadraticProfile<T> {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
-        (-self.alpha * self.ratio(s).lane_ln_1p::<FMA>()).lane_exp::<FMA>()
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        (self.ratio(s).ln_1p() * s.all(self.alpha)).decay(1.0)
     }
 
     #[inline(always)]
-    fn slope<const FMA: bool>(self, s: T, value: T) -> T {
-        T::from_f64(-0.5) * value / (T::from_f64(1.0) + self.ratio(s))
+    fn slope<L: Lanes<T>>(self, s: L, value: L) -> L {
+        value * -0.5 / (self.ratio(s) + 1.0)
     }
 
     // dk/dα = −k (log (1 + u) − u/(1 + u)), of which little is left for small u. With v = u/(2 + u), the logarithm is
     // 2 artanh v, and the difference is 2v (v/(1 + v) + (artanh v)/v − 1), a sum of positive terms.
     #[inline(always)]
-    fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
-        let (one, two, u) = (T::from_f64(1.0), T::from_f64(2.0), self.ratio(s));
-        let v = u / (two + u);
+    fn shape_slope<L: Lanes<T>>(self, s: L, value: L) -> Option<L> {
+        let u = self.ratio(s);
+        let v = u / (u + 2.0);
         let z = v * v;
-        let [first, rest @ ..] = ARTANH;
-        let series =
-            rest.iter().rev().fold(T::from_f64(0.0), |sum, &c| (sum + T::from_f64(c)) * z) + T::from_f64(first);
-        let scaled = s * self.scaled_half_inverse / (two + u);
+        let mut series = s.all(T::from_f64(ARTANH[ARTANH.len() - 1]));
+        for &coefficient in ARTANH.iter().rev().skip(1) {
+            series = series * z + coefficient;
+        }
+        let scaled = s * s.all(self.scaled_half_inverse) / (u + 2.0);
         // From the left, because the value vanishes where the factors are large.
-        let near = two * value * scaled * scaled * v.lane_mul_add::<FMA>(series, one / (one + v));
-        let far = value * self.shape_scale * self.shape_scale * (u.lane_ln_1p::<FMA>() - u / (one + u));
-        Some(if u < T::from_f64(0.25) { -near } else { -far })
+        let near = value * 2.0 * scaled * scaled * v.mul_add(series, (v + 1.0).recip());
+        let scale = s.all(self.shape_scale);
+        let far = value * scale * scale * (u.ln_1p() - u / (u + 1.0));
+        Some(u.if_less(s.all(T::from_f64(0.25)), -near, -far))
     }
 
     fn shape_unit(self) -> f64 {
@@ -151,6 +153,7 @@ mod tests {
     use approx::assert_relative_eq;
 
     use super::*;
+    use crate::kernels::radial::{shape_slope_at, value_at};
     use crate::prelude::*;
 
     #[test]
@@ -198,13 +201,13 @@ mod tests {
         for [alpha, s, expected] in IN_ALPHA {
             let (double, single) =
                 (RationalQuadraticProfile::<f64>::new(alpha), RationalQuadraticProfile::<f32>::new(alpha));
-            let value = double.value::<true>(s);
-            let found = double.shape_slope::<true>(s, value).unwrap() * double.shape_unit();
+            let value = value_at(double, s);
+            let found = shape_slope_at(double, s, value).unwrap() * double.shape_unit();
             // The exponent of k, up to 45, is rounded thrice.
             assert_relative_eq!(found, expected, epsilon = 0.0, max_relative = 1e-14);
             let s = s as f32;
-            let value = single.value::<true>(s);
-            let found = f64::from(single.shape_slope::<true>(s, value).unwrap()) * single.shape_unit();
+            let value = value_at(single, s);
+            let found = f64::from(shape_slope_at(single, s, value).unwrap()) * single.shape_unit();
             assert_relative_eq!(found, expected, epsilon = 0.0, max_relative = 1e-5);
         }
     }
@@ -214,10 +217,10 @@ mod tests {
         for alpha in [1e-300, 1e-30, 0.5, 1e30, 1e300] {
             for s in [0.0, f32::MIN_POSITIVE, 1.0, f32::MAX / 16.0] {
                 let (single, double) = (RationalQuadraticProfile::new(alpha), RationalQuadraticProfile::new(alpha));
-                let slope = single.shape_slope::<false>(s, single.value::<false>(s)).unwrap();
+                let slope = shape_slope_at(single, s, value_at(single, s)).unwrap();
                 assert!(slope.is_finite(), "{alpha} {s} {slope}");
                 let s = f64::from(s);
-                let slope = double.shape_slope::<false>(s, double.value::<false>(s)).unwrap();
+                let slope = shape_slope_at(double, s, value_at(double, s)).unwrap();
                 assert!(slope.is_finite(), "{alpha} {s} {slope}");
             }
         }

@@ -2,6 +2,7 @@
 
 use super::Profile;
 use super::radial::radial;
+use crate::simd::Lanes;
 use crate::Scalar;
 use crate::kernel::FrequencyLaw;
 use crate::sphere::bessel::squared_exponential;
@@ -55,13 +56,13 @@ pub struct RbfProfile;
 
 impl<T: Scalar> Profile<T> for RbfProfile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
-        (T::from_f64(-0.5) * s).lane_exp::<FMA>()
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        s.decay(0.5)
     }
 
     #[inline(always)]
-    fn slope<const FMA: bool>(self, _: T, value: T) -> T {
-        T::from_f64(-0.5) * value
+    fn slope<L: Lanes<T>>(self, _: L, value: L) -> L {
+        value * -0.5
     }
 
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {

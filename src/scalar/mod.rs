@@ -8,10 +8,17 @@ pub use dual::Dual;
 pub use real::Real;
 
 use std::fmt::{Debug, Display};
+use std::ops::Range;
 
-use crate::simd::fused::{self, GradientInSquaredDistance, OfSquaredDistance, Sink, Weights, Windows};
+use pulp::Simd;
+
+use crate::simd::fused::{self, GradientInSquaredDistance, Sink, Weights};
 use crate::simd::pairs::Packed;
-use crate::simd::transpose::{Layout, transpose_blocks_f32, transpose_blocks_f64};
+use crate::simd::transpose::{
+    Layout, mirror_blocks_f32, mirror_blocks_f64, transpose_blocks_f32, transpose_blocks_f64,
+};
+use crate::simd::vector::{F32s, F64s, Vector};
+use crate::simd::window::Window;
 use crate::simd::{exp, expm1, inverse_trig, log, pow, tanh, trig};
 
 mod sealed {
@@ -178,11 +185,27 @@ pub trait Scalar:
         self.lane_sin_cos::<FMA>().1
     }
 
+    /// A register of these under an instruction set.
+    #[doc(hidden)]
+    type Vector<S: Simd>: Vector<S, Self>;
+
+    #[doc(hidden)]
+    const POWERS_OF_TWO: &'static exp::PowersOfTwo<Self>;
+
+    /// This times 2 to the power that is in the low bits of the mantissa of `power`.
+    #[doc(hidden)]
+    fn shift_exponent(self, power: Self) -> Self;
+
     #[doc(hidden)]
     fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [&mut [Self]]) -> (usize, usize);
 
     #[doc(hidden)]
-    fn fused<F: OfSquaredDistance<Self>>(function: F, packed: &Packed<Self>, windows: &mut Windows<'_, Self>) -> bool;
+    fn mirror_blocks(
+        matrix: &mut Window<'_, Self>,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        past_caches: bool,
+    ) -> (usize, usize);
 
     #[doc(hidden)]
     fn fused_gradient<F: GradientInSquaredDistance<Self>>(
@@ -237,7 +260,7 @@ macro_rules! by_precision {
 pub(crate) use by_precision;
 
 macro_rules! scalar {
-    ($name:ident, $type:ty, $transpose:path, $fused:path, $gradient:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
+    ($name:ident, $type:ty, $vector:ident, $constants:path, $transpose:path, $mirror:path, $gradient:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
      $atan2:path, $sin_cos:path) => {
         impl Scalar for $type {
             #[inline(always)]
@@ -297,16 +320,26 @@ macro_rules! scalar {
                 if FMA { $sin_cos(self) } else { <$type>::sin_cos(self) }
             }
 
+            type Vector<S: Simd> = $vector<S>;
+
+            const POWERS_OF_TWO: &'static exp::PowersOfTwo<Self> = &$constants;
+
+            #[inline(always)]
+            fn shift_exponent(self, power: Self) -> Self {
+                <$type>::from_bits(self.to_bits().wrapping_add(power.to_bits() << (<$type>::MANTISSA_DIGITS - 1)))
+            }
+
             fn transpose_blocks(layout: Layout, tile: &[Self], out: &mut [&mut [Self]]) -> (usize, usize) {
                 $transpose(layout, tile, out)
             }
 
-            fn fused<F: OfSquaredDistance<Self>>(
-                function: F,
-                packed: &Packed<Self>,
-                windows: &mut Windows<'_, Self>,
-            ) -> bool {
-                $fused(function, packed, windows)
+            fn mirror_blocks(
+                matrix: &mut Window<'_, Self>,
+                rows: Range<usize>,
+                cols: Range<usize>,
+                past_caches: bool,
+            ) -> (usize, usize) {
+                $mirror(matrix, rows, cols, past_caches)
             }
 
             fn fused_gradient<F: GradientInSquaredDistance<Self>>(
@@ -334,8 +367,10 @@ macro_rules! scalar {
 scalar!(
     f32,
     f32,
+    F32s,
+    exp::POWERS_F32,
     transpose_blocks_f32,
-    fused::fused_f32,
+    mirror_blocks_f32,
     fused::fused_gradient_f32,
     fused::read_f32,
     trig::LARGEST_F32,
@@ -351,8 +386,10 @@ scalar!(
 scalar!(
     f64,
     f64,
+    F64s,
+    exp::POWERS_F64,
     transpose_blocks_f64,
-    fused::fused_f64,
+    mirror_blocks_f64,
     fused::fused_gradient_f64,
     fused::read_f64,
     trig::LARGEST_F64,

@@ -38,6 +38,9 @@
 //! neither underflow nor overflow takes longer. Only a subnormal argument does, on processors that
 //! compute with subnormal numbers in microcode.
 
+use super::lanes::Lanes;
+use crate::Scalar;
+
 // Both functions work the same way. With n the integer nearest x / ln 2 and r = x - n ln 2,
 //
 //     e^x = 2^n e^r,    |r| <= (ln 2) / 2.
@@ -181,6 +184,66 @@ pub fn exp_f32(x: f32) -> f32 {
     let y = f32::from_bits(if x < LOWEST_F32 { 0 } else { bits });
     // The product is infinite above the limit, and NaN for NaN.
     if x <= HIGHEST_F32 { y } else { x * f32::INFINITY }
+}
+
+/// What powers of 2 are computed with at a precision.
+#[derive(Debug)]
+pub struct PowersOfTwo<T: 'static> {
+    /// See `ROUND_F64`.
+    round: T,
+    /// From where on 2<sup>−t</sup> is 0: 1 more than the least exponent of a normal number.
+    last: T,
+    /// 2<sup>−r</sup> less 1, divided by r, for |r| at most ½: from the highest coefficient down to the first.
+    polynomial: &'static [T],
+}
+
+/// Largest relative error of the polynomial 4.1e-18 = 2^-57.8; computed as `POLYNOMIAL_F64`.
+pub(crate) const POWERS_F64: PowersOfTwo<f64> = PowersOfTwo {
+    round: ROUND_F64,
+    last: 1023.0,
+    polynomial: &[
+        -4.438917574796473e-10,
+        7.0732326218468016e-9,
+        -1.0178159621580105e-7,
+        1.321543883796583e-6,
+        -1.5252733635179938e-5,
+        0.00015403530449033134,
+        -0.0013333558146544822,
+        0.009618129107601606,
+        -0.05550410866482173,
+        0.24022650695910108,
+        -std::f64::consts::LN_2,
+    ],
+};
+
+/// Largest relative error of the polynomial 3.0e-9 = 2^-28.3.
+pub(crate) const POWERS_F32: PowersOfTwo<f32> = PowersOfTwo {
+    round: ROUND_F32,
+    last: 127.0,
+    polynomial: &[0.00015326473, -0.0013390806, 0.009618506, -0.0555036, 0.24022648, -std::f32::consts::LN_2],
+};
+
+/// 2<sup>−t</sup> for t at least 0, and NaN for NaN. What is below the smallest normal number comes out as some number below
+/// it, and as 0 from the second halving on.
+///
+/// With n the integer nearest t and r = t − n, which is exact, 2<sup>−t</sup> is 2<sup>−n</sup> 2<sup>−r</sup>, and n goes
+/// into the exponent as in the functions above. One multiplication or fused step a coefficient and no other: on machines
+/// whose additions have units of their own, kernels wait for these.
+#[inline(always)]
+pub(super) fn negative_power_of_two<T: Scalar, L: Lanes<T>>(t: L) -> L {
+    let PowersOfTwo { round, last, polynomial } = T::POWERS_OF_TWO;
+    let round = t.all(*round);
+    let t = t.at_most(*last);
+    let sum = round - t;
+    let r = t + (sum - round);
+    let mut value = t.all(polynomial[0]);
+    // A loop that the compiler cannot unroll: it would finish one register before it begins the next, and each
+    // step would wait for the one before.
+    for &coefficient in std::hint::black_box(&polynomial[1..]) {
+        value = value.mul_add(r, t.all(coefficient));
+    }
+    // At t = `last` this is exactly 1, whose exponent becomes that of 0.
+    value.mul_add(r, t.all(T::from_f64(1.0))).shift_exponent(sum, round)
 }
 
 #[cfg(test)]

@@ -13,20 +13,15 @@ use super::pairs::{GROUP, Packed};
 use super::sum::lane_sum;
 #[cfg(target_arch = "x86_64")]
 use super::transpose::Block;
+use super::lanes::{Lanes, One};
 use super::window::{View, Window};
 use crate::Scalar;
-
-/// A function of the squared distance of two points.
-pub trait OfSquaredDistance<T: Scalar>: Copy {
-    /// Its value. Called in vectorised loops: free of branches, and `#[inline(always)]`.
-    fn value<const FMA: bool>(self, squared: T) -> T;
-}
 
 /// The gradient of a function of the squared distance of two points.
 pub trait GradientInSquaredDistance<T: Scalar>: Copy {
     /// Of a value with a cotangent: cotangent · slope, and two numbers to be summed over all pairs. All are
     /// zero if the cotangent is. Called in vectorised loops: free of branches, and `#[inline(always)]`.
-    fn weigh<const FMA: bool>(self, squared: T, cotangent: T) -> (T, [T; 2]);
+    fn weigh<L: Lanes<T>>(self, squared: L, cotangent: L) -> (L, [L; 2]);
 }
 
 /// Where the cotangents of a block are.
@@ -63,61 +58,6 @@ pub enum Sink<'a, T> {
     Moments(&'a mut [[T; GROUP]]),
 }
 
-/// Where the values of a block go.
-#[derive(Debug)]
-pub struct Windows<'a, T> {
-    pub(crate) block: Window<'a, T>,
-    /// The mirror image of the block, if it is wanted.
-    pub(crate) mirrored: Option<Window<'a, T>>,
-    /// Whether to write past the caches.
-    pub(crate) past_caches: bool,
-}
-
-#[cfg(target_arch = "x86_64")]
-struct Fused<'a, 'w, S, T, F, const SIDE: usize, const TOGETHER: usize> {
-    simd: S,
-    function: F,
-    packed: &'a Packed<T>,
-    windows: &'a mut Windows<'w, T>,
-}
-
-#[cfg(target_arch = "x86_64")]
-impl<S: Block<T, SIDE>, T: Scalar, F: OfSquaredDistance<T>, const SIDE: usize, const TOGETHER: usize> NullaryFnOnce
-    for Fused<'_, '_, S, T, F, SIDE, TOGETHER>
-{
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Self { simd, function, packed, windows } = self;
-        let (x, y) = packed.split();
-        let (rows, cols, dim, y_stride) = (packed.rows, packed.cols, packed.dim, packed.y_stride());
-        let past_caches = windows.past_caches
-            && windows.block.is_aligned()
-            && windows.mirrored.as_ref().is_none_or(Window::is_aligned);
-        for row in (0..rows).step_by(SIDE) {
-            let height = SIDE.min(rows - row);
-            let x = &x[row / GROUP * GROUP * dim + row % GROUP..];
-            for col in (0..cols).step_by(SIDE) {
-                let width = SIDE.min(cols - col);
-                let mut block = [[T::from_f64(0.0); SIDE]; SIDE];
-                let (parts, _) = block.as_chunks_mut::<TOGETHER>();
-                for (part, sums) in parts.iter_mut().enumerate() {
-                    *sums = squared_distances(x, &y[col + part * TOGETHER..], dim, y_stride);
-                }
-                for value in block.as_flattened_mut() {
-                    *value = function.value::<true>(*value);
-                }
-                write(simd, &block, &mut windows.block, (row, height), (col, width), past_caches);
-                if let Some(mirrored) = &mut windows.mirrored {
-                    let block = simd.transpose(block);
-                    write(simd, &block, mirrored, (col, width), (row, height), past_caches);
-                }
-            }
-        }
-    }
-}
-
 /// The squared distances of the first `SIDE` rows and `TOGETHER` columns that are given: as many as fit
 /// the registers, so that each coordinate is loaded once for several pairs.
 #[cfg(target_arch = "x86_64")]
@@ -147,23 +87,17 @@ fn squared_distances<T: Scalar, const SIDE: usize, const TOGETHER: usize>(
 /// Writes the valid part of a block, given as first row and height, first column and width.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn write<S: Block<T, SIDE>, T: Scalar, const SIDE: usize>(
-    simd: S,
+fn write<T: Scalar, const SIDE: usize>(
     block: &[[T; SIDE]; SIDE],
     window: &mut Window<'_, T>,
     (row, height): (usize, usize),
     (col, width): (usize, usize),
-    past_caches: bool,
 ) {
     // Whole lines apart from the others: their constant length makes them single registers.
     if height == SIDE {
         for (c, values) in block.iter().enumerate().take(width) {
             let out = window.line::<SIDE>(col + c, row);
-            if past_caches {
-                simd.stream(*values, out);
-            } else {
-                *out = *values;
-            }
+            *out = *values;
         }
     } else {
         for (c, values) in block.iter().enumerate().take(width) {
@@ -264,17 +198,18 @@ where
                 let (mut a, mut b) = (*first, *second);
                 for (line, cotangent) in block.iter_mut().zip(&cotangent) {
                     for lane in 0..SIDE {
-                        let (gradient, terms) = self.function.weigh::<true>(line[lane], cotangent[lane]);
-                        line[lane] = gradient;
-                        a[lane] += terms[0];
-                        b[lane] += terms[1];
+                        let (squared, cotangent) = (One::<T, true>(line[lane]), One(cotangent[lane]));
+                        let (gradient, terms) = self.function.weigh(squared, cotangent);
+                        line[lane] = gradient.0;
+                        a[lane] += terms[0].0;
+                        b[lane] += terms[1].0;
                     }
                 }
                 (*first, *second) = (a, b);
                 match &mut self.sink {
                     Sink::Nowhere => {}
                     Sink::Tile(out) => {
-                        write(self.simd, &block, out, (row, height), (col, width), false);
+                        write(&block, out, (row, height), (col, width));
                     }
                     Sink::Moments(moments) => {
                         add_moments(&block, x, &y[col..], (dim, y_stride), row % GROUP, moments);
@@ -338,7 +273,7 @@ impl<S: Block<T, SIDE>, T: Scalar, const SIDE: usize> NullaryFnOnce for Read<'_,
             for col in (0..self.cols).step_by(SIDE) {
                 let width = SIDE.min(self.cols - col);
                 let block = read(self.simd, self.weights, (row, height), (col, width));
-                write(self.simd, &block, &mut self.out, (row, height), (col, width), false);
+                write(&block, &mut self.out, (row, height), (col, width));
             }
         }
     }
@@ -347,28 +282,7 @@ impl<S: Block<T, SIDE>, T: Scalar, const SIDE: usize> NullaryFnOnce for Read<'_,
 /// The functions that [`Scalar`] selects, where this machine has the registers for them; each says whether
 /// it did its work.
 macro_rules! fused {
-    ($value:ident, $gradient:ident, $read:ident, $type:ty, $half:literal, $whole:literal, $together:literal) => {
-        /// Writes the values of a function into a block and its mirror image.
-        pub(crate) fn $value<F: OfSquaredDistance<$type>>(
-            function: F,
-            packed: &Packed<$type>,
-            windows: &mut Windows<'_, $type>,
-        ) -> bool {
-            #[cfg(target_arch = "x86_64")]
-            {
-                if let Some(simd) = crate::simd::level::v4() {
-                    simd.vectorize(Fused::<_, $type, F, $whole, $together> { simd, function, packed, windows });
-                    return true;
-                }
-                if let Some(simd) = crate::simd::level::v3() {
-                    simd.vectorize(Fused::<_, $type, F, $half, 4> { simd, function, packed, windows });
-                    return true;
-                }
-            }
-            let _ = (function, packed, windows);
-            false
-        }
-
+    ($gradient:ident, $read:ident, $type:ty, $half:literal, $whole:literal, $together:literal) => {
         /// Hands the gradients of a function to a sink, and returns what is summed.
         pub(crate) fn $gradient<F: GradientInSquaredDistance<$type>>(
             function: F,
@@ -427,5 +341,5 @@ macro_rules! fused {
     };
 }
 
-fused!(fused_f32, fused_gradient_f32, read_f32, f32, 8, 16, 4);
-fused!(fused_f64, fused_gradient_f64, read_f64, f64, 4, 8, 8);
+fused!(fused_gradient_f32, read_f32, f32, 8, 16, 4);
+fused!(fused_gradient_f64, read_f64, f64, 4, 8, 8);

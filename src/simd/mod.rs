@@ -34,9 +34,12 @@ pub mod exp;
 pub mod expm1;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
 pub(crate) mod fused;
+pub(crate) mod groups;
 pub mod inverse_trig;
+mod lanes;
 mod level;
 pub mod log;
+pub(crate) mod map;
 pub(crate) mod pairs;
 pub mod pow;
 mod power;
@@ -45,13 +48,16 @@ mod reference;
 pub(crate) mod remainder;
 pub(crate) mod stream;
 pub(crate) mod sum;
+pub(crate) mod sweep;
 pub mod tanh;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
 pub(crate) mod transpose;
 pub mod trig;
+pub(crate) mod vector;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
 pub(crate) mod window;
 
+pub use lanes::{Lanes, OfLane, One};
 pub use level::{Level, restrict};
 pub(crate) use power::power;
 pub use sum::{LANES, dot, sum};
@@ -109,20 +115,26 @@ impl<P: Pass> WithSimd for Dispatched<P> {
 /// ```
 #[inline]
 pub fn dispatch<P: Pass>(pass: P) -> P::Output {
+    with_simd(Dispatched(pass))
+}
+
+/// Runs what is generic in the instruction set under the best one that this machine has.
+#[inline]
+pub(crate) fn with_simd<P: WithSimd>(pass: P) -> P::Output {
     #[cfg(target_arch = "x86_64")]
     {
         if let Some(simd) = level::v4() {
-            return Simd::vectorize(simd, Dispatched(pass));
+            return Simd::vectorize(simd, pass);
         }
         match level::v3() {
-            Some(simd) => Simd::vectorize(simd, Dispatched(pass)),
-            None => Dispatched(pass).with_simd(pulp::Scalar),
+            Some(simd) => Simd::vectorize(simd, pass),
+            None => pass.with_simd(pulp::Scalar),
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
     if level::allows(Level::Avx2) {
-        pulp::Arch::new().dispatch(Dispatched(pass))
+        pulp::Arch::new().dispatch(pass)
     } else {
-        Dispatched(pass).with_simd(pulp::Scalar)
+        pass.with_simd(pulp::Scalar)
     }
 }

@@ -4,6 +4,10 @@
 //! them: the compiler does not find these on its own, and a transposition by single elements costs as
 //! much as an exponential. What is left over, and other machines, go by single elements.
 
+use std::ops::Range;
+
+use super::stream::LINE;
+use super::window::Window;
 use crate::Scalar;
 
 /// Lines that are written at a time: as many as a tile has rows.
@@ -61,7 +65,7 @@ mod avx {
     use pulp::x86::{V3, V4};
     use pulp::{NullaryFnOnce, cast};
 
-    use super::Layout;
+    use super::{LINE, Layout, Range, Window};
 
     /// A block of one vector register a side, transposed. Closures inside would not be inlined into
     /// code compiled for AVX, so there are none.
@@ -248,12 +252,89 @@ mod avx {
             (groups.len() * SIDE, whole_cols)
         }
     }
+
+    pub(super) struct Mirror<'a, 'w, S, T, const SIDE: usize> {
+        pub(super) simd: S,
+        pub(super) matrix: &'a mut Window<'w, T>,
+        pub(super) rows: Range<usize>,
+        pub(super) cols: Range<usize>,
+        pub(super) past_caches: bool,
+    }
+
+    impl<S: Block<T, SIDE>, T: Copy + Default, const SIDE: usize> NullaryFnOnce for Mirror<'_, '_, S, T, SIDE> {
+        type Output = (usize, usize);
+
+        #[inline(always)]
+        fn call(self) -> (usize, usize) {
+            let Self { simd, matrix, rows, cols, past_caches } = self;
+            let past_caches = past_caches && matrix.is_aligned() && (cols.start * size_of::<T>()).is_multiple_of(LINE);
+            let (whole_rows, whole_cols) = (rows.len() / SIDE * SIDE, cols.len() / SIDE * SIDE);
+            for row in (rows.start..rows.start + whole_rows).step_by(SIDE) {
+                for col in (cols.start..cols.start + whole_cols).step_by(SIDE) {
+                    let mut block = [[T::default(); SIDE]; SIDE];
+                    for (c, column) in block.iter_mut().enumerate() {
+                        *column = *matrix.line::<SIDE>(col + c, row);
+                    }
+                    for (r, line) in simd.transpose(block).iter().enumerate() {
+                        let out = matrix.line::<SIDE>(row + r, col);
+                        if past_caches {
+                            simd.stream(*line, out);
+                        } else {
+                            *out = *line;
+                        }
+                    }
+                }
+            }
+            (whole_rows, whole_cols)
+        }
+    }
+}
+
+/// Copies a block of a matrix, given as rows and columns, to its mirror image, which it may not overlap: past the caches
+/// if asked to, where a register is a cache line and the columns begin with one.
+pub(crate) fn mirror<T: Scalar>(
+    matrix: &mut Window<'_, T>,
+    rows: Range<usize>,
+    cols: Range<usize>,
+    past_caches: bool,
+) {
+    let (whole_rows, whole_cols) = T::mirror_blocks(matrix, rows.clone(), cols.clone(), past_caches);
+    for col in cols.clone() {
+        let first = if col < cols.start + whole_cols { rows.start + whole_rows } else { rows.start };
+        for row in first..rows.end {
+            let value = matrix.part(col, row, 1)[0];
+            matrix.part(row, col, 1)[0] = value;
+        }
+    }
 }
 
 /// Transposes whole blocks and returns how many lines and columns are done: in blocks of the widest
 /// registers there are, or of the half of that if none of those fits.
 macro_rules! transpose_blocks {
-    ($name:ident, $type:ty, $half:literal, $whole:literal) => {
+    ($name:ident, $mirror:ident, $type:ty, $half:literal, $whole:literal) => {
+        /// Mirrors whole blocks and returns how many rows and columns are done.
+        pub(crate) fn $mirror(
+            matrix: &mut Window<'_, $type>,
+            rows: Range<usize>,
+            cols: Range<usize>,
+            past_caches: bool,
+        ) -> (usize, usize) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                if rows.len() >= $whole
+                    && cols.len() >= $whole
+                    && let Some(simd) = crate::simd::level::v4()
+                {
+                    return simd.vectorize(avx::Mirror::<_, $type, $whole> { simd, matrix, rows, cols, past_caches });
+                }
+                if let Some(simd) = crate::simd::level::v3() {
+                    return simd.vectorize(avx::Mirror::<_, $type, $half> { simd, matrix, rows, cols, past_caches });
+                }
+            }
+            let _ = (matrix, rows, cols, past_caches);
+            (0, 0)
+        }
+
         pub(crate) fn $name(layout: Layout, tile: &[$type], out: &mut [&mut [$type]]) -> (usize, usize) {
             #[cfg(target_arch = "x86_64")]
             {
@@ -273,8 +354,8 @@ macro_rules! transpose_blocks {
     };
 }
 
-transpose_blocks!(transpose_blocks_f32, f32, 8, 16);
-transpose_blocks!(transpose_blocks_f64, f64, 4, 8);
+transpose_blocks!(transpose_blocks_f32, mirror_blocks_f32, f32, 8, 16);
+transpose_blocks!(transpose_blocks_f64, mirror_blocks_f64, f64, 4, 8);
 
 #[cfg(test)]
 mod tests {

@@ -36,6 +36,11 @@ impl<'a, T> Window<'a, T> {
         Self { start: tile.as_mut_ptr(), col_stride: rows, rows, cols, matrix: PhantomData }
     }
 
+    /// How large it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.rows * self.cols * size_of::<T>()
+    }
+
     /// Whether every column begins with a cache line.
     pub(crate) fn is_aligned(&self) -> bool {
         self.start.addr().is_multiple_of(LINE) && (self.col_stride * size_of::<T>()).is_multiple_of(LINE)
@@ -55,6 +60,24 @@ impl<'a, T> Window<'a, T> {
         unsafe {
             std::slice::from_raw_parts_mut(self.start.add(col * self.col_stride + row), len)
         }
+    }
+
+    /// The same part of several columns.
+    ///
+    /// # Panics
+    ///
+    /// As [`part`](Self::part).
+    #[inline(always)]
+    pub(crate) fn columns<const N: usize>(&mut self, col: usize, row: usize, len: usize) -> [&mut [T]; N] {
+        assert!(col + N <= self.cols && row + len <= self.rows && len <= self.col_stride);
+        let (mut start, stride) = (self.start.wrapping_add(col * self.col_stride + row), self.col_stride);
+        [(); N].map(|()| {
+            // SAFETY: as in `part`; the parts do not overlap, because none is longer than columns are apart.
+            #[allow(unsafe_code)]
+            let column = unsafe { std::slice::from_raw_parts_mut(start, len) };
+            start = start.wrapping_add(stride);
+            column
+        })
     }
 
     /// A part of a column of a length that is known to the compiler.

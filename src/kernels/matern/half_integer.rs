@@ -1,5 +1,6 @@
 //! The Matérn kernels of half-integer smoothness.
 
+use crate::simd::Lanes;
 use crate::Scalar;
 use crate::kernel::FrequencyLaw;
 use crate::kernels::Profile;
@@ -52,16 +53,15 @@ pub struct Matern12Profile;
 
 impl<T: Scalar> Profile<T> for Matern12Profile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
-        (-num_traits::Float::sqrt(s)).lane_exp::<FMA>()
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        s.sqrt().decay(1.0)
     }
 
     // −k/(2√s) has no limit at 0; what it is multiplied by there, s or x − y, is 0.
     #[inline(always)]
-    fn slope<const FMA: bool>(self, s: T, value: T) -> T {
-        let zero = T::from_f64(0.0);
-        let slope = T::from_f64(-0.5) * value / num_traits::Float::sqrt(s);
-        if s == zero { zero } else { slope }
+    fn slope<L: Lanes<T>>(self, s: L, value: L) -> L {
+        let zero = s.all(T::from_f64(0.0));
+        s.if_equal(zero, zero, value * -0.5 / s.sqrt())
     }
 
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
@@ -120,23 +120,22 @@ pub struct Matern32Profile;
 
 impl<T: Scalar> Profile<T> for Matern32Profile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
-        let q = num_traits::Float::sqrt(T::from_f64(3.0) * s);
-        (T::from_f64(1.0) + q) * (-q).lane_exp::<FMA>()
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        let q = (s * 3.0).sqrt();
+        (q + 1.0) * q.decay(1.0)
     }
 
     #[inline(always)]
-    fn value_and_slope<const FMA: bool>(self, s: T) -> (T, T) {
-        let q = num_traits::Float::sqrt(T::from_f64(3.0) * s);
-        let decay = (-q).lane_exp::<FMA>();
-        ((T::from_f64(1.0) + q) * decay, T::from_f64(-1.5) * decay)
+    fn value_and_slope<L: Lanes<T>>(self, s: L) -> (L, L) {
+        let q = (s * 3.0).sqrt();
+        let decay = q.decay(1.0);
+        ((q + 1.0) * decay, decay * -1.5)
     }
 
     // −3/2 exp(−q)
     #[inline(always)]
-    fn slope<const FMA: bool>(self, s: T, value: T) -> T {
-        let q = num_traits::Float::sqrt(T::from_f64(3.0) * s);
-        T::from_f64(-1.5) * value / (T::from_f64(1.0) + q)
+    fn slope<L: Lanes<T>>(self, s: L, value: L) -> L {
+        value * -1.5 / ((s * 3.0).sqrt() + 1.0)
     }
 
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {
@@ -195,31 +194,28 @@ pub struct Matern52Profile;
 
 impl<T: Scalar> Profile<T> for Matern52Profile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, s: T) -> T {
-        let one = T::from_f64(1.0);
-        let five_s = T::from_f64(5.0) * s;
-        let q = num_traits::Float::sqrt(five_s);
-        five_s.lane_mul_add::<FMA>(T::from_f64(1.0 / 3.0), one + q) * (-q).lane_exp::<FMA>()
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        let five_s = s * 5.0;
+        let q = five_s.sqrt();
+        five_s.mul_add(s.all(T::from_f64(1.0 / 3.0)), q + 1.0) * q.decay(1.0)
     }
 
     #[inline(always)]
-    fn value_and_slope<const FMA: bool>(self, s: T) -> (T, T) {
-        let one = T::from_f64(1.0);
-        let five_s = T::from_f64(5.0) * s;
-        let q = num_traits::Float::sqrt(five_s);
-        let decay = (-q).lane_exp::<FMA>();
-        let value = five_s.lane_mul_add::<FMA>(T::from_f64(1.0 / 3.0), one + q) * decay;
-        (value, T::from_f64(-5.0 / 6.0) * ((one + q) * decay))
+    fn value_and_slope<L: Lanes<T>>(self, s: L) -> (L, L) {
+        let five_s = s * 5.0;
+        let q = five_s.sqrt();
+        let decay = q.decay(1.0);
+        let value = five_s.mul_add(s.all(T::from_f64(1.0 / 3.0)), q + 1.0) * decay;
+        (value, (q + 1.0) * decay * (-5.0 / 6.0))
     }
 
     // −5/6 (1 + q) exp(−q)
     #[inline(always)]
-    fn slope<const FMA: bool>(self, s: T, value: T) -> T {
-        let one = T::from_f64(1.0);
-        let five_s = T::from_f64(5.0) * s;
-        let q = num_traits::Float::sqrt(five_s);
-        let polynomial = five_s.lane_mul_add::<FMA>(T::from_f64(1.0 / 3.0), one + q);
-        T::from_f64(-5.0 / 6.0) * value * ((one + q) / polynomial)
+    fn slope<L: Lanes<T>>(self, s: L, value: L) -> L {
+        let five_s = s * 5.0;
+        let q = five_s.sqrt();
+        let polynomial = five_s.mul_add(s.all(T::from_f64(1.0 / 3.0)), q + 1.0);
+        value * (-5.0 / 6.0) * ((q + 1.0) / polynomial)
     }
 
     fn spectral_density(self, dim: usize, squared_frequency: f64) -> Option<[f64; 2]> {

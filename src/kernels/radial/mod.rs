@@ -17,20 +17,20 @@ use crate::kernel::{
 };
 use crate::params::{Parameterized, PerDimension};
 use crate::simd::pairs::squarable;
-use crate::simd::sum;
+use crate::simd::{Lanes, One, sum};
 use crate::warp::ard::{divide_backward, inverse, scaled, weighted};
 use crate::{Error, Real, Result, Scalar};
 
 /// A radial kernel as a function of s = r²/ℓ², at precision `T`.
 ///
-/// The functions are called in vectorised loops: mark them `#[inline(always)]`, and let them be free
-/// of branches. `s` is at least 0 and finite, or NaN; NaN has to give NaN.
+/// The functions are called with registers of numbers: see [`Lanes`](crate::simd::Lanes), and mark them
+/// `#[inline(always)]`. `s` is at least 0 and finite, or NaN; NaN has to give NaN.
 pub trait Profile<T: Scalar>: Copy + Send + Sync {
     /// k(s)
-    fn value<const FMA: bool>(self, s: T) -> T;
+    fn value<L: Lanes<T>>(self, s: L) -> L;
 
     /// dk/ds, given s and k(s); finite everywhere, with its limit or 0 where it has none at s = 0.
-    fn slope<const FMA: bool>(self, s: T, value: T) -> T;
+    fn slope<L: Lanes<T>>(self, s: L, value: L) -> L;
 
     /// k(s) and dk/ds, where the two have work in common.
     ///
@@ -38,6 +38,7 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
     ///
     /// ```
     /// use mercer::kernels::Profile;
+    /// use mercer::simd::{Lanes, One};
     ///
     /// /// exp(−s)
     /// #[derive(Clone, Copy, Debug)]
@@ -45,27 +46,28 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
     ///
     /// impl Profile<f64> for Decay {
     ///     #[inline(always)]
-    ///     fn value<const FMA: bool>(self, s: f64) -> f64 {
-    ///         (-s).exp()
+    ///     fn value<L: Lanes<f64>>(self, s: L) -> L {
+    ///         s.decay(1.0)
     ///     }
     ///     #[inline(always)]
-    ///     fn slope<const FMA: bool>(self, _: f64, value: f64) -> f64 {
+    ///     fn slope<L: Lanes<f64>>(self, _: L, value: L) -> L {
     ///         -value
     ///     }
     /// }
     ///
-    /// let half = 2f64.ln();
-    /// let (value, slope) = Decay.value_and_slope::<false>(half);
-    /// assert!((value - 0.5).abs() < 1e-15 && (slope + 0.5).abs() < 1e-15);
+    /// let (value, slope) = Decay.value_and_slope(One::<f64, false>(2f64.ln()));
+    /// assert!((value.0 - 0.5).abs() < 1e-15 && (slope.0 + 0.5).abs() < 1e-15);
     /// ```
-    fn value_and_slope<const FMA: bool>(self, s: T) -> (T, T) {
-        let value = self.value::<FMA>(s);
-        (value, self.slope::<FMA>(s, value))
+    #[inline(always)]
+    fn value_and_slope<L: Lanes<T>>(self, s: L) -> (L, L) {
+        let value = self.value(s);
+        (value, self.slope(s, value))
     }
 
     /// dk/da in units of [`shape_unit`](Self::shape_unit), given s and k(s), for the one shape parameter a that a
     /// family may have.
-    fn shape_slope<const FMA: bool>(self, s: T, value: T) -> Option<T> {
+    #[inline(always)]
+    fn shape_slope<L: Lanes<T>>(self, s: L, value: L) -> Option<L> {
         let _ = (s, value);
         None
     }
@@ -108,6 +110,7 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
 /// use mercer::kernels::{Profile, Radial};
 /// use mercer::params::PerDimension;
 /// use mercer::prelude::*;
+/// use mercer::simd::Lanes;
 ///
 /// mercer::kernel! {
 ///     /// k = 1/√(1 + s), the inverse multiquadric.
@@ -122,13 +125,13 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
 ///
 /// impl<T: Scalar> Profile<T> for InverseRoot {
 ///     #[inline(always)]
-///     fn value<const FMA: bool>(self, s: T) -> T {
-///         T::from_f64(1.0) / num_traits::Float::sqrt(T::from_f64(1.0) + s)
+///     fn value<L: Lanes<T>>(self, s: L) -> L {
+///         (s + 1.0).sqrt().recip()
 ///     }
 ///
 ///     #[inline(always)]
-///     fn slope<const FMA: bool>(self, _: T, value: T) -> T {
-///         T::from_f64(-0.5) * value * value * value
+///     fn slope<L: Lanes<T>>(self, _: L, value: L) -> L {
+///         value * value * value * -0.5
 ///     }
 /// }
 ///
@@ -262,7 +265,7 @@ pub(super) fn check_dim(kernel: &dyn Expr, name: &str, values: &PerDimension, di
 impl<T: Scalar, K: Radial> Kernel<T> for K {
     #[inline]
     fn pairwise(&self, x: &[T], y: &[T]) -> T {
-        self.profile::<T>().value::<false>(bounded(scaled_distance(self.lengthscale(), x, y)))
+        self.profile::<T>().value(One::<T, false>(bounded(scaled_distance(self.lengthscale(), x, y)))).0
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {
@@ -278,7 +281,7 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
     }
 
     fn tile_diag(&self, features: &Features<'_, T>, out: &mut [T]) {
-        fill_diag(features.points(), self.profile::<T>().value::<false>(T::from_f64(0.0)), out);
+        fill_diag(features.points(), self.profile::<T>().value(One::<T, false>(T::from_f64(0.0))).0, out);
     }
 
     fn tile_vjp(&self, to: TileVjp<'_, T>) {
@@ -290,11 +293,9 @@ impl<T: Scalar, K: Radial> Kernel<T> for K {
         let DiagVjp { features, cotangent, theta, gradients } = to;
         add_own_differences_vjp(features.points(), cotangent, theta, gradients);
         let profile = self.profile::<T>();
-        let zero = T::from_f64(0.0);
-        if let (Some(slope), Some(in_shape)) =
-            (profile.shape_slope::<false>(zero, profile.value::<false>(zero)), theta.last_mut())
-        {
-            *in_shape += (slope * sum(cotangent)).as_f64();
+        let zero = One::<T, false>(T::from_f64(0.0));
+        if let (Some(slope), Some(in_shape)) = (profile.shape_slope(zero, profile.value(zero)), theta.last_mut()) {
+            *in_shape += (slope.0 * sum(cotangent)).as_f64();
         }
     }
 
@@ -341,20 +342,30 @@ pub(super) fn inverse_square<T: Scalar>(lengthscale: f64) -> T {
     num_traits::Float::min(T::from_f64(1.0 / (lengthscale * lengthscale)), num_traits::Float::max_value())
 }
 
-/// s where it is far below overflow, so that polynomials in √s stay finite; NaN for NaN.
+/// The largest s that a profile is called with: far below overflow, so that polynomials in √s stay finite.
+#[inline(always)]
+pub(super) fn largest<T: Scalar>() -> T {
+    <T as num_traits::Float>::max_value() * T::from_f64(1.0 / 16.0)
+}
+
+/// s, at most the largest; NaN for NaN.
 #[inline(always)]
 pub(super) fn bounded<T: Scalar>(s: T) -> T {
-    let largest = <T as num_traits::Float>::max_value() * T::from_f64(1.0 / 16.0);
-    if s > largest { largest } else { s }
+    One::<T, false>(s).at_most(largest()).0
 }
 
 /// dL/dr² kept from overflow, also where a thousand leaves add theirs, so that it gives 0 at r = 0;
 /// NaN for NaN.
 #[inline(always)]
-pub(super) fn slope_bounded<T: Scalar>(slope: T) -> T {
+pub(super) fn slopes_bounded<T: Scalar, L: Lanes<T>>(slope: L) -> L {
     let largest = <T as num_traits::Float>::max_value() * T::from_f64(1.0 / 1024.0);
-    let slope = if slope > largest { largest } else { slope };
-    if slope < -largest { -largest } else { slope }
+    -(-slope.at_most(largest)).at_most(largest)
+}
+
+/// The same of one slope.
+#[inline(always)]
+pub(super) fn slope_bounded<T: Scalar>(slope: T) -> T {
+    slopes_bounded(One::<T, false>(slope)).0
 }
 
 /// The points themselves for one lengthscale; divided by the lengthscales for one each.
@@ -400,7 +411,7 @@ macro_rules! radial {
         impl $type {
             /// The kernel as a function of s = r²/ℓ²: for those who keep hyperparameters apart.
             pub fn value<T: crate::Scalar>(s: T) -> T {
-                $profile.value::<false>(s)
+                $profile.value(crate::simd::One::<T, false>(s)).0
             }
         }
 
@@ -423,3 +434,19 @@ macro_rules! radial {
 }
 
 pub(super) use radial;
+
+/// A profile and its derivatives at one number, for tests.
+#[cfg(test)]
+pub(super) fn value_at<T: Scalar, P: Profile<T>>(profile: P, s: T) -> T {
+    profile.value(One::<T, true>(s)).0
+}
+
+#[cfg(test)]
+pub(super) fn slope_at<T: Scalar, P: Profile<T>>(profile: P, s: T, value: T) -> T {
+    profile.slope(One::<T, true>(s), One(value)).0
+}
+
+#[cfg(test)]
+pub(super) fn shape_slope_at<T: Scalar, P: Profile<T>>(profile: P, s: T, value: T) -> Option<T> {
+    profile.shape_slope(One::<T, true>(s), One(value)).map(|slope| slope.0)
+}

@@ -1,54 +1,17 @@
 //! Loops over tiles and blocks: the profile, and its derivatives.
 
-use super::{Profile, bounded, feature_scale, slope_bounded};
+use super::{Profile, feature_scale, largest, slopes_bounded};
 use crate::Scalar;
-use crate::kernel::{Kernel, Pairs, Scratch, Target, TileParts, TileVjp};
+use crate::kernel::{Kernel, Order, Pairs, Scratch, Target, TileParts, TileVjp};
 use crate::params::PerDimension;
-use crate::simd::fused::{GradientInSquaredDistance, OfSquaredDistance, Windows};
-use crate::simd::sum::lane_sum;
+use crate::simd::fused::GradientInSquaredDistance;
+use crate::simd::map::{Map, map};
+use crate::simd::sweep::OfSquaredDistance;
 use crate::simd::window::Window;
-use crate::simd::{Pass, dispatch};
+use crate::simd::{Lanes, One};
 
 pub(super) fn has_shape<T: Scalar, P: Profile<T>>(profile: P) -> bool {
-    profile.shape_slope::<false>(T::from_f64(0.0), T::from_f64(1.0)).is_some()
-}
-
-struct ProfilePass<'a, T, P> {
-    profile: P,
-    scale: T,
-    squared: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Scalar, P: Profile<T>> Pass for ProfilePass<'_, T, P> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        for (out, &squared) in self.out.iter_mut().zip(self.squared) {
-            *out = self.profile.value::<FMA>(bounded(squared * self.scale));
-        }
-    }
-}
-
-/// Value and slope in one pass, where both will be wanted.
-struct ValueAndSlope<'a, T, P> {
-    profile: P,
-    scale: T,
-    squared: &'a [T],
-    value: &'a mut [T],
-    slope: &'a mut [T],
-}
-
-impl<T: Scalar, P: Profile<T>> Pass for ValueAndSlope<'_, T, P> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        for ((value, slope), &squared) in self.value.iter_mut().zip(self.slope).zip(self.squared) {
-            (*value, *slope) = self.profile.value_and_slope::<FMA>(bounded(squared * self.scale));
-        }
-    }
+    profile.shape_slope(One::<T, false>(T::from_f64(0.0)), One(T::from_f64(1.0))).is_some()
 }
 
 /// The profile, its argument and its value each times a factor.
@@ -61,8 +24,43 @@ struct ScaledProfile<T, P> {
 
 impl<T: Scalar, P: Profile<T>> OfSquaredDistance<T> for ScaledProfile<T, P> {
     #[inline(always)]
-    fn value<const FMA: bool>(self, squared: T) -> T {
-        self.profile.value::<FMA>(bounded(squared * self.scale)) * self.factor
+    fn value<L: Lanes<T>>(self, squared: L) -> L {
+        self.profile.value(scaled(squared, self.scale)) * squared.all(self.factor)
+    }
+}
+
+/// s, from the squared distance of the features.
+#[inline(always)]
+fn scaled<T: Scalar, L: Lanes<T>>(squared: L, scale: T) -> L {
+    (squared * squared.all(scale)).at_most(largest())
+}
+
+/// The profile alone.
+#[derive(Clone, Copy)]
+struct Value<T, P> {
+    profile: P,
+    scale: T,
+}
+
+impl<T: Scalar, P: Profile<T>> Map<T, 1, 1, 0> for Value<T, P> {
+    #[inline(always)]
+    fn map<L: Lanes<T>>(self, [squared]: [L; 1]) -> ([L; 1], [L; 0]) {
+        ([self.profile.value(scaled(squared, self.scale))], [])
+    }
+}
+
+/// Value and slope, where both will be wanted.
+#[derive(Clone, Copy)]
+struct ValueAndSlope<T, P> {
+    profile: P,
+    scale: T,
+}
+
+impl<T: Scalar, P: Profile<T>> Map<T, 1, 2, 0> for ValueAndSlope<T, P> {
+    #[inline(always)]
+    fn map<L: Lanes<T>>(self, [squared]: [L; 1]) -> ([L; 2], [L; 0]) {
+        let (value, slope) = self.profile.value_and_slope(scaled(squared, self.scale));
+        ([value, slope], [])
     }
 }
 
@@ -80,7 +78,7 @@ pub(in crate::kernels) fn tile<T: Scalar, P: Profile<T>>(
     }
     let mut slope = scratch.take(pairs.len());
     scratch.with_squared_distances(pairs, |squared| {
-        dispatch(ValueAndSlope { profile, scale, squared, value: out, slope: &mut slope });
+        map(ValueAndSlope { profile, scale }, [squared], [out, &mut slope]);
     });
     scratch.keep_slope(leaf(lengthscale), pairs, slope);
 }
@@ -99,11 +97,10 @@ pub(in crate::kernels) fn scaled_tile<T: Scalar, P: Profile<T>>(
     scratch: &mut Scratch<T>,
 ) {
     let function = ScaledProfile { profile, scale, factor: T::from_f64(1.0) };
-    let block = Window::of_tile(out, pairs.nrows());
-    if scratch.fused(pairs, function, &mut Windows { block, mirrored: None, past_caches: false }) {
+    if scratch.sweep(pairs, function, &mut Window::of_tile(out, pairs.nrows()), Order::default()) {
         return;
     }
-    scratch.with_squared_distances(pairs, |squared| dispatch(ProfilePass { profile, scale, squared, out }));
+    scratch.with_squared_distances(pairs, |squared| map(Value { profile, scale }, [squared], [out]));
 }
 
 /// Writes the profile at `scale` times the squared distance of the features into a matrix.
@@ -115,9 +112,8 @@ pub(in crate::kernels) fn write_block<T: Scalar, P: Profile<T>>(
     scratch: &mut Scratch<T>,
 ) {
     let function = |factor| ScaledProfile { profile, scale, factor };
-    if !target.write_of_squared_distance(pairs, scratch, function) {
-        target.write_tile(pairs, scratch, &mut |pairs, out, scratch| scaled_tile(profile, scale, pairs, out, scratch));
-    }
+    target.take_as_function_of_squared_distance(pairs, scratch, function);
+    target.write_tile(pairs, scratch, &mut |pairs, out, scratch| scaled_tile(profile, scale, pairs, out, scratch));
 }
 
 /// Where a pass over a tile takes dk/ds from.
@@ -131,67 +127,49 @@ enum Known {
     Slope,
 }
 
-/// Entries whose sums are kept apart: so many that the compiler makes a loop over vectors of them. Fewer it
-/// unrolls, and does not find the vectors again.
-const TOGETHER: usize = 64;
-
-/// One pass over a tile for all derivatives of a radial kernel.
-struct SlopePass<'a, T, P, const KNOWN: u8> {
+/// All derivatives of a radial kernel.
+#[derive(Clone, Copy)]
+struct Slopes<T, P, const KNOWN: u8> {
     profile: P,
     scale: T,
-    squared: &'a [T],
-    known: &'a [T],
-    cotangent: &'a [T],
-    /// dL/dr², to add to; empty if nobody wants it.
-    gradient: &'a mut [T],
 }
 
-impl<T: Scalar, P: Profile<T>, const KNOWN: u8> SlopePass<'_, T, P, KNOWN> {
+impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Slopes<T, P, KNOWN> {
     const NOTHING: bool = KNOWN == Known::Nothing as u8;
     const VALUE: bool = KNOWN == Known::Value as u8;
 
-    /// s, cotangent · dk/ds, and cotangent · dk/da.
+    /// dL/dr², and what is summed: cotangent · s · dk/ds, and cotangent · dk/da.
     #[inline(always)]
-    fn one<const FMA: bool>(profile: P, scale: T, squared: T, known: T, cotangent: T) -> (T, T, T) {
-        let s = bounded(squared * scale);
+    fn of<L: Lanes<T>>(self, [squared, known, cotangent]: [L; 3]) -> (L, [L; 2]) {
+        let s = scaled(squared, self.scale);
         let slope = if Self::NOTHING {
-            profile.value_and_slope::<FMA>(s).1
+            self.profile.value_and_slope(s).1
         } else if Self::VALUE {
-            profile.slope::<FMA>(s, known)
+            self.profile.slope(s, known)
         } else {
             known
         };
-        let in_shape = if Self::VALUE { profile.shape_slope::<FMA>(s, known) } else { None };
-        (s, cotangent * slope, cotangent * in_shape.unwrap_or(T::from_f64(0.0)))
+        let in_shape = if Self::VALUE { self.profile.shape_slope(s, known) } else { None };
+        let slope = cotangent * slope;
+        let in_shape = in_shape.map_or(s.all(T::from_f64(0.0)), |in_shape| cotangent * in_shape);
+        (slopes_bounded(slope * s.all(self.scale)), [slope * s, in_shape])
     }
 }
 
-impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Pass for SlopePass<'_, T, P, KNOWN> {
-    /// Σ cotangent · s · dk/ds, and Σ cotangent · dk/da.
-    type Output = (T, T);
+impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Map<T, 3, 0, 2> for Slopes<T, P, KNOWN> {
+    #[inline(always)]
+    fn map<L: Lanes<T>>(self, input: [L; 3]) -> ([L; 0], [L; 2]) {
+        ([], self.of(input).1)
+    }
+}
+
+impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Map<T, 3, 1, 2> for Slopes<T, P, KNOWN> {
+    const ONTO: bool = true;
 
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> (T, T) {
-        let Self { profile, scale, squared, known, cotangent, gradient } = self;
-        let zero = T::from_f64(0.0);
-        let (mut weighted, mut shape) = ([zero; TOGETHER], [zero; TOGETHER]);
-        let mut unread = [zero; TOGETHER];
-        for start in (0..squared.len()).step_by(TOGETHER) {
-            let part = start..squared.len().min(start + TOGETHER);
-            let gradient = match gradient.is_empty() {
-                true => &mut unread[..part.len()],
-                false => &mut gradient[part.clone()],
-            };
-            let entries = squared[part.clone()].iter().zip(&known[part.clone()]).zip(&cotangent[part]);
-            let sums = weighted.iter_mut().zip(&mut shape);
-            for (((entry, &cotangent), (weighted, shape)), gradient) in entries.zip(sums).zip(gradient) {
-                let (s, slope, in_shape) = Self::one::<FMA>(profile, scale, *entry.0, *entry.1, cotangent);
-                *weighted += slope * s;
-                *shape += in_shape;
-                *gradient += slope_bounded(slope * scale);
-            }
-        }
-        (lane_sum([&weighted], |[sum]| sum), lane_sum([&shape], |[sum]| sum))
+    fn map<L: Lanes<T>>(self, input: [L; 3]) -> ([L; 1], [L; 2]) {
+        let (slope, sums) = self.of(input);
+        ([slope], sums)
     }
 }
 
@@ -205,7 +183,7 @@ pub(in crate::kernels) fn tile_vjp<T: Scalar, P: Profile<T>>(
     scratch: &mut Scratch<T>,
 ) {
     let scale = feature_scale(lengthscale, pairs);
-    let (weighted, shape) = if has_shape(profile) {
+    let [weighted, shape] = if has_shape(profile) {
         slopes::<_, _, { Known::Value as u8 }>(profile, scale, pairs, value, cotangent, scratch)
     } else if let Some(slope) = scratch.take_slope(leaf(lengthscale), pairs) {
         let sums = slopes::<_, _, { Known::Slope as u8 }>(profile, scale, pairs, &slope, cotangent, scratch);
@@ -232,11 +210,11 @@ struct ScaledSlope<T, P> {
 
 impl<T: Scalar, P: Profile<T>> GradientInSquaredDistance<T> for ScaledSlope<T, P> {
     #[inline(always)]
-    fn weigh<const FMA: bool>(self, squared: T, cotangent: T) -> (T, [T; 2]) {
-        let s = bounded(squared * self.scale);
-        let (value, slope) = self.profile.value_and_slope::<FMA>(s);
-        let weighted = cotangent * self.factor * slope;
-        (slope_bounded(weighted * self.scale), [weighted * s, cotangent * value])
+    fn weigh<L: Lanes<T>>(self, squared: L, cotangent: L) -> (L, [L; 2]) {
+        let s = scaled(squared, self.scale);
+        let (value, slope) = self.profile.value_and_slope(s);
+        let weighted = cotangent * s.all(self.factor) * slope;
+        (slopes_bounded(weighted * s.all(self.scale)), [weighted * s, cotangent * value])
     }
 }
 
@@ -294,8 +272,13 @@ fn slopes<T: Scalar, P: Profile<T>, const KNOWN: u8>(
     known: &[T],
     cotangent: &[T],
     scratch: &mut Scratch<T>,
-) -> (T, T) {
+) -> [T; 2] {
+    let slopes = Slopes::<_, _, KNOWN> { profile, scale };
     scratch.with_squared_distance_gradient(pairs, |squared, gradient| {
-        dispatch(SlopePass::<_, _, KNOWN> { profile, scale, squared, known, cotangent, gradient })
+        let input = [squared, known, cotangent];
+        match gradient.is_empty() {
+            true => map(slopes, input, []),
+            false => map(slopes, input, [gradient]),
+        }
     })
 }

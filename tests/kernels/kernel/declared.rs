@@ -5,6 +5,7 @@ use mercer::algebra::register;
 use mercer::kernels::{Profile, Radial};
 use mercer::params::PerDimension;
 use mercer::prelude::*;
+use mercer::simd::Lanes;
 
 fn check_exponent(exponent: u32) -> mercer::Result<()> {
     if exponent > 0 {
@@ -111,11 +112,11 @@ mercer::kernel! {
 struct PlainProfile;
 
 impl<T: Scalar> Profile<T> for PlainProfile {
-    fn value<const FMA: bool>(self, s: T) -> T {
-        T::from_f64(1.0) / (T::from_f64(1.0) + s)
+    fn value<L: Lanes<T>>(self, s: L) -> L {
+        (s + 1.0).recip()
     }
 
-    fn slope<const FMA: bool>(self, _: T, value: T) -> T {
+    fn slope<L: Lanes<T>>(self, _: L, value: L) -> L {
         -value * value
     }
 }

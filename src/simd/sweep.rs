@@ -1,0 +1,143 @@
+//! Functions of the squared distances of two sets of points, written straight into a matrix.
+//!
+//! Distances and functions of a tile of one panel of rows by four columns stay in registers; each coordinate that is
+//! loaded serves several pairs. A column is written for many rows before the next: a block of short columns, each
+//! on a page of its own, takes longer to write than to compute.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::groups::{Coordinates, Groups};
+use super::lanes::{Lanes, Many};
+use super::stream;
+use super::transpose::mirror;
+use super::vector::Vector;
+use super::window::Window;
+use crate::Scalar;
+
+/// Registers of rows in a tile.
+const ROWS: usize = 2;
+
+/// Columns in a tile.
+const QUAD: usize = 4;
+
+/// What the coordinates of the rows between two changes of column may take of the first-level cache.
+const NEAR: usize = 16 << 10;
+
+/// Rows and columns of a block that is mirrored: what the first-level cache holds half of.
+const BLOCK: (usize, usize) = (64, 32);
+
+/// Matrices of more bytes than this are mirrored past the caches.
+const LARGE: usize = 4 << 20;
+
+/// A function of the squared distance of two points.
+pub(crate) trait OfSquaredDistance<T: Scalar>: Copy {
+    /// Its value. Free of branches, and `#[inline(always)]`.
+    fn value<L: Lanes<T>>(self, squared: L) -> L;
+}
+
+/// Fills a window with a function of the squared distances of its rows and its columns. If these are the same points, half
+/// may be mirrored. Two buffers are recycled.
+pub(crate) fn sweep<T: Scalar, F: OfSquaredDistance<T>>(
+    function: F,
+    rows: Coordinates<'_, T>,
+    cols: Coordinates<'_, T>,
+    out: &mut Window<'_, T>,
+    mirrored: bool,
+    buffers: [Vec<T>; 2],
+) -> [Vec<T>; 2] {
+    super::with_simd(Sweep { function, rows, cols, out, mirrored, buffers })
+}
+
+struct Sweep<'r, 'c, 'o, 'w, T, F> {
+    function: F,
+    rows: Coordinates<'r, T>,
+    cols: Coordinates<'c, T>,
+    out: &'o mut Window<'w, T>,
+    mirrored: bool,
+    buffers: [Vec<T>; 2],
+}
+
+impl<T: Scalar, F: OfSquaredDistance<T>> WithSimd for Sweep<'_, '_, '_, '_, T, F> {
+    type Output = [Vec<T>; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [Vec<T>; 2] {
+        let Self { function, rows, cols, out, mirrored, buffers: [in_rows, in_cols] } = self;
+        let width = ROWS * T::Vector::<S>::LEN;
+        let (rows, cols) = (Groups::new(in_rows, width, rows), Groups::new(in_cols, QUAD, cols));
+        // Blocks of rows whose coordinates stay near; by blocks of columns too, where these are mirrored from there.
+        let (height, breadth) = if mirrored {
+            (BLOCK.0 / width, BLOCK.1 / QUAD)
+        } else {
+            ((NEAR / (width * size_of::<T>() * rows.dim().max(1))).max(4), cols.groups())
+        };
+        let past_caches = mirrored && out.bytes() > LARGE;
+        let zero = [T::Vector::<S>::splat(simd, T::from_f64(0.0)); ROWS * QUAD];
+        for panels in blocks(rows.groups(), height) {
+            for quads in blocks(cols.groups(), breadth) {
+                let first = (panels.start * width, quads.start * QUAD);
+                if mirrored && first.1 >= panels.end * width {
+                    break;
+                }
+                for quad in quads.clone() {
+                    let y = cols.group(quad);
+                    for panel in panels.clone() {
+                        let x = rows.group(panel);
+                        let values = function.value(Many(squared_distances(zero, x, y))).0;
+                        let (row, col) = (panel * width, quad * QUAD);
+                        let (height, count) = (width.min(rows.points() - row), QUAD.min(cols.points() - col));
+                        if height == width && count == QUAD {
+                            let [a, b, c, d] = out.columns(col, row, width);
+                            write(&values[..ROWS], a);
+                            write(&values[ROWS..2 * ROWS], b);
+                            write(&values[2 * ROWS..3 * ROWS], c);
+                            write(&values[3 * ROWS..], d);
+                        } else {
+                            for (col, values) in (col..col + count).zip(values.chunks_exact(ROWS)) {
+                                write(values, out.part(col, row, height));
+                            }
+                        }
+                    }
+                }
+                if mirrored && first.1 < first.0 {
+                    mirror(out, first.0..rows.points().min(panels.end * width), first.1..quads.end * QUAD, past_caches);
+                }
+            }
+        }
+        if past_caches {
+            stream::fence();
+        }
+        [rows.into_buffer(), cols.into_buffer()]
+    }
+}
+
+/// Ranges of so many of a number of groups.
+#[inline(always)]
+fn blocks(groups: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..groups).step_by(step.max(1)).map(move |first| first..groups.min(first + step))
+}
+
+/// Writes registers one after the other, as far as there is room.
+#[inline(always)]
+fn write<T: Scalar, V: Lanes<T>>(values: &[V], out: &mut [T]) {
+    for (value, out) in values.iter().zip(out.chunks_mut(V::LEN)) {
+        value.write(out);
+    }
+}
+
+/// The squared distances of a panel of rows and a quad of columns, by columns.
+#[inline(always)]
+fn squared_distances<T: Scalar, V: Lanes<T>>(mut sums: [V; ROWS * QUAD], x: &[T], y: &[T]) -> [V; ROWS * QUAD] {
+    for (x, y) in x.chunks_exact(ROWS * V::LEN).zip(y.chunks_exact(QUAD)) {
+        let (a, b) = (sums[0].read(&x[..V::LEN]), sums[0].read(&x[V::LEN..]));
+        for c in 0..QUAD {
+            let y = a.all(y[c]);
+            let (in_a, in_b) = (a - y, b - y);
+            sums[c * ROWS] = in_a.mul_add(in_a, sums[c * ROWS]);
+            sums[c * ROWS + 1] = in_b.mul_add(in_b, sums[c * ROWS + 1]);
+        }
+    }
+    sums
+}
