@@ -66,6 +66,7 @@ def arguments():
     parser.add_argument("--limit", type=int, default=900, help="seconds for one program (default %(default)s)")
     parser.add_argument("--out", type=Path, help="collects the JSON lines here (default: a new temporary file)")
     parser.add_argument("--report", action="store_true", help="measures nothing: prints the tables of what is in the file of --out")
+    parser.add_argument("--level", choices=["avx512", "avx2"], default="avx512", help="the widest instruction set of all programs, if the machine has it (default %(default)s)")
     parser.add_argument("--cc", default="gcc", help="the C compiler (default %(default)s)")
     parser.add_argument("--ours", type=Path, help="our program, built (default: cargo builds it)")
     return parser.parse_args()
@@ -97,6 +98,8 @@ class Session:
     def run(self, what, command, env=None):
         """The program's output, or None if it failed, which the report says."""
         note(f"{what}: {shlex.join(map(str, command))}")
+        if self.options.level == "avx2":
+            env = dict({"MKL_ENABLE_INSTRUCTIONS": "AVX2"}, **(env or {}))
         env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", LIMIT=str(self.options.limit), OUT=str(self.scratch / "lines.jsonl"), **(env or {}))
         try:
             done = subprocess.run([str(part) for part in command], env=env, cwd=self.scratch, timeout=2 * self.options.limit, text=True,
@@ -123,16 +126,24 @@ class Session:
 
     def ours(self, program, filters, threads, what):
         pin = ["taskset", "-c", "0"] if threads == 1 else []
-        self.lines(what, [*pin, program, "--bench", "--threads", threads, "--budget", self.options.budget, "--largest", self.options.largest, *filters])
+        self.lines(what, [*pin, program, "--bench", "--threads", threads, "--budget", self.options.budget, "--largest", self.options.largest, "--level", self.options.level, *filters])
 
     def c(self, programs, threads, what):
         pin = ["taskset", "-c", "0"] if threads == 1 else []
         for program in programs:
             self.lines(what, [*pin, program], {"OMP_NUM_THREADS": str(threads)})
 
-    def notebook(self, python):
+    def peer(self, environment):
+        """How a program of the others begins: `run.sh` sets the flags of XLA, so that what is added goes behind it."""
+        python = getattr(self.options, environment)
+        if self.options.level != "avx2":
+            return [self.options.peers / "run.sh", 1, python]
+        inner = 'XLA_FLAGS="$XLA_FLAGS --xla_cpu_max_isa=AVX2" exec "$@"'
+        return [self.options.peers / "run.sh", 1, "/bin/sh", "-c", inner, "sh", python]
+
+    def notebook(self):
         out = self.scratch / "notebook.json"
-        if self.run("kernax", [self.options.peers / "run.sh", 1, python, self.options.peers / "bench_kernax.py", "nb", out]) is None or not out.exists():
+        if self.run("kernax", [*self.peer("kernax"), self.options.peers / "bench_kernax.py", "nb", out]) is None or not out.exists():
             return
         for row in json.loads(out.read_text())["rows"]:
             # Other ways to call the same thing are told after a comma: "pair ND, plain jax.jit(kernel as arg)".
@@ -158,9 +169,10 @@ def build_ours():
 
 def build_c(session):
     programs = []
+    machine = ["-march=x86-64-v3"] if session.options.level == "avx2" else ["-march=native", "-mprefer-vector-width=512"]
     for dtype, flags in [("f64", []), ("f32", ["-DT=float", '-DDT="f32"', "-DEXP=expf", "-DSQRT=sqrtf"])]:
         program = session.scratch / f"fused_{dtype}"
-        command = [session.options.cc, "-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp", *flags, session.options.peers / "fused.c", "-o", program, "-lm"]
+        command = [session.options.cc, "-O3", *machine, "-ffast-math", "-fopenmp", *flags, session.options.peers / "fused.c", "-o", program, "-lm"]
         if session.run(f"C, {dtype}", command) is not None and program.exists():
             programs.append(program)
     return programs
@@ -231,13 +243,45 @@ def ratio(a, b):
     return f"{a[0] / b[0]:.2f} ({a[1] / b[1]:.2f})"
 
 
+def bar_beside_c(work, dtype):
+    """What ours over C should not exceed."""
+    if work.startswith("W1_gram"):
+        n = int(work.split("_n")[1].split("_")[0])
+        if dtype == "f64":
+            return 0.9
+        return 0.7 if n >= 2000 else 0.85 if n >= 500 else 1.0
+    return 1.0
+
+
+def bar_beside_others(work, dtype):
+    """What the time of the fastest other over ours should reach; None where nothing is asked."""
+    n = int(work.split("_n")[1].split("_")[0]) if "_n" in work else None
+    if work.startswith("W1_cross") and n == 2000 and work.endswith("_D4"):
+        return 2.0 if "composite" in work else 1.6 if "periodic" in work else 1.8
+    if work.startswith("W1_gram") and work.endswith("_D4") and ("periodic" in work or "composite" in work):
+        return 2.0 if n == 2000 or (n == 500 and dtype == "f64") else None
+    if work.startswith("W2_"):
+        return 4.0 if any(name in work for name in ["ard", "matern52", "composite"]) and work.endswith("_hyp") else None
+    if work.startswith("W3_"):
+        return 1.5
+    return 2.0 if work.startswith("W4_") else None
+
+
+def beside(found, bar, least):
+    """A ratio with its bar, and a mark where it misses it."""
+    if bar is None:
+        return found
+    missed = float(found.split()[0]) < bar if least else float(found.split()[0]) > bar
+    return f"{found}; {'≥' if least else '≤'} {bar}{', MISSED' if missed else ''}"
+
+
 def against_c(figures, wanted):
     rows = []
     for work, dtype in figures.works(wanted):
         ours = figures.of(work, dtype, 1, OURS)
         c = figures.best(work, dtype, 1, lambda impl: impl.startswith(C) and "fresh" not in impl)
         if ours and c:
-            rows.append([work, dtype, times(ours), times(c[0]), c[1], ratio(ours, c[0])])
+            rows.append([work, dtype, times(ours), times(c[0]), c[1], beside(ratio(ours, c[0]), bar_beside_c(work, dtype), False)])
     return rows
 
 
@@ -248,7 +292,7 @@ def against_peers(figures, wanted):
         peer = figures.best(work, dtype, 1, lambda impl: not is_ours(impl) and not impl.startswith(C))
         if ours and peer:
             fresh = figures.of(work, dtype, 1, "mercer_fresh_out")
-            rows.append([work, dtype, times(ours), times(fresh) if fresh else "", peer[1], times(peer[0]), ratio(peer[0], ours)])
+            rows.append([work, dtype, times(ours), times(fresh) if fresh else "", peer[1], times(peer[0]), beside(ratio(peer[0], ours), bar_beside_others(work, dtype), True)])
     return rows
 
 
@@ -333,13 +377,13 @@ def others(session, options, only):
         if why:
             session.skip(f"{rest[0]} ({name})", why)
         else:
-            session.lines(rest[0], [options.peers / "run.sh", 1, getattr(options, environment), options.peers / name, *rest])
+            session.lines(rest[0], [*session.peer(environment), options.peers / name, *rest])
     if "nb" in only and (not impls or "kernax" in impls):
         why = usable(session, "kernax", ["kernax"])
         if why:
             session.skip("kernax", why)
         else:
-            session.notebook(options.kernax)
+            session.notebook()
 
 
 def report(session, options, only):

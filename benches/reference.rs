@@ -23,6 +23,7 @@ use faer::linalg::matmul::dot::inner_prod;
 use mercer::gp::ExactGp;
 use mercer::kernel::{GradientRequest, gram_into, gram_vjp};
 use mercer::prelude::*;
+use mercer::simd::{Level, restrict};
 use mercer::testkit::Task;
 
 /// A sample lasts at least this long: a clock reads tens of nanoseconds.
@@ -46,6 +47,9 @@ struct Options {
     /// The most points of a Gram matrix.
     #[arg(long, default_value_t = 8000)]
     largest: usize,
+    /// The widest instruction set: avx512, avx2 or baseline.
+    #[arg(long, default_value = "avx512", value_parser = level)]
+    level: Level,
     /// Only rows of this precision: f32 or f64.
     #[arg(long)]
     dtype: Option<String>,
@@ -58,6 +62,15 @@ struct Options {
     /// What cargo passes to every bench.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+fn level(name: &str) -> Result<Level, String> {
+    match name {
+        "avx512" => Ok(Level::Avx512),
+        "avx2" => Ok(Level::Avx2),
+        "baseline" => Ok(Level::Baseline),
+        _ => Err("avx512, avx2 or baseline".to_owned()),
+    }
 }
 
 impl Options {
@@ -286,6 +299,7 @@ fn dispatch(options: &Options) {
 
 fn main() {
     let options = Options::parse();
+    restrict(options.level);
     with_threads(options.threads, || {
         matrices::<f64>(&options);
         matrices::<f32>(&options);

@@ -11,9 +11,10 @@ use super::scratch::Scratch;
 use super::tile::Pairs;
 use super::vjp::Block;
 use crate::Scalar;
+use crate::simd::cotangents::Weights;
 use crate::simd::dot;
 use crate::simd::elementwise::scale;
-use crate::simd::fused::{GradientInSquaredDistance, Weights};
+use crate::simd::sweep_gradient::GradientInSquaredDistance;
 use crate::simd::window::View;
 
 /// The backward pass of a block: see [`Kernel::tile_vjp`].
@@ -193,7 +194,7 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
                 source.fill(pairs.nrows(), cotangent);
                 // Those of the next block come from memory while this one is worked on.
                 if let Some(next) = next.and_then(|next| next.weights()) {
-                    next.prefetch();
+                    next.prefetch(0, 1);
                 }
                 let mut value: &[T] = &[];
                 if factor.is_some() || reads_value {
@@ -244,10 +245,11 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
         sum: impl FnOnce(T, &mut [f64]),
     ) -> Option<Self> {
         let Cotangent::Matrix(matrix) = &mut self.cotangent else { return Some(self) };
-        let Some(weights) = matrix.source.weights() else { return Some(self) };
-        let next = matrix.next.and_then(|next| next.weights());
         let function = function(matrix.factor.unwrap_or(T::from_f64(1.0)));
-        let Some([own, value_sum]) = self.scratch.fused_gradient(pairs, function, &weights, next.as_ref()) else {
+        let cotangent = room(&mut matrix.rooms.cotangent, pairs.len());
+        matrix.source.fill(pairs.nrows(), cotangent);
+        let next = matrix.next.and_then(|next| next.weights());
+        let Some([own, value_sum]) = self.scratch.sweep_gradient(pairs, function, cotangent, next.as_ref()) else {
             return Some(self);
         };
         *matrix.value_sum += value_sum.as_f64();

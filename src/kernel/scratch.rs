@@ -6,14 +6,15 @@ use super::features::{Embedding, FeatureGradients, Features};
 use super::points::Points;
 use super::tile::Pairs;
 use crate::Scalar;
+use crate::simd::cotangents::Weights;
 use crate::simd::elementwise::add;
-use crate::simd::fused::{GradientInSquaredDistance, Sink, Weights};
 use crate::simd::groups::Coordinates;
 use crate::simd::pairs::{
-    GROUP, Packed, add_lanes, inner_products, moments_of_inner_products, moments_of_squared_distances,
-    pull_back_inner_products, pull_back_squared_distances, squared_distances,
+    Packed, inner_products, moments_of_inner_products, moments_of_squared_distances, pull_back_inner_products,
+    pull_back_squared_distances, squared_distances,
 };
 use crate::simd::sweep::{OfSquaredDistance, sweep};
+use crate::simd::sweep_gradient::{Gradient, GradientInSquaredDistance, SLOTS, Sink, sum_of_slots};
 use crate::simd::transpose::transpose;
 use crate::simd::window::Window;
 
@@ -253,39 +254,46 @@ impl<T: Scalar> Scratch<T> {
         true
     }
 
-    /// The gradient of a function of the squared distances of a leaf's points, straight from the cotangents
-    /// of a block that no other leaf is part of: returns what it sums, and keeps that in the distances, or
-    /// its moments, if they are wanted. `None` if this machine cannot.
-    pub(crate) fn fused_gradient<F: GradientInSquaredDistance<T>>(
+    /// The gradient of a function of the squared distances of a leaf's points, from the cotangents of a block that no other
+    /// leaf is part of: returns what it sums, and keeps that in the distances, or its moments, if they are
+    /// wanted. `None` if differences have weights.
+    pub(crate) fn sweep_gradient<F: GradientInSquaredDistance<T>>(
         &mut self,
         pairs: &Pairs<'_, T>,
         function: F,
-        weights: &Weights<'_, T>,
+        cotangent: &[T],
         next: Option<&Weights<'_, T>>,
     ) -> Option<[T; 2]> {
         if pairs.weights().is_some() {
             return None;
         }
-        let packed = self.pack(pairs);
+        let (x, y) = (|dim| pairs.x_column(dim), |dim| pairs.y_column(dim));
+        let rows = Coordinates { points: pairs.nrows(), dim: pairs.dim(), column: &x };
+        let cols = Coordinates { points: pairs.ncols(), dim: pairs.dim(), column: &y };
+        let buffers = [self.pool.pop().unwrap_or_default(), self.pool.pop().unwrap_or_default()];
         let (key, slots) = (self.key(pairs), (pairs.x.slot(), pairs.y.slot()));
-        let mut lanes = self.take(pairs.dim() * GROUP);
-        let sums = if let Some(moments) = self.gradients.as_mut().and_then(|(x, y)| moments_mut(x, y, slots)) {
+        let mut lanes = self.take(pairs.dim() * SLOTS);
+        let (sums, buffers) = if let Some(moments) = self.gradients.as_mut().and_then(|(x, y)| moments_mut(x, y, slots))
+        {
             lanes.fill(T::from_f64(0.0));
             let (lanes, _) = lanes.as_chunks_mut();
-            let sums = T::fused_gradient(function, &packed, weights, next, Sink::Moments(lanes));
-            add_lanes(moments, lanes);
-            sums
+            let sink = Sink::Moments(lanes);
+            let found = Gradient { function, rows, cols, cotangent, next, sink, buffers }.run();
+            for (moment, lanes) in moments.iter_mut().zip(lanes) {
+                *moment += 2.0 * sum_of_slots(lanes).as_f64();
+            }
+            found
         } else {
             let shared = self.shared[key].of_block(pairs);
             let sink = match shared.wants_gradient {
-                true => Sink::Tile(Window::of_tile(shared.squared_gradient.unfilled(pairs.len()), pairs.nrows())),
+                true => Sink::Tile(shared.squared_gradient.unfilled(pairs.len())),
                 false => Sink::Nowhere,
             };
-            T::fused_gradient(function, &packed, weights, next, sink)
+            Gradient { function, rows, cols, cotangent, next, sink, buffers }.run()
         };
+        self.pool.extend(buffers);
         self.give(lanes);
-        self.give(packed.into_buffer());
-        sums
+        Some(sums)
     }
 
     /// Whether the squared distances of these points are already there, or will be asked for again.

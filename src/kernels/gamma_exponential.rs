@@ -1,10 +1,10 @@
 //! The γ-exponential kernel.
 
 use super::{Profile, Radial};
-use crate::simd::{Lanes, One};
 use crate::Scalar;
 use crate::kernel::Psd;
 use crate::params::PerDimension;
+use crate::simd::{Lanes, One};
 
 crate::kernel! {
     /// The γ-exponential kernel, also called powered exponential: from the exponential kernel (γ = 1) to

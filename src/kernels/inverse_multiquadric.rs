@@ -2,8 +2,8 @@
 
 use super::Profile;
 use super::radial::radial;
-use crate::simd::Lanes;
 use crate::Scalar;
+use crate::simd::Lanes;
 
 crate::kernel! {
     /// The inverse multiquadric kernel: smooth, with correlations that fall only as one over the distance.

@@ -2,9 +2,9 @@
 
 use super::radial::inverse_square;
 use super::{Profile, Radial};
-use crate::simd::Lanes;
 use crate::kernel::Psd;
 use crate::params::{Constraint, OneOrEach, Parameter, PerDimension};
+use crate::simd::Lanes;
 use crate::{Result, Scalar, construct, kernel_ops, parameterized};
 
 /// The periodic kernel of the Euclidean distance, as scikit-learn and others define it. In more than one

@@ -1,10 +1,10 @@
 //! The rational quadratic kernel.
 
 use super::{Profile, Radial};
-use crate::simd::{Lanes, One};
 use crate::Scalar;
 use crate::kernel::{FrequencyLaw, Psd};
 use crate::params::PerDimension;
+use crate::simd::{Lanes, One};
 
 crate::kernel! {
     /// The rational quadratic kernel: a scale mixture of squared exponentials.

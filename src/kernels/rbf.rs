@@ -2,9 +2,9 @@
 
 use super::Profile;
 use super::radial::radial;
-use crate::simd::Lanes;
 use crate::Scalar;
 use crate::kernel::FrequencyLaw;
+use crate::simd::Lanes;
 use crate::sphere::bessel::squared_exponential;
 
 crate::kernel! {

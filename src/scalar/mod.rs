@@ -12,8 +12,7 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use crate::simd::fused::{self, GradientInSquaredDistance, Sink, Weights};
-use crate::simd::pairs::Packed;
+use crate::simd::cotangents::{Weights, read_f32, read_f64};
 use crate::simd::transpose::{
     Layout, mirror_blocks_f32, mirror_blocks_f64, transpose_blocks_f32, transpose_blocks_f64,
 };
@@ -208,15 +207,6 @@ pub trait Scalar:
     ) -> (usize, usize);
 
     #[doc(hidden)]
-    fn fused_gradient<F: GradientInSquaredDistance<Self>>(
-        function: F,
-        packed: &Packed<Self>,
-        weights: &Weights<'_, Self>,
-        next: Option<&Weights<'_, Self>>,
-        sink: Sink<'_, Self>,
-    ) -> Option<[Self; 2]>;
-
-    #[doc(hidden)]
     fn read_weights(weights: &Weights<'_, Self>, rows: usize, out: &mut [Self]) -> bool;
 
     /// What a function that is written once for each precision makes of this.
@@ -260,7 +250,7 @@ macro_rules! by_precision {
 pub(crate) use by_precision;
 
 macro_rules! scalar {
-    ($name:ident, $type:ty, $vector:ident, $constants:path, $transpose:path, $mirror:path, $gradient:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
+    ($name:ident, $type:ty, $vector:ident, $constants:path, $transpose:path, $mirror:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
      $atan2:path, $sin_cos:path) => {
         impl Scalar for $type {
             #[inline(always)]
@@ -342,16 +332,6 @@ macro_rules! scalar {
                 $mirror(matrix, rows, cols, past_caches)
             }
 
-            fn fused_gradient<F: GradientInSquaredDistance<Self>>(
-                function: F,
-                packed: &Packed<Self>,
-                weights: &Weights<'_, Self>,
-                next: Option<&Weights<'_, Self>>,
-                sink: Sink<'_, Self>,
-            ) -> Option<[Self; 2]> {
-                $gradient(function, packed, weights, next, sink)
-            }
-
             fn read_weights(weights: &Weights<'_, Self>, rows: usize, out: &mut [Self]) -> bool {
                 $read(weights, rows, out)
             }
@@ -371,8 +351,7 @@ scalar!(
     exp::POWERS_F32,
     transpose_blocks_f32,
     mirror_blocks_f32,
-    fused::fused_gradient_f32,
-    fused::read_f32,
+    read_f32,
     trig::LARGEST_F32,
     exp::exp_f32,
     expm1::exp_m1_f32,
@@ -390,8 +369,7 @@ scalar!(
     exp::POWERS_F64,
     transpose_blocks_f64,
     mirror_blocks_f64,
-    fused::fused_gradient_f64,
-    fused::read_f64,
+    read_f64,
     trig::LARGEST_F64,
     exp::exp_f64,
     expm1::exp_m1_f64,

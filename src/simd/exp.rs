@@ -249,7 +249,7 @@ pub(super) fn negative_power_of_two<T: Scalar, L: Lanes<T>>(t: L) -> L {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::{Pass, dispatch};
+    use crate::simd::{One, Pass, dispatch};
 
     /// Sum of two numbers as the rounded sum and its error.
     fn two_sum(a: f64, b: f64) -> (f64, f64) {
@@ -485,5 +485,43 @@ mod tests {
         let mut nans32 = [f32::NAN; 17];
         dispatch(Loops(&mut nans, &mut nans32));
         assert!(nans.iter().all(|y| y.is_nan()) && nans32.iter().all(|y| y.is_nan()));
+    }
+
+    #[test]
+    fn decay_is_as_close_as_the_rounding_of_its_argument_lets_it() {
+        for x in arguments_f64().into_iter().filter(|&x| x <= 0.0).map(|x| -x) {
+            let (n, high, low) = reference(-x);
+            let value = One::<f64, true>(x).decay(1.0).0;
+            let scaled = value * 2f64.powi(-(n / 2)) * 2f64.powi(-(n - n / 2));
+            // A rounding of x log₂ e, and of log₂ e itself; x below has a unit of the last place for each.
+            let error = (((scaled - high) - low) / f64::EPSILON).abs();
+            let normal = value >= f64::MIN_POSITIVE;
+            assert!(!normal || error < 1.0 + 0.6 * x, "{x:e}: {error} ulp");
+        }
+        for bits in (0..87f32.to_bits()).step_by(4001) {
+            let x = f32::from_bits(bits);
+            let (value, exact) = (One::<f32, true>(x).decay(1.0).0, (-f64::from(x)).exp());
+            let error = ((f64::from(value) - exact) / (exact * f64::from(f32::EPSILON))).abs();
+            assert!(error < 1.0 + 0.6 * f64::from(x), "{x:e}: {error} ulp");
+        }
+    }
+
+    #[test]
+    fn decay_at_its_ends() {
+        let (double, single) =
+            (|x, rate| One::<f64, true>(x).decay(rate).0, |x, rate| One::<f32, true>(x).decay(rate).0);
+        assert_eq!([double(0.0, 1.0), double(5e-324, 1.0), double(7.0, 0.0)], [1.0; 3]);
+        assert_eq!([double(f64::INFINITY, 1.0), double(f64::MAX, 2.0), double(709.1, 1.0)], [0.0; 3]);
+        assert_eq!([single(0.0, 1.0), single(f32::INFINITY, 1.0), single(88.1, 1.0)], [1.0, 0.0, 0.0]);
+        // Below the normal numbers it is some number below them.
+        for step in 0..1000 {
+            let x = 708.4 + 0.69 * f64::from(step) / 1000.0;
+            assert!((0.0..f64::MIN_POSITIVE).contains(&double(x, 1.0)), "{x}");
+        }
+        // NaN with any payload, such as those that mark missing values.
+        for payload in [0, 1954, 0x0007_FFFF_FFFF_FFFF] {
+            assert!(double(f64::from_bits(0x7FF8_0000_0000_0000 | payload), 1.0).is_nan());
+            assert!(single(f32::from_bits(0x7FC0_0000 | (payload as u32 & 0x003F_FFFF)), 1.0).is_nan());
+        }
     }
 }

@@ -51,7 +51,7 @@ pub trait Lanes<T: Scalar>:
     /// The same number in every lane.
     fn all(self, value: T) -> Self;
 
-    /// The first [`LEN`](Self::LEN) numbers of a slice; what is beyond its end is not specified.
+    /// The first [`LEN`](Self::LEN) numbers of a slice; zeros beyond its end.
     fn read(self, from: &[T]) -> Self;
 
     /// Writes the first numbers into a slice: as many as it has room for.
@@ -265,7 +265,7 @@ impl<T: Scalar, const FMA: bool> Lanes<T> for One<T, FMA> {
 
     #[inline(always)]
     fn read(self, from: &[T]) -> Self {
-        from.first().map_or(self, |&first| Self(first))
+        Self(from.first().copied().unwrap_or_default())
     }
 
     #[inline(always)]
@@ -394,9 +394,7 @@ impl<T: Scalar, V: Lanes<T>, const N: usize> Lanes<T> for Many<V, N> {
     #[inline(always)]
     fn read(mut self, from: &[T]) -> Self {
         for n in 0..N {
-            if let Some(from) = from.get(n * V::LEN..) {
-                self.0[n] = self.0[n].read(from);
-            }
+            self.0[n] = self.0[n].read(from.get(n * V::LEN..).unwrap_or_default());
         }
         self
     }

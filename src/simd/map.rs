@@ -7,7 +7,7 @@ use super::vector::Vector;
 use crate::Scalar;
 
 /// Registers at a time.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 4;
 
 /// `OUT` functions of `IN` numbers, and `SUMS` terms of sums.
 pub(crate) trait Map<T: Scalar, const IN: usize, const OUT: usize, const SUMS: usize>: Copy {
@@ -18,7 +18,8 @@ pub(crate) trait Map<T: Scalar, const IN: usize, const OUT: usize, const SUMS: u
     fn map<L: Lanes<T>>(self, input: [L; IN]) -> ([L; OUT], [L; SUMS]);
 }
 
-/// Fills the outputs, all of the length of the inputs, and returns the sums: the same bits whatever the registers.
+/// Fills the outputs, each of the length of the inputs, or empty if nobody wants it, and returns the sums: the same bits
+/// whatever the registers.
 pub(crate) fn map<T: Scalar, F, const IN: usize, const OUT: usize, const SUMS: usize>(
     function: F,
     input: [&[T]; IN],
@@ -63,6 +64,9 @@ where
             }
             let (values, terms) = function.map(arguments);
             for (value, (output, last)) in values.into_iter().zip(output.iter_mut().zip(&mut last_out)) {
+                if output.is_empty() {
+                    continue;
+                }
                 let out = if start < whole { &mut output[start..start + len] } else { &mut last[..len] };
                 (if F::ONTO { value + value.read(out) } else { value }).write(out);
             }
@@ -78,7 +82,7 @@ where
                 }
             }
         }
-        for (output, last) in output.into_iter().zip(&last_out) {
+        for (output, last) in output.into_iter().zip(&last_out).filter(|(output, _)| !output.is_empty()) {
             for (out, &last) in output[whole..total].iter_mut().zip(last) {
                 *out = if F::ONTO { *out + last } else { last };
             }
@@ -102,4 +106,71 @@ fn pairwise<T: Scalar>(slots: &[T; MOST]) -> T {
         }
     }
     slots[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::under_each;
+
+    #[derive(Clone, Copy)]
+    struct Onto;
+
+    impl<T: Scalar> Map<T, 2, 2, 2> for Onto {
+        const ONTO: bool = true;
+
+        #[inline(always)]
+        fn map<L: Lanes<T>>(self, [x, y]: [L; 2]) -> ([L; 2], [L; 2]) {
+            // Not 0 at 0: what fills the last step up must not reach the sums.
+            ([x + y, x * y], [x + 1.0, (y + 1.0).recip()])
+        }
+    }
+
+    #[derive(Clone)]
+    struct Run<T>(Vec<T>, Vec<T>, bool);
+
+    impl<T: Scalar> WithSimd for Run<T> {
+        type Output = (Vec<T>, Vec<T>, [T; 2]);
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            let Self(x, y, wanted) = self;
+            let mut first = vec![T::from_f64(0.5); x.len()];
+            let mut second = if wanted { first.clone() } else { Vec::new() };
+            let apply = Apply { function: Onto, input: [&x, &y], output: [&mut first, &mut second] };
+            let sums = apply.with_simd(simd);
+            (first, second, sums)
+        }
+    }
+
+    fn check<T: Scalar>() {
+        for len in [0, 1, 7, 16, 31, 32, 33, 64, 127, 128, 129, 300] {
+            let x: Vec<T> = (0..len).map(|i| T::from_f64((i as f64 * 0.37).sin())).collect();
+            let y: Vec<T> = (0..len).map(|i| T::from_f64((i as f64 * 0.73).cos().abs())).collect();
+            for wanted in [true, false] {
+                let found = under_each(Run(x.clone(), y.clone(), wanted));
+                for (first, second, sums) in &found {
+                    for index in 0..len {
+                        assert_eq!(first[index], T::from_f64(0.5) + (x[index] + y[index]));
+                        assert!(!wanted || second[index] == T::from_f64(0.5) + x[index] * y[index]);
+                    }
+                    let exact = [
+                        x.iter().map(|x| x.as_f64() + 1.0).sum::<f64>(),
+                        y.iter().map(|y| 1.0 / (y.as_f64() + 1.0)).sum::<f64>(),
+                    ];
+                    let epsilon = <T as num_traits::Float>::epsilon().as_f64();
+                    for (sum, exact) in sums.iter().zip(exact) {
+                        assert!((sum.as_f64() - exact).abs() <= 16.0 * epsilon * (1.0 + len as f64), "{len}");
+                    }
+                }
+                assert!(found.iter().all(|(_, _, sums)| *sums == found[0].2), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_and_sums_of_any_length_under_any_instruction_set() {
+        check::<f32>();
+        check::<f64>();
+    }
 }

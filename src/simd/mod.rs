@@ -29,11 +29,10 @@
 //! Results below the smallest normal number are flushed to zero by e<sup>x</sup> and x<sup>y</sup>; arguments and other
 //! results may be subnormal.
 
+pub(crate) mod cotangents;
 pub(crate) mod elementwise;
 pub mod exp;
 pub mod expm1;
-#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
-pub(crate) mod fused;
 pub(crate) mod groups;
 pub mod inverse_trig;
 mod lanes;
@@ -49,6 +48,7 @@ pub(crate) mod remainder;
 pub(crate) mod stream;
 pub(crate) mod sum;
 pub(crate) mod sweep;
+pub(crate) mod sweep_gradient;
 pub mod tanh;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
 pub(crate) mod transpose;
@@ -132,9 +132,19 @@ pub(crate) fn with_simd<P: WithSimd>(pass: P) -> P::Output {
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    if level::allows(Level::Avx2) {
-        pulp::Arch::new().dispatch(pass)
-    } else {
-        pass.with_simd(pulp::Scalar)
+    if level::allows(Level::Avx2) { pulp::Arch::new().dispatch(pass) } else { pass.with_simd(pulp::Scalar) }
+}
+
+/// Runs the same pass under each instruction set that this machine has, from the baseline on: for tests.
+#[cfg(test)]
+fn under_each<P: WithSimd + Clone>(pass: P) -> Vec<P::Output> {
+    let mut results = vec![pass.clone().with_simd(pulp::Scalar)];
+    #[cfg(target_arch = "x86_64")]
+    {
+        results.extend(pulp::x86::V3::try_new().map(|simd| Simd::vectorize(simd, pass.clone())));
+        results.extend(pulp::x86::V4::try_new().map(|simd| Simd::vectorize(simd, pass)));
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    results.push(pulp::Arch::new().dispatch(pass));
+    results
 }

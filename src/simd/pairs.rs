@@ -15,7 +15,7 @@ const TOGETHER: usize = 4;
 /// The points of a block, copied into the order in which the loops read them: rows in groups of
 /// [`GROUP`] by dimension, columns by dimension; both filled up to whole groups with zeros.
 #[derive(Debug)]
-pub struct Packed<T> {
+pub(crate) struct Packed<T> {
     buffer: Vec<T>,
     pub(super) rows: usize,
     pub(super) cols: usize,
@@ -25,7 +25,7 @@ pub struct Packed<T> {
 }
 
 /// Rows in a group: two vector registers of `f64` in AVX-512, one of `f32`.
-pub(crate) const GROUP: usize = 16;
+const GROUP: usize = 16;
 
 impl<T: Scalar> Packed<T> {
     /// Packs the coordinates that `x(d)` and `y(d)` give, into a recycled buffer.
@@ -393,7 +393,7 @@ impl<O: Derivative, T: Scalar> Pass for Moments<'_, O, T> {
 
 /// Adds the moments of each dimension, summed in lanes. Those of both points of a pair are equal.
 #[inline(always)]
-pub(crate) fn add_lanes<T: Scalar>(moments: &mut [f64], lanes: &[[T; GROUP]]) {
+fn add_lanes<T: Scalar>(moments: &mut [f64], lanes: &[[T; GROUP]]) {
     for (moment, lanes) in moments.iter_mut().zip(lanes) {
         *moment += 2.0 * lane_sum([lanes], |[sum]| sum).as_f64();
     }

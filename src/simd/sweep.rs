@@ -11,16 +11,17 @@ use pulp::{Simd, WithSimd};
 use super::groups::{Coordinates, Groups};
 use super::lanes::{Lanes, Many};
 use super::stream;
+use super::sweep_gradient::write;
 use super::transpose::mirror;
 use super::vector::Vector;
 use super::window::Window;
 use crate::Scalar;
 
 /// Registers of rows in a tile.
-const ROWS: usize = 2;
+pub(super) const ROWS: usize = 2;
 
 /// Columns in a tile.
-const QUAD: usize = 4;
+pub(super) const QUAD: usize = 4;
 
 /// What the coordinates of the rows between two changes of column may take of the first-level cache.
 const NEAR: usize = 16 << 10;
@@ -119,17 +120,13 @@ fn blocks(groups: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
     (0..groups).step_by(step.max(1)).map(move |first| first..groups.min(first + step))
 }
 
-/// Writes registers one after the other, as far as there is room.
-#[inline(always)]
-fn write<T: Scalar, V: Lanes<T>>(values: &[V], out: &mut [T]) {
-    for (value, out) in values.iter().zip(out.chunks_mut(V::LEN)) {
-        value.write(out);
-    }
-}
-
 /// The squared distances of a panel of rows and a quad of columns, by columns.
 #[inline(always)]
-fn squared_distances<T: Scalar, V: Lanes<T>>(mut sums: [V; ROWS * QUAD], x: &[T], y: &[T]) -> [V; ROWS * QUAD] {
+pub(super) fn squared_distances<T: Scalar, V: Lanes<T>>(
+    mut sums: [V; ROWS * QUAD],
+    x: &[T],
+    y: &[T],
+) -> [V; ROWS * QUAD] {
     for (x, y) in x.chunks_exact(ROWS * V::LEN).zip(y.chunks_exact(QUAD)) {
         let (a, b) = (sums[0].read(&x[..V::LEN]), sums[0].read(&x[V::LEN..]));
         for c in 0..QUAD {
@@ -140,4 +137,108 @@ fn squared_distances<T: Scalar, V: Lanes<T>>(mut sums: [V; ROWS * QUAD], x: &[T]
         }
     }
     sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::under_each;
+
+    #[derive(Clone, Copy)]
+    struct HalfAndOne;
+
+    impl<T: Scalar> OfSquaredDistance<T> for HalfAndOne {
+        #[inline(always)]
+        fn value<L: Lanes<T>>(self, squared: L) -> L {
+            squared * 0.5 + 1.0
+        }
+    }
+
+    /// Points by columns.
+    #[derive(Clone)]
+    struct Points<T>(Vec<Vec<T>>);
+
+    impl<T: Scalar> Points<T> {
+        fn new(points: usize, dim: usize, seed: f64) -> Self {
+            let at = |point: usize, d: usize| (seed + 1.7 * point as f64 + 0.9 * d as f64).sin() * 3.0;
+            Self((0..dim).map(|d| (0..points).map(|point| T::from_f64(at(point, d))).collect()).collect())
+        }
+
+        fn len(&self) -> usize {
+            self.0[0].len()
+        }
+    }
+
+    #[derive(Clone)]
+    struct Run<T> {
+        x: Points<T>,
+        y: Points<T>,
+        mirrored: bool,
+        /// Rows between two columns beyond those that are written.
+        gap: usize,
+    }
+
+    impl<T: Scalar> WithSimd for Run<T> {
+        type Output = Vec<T>;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Vec<T> {
+            let Self { x, y, mirrored, gap } = self;
+            let (of_x, of_y) = (|d: usize| &x.0[d][..], |d: usize| &y.0[d][..]);
+            let rows = Coordinates { points: x.len(), dim: x.0.len(), column: &of_x };
+            let cols = Coordinates { points: y.len(), dim: y.0.len(), column: &of_y };
+            let stride = x.len() + gap;
+            let mut matrix = vec![T::from_f64(-7.0); stride * y.len()];
+            let whole = faer::MatMut::from_column_major_slice_mut(&mut matrix, stride, y.len());
+            if let Some(mut out) = Window::new(whole.subrows_mut(0, x.len())) {
+                let sweep =
+                    Sweep { function: HalfAndOne, rows, cols, out: &mut out, mirrored, buffers: Default::default() };
+                sweep.with_simd(simd);
+            }
+            matrix
+        }
+    }
+
+    fn check<T: Scalar>() {
+        let epsilon = <T as num_traits::Float>::epsilon().as_f64();
+        for (n, m, dim, gap) in
+            [(1, 1, 1, 0), (3, 5, 2, 1), (16, 4, 1, 0), (37, 70, 3, 3), (70, 37, 16, 0), (131, 9, 5, 5)]
+        {
+            let (x, y) = (Points::<T>::new(n, dim, 0.1), Points::<T>::new(m, dim, 0.7));
+            for found in under_each(Run { x: x.clone(), y: y.clone(), mirrored: false, gap }) {
+                for (col, column) in found.chunks_exact(n + gap).enumerate() {
+                    for (row, value) in column[..n].iter().enumerate() {
+                        let of = |d: usize| x.0[d][row].as_f64() - y.0[d][col].as_f64();
+                        let exact = 1.0 + 0.5 * (0..dim).map(|d| of(d) * of(d)).sum::<f64>();
+                        let bound = (dim as f64 + 4.0) * epsilon * exact;
+                        assert!((value.as_f64() - exact).abs() <= bound, "({row}, {col}) of {n} x {m}, {dim}");
+                    }
+                    assert!(column[n..].iter().all(|value| value.as_f64() == -7.0), "beside {n} x {m}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_shape_under_every_instruction_set() {
+        check::<f32>();
+        check::<f64>();
+    }
+
+    fn check_mirrored<T: Scalar>() {
+        for (n, dim) in [(1, 1), (20, 3), (64, 2), (65, 1), (100, 16), (201, 4), (1100, 1)] {
+            let x = Points::<T>::new(n, dim, 0.3);
+            let run = |mirrored| under_each(Run { x: x.clone(), y: x.clone(), mirrored, gap: 0 });
+            let bits = |matrix: &[T]| matrix.iter().map(|value| value.as_f64().to_bits()).collect::<Vec<_>>();
+            for (mirrored, whole) in run(true).iter().zip(run(false)) {
+                assert!(bits(mirrored) == bits(&whole), "{n} points, {dim} dimensions");
+            }
+        }
+    }
+
+    #[test]
+    fn half_of_a_matrix_is_the_mirror_image_of_the_other() {
+        check_mirrored::<f32>();
+        check_mirrored::<f64>();
+    }
 }

@@ -292,12 +292,7 @@ mod avx {
 
 /// Copies a block of a matrix, given as rows and columns, to its mirror image, which it may not overlap: past the caches
 /// if asked to, where a register is a cache line and the columns begin with one.
-pub(crate) fn mirror<T: Scalar>(
-    matrix: &mut Window<'_, T>,
-    rows: Range<usize>,
-    cols: Range<usize>,
-    past_caches: bool,
-) {
+pub(crate) fn mirror<T: Scalar>(matrix: &mut Window<'_, T>, rows: Range<usize>, cols: Range<usize>, past_caches: bool) {
     let (whole_rows, whole_cols) = T::mirror_blocks(matrix, rows.clone(), cols.clone(), past_caches);
     for col in cols.clone() {
         let first = if col < cols.start + whole_cols { rows.start + whole_rows } else { rows.start };

@@ -161,12 +161,136 @@ macro_rules! vector {
 }
 
 vector!(
-    F64s, f64, u64, f64s, as_simd_f64s, as_mut_simd_f64s, splat_f64s, partial_load_f64s, partial_store_f64s,
-    [add_f64s, sub_f64s, mul_f64s, div_f64s, neg_f64s, mul_add_e_f64s, sqrt_f64s, min_f64s, less_than_f64s, equal_f64s, select_f64s],
+    F64s,
+    f64,
+    u64,
+    f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    splat_f64s,
+    partial_load_f64s,
+    partial_store_f64s,
+    [
+        add_f64s,
+        sub_f64s,
+        mul_f64s,
+        div_f64s,
+        neg_f64s,
+        mul_add_e_f64s,
+        sqrt_f64s,
+        min_f64s,
+        less_than_f64s,
+        equal_f64s,
+        select_f64s
+    ],
     52
 );
 vector!(
-    F32s, f32, u32, f32s, as_simd_f32s, as_mut_simd_f32s, splat_f32s, partial_load_f32s, partial_store_f32s,
-    [add_f32s, sub_f32s, mul_f32s, div_f32s, neg_f32s, mul_add_e_f32s, sqrt_f32s, min_f32s, less_than_f32s, equal_f32s, select_f32s],
+    F32s,
+    f32,
+    u32,
+    f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    splat_f32s,
+    partial_load_f32s,
+    partial_store_f32s,
+    [
+        add_f32s,
+        sub_f32s,
+        mul_f32s,
+        div_f32s,
+        neg_f32s,
+        mul_add_e_f32s,
+        sqrt_f32s,
+        min_f32s,
+        less_than_f32s,
+        equal_f32s,
+        select_f32s
+    ],
     23
 );
+
+#[cfg(test)]
+mod tests {
+    use pulp::WithSimd;
+
+    use super::*;
+    use crate::simd::lanes::{Many, One};
+    use crate::simd::under_each;
+
+    /// Every operation on one set of numbers.
+    #[inline(always)]
+    fn operations<T: Scalar, L: Lanes<T>>(x: L, y: L) -> [L; 19] {
+        let size = x.if_less(x.all(T::from_f64(0.0)), -x, x);
+        [
+            x + y,
+            x - y,
+            x * y,
+            x / y,
+            -x,
+            x + 0.3,
+            x - 0.3,
+            x * 0.3,
+            x / 0.3,
+            x.recip(),
+            x.mul_add(y, x),
+            size.sqrt(),
+            x.if_less(y, x, y),
+            x.if_equal(y, x, -y),
+            x.at_most(T::from_f64(0.5)),
+            size.decay(0.7),
+            x.exp(),
+            size.ln_1p(),
+            x.floor(),
+        ]
+    }
+
+    #[derive(Clone)]
+    struct Registers<T>(Vec<T>, Vec<T>);
+
+    impl<T: Scalar> WithSimd for Registers<T> {
+        type Output = Vec<Vec<T>>;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Vec<Vec<T>> {
+            let zero = Many([T::Vector::<S>::splat(simd, T::from_f64(0.0)); 3]);
+            let len = Many::<T::Vector<S>, 3>::LEN;
+            let mut out = vec![vec![T::from_f64(0.0); self.0.len()]; 19];
+            for start in (0..self.0.len()).step_by(len) {
+                let values = operations(zero.read(&self.0[start..]), zero.read(&self.1[start..]));
+                for (value, out) in values.into_iter().zip(&mut out) {
+                    value.write(&mut out[start..]);
+                }
+            }
+            out
+        }
+    }
+
+    fn check<T: Scalar>() {
+        let special = [0.0, -0.0, 1.0, -3.5, 1e-30, -1e30, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+        let mut pairs: Vec<(f64, f64)> = special.iter().flat_map(|&x| special.map(|y| (x, y))).collect();
+        pairs.extend((0..200).map(|i| ((f64::from(i) * 0.7).sin() * 20.0, (f64::from(i) * 1.3).cos() * 3.0)));
+        let x: Vec<T> = pairs.iter().map(|pair| T::from_f64(pair.0)).collect();
+        let y: Vec<T> = pairs.iter().map(|pair| T::from_f64(pair.1)).collect();
+        for (level, found) in under_each(Registers(x.clone(), y.clone())).into_iter().enumerate() {
+            for (index, (&x, &y)) in x.iter().zip(&y).enumerate() {
+                let expected = match level {
+                    0 => operations(One::<T, false>(x), One(y)).map(|value| value.0),
+                    _ => operations(One::<T, true>(x), One(y)).map(|value| value.0),
+                };
+                for (operation, (expected, found)) in expected.iter().zip(&found).enumerate() {
+                    let (expected, found) = (expected.as_f64(), found[index].as_f64());
+                    let same = expected.to_bits() == found.to_bits() || (expected.is_nan() && found.is_nan());
+                    assert!(same, "{operation} of {x} and {y} at level {level}: {found}, not {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn registers_do_what_single_numbers_do() {
+        check::<f32>();
+        check::<f64>();
+    }
+}

@@ -1,10 +1,10 @@
 //! The Matérn kernels of half-integer smoothness.
 
-use crate::simd::Lanes;
 use crate::Scalar;
 use crate::kernel::FrequencyLaw;
 use crate::kernels::Profile;
 use crate::kernels::radial::radial;
+use crate::simd::Lanes;
 
 crate::kernel! {
     /// The Matérn kernel of smoothness ½: the exponential kernel, the Ornstein–Uhlenbeck covariance.

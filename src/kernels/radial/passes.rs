@@ -4,9 +4,9 @@ use super::{Profile, feature_scale, largest, slopes_bounded};
 use crate::Scalar;
 use crate::kernel::{Kernel, Order, Pairs, Scratch, Target, TileParts, TileVjp};
 use crate::params::PerDimension;
-use crate::simd::fused::GradientInSquaredDistance;
 use crate::simd::map::{Map, map};
 use crate::simd::sweep::OfSquaredDistance;
+use crate::simd::sweep_gradient::GradientInSquaredDistance;
 use crate::simd::window::Window;
 use crate::simd::{Lanes, One};
 
@@ -134,42 +134,25 @@ struct Slopes<T, P, const KNOWN: u8> {
     scale: T,
 }
 
-impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Slopes<T, P, KNOWN> {
-    const NOTHING: bool = KNOWN == Known::Nothing as u8;
-    const VALUE: bool = KNOWN == Known::Value as u8;
+impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Map<T, 3, 1, 2> for Slopes<T, P, KNOWN> {
+    const ONTO: bool = true;
 
     /// dL/dr², and what is summed: cotangent · s · dk/ds, and cotangent · dk/da.
     #[inline(always)]
-    fn of<L: Lanes<T>>(self, [squared, known, cotangent]: [L; 3]) -> (L, [L; 2]) {
+    fn map<L: Lanes<T>>(self, [squared, known, cotangent]: [L; 3]) -> ([L; 1], [L; 2]) {
         let s = scaled(squared, self.scale);
-        let slope = if Self::NOTHING {
+        let mut in_shape = None;
+        let slope = if KNOWN == Known::Nothing as u8 {
             self.profile.value_and_slope(s).1
-        } else if Self::VALUE {
+        } else if KNOWN == Known::Value as u8 {
+            in_shape = self.profile.shape_slope(s, known);
             self.profile.slope(s, known)
         } else {
             known
         };
-        let in_shape = if Self::VALUE { self.profile.shape_slope(s, known) } else { None };
         let slope = cotangent * slope;
         let in_shape = in_shape.map_or(s.all(T::from_f64(0.0)), |in_shape| cotangent * in_shape);
-        (slopes_bounded(slope * s.all(self.scale)), [slope * s, in_shape])
-    }
-}
-
-impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Map<T, 3, 0, 2> for Slopes<T, P, KNOWN> {
-    #[inline(always)]
-    fn map<L: Lanes<T>>(self, input: [L; 3]) -> ([L; 0], [L; 2]) {
-        ([], self.of(input).1)
-    }
-}
-
-impl<T: Scalar, P: Profile<T>, const KNOWN: u8> Map<T, 3, 1, 2> for Slopes<T, P, KNOWN> {
-    const ONTO: bool = true;
-
-    #[inline(always)]
-    fn map<L: Lanes<T>>(self, input: [L; 3]) -> ([L; 1], [L; 2]) {
-        let (slope, sums) = self.of(input);
-        ([slope], sums)
+        ([slopes_bounded(slope * s.all(self.scale))], [slope * s, in_shape])
     }
 }
 
@@ -274,11 +257,6 @@ fn slopes<T: Scalar, P: Profile<T>, const KNOWN: u8>(
     scratch: &mut Scratch<T>,
 ) -> [T; 2] {
     let slopes = Slopes::<_, _, KNOWN> { profile, scale };
-    scratch.with_squared_distance_gradient(pairs, |squared, gradient| {
-        let input = [squared, known, cotangent];
-        match gradient.is_empty() {
-            true => map(slopes, input, []),
-            false => map(slopes, input, [gradient]),
-        }
-    })
+    scratch
+        .with_squared_distance_gradient(pairs, |squared, gradient| map(slopes, [squared, known, cotangent], [gradient]))
 }

@@ -1,0 +1,247 @@
+//! Gradients of functions of the squared distances of two sets of points, given the cotangents of their values.
+
+use pulp::{Simd, WithSimd};
+
+use super::cotangents::Weights;
+use super::groups::{Coordinates, Groups};
+use super::lanes::{Lanes, Many};
+use super::sweep::{QUAD, ROWS, squared_distances};
+use super::vector::Vector;
+use crate::Scalar;
+
+/// How many sums are kept apart, by the row: twice as many numbers as the widest register has, so that they are the same whatever
+/// the register.
+pub(crate) const SLOTS: usize = 32;
+
+/// The gradient of a function of the squared distance of two points.
+pub(crate) trait GradientInSquaredDistance<T: Scalar>: Copy {
+    /// Of a value with a cotangent: cotangent · slope, and two numbers to be summed over all pairs. All are
+    /// zero if the cotangent is. Free of branches, and `#[inline(always)]`.
+    fn weigh<L: Lanes<T>>(self, squared: L, cotangent: L) -> (L, [L; 2]);
+}
+
+/// Where the gradients of all pairs go, cotangent · slope.
+#[derive(Debug)]
+pub(crate) enum Sink<'a, T> {
+    /// Nobody wants them.
+    Nowhere,
+    /// A tile of the block's shape.
+    Tile(&'a mut [T]),
+    /// Σ gradient · (x_d − y_d)² for each dimension d, to be added to in slots.
+    Moments(&'a mut [[T; SLOTS]]),
+}
+
+/// The gradient on a block of pairs.
+pub(crate) struct Gradient<'r, 'c, 'a, 'w, T, F> {
+    pub(crate) function: F,
+    pub(crate) rows: Coordinates<'r, T>,
+    pub(crate) cols: Coordinates<'c, T>,
+    /// By columns.
+    pub(crate) cotangent: &'a [T],
+    /// The cotangents of the block that will come next: their memory is asked for meanwhile.
+    pub(crate) next: Option<&'a Weights<'w, T>>,
+    pub(crate) sink: Sink<'a, T>,
+    /// To be recycled.
+    pub(crate) buffers: [Vec<T>; 2],
+}
+
+impl<T: Scalar, F: GradientInSquaredDistance<T>> Gradient<'_, '_, '_, '_, T, F> {
+    /// Hands the gradients to the sink; returns what is summed, and the buffers.
+    pub(crate) fn run(self) -> ([T; 2], [Vec<T>; 2]) {
+        super::with_simd(self)
+    }
+}
+
+impl<T: Scalar, F: GradientInSquaredDistance<T>> WithSimd for Gradient<'_, '_, '_, '_, T, F> {
+    type Output = ([T; 2], [Vec<T>; 2]);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> ([T; 2], [Vec<T>; 2]) {
+        let Self { function, rows, cols, cotangent, next, mut sink, buffers: [in_rows, in_cols] } = self;
+        let len = T::Vector::<S>::LEN;
+        let width = ROWS * len;
+        let (rows, cols) = (Groups::new(in_rows, width, rows), Groups::new(in_cols, QUAD, cols));
+        let zero = T::Vector::<S>::splat(simd, T::from_f64(0.0));
+        let mut slots = [[T::from_f64(0.0); SLOTS]; 2];
+        let (mut part, parts) = (0, rows.groups() * cols.groups());
+        for panel in 0..rows.groups() {
+            let x = rows.group(panel);
+            let row = panel * width;
+            let (height, slot) = (width.min(rows.points() - row), row % SLOTS);
+            let mut sums = [[zero; ROWS]; 2];
+            for (sums, slots) in sums.iter_mut().zip(&slots) {
+                *sums = Many(*sums).read(&slots[slot..slot + width]).0;
+            }
+            for quad in 0..cols.groups() {
+                // A part with every tile, since the memory keeps pace with the computation then.
+                if let Some(next) = next {
+                    next.prefetch(part, parts);
+                }
+                part += 1;
+                let y = cols.group(quad);
+                let squared = squared_distances([zero; ROWS * QUAD], x, y);
+                let columns = quad * QUAD..cols.points().min((quad + 1) * QUAD);
+                let mut cotangents = [zero; ROWS * QUAD];
+                for (cotangents, col) in cotangents.chunks_exact_mut(ROWS).zip(columns.clone()) {
+                    read(cotangents, &cotangent[col * rows.points() + row..][..height]);
+                }
+                let (Many(gradients), [Many(first), Many(second)]) = function.weigh(Many(squared), Many(cotangents));
+                for c in 0..QUAD {
+                    for r in 0..ROWS {
+                        sums[0][r] = sums[0][r] + first[c * ROWS + r];
+                        sums[1][r] = sums[1][r] + second[c * ROWS + r];
+                    }
+                }
+                match &mut sink {
+                    Sink::Nowhere => {}
+                    Sink::Tile(out) => {
+                        for (gradients, col) in gradients.chunks_exact(ROWS).zip(columns) {
+                            write(gradients, &mut out[col * rows.points() + row..][..height]);
+                        }
+                    }
+                    Sink::Moments(moments) => {
+                        for ((x, y), slots) in x.chunks_exact(width).zip(y.chunks_exact(QUAD)).zip(moments.iter_mut()) {
+                            add_moments(gradients, x, y, &mut slots[slot..slot + width]);
+                        }
+                    }
+                }
+            }
+            for (sums, slots) in sums.into_iter().zip(&mut slots) {
+                Many(sums).write(&mut slots[slot..slot + width]);
+            }
+        }
+        (slots.map(|slots| sum_of_slots(&slots)), [rows.into_buffer(), cols.into_buffer()])
+    }
+}
+
+/// Adds gradient · (x − y)² of a tile in one dimension.
+#[inline(always)]
+fn add_moments<T: Scalar, V: Lanes<T>>(gradients: [V; ROWS * QUAD], x: &[T], y: &[T], slots: &mut [T]) {
+    let (a, b) = (gradients[0].read(&x[..V::LEN]), gradients[0].read(&x[V::LEN..]));
+    let (mut in_a, mut in_b) = (a.read(&slots[..V::LEN]), a.read(&slots[V::LEN..]));
+    for c in 0..QUAD {
+        let y = a.all(y[c]);
+        let (of_a, of_b) = (a - y, b - y);
+        in_a = (gradients[c * ROWS] * of_a).mul_add(of_a, in_a);
+        in_b = (gradients[c * ROWS + 1] * of_b).mul_add(of_b, in_b);
+    }
+    in_a.write(&mut slots[..V::LEN]);
+    in_b.write(&mut slots[V::LEN..]);
+}
+
+/// Reads registers one after the other; zeros from the end on.
+#[inline(always)]
+fn read<T: Scalar, V: Lanes<T>>(registers: &mut [V], from: &[T]) {
+    for (index, register) in registers.iter_mut().enumerate() {
+        *register = register.read(from.get(index * V::LEN..).unwrap_or_default());
+    }
+}
+
+/// Writes registers one after the other, as far as there is room.
+#[inline(always)]
+pub(super) fn write<T: Scalar, V: Lanes<T>>(registers: &[V], out: &mut [T]) {
+    for (register, out) in registers.iter().zip(out.chunks_mut(V::LEN)) {
+        register.write(out);
+    }
+}
+
+/// What is in all slots.
+pub(crate) fn sum_of_slots<T: Scalar>(slots: &[T; SLOTS]) -> T {
+    let mut slots = *slots;
+    let mut len = SLOTS;
+    while len > 1 {
+        len /= 2;
+        for index in 0..len {
+            slots[index] += slots[index + len];
+        }
+    }
+    slots[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::under_each;
+
+    /// Of ½ s² + s.
+    #[derive(Clone, Copy)]
+    struct Square;
+
+    impl<T: Scalar> GradientInSquaredDistance<T> for Square {
+        #[inline(always)]
+        fn weigh<L: Lanes<T>>(self, squared: L, cotangent: L) -> (L, [L; 2]) {
+            let gradient = cotangent * (squared + 1.0);
+            (gradient, [gradient * squared, cotangent * squared])
+        }
+    }
+
+    #[derive(Clone)]
+    struct Run<T> {
+        x: Vec<Vec<T>>,
+        y: Vec<Vec<T>>,
+        cotangent: Vec<T>,
+    }
+
+    impl<T: Scalar> WithSimd for Run<T> {
+        /// The sums, the gradients of all pairs, and the moments.
+        type Output = ([T; 2], Vec<T>, Vec<T>);
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            let Self { x, y, cotangent } = &self;
+            let (of_x, of_y) = (|d: usize| &x[d][..], |d: usize| &y[d][..]);
+            let run = |sink| {
+                let rows = Coordinates { points: x[0].len(), dim: x.len(), column: &of_x };
+                let cols = Coordinates { points: y[0].len(), dim: y.len(), column: &of_y };
+                let buffers = Default::default();
+                Gradient { function: Square, rows, cols, cotangent, next: None, sink, buffers }.with_simd(simd).0
+            };
+            let sums = run(Sink::Nowhere);
+            let mut gradients = vec![T::from_f64(0.0); cotangent.len()];
+            assert_eq!(run(Sink::Tile(&mut gradients)), sums);
+            let mut moments = vec![[T::from_f64(0.0); SLOTS]; x.len()];
+            assert_eq!(run(Sink::Moments(&mut moments)), sums);
+            (sums, gradients, moments.iter().map(sum_of_slots).collect())
+        }
+    }
+
+    fn check<T: Scalar>() {
+        let epsilon = <T as num_traits::Float>::epsilon().as_f64();
+        for (n, m, dim) in [(1, 1, 1), (5, 3, 2), (64, 32, 1), (37, 30, 3), (61, 7, 16)] {
+            let points = |count: usize, seed: f64| -> Vec<Vec<T>> {
+                let at = |point: usize, d: usize| T::from_f64((seed + 1.7 * point as f64 + 0.9 * d as f64).sin());
+                (0..dim).map(|d| (0..count).map(|point| at(point, d)).collect()).collect()
+            };
+            let (x, y) = (points(n, 0.1), points(m, 0.7));
+            let cotangent: Vec<T> = (0..n * m).map(|pair| T::from_f64((pair as f64 * 0.61).sin())).collect();
+            let (mut sums, mut moments, mut size) = ([0.0; 2], vec![0.0; dim], 0.0);
+            let mut gradients = Vec::new();
+            for (pair, w) in cotangent.iter().map(|w| w.as_f64()).enumerate() {
+                let of = |d: usize| (x[d][pair % n].as_f64() - y[d][pair / n].as_f64()).powi(2);
+                let s: f64 = (0..dim).map(of).sum();
+                gradients.push(w * (s + 1.0));
+                sums = [sums[0] + w * (s + 1.0) * s, sums[1] + w * s];
+                size += (w * (s + 1.0) * s).abs();
+                (0..dim).for_each(|d| moments[d] += w * (s + 1.0) * of(d));
+            }
+            let found = under_each(Run { x, y, cotangent });
+            for (own, of_pairs, in_dims) in &found {
+                let close = |found: T, exact: f64| (found.as_f64() - exact).abs() <= 40.0 * epsilon * (1.0 + size);
+                assert!(own.iter().zip(sums).all(|(&found, exact)| close(found, exact)), "{n} x {m}, {dim}");
+                assert!(
+                    of_pairs.iter().zip(&gradients).all(|(&found, &exact)| close(found, exact)),
+                    "{n} x {m}, {dim}"
+                );
+                assert!(in_dims.iter().zip(&moments).all(|(&found, &exact)| close(found, exact)), "{n} x {m}, {dim}");
+            }
+            // The same bits in registers of any width.
+            assert!(found[1..].iter().all(|all| *all == found[1]), "{n} x {m}, {dim}");
+        }
+    }
+
+    #[test]
+    fn sums_gradients_and_moments_under_every_instruction_set() {
+        check::<f32>();
+        check::<f64>();
+    }
+}
