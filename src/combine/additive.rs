@@ -172,6 +172,7 @@ impl<K> Additive<K> {
 
 impl Construct for Additive<DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel", "variances"])?;
         let (bases, variances): (_, Vec<f64>) = (arguments.take("kernel")?, arguments.take("variances")?);
         match bases {
             Bases::One(base) => Self::try_new(base, variances),

@@ -59,6 +59,7 @@ impl Transform for Logarithm {
 
 impl Construct for Log<DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel"])?;
         Ok(Self::new(arguments.take("kernel")?))
     }
 }

@@ -105,6 +105,7 @@ impl<M, K> MetricRadial<M, K> {
 
 impl Construct for MetricRadial<Norm, DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel", "metric"])?;
         let kernel = arguments.take("kernel")?;
         Ok(Self::new(arguments.take("metric")?, kernel))
     }

@@ -3,6 +3,7 @@
 
 pub(crate) mod arguments;
 mod construct;
+mod foreign;
 mod limits;
 pub(crate) mod syntax;
 
