@@ -237,7 +237,7 @@ impl<K: AnyKernel + Clone> Expr for Additive<K> {
 
     fn properties(&self) -> Properties {
         let all = self.bases.all().iter().map(Expr::properties).fold(Properties::all(), Properties::and);
-        let psd = if all.psd.holds_in(1) { Psd::Always } else { Psd::Never };
+        let psd = if all.psd.holds_in(1) { Psd::Always } else { Psd::Unknown };
         Properties { isotropic: false, zonal: false, ..all.psd(psd) }
     }
 

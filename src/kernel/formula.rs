@@ -65,7 +65,7 @@ pub trait Formula: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// In which dimensions the kernel is guaranteed positive
     /// semi-definite. A model refuses a kernel that gives no guarantee.
     fn psd(&self) -> Psd {
-        Psd::Never
+        Psd::Unknown
     }
 
     /// Whether k(x, y) depends on x − y alone.

@@ -15,7 +15,7 @@ use super::Psd;
 /// let kernel = 2.0 * Rbf::new(1.0);
 /// assert_eq!(kernel.properties().psd, Psd::Always);
 /// assert!(kernel.properties().isotropic);
-/// assert_eq!((kernel - Rbf::new(1.0)).properties().psd, Psd::Never);
+/// assert_eq!((kernel - Rbf::new(1.0)).properties().psd, Psd::Unknown);
 /// assert!(!Linear::new(1.0).properties().stationary);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Properties {
 impl Properties {
     /// Nothing is known.
     pub const fn unknown() -> Self {
-        Self { psd: Psd::Never, stationary: false, isotropic: false, zonal: false, differentiable: false }
+        Self { psd: Psd::Unknown, stationary: false, isotropic: false, zonal: false, differentiable: false }
     }
 
     /// All of it holds: of a sum of nothing.

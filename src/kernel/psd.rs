@@ -12,13 +12,13 @@
 ///
 /// let kernel = Rbf::new(1.0) + Linear::new(2.0);
 /// assert_eq!(kernel.properties().psd, Psd::Always);
-/// assert_eq!((-kernel).properties().psd, Psd::Never);
+/// assert_eq!((-kernel).properties().psd, Psd::Unknown);
 /// assert!(Psd::UpTo(1).holds_in(1) && !Psd::UpTo(1).holds_in(2));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Psd {
-    /// No guarantee.
-    Never,
+    /// Nothing is guaranteed: it may be positive semi-definite, or not.
+    Unknown,
     /// On inputs with at most so many dimensions.
     UpTo(usize),
     /// On any inputs.
@@ -29,7 +29,7 @@ impl Psd {
     /// Whether the guarantee covers inputs of this dimension.
     pub fn holds_in(self, dim: usize) -> bool {
         match self {
-            Self::Never => false,
+            Self::Unknown => false,
             Self::UpTo(most) => dim <= most,
             Self::Always => true,
         }

@@ -184,7 +184,7 @@ impl WarpExpr for Mlp {
     }
 
     fn psd(&self, kernel: Psd) -> Psd {
-        if kernel.holds_in(self.outputs()) { Psd::Always } else { Psd::Never }
+        if kernel.holds_in(self.outputs()) { Psd::Always } else { Psd::Unknown }
     }
 
     fn differentiable(&self) -> bool {

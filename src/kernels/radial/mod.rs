@@ -165,10 +165,10 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync + 'static {
     fn profile<T: Scalar>(&self) -> Self::Profile<T>;
 
     /// In which dimensions of the input the kernel is guaranteed positive semi-definite: in any for mixtures of squared
-    /// exponentials over lengthscales, and only for those (Schoenberg 1938). Say [`Psd::Never`], the default, unless
+    /// exponentials over lengthscales, and only for those (Schoenberg 1938). Say [`Psd::Unknown`], the default, unless
     /// you know.
     fn psd(&self) -> Psd {
-        Psd::Never
+        Psd::Unknown
     }
 
     /// What the kernel needs beside its parameters to be built again: see [`Expr::settings`].
