@@ -26,7 +26,21 @@ pub enum Psd {
 }
 
 impl Psd {
-    /// Whether the guarantee covers inputs of this dimension.
+    /// Whether the guarantee covers inputs of this dimension, and so any part of that space: a kernel for which
+    /// `holds_in(3)` is true is a covariance on the sphere S² of unit vectors in three dimensions.
+    ///
+    /// The reverse is not so: where it is false, the kernel may be a covariance on S², which is a part of the space, and
+    /// in the space too, as nothing is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::prelude::*;
+    ///
+    /// // On the sphere in three dimensions:
+    /// assert!(Matern52::new(0.5).properties().psd.holds_in(3));
+    /// assert!(!RadialCosine::new(2.0).properties().psd.holds_in(3));
+    /// ```
     pub fn holds_in(self, dim: usize) -> bool {
         match self {
             Self::Unknown => false,
