@@ -101,7 +101,9 @@ impl<'k> Structure<'k> {
             Self::Scaled(_, kernel) | Self::Negated(kernel) => kernel.properties().psd(Psd::Unknown),
             Self::Power(_, kernel) | Self::Same(kernel) | Self::Boxed(kernel) => kernel.properties(),
             Self::Warped(warp, kernel) => warp.properties(kernel.properties()),
-            Self::Distance(_, kernel) | Self::Function(kernel) => kernel.properties().of_coordinates().psd(Psd::Unknown),
+            Self::Distance(_, kernel) | Self::Function(kernel) => {
+                kernel.properties().of_coordinates().psd(Psd::Unknown)
+            }
             Self::Additive(parts) | Self::Of(parts) => all(parts).of_coordinates().psd(Psd::Unknown),
         }
     }
