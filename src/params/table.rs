@@ -52,8 +52,8 @@ impl Table {
     /// let table = Rbf::new([0.5; 20]).table();
     /// assert_eq!(
     ///     table.to_string(),
-    ///     "path                   value  constraint           prior  state\n\
-    ///      rbf.lengthscale[0..20]   0.5  positive and finite         free",
+    ///     "path                    value  constraint           prior  state\n\
+    ///      rbf.lengthscale[0..20]    0.5  positive and finite         free",
     /// );
     /// assert_eq!(table.with_every_value().to_string().lines().count(), 21);
     /// ```

@@ -1,5 +1,7 @@
 //! The examples of the registry, or some of them on request.
 
+#![allow(clippy::panic)]
+
 use mercer::algebra::registry;
 use mercer::prelude::*;
 
