@@ -142,7 +142,7 @@ mod scalar;
 pub mod simd;
 pub mod sphere;
 pub mod tape;
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod views;
 pub mod warp;

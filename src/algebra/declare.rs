@@ -27,7 +27,8 @@
 ///
 /// A setting is not fitted. With settings there is a function `settings`, which gives them as
 /// [`Expr::settings`](crate::Expr::settings) does. After the fields, `check = path;` names a function that gets the
-/// settings and may refuse them.
+/// settings and may refuse them. Text writes settings before parameters: declare them first, or name them in
+/// [`Expr::written_last`](crate::Expr::written_last), so that text without names is read in the order that is printed.
 ///
 /// `state name: Type` is a field that is no argument and has no getter: it starts with its default.
 ///

@@ -267,6 +267,7 @@ impl<K: fmt::Display + Parameterized + Clone> fmt::Display for Batched<K> {
 impl<K: FromArgument + Parameterized + Clone> FromArgument for Batched<K> {
     fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
         let Some(("batched", mut arguments)) = argument.call() else { return Ok(None) };
+        arguments.check_names(&["members", "shared"])?;
         let members: Vec<K> = arguments.take("members")?;
         let shared: Vec<String> = arguments.take_optional("shared")?.unwrap_or_default();
         arguments.finish()?;

@@ -172,6 +172,7 @@ impl<K> Additive<K> {
 
 impl Construct for Additive<DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel", "variances"])?;
         let (bases, variances): (_, Vec<f64>) = (arguments.take("kernel")?, arguments.take("variances")?);
         match bases {
             Bases::One(base) => Self::try_new(base, variances),
@@ -236,7 +237,7 @@ impl<K: AnyKernel + Clone> Expr for Additive<K> {
 
     fn properties(&self) -> Properties {
         let all = self.bases.all().iter().map(Expr::properties).fold(Properties::all(), Properties::and);
-        let psd = if all.psd.holds_in(1) { Psd::Always } else { Psd::Never };
+        let psd = if all.psd.holds_in(1) { Psd::Always } else { Psd::Unknown };
         Properties { isotropic: false, zonal: false, ..all.psd(psd) }
     }
 

@@ -120,6 +120,7 @@ impl<K> BlockDiagonal<K> {
 
 impl Construct for BlockDiagonal<DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel", "outputs"])?;
         let mut kernels = super::children::construct(arguments)?;
         let outputs = arguments.take_optional::<usize>("outputs")?;
         match (outputs, kernels.pop()) {

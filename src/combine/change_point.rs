@@ -149,6 +149,7 @@ impl<A, B> ChangePoint<A, B> {
 
 impl Construct for ChangePoint<DynKernel, DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["before", "after", "location", "width", "dim"])?;
         let (before, after): (DynKernel, DynKernel) = (arguments.take("before")?, arguments.take("after")?);
         let (location, width) = (arguments.take("location")?, arguments.take("width")?);
         let dim = arguments.take_optional("dim")?.unwrap_or(0);

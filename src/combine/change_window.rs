@@ -167,6 +167,7 @@ impl<A, B> ChangeWindow<A, B> {
 
 impl Construct for ChangeWindow<DynKernel, DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["outside", "inside", "start", "stop", "width", "dim"])?;
         let (outside, inside): (DynKernel, DynKernel) = (arguments.take("outside")?, arguments.take("inside")?);
         let (start, stop) = (arguments.take("start")?, arguments.take("stop")?);
         let width = arguments.take("width")?;

@@ -128,6 +128,7 @@ macro_rules! joined {
 
         impl crate::kernel::Construct for $type<Vec<DynKernel>> {
             fn construct(arguments: &mut crate::kernel::Arguments<'_>) -> crate::Result<Self> {
+                arguments.check_names(&["kernel"])?;
                 let parts = crate::combine::children::construct(arguments)?;
                 Self::flat(parts).ok_or_else(|| crate::Error::Empty { what: concat!("the ", $name).to_owned() })
             }

@@ -63,6 +63,7 @@ impl Transform for Exponential {
 
 impl Construct for Exp<DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel"])?;
         Ok(Self::new(arguments.take("kernel")?))
     }
 }

@@ -200,6 +200,10 @@ impl<G: Gate, A: AnyKernel + Clone, B: AnyKernel + Clone> Expr for Gated<G, A, B
             dim => vec![("dim", dim.to_string())],
         }
     }
+
+    fn written_last(&self) -> &'static [&'static str] {
+        &["dim"]
+    }
 }
 
 impl<T: Scalar, G: Gate, A: AnyKernel + Kernel<T> + Clone, B: AnyKernel + Kernel<T> + Clone> Kernel<T>

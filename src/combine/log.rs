@@ -23,7 +23,7 @@ use crate::{DynKernel, Result, Scalar};
 /// let kernel = Rbf::new(1.0).log();
 /// let value: f64 = kernel.eval(&[0.0], &[2.0])?;
 /// assert!((value + 2.0).abs() < 1e-15);
-/// assert_eq!(kernel.properties().psd, Psd::Never);
+/// assert_eq!(kernel.properties().psd, Psd::Unknown);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub type Log<K> = Transformed<Logarithm, K>;
@@ -53,12 +53,13 @@ impl Transform for Logarithm {
     }
 
     fn psd(&self, _: Psd) -> Psd {
-        Psd::Never
+        Psd::Unknown
     }
 }
 
 impl Construct for Log<DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel"])?;
         Ok(Self::new(arguments.take("kernel")?))
     }
 }

@@ -125,6 +125,7 @@ impl<K> Masked<K> {
 
 impl Construct for Masked<DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel", "missing"])?;
         Ok(Self::new(arguments.take("kernel")?, arguments.take("missing")?))
     }
 }

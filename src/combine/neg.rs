@@ -22,7 +22,7 @@ use crate::kernel::{Node, Psd, Structure};
 ///
 /// let kernel = Rbf::new(1.0) - Rbf::new(2.0);
 /// assert_eq!(kernel.eval(&[1.0], &[1.0])?, 0.0);
-/// assert_eq!(kernel.properties().psd, Psd::Never);
+/// assert_eq!(kernel.properties().psd, Psd::Unknown);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub type Neg<K> = Transformed<Negation, K>;
@@ -52,7 +52,7 @@ impl Transform for Negation {
     }
 
     fn psd(&self, _: Psd) -> Psd {
-        Psd::Never
+        Psd::Unknown
     }
 
     fn structure<'k>(&self, kernel: &'k Node) -> Structure<'k> {

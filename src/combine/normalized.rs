@@ -84,6 +84,7 @@ fn on_diagonal<T: Scalar>(factor: T) -> T {
 
 impl Construct for Normalized<DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel"])?;
         Ok(Self::new(arguments.take("kernel")?))
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fmt::Debug;
 
+use super::inputs::check_per_dimension;
 use super::variables::{
     CHUNK, Chunk, Variable, add_partials, hyperparameters, plain, vjp_by_points, with_buffer, zero,
 };
-use super::{FeatureGradients, Features, Pairs, Psd, Scratch};
+use super::{Expr, FeatureGradients, Features, Inputs, Pairs, Psd, Scratch};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Dual, Real, Result, Scalar};
 
@@ -57,15 +58,59 @@ use crate::{Dual, Real, Result, Scalar};
 /// assert_eq!(kernel.to_string(), "2 * gibbs(near=0.5, growth=0.1)");
 /// # Ok::<(), mercer::Error>(())
 /// ```
+/// One lengthscale, or one for each dimension, before another parameter; and points that it needs two coordinates of:
+///
+/// ```
+/// use mercer::kernel::Formula;
+/// use mercer::prelude::*;
+///
+/// mercer::declare! {
+///     /// exp(−Σ_d (x_d − y_d)²/ℓ_d²) cos(ω (x₁ − y₁))
+///     pub Wave as "wave" {
+///         /// The lengthscale.
+///         lengthscale: PerDimension = Positive,
+///         /// The frequency ω in the second coordinate.
+///         frequency: Scalar = Positive,
+///     }
+/// }
+/// mercer::formula_kernel!(Wave);
+///
+/// impl Formula for Wave {
+///     fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R {
+///         let (lengthscales, frequency) = (&theta[..self.lengthscale().len()], theta[self.lengthscale().len()]);
+///         let scaled = |d: usize| (x[d] - y[d]) / lengthscales[d % lengthscales.len()]; // of one, always that
+///         let distance: R = (0..x.len()).map(|d| scaled(d).powi(2)).sum();
+///         (-distance).exp() * (frequency * (x[1] - y[1])).cos()
+///     }
+///
+///     fn check_dim(&self, dim: usize) -> mercer::Result<()> {
+///         let needs = "reads the second coordinate".to_owned();
+///         if dim >= 2 { Ok(()) } else { Err(Error::Dimension { kernel: self.to_string(), needs, found: dim }) }
+///     }
+/// }
+///
+/// let expected = (-1.25f64).exp() * 2.0f64.cos();
+/// assert!((Wave::new([1.0, 2.0], 2.0).eval(&[0.0, 0.0], &[1.0, 1.0])? - expected).abs() < 1e-15);
+/// assert!(Wave::new(1.0, 2.0).eval(&[0.0; 3], &[1.0; 3])? < 0.0);
+///
+/// // Points that it cannot read are an error.
+/// let refused = Wave::new([1.0, 2.0], 2.0).eval(&[0.0; 3], &[1.0; 3]).unwrap_err();
+/// assert!(refused.to_string().contains("has 2 values of `lengthscale`, one for each dimension"), "{refused}");
+/// let refused = Wave::new(1.0, 2.0).eval(&[0.0], &[1.0]).unwrap_err();
+/// assert!(refused.to_string().contains("reads the second coordinate"), "{refused}");
+/// # Ok::<(), mercer::Error>(())
+/// ```
 pub trait Formula: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// k(x, y), symmetric in x and y. `theta` holds the hyperparameters in visiting order: take them
-    /// from there and not from `self`, or they have no gradient.
+    /// from there and not from `self`, or they have no gradient. A parameter that may have one value for each dimension
+    /// ([`PerDimension`](crate::params::PerDimension)) takes one place or as many as there are dimensions, and those after
+    /// it stand behind: see the second example of this trait.
     fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R;
 
     /// In which dimensions the kernel is guaranteed positive
     /// semi-definite. A model refuses a kernel that gives no guarantee.
     fn psd(&self) -> Psd {
-        Psd::Never
+        Psd::Unknown
     }
 
     /// Whether k(x, y) depends on x − y alone.
@@ -73,8 +118,8 @@ pub trait Formula: Parameterized + Clone + Debug + Send + Sync + 'static {
         false
     }
 
-    /// Refuses points that the formula cannot read.
-    /// Without it, a formula that indexes a coordinate which is not there panics.
+    /// Refuses points that the formula cannot read. What parameters with one value for each dimension ask for is checked
+    /// before; without this, a formula that indexes another coordinate which is not there panics.
     ///
     /// # Errors
     ///
@@ -109,7 +154,7 @@ macro_rules! formula_kernel {
             }
 
             fn inputs(&self, dim: usize) -> $crate::Result<$crate::kernel::Inputs<'_>> {
-                $crate::kernel::Formula::check_dim(self, dim).map(|()| $crate::kernel::Inputs::all(dim))
+                $crate::kernel::formula::inputs(self, dim)
             }
         }
 
@@ -149,6 +194,13 @@ macro_rules! formula_kernel {
     ($type:ty) => {
         $crate::formula_kernel!([] $type);
     };
+}
+
+/// [`Expr::inputs`] of a formula.
+#[doc(hidden)]
+pub fn inputs<F: Formula + Expr>(kernel: &F, dim: usize) -> Result<Inputs<'static>> {
+    check_per_dimension(kernel, dim)?;
+    kernel.check_dim(dim).map(|()| Inputs::all(dim))
 }
 
 /// [`Kernel::pairwise`](crate::Kernel::pairwise) of a formula.

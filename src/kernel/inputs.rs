@@ -1,6 +1,8 @@
 //! What a kernel reads of its points.
 
-use super::IndexColumn;
+use super::{Expr, IndexColumn, text};
+use crate::params::{Label, ParameterRef, Parameterized, Shape, Visitor};
+use crate::{Error, Result};
 
 /// Which dimensions of the points the values of a kernel depend on, and which of these hold an index.
 ///
@@ -104,4 +106,36 @@ impl<'k> Inputs<'k> {
     pub fn into_indices(self) -> Vec<IndexColumn<'k>> {
         self.indices
     }
+}
+
+/// Refuses points of another dimension than that of a parameter with so many values, one for each.
+pub(crate) fn check_values(kernel: &dyn Expr, name: &str, values: usize, dim: usize) -> Result<()> {
+    if values == dim {
+        return Ok(());
+    }
+    let needs = format!("has {values} values of `{name}`, one for each dimension");
+    Err(Error::Dimension { kernel: text(kernel).to_string(), needs, found: dim })
+}
+
+/// The same for all parameters that have one value for each dimension.
+pub(super) fn check_per_dimension(kernel: &dyn Expr, dim: usize) -> Result<()> {
+    struct Check<'k> {
+        kernel: &'k dyn Expr,
+        dim: usize,
+        result: Result<()>,
+    }
+    impl Visitor for Check<'_> {
+        fn parameter(&mut self, parameter: ParameterRef<'_>) {
+            if let (Shape::PerDimension(values), Ok(())) = (parameter.shape(), &self.result) {
+                self.result = check_values(self.kernel, parameter.name(), values, self.dim);
+            }
+        }
+
+        fn child(&mut self, _: Label, child: &dyn Parameterized) {
+            child.visit(self);
+        }
+    }
+    let mut check = Check { kernel, dim, result: Ok(()) };
+    kernel.visit(&mut check);
+    check.result
 }

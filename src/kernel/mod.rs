@@ -47,6 +47,7 @@ pub use frequency_law::FrequencyLaw;
 pub use gram::{gram_into, gram_into_with};
 pub use index::IndexColumn;
 pub use inputs::Inputs;
+pub(crate) use inputs::check_values;
 pub use points::Points;
 pub use properties::Properties;
 pub use psd::Psd;
@@ -111,6 +112,12 @@ pub trait Expr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 'sta
     /// texts: `("degree", "3")`.
     fn settings(&self) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+
+    /// The settings and parameters that text writes after all others, so that their order is that in which the constructor
+    /// takes them. The default is settings first, then parameters in visiting order.
+    fn written_last(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Writes the expression as text; [`text()`] and `Display` call it. The default writes sums, products, powers and

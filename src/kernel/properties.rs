@@ -15,8 +15,11 @@ use super::Psd;
 /// let kernel = 2.0 * Rbf::new(1.0);
 /// assert_eq!(kernel.properties().psd, Psd::Always);
 /// assert!(kernel.properties().isotropic);
-/// assert_eq!((kernel - Rbf::new(1.0)).properties().psd, Psd::Never);
+/// assert!(!kernel.properties().zonal); // as points of another length have other values
+/// assert!(mercer::views::ZonalSpectrum::new(3, 4)?.coefficients(&kernel).is_ok()); // on a sphere, there are none
+/// assert_eq!((kernel - Rbf::new(1.0)).properties().psd, Psd::Unknown);
 /// assert!(!Linear::new(1.0).properties().stationary);
+/// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,8 +31,13 @@ pub struct Properties {
     pub stationary: bool,
     /// Whether k(x, y) depends on the Euclidean distance ‖x − y‖ alone.
     pub isotropic: bool,
-    /// Whether k(x, y) depends on the angle between x and y alone: points of any length, rotated together, have the same
-    /// covariance.
+    /// Whether k(x, y) depends on the angle between x and y alone, at points of any length, in the whole space: as
+    /// [`Zonal`](crate::kernels::Zonal) does.
+    ///
+    /// It is false for [`Rbf`](crate::kernels::Rbf) and others that are [`isotropic`](Self::isotropic): those depend on lengths too. On a sphere,
+    /// where all points have length 1, they are functions of the angle all the same. Whether a kernel is a covariance on the
+    /// sphere in d dimensions is what [`Psd::holds_in(d)`](Psd::holds_in) of `psd` says, and whether it is zonal there, what
+    /// [`ZonalSpectrum`](crate::views::ZonalSpectrum) says.
     pub zonal: bool,
     /// Whether the vector-Jacobian products of [`Kernel`](super::Kernel) are implemented: here and in all children.
     pub differentiable: bool,
@@ -38,7 +46,7 @@ pub struct Properties {
 impl Properties {
     /// Nothing is known.
     pub const fn unknown() -> Self {
-        Self { psd: Psd::Never, stationary: false, isotropic: false, zonal: false, differentiable: false }
+        Self { psd: Psd::Unknown, stationary: false, isotropic: false, zonal: false, differentiable: false }
     }
 
     /// All of it holds: of a sum of nothing.
@@ -67,7 +75,7 @@ impl Properties {
         self.stationary()
     }
 
-    /// Says that the kernel depends on the angle alone.
+    /// Says that the kernel depends on the angle alone, at points of any length.
     #[must_use]
     pub const fn zonal(mut self) -> Self {
         self.zonal = true;

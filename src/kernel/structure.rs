@@ -98,11 +98,13 @@ impl<'k> Structure<'k> {
             Self::Leaf(_) => Properties::unknown(),
             Self::Sum(parts) | Self::Product(parts) => all(parts),
             Self::Scaled(factor, kernel) if factor >= 0.0 => kernel.properties(),
-            Self::Scaled(_, kernel) | Self::Negated(kernel) => kernel.properties().psd(Psd::Never),
+            Self::Scaled(_, kernel) | Self::Negated(kernel) => kernel.properties().psd(Psd::Unknown),
             Self::Power(_, kernel) | Self::Same(kernel) | Self::Boxed(kernel) => kernel.properties(),
             Self::Warped(warp, kernel) => warp.properties(kernel.properties()),
-            Self::Distance(_, kernel) | Self::Function(kernel) => kernel.properties().of_coordinates().psd(Psd::Never),
-            Self::Additive(parts) | Self::Of(parts) => all(parts).of_coordinates().psd(Psd::Never),
+            Self::Distance(_, kernel) | Self::Function(kernel) => {
+                kernel.properties().of_coordinates().psd(Psd::Unknown)
+            }
+            Self::Additive(parts) | Self::Of(parts) => all(parts).of_coordinates().psd(Psd::Unknown),
         }
     }
 

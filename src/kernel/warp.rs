@@ -22,7 +22,7 @@ pub trait WarpExpr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 
     /// default keeps only guarantees that hold in any dimension; a warp whose output dimension is
     /// fixed can do better.
     fn psd(&self, kernel: Psd) -> Psd {
-        if kernel == Psd::Always { Psd::Always } else { Psd::Never }
+        if kernel == Psd::Always { Psd::Always } else { Psd::Unknown }
     }
 
     /// What holds of the warped kernel, given what holds of the kernel on what the warp makes. The default knows of linear

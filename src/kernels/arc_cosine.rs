@@ -148,6 +148,7 @@ impl Parameterized for ArcCosine {
 
 impl Construct for ArcCosine {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["order", "weight_variance", "bias_variance"])?;
         let order = arguments.take("order")?;
         let weight_variance = arguments.take_optional("weight_variance")?.unwrap_or(1.0);
         Self::try_new(order, weight_variance, arguments.take_optional("bias_variance")?)

@@ -31,7 +31,7 @@ crate::kernel! {
     ///
     /// assert_eq!(Constant::new(0.5).eval(&[1.0], &[2.0])?, 0.5);
     /// assert_eq!((Linear::new(1.0) + 0.5).eval(&[1.0], &[2.0])?, 2.5);
-    /// assert_eq!(Constant::new(-0.5).properties().psd, Psd::Never);
+    /// assert_eq!(Constant::new(-0.5).properties().psd, Psd::Unknown);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     ///
@@ -51,7 +51,7 @@ impl Expr for Constant {
 
     fn properties(&self) -> Properties {
         Properties::unknown()
-            .psd(if self.value() >= 0.0 { Psd::Always } else { Psd::Never })
+            .psd(if self.value() >= 0.0 { Psd::Always } else { Psd::Unknown })
             .isotropic()
             .zonal()
             .differentiable()

@@ -51,6 +51,7 @@ pub type Coregionalization = ByIndex<LowRank>;
 
 impl Construct for Coregionalization {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["weights", "diagonal"])?;
         let weights: Mat<f64> = arguments.take("weights")?;
         arguments.check_entries(weights.nrows(), weights.nrows())?;
         Self::try_new(weights, arguments.take::<Vec<f64>>("diagonal")?)

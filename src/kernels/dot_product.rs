@@ -145,7 +145,7 @@ pub trait DotProduct: Parameterized + Clone + Debug + Send + Sync {
 
     /// In which dimensions of the input the kernel is guaranteed positive semi-definite.
     fn psd(&self) -> Psd {
-        Psd::Never
+        Psd::Unknown
     }
 
     /// Whether k depends on the angle between x and y alone.

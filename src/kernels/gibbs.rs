@@ -240,8 +240,12 @@ impl FromArgument for DynLengthscale {
     fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
         let Some((name, mut arguments)) = argument.call() else { return Ok(None) };
         let function = match name {
-            "constant" => Self::new(ConstantLengthscale::try_new(arguments.take("lengthscale")?)?),
+            "constant" => {
+                arguments.check_names(&["lengthscale"])?;
+                Self::new(ConstantLengthscale::try_new(arguments.take("lengthscale")?)?)
+            }
             "exponential" => {
+                arguments.check_names(&["offset", "slope"])?;
                 let offset = arguments.take("offset")?;
                 Self::new(ExponentialLengthscale::try_new(offset, arguments.take::<Vec<f64>>("slope")?)?)
             }
@@ -315,6 +319,7 @@ impl<F> Gibbs<F> {
 
 impl Construct for Gibbs {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["lengthscale"])?;
         Ok(Self::new(arguments.take("lengthscale")?))
     }
 }

@@ -270,6 +270,7 @@ impl GraphHeat {
 
 impl Construct for GraphHeat {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["nodes", "laplacian", "lengthscale"])?;
         Self::try_new(Laplacian::construct(arguments)?, arguments.take("lengthscale")?)
     }
 }
@@ -341,6 +342,7 @@ impl GraphMatern {
 
 impl Construct for GraphMatern {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["nodes", "laplacian", "smoothness", "lengthscale"])?;
         let laplacian = Laplacian::construct(arguments)?;
         Self::try_new(laplacian, arguments.take("smoothness")?, arguments.take("lengthscale")?)
     }

@@ -69,9 +69,9 @@ pub trait IndexMatrix: Parameterized + Clone + Debug + Send + Sync + 'static {
     /// symmetric in general: each entry counts as a number of its own.
     fn matrix_vjp(&self, gradient: MatRef<'_, f64>, theta: &mut [f64]);
 
-    /// Whether the matrix is guaranteed positive semi-definite. Say [`Psd::Never`], the default, unless you know.
+    /// Whether the matrix is guaranteed positive semi-definite. Say [`Psd::Unknown`], the default, unless you know.
     fn psd(&self) -> Psd {
-        Psd::Never
+        Psd::Unknown
     }
 
     /// The weights of the matrix on the eigenvectors of a graph, if it has them.

@@ -31,7 +31,7 @@ crate::kernel! {
     ///
     /// let kernel = Multiquadric::new(2.0);
     /// assert_eq!(kernel.eval(&[0.0, 0.0], &[4.0, 4.0])?, 3.0);
-    /// assert_eq!(kernel.properties().psd, Psd::Never);
+    /// assert_eq!(kernel.properties().psd, Psd::Unknown);
     /// assert_eq!((Constant::new(4.0) - kernel).eval(&[0.0, 0.0], &[4.0, 4.0])?, 1.0);
     /// # Ok::<(), mercer::Error>(())
     /// ```
@@ -46,7 +46,7 @@ crate::kernel! {
     }
 }
 
-radial!(Multiquadric, MultiquadricProfile, Never);
+radial!(Multiquadric, MultiquadricProfile, Unknown);
 
 /// √(1 + s)
 #[derive(Clone, Copy, Debug)]

@@ -45,6 +45,7 @@ crate::kernel! {
     /// assert_eq!(kernel.eval(&[0.0, 0.0, 0.0], &[0.0, 2.5, 0.0])?, 0.0);
     /// assert_eq!((2.0 * kernel.clone() + 1.0).eval(&[1.0], &[1.0])?, 3.0);
     /// assert_eq!(kernel.properties().psd, Psd::UpTo(3));
+    /// assert_eq!(kernel.to_string(), "piecewise_polynomial(lengthscale=2, q=1, dimension=3)");
     /// # Ok::<(), mercer::Error>(())
     /// ```
     ///
@@ -90,6 +91,10 @@ impl Radial for PiecewisePolynomial {
 
     fn settings(&self) -> Vec<(&'static str, String)> {
         self.settings()
+    }
+
+    fn written_last(&self) -> &'static [&'static str] {
+        &["q", "dimension"]
     }
 }
 

@@ -70,7 +70,7 @@ impl DotProduct for Polynomial {
     }
 
     fn psd(&self) -> Psd {
-        if self.offset() >= 0.0 { Psd::Always } else { Psd::Never }
+        if self.offset() >= 0.0 { Psd::Always } else { Psd::Unknown }
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {

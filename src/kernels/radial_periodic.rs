@@ -104,6 +104,10 @@ impl Radial for RadialPeriodic {
     fn psd(&self) -> Psd {
         Psd::UpTo(1)
     }
+
+    fn written_last(&self) -> &'static [&'static str] {
+        &["period"]
+    }
 }
 
 /// √s, and the part of it that whole turns leave over.

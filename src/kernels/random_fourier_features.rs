@@ -153,6 +153,7 @@ impl RandomFourierFeatures {
 
 impl Construct for RandomFourierFeatures {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["spectrum", "features", "dim", "seed", "lengthscale"])?;
         let (spectrum, features) = (arguments.take("spectrum")?, arguments.take("features")?);
         let (dim, seed) = (arguments.take("dim")?, arguments.take("seed")?);
         arguments.check_entries(dim, features)?;

@@ -30,7 +30,7 @@ crate::kernel! {
     ///
     /// let kernel = Tanh::new(0.5, -1.0);
     /// assert_eq!(kernel.eval(&[1.0, 2.0], &[3.0, 1.0])?, 1.5f64.tanh());
-    /// assert_eq!((2.0 * kernel).properties().psd, Psd::Never);
+    /// assert_eq!((2.0 * kernel).properties().psd, Psd::Unknown);
     /// # Ok::<(), mercer::Error>(())
     /// ```
     ///

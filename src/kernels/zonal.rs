@@ -58,7 +58,7 @@ impl Expr for Zonal {
 
     fn properties(&self) -> Properties {
         Properties::unknown()
-            .psd(if self.coefficients().iter().all(|&b| b >= 0.0) { Psd::Always } else { Psd::Never })
+            .psd(if self.coefficients().iter().all(|&b| b >= 0.0) { Psd::Always } else { Psd::Unknown })
             .zonal()
             .differentiable()
     }
@@ -94,6 +94,6 @@ mod tests {
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let value: f64 = Zonal::new([0.0, 1.0]).eval(&x, &y).unwrap();
         assert!((value - dot(&x, &y) / (dot(&x, &x) * dot(&y, &y)).sqrt()).abs() < 1e-15);
-        assert_eq!(Zonal::new([0.5, -0.1]).properties().psd, Psd::Never);
+        assert_eq!(Zonal::new([0.5, -0.1]).properties().psd, Psd::Unknown);
     }
 }

@@ -143,16 +143,17 @@ impl OneLatent for Bernoulli {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused};
+    use super::super::assertions::assert_refused;
     use super::*;
     use crate::likelihood::Likelihood;
+    use crate::testkit::likelihoods::Oracle;
 
     #[test]
     fn matches_quadrature() {
         for likelihood in [Bernoulli::logit(), Bernoulli::probit()] {
             let likelihood = likelihood.with_quadrature(100).unwrap();
-            Oracle::of(&likelihood).at(&[1.0, 0.0, 1.0], &[0.4, 1.3, -2.0], &[0.3, 1.2, 0.01]).check();
-            Oracle::of(&likelihood).sums_to_one(&[0.0, 1.0]);
+            Oracle::of(&likelihood).at(&[1.0, 0.0, 1.0], &[0.4, 1.3, -2.0], &[0.3, 1.2, 0.01]).check().unwrap();
+            Oracle::of(&likelihood).sums_to_one(&[0.0, 1.0]).unwrap();
         }
     }
 
@@ -160,8 +161,8 @@ mod tests {
     fn the_default_order_is_as_accurate_as_documented() {
         for likelihood in [Bernoulli::logit(), Bernoulli::probit()] {
             for mean in [-3.0, -0.5, 0.0, 1.0, 4.0] {
-                Oracle::of(&likelihood).within(1e-9).at(&[1.0], &[mean], &[1.0]).check_values();
-                Oracle::of(&likelihood).within(1e-3).at(&[1.0], &[mean], &[10.0]).check_values();
+                Oracle::of(&likelihood).within(1e-9).at(&[1.0], &[mean], &[1.0]).check_values().unwrap();
+                Oracle::of(&likelihood).within(1e-3).at(&[1.0], &[mean], &[10.0]).check_values().unwrap();
             }
         }
     }

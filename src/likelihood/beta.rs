@@ -135,20 +135,21 @@ impl OneLatent for Beta {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused, close};
+    use super::super::assertions::{assert_refused, close};
     use super::*;
     use crate::likelihood::Likelihood;
+    use crate::testkit::likelihoods::Oracle;
 
     #[test]
     fn matches_quadrature() {
         for concentration in [0.7, 4.0, 30.0] {
             let likelihood = Beta::new(concentration).with_quadrature(200).unwrap();
-            Oracle::of(&likelihood).at(&[0.3, 0.01, 0.8], &[0.4, -1.3, 2.0], &[0.3, 1.2, 0.8]).check();
+            Oracle::of(&likelihood).at(&[0.3, 0.01, 0.8], &[0.4, -1.3, 2.0], &[0.3, 1.2, 0.8]).check().unwrap();
         }
         // In the log odds of y the integrands are smooth and fall off on both sides.
         let y = |i: i32| logistic(0.02 * f64::from(i));
         let weighted: Vec<(f64, f64)> = (-1700..1700).map(|i| (y(i), 0.02 * y(i) * y(-i))).collect();
-        Oracle::of(&Beta::new(30.0)).within(1e-9).integrates_to_one(&weighted);
+        Oracle::of(&Beta::new(30.0)).within(1e-9).integrates_to_one(&weighted).unwrap();
     }
 
     #[test]
@@ -156,8 +157,16 @@ mod tests {
         for y in [0.02, 0.4, 0.9] {
             for mean in [-2.0, 0.0, 1.0] {
                 for concentration in [1.0, 10.0, 50.0] {
-                    Oracle::of(&Beta::new(concentration)).within(1e-7).at(&[y], &[mean], &[1.0]).check_values();
-                    Oracle::of(&Beta::new(concentration)).within(1e-9).at(&[y], &[mean], &[4.0]).check_predictive();
+                    Oracle::of(&Beta::new(concentration))
+                        .within(1e-7)
+                        .at(&[y], &[mean], &[1.0])
+                        .check_values()
+                        .unwrap();
+                    Oracle::of(&Beta::new(concentration))
+                        .within(1e-9)
+                        .at(&[y], &[mean], &[4.0])
+                        .check_predictive()
+                        .unwrap();
                 }
             }
         }

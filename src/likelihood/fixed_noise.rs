@@ -124,15 +124,16 @@ impl OneLatent for FixedNoise {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused};
+    use super::super::assertions::assert_refused;
     use super::*;
     use crate::Error;
     use crate::likelihood::{Gaussian, Likelihood};
+    use crate::testkit::likelihoods::Oracle;
 
     #[test]
     fn matches_quadrature() {
         let noise = FixedNoise::new(&[0.3, 0.02]).unwrap().for_new(&[0.3, 0.02]).unwrap();
-        Oracle::of(&noise).at(&[1.0, -0.5], &[0.4, 0.1], &[0.3, 1.2]).check();
+        Oracle::of(&noise).at(&[1.0, -0.5], &[0.4, 0.1], &[0.3, 1.2]).check().unwrap();
     }
 
     #[test]

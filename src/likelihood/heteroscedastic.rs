@@ -142,9 +142,10 @@ impl Likelihood for Heteroscedastic {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused, close};
+    use super::super::assertions::{assert_refused, close};
     use super::*;
     use crate::likelihood::{GaussHermite, Gaussian, log_normal};
+    use crate::testkit::likelihoods::Oracle;
 
     const Y: [f64; 2] = [1.0, -0.5];
     const MEAN: [f64; 4] = [0.4, 0.1, -0.3, 0.6];
@@ -187,7 +188,7 @@ mod tests {
             // Order 64 is no better where p(y | f, g) is narrow in f.
             close("predictive", predictive[row], over(&f64::exp).ln(), 1e-6);
         }
-        Oracle::of(&likelihood).at(&Y, &MEAN, &VARIANCE).check_derivatives();
+        Oracle::of(&likelihood).at(&Y, &MEAN, &VARIANCE).check_derivatives().unwrap();
         // Wide, and far out.
         let fine = |y: f64, v: f64, w: f64| -> f64 {
             let points = (-90_000..=90_000).map(|i| 1e-4 * f64::from(i));

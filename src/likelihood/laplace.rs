@@ -112,19 +112,24 @@ impl OneLatent for Laplace {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused, close};
+    use super::super::assertions::{assert_refused, close};
     use super::*;
     use crate::likelihood::Likelihood;
+    use crate::testkit::likelihoods::Oracle;
 
     #[test]
     fn matches_quadrature() {
         for scale in [0.3, 1.0, 5.0] {
             let likelihood = Laplace::new(scale);
             // The trapezoid rule meets the kink, and is off by a few squares of its step.
-            Oracle::of(&likelihood).within(2e-5).at(&[3.0, 0.01, -0.8], &[0.4, -1.3, 0.9], &[0.3, 1.2, 0.8]).check();
+            Oracle::of(&likelihood)
+                .within(2e-5)
+                .at(&[3.0, 0.01, -0.8], &[0.4, -1.3, 0.9], &[0.3, 1.2, 0.8])
+                .check()
+                .unwrap();
         }
         let weighted: Vec<(f64, f64)> = (-30_000..=30_000).map(|i| (0.7 + 1e-3 * f64::from(i), 1e-3)).collect();
-        Oracle::of(&Laplace::new(0.8)).within(1e-6).integrates_to_one(&weighted);
+        Oracle::of(&Laplace::new(0.8)).within(1e-6).integrates_to_one(&weighted).unwrap();
     }
 
     /// At the centre the density of a new observation is M(s/b)/b · φ(0), and far out it is exponential.

@@ -187,7 +187,7 @@ impl Pass for Node<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::close;
+    use super::super::assertions::close;
     use super::super::special::{logistic, softplus};
     use super::*;
 

@@ -34,6 +34,8 @@
 //! A likelihood of several latent functions needs a model of as many: [`Svgp`](crate::gp::Svgp) has those that the
 //! likelihood asks for.
 
+#[cfg(test)]
+mod assertions;
 mod bend;
 mod bernoulli;
 mod beta;
@@ -52,8 +54,6 @@ mod log_mean_exp;
 mod log_sum;
 mod negative_binomial;
 mod one_latent;
-#[cfg(test)]
-mod oracle;
 mod ordinal;
 mod per_observation;
 mod pointwise;

@@ -132,26 +132,31 @@ impl OneLatent for NegativeBinomial {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused};
+    use super::super::assertions::assert_refused;
     use super::*;
     use crate::likelihood::{Likelihood, Poisson};
+    use crate::testkit::likelihoods::Oracle;
 
     #[test]
     fn matches_quadrature() {
         for dispersion in [0.01, 0.5, 3.0] {
             let likelihood = NegativeBinomial::new(dispersion).with_quadrature(100).unwrap();
-            Oracle::of(&likelihood).at(&[3.0, 0.0, 90.0], &[0.4, 1.3, 2.0], &[0.3, 1.2, 0.8]).check();
+            Oracle::of(&likelihood).at(&[3.0, 0.0, 90.0], &[0.4, 1.3, 2.0], &[0.3, 1.2, 0.8]).check().unwrap();
         }
         let support: Vec<f64> = (0..3000).map(f64::from).collect();
-        Oracle::of(&NegativeBinomial::new(0.4)).within(2e-6).sums_to_one(&support);
+        Oracle::of(&NegativeBinomial::new(0.4)).within(2e-6).sums_to_one(&support).unwrap();
     }
 
     #[test]
     fn the_default_order_is_as_accurate_as_documented() {
         for y in [0.0, 1.0, 7.0, 1e3] {
             for mean in [-2.0, 0.0, 3.0, 8.0] {
-                Oracle::of(&NegativeBinomial::new(0.4)).within(1e-7).at(&[y], &[mean], &[1.0]).check_values();
-                Oracle::of(&NegativeBinomial::new(0.4)).within(1e-4).at(&[y], &[mean], &[4.0]).check_predictive();
+                Oracle::of(&NegativeBinomial::new(0.4)).within(1e-7).at(&[y], &[mean], &[1.0]).check_values().unwrap();
+                Oracle::of(&NegativeBinomial::new(0.4))
+                    .within(1e-4)
+                    .at(&[y], &[mean], &[4.0])
+                    .check_predictive()
+                    .unwrap();
             }
         }
     }

@@ -257,21 +257,22 @@ impl OneLatent for Ordinal {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused, close};
+    use super::super::assertions::{assert_refused, close};
     use super::*;
     use crate::likelihood::{Bernoulli, Likelihood};
+    use crate::testkit::likelihoods::Oracle;
 
     #[test]
     fn matches_quadrature() {
         let likelihood = Ordinal::new(&[-0.7, 0.1, 1.5]).with_quadrature(100).unwrap();
         let (mean, variance) = ([0.4, -1.3, 0.9, 2.0], [0.3, 1.2, 0.8, 0.1]);
-        Oracle::of(&likelihood).at(&[0.0, 1.0, 2.0, 3.0], &mean, &variance).check();
-        Oracle::of(&likelihood).at(&[3.0, 2.0, 1.0, 0.0], &mean, &variance).check();
-        Oracle::of(&likelihood).sums_to_one(&[0.0, 1.0, 2.0, 3.0]);
+        Oracle::of(&likelihood).at(&[0.0, 1.0, 2.0, 3.0], &mean, &variance).check().unwrap();
+        Oracle::of(&likelihood).at(&[3.0, 2.0, 1.0, 0.0], &mean, &variance).check().unwrap();
+        Oracle::of(&likelihood).sums_to_one(&[0.0, 1.0, 2.0, 3.0]).unwrap();
         for y in [0.0, 1.0, 2.0, 3.0] {
             for (variance, tolerance) in [(1.0, 1e-9), (10.0, 1e-3)] {
                 let likelihood = Ordinal::new(&[-0.7, 0.1, 1.5]);
-                Oracle::of(&likelihood).within(tolerance).at(&[y], &[0.5], &[variance]).check_values();
+                Oracle::of(&likelihood).within(tolerance).at(&[y], &[0.5], &[variance]).check_values().unwrap();
             }
         }
     }

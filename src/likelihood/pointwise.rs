@@ -147,9 +147,10 @@ impl<L: Pointwise> OneLatent for L {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused, close};
+    use super::super::assertions::{assert_refused, close};
     use super::*;
     use crate::likelihood::{Gamma, Likelihood, StudentT};
+    use crate::testkit::likelihoods::Oracle;
 
     // Student-t with 4 degrees of freedom: Γ(5/2)/Γ(2) = 3√π/4.
     crate::declare! {
@@ -219,7 +220,7 @@ mod tests {
     fn agrees_with_quadrature_and_differences() {
         let likelihood = Waiting::new(2.0, 0.7);
         assert_eq!((likelihood.shape(), likelihood.scale()), (2.0, 0.7));
-        Oracle::of(&likelihood).within(1e-6).at(&[3.0, 0.2], &[0.4, -1.3], &[0.3, 0.2]).check();
+        Oracle::of(&likelihood).within(1e-6).at(&[3.0, 0.2], &[0.4, -1.3], &[0.3, 0.2]).check().unwrap();
         let gamma = Gamma::new(2.0);
         let own = Waiting::new(2.0, 1.0).log_predictive_density(&[3.0], &[0.4], &[0.5]).unwrap();
         close("gamma", own[0], gamma.log_predictive_density(&[3.0], &[0.4], &[0.5]).unwrap()[0], 1e-9);

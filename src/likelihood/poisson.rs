@@ -167,25 +167,26 @@ impl OneLatent for Poisson {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused, close};
+    use super::super::assertions::{assert_refused, close};
     use super::*;
     use crate::Error;
     use crate::likelihood::Likelihood;
+    use crate::testkit::likelihoods::Oracle;
 
     #[test]
     fn matches_quadrature() {
         let likelihood = Poisson::new().for_new(&[1.0, 0.5, 20.0]).unwrap().with_quadrature(60).unwrap();
-        Oracle::of(&likelihood).at(&[3.0, 0.0, 400.0], &[0.4, 1.3, 2.0], &[0.3, 1.2, 0.8]).check();
+        Oracle::of(&likelihood).at(&[3.0, 0.0, 400.0], &[0.4, 1.3, 2.0], &[0.3, 1.2, 0.8]).check().unwrap();
         let support: Vec<f64> = (0..400).map(f64::from).collect();
-        Oracle::of(&Poisson::new().with_exposure(3.0).unwrap()).within(2e-6).sums_to_one(&support);
+        Oracle::of(&Poisson::new().with_exposure(3.0).unwrap()).within(2e-6).sums_to_one(&support).unwrap();
     }
 
     #[test]
     fn the_default_order_is_as_accurate_as_documented() {
         for y in [0.0, 1.0, 7.0, 1e3] {
             for mean in [0.0, 3.0, 8.0] {
-                Oracle::of(&Poisson::new()).within(1e-7).at(&[y], &[mean], &[1.0]).check_values();
-                Oracle::of(&Poisson::new()).within(1e-4).at(&[y], &[mean], &[4.0]).check_predictive();
+                Oracle::of(&Poisson::new()).within(1e-7).at(&[y], &[mean], &[1.0]).check_values().unwrap();
+                Oracle::of(&Poisson::new()).within(1e-4).at(&[y], &[mean], &[4.0]).check_predictive().unwrap();
             }
         }
         // Of many counts the rate is known to 1/√y: the density is that of log y, up to 1/y.

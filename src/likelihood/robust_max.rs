@@ -210,9 +210,10 @@ impl Likelihood for RobustMax {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused, close};
+    use super::super::assertions::{assert_refused, close};
     use super::*;
     use crate::Error;
+    use crate::testkit::likelihoods::Oracle;
 
     const Y: [f64; 2] = [2.0, 0.0];
     const MEAN: [f64; 6] = [0.4, 0.1, -0.3, 0.6, 1.0, -2.0];
@@ -247,7 +248,7 @@ mod tests {
             close("value", found.values[row], value, 3e-3);
             close("predictive", predictive[row], marginal.ln(), 3e-3);
         }
-        Oracle::of(&likelihood).at(&Y, &MEAN, &VARIANCE).check_slopes();
+        Oracle::of(&likelihood).at(&Y, &MEAN, &VARIANCE).check_slopes().unwrap();
     }
 
     /// Of two classes P = Φ((μ₁ − μ₀)/√(v₀ + v₁)), and of equal ones 1/C.

@@ -143,10 +143,11 @@ impl Likelihood for Softmax {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::oracle::{Oracle, assert_refused, close};
+    use super::super::assertions::{assert_refused, close};
     use super::*;
     use crate::Error;
     use crate::likelihood::Bernoulli;
+    use crate::testkit::likelihoods::Oracle;
 
     const Y: [f64; 2] = [2.0, 0.0];
     const MEAN: [f64; 6] = [0.4, 0.1, -0.3, 0.6, 1.0, -2.0];
@@ -171,7 +172,7 @@ mod tests {
             close("value", found.values[row], over(&|l| l), 1e-7);
             close("predictive", predictive[row], over(&f64::exp).ln(), 1e-7);
         }
-        Oracle::of(&likelihood).at(&Y, &MEAN, &VARIANCE).check_derivatives();
+        Oracle::of(&likelihood).at(&Y, &MEAN, &VARIANCE).check_derivatives().unwrap();
     }
 
     /// Of two classes, it is the Bernoulli likelihood of the difference.

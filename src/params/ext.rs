@@ -98,7 +98,7 @@ pub trait ParameterizedExt: Parameterized {
         entries(self)
     }
 
-    /// [`parameters`](Self::parameters) as a table to print.
+    /// [`parameters`](Self::parameters) as a table to print, with one line for a large array.
     ///
     /// # Examples
     ///
@@ -120,7 +120,7 @@ pub trait ParameterizedExt: Parameterized {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     fn table(&self) -> Table {
-        Table::new(self.parameters())
+        Table::new(self)
     }
 
     /// The value at a path, in natural units.

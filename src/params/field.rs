@@ -41,12 +41,16 @@ impl Field for ParameterArray {
     type Given = Vec<f64>;
 
     fn declared(name: &str, given: Vec<f64>, rule: impl Into<Rule>) -> Result<Self> {
-        let shape = Shape::Vector(given.len());
-        match rule.into() {
-            _ if given.is_empty() => Err(Error::Empty { what: format!("the list of {name}") }),
-            Rule::Within(constraint) => Self::new(name, given, shape, constraint),
-            Rule::BySign => Self::by_sign(name, given, shape),
-        }
+        array(name, given, Shape::Vector, rule.into())
+    }
+}
+
+fn array(name: &str, given: Vec<f64>, shape: fn(usize) -> Shape, rule: Rule) -> Result<ParameterArray> {
+    let shape = shape(given.len());
+    match rule {
+        _ if given.is_empty() => Err(Error::Empty { what: format!("the list of {name}") }),
+        Rule::Within(constraint) => ParameterArray::new(name, given, shape, constraint),
+        Rule::BySign => ParameterArray::by_sign(name, given, shape),
     }
 }
 
@@ -57,7 +61,7 @@ impl Field for PerDimension {
         match (given, rule.into()) {
             (given, Rule::Within(constraint)) => Self::new(name, given, constraint),
             (OneOrEach::One(value), rule) => Parameter::declared(name, value, rule).map(Self::One),
-            (OneOrEach::Each(values), rule) => ParameterArray::declared(name, values, rule).map(Self::Each),
+            (OneOrEach::Each(values), rule) => array(name, values, Shape::PerDimension, rule).map(Self::Each),
         }
     }
 }

@@ -11,8 +11,10 @@ use crate::{Error, Result};
 pub enum Shape {
     /// One number: `lengthscale`.
     Scalar,
-    /// So many numbers: `lengthscale[2]`.
+    /// So many numbers: `weights[2]`.
     Vector(usize),
+    /// One number for each of so many dimensions of the points: `lengthscale[2]`.
+    PerDimension(usize),
     /// Rows and columns, stored by columns: `inputs[4, 0]`.
     Matrix(usize, usize),
     /// The lower triangle of a square matrix with so many rows, stored by columns: `factor[4, 0]`.
@@ -24,7 +26,7 @@ impl Shape {
     pub fn len(self) -> usize {
         match self {
             Self::Scalar => 1,
-            Self::Vector(len) => len,
+            Self::Vector(len) | Self::PerDimension(len) => len,
             Self::Matrix(rows, cols) => rows * cols,
             Self::Triangle(rows) => rows * (rows + 1) / 2,
         }
@@ -35,11 +37,21 @@ impl Shape {
         self.len() == 0
     }
 
+    /// What is written after the parameter's name for all elements: nothing, `[0..3]` or `[0..5, 0..2]`.
+    pub(super) fn indices(self) -> String {
+        match self {
+            Self::Scalar => String::new(),
+            Self::Vector(len) | Self::PerDimension(len) => format!("[0..{len}]"),
+            Self::Matrix(rows, cols) => format!("[0..{rows}, 0..{cols}]"),
+            Self::Triangle(rows) => format!("[0..{rows}, 0..{rows}]"),
+        }
+    }
+
     /// What is written after the parameter's name for an element: nothing, `[2]` or `[4, 0]`.
     pub(super) fn index(self, element: usize) -> String {
         match self {
             Self::Scalar => String::new(),
-            Self::Vector(_) => format!("[{element}]"),
+            Self::Vector(_) | Self::PerDimension(_) => format!("[{element}]"),
             Self::Matrix(rows, _) => format!("[{}, {}]", element % rows, element / rows),
             Self::Triangle(rows) => {
                 let (mut row, mut col) = (element, 0);

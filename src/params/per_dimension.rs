@@ -71,7 +71,7 @@ impl PerDimension {
                 Err(Error::shape(name, "one value, or one for each dimension", (0, 1)))
             }
             OneOrEach::Each(values) => {
-                let shape = Shape::Vector(values.len());
+                let shape = Shape::PerDimension(values.len());
                 ParameterArray::new(name, values, shape, constraint).map(Self::Each)
             }
         }

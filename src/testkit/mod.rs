@@ -1,4 +1,4 @@
-//! Laws that every kernel must obey, for the tests of this crate and of kernels elsewhere.
+//! Laws that every kernel must obey, and every likelihood, for the tests of this crate and of kernels elsewhere.
 //!
 //! The laws come in tiers: a kernel as data ([`expressions`]), its values ([`matrices`], [`bits`]), its
 //! derivatives ([`gradients`]), points that are no ordinary numbers ([`special`]), and as a part of others ([`composition`], [`keeps_fast_paths`]).
@@ -6,6 +6,8 @@
 //! Each law is a function that takes a kernel and points and returns the first [`Violation`]. Some
 //! laws are about what the kernel claims: [`matrices::positive_semidefinite`] asks nothing of a kernel
 //! that promises nothing. [`conforms`] runs them all at points that have caught mistakes before.
+//!
+//! Of a likelihood, [`likelihoods::Oracle`] checks expectations, predictions and derivatives against brute force.
 //!
 //! A [`Workload`] is a piece of work to time a kernel on.
 //!
@@ -30,6 +32,7 @@ pub mod bits;
 pub mod composition;
 pub mod expressions;
 pub mod gradients;
+pub mod likelihoods;
 pub mod matrices;
 mod probe;
 mod rounding;

@@ -1,6 +1,6 @@
 //! How a law was broken.
 
-/// A law that a kernel does not obey: which law, which kernel, where, and what was found in place of
+/// A law that a kernel, or a likelihood, does not obey: which law, what breaks it, where, and what was found in place of
 /// what.
 ///
 /// # Examples
@@ -15,12 +15,12 @@
 /// assert!(violation.to_string().contains("matern32(lengthscale=[1])"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{kernel}` breaks the law \"{law}\" at {place}: found {found}, expected {expected}")]
+#[error("`{of}` breaks the law \"{law}\" at {place}: found {found}, expected {expected}")]
 pub struct Violation {
     /// The law, in words.
     pub law: &'static str,
-    /// The kernel, as text.
-    pub kernel: String,
+    /// What breaks it: a kernel as text, a likelihood by its name.
+    pub of: String,
     /// Where: an entry of a matrix, a parameter, a point.
     pub place: String,
     /// What was found there.
@@ -45,7 +45,7 @@ impl Law<'_> {
     ) -> Result<(), Violation> {
         Err(Violation {
             law: self.name,
-            kernel: crate::kernel::text(self.kernel).to_string(),
+            of: crate::kernel::text(self.kernel).to_string(),
             place: place.into(),
             found: found.to_string(),
             expected: expected.to_string(),
@@ -56,7 +56,7 @@ impl Law<'_> {
     pub(super) fn evaluated<V>(self, result: crate::Result<V>) -> Result<V, Violation> {
         result.map_err(|error| Violation {
             law: "can be evaluated",
-            kernel: crate::kernel::text(self.kernel).to_string(),
+            of: crate::kernel::text(self.kernel).to_string(),
             place: format!("the law \"{}\"", self.name),
             found: error.to_string(),
             expected: "no error".to_owned(),

@@ -98,7 +98,7 @@ impl WarpExpr for Ard {
     }
 
     fn psd(&self, kernel: Psd) -> Psd {
-        if kernel.holds_in(self.lengthscales().len()) { Psd::Always } else { Psd::Never }
+        if kernel.holds_in(self.lengthscales().len()) { Psd::Always } else { Psd::Unknown }
     }
 
     fn reads(&self, _: usize, made: &[bool]) -> Vec<bool> {

@@ -73,7 +73,7 @@ impl WarpExpr for CircleEmbedding {
             (Psd::UpTo(most), Some(dim)) if 2 * dim <= most => Psd::Always,
             (Psd::UpTo(most), None) if most >= 2 => Psd::UpTo(most / 2),
             (Psd::Always, _) => Psd::Always,
-            _ => Psd::Never,
+            _ => Psd::Unknown,
         }
     }
 
@@ -410,9 +410,9 @@ mod tests {
         let (one, each) = (CircleEmbedding::new(2.0), CircleEmbedding::new([2.0, 3.0]));
         assert_eq!(
             (one.psd(Psd::UpTo(3)), one.psd(Psd::UpTo(1)), one.psd(Psd::Always)),
-            (Psd::UpTo(1), Psd::Never, Psd::Always)
+            (Psd::UpTo(1), Psd::Unknown, Psd::Always)
         );
-        assert_eq!((each.psd(Psd::UpTo(4)), each.psd(Psd::UpTo(3))), (Psd::Always, Psd::Never));
+        assert_eq!((each.psd(Psd::UpTo(4)), each.psd(Psd::UpTo(3))), (Psd::Always, Psd::Unknown));
         assert!(each.output_dim(3).is_err());
     }
 }

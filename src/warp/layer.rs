@@ -114,6 +114,7 @@ impl fmt::Display for Layer {
 impl FromArgument for Layer {
     fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
         let Some(("layer", mut arguments)) = argument.call() else { return Ok(None) };
+        arguments.check_names(&["weights", "bias"])?;
         let (weights, bias): (Mat<f64>, Vec<f64>) = (arguments.take("weights")?, arguments.take("bias")?);
         arguments.finish()?;
         Self::try_new(weights, bias).map(Some).map_err(|error| argument.error(error.to_string()))

@@ -109,7 +109,7 @@ impl WarpExpr for LinearMap {
     }
 
     fn psd(&self, kernel: Psd) -> Psd {
-        if kernel.holds_in(self.rows) { Psd::Always } else { Psd::Never }
+        if kernel.holds_in(self.rows) { Psd::Always } else { Psd::Unknown }
     }
 
     fn is_linear(&self) -> bool {

@@ -167,6 +167,7 @@ impl Parameterized for Mlp {
 
 impl Construct for Mlp {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["activation", "layers"])?;
         let activation = arguments.take("activation")?;
         Self::try_new(arguments.take::<Vec<Layer>>("layers")?, activation)
     }
@@ -183,7 +184,7 @@ impl WarpExpr for Mlp {
     }
 
     fn psd(&self, kernel: Psd) -> Psd {
-        if kernel.holds_in(self.outputs()) { Psd::Always } else { Psd::Never }
+        if kernel.holds_in(self.outputs()) { Psd::Always } else { Psd::Unknown }
     }
 
     fn differentiable(&self) -> bool {

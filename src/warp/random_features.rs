@@ -172,7 +172,7 @@ impl WarpExpr for RandomFeatures {
     }
 
     fn psd(&self, kernel: Psd) -> Psd {
-        if kernel.holds_in(self.count()) { Psd::Always } else { Psd::Never }
+        if kernel.holds_in(self.count()) { Psd::Always } else { Psd::Unknown }
     }
 
     fn differentiable(&self) -> bool {

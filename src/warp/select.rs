@@ -89,7 +89,7 @@ impl WarpExpr for Select {
     }
 
     fn psd(&self, kernel: Psd) -> Psd {
-        if kernel.holds_in(self.dims.len()) { Psd::Always } else { Psd::Never }
+        if kernel.holds_in(self.dims.len()) { Psd::Always } else { Psd::Unknown }
     }
 
     fn reads(&self, dim: usize, made: &[bool]) -> Vec<bool> {

@@ -123,7 +123,7 @@ impl WarpExpr for SphereLift {
         match kernel {
             Psd::Always => Psd::Always,
             Psd::UpTo(most) if most >= 2 => Psd::UpTo(most - 1),
-            _ => Psd::Never,
+            _ => Psd::Unknown,
         }
     }
 
@@ -210,7 +210,7 @@ mod tests {
     fn guarantees_are_asked_for_one_dimension_more() {
         use crate::warp::WarpExpr;
         let lift = SphereLift::new(1.0);
-        let asked = [Psd::Always, Psd::UpTo(3), Psd::UpTo(1), Psd::Never].map(|psd| lift.psd(psd));
-        assert_eq!(asked, [Psd::Always, Psd::UpTo(2), Psd::Never, Psd::Never]);
+        let asked = [Psd::Always, Psd::UpTo(3), Psd::UpTo(1), Psd::Unknown].map(|psd| lift.psd(psd));
+        assert_eq!(asked, [Psd::Always, Psd::UpTo(2), Psd::Unknown, Psd::Unknown]);
     }
 }

@@ -51,8 +51,10 @@ impl<W, K> Warped<W, K> {
 
 impl<W: Construct + WarpExpr> Construct for Warped<W, DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
-        let kernel = arguments.take("kernel")?;
+        // That it is missing is told after wrong names, which the warp knows.
+        let kernel = arguments.take_optional("kernel")?;
         let warp = W::construct(arguments)?;
+        let Some(kernel) = kernel else { return Err(arguments.missing::<DynKernel>("kernel")) };
         // Where the number of columns is not fixed by the text, one column more makes so many more.
         if let (Ok(one), Ok(two)) = (warp.output_dim(1), warp.output_dim(2)) {
             arguments.multiply_columns(two.saturating_sub(one).max(1))?;

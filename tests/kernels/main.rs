@@ -3,6 +3,7 @@
 #[path = "../common"]
 mod common {
     pub(crate) mod entries;
+    pub(crate) mod examples;
     pub(crate) mod stored;
 }
 

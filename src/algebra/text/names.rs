@@ -101,6 +101,7 @@ pub fn register_function<F: Function + Construct>(name: &str) -> Result<()> {
 
 /// `vertical(kernel, function(…))`
 pub(crate) fn vertical(arguments: &mut Arguments<'_>) -> Result<DynKernel> {
+    arguments.check_names(&["kernel", "function"])?;
     let kernel = arguments.take("kernel")?;
     let function = arguments.take_written("function")?;
     let Some((name, mut of_function)) = function.call() else {
@@ -142,4 +143,18 @@ pub(super) fn look_up(name: &str) -> Result<Constructor, Vec<String>> {
         let alike = nearest(name, &names).into_iter().filter(|alike| Some(alike) != known.as_ref());
         known.iter().cloned().chain(alike).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever else is missing.
+    #[test]
+    fn every_name_refuses_arguments_that_it_has_not() {
+        for (name, _) in NAMES {
+            let error = format!("{name}(nonsense=1)").parse::<DynKernel>().unwrap_err().to_string();
+            assert!(error.contains(&format!("`{name}` has no argument `nonsense`; it takes `")), "{error}");
+        }
+    }
 }

@@ -9,13 +9,20 @@ use crate::{Error, Result};
 impl FromArgument for Prior {
     fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
         let Some((name, mut arguments)) = argument.call() else { return Ok(None) };
+        let mut two = |names: [&'static str; 2], prior: fn(f64, f64) -> Result<Self>| {
+            arguments.check_names(&names)?;
+            Ok::<_, Error>(prior(arguments.take(names[0])?, arguments.take(names[1])?))
+        };
         let prior = match name {
-            "log_normal" => Self::log_normal(arguments.take("mean")?, arguments.take("deviation")?),
-            "gamma" => Self::gamma(arguments.take("shape")?, arguments.take("rate")?),
-            "normal" => Self::normal(arguments.take("mean")?, arguments.take("deviation")?),
-            "uniform" => Self::uniform(arguments.take("lower")?, arguments.take("upper")?),
-            "horseshoe" => Self::horseshoe(arguments.take("scale")?),
-            "half_horseshoe" => Self::half_horseshoe(arguments.take("scale")?),
+            "log_normal" => two(["mean", "deviation"], Self::log_normal)?,
+            "gamma" => two(["shape", "rate"], Self::gamma)?,
+            "normal" => two(["mean", "deviation"], Self::normal)?,
+            "uniform" => two(["lower", "upper"], Self::uniform)?,
+            "horseshoe" | "half_horseshoe" => {
+                arguments.check_names(&["scale"])?;
+                let scale = arguments.take("scale")?;
+                if name == "horseshoe" { Self::horseshoe(scale) } else { Self::half_horseshoe(scale) }
+            }
             _ => return Ok(None),
         };
         arguments.finish()?;

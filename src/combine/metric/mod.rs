@@ -27,10 +27,10 @@ pub trait Metric: Clone + Debug + Send + Sync + 'static {
     fn gradient<T: Scalar>(&self, x: &[T], y: &[T], distance: T, in_x: &mut [T], in_y: &mut [T]);
 
     /// In which dimensions a function of this distance is guaranteed positive semi-definite, given the
-    /// kernel that it is in one dimension. Say [`Psd::Never`] unless you know.
+    /// kernel that it is in one dimension. Say [`Psd::Unknown`] unless you know.
     fn psd(&self, profile: &dyn Expr) -> Psd {
         let _ = profile;
-        Psd::Never
+        Psd::Unknown
     }
 
     /// Whether the distance depends on x − y alone.
@@ -105,6 +105,7 @@ impl<M, K> MetricRadial<M, K> {
 
 impl Construct for MetricRadial<Norm, DynKernel> {
     fn construct(arguments: &mut Arguments<'_>) -> Result<Self> {
+        arguments.check_names(&["kernel", "metric"])?;
         let kernel = arguments.take("kernel")?;
         Ok(Self::new(arguments.take("metric")?, kernel))
     }
@@ -132,7 +133,7 @@ impl<M: Metric, K: AnyKernel + Clone> Expr for MetricRadial<M, K> {
     fn properties(&self) -> Properties {
         let inner = self.kernel.properties();
         Properties {
-            psd: if inner.stationary { self.metric.psd(&self.kernel) } else { Psd::Never },
+            psd: if inner.stationary { self.metric.psd(&self.kernel) } else { Psd::Unknown },
             stationary: self.metric.translation_invariant(),
             isotropic: self.metric.norm() == Some(2.0),
             zonal: false,

@@ -149,7 +149,10 @@ impl Metric for Norm {
 impl FromArgument for Norm {
     fn from_argument(argument: Argument<'_>) -> Result<Option<Self>> {
         if let Some(("minkowski", mut arguments)) = argument.call() {
-            return Self::minkowski(arguments.take("p")?).map(Some).map_err(|error| argument.error(error.to_string()));
+            arguments.check_names(&["p"])?;
+            let p = arguments.take("p")?;
+            arguments.finish()?;
+            return Self::minkowski(p).map(Some).map_err(|error| argument.error(error.to_string()));
         }
         Ok(match argument.word() {
             Some("euclidean") => Some(Self::Euclidean),

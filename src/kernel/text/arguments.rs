@@ -61,14 +61,15 @@ pub struct Arguments<'t> {
     name: &'t str,
     named: Vec<(&'t str, &'t Node)>,
     unnamed: std::collections::VecDeque<&'t Node>,
-    taken: Vec<&'static str>,
+    /// The names of those that are known, in order.
+    known: Vec<&'static str>,
 }
 
 impl<'t> Arguments<'t> {
     pub(crate) fn new(source: &'t Source<'t>, start: usize, name: &'t str, all: &'t [(Option<String>, Node)]) -> Self {
         let named = all.iter().filter_map(|(name, node)| Some((name.as_deref()?, node))).collect();
         let unnamed = all.iter().filter(|(name, _)| name.is_none()).map(|(_, node)| node).collect();
-        Self { source, start, name, named, unnamed, taken: Vec::new() }
+        Self { source, start, name, named, unnamed, known: Vec::new() }
     }
 
     /// Refuses a matrix of so many numbers, of which the text only states the size, if they are over the limit.
@@ -97,6 +98,45 @@ impl<'t> Arguments<'t> {
         Ok(())
     }
 
+    /// Says the names of all arguments that are to be taken, and refuses others. Before the first is taken, so that a
+    /// wrong name is the mistake that is told, and not that the argument is missing which it stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parse`], at the first other one.
+    pub fn check_names(&mut self, names: &[&'static str]) -> Result<()> {
+        names.iter().for_each(|name| self.know(name));
+        match self.named.iter().find(|(given, _)| !self.known.contains(given)) {
+            Some((given, node)) => Err(self.source.error(node.start, self.no_argument(given))),
+            None => Ok(()),
+        }
+    }
+
+    fn know(&mut self, name: &'static str) {
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
+    }
+
+    /// That there is no argument of a name, which there are, and which was meant.
+    fn no_argument(&self, given: &str) -> String {
+        let known: Vec<String> = self.known.iter().map(|&name| name.to_owned()).collect();
+        let meant = nearest(given, &known).into_iter().next().or_else(|| {
+            let mut long = known.iter().filter(|name| abbreviates(given, name));
+            long.next().filter(|_| long.next().is_none()).cloned()
+        });
+        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+        format!("`{}` has no argument `{}`; {}{meant}", self.name, shortened(given), self.takes())
+    }
+
+    /// Which arguments there are.
+    fn takes(&self) -> String {
+        match &self.known[..] {
+            [] => "it takes none".to_owned(),
+            names => format!("it takes `{}`", names.join("`, `")),
+        }
+    }
+
     /// Takes an argument.
     ///
     /// # Errors
@@ -105,7 +145,7 @@ impl<'t> Arguments<'t> {
     pub fn take<A: FromArgument>(&mut self, name: &'static str) -> Result<A> {
         match self.take_optional(name)? {
             Some(value) => Ok(value),
-            None => Err(self.missing(name, &A::describe())),
+            None => Err(self.missing::<A>(name)),
         }
     }
 
@@ -117,7 +157,10 @@ impl<'t> Arguments<'t> {
     pub fn take_written(&mut self, name: &'static str) -> Result<Argument<'t>> {
         match self.find(name) {
             Some(node) => Ok(Argument { source: self.source, node }),
-            None => Err(self.missing(name, "something")),
+            None => {
+                let reason = format!("`{}` needs something as its argument `{name}`", self.name);
+                Err(self.source.error(self.start, reason))
+            }
         }
     }
 
@@ -139,24 +182,17 @@ impl<'t> Arguments<'t> {
     }
 
     fn find(&mut self, name: &'static str) -> Option<&'t Node> {
-        // Lists of kernels take the same name again and again.
-        if self.taken.last() != Some(&name) {
-            self.taken.push(name);
-        }
+        self.know(name);
         match self.named.iter().position(|(given, _)| *given == name) {
             Some(position) => Some(self.named.remove(position).1),
             None => self.unnamed.pop_front(),
         }
     }
 
-    fn missing(&self, name: &str, expected: &str) -> Error {
-        // A name that is spelt almost like the missing one is the mistake to point at.
-        let near = |given: &str| !nearest(given, &[name.to_owned()]).is_empty();
-        if let Some((given, node)) = self.named.iter().find(|(given, _)| near(given)) {
-            let reason = format!("`{}` has no argument `{given}`; did you mean `{name}`?", self.name);
-            return self.source.error(node.start, reason);
-        }
-        self.source.error(self.start, format!("`{}` needs {expected} as its argument `{name}`", self.name))
+    /// That an argument is missing.
+    pub(crate) fn missing<A: FromArgument>(&self, name: &str) -> Error {
+        let (of, expected) = (self.name, A::describe());
+        self.source.error(self.start, format!("`{of}` needs {expected} as its argument `{name}`"))
     }
 
     /// Refuses arguments that nobody took: to be called at the end for calls within an argument.
@@ -169,20 +205,19 @@ impl<'t> Arguments<'t> {
         let unnamed = self.unnamed.front().map(|&node| (None, node));
         let first = named.into_iter().chain(unnamed).min_by_key(|(_, node)| node.start);
         let Some((given, node)) = first else { return Ok(()) };
-        let known: Vec<String> = self.taken.iter().map(|&name| name.to_owned()).collect();
-        let takes = match &known[..] {
-            [] => "it takes none".to_owned(),
-            names => format!("it takes `{}`", names.join("`, `")),
-        };
         let reason = match given {
-            Some(given) => match nearest(given, &known).first() {
-                Some(meant) => format!("`{}` has no argument `{given}`; did you mean `{meant}`?", self.name),
-                None => format!("`{}` has no argument `{}`; {takes}", self.name, shortened(given)),
-            },
-            None => format!("`{}` has too many arguments; {takes}", self.name),
+            Some(given) => self.no_argument(given),
+            None => format!("`{}` has too many arguments; {}", self.name, self.takes()),
         };
         Err(self.source.error(node.start, reason))
     }
+}
+
+/// Whether a name begins as a longer one does, and goes on with letters of it in their order: `l`, `len` and `ls` for
+/// `lengthscale`.
+fn abbreviates(short: &str, long: &str) -> bool {
+    let mut rest = long.chars();
+    short.chars().next() == long.chars().next() && short.chars().all(|letter| rest.any(|next| next == letter))
 }
 
 /// One argument, as it was written.

@@ -40,7 +40,8 @@ use crate::Result;
 /// ```
 pub trait Construct: Sized {
     /// What these arguments describe; of a warp, the kernel behind it has been taken already. Take every
-    /// argument that is known: what is left over becomes an error.
+    /// argument that is known: what is left over becomes an error. [`Arguments::check_names`] first makes one of wrong
+    /// names, whatever is missing.
     ///
     /// # Errors
     ///
@@ -88,8 +89,8 @@ macro_rules! construct {
     ($type:ty: $constructor:ident($($argument:ident: $of:ty),* $(,)?)) => {
         impl $crate::kernel::Construct for $type {
             fn construct(arguments: &mut $crate::kernel::Arguments<'_>) -> $crate::Result<Self> {
+                arguments.check_names(&[$(stringify!($argument)),*])?;
                 $(let $argument: $of = arguments.take(stringify!($argument))?;)*
-                let _ = arguments;
                 Self::$constructor($($argument),*)
             }
         }

@@ -142,7 +142,7 @@ mod tests {
             (repeated("(", 80, "rbf(1)", &format!("{})", " * 2 * rbf(1)".repeat(90))), "`Limits::depth`"),
             (format!("rbf(1){}", " + 1".repeat(1_200_000)), "`Limits::length`"),
             (format!("{}(1)", "a".repeat(1_000_000)), "no kernel is named `aaa"),
-            (format!("rbf({}=1)", "a".repeat(1_000_000)), "`rbf` needs"),
+            (format!("rbf({}=1)", "a".repeat(1_000_000)), "`rbf` has no argument `aaa"),
             ("b".repeat(1_000_000), "found the word `bbb"),
             (format!("rbf({}", "1".repeat(1_000_000)), "too large"),
             (format!("rbf(1, {})", vec!["1"; 200_000].join(", ")), "too many arguments"),

@@ -3,6 +3,7 @@
 
 pub(crate) mod arguments;
 mod construct;
+mod foreign;
 mod limits;
 pub(crate) mod syntax;
 
@@ -142,10 +143,16 @@ pub fn text(expr: &dyn Expr) -> Text<'_> {
 struct Items<'f, 'g> {
     f: &'f mut fmt::Formatter<'g>,
     first: bool,
+    /// The names of parameters that are not written now.
+    skipped: &'f dyn Fn(&str) -> bool,
     result: fmt::Result,
 }
 
-impl Items<'_, '_> {
+impl<'f, 'g> Items<'f, 'g> {
+    fn new(f: &'f mut fmt::Formatter<'g>, first: bool) -> Self {
+        Self { f, first, skipped: &|_| false, result: Ok(()) }
+    }
+
     fn write(&mut self, item: fmt::Arguments<'_>) {
         let separator = if std::mem::take(&mut self.first) { "" } else { ", " };
         self.result = self.result.and_then(|()| write!(self.f, "{separator}{item}"));
@@ -155,6 +162,9 @@ impl Items<'_, '_> {
 impl Visitor for Items<'_, '_> {
     fn parameter(&mut self, parameter: ParameterRef<'_>) {
         let (name, values) = (parameter.name(), parameter.values());
+        if (self.skipped)(name) {
+            return;
+        }
         match (values, parameter.shape()) {
             (&[value], Shape::Scalar) => self.write(format_args!("{name}={}", Number(value))),
             (values, Shape::Matrix(rows, _)) => self.write(format_args!("{name}={}", Rows { values, rows })),
@@ -208,10 +218,16 @@ impl fmt::Display for Rows<'_> {
 /// Writes `name(child, …, setting=…, parameter=value, …)`.
 fn write_call<E: Expr + ?Sized>(expr: &E, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{}(", expr.name())?;
-    let mut items = Items { f, first: true, result: Ok(()) };
+    let (settings, last) = (expr.settings(), expr.written_last());
+    let passes: [&dyn Fn(&str) -> bool; 2] = [&|name| last.contains(&name), &|name| !last.contains(&name)];
+    let mut items = Items::new(f, true);
     expr.children().into_iter().for_each(|child| items.write(format_args!("{}", text(child))));
-    expr.settings().iter().for_each(|(name, value)| items.write(format_args!("{name}={value}")));
-    expr.visit(&mut items);
+    for skipped in passes {
+        items.skipped = skipped;
+        let now = settings.iter().filter(|(name, _)| !skipped(name));
+        now.for_each(|(name, value)| items.write(format_args!("{name}={value}")));
+        expr.visit(&mut items);
+    }
     items.result?;
     f.write_char(')')
 }
@@ -229,7 +245,7 @@ pub(crate) fn write_arguments<P: Parameterized + ?Sized>(
     first: bool,
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
-    let mut items = Items { f, first, result: Ok(()) };
+    let mut items = Items::new(f, first);
     of.visit(&mut items);
     items.result
 }
@@ -241,7 +257,7 @@ pub(super) fn write_warped<W: WarpExpr + ?Sized>(
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
     write!(f, "{}({kernel}", warp.name())?;
-    let mut items = Items { f, first: false, result: Ok(()) };
+    let mut items = Items::new(f, false);
     warp.settings().iter().for_each(|(name, value)| items.write(format_args!("{name}={value}")));
     warp.visit(&mut items);
     items.result?;

@@ -15,7 +15,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::Limits;
+use super::{Limits, foreign};
 use crate::{Error, Result};
 
 /// A piece of text with its meaning and the place where it begins.
@@ -114,7 +114,8 @@ impl Reader<'_> {
 
     fn expected(&self, what: &str) -> Error {
         let found = self.peek().map_or("the end".to_owned(), |found| format!("`{found}`"));
-        Error::parse(self.text, self.at, format!("expected {what}, found {found}"))
+        let hint = foreign::instead(&self.chars, self.at).map_or_else(String::new, |hint| format!("; {hint}"));
+        Error::parse(self.text, self.at, format!("expected {what}, found {found}{hint}"))
     }
 
     /// Reads one level deeper.

@@ -13,13 +13,13 @@ use std::fmt::Debug;
 use crate::kernel::{
     DiagVjp, EmbedVjp, Expr, FeatureGradients, Features, FrequencyLaw, Inputs, Kernel, OnSphere, Pairs, Points,
     Properties, Psd, Scratch, Spectral, Structure, Target, TileVjp, Variable, Views, add_own_differences_vjp,
-    fill_diag, text,
+    check_values, fill_diag,
 };
 use crate::params::{Parameterized, PerDimension};
 use crate::simd::pairs::squarable;
 use crate::simd::{Lanes, One, sum};
 use crate::warp::ard::{divide_backward, inverse, scaled, weighted};
-use crate::{Error, Real, Result, Scalar};
+use crate::{Real, Result, Scalar};
 
 /// A radial kernel as a function of s = r²/ℓ², at precision `T`.
 ///
@@ -168,15 +168,20 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync + 'static {
     fn profile<T: Scalar>(&self) -> Self::Profile<T>;
 
     /// In which dimensions of the input the kernel is guaranteed positive semi-definite: in any for mixtures of squared
-    /// exponentials over lengthscales, and only for those (Schoenberg 1938). Say [`Psd::Never`], the default, unless
+    /// exponentials over lengthscales, and only for those (Schoenberg 1938). Say [`Psd::Unknown`], the default, unless
     /// you know.
     fn psd(&self) -> Psd {
-        Psd::Never
+        Psd::Unknown
     }
 
     /// What the kernel needs beside its parameters to be built again: see [`Expr::settings`].
     fn settings(&self) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+
+    /// What text writes after all other arguments: see [`Expr::written_last`].
+    fn written_last(&self) -> &'static [&'static str] {
+        &[]
     }
 }
 
@@ -199,6 +204,10 @@ impl<K: Radial> Expr for K {
 
     fn settings(&self) -> Vec<(&'static str, String)> {
         Radial::settings(self)
+    }
+
+    fn written_last(&self) -> &'static [&'static str] {
+        Radial::written_last(self)
     }
 }
 
@@ -252,13 +261,7 @@ impl<K: Radial> OnSphere for K {
 
 /// All dimensions; refuses points without a value for each dimension, or with too many values.
 pub(super) fn check_dim(kernel: &dyn Expr, name: &str, values: &PerDimension, dim: usize) -> Result<Inputs<'static>> {
-    match values.dim() {
-        Some(expected) if expected != dim => {
-            let needs = format!("has {expected} values of `{name}`, one for each dimension");
-            Err(Error::Dimension { kernel: text(kernel).to_string(), needs, found: dim })
-        }
-        _ => Ok(Inputs::all(dim)),
-    }
+    values.dim().map_or(Ok(()), |values| check_values(kernel, name, values, dim)).map(|()| Inputs::all(dim))
 }
 
 #[diagnostic::do_not_recommend]

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use faer::MatMut;
-use mercer::algebra::registry;
 use mercer::kernel::{
     GradientRequest, Gradients, Points, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into,
     matmul_vjp,
@@ -11,6 +10,8 @@ use mercer::kernel::{
 use mercer::prelude::*;
 use mercer::testkit::{few_dims, points, points_for};
 use mercer::warp::{Warp, WarpExpr};
+
+use crate::common::examples::examples;
 
 const ALL: GradientRequest = GradientRequest::ALL;
 
@@ -79,7 +80,7 @@ fn dimensions_that_a_kernel_cannot_read_are_errors() {
 
 #[test]
 fn empty_sets_give_empty_results() {
-    for (name, kernel) in registry::all() {
+    for (name, kernel) in examples() {
         let dim = few_dims(&kernel);
         let (none, x) = (Mat::<f64>::zeros(0, dim), points_for::<f64>(&kernel, 5, dim, 1));
         let (none, x) = (none.as_ref(), x.as_ref());
@@ -153,7 +154,7 @@ impl Layouts {
 
 #[test]
 fn any_memory_layout_gives_the_same_bits() {
-    for (name, kernel) in registry::all() {
+    for (name, kernel) in examples() {
         let dim = few_dims(&kernel);
         let (x, z) = (points_for::<f64>(&kernel, 70, dim, 1), points_for::<f64>(&kernel, 41, dim, 2));
         let (v, w) = (points::<f64>(41, 3, 3), points::<f64>(70, 3, 4));

@@ -110,6 +110,60 @@ impl<A: Formula> Formula for Squared<A> {
     }
 }
 
+mercer::declare! {
+    /// exp(−Σ_d |x_d − y_d|²/ℓ_d²) cos(ω (x₀ − y₀)), with one lengthscale or one for each dimension.
+    Waves as "waves" {
+        /// The lengthscale ℓ.
+        lengthscale: PerDimension = Positive,
+        /// The frequency ω.
+        frequency: Scalar = Positive,
+    }
+}
+mercer::formula_kernel!(Waves);
+
+impl Formula for Waves {
+    fn formula<R: Real>(&self, theta: &[R], x: &[R], y: &[R]) -> R {
+        let (lengthscales, frequency) = (&theta[..self.lengthscale().len()], theta[self.lengthscale().len()]);
+        let scaled = |d: usize| (x[d] - y[d]) / lengthscales[d % lengthscales.len()];
+        let distance: R = (0..x.len()).map(|d| scaled(d).powi(2)).sum();
+        (-distance).exp() * (frequency * (x[0] - y[0])).cos()
+    }
+
+    fn psd(&self) -> Psd {
+        Psd::Always
+    }
+
+    fn stationary(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn one_value_for_each_dimension() {
+    let shared: f64 = Waves::new(0.7, 2.0).eval(&[0.1, 0.2], &[0.4, 0.9]).unwrap();
+    assert!((shared - (-(0.09 + 0.49) / 0.49f64).exp() * 0.6f64.cos()).abs() < 1e-15);
+    for kernel in [Waves::new(0.7, 2.0), Waves::new([0.7, 1.3], 2.0)] {
+        conforms(&kernel.dynamic(), 2).unwrap();
+    }
+}
+
+/// Points of another dimension than there are values are refused by every driver, and inside a formula of formulas.
+#[test]
+fn too_many_dimensions_are_refused() {
+    let (kernel, x) = (Waves::new([0.7, 1.3], 2.0), points::<f64>(4, 3, 1));
+    let square = Mat::<f64>::zeros(4, 4);
+    let told = |result: Result<(), Error>| {
+        let error = result.unwrap_err().to_string();
+        let expected = "has 2 values of `lengthscale`, one for each dimension, but the points have 3 dimension(s)";
+        assert!(error.contains(expected), "{error}");
+    };
+    told(kernel.gram(&x).map(|_: Mat<f64>| ()));
+    told(kernel.diag(&x).map(|_: Vec<f64>| ()));
+    told(gram_vjp(&kernel, x.as_ref(), square.as_ref(), GradientRequest::ALL, Par::Seq).map(|_| ()));
+    told(Squared { inner: kernel.clone() }.gram(&x).map(|_: Mat<f64>| ()));
+    told((2.0 * kernel + Rbf::new(1.0)).gram(&x).map(|_: Mat<f64>| ()));
+}
+
 /// (a x₀ + …, sin(b x₀)): two outputs, whatever the dimension.
 #[derive(Clone, Debug)]
 struct Curve {

@@ -196,7 +196,7 @@ fn the_place_is_named() {
     let (x, z) = (points::<f64>(3, 1, 1), points::<f64>(2, 1, 2));
     let violation = gradients::elementwise(&flawed(Mistake::ThetaGradient), x.as_ref(), z.as_ref()).unwrap_err();
     assert_eq!(violation.place, "flawed.variance");
-    assert_eq!(violation.kernel, "flawed()");
+    assert_eq!(violation.of, "flawed()");
 }
 
 #[test]
