@@ -84,7 +84,7 @@ pub trait Lanes<T: Scalar>:
     fn shift_exponent(self, power: Self, none: Self) -> Self;
 
     /// e<sup>−rx</sup> with this rate r ≥ 0, for x at least 0, and NaN for NaN: what most kernels end with. What it
-    /// gives for negative numbers is not specified. 1.5 units in the last place off, and rx of them for the rounding of rx.
+    /// gives for negative numbers is not specified. At most 1 + rx units in the last place off, for rx is rounded.
     #[inline(always)]
     fn decay(self, rate: f64) -> Self {
         if Self::FMA { negative_power_of_two(self * (rate * std::f64::consts::LOG2_E)) } else { (self * -rate).exp() }

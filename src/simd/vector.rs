@@ -108,7 +108,7 @@ macro_rules! vector {
 
             #[inline(always)]
             fn at_most(self, largest: $type) -> Self {
-                if cfg!(target_arch = "x86_64") {
+                if cfg!(target_arch = "x86_64") && !S::IS_SCALAR {
                     // The instruction gives its second operand where one of both is NaN.
                     return self.with(self.simd.$min(self.simd.$splat(largest), self.value));
                 }
