@@ -296,8 +296,9 @@ fn shape<T: Scalar>(job: &Job<'_, T>) -> (usize, usize) {
 fn fill_matrices<T: Scalar>(jobs: &[Job<'_, T>], out: &mut BatchMatrix<T>) -> Result<()> {
     let (rows, cols) = (out.nrows(), out.ncols());
     let size = (rows * cols).max(1);
+    let bytes = size * jobs.len() * size_of::<T>();
     jobs.par_iter().zip(out.data_mut().par_chunks_mut(size)).try_for_each_init(
-        Workspace::new,
+        || Workspace::of_many(bytes),
         |workspace, (job, out)| {
             let out = MatMut::from_column_major_slice_mut(out, rows, cols);
             match job.z {

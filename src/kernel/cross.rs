@@ -157,6 +157,9 @@ pub(super) fn embed_both<'a, T: Scalar>(
     Ok((Embedding::new(kernel, x, ranges, false), Embedding::new(kernel, z, ranges, false)))
 }
 
+/// Rows of a tile that is multiplied at once: several tiles, for a product with one vector is short.
+const PRODUCT_ROWS: usize = 4 * ROWS;
+
 struct Job<'a, T: Scalar> {
     kernel: &'a dyn Kernel<T>,
     x: &'a Embedding<'a, T>,
@@ -212,8 +215,8 @@ impl<T: Scalar> Job<'_, T> {
 
     /// K(X, Z) V for some rows of X; each row is summed over tiles in order, whatever the threads.
     fn product(&self, rows: Range<usize>, v: MatRef<'_, T>, mut out: MatMut<'_, T>) {
-        if self.parallel && rows.len() > ROWS && rows.len() * self.z.input.len() >= TASK {
-            let half = (rows.len() / 2).next_multiple_of(ROWS);
+        if self.parallel && rows.len() > PRODUCT_ROWS && rows.len() * self.z.input.len() >= TASK {
+            let half = (rows.len() / 2).next_multiple_of(PRODUCT_ROWS);
             let (a, b) = out.split_at_row_mut(half);
             let middle = rows.start + half;
             rayon::join(|| self.product(rows.start..middle, v, a), || self.product(middle..rows.end, v, b));
@@ -221,8 +224,8 @@ impl<T: Scalar> Job<'_, T> {
         }
         let mut workspace = Workspace::new();
         workspace.reset(self.x, self.z);
-        for row in (0..rows.len()).step_by(ROWS) {
-            let height = ROWS.min(rows.len() - row);
+        for row in (0..rows.len()).step_by(PRODUCT_ROWS) {
+            let height = PRODUCT_ROWS.min(rows.len() - row);
             let mut sum = Mat::<T>::zeros(height, v.ncols());
             for col in (0..self.z.input.len()).step_by(COLS) {
                 let width = COLS.min(self.z.input.len() - col);

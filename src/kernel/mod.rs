@@ -51,7 +51,6 @@ pub(crate) use inputs::check_values;
 pub use points::Points;
 pub use properties::Properties;
 pub use psd::Psd;
-pub(crate) use scratch::Order;
 pub use scratch::Scratch;
 pub use spectrum::Spectrum;
 pub use structure::{Children, Structure};

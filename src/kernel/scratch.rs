@@ -13,7 +13,7 @@ use crate::simd::pairs::{
     Packed, inner_products, moments_of_inner_products, moments_of_squared_distances, pull_back_inner_products,
     pull_back_squared_distances, squared_distances,
 };
-use crate::simd::sweep::{OfSquaredDistance, sweep};
+use crate::simd::sweep::{OfSquaredDistance, Order, sweep};
 use crate::simd::sweep_gradient::{Gradient, GradientInSquaredDistance, SLOTS, Sink, sum_of_slots};
 use crate::simd::transpose::transpose;
 use crate::simd::window::Window;
@@ -38,15 +38,6 @@ pub struct Scratch<T: Scalar> {
 struct Slots {
     pair: (usize, usize),
     leaf: bool,
-}
-
-/// How a matrix is written.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Order {
-    /// By rows.
-    pub(crate) transposed: bool,
-    /// One half from the other, for all pairs of some points.
-    pub(crate) mirrored: bool,
 }
 
 /// A leaf and the block that it was evaluated on.
@@ -139,6 +130,12 @@ impl<T: Scalar> Scratch<T> {
         let mut buffer = self.pool.pop().unwrap_or_default();
         buffer.resize(len, T::from_f64(0.0));
         buffer
+    }
+
+    /// Two buffers of any length, in the order in which they were given back: each finds the one of its size again.
+    fn take_two(&mut self) -> [Vec<T>; 2] {
+        let second = self.pool.pop().unwrap_or_default();
+        [self.pool.pop().unwrap_or_default(), second]
     }
 
     /// Takes a buffer back.
@@ -240,7 +237,7 @@ impl<T: Scalar> Scratch<T> {
         pairs: &Pairs<'_, T>,
         function: F,
         out: &mut Window<'_, T>,
-        Order { transposed, mirrored }: Order,
+        (transposed, order): (bool, Order),
     ) -> bool {
         if self.shares_squared_distances(pairs) || pairs.weights().is_some() {
             return false;
@@ -249,8 +246,8 @@ impl<T: Scalar> Scratch<T> {
         let x = Coordinates { points: pairs.nrows(), dim: pairs.dim(), column: &x };
         let y = Coordinates { points: pairs.ncols(), dim: pairs.dim(), column: &y };
         let (rows, cols) = if transposed { (y, x) } else { (x, y) };
-        let buffers = [self.pool.pop().unwrap_or_default(), self.pool.pop().unwrap_or_default()];
-        self.pool.extend(sweep(function, rows, cols, out, mirrored, buffers));
+        let buffers = self.take_two();
+        self.pool.extend(sweep(function, rows, cols, out, order, buffers));
         true
     }
 
@@ -270,7 +267,7 @@ impl<T: Scalar> Scratch<T> {
         let (x, y) = (|dim| pairs.x_column(dim), |dim| pairs.y_column(dim));
         let rows = Coordinates { points: pairs.nrows(), dim: pairs.dim(), column: &x };
         let cols = Coordinates { points: pairs.ncols(), dim: pairs.dim(), column: &y };
-        let buffers = [self.pool.pop().unwrap_or_default(), self.pool.pop().unwrap_or_default()];
+        let buffers = self.take_two();
         let (key, slots) = (self.key(pairs), (pairs.x.slot(), pairs.y.slot()));
         let mut lanes = self.take(pairs.dim() * SLOTS);
         let (sums, buffers) = if let Some(moments) = self.gradients.as_mut().and_then(|(x, y)| moments_mut(x, y, slots))
@@ -291,8 +288,8 @@ impl<T: Scalar> Scratch<T> {
             };
             Gradient { function, rows, cols, cotangent, next, sink, buffers }.run()
         };
-        self.pool.extend(buffers);
         self.give(lanes);
+        self.pool.extend(buffers);
         Some(sums)
     }
 

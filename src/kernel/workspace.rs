@@ -52,6 +52,11 @@ impl<T: Scalar> Workspace<T> {
         Self { scratch: Scratch::default(), writer: Writer::default(), tile: Vec::new() }
     }
 
+    /// A workspace for matrices that together take so many bytes.
+    pub(crate) fn of_many(bytes: usize) -> Self {
+        Self { writer: Writer::of_many(bytes), ..Self::new() }
+    }
+
     /// Makes ready for the pairs of two sets of points.
     pub(super) fn reset(&mut self, x: &Embedding<'_, T>, y: &Embedding<'_, T>) {
         self.scratch.reset(x, y);

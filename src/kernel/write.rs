@@ -6,12 +6,12 @@ use faer::prelude::ReborrowMut;
 use faer::{ColMut, MatMut};
 
 use super::Kernel;
-use super::scratch::{Order, Scratch};
+use super::scratch::Scratch;
 use super::tile::Pairs;
 use crate::Scalar;
 use crate::simd::elementwise::scale;
 use crate::simd::stream;
-use crate::simd::sweep::OfSquaredDistance;
+use crate::simd::sweep::{OfSquaredDistance, Order};
 use crate::simd::transpose::{transpose, transpose_into_lines};
 use crate::simd::window::Window;
 
@@ -20,6 +20,9 @@ use crate::simd::window::Window;
 /// read.
 const LARGE: usize = 4 << 20;
 
+/// Matrices of more bytes than this are not in the caches nearby when they are written: half of a second-level cache.
+const NEAR: usize = 512 << 10;
+
 /// Fills a tile. One type for all kernels: what is called once a tile is not compiled again for each.
 type FillTile<'f, T> = &'f mut dyn FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T>);
 
@@ -27,11 +30,18 @@ type FillTile<'f, T> = &'f mut dyn FnMut(&Pairs<'_, T>, &mut [T], &mut Scratch<T
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer<T> {
     past_caches: bool,
+    /// Bytes of all matrices that this is one of.
+    of_all: usize,
     tile: Vec<T>,
     mirrored: Vec<T>,
 }
 
 impl<T: Scalar> Writer<T> {
+    /// Of matrices that together take so many bytes.
+    pub(super) fn of_many(bytes: usize) -> Self {
+        Self { of_all: bytes, ..Self::default() }
+    }
+
     /// Makes ready for a matrix of this shape; buffers are kept.
     pub(super) fn reset(&mut self, rows: usize, cols: usize) {
         self.past_caches = rows * cols * size_of::<T>() > LARGE;
@@ -176,7 +186,7 @@ impl<'a, T: Scalar> Target<'a, T> {
         if pairs.is_empty() || self.offer.is_some() {
             return;
         }
-        let Writer { past_caches, tile: values, mirrored } = &mut *self.writer;
+        let Writer { past_caches, tile: values, mirrored, .. } = &mut *self.writer;
         let rows = pairs.nrows();
         values.resize(values.len().max(pairs.len()), T::from_f64(0.0));
         let values = &mut values[..pairs.len()];
@@ -212,14 +222,18 @@ impl<'a, T: Scalar> Target<'a, T> {
             return;
         }
         let function = function(self.factor.unwrap_or(T::from_f64(1.0)));
-        // To compute a pair twice takes less than to wait for memory, where the values are small and simple.
-        let small = pairs.len() * size_of::<T>() <= LARGE;
-        let mirrored = self.symmetric && (small || size_of::<T>() > 4 || pairs.dim() > 8);
+        // To compute a simple value of `f32` twice takes less than to wait for the memory of a large matrix.
+        let bytes = pairs.len() * size_of::<T>();
+        let waits = bytes > LARGE && size_of::<T>() < size_of::<f64>();
+        let order = Order {
+            mirrored: self.symmetric && (!waits || pairs.dim() > 8),
+            ahead: bytes.max(self.writer.of_all) > NEAR,
+        };
         // The function of x and y is that of y and x: a matrix that is stored by rows is the transpose of one by columns.
         let taken = if let Some(mut out) = Window::new(self.block.rb_mut()) {
-            scratch.sweep(pairs, function, &mut out, Order { transposed: false, mirrored })
+            scratch.sweep(pairs, function, &mut out, (false, order))
         } else if let Some(mut out) = Window::new(self.block.rb_mut().transpose_mut()) {
-            scratch.sweep(pairs, function, &mut out, Order { transposed: true, mirrored })
+            scratch.sweep(pairs, function, &mut out, (true, order))
         } else {
             false
         };

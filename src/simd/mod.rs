@@ -1,6 +1,7 @@
 //! Vectorised loops under run-time dispatch.
 //!
-//! A loop over a tile is written once, as plain scalar code in the body of a [`Pass`], and
+//! A formula is written once for [`Lanes`], which is one number or registers of them: the profile of a radial kernel, for
+//! one. Other loops over a tile are written once as plain scalar code in the body of a [`Pass`], and
 //! [`dispatch`] runs the copy of it that was compiled for the best instruction set of the machine
 //! (AVX-512, AVX2 with FMA, NEON, or the baseline). The compiler vectorises the body, so everything
 //! that it calls must be `#[inline(always)]` and free of branches on data.

@@ -38,17 +38,25 @@ pub(crate) trait OfSquaredDistance<T: Scalar>: Copy {
     fn value<L: Lanes<T>>(self, squared: L) -> L;
 }
 
-/// Fills a window with a function of the squared distances of its rows and its columns. If these are the same points, half
-/// may be mirrored. Two buffers are recycled.
+/// How a window is filled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Order {
+    /// One half from the other, for all pairs of some points.
+    pub(crate) mirrored: bool,
+    /// Asking for memory ahead, where it is not in the caches.
+    pub(crate) ahead: bool,
+}
+
+/// Fills a window with a function of the squared distances of its rows and its columns. Two buffers are recycled.
 pub(crate) fn sweep<T: Scalar, F: OfSquaredDistance<T>>(
     function: F,
     rows: Coordinates<'_, T>,
     cols: Coordinates<'_, T>,
     out: &mut Window<'_, T>,
-    mirrored: bool,
+    order: Order,
     buffers: [Vec<T>; 2],
 ) -> [Vec<T>; 2] {
-    super::with_simd(Sweep { function, rows, cols, out, mirrored, buffers })
+    super::with_simd(Sweep { function, rows, cols, out, order, buffers })
 }
 
 struct Sweep<'r, 'c, 'o, 'w, T, F> {
@@ -56,7 +64,7 @@ struct Sweep<'r, 'c, 'o, 'w, T, F> {
     rows: Coordinates<'r, T>,
     cols: Coordinates<'c, T>,
     out: &'o mut Window<'w, T>,
-    mirrored: bool,
+    order: Order,
     buffers: [Vec<T>; 2],
 }
 
@@ -65,21 +73,21 @@ impl<T: Scalar, F: OfSquaredDistance<T>> WithSimd for Sweep<'_, '_, '_, '_, T, F
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> [Vec<T>; 2] {
-        let Self { function, rows, cols, out, mirrored, buffers: [in_rows, in_cols] } = self;
+        let Self { function, rows, cols, out, order, buffers: [in_rows, in_cols] } = self;
         let width = ROWS * T::Vector::<S>::LEN;
         let (rows, cols) = (Groups::new(in_rows, width, rows), Groups::new(in_cols, QUAD, cols));
         // Blocks of rows whose coordinates stay near; by blocks of columns too, where these are mirrored from there.
-        let (height, breadth) = if mirrored {
+        let (height, breadth) = if order.mirrored {
             (BLOCK.0 / width, BLOCK.1 / QUAD)
         } else {
             ((NEAR / (width * size_of::<T>() * rows.dim().max(1))).max(4), cols.groups())
         };
-        let past_caches = mirrored && out.bytes() > LARGE;
+        let past_caches = order.mirrored && out.bytes() > LARGE;
         let zero = [T::Vector::<S>::splat(simd, T::from_f64(0.0)); ROWS * QUAD];
         for panels in blocks(rows.groups(), height) {
             for quads in blocks(cols.groups(), breadth) {
                 let first = (panels.start * width, quads.start * QUAD);
-                if mirrored && first.1 >= panels.end * width {
+                if order.mirrored && first.1 >= panels.end * width {
                     break;
                 }
                 for quad in quads.clone() {
@@ -88,6 +96,10 @@ impl<T: Scalar, F: OfSquaredDistance<T>> WithSimd for Sweep<'_, '_, '_, '_, T, F
                         let x = rows.group(panel);
                         let values = function.value(Many(squared_distances(zero, x, y))).0;
                         let (row, col) = (panel * width, quad * QUAD);
+                        // The next columns come from memory while these are computed.
+                        if order.ahead {
+                            out.prefetch::<QUAD>(col + QUAD, row);
+                        }
                         let (height, count) = (width.min(rows.points() - row), QUAD.min(cols.points() - col));
                         if height == width && count == QUAD {
                             let [a, b, c, d] = out.columns(col, row, width);
@@ -102,7 +114,7 @@ impl<T: Scalar, F: OfSquaredDistance<T>> WithSimd for Sweep<'_, '_, '_, '_, T, F
                         }
                     }
                 }
-                if mirrored && first.1 < first.0 {
+                if order.mirrored && first.1 < first.0 {
                     mirror(out, first.0..rows.points().min(panels.end * width), first.1..quads.end * QUAD, past_caches);
                 }
             }
@@ -191,8 +203,9 @@ mod tests {
             let mut matrix = vec![T::from_f64(-7.0); stride * y.len()];
             let whole = faer::MatMut::from_column_major_slice_mut(&mut matrix, stride, y.len());
             if let Some(mut out) = Window::new(whole.subrows_mut(0, x.len())) {
+                let order = Order { mirrored, ahead: gap == 0 };
                 let sweep =
-                    Sweep { function: HalfAndOne, rows, cols, out: &mut out, mirrored, buffers: Default::default() };
+                    Sweep { function: HalfAndOne, rows, cols, out: &mut out, order, buffers: Default::default() };
                 sweep.with_simd(simd);
             }
             matrix

@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use super::stream::LINE;
 use super::window::Window;
 use crate::Scalar;
 
@@ -65,7 +64,8 @@ mod avx {
     use pulp::x86::{V3, V4};
     use pulp::{NullaryFnOnce, cast};
 
-    use super::{LINE, Layout, Range, Window};
+    use super::{Layout, Range, Window};
+    use crate::simd::stream::LINE;
 
     /// A block of one vector register a side, transposed. Closures inside would not be inlined into
     /// code compiled for AVX, so there are none.

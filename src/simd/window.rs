@@ -36,6 +36,26 @@ impl<'a, T> Window<'a, T> {
         Self { start: tile.as_mut_ptr(), col_stride: rows, rows, cols, matrix: PhantomData }
     }
 
+    /// Asks for the memory of places in a row that will be written, of `N` columns. A hint: it does nothing where there is
+    /// no such instruction, and beyond the window.
+    #[inline(always)]
+    pub(crate) fn prefetch<const N: usize>(&self, col: usize, row: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if col + N <= self.cols && row < self.rows {
+            for column in col..col + N {
+                // SAFETY: a prefetch never faults and has no effect on memory; the address is that of an element of the
+                // matrix.
+                #[allow(unsafe_code)]
+                unsafe {
+                    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                    _mm_prefetch::<_MM_HINT_T0>(self.start.add(column * self.col_stride + row).cast());
+                }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (col, row);
+    }
+
     /// How large it is.
     pub(crate) fn bytes(&self) -> usize {
         self.rows * self.cols * size_of::<T>()

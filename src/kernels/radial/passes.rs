@@ -2,10 +2,10 @@
 
 use super::{Profile, feature_scale, largest, slopes_bounded};
 use crate::Scalar;
-use crate::kernel::{Kernel, Order, Pairs, Scratch, Target, TileParts, TileVjp};
+use crate::kernel::{Kernel, Pairs, Scratch, Target, TileParts, TileVjp};
 use crate::params::PerDimension;
 use crate::simd::map::{Map, map};
-use crate::simd::sweep::OfSquaredDistance;
+use crate::simd::sweep::{OfSquaredDistance, Order};
 use crate::simd::sweep_gradient::GradientInSquaredDistance;
 use crate::simd::window::Window;
 use crate::simd::{Lanes, One};
@@ -97,7 +97,7 @@ pub(in crate::kernels) fn scaled_tile<T: Scalar, P: Profile<T>>(
     scratch: &mut Scratch<T>,
 ) {
     let function = ScaledProfile { profile, scale, factor: T::from_f64(1.0) };
-    if scratch.sweep(pairs, function, &mut Window::of_tile(out, pairs.nrows()), Order::default()) {
+    if scratch.sweep(pairs, function, &mut Window::of_tile(out, pairs.nrows()), (false, Order::default())) {
         return;
     }
     scratch.with_squared_distances(pairs, |squared| map(Value { profile, scale }, [squared], [out]));
