@@ -54,7 +54,8 @@ pub mod tanh;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
 pub(crate) mod transpose;
 pub mod trig;
-pub(crate) mod vector;
+#[doc(hidden)]
+pub mod vector;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "blocks stay in registers where there are many"))]
 pub(crate) mod window;
 
