@@ -245,13 +245,14 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
         sum: impl FnOnce(T, &mut [f64]),
     ) -> Option<Self> {
         let Cotangent::Matrix(matrix) = &mut self.cotangent else { return Some(self) };
+        if pairs.weights().is_some() {
+            return Some(self);
+        }
         let function = function(matrix.factor.unwrap_or(T::from_f64(1.0)));
         let cotangent = room(&mut matrix.rooms.cotangent, pairs.len());
         matrix.source.fill(pairs.nrows(), cotangent);
         let next = matrix.next.and_then(|next| next.weights());
-        let Some([own, value_sum]) = self.scratch.sweep_gradient(pairs, function, cotangent, next.as_ref()) else {
-            return Some(self);
-        };
+        let [own, value_sum] = self.scratch.sweep_gradient(pairs, function, cotangent, next.as_ref());
         *matrix.value_sum += value_sum.as_f64();
         sum(own, self.theta);
         None

@@ -13,8 +13,9 @@ use crate::simd::pairs::{
     Packed, inner_products, moments_of_inner_products, moments_of_squared_distances, pull_back_inner_products,
     pull_back_squared_distances, squared_distances,
 };
+use crate::simd::sum::by_halves;
 use crate::simd::sweep::{OfSquaredDistance, Order, sweep};
-use crate::simd::sweep_gradient::{Gradient, GradientInSquaredDistance, SLOTS, Sink, sum_of_slots};
+use crate::simd::sweep_gradient::{Gradient, GradientInSquaredDistance, SLOTS, Sink};
 use crate::simd::transpose::transpose;
 use crate::simd::window::Window;
 
@@ -253,17 +254,14 @@ impl<T: Scalar> Scratch<T> {
 
     /// The gradient of a function of the squared distances of a leaf's points, from the cotangents of a block that no other
     /// leaf is part of: returns what it sums, and keeps that in the distances, or its moments, if they are
-    /// wanted. `None` if differences have weights.
+    /// wanted. For differences without weights.
     pub(crate) fn sweep_gradient<F: GradientInSquaredDistance<T>>(
         &mut self,
         pairs: &Pairs<'_, T>,
         function: F,
         cotangent: &[T],
         next: Option<&Weights<'_, T>>,
-    ) -> Option<[T; 2]> {
-        if pairs.weights().is_some() {
-            return None;
-        }
+    ) -> [T; 2] {
         let (x, y) = (|dim| pairs.x_column(dim), |dim| pairs.y_column(dim));
         let rows = Coordinates { points: pairs.nrows(), dim: pairs.dim(), column: &x };
         let cols = Coordinates { points: pairs.ncols(), dim: pairs.dim(), column: &y };
@@ -277,7 +275,7 @@ impl<T: Scalar> Scratch<T> {
             let sink = Sink::Moments(lanes);
             let found = Gradient { function, rows, cols, cotangent, next, sink, buffers }.run();
             for (moment, lanes) in moments.iter_mut().zip(lanes) {
-                *moment += 2.0 * sum_of_slots(lanes).as_f64();
+                *moment += 2.0 * by_halves(*lanes).as_f64();
             }
             found
         } else {
@@ -290,7 +288,7 @@ impl<T: Scalar> Scratch<T> {
         };
         self.give(lanes);
         self.pool.extend(buffers);
-        Some(sums)
+        sums
     }
 
     /// Whether the squared distances of these points are already there, or will be asked for again.

@@ -29,14 +29,15 @@ impl<T: Scalar> Groups<T> {
     ) -> Self {
         buffer.resize(points.next_multiple_of(size) * dim, T::from_f64(0.0));
         for d in 0..dim {
-            let copy = match size {
-                2 => copy::<T, 2>,
-                4 => copy::<T, 4>,
-                8 => copy::<T, 8>,
-                16 => copy::<T, 16>,
-                _ => copy::<T, 32>,
-            };
-            copy(&mut buffer, dim, d, column(d));
+            let column = column(d);
+            // Sizes that the compiler knows: their copies are single instructions.
+            match size {
+                4 => copy(&mut buffer, 4, (d, dim), column),
+                8 => copy(&mut buffer, 8, (d, dim), column),
+                16 => copy(&mut buffer, 16, (d, dim), column),
+                32 => copy(&mut buffer, 32, (d, dim), column),
+                _ => copy(&mut buffer, size, (d, dim), column),
+            }
         }
         Self { buffer, size, points, dim }
     }
@@ -68,20 +69,18 @@ impl<T: Scalar> Groups<T> {
     }
 }
 
-/// Copies the coordinates in one dimension into groups of `SIZE`: by copies of constant length.
-fn copy<T: Scalar, const SIZE: usize>(buffer: &mut [T], dim: usize, d: usize, column: &[T]) {
-    let (whole, rest) = column.as_chunks::<SIZE>();
-    let mut groups = buffer.chunks_exact_mut(SIZE * dim);
-    for (part, group) in whole.iter().zip(&mut groups) {
-        if let Some(out) = group[d * SIZE..].first_chunk_mut() {
-            *out = *part;
-        }
+/// Copies the coordinates in one dimension into groups.
+#[inline(always)]
+fn copy<T: Scalar>(buffer: &mut [T], size: usize, (d, dim): (usize, usize), column: &[T]) {
+    let parts = column.chunks_exact(size);
+    let rest = parts.remainder();
+    let mut groups = buffer.chunks_exact_mut(size * dim);
+    for (part, group) in parts.zip(&mut groups) {
+        group[d * size..][..size].copy_from_slice(part);
     }
     if let (Some(group), false) = (groups.next(), rest.is_empty()) {
-        let out = &mut group[d * SIZE..][..SIZE];
-        out.fill(T::from_f64(0.0));
-        for (out, coordinate) in out.iter_mut().zip(rest) {
-            *out = *coordinate;
-        }
+        let (out, beyond) = group[d * size..][..size].split_at_mut(rest.len());
+        out.copy_from_slice(rest);
+        beyond.fill(T::from_f64(0.0));
     }
 }

@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::lanes::{Lanes, MOST, Many};
+use super::sum::by_halves;
 use super::vector::Vector;
 use crate::Scalar;
 
@@ -87,25 +88,8 @@ where
                 *out = if F::ONTO { *out + last } else { last };
             }
         }
-        let mut sums = [zero; SUMS];
-        for (sum, slots) in sums.iter_mut().zip(&slots) {
-            *sum = pairwise(slots);
-        }
-        sums
+        slots.map(by_halves)
     }
-}
-
-/// Sums halves until one number is left.
-#[inline(always)]
-fn pairwise<T: Scalar>(slots: &[T; MOST]) -> T {
-    let (mut slots, mut len) = (*slots, MOST);
-    while len > 1 {
-        len /= 2;
-        for index in 0..len {
-            slots[index] += slots[index + len];
-        }
-    }
-    slots[0]
 }
 
 #[cfg(test)]

@@ -41,7 +41,13 @@ pub(crate) fn lane_sum<T: Copy, S: Scalar, const N: usize>(slices: [&[T]; N], te
         }
         *sum += term(values);
     }
-    let mut width = LANES / 2;
+    by_halves(partial)
+}
+
+/// The sum of a power of two of numbers: the second half is added to the first until one is left.
+#[inline(always)]
+pub(crate) fn by_halves<T: Scalar, const N: usize>(mut partial: [T; N]) -> T {
+    let mut width = N / 2;
     while width > 0 {
         for lane in 0..width {
             partial[lane] += partial[lane + width];

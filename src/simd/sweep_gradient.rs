@@ -5,6 +5,7 @@ use pulp::{Simd, WithSimd};
 use super::cotangents::Weights;
 use super::groups::{Coordinates, Groups};
 use super::lanes::{Lanes, Many};
+use super::sum::by_halves;
 use super::sweep::{QUAD, ROWS, squared_distances};
 use super::vector::Vector;
 use crate::Scalar;
@@ -110,7 +111,7 @@ impl<T: Scalar, F: GradientInSquaredDistance<T>> WithSimd for Gradient<'_, '_, '
                 Many(sums).write(&mut slots[slot..slot + width]);
             }
         }
-        (slots.map(|slots| sum_of_slots(&slots)), [rows.into_buffer(), cols.into_buffer()])
+        (slots.map(by_halves), [rows.into_buffer(), cols.into_buffer()])
     }
 }
 
@@ -143,19 +144,6 @@ pub(super) fn write<T: Scalar, V: Lanes<T>>(registers: &[V], out: &mut [T]) {
     for (register, out) in registers.iter().zip(out.chunks_mut(V::LEN)) {
         register.write(out);
     }
-}
-
-/// What is in all slots.
-pub(crate) fn sum_of_slots<T: Scalar>(slots: &[T; SLOTS]) -> T {
-    let mut slots = *slots;
-    let mut len = SLOTS;
-    while len > 1 {
-        len /= 2;
-        for index in 0..len {
-            slots[index] += slots[index + len];
-        }
-    }
-    slots[0]
 }
 
 #[cfg(test)]
@@ -201,7 +189,7 @@ mod tests {
             assert_eq!(run(Sink::Tile(&mut gradients)), sums);
             let mut moments = vec![[T::from_f64(0.0); SLOTS]; x.len()];
             assert_eq!(run(Sink::Moments(&mut moments)), sums);
-            (sums, gradients, moments.iter().map(sum_of_slots).collect())
+            (sums, gradients, moments.into_iter().map(by_halves).collect())
         }
     }
 
