@@ -1,23 +1,19 @@
 //! What leaves share while a block of pairs is evaluated.
 
+mod sweeps;
+
 use std::ops::Range;
 
 use super::features::{Embedding, FeatureGradients, Features};
 use super::points::Points;
 use super::tile::Pairs;
 use crate::Scalar;
-use crate::simd::cotangents::Weights;
 use crate::simd::elementwise::add;
-use crate::simd::groups::Coordinates;
 use crate::simd::pairs::{
     Packed, inner_products, moments_of_inner_products, moments_of_squared_distances, pull_back_inner_products,
     pull_back_squared_distances, squared_distances,
 };
-use crate::simd::sum::by_halves;
-use crate::simd::sweep::{OfSquaredDistance, Order, sweep};
-use crate::simd::sweep_gradient::{Gradient, GradientInSquaredDistance, SLOTS, Sink};
 use crate::simd::transpose::transpose;
-use crate::simd::window::Window;
 
 /// What leaves share while a block is evaluated: buffers, squared distances and inner products that
 /// are computed once however many leaves ask, and the gradients that flow back through them.
@@ -133,12 +129,6 @@ impl<T: Scalar> Scratch<T> {
         buffer
     }
 
-    /// Two buffers of any length, in the order in which they were given back: each finds the one of its size again.
-    fn take_two(&mut self) -> [Vec<T>; 2] {
-        let second = self.pool.pop().unwrap_or_default();
-        [self.pool.pop().unwrap_or_default(), second]
-    }
-
     /// Takes a buffer back.
     pub fn give(&mut self, buffer: Vec<T>) {
         self.pool.push(buffer);
@@ -229,66 +219,6 @@ impl<T: Scalar> Scratch<T> {
         let Shared { squared, squared_gradient, wants_gradient, .. } = shared;
         let gradient = if *wants_gradient { squared_gradient.zeroed(pairs.len()) } else { &mut [] };
         see(&squared.buffer, gradient)
-    }
-
-    /// Writes a function of the squared distances of a leaf's points straight into a matrix, or into its transpose,
-    /// unless others ask for the distances too, or differences have weights; says whether it did.
-    pub(crate) fn sweep<F: OfSquaredDistance<T>>(
-        &mut self,
-        pairs: &Pairs<'_, T>,
-        function: F,
-        out: &mut Window<'_, T>,
-        (transposed, order): (bool, Order),
-    ) -> bool {
-        if self.shares_squared_distances(pairs) || pairs.weights().is_some() {
-            return false;
-        }
-        let (x, y) = (|dim| pairs.x_column(dim), |dim| pairs.y_column(dim));
-        let x = Coordinates { points: pairs.nrows(), dim: pairs.dim(), column: &x };
-        let y = Coordinates { points: pairs.ncols(), dim: pairs.dim(), column: &y };
-        let (rows, cols) = if transposed { (y, x) } else { (x, y) };
-        let buffers = self.take_two();
-        self.pool.extend(sweep(function, rows, cols, out, order, buffers));
-        true
-    }
-
-    /// The gradient of a function of the squared distances of a leaf's points, from the cotangents of a block that no other
-    /// leaf is part of: returns what it sums, and keeps that in the distances, or its moments, if they are
-    /// wanted. For differences without weights.
-    pub(crate) fn sweep_gradient<F: GradientInSquaredDistance<T>>(
-        &mut self,
-        pairs: &Pairs<'_, T>,
-        function: F,
-        cotangent: &[T],
-        next: Option<&Weights<'_, T>>,
-    ) -> [T; 2] {
-        let (x, y) = (|dim| pairs.x_column(dim), |dim| pairs.y_column(dim));
-        let rows = Coordinates { points: pairs.nrows(), dim: pairs.dim(), column: &x };
-        let cols = Coordinates { points: pairs.ncols(), dim: pairs.dim(), column: &y };
-        let buffers = self.take_two();
-        let (key, slots) = (self.key(pairs), (pairs.x.slot(), pairs.y.slot()));
-        let mut lanes = self.take(pairs.dim() * SLOTS);
-        let (sums, buffers) = if let Some(moments) = self.gradients.as_mut().and_then(|(x, y)| moments_mut(x, y, slots))
-        {
-            lanes.fill(T::from_f64(0.0));
-            let (lanes, _) = lanes.as_chunks_mut();
-            let sink = Sink::Moments(lanes);
-            let found = Gradient { function, rows, cols, cotangent, next, sink, buffers }.run();
-            for (moment, lanes) in moments.iter_mut().zip(lanes) {
-                *moment += 2.0 * by_halves(*lanes).as_f64();
-            }
-            found
-        } else {
-            let shared = self.shared[key].of_block(pairs);
-            let sink = match shared.wants_gradient {
-                true => Sink::Tile(shared.squared_gradient.unfilled(pairs.len())),
-                false => Sink::Nowhere,
-            };
-            Gradient { function, rows, cols, cotangent, next, sink, buffers }.run()
-        };
-        self.give(lanes);
-        self.pool.extend(buffers);
-        sums
     }
 
     /// Whether the squared distances of these points are already there, or will be asked for again.

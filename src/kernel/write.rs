@@ -227,6 +227,7 @@ impl<'a, T: Scalar> Target<'a, T> {
         let waits = bytes > LARGE && size_of::<T>() < size_of::<f64>();
         let order = Order {
             mirrored: self.symmetric && (!waits || pairs.dim() > 8),
+            past_caches: self.writer.past_caches,
             ahead: bytes.max(self.writer.of_all) > NEAR,
         };
         // The function of x and y is that of y and x: a matrix that is stored by rows is the transpose of one by columns.

@@ -18,7 +18,7 @@ use crate::simd::transpose::{
 };
 use crate::simd::vector::{F32s, F64s, Vector};
 use crate::simd::window::Window;
-use crate::simd::{exp, expm1, inverse_trig, log, pow, tanh, trig};
+use crate::simd::{decay, exp, expm1, inverse_trig, log, pow, tanh, trig};
 
 mod sealed {
     pub trait Sealed {}
@@ -189,7 +189,7 @@ pub trait Scalar:
     type Vector<S: Simd>: Vector<S, Self>;
 
     #[doc(hidden)]
-    const POWERS_OF_TWO: &'static exp::PowersOfTwo<Self>;
+    const POWERS_OF_TWO: &'static decay::PowersOfTwo<Self>;
 
     /// This times 2 to the power that is in the low bits of the mantissa of `power`.
     #[doc(hidden)]
@@ -312,7 +312,7 @@ macro_rules! scalar {
 
             type Vector<S: Simd> = $vector<S>;
 
-            const POWERS_OF_TWO: &'static exp::PowersOfTwo<Self> = &$constants;
+            const POWERS_OF_TWO: &'static decay::PowersOfTwo<Self> = &$constants;
 
             #[inline(always)]
             fn shift_exponent(self, power: Self) -> Self {
@@ -348,7 +348,7 @@ scalar!(
     f32,
     f32,
     F32s,
-    exp::POWERS_F32,
+    decay::POWERS_F32,
     transpose_blocks_f32,
     mirror_blocks_f32,
     read_f32,
@@ -366,7 +366,7 @@ scalar!(
     f64,
     f64,
     F64s,
-    exp::POWERS_F64,
+    decay::POWERS_F64,
     transpose_blocks_f64,
     mirror_blocks_f64,
     read_f64,

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::exp::negative_power_of_two;
+use super::decay::negative_power_of_two;
 use crate::Scalar;
 
 /// The most numbers side by side: eight of the widest registers of `f32`.
@@ -28,6 +28,12 @@ pub(super) const MOST: usize = 128;
 ///
 /// let value = gaussian(One::<f64, false>(2.0)).0;
 /// assert!((value - (-1f64).exp()).abs() < 1e-16);
+///
+/// let (two, three) = (One::<f64, false>(2.0), One(3.0));
+/// assert_eq!(two.mul_add(three, two).0, 8.0);
+/// assert_eq!((two.if_less(three, -two, two).0, two.if_equal(three, -two, two).0), (-2.0, 2.0));
+/// assert_eq!((two.recip().0, two.at_most(1.5).0, (two / 3.0).floor().0), (0.5, 1.5, 0.0));
+/// assert!((two.ln().exp().0 - 2.0).abs() < 1e-15 && (two.pow(0.5) - two.sqrt()).0.abs() < 1e-15);
 /// ```
 pub trait Lanes<T: Scalar>:
     Copy

@@ -31,6 +31,7 @@
 //! results may be subnormal.
 
 pub(crate) mod cotangents;
+pub(crate) mod decay;
 pub(crate) mod elementwise;
 pub mod exp;
 pub mod expm1;

@@ -10,8 +10,6 @@ use pulp::{Simd, WithSimd};
 
 use super::groups::{Coordinates, Groups};
 use super::lanes::{Lanes, Many};
-use super::stream;
-use super::sweep_gradient::write;
 use super::transpose::mirror;
 use super::vector::Vector;
 use super::window::Window;
@@ -29,9 +27,6 @@ const NEAR: usize = 16 << 10;
 /// Rows and columns of a block that is mirrored: what the first-level cache holds half of.
 const BLOCK: (usize, usize) = (64, 32);
 
-/// Matrices of more bytes than this are mirrored past the caches.
-const LARGE: usize = 4 << 20;
-
 /// A function of the squared distance of two points.
 pub(crate) trait OfSquaredDistance<T: Scalar>: Copy {
     /// Its value. Free of branches, and `#[inline(always)]`.
@@ -43,6 +38,8 @@ pub(crate) trait OfSquaredDistance<T: Scalar>: Copy {
 pub(crate) struct Order {
     /// One half from the other, for all pairs of some points.
     pub(crate) mirrored: bool,
+    /// What is mirrored past the caches. Whoever asks for it calls [`fence`](super::stream::fence) in the end.
+    pub(crate) past_caches: bool,
     /// Asking for memory ahead, where it is not in the caches.
     pub(crate) ahead: bool,
 }
@@ -82,7 +79,6 @@ impl<T: Scalar, F: OfSquaredDistance<T>> WithSimd for Sweep<'_, '_, '_, '_, T, F
         } else {
             ((NEAR / (width * size_of::<T>() * rows.dim().max(1))).max(4), cols.groups())
         };
-        let past_caches = order.mirrored && out.bytes() > LARGE;
         let zero = [T::Vector::<S>::splat(simd, T::from_f64(0.0)); ROWS * QUAD];
         for panels in blocks(rows.groups(), height) {
             for quads in blocks(cols.groups(), breadth) {
@@ -101,26 +97,27 @@ impl<T: Scalar, F: OfSquaredDistance<T>> WithSimd for Sweep<'_, '_, '_, '_, T, F
                             out.prefetch::<QUAD>(col + QUAD, row);
                         }
                         let (height, count) = (width.min(rows.points() - row), QUAD.min(cols.points() - col));
+                        let (lines, _) = values.as_chunks::<ROWS>();
                         if height == width && count == QUAD {
-                            let [a, b, c, d] = out.columns(col, row, width);
-                            write(&values[..ROWS], a);
-                            write(&values[ROWS..2 * ROWS], b);
-                            write(&values[2 * ROWS..3 * ROWS], c);
-                            write(&values[3 * ROWS..], d);
+                            for (line, out) in lines.iter().zip(out.columns::<QUAD>(col, row, width)) {
+                                Many(*line).write(out);
+                            }
                         } else {
-                            for (col, values) in (col..col + count).zip(values.chunks_exact(ROWS)) {
-                                write(values, out.part(col, row, height));
+                            for (line, col) in lines.iter().zip(col..col + count) {
+                                Many(*line).write(out.part(col, row, height));
                             }
                         }
                     }
                 }
                 if order.mirrored && first.1 < first.0 {
-                    mirror(out, first.0..rows.points().min(panels.end * width), first.1..quads.end * QUAD, past_caches);
+                    mirror(
+                        out,
+                        first.0..rows.points().min(panels.end * width),
+                        first.1..quads.end * QUAD,
+                        order.past_caches,
+                    );
                 }
             }
-        }
-        if past_caches {
-            stream::fence();
         }
         [rows.into_buffer(), cols.into_buffer()]
     }
@@ -203,7 +200,7 @@ mod tests {
             let mut matrix = vec![T::from_f64(-7.0); stride * y.len()];
             let whole = faer::MatMut::from_column_major_slice_mut(&mut matrix, stride, y.len());
             if let Some(mut out) = Window::new(whole.subrows_mut(0, x.len())) {
-                let order = Order { mirrored, ahead: gap == 0 };
+                let order = Order { mirrored, past_caches: gap == 0, ahead: gap == 0 };
                 let sweep =
                     Sweep { function: HalfAndOne, rows, cols, out: &mut out, order, buffers: Default::default() };
                 sweep.with_simd(simd);

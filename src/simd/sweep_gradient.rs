@@ -83,8 +83,8 @@ impl<T: Scalar, F: GradientInSquaredDistance<T>> WithSimd for Gradient<'_, '_, '
                 let squared = squared_distances([zero; ROWS * QUAD], x, y);
                 let columns = quad * QUAD..cols.points().min((quad + 1) * QUAD);
                 let mut cotangents = [zero; ROWS * QUAD];
-                for (cotangents, col) in cotangents.chunks_exact_mut(ROWS).zip(columns.clone()) {
-                    read(cotangents, &cotangent[col * rows.points() + row..][..height]);
+                for (line, col) in cotangents.as_chunks_mut::<ROWS>().0.iter_mut().zip(columns.clone()) {
+                    *line = Many(*line).read(&cotangent[col * rows.points() + row..][..height]).0;
                 }
                 let (Many(gradients), [Many(first), Many(second)]) = function.weigh(Many(squared), Many(cotangents));
                 for c in 0..QUAD {
@@ -96,8 +96,8 @@ impl<T: Scalar, F: GradientInSquaredDistance<T>> WithSimd for Gradient<'_, '_, '
                 match &mut sink {
                     Sink::Nowhere => {}
                     Sink::Tile(out) => {
-                        for (gradients, col) in gradients.chunks_exact(ROWS).zip(columns) {
-                            write(gradients, &mut out[col * rows.points() + row..][..height]);
+                        for (line, col) in gradients.as_chunks::<ROWS>().0.iter().zip(columns) {
+                            Many(*line).write(&mut out[col * rows.points() + row..][..height]);
                         }
                     }
                     Sink::Moments(moments) => {
@@ -128,22 +128,6 @@ fn add_moments<T: Scalar, V: Lanes<T>>(gradients: [V; ROWS * QUAD], x: &[T], y: 
     }
     in_a.write(&mut slots[..V::LEN]);
     in_b.write(&mut slots[V::LEN..]);
-}
-
-/// Reads registers one after the other; zeros from the end on.
-#[inline(always)]
-fn read<T: Scalar, V: Lanes<T>>(registers: &mut [V], from: &[T]) {
-    for (index, register) in registers.iter_mut().enumerate() {
-        *register = register.read(from.get(index * V::LEN..).unwrap_or_default());
-    }
-}
-
-/// Writes registers one after the other, as far as there is room.
-#[inline(always)]
-pub(super) fn write<T: Scalar, V: Lanes<T>>(registers: &[V], out: &mut [T]) {
-    for (register, out) in registers.iter().zip(out.chunks_mut(V::LEN)) {
-        register.write(out);
-    }
 }
 
 #[cfg(test)]

@@ -56,11 +56,6 @@ impl<'a, T> Window<'a, T> {
         let _ = (col, row);
     }
 
-    /// How large it is.
-    pub(crate) fn bytes(&self) -> usize {
-        self.rows * self.cols * size_of::<T>()
-    }
-
     /// Whether every column begins with a cache line.
     pub(crate) fn is_aligned(&self) -> bool {
         self.start.addr().is_multiple_of(LINE) && (self.col_stride * size_of::<T>()).is_multiple_of(LINE)
