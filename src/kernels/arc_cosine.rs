@@ -1,9 +1,12 @@
 //! The arc-cosine kernels.
 
+use std::f64::consts::FRAC_1_PI;
+
 use super::dot_product::versines;
 use super::{DotProduct, DotProfile, Reads, Slopes};
 use crate::kernel::{Arguments, Construct, Psd};
 use crate::params::{Constraint, Parameter, Parameterized, Visitor, VisitorMut};
+use crate::simd::Lanes;
 use crate::{Error, Result, Scalar, dot_product_kernel, kernel_ops};
 
 /// The arc-cosine kernel: the covariance of an infinitely wide layer of units max(0, wᵀx)ⁿ with
@@ -179,8 +182,7 @@ impl DotProduct for ArcCosine {
     }
 }
 
-/// The arc-cosine kernel as a function of the squared chord and the lengths. Not vectorised: the
-/// arc tangent is the standard library's.
+/// The arc-cosine kernel as a function of the squared chord and the lengths.
 #[derive(Clone, Copy, Debug)]
 pub struct ArcCosineProfile {
     order: u32,
@@ -188,20 +190,20 @@ pub struct ArcCosineProfile {
 
 /// π − θ, sin θ and cos θ, from 1 − cos θ and 1 + cos θ: tan(θ/2) is the root of their quotient.
 #[inline(always)]
-fn angle<T: Scalar, const FMA: bool>((less, more): (T, T)) -> (T, T, T) {
-    let two = T::from_f64(2.0);
+fn angle<T: Scalar, L: Lanes<T>>((less, more): (L, L)) -> (L, L, L) {
+    let zero = less.all(T::from_f64(0.0));
     // Below 0 by rounding alone.
-    let more = if more < T::from_f64(0.0) { T::from_f64(0.0) } else { more };
-    let half = num_traits::Float::sqrt(more).lane_atan2::<FMA>(num_traits::Float::sqrt(less));
-    (two * half, num_traits::Float::sqrt(less * more), T::from_f64(1.0) - less)
+    let more = more.if_less(zero, zero, more);
+    let (across, along) = (less.sqrt(), more.sqrt());
+    (along.atan2(across) * 2.0, across * along, -less + 1.0)
 }
 
 impl ArcCosineProfile {
     /// lengthⁿ
     #[inline(always)]
-    fn power<T: Scalar>(self, length: T) -> T {
+    fn power<T: Scalar, L: Lanes<T>>(self, length: L) -> L {
         match self.order {
-            0 => T::from_f64(1.0),
+            0 => length.all(T::from_f64(1.0)),
             1 => length,
             _ => length * length,
         }
@@ -209,55 +211,53 @@ impl ArcCosineProfile {
 
     /// Jₙ/π
     #[inline(always)]
-    fn angular<T: Scalar, const FMA: bool>(self, versines: (T, T)) -> T {
-        let (rest, sin, cos) = angle::<T, FMA>(versines);
-        let (two, three) = (T::from_f64(2.0), T::from_f64(3.0));
+    fn angular<T: Scalar, L: Lanes<T>>(self, (rest, sin, cos): (L, L, L)) -> L {
         let j = match self.order {
             0 => rest,
             1 => sin + rest * cos,
-            _ => three * sin * cos + rest * (T::from_f64(1.0) + two * cos * cos),
+            _ => sin * 3.0 * cos + rest * (cos * 2.0 * cos + 1.0),
         };
-        j / T::PI()
+        j * FRAC_1_PI
     }
 
     /// dJₙ/dh/π, for h = 1 − cos θ: of dJₙ/dθ = (−1, −(π − θ) sin θ, −4 sin² θ − 4 (π − θ) sin θ cos θ), over dh/dθ = sin θ.
+    /// `more` is 1 + cos θ.
     #[inline(always)]
-    fn angular_slope<T: Scalar, const FMA: bool>(self, versines: (T, T)) -> T {
-        let (rest, sin, cos) = angle::<T, FMA>(versines);
-        let (zero, one, four) = (T::from_f64(0.0), T::from_f64(1.0), T::from_f64(4.0));
+    fn angular_slope<T: Scalar, L: Lanes<T>>(self, more: L, (rest, sin, cos): (L, L, L)) -> L {
         let slope = match self.order {
-            // Closer to the kink at π than directions are known, the slope would be rounding.
-            0 if sin == zero || versines.1 < num_traits::Float::powi(<T as num_traits::Float>::epsilon(), 2) => zero,
-            0 => -one / sin,
+            0 => {
+                let zero = sin.all(T::from_f64(0.0));
+                let slope = sin.if_equal(zero, zero, -sin.recip());
+                // Closer to the kink at π than directions are known, the slope would be rounding.
+                let epsilon = sin.all(<T as num_traits::Float>::epsilon());
+                more.if_less(epsilon * epsilon, zero, slope)
+            }
             1 => -rest,
-            _ => -four * (sin + rest * cos),
+            _ => (sin + rest * cos) * -4.0,
         };
-        slope / T::PI()
+        slope * FRAC_1_PI
     }
 }
 
 impl<T: Scalar> DotProfile<T> for ArcCosineProfile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
-        self.angular::<T, FMA>(versines(pair)) * (self.power(x) * self.power(y))
+    fn value<L: Lanes<T>>(self, pair: L, x: L, y: L) -> L {
+        self.angular(angle(versines(pair))) * (self.power(x) * self.power(y))
     }
 
     #[inline(always)]
-    fn slopes<const FMA: bool>(self, pair: T, x: T, y: T, _: T) -> Slopes<T> {
+    fn slopes<L: Lanes<T>>(self, pair: L, x: L, y: L, _: L) -> Slopes<L> {
         let versines = versines(pair);
+        let angle = angle(versines);
         let (px, py) = (self.power(x), self.power(y));
-        let angular = self.angular::<T, FMA>(versines);
-        let in_length = |length: T, other: T| match self.order {
-            0 => T::from_f64(0.0),
-            1 => angular * other,
-            _ => angular * T::from_f64(2.0) * length * other,
+        let angular = self.angular(angle);
+        let zero = pair.all(T::from_f64(0.0));
+        let [in_x, in_y] = match self.order {
+            0 => [zero; 2],
+            1 => [angular * py, angular * px],
+            _ => [angular * 2.0 * x * py, angular * 2.0 * y * px],
         };
-        Slopes {
-            pair: T::from_f64(0.5) * self.angular_slope::<T, FMA>(versines) * (px * py),
-            x: in_length(x, py),
-            y: in_length(y, px),
-            theta: [T::from_f64(0.0); 3],
-        }
+        Slopes { pair: self.angular_slope(versines.1, angle) * 0.5 * (px * py), x: in_x, y: in_y, theta: [zero; 3] }
     }
 }
 

@@ -10,14 +10,14 @@ use std::fmt::Debug;
 use faer::Mat;
 
 use super::directions::{self, Augmented};
-use super::radial::slope_bounded;
+use super::radial::slopes_bounded;
 use crate::Scalar;
 use crate::kernel::{
     FeatureGradients, Features, Pairs, Points, Psd, Scratch, add_own_differences, add_own_differences_vjp,
 };
 use crate::params::Parameterized;
-use crate::simd::sum::lane_sum;
-use crate::simd::{LANES, Pass, dispatch, elementwise};
+use crate::simd::entries::{Entries, OfEntry};
+use crate::simd::{Lanes, One, elementwise};
 
 /// What the first argument of a [`DotProfile`] is, and what the features of a point are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,8 +57,8 @@ pub struct Slopes<T> {
 
 /// A kernel as a function of what [`Reads`] says, at precision `T`.
 ///
-/// `value` and `slopes` are called in vectorised loops: mark them `#[inline(always)]`. NaN has to give
-/// NaN; slopes are finite everywhere, with their limit or 0 where they have none.
+/// `value` and `slopes` are called with registers of numbers: see [`Lanes`](crate::simd::Lanes), and mark them
+/// `#[inline(always)]`. NaN has to give NaN; slopes are finite everywhere, with their limit or 0 where they have none.
 pub trait DotProfile<T: Scalar>: Copy + Send + Sync {
     /// The feature of a point, from its |x|².
     fn point(self, squared_norm: T) -> T {
@@ -72,10 +72,10 @@ pub trait DotProfile<T: Scalar>: Copy + Send + Sync {
     }
 
     /// k, from the pair's number and the features of x and y.
-    fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T;
+    fn value<L: Lanes<T>>(self, pair: L, x: L, y: L) -> L;
 
     /// The derivatives of k in its arguments and in the parameters, given k.
-    fn slopes<const FMA: bool>(self, pair: T, x: T, y: T, value: T) -> Slopes<T>;
+    fn slopes<L: Lanes<T>>(self, pair: L, x: L, y: L, value: L) -> Slopes<L>;
 }
 
 /// A kernel of xᵀy, |x|² and |y|² alone. Implementing it, and then calling
@@ -88,6 +88,7 @@ pub trait DotProfile<T: Scalar>: Copy + Send + Sync {
 /// ```
 /// use mercer::kernels::{DotProduct, DotProfile, Slopes};
 /// use mercer::prelude::*;
+/// use mercer::simd::Lanes;
 ///
 /// /// k = xᵀy/(1 + |x|²)(1 + |y|²)
 /// #[derive(Clone, Debug)]
@@ -107,12 +108,12 @@ pub trait DotProfile<T: Scalar>: Copy + Send + Sync {
 ///         (-feature * feature, [T::from_f64(0.0); 3])
 ///     }
 ///     #[inline(always)]
-///     fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
+///     fn value<L: Lanes<T>>(self, pair: L, x: L, y: L) -> L {
 ///         pair * x * y
 ///     }
 ///     #[inline(always)]
-///     fn slopes<const FMA: bool>(self, pair: T, x: T, y: T, _: T) -> Slopes<T> {
-///         Slopes { pair: x * y, x: pair * y, y: pair * x, theta: [T::from_f64(0.0); 3] }
+///     fn slopes<L: Lanes<T>>(self, pair: L, x: L, y: L, _: L) -> Slopes<L> {
+///         Slopes { pair: x * y, x: pair * y, y: pair * x, theta: [pair.all(T::from_f64(0.0)); 3] }
 ///     }
 /// }
 ///
@@ -236,14 +237,14 @@ pub fn pairwise<T: Scalar, K: DotProduct>(kernel: &K, x: &[T], y: &[T]) -> T {
     let profile = kernel.profile::<T>();
     let feature = |x: &[T]| profile.point(inner_product(x, x));
     match kernel.reads() {
-        Reads::InnerProduct => profile.value::<false>(inner_product(x, y), feature(x), feature(y)),
+        Reads::InnerProduct => value_at(profile, inner_product(x, y), feature(x), feature(y)),
         Reads::SquaredDistance => {
             let squared = x.iter().zip(y).map(|(&x, &y)| (x - y) * (x - y)).sum();
-            profile.value::<false>(squared, feature(x), feature(y))
+            value_at(profile, squared, feature(x), feature(y))
         }
         Reads::SquaredChord { weight, bias } => {
             let (chord, x, y) = Augmented { weight, bias }.signed_chord(x, y);
-            profile.value::<false>(chord, x, y)
+            value_at(profile, chord, x, y)
         }
     }
 }
@@ -269,32 +270,31 @@ pub fn embed<'a, T: Scalar, K: DotProduct>(kernel: &K, points: &Points<'a, T>) -
     Features::mapped(Points::made(made).with_gradient(true), Features::leaf(points.clone()))
 }
 
-struct Values<'a, T, P> {
+/// The profile alone.
+#[derive(Clone, Copy)]
+struct Value<P> {
     profile: P,
-    x: &'a [T],
-    y: &'a [T],
-    out: &'a mut [T],
 }
 
-impl<T: Scalar, P: DotProfile<T>> Pass for Values<'_, T, P> {
-    type Output = ();
-
+impl<T: Scalar, P: DotProfile<T>> OfEntry<T, 0, 0, 0> for Value<P> {
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        for (column, &y) in self.out.chunks_exact_mut(self.x.len()).zip(self.y) {
-            for (out, &x) in column.iter_mut().zip(self.x) {
-                *out = self.profile.value::<FMA>(*out, x, y);
-            }
-        }
+    fn of<L: Lanes<T>>(self, pair: L, _: [L; 0], [x, y]: [L; 2]) -> (L, [[L; 2]; 0], [L; 0]) {
+        (self.profile.value(pair, x, y), [], [])
     }
+}
+
+/// k of one pair.
+fn value_at<T: Scalar, P: DotProfile<T>>(profile: P, pair: T, x: T, y: T) -> T {
+    profile.value(One::<T, false>(pair), One(x), One(y)).0
 }
 
 /// 1 − cos ∠ and 1 + cos ∠, from the pair's number of [`Reads::SquaredChord`].
 #[inline(always)]
-pub fn versines<T: Scalar>(pair: T) -> (T, T) {
-    let (half, two) = (T::from_f64(0.5), T::from_f64(2.0));
-    let part = half * num_traits::Float::abs(pair);
-    if pair < T::from_f64(0.0) { (two - part, part) } else { (part, two - part) }
+pub fn versines<T: Scalar, L: Lanes<T>>(pair: L) -> (L, L) {
+    let zero = pair.all(T::from_f64(0.0));
+    let part = pair.if_less(zero, -pair, pair) * 0.5;
+    let rest = -part + 2.0;
+    (pair.if_less(zero, rest, part), pair.if_less(zero, part, rest))
 }
 
 fn fill_pairs<T: Scalar>(reads: Reads, pairs: &Pairs<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
@@ -322,7 +322,8 @@ pub fn tile<T: Scalar, P: DotProfile<T>>(
     scratch: &mut Scratch<T>,
 ) {
     fill_pairs(reads, pairs, out, scratch);
-    dispatch(Values { profile, x: pairs.x_column(0), y: pairs.y_column(0), out });
+    let features = [pairs.x_column(0), pairs.y_column(0)];
+    Entries { entries: out, given: [], features, margins: [] }.replace::<4, _, _>(Value { profile });
 }
 
 /// What belongs to the pair of a point with itself.
@@ -341,60 +342,24 @@ fn diagonal_pairs<T: Scalar>(reads: Reads, features: &Features<'_, T>) -> Vec<T>
 pub fn tile_diag<T: Scalar, P: DotProfile<T>>(profile: P, reads: Reads, features: &Features<'_, T>, out: &mut [T]) {
     let pairs = diagonal_pairs(reads, features);
     for ((out, &pair), &x) in out.iter_mut().zip(&pairs).zip(features.points().column(0)) {
-        *out = profile.value::<false>(pair, x, x);
+        *out = value_at(profile, pair, x, x);
     }
 }
 
-/// One pass over a tile for all derivatives.
-struct SlopePass<'a, T, P> {
+/// All derivatives.
+#[derive(Clone, Copy)]
+struct WeightedSlopes<P> {
     profile: P,
-    x: &'a [T],
-    y: &'a [T],
-    /// The pair's number on entry; cotangent · its slope on return.
-    pair: &'a mut [T],
-    value: &'a [T],
-    cotangent: &'a [T],
-    in_x: &'a mut [T],
-    in_y: &'a mut [T],
 }
 
-impl<T: Scalar, P: DotProfile<T>> Pass for SlopePass<'_, T, P> {
-    /// Σ cotangent · dk/dθ
-    type Output = [T; 3];
-
+impl<T: Scalar, P: DotProfile<T>> OfEntry<T, 2, 1, 3> for WeightedSlopes<P> {
+    /// Cotangent · slope in the pair's number; the same in the features, for the sums over rows and columns, and in the
+    /// parameters.
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> [T; 3] {
-        let rows = self.x.len();
-        let mut theta = [[T::from_f64(0.0); LANES]; 3];
-        let columns = self.pair.chunks_exact_mut(rows).zip(self.value.chunks_exact(rows));
-        let columns = columns.zip(self.cotangent.chunks_exact(rows)).zip(self.y).zip(self.in_y);
-        for ((((pair, value), cotangent), &y), in_y) in columns {
-            let mut in_column = [T::from_f64(0.0); LANES];
-            let mut one = |lane: usize, pair: &mut T, value: T, c: T, x: T, in_x: &mut T| {
-                let slopes = self.profile.slopes::<FMA>(*pair, x, y, value);
-                *pair = slope_bounded(c * slopes.pair);
-                *in_x += c * slopes.x;
-                in_column[lane] += c * slopes.y;
-                for (sums, slope) in theta.iter_mut().zip(slopes.theta) {
-                    sums[lane] += c * slope;
-                }
-            };
-            let (pair, pair_rest) = pair.as_chunks_mut::<LANES>();
-            let (value, value_rest) = value.as_chunks::<LANES>();
-            let (cotangent, cotangent_rest) = cotangent.as_chunks::<LANES>();
-            let (x, x_rest) = self.x.as_chunks::<LANES>();
-            let (in_x, in_x_rest) = self.in_x.as_chunks_mut::<LANES>();
-            for ((((pair, value), c), x), in_x) in pair.iter_mut().zip(value).zip(cotangent).zip(x).zip(in_x) {
-                for lane in 0..LANES {
-                    one(lane, &mut pair[lane], value[lane], c[lane], x[lane], &mut in_x[lane]);
-                }
-            }
-            for (lane, pair) in pair_rest.iter_mut().enumerate() {
-                one(lane, pair, value_rest[lane], cotangent_rest[lane], x_rest[lane], &mut in_x_rest[lane]);
-            }
-            *in_y = lane_sum([&in_column], |[sum]| sum);
-        }
-        theta.map(|sums| lane_sum([&sums], |[sum]| sum))
+    fn of<L: Lanes<T>>(self, pair: L, [value, c]: [L; 2], [x, y]: [L; 2]) -> (L, [[L; 2]; 1], [L; 3]) {
+        let slopes = self.profile.slopes(pair, x, y, value);
+        let [first, second, third] = slopes.theta;
+        (slopes_bounded(c * slopes.pair), [[c * slopes.x, c * slopes.y]], [c * first, c * second, c * third])
     }
 }
 
@@ -413,10 +378,11 @@ pub fn tile_vjp<T: Scalar, P: DotProfile<T>>(
         (scratch.take(pairs.len()), scratch.take(pairs.nrows()), scratch.take(pairs.ncols()));
     fill_pairs(reads, pairs, &mut pair, scratch);
     in_x.fill(zero);
-    let (x, y) = (pairs.x_column(0), pairs.y_column(0));
-    let (value, cotangent) = (&value[..pair.len()], &cotangent[..pair.len()]);
-    let pass = SlopePass { profile, x, y, pair: &mut pair, value, cotangent, in_x: &mut in_x, in_y: &mut in_y };
-    let in_theta = dispatch(pass);
+    in_y.fill(zero);
+    let features = [pairs.x_column(0), pairs.y_column(0)];
+    let margins = [[&mut in_x[..], &mut in_y[..]]];
+    let tile = Entries { entries: &mut pair, given: [value, cotangent], features, margins };
+    let in_theta = tile.replace::<2, _, _>(WeightedSlopes { profile });
     theta.iter_mut().zip(in_theta).for_each(|(sum, slope)| *sum += slope.as_f64());
     scratch.add_point_gradient(pairs, |_, in_rows, in_cols| {
         elementwise::add(in_rows, &in_x);
@@ -443,11 +409,12 @@ pub fn tile_diag_vjp<T: Scalar, P: DotProfile<T>>(
     let lengths = features.points();
     let mut in_pairs = Vec::with_capacity(pairs.len());
     for (row, ((&pair, &x), &c)) in pairs.iter().zip(lengths.column(0)).zip(cotangent).enumerate() {
-        let slopes = profile.slopes::<false>(pair, x, x, profile.value::<false>(pair, x, x));
-        theta.iter_mut().zip(slopes.theta).for_each(|(sum, slope)| *sum += (c * slope).as_f64());
-        in_pairs.push(c * slopes.pair);
+        let (pair, x) = (One::<T, false>(pair), One(x));
+        let slopes = profile.slopes(pair, x, x, profile.value(pair, x, x));
+        theta.iter_mut().zip(slopes.theta).for_each(|(sum, One(slope))| *sum += (c * slope).as_f64());
+        in_pairs.push(c * slopes.pair.0);
         if let Some(in_lengths) = gradients.at_mut(lengths) {
-            in_lengths[(row, 0)] += c * (slopes.x + slopes.y);
+            in_lengths[(row, 0)] += c * (slopes.x + slopes.y).0;
         }
     }
     match reads {

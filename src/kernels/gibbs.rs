@@ -5,13 +5,13 @@ use std::fmt::{self, Debug};
 use faer::Mat;
 
 use super::dot_product::{self, DotProfile, Reads, Slopes};
-use super::radial::bounded;
+use super::radial::largest;
 use crate::kernel::{
     Argument, Arguments, Construct, DiagVjp, EmbedVjp, Expr, Features, FromArgument, Inputs, Kernel, List, Number,
     Pairs, Points, Properties, Psd, Scratch, TileParts, TileVjp, add_own_differences_vjp,
 };
 use crate::params::{Constraint, Label, Parameter, ParameterArray, Parameterized, Shape, Visitor, VisitorMut};
-use crate::simd::{Pass, dispatch, elementwise};
+use crate::simd::{Lanes, One, Pass, dispatch, elementwise};
 use crate::{Error, Result, Scalar, kernel_ops, parameterized};
 
 /// A lengthscale as a function of the place, for [`Gibbs`].
@@ -369,27 +369,35 @@ struct GibbsProfile {
     dim: u32,
 }
 
+impl GibbsProfile {
+    fn half_dim(self) -> f64 {
+        0.5 * f64::from(self.dim)
+    }
+}
+
 impl<T: Scalar> DotProfile<T> for GibbsProfile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
-        // 2xy/(x² + y²) = 2/(x/y + y/x), where no square overflows; 1 exactly for x = y.
-        // Its power D/2 is in the exponential: in many dimensions it is as small as that.
-        let ratio = T::from_f64(2.0) / (x / y + y / x);
-        let half_dim = T::from_f64(0.5 * f64::from(self.dim));
-        (half_dim * ratio.lane_ln::<FMA>() - bounded(pair / (x * x + y * y))).lane_exp::<FMA>()
+    fn value<L: Lanes<T>>(self, pair: L, x: L, y: L) -> L {
+        let sum = x * x + y * y;
+        // 1 exactly for x = y. Its power D/2 is in the exponential: in many dimensions it is as small as that.
+        let ratio = x * 2.0 * y / sum;
+        (ratio.ln() * self.half_dim() - (pair / sum).at_most(largest())).exp()
     }
 
     // With S = x² + y², log k = D/2 log(2xy/S) − r²/S, so that dk/dx = k (D/2 (1/x − 2x/S) + 2x r²/S²).
     #[inline(always)]
-    fn slopes<const FMA: bool>(self, pair: T, x: T, y: T, value: T) -> Slopes<T> {
-        let (one, two) = (T::from_f64(1.0), T::from_f64(2.0));
-        let sum = x * x + y * y;
-        let half_dim = T::from_f64(0.5 * f64::from(self.dim));
+    fn slopes<L: Lanes<T>>(self, pair: L, x: L, y: L, value: L) -> Slopes<L> {
+        let inverse = (x * x + y * y).recip();
         // k first: it is 0 where the distance is too large for the products with it.
-        let weighted = value * bounded(pair / sum);
-        let in_length =
-            |length: T| value * half_dim * (one / length - two * length / sum) + weighted * (two * length / sum);
-        Slopes { pair: -value / sum, x: in_length(x), y: in_length(y), theta: [T::from_f64(0.0); 3] }
+        let weighted = value * (pair * inverse).at_most(largest());
+        let (from_x, from_y) = (x * 2.0 * inverse, y * 2.0 * inverse);
+        let scaled = value * self.half_dim();
+        Slopes {
+            pair: -value * inverse,
+            x: scaled * (x.recip() - from_x) + weighted * from_x,
+            y: scaled * (y.recip() - from_y) + weighted * from_y,
+            theta: [pair.all(T::from_f64(0.0)); 3],
+        }
     }
 }
 
@@ -419,7 +427,7 @@ impl<T: Scalar, F: LengthscaleFunction + Clone> Kernel<T> for Gibbs<F> {
             T::from_f64(self.bounded_value(&x))
         };
         let squared = x.iter().zip(y).map(|(&x, &y)| (x - y) * (x - y)).sum();
-        profile(x.len()).value::<false>(squared, length(x), length(y))
+        profile(x.len()).value(One::<T, false>(squared), One(length(x)), One(length(y))).0
     }
 
     fn embed<'a>(&self, points: &Points<'a, T>) -> Features<'a, T> {

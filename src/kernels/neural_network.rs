@@ -3,6 +3,7 @@
 use super::dot_product::versines;
 use super::{DotProduct, DotProfile, Reads, Slopes};
 use crate::kernel::Psd;
+use crate::simd::Lanes;
 use crate::{Scalar, dot_product_kernel};
 
 crate::kernel! {
@@ -74,43 +75,41 @@ impl DotProduct for NeuralNetwork {
     }
 }
 
-/// The neural network kernel as a function of the squared chord and the lengths |x̃| and |ỹ|. Not
-/// vectorised: the arc tangent is the standard library's.
+/// The neural network kernel as a function of the squared chord and the lengths |x̃| and |ỹ|.
 #[derive(Clone, Copy, Debug)]
 pub struct NeuralNetworkProfile;
 
 /// With a = |x̃|, b = |ỹ| and h = 1 − cos θ: p = x̃ᵀỹ = a b (1 − h), and √D, where
 /// D = (1 + 2a²)(1 + 2b²) − 4p² = 1 + 2a² + 2b² + 4a²b² h (2 − h), a sum of positive terms.
 #[inline(always)]
-fn parts<T: Scalar>((less, more): (T, T), a: T, b: T) -> (T, T) {
-    let (one, two) = (T::from_f64(1.0), T::from_f64(2.0));
+fn parts<T: Scalar, L: Lanes<T>>((less, more): (L, L), a: L, b: L) -> (L, L) {
+    let zero = a.all(T::from_f64(0.0));
     let product = a * b;
-    let area = two * product * num_traits::Float::sqrt(less * num_traits::Float::max(more, T::from_f64(0.0)));
-    (product * (one - less), num_traits::Float::sqrt(one + two * a * a + two * b * b + area * area))
+    // Below 0 by rounding alone.
+    let area = product * 2.0 * (less * more.if_less(zero, zero, more)).sqrt();
+    (product * (-less + 1.0), (a * 2.0 * a + 1.0 + b * 2.0 * b + area * area).sqrt())
 }
 
 impl<T: Scalar> DotProfile<T> for NeuralNetworkProfile {
     #[inline(always)]
-    fn value<const FMA: bool>(self, pair: T, x: T, y: T) -> T {
+    fn value<L: Lanes<T>>(self, pair: L, x: L, y: L) -> L {
         let (product, root) = parts(versines(pair), x, y);
-        let two = T::from_f64(2.0);
-        two / T::PI() * (two * product).lane_atan2::<FMA>(root)
+        (product * 2.0).atan2(root) * std::f64::consts::FRAC_2_PI
     }
 
     // dk/dp = 4/(π √D) at fixed lengths, and the length in the denominator takes 2a²/(1 + 2a²) of
     // what p contributes to dk/da.
     #[inline(always)]
-    fn slopes<const FMA: bool>(self, pair: T, x: T, y: T, _: T) -> Slopes<T> {
+    fn slopes<L: Lanes<T>>(self, pair: L, x: L, y: L, _: L) -> Slopes<L> {
         let both = versines(pair);
         let (_, root) = parts(both, x, y);
-        let (one, two) = (T::from_f64(1.0), T::from_f64(2.0));
-        let slope = T::from_f64(4.0) / (T::PI() * root);
-        let in_length = |length: T, other: T| slope * other * (one - both.0) / (one + two * length * length);
+        let slope = (root * std::f64::consts::PI).recip() * 4.0;
+        let cos = -both.0 + 1.0;
         Slopes {
-            pair: T::from_f64(-0.5) * slope * x * y,
-            x: in_length(x, y),
-            y: in_length(y, x),
-            theta: [T::from_f64(0.0); 3],
+            pair: slope * -0.5 * x * y,
+            x: slope * y * cos / (x * 2.0 * x + 1.0),
+            y: slope * x * cos / (y * 2.0 * y + 1.0),
+            theta: [pair.all(T::from_f64(0.0)); 3],
         }
     }
 }

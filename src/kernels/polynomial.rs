@@ -2,7 +2,7 @@
 
 use super::{DotProduct, DotProfile, Slopes};
 use crate::kernel::Psd;
-use crate::simd::{One, power};
+use crate::simd::{Lanes, power};
 use crate::{Error, Result, Scalar, dot_product_kernel};
 
 crate::kernel! {
@@ -86,18 +86,25 @@ pub struct PolynomialProfile<T> {
     offset: T,
 }
 
+impl<T: Scalar> PolynomialProfile<T> {
+    /// γ xᵀy + c
+    #[inline(always)]
+    fn base<L: Lanes<T>>(self, pair: L) -> L {
+        pair.mul_add(pair.all(self.scale), pair.all(self.offset))
+    }
+}
+
 impl<T: Scalar> DotProfile<T> for PolynomialProfile<T> {
     #[inline(always)]
-    fn value<const FMA: bool>(self, pair: T, _: T, _: T) -> T {
-        power(One::<T, FMA>(self.scale.lane_mul_add::<FMA>(pair, self.offset)), self.degree).0
+    fn value<L: Lanes<T>>(self, pair: L, _: L, _: L) -> L {
+        power(self.base(pair), self.degree)
     }
 
     #[inline(always)]
-    fn slopes<const FMA: bool>(self, pair: T, _: T, _: T, _: T) -> Slopes<T> {
-        let zero = T::from_f64(0.0);
-        let base = self.scale.lane_mul_add::<FMA>(pair, self.offset);
-        let slope = T::from_f64(f64::from(self.degree)) * power(One::<T, FMA>(base), self.degree - 1).0;
-        Slopes { pair: slope * self.scale, x: zero, y: zero, theta: [slope * pair, slope, zero] }
+    fn slopes<L: Lanes<T>>(self, pair: L, _: L, _: L, _: L) -> Slopes<L> {
+        let zero = pair.all(T::from_f64(0.0));
+        let slope = power(self.base(pair), self.degree - 1) * f64::from(self.degree);
+        Slopes { pair: slope * pair.all(self.scale), x: zero, y: zero, theta: [slope * pair, slope, zero] }
     }
 }
 

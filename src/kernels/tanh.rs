@@ -1,6 +1,7 @@
 //! The hyperbolic tangent kernel.
 
 use super::{DotProduct, DotProfile, Slopes};
+use crate::simd::Lanes;
 use crate::{Scalar, dot_product_kernel};
 
 crate::kernel! {
@@ -56,8 +57,7 @@ impl DotProduct for Tanh {
     }
 }
 
-/// The hyperbolic tangent kernel as a function of xᵀy. Not vectorised: the tangent is the standard
-/// library's.
+/// The hyperbolic tangent kernel as a function of xᵀy.
 #[derive(Clone, Copy, Debug)]
 pub struct TanhProfile<T> {
     scale: T,
@@ -66,15 +66,15 @@ pub struct TanhProfile<T> {
 
 impl<T: Scalar> DotProfile<T> for TanhProfile<T> {
     #[inline(always)]
-    fn value<const FMA: bool>(self, pair: T, _: T, _: T) -> T {
-        self.scale.lane_mul_add::<FMA>(pair, self.offset).lane_tanh::<FMA>()
+    fn value<L: Lanes<T>>(self, pair: L, _: L, _: L) -> L {
+        pair.mul_add(pair.all(self.scale), pair.all(self.offset)).tanh()
     }
 
     #[inline(always)]
-    fn slopes<const FMA: bool>(self, pair: T, _: T, _: T, value: T) -> Slopes<T> {
-        let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
-        let slope = (one - value) * (one + value);
-        Slopes { pair: slope * self.scale, x: zero, y: zero, theta: [slope * pair, slope, zero] }
+    fn slopes<L: Lanes<T>>(self, pair: L, _: L, _: L, value: L) -> Slopes<L> {
+        let zero = pair.all(T::from_f64(0.0));
+        let slope = (-value + 1.0) * (value + 1.0);
+        Slopes { pair: slope * pair.all(self.scale), x: zero, y: zero, theta: [slope * pair, slope, zero] }
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) const MOST: usize = 128;
 /// assert_eq!(two.mul_add(three, two).0, 8.0);
 /// assert_eq!((two.if_less(three, -two, two).0, two.if_equal(three, -two, two).0), (-2.0, 2.0));
 /// assert_eq!((two.recip().0, two.at_most(1.5).0, (two / 3.0).floor().0), (0.5, 1.5, 0.0));
+/// assert_eq!((two.tanh().0, two.atan2(two).0), (2f64.tanh(), std::f64::consts::FRAC_PI_4));
 /// assert!((two.ln().exp().0 - 2.0).abs() < 1e-15 && (two.pow(0.5) - two.sqrt()).0.abs() < 1e-15);
 /// ```
 pub trait Lanes<T: Scalar>:
@@ -145,6 +146,27 @@ pub trait Lanes<T: Scalar>:
         self.each(Cos)
     }
 
+    /// The hyperbolic tangent: see [`Scalar::lane_tanh`].
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        self.each(Tanh)
+    }
+
+    /// The angle of the point (`x`, `self`), from −π to π: see [`Scalar::lane_atan2`].
+    // Through memory, as in `each`.
+    #[inline(always)]
+    fn atan2(self, x: Self) -> Self {
+        let zeros = [T::from_f64(0.0); MOST];
+        let (mut lanes, mut of_x) = (zeros, zeros);
+        let (lanes, of_x) = (&mut lanes[..Self::LEN], &mut of_x[..Self::LEN]);
+        self.write(lanes);
+        x.write(of_x);
+        for (y, x) in lanes.iter_mut().zip(of_x) {
+            *y = if Self::FMA { y.lane_atan2::<true>(*x) } else { y.lane_atan2::<false>(*x) };
+        }
+        self.read(lanes)
+    }
+
     /// The largest integer that is not greater.
     #[inline(always)]
     fn floor(self) -> Self {
@@ -199,6 +221,7 @@ of_lane! {
     LnOnePlus: x, FMA => x.lane_ln_1p::<FMA>();
     Sin: x, FMA => x.lane_sin::<FMA>();
     Cos: x, FMA => x.lane_cos::<FMA>();
+    Tanh: x, FMA => x.lane_tanh::<FMA>();
     Floor: x, FMA => num_traits::Float::floor(x);
 }
 
@@ -320,6 +343,11 @@ impl<T: Scalar, const FMA: bool> Lanes<T> for One<T, FMA> {
     fn each<F: OfLane<T>>(self, function: F) -> Self {
         Self(function.of::<FMA>(self.0))
     }
+
+    #[inline(always)]
+    fn atan2(self, x: Self) -> Self {
+        Self(self.0.lane_atan2::<FMA>(x.0))
+    }
 }
 
 /// Several registers side by side: each step of a formula is taken for all of them before the next, so that its constants
@@ -395,6 +423,8 @@ impl<T: Scalar, V: Lanes<T>, const N: usize> Lanes<T> for Many<V, N> {
         if_equal(to, then, otherwise;);
         at_most(; largest: T);
         shift_exponent(power, none;);
+        // Its steps alone take all registers that there are.
+        atan2(x;);
     );
 
     #[inline(always)]

@@ -33,6 +33,7 @@
 pub(crate) mod cotangents;
 pub(crate) mod decay;
 pub(crate) mod elementwise;
+pub(crate) mod entries;
 pub mod exp;
 pub mod expm1;
 pub(crate) mod groups;

@@ -7,12 +7,16 @@ use crate::Scalar;
 const BITS: u32 = 10;
 
 /// xⁿ by repeated squaring, for n below 1024.
-// As many steps whatever the degree: a loop inside a loop over a tile would keep that from being vectorised.
+// Of single numbers as many steps whatever the degree: a loop inside a loop over a tile would keep that from being
+// vectorised.
 #[inline(always)]
 pub(crate) fn power<T: Scalar, L: Lanes<T>>(x: L, degree: u32) -> L {
     let one = x.all(T::from_f64(1.0));
     let (mut power, mut square) = (one, x);
     for bit in 0..BITS {
+        if L::LEN > 1 && degree >> bit == 0 {
+            break;
+        }
         power = power * if degree >> bit & 1 == 1 { square } else { one };
         square = square * square;
     }

@@ -221,7 +221,7 @@ mod tests {
 
     /// Every operation on one set of numbers.
     #[inline(always)]
-    fn operations<T: Scalar, L: Lanes<T>>(x: L, y: L) -> [L; 19] {
+    fn operations<T: Scalar, L: Lanes<T>>(x: L, y: L) -> [L; 21] {
         let size = x.if_less(x.all(T::from_f64(0.0)), -x, x);
         [
             x + y,
@@ -243,6 +243,8 @@ mod tests {
             x.exp(),
             size.ln_1p(),
             x.floor(),
+            x.tanh(),
+            y.atan2(x),
         ]
     }
 
@@ -256,7 +258,7 @@ mod tests {
         fn with_simd<S: Simd>(self, simd: S) -> Vec<Vec<T>> {
             let zero = Many([T::Vector::<S>::splat(simd, T::from_f64(0.0)); 3]);
             let len = Many::<T::Vector<S>, 3>::LEN;
-            let mut out = vec![vec![T::from_f64(0.0); self.0.len()]; 19];
+            let mut out = vec![vec![T::from_f64(0.0); self.0.len()]; 21];
             for start in (0..self.0.len()).step_by(len) {
                 let values = operations(zero.read(&self.0[start..]), zero.read(&self.1[start..]));
                 for (value, out) in values.into_iter().zip(&mut out) {
