@@ -323,7 +323,7 @@ pub fn tile<T: Scalar, P: DotProfile<T>>(
 ) {
     fill_pairs(reads, pairs, out, scratch);
     let features = [pairs.x_column(0), pairs.y_column(0)];
-    Entries { entries: out, given: [], features, margins: [] }.replace::<4, _, _>(Value { profile });
+    Entries { entries: out, given: [], features, margins: [] }.replace(Value { profile });
 }
 
 /// What belongs to the pair of a point with itself.
@@ -382,7 +382,7 @@ pub fn tile_vjp<T: Scalar, P: DotProfile<T>>(
     let features = [pairs.x_column(0), pairs.y_column(0)];
     let margins = [[&mut in_x[..], &mut in_y[..]]];
     let tile = Entries { entries: &mut pair, given: [value, cotangent], features, margins };
-    let in_theta = tile.replace::<2, _, _>(WeightedSlopes { profile });
+    let in_theta = tile.replace(WeightedSlopes { profile });
     theta.iter_mut().zip(in_theta).for_each(|(sum, slope)| *sum += slope.as_f64());
     scratch.add_point_gradient(pairs, |_, in_rows, in_cols| {
         elementwise::add(in_rows, &in_x);

@@ -7,8 +7,8 @@ use super::sum::by_halves;
 use super::vector::Vector;
 use crate::Scalar;
 
-/// How many sums are kept apart, by the row, so that they are the same whatever the registers: as many as four of the
-/// widest have numbers.
+/// How many sums are kept apart, by the place in the line, so that they are the same whatever the registers: as many
+/// as four of the widest have numbers.
 const SLOTS: usize = 64;
 
 /// A function of an entry, given `GIVEN` more numbers of its pair. It may have a term of the sum over its row and one
@@ -33,107 +33,116 @@ pub(crate) struct Entries<'a, T, const GIVEN: usize, const MARGINS: usize> {
 
 impl<T: Scalar, const GIVEN: usize, const MARGINS: usize> Entries<'_, T, GIVEN, MARGINS> {
     /// Puts the values in place of the entries, and returns the sums over the tile: the same bits whatever the
-    /// registers. So many are computed at a time, up to four: as many as leave room for what the function keeps.
-    pub(crate) fn replace<const TOGETHER: usize, F, const SUMS: usize>(self, function: F) -> [T; SUMS]
+    /// registers.
+    pub(crate) fn replace<F, const SUMS: usize>(self, function: F) -> [T; SUMS]
     where
         F: OfEntry<T, GIVEN, MARGINS, SUMS>,
     {
-        super::with_simd(Replace::<_, _, TOGETHER, _, _, _> { function, tile: self })
+        super::with_simd(Replace { function, tile: self })
     }
 }
 
-struct Replace<'a, T, F, const TOGETHER: usize, const GIVEN: usize, const MARGINS: usize, const SUMS: usize> {
+struct Replace<'a, T, F, const GIVEN: usize, const MARGINS: usize, const SUMS: usize> {
     function: F,
     tile: Entries<'a, T, GIVEN, MARGINS>,
 }
 
-impl<T: Scalar, F, const TOGETHER: usize, const GIVEN: usize, const MARGINS: usize, const SUMS: usize> WithSimd
-    for Replace<'_, T, F, TOGETHER, GIVEN, MARGINS, SUMS>
+impl<T: Scalar, F, const GIVEN: usize, const MARGINS: usize, const SUMS: usize> WithSimd
+    for Replace<'_, T, F, GIVEN, MARGINS, SUMS>
 where
     F: OfEntry<T, GIVEN, MARGINS, SUMS>,
 {
     type Output = [T; SUMS];
 
+    // Slopes keep so much that more than two registers of each number leave no room. For the rest of a line two of the
+    // narrower registers are too few: numbers that go through memory (`Lanes::each`) would be computed one by one.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> [T; SUMS] {
-        let Self { function, tile: Entries { entries, given, features: [x, y], mut margins } } = self;
-        let zero = T::from_f64(0.0);
-        let one = T::Vector::<S>::splat(simd, zero);
-        let several = Many([one; TOGETHER]);
-        let rows = x.len();
-        let whole = rows - rows % Many::<T::Vector<S>, TOGETHER>::LEN;
-        let mut sums = [[zero; SLOTS]; SUMS];
-        for (col, &y) in y.iter().enumerate() {
-            let first = col * rows;
-            let mut given_column = given;
-            for given in &mut given_column {
-                *given = &given[first..][..rows];
+        let zero = T::Vector::<S>::splat(simd, T::from_f64(0.0));
+        let (two, four) = (Many([zero; 2]), Many([zero; 4]));
+        if MARGINS > 0 {
+            self.run(two, two)
+        } else if size_of::<T>() * T::Vector::<S>::LEN < 64 {
+            self.run(four, four)
+        } else {
+            self.run(four, two)
+        }
+    }
+}
+
+impl<T: Scalar, F, const GIVEN: usize, const MARGINS: usize, const SUMS: usize> Replace<'_, T, F, GIVEN, MARGINS, SUMS>
+where
+    F: OfEntry<T, GIVEN, MARGINS, SUMS>,
+{
+    /// In steps of the lanes of `zero`, and of those of `of_rest` at the end of lines.
+    #[inline(always)]
+    fn run<L: Lanes<T>, R: Lanes<T>>(self, zero: L, of_rest: R) -> [T; SUMS] {
+        let Self { function, tile: Entries { entries, given, features: [x, y], margins } } = self;
+        // Lines are columns, or a single row: columns of one entry would fill no register.
+        let is_row = x.len() == 1;
+        let (along, across) = if is_row { (y, x) } else { (x, y) };
+        let (len, whole) = (along.len(), along.len() - along.len() % L::LEN);
+        let slots = [T::from_f64(0.0); SLOTS];
+        let mut lines =
+            Lines { entries, given, margins, along, is_row, in_line: [slots; MARGINS], sums: [slots; SUMS] };
+        for (index, &across) in across.iter().enumerate() {
+            for start in (0..whole).step_by(L::LEN) {
+                lines.step(function, zero, (index, across), (start, L::LEN));
             }
-            let mut column = Column {
-                entries: &mut entries[first..][..rows],
-                given: given_column,
-                x,
-                y,
-                in_column: [[zero; SLOTS]; MARGINS],
-            };
-            for start in (0..whole).step_by(Many::<T::Vector<S>, TOGETHER>::LEN) {
-                let len = Many::<T::Vector<S>, TOGETHER>::LEN;
-                column.step(function, several, (start, len), &mut margins, &mut sums);
+            for start in (whole..len).step_by(R::LEN) {
+                lines.step(function, of_rest, (index, across), (start, R::LEN.min(len - start)));
             }
-            // One register at a time, since columns may be short.
-            for start in (whole..rows).step_by(T::Vector::<S>::LEN) {
-                let len = T::Vector::<S>::LEN.min(rows - start);
-                column.step(function, one, (start, len), &mut margins, &mut sums);
-            }
-            for ([_, in_cols], slots) in margins.iter_mut().zip(column.in_column) {
-                in_cols[col] += by_halves(slots);
+            for (margin, slots) in lines.margins.iter_mut().zip(&mut lines.in_line) {
+                margin[usize::from(!is_row)][index] += by_halves(std::mem::replace(slots, [T::from_f64(0.0); SLOTS]));
             }
         }
-        let mut totals = [zero; SUMS];
-        for (total, slots) in totals.iter_mut().zip(sums) {
+        let mut totals = [T::from_f64(0.0); SUMS];
+        for (total, slots) in totals.iter_mut().zip(lines.sums) {
             *total = by_halves(slots);
         }
         totals
     }
 }
 
-/// A column of a tile.
-struct Column<'a, T, const GIVEN: usize, const MARGINS: usize> {
+/// A tile by its lines, and what has been summed.
+struct Lines<'a, T, const GIVEN: usize, const MARGINS: usize, const SUMS: usize> {
     entries: &'a mut [T],
     given: [&'a [T]; GIVEN],
-    x: &'a [T],
-    y: T,
-    in_column: [[T; SLOTS]; MARGINS],
+    margins: [[&'a mut [T]; 2]; MARGINS],
+    /// The features along lines.
+    along: &'a [T],
+    is_row: bool,
+    in_line: [[T; SLOTS]; MARGINS],
+    sums: [[T; SLOTS]; SUMS],
 }
 
-impl<T: Scalar, const GIVEN: usize, const MARGINS: usize> Column<'_, T, GIVEN, MARGINS> {
-    /// So many rows from a first one on: as many as `zero` has lanes, or less.
+impl<T: Scalar, const GIVEN: usize, const MARGINS: usize, const SUMS: usize> Lines<'_, T, GIVEN, MARGINS, SUMS> {
+    /// So many entries of a line from one on: as many as `zero` has lanes, or less. `across` is the feature of the line.
     #[inline(always)]
-    fn step<L: Lanes<T>, F, const SUMS: usize>(
+    fn step<L: Lanes<T>, F: OfEntry<T, GIVEN, MARGINS, SUMS>>(
         &mut self,
         function: F,
         zero: L,
-        (start, len): (usize, usize),
-        margins: &mut [[&mut [T]; 2]; MARGINS],
-        sums: &mut [[T; SLOTS]; SUMS],
-    ) where
-        F: OfEntry<T, GIVEN, MARGINS, SUMS>,
-    {
-        let entries = &mut self.entries[start..][..len];
+        (index, across): (usize, T),
+        (start, count): (usize, usize),
+    ) {
+        let (first, slot, is_row) = (index * self.along.len() + start, start % SLOTS, self.is_row);
+        let entries = &mut self.entries[first..][..count];
         let mut given = [zero; GIVEN];
         for (given, from) in given.iter_mut().zip(self.given) {
-            *given = zero.read(&from[start..][..len]);
+            *given = zero.read(&from[first..][..count]);
         }
-        let features = [zero.read(&self.x[start..][..len]), zero.all(self.y)];
+        let (along, across) = (zero.read(&self.along[start..][..count]), zero.all(across));
+        let features = if is_row { [across, along] } else { [along, across] };
         let (value, terms, of_tile) = function.of(zero.read(entries), given, features);
         value.write(entries);
-        let slot = start % SLOTS;
-        for (([in_row, in_col], [in_rows, _]), slots) in terms.into_iter().zip(margins).zip(&mut self.in_column) {
-            add(in_row, &mut in_rows[start..][..len]);
-            add(in_col, &mut slots[slot..][..len]);
+        for (([of_row, of_col], margin), slots) in terms.into_iter().zip(&mut self.margins).zip(&mut self.in_line) {
+            let (of_place, of_line) = if is_row { (of_col, of_row) } else { (of_row, of_col) };
+            add(of_place, &mut margin[usize::from(is_row)][start..][..count]);
+            add(of_line, &mut slots[slot..][..count]);
         }
-        for (term, slots) in of_tile.into_iter().zip(sums) {
-            add(term, &mut slots[slot..][..len]);
+        for (term, slots) in of_tile.into_iter().zip(&mut self.sums) {
+            add(term, &mut slots[slot..][..count]);
         }
     }
 }
@@ -184,7 +193,7 @@ mod tests {
                 features: [&x, &y],
                 margins: [[&mut in_x, &mut in_y]],
             };
-            let sums = Replace::<_, _, 4, _, _, _> { function: Sum, tile }.with_simd(simd);
+            let sums = Replace { function: Sum, tile }.with_simd(simd);
             (entries, [in_x, in_y], sums)
         }
     }

@@ -153,18 +153,9 @@ pub trait Lanes<T: Scalar>:
     }
 
     /// The angle of the point (`x`, `self`), from −π to π: see [`Scalar::lane_atan2`].
-    // Through memory, as in `each`.
     #[inline(always)]
     fn atan2(self, x: Self) -> Self {
-        let zeros = [T::from_f64(0.0); MOST];
-        let (mut lanes, mut of_x) = (zeros, zeros);
-        let (lanes, of_x) = (&mut lanes[..Self::LEN], &mut of_x[..Self::LEN]);
-        self.write(lanes);
-        x.write(of_x);
-        for (y, x) in lanes.iter_mut().zip(of_x) {
-            *y = if Self::FMA { y.lane_atan2::<true>(*x) } else { y.lane_atan2::<false>(*x) };
-        }
-        self.read(lanes)
+        angles(self, x)
     }
 
     /// The largest integer that is not greater.
@@ -172,6 +163,20 @@ pub trait Lanes<T: Scalar>:
     fn floor(self) -> Self {
         self.each(Floor)
     }
+}
+
+/// [`Lanes::atan2`], through memory as in [`Lanes::each`].
+#[inline(always)]
+fn angles<T: Scalar, L: Lanes<T>>(y: L, x: L) -> L {
+    let zeros = [T::from_f64(0.0); MOST];
+    let (mut lanes, mut of_x) = (zeros, zeros);
+    let (lanes, of_x) = (&mut lanes[..L::LEN], &mut of_x[..L::LEN]);
+    y.write(lanes);
+    x.write(of_x);
+    for (y, x) in lanes.iter_mut().zip(of_x) {
+        *y = if L::FMA { y.lane_atan2::<true>(*x) } else { y.lane_atan2::<false>(*x) };
+    }
+    y.read(lanes)
 }
 
 /// A function of one number, straight-line code: see [`Lanes::each`].
@@ -423,9 +428,21 @@ impl<T: Scalar, V: Lanes<T>, const N: usize> Lanes<T> for Many<V, N> {
         if_equal(to, then, otherwise;);
         at_most(; largest: T);
         shift_exponent(power, none;);
-        // Its steps alone take all registers that there are.
-        atan2(x;);
     );
+
+    // Two registers at a time: its steps alone take all that there are.
+    #[inline(always)]
+    fn atan2(mut self, x: Self) -> Self {
+        let (pairs, rest) = self.0.as_chunks_mut::<2>();
+        let (pairs_of_x, rest_of_x) = x.0.as_chunks::<2>();
+        for (y, x) in pairs.iter_mut().zip(pairs_of_x) {
+            *y = angles(Many(*y), Many(*x)).0;
+        }
+        for (y, x) in rest.iter_mut().zip(rest_of_x) {
+            *y = y.atan2(*x);
+        }
+        self
+    }
 
     #[inline(always)]
     fn read(mut self, from: &[T]) -> Self {
