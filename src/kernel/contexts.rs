@@ -249,8 +249,14 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
             return Some(self);
         }
         let function = function(matrix.factor.unwrap_or(T::from_f64(1.0)));
-        let cotangent = room(&mut matrix.rooms.cotangent, pairs.len());
-        matrix.source.fill(pairs.nrows(), cotangent);
+        let cotangent = match matrix.source.weights() {
+            Some(Weights { block, mirrored: None }) => block,
+            _ => {
+                let tile = room(&mut matrix.rooms.cotangent, pairs.len());
+                matrix.source.fill(pairs.nrows(), tile);
+                View::of_tile(tile, pairs.nrows())
+            }
+        };
         let next = matrix.next.and_then(|next| next.weights());
         let [own, value_sum] = self.scratch.sweep_gradient(pairs, function, cotangent, next.as_ref());
         *matrix.value_sum += value_sum.as_f64();

@@ -179,8 +179,9 @@ impl<'a, T: Scalar> Embedding<'a, T> {
     pub(crate) fn gradients(&self) -> FeatureGradients<T> {
         let room = |points: &Points<'a, T>| Gradient {
             memory: points.memory(),
-            whole: (points.needs_gradient && !points.moments_only).then(|| Mat::zeros(points.len(), points.dim())),
-            moments: (points.moments_only || points.weights.is_some()).then(|| vec![0.0; points.dim()]),
+            whole: (points.needs_whole && !points.has_moments()).then(|| Mat::zeros(points.len(), points.dim())),
+            by_pairs: (points.needs_whole && points.has_moments()).then(|| Mat::zeros(points.len(), points.dim())),
+            moments: points.has_moments().then(|| vec![0.0; points.dim()]),
         };
         FeatureGradients { by_slot: (0..self.slots()).map(|slot| room(self.slot(slot))).collect() }
     }
@@ -196,10 +197,11 @@ pub struct FeatureGradients<T: Scalar> {
 #[derive(Clone, Debug)]
 struct Gradient<T: Scalar> {
     memory: Memory,
-    /// The gradient; where only moments are wanted, that part of it whose moments are not taken yet.
+    /// The gradient, but for what is `by_pairs`.
     whole: Option<Mat<T>>,
-    /// Moments that are summed pair by pair: where only they are wanted, and always where differences are
-    /// weighted, since the sum over points has no digits far from the origin.
+    /// That part whose moments have been summed, where more than moments is wanted.
+    by_pairs: Option<Mat<T>>,
+    /// Moments that are summed pair by pair, where they are wanted: the sum over points has no digits far from the origin.
     moments: Option<Vec<f64>>,
 }
 
@@ -220,9 +222,11 @@ impl<T: Scalar> FeatureGradients<T> {
 
     /// Takes the gradient in these points out, leaving zero: for the map that made them.
     pub fn take(&mut self, points: &Points<'_, T>) -> Option<Mat<T>> {
-        let gradient = self.at_mut(points)?;
-        let zero = Mat::zeros(gradient.nrows(), gradient.ncols());
-        Some(std::mem::replace(gradient, zero))
+        let Gradient { whole, by_pairs, .. } = self.of(points)?;
+        match (whole.take(), by_pairs.take()) {
+            (Some(whole), Some(by_pairs)) => Some(whole + by_pairs),
+            (whole, by_pairs) => whole.or(by_pairs),
+        }
     }
 
     /// Σᵢ xᵢ_d Gᵢ_d for the gradient G in these points and each dimension d; `None` if nobody wants it.
@@ -249,9 +253,19 @@ impl<T: Scalar> FeatureGradients<T> {
         self.by_slot.get_mut(slot)?.whole_mut()
     }
 
-    /// The gradient of a slot, if more of it is wanted than moments.
-    pub(super) fn wanted_mut(&mut self, slot: usize) -> Option<&mut Mat<T>> {
-        self.by_slot.get_mut(slot)?.whole.as_mut()
+    /// Whether more of the gradient of a slot is wanted than moments that are summed pair by pair.
+    pub(super) fn wants_points(&self, slot: usize) -> bool {
+        self.by_slot.get(slot).is_some_and(|gradient| gradient.whole.is_some() || gradient.by_pairs.is_some())
+    }
+
+    /// Whether moments of a slot are summed pair by pair.
+    pub(super) fn has_moments(&self, slot: usize) -> bool {
+        self.by_slot.get(slot).is_some_and(|gradient| gradient.moments.is_some())
+    }
+
+    /// The gradient of a slot whose moments are summed pair by pair, if more of it is wanted than these.
+    pub(super) fn by_pairs_mut(&mut self, slot: usize) -> Option<&mut Mat<T>> {
+        self.by_slot.get_mut(slot)?.by_pairs.as_mut()
     }
 
     /// Where to add moments of a slot's gradient, if they are summed pair by pair.
@@ -268,6 +282,9 @@ impl<T: Scalar> FeatureGradients<T> {
             if let Some(theirs) = &theirs.whole
                 && let Some(mine) = mine.whole_mut()
             {
+                *mine += theirs;
+            }
+            if let (Some(mine), Some(theirs)) = (&mut mine.by_pairs, &theirs.by_pairs) {
                 *mine += theirs;
             }
         }

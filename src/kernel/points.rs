@@ -24,9 +24,10 @@ use crate::Scalar;
 #[derive(Clone, Debug)]
 pub struct Points<'a, T: Scalar> {
     storage: Storage<'a, T>,
-    pub(super) needs_gradient: bool,
-    /// Whether, of the gradient, only its moments are wanted.
-    pub(super) moments_only: bool,
+    /// Whether the gradient is wanted.
+    pub(super) needs_whole: bool,
+    /// Whether moments of the gradient are wanted.
+    needs_moments: bool,
     /// Where the second set of the matrix lies in these coordinates, if it is known.
     span: Option<Span<'a, T>>,
     /// Whether the coordinates themselves are read, and not their differences alone.
@@ -51,7 +52,7 @@ impl<'a, T: Scalar> Points<'a, T> {
     }
 
     fn stored(storage: Storage<'a, T>) -> Self {
-        Self { storage, needs_gradient: false, moments_only: false, span: None, fixed: false, weights: None }
+        Self { storage, needs_whole: false, needs_moments: false, span: None, fixed: false, weights: None }
     }
 
     /// So many points without coordinates: for kernels that read none.
@@ -67,21 +68,26 @@ impl<'a, T: Scalar> Points<'a, T> {
     /// The same points, marked by whether anybody wants their gradient.
     #[must_use]
     pub fn with_gradient(mut self, needed: bool) -> Self {
-        self.needs_gradient = needed;
+        (self.needs_whole, self.needs_moments) = (needed, false);
         self
     }
 
-    /// The same points, of whose gradient G only Σᵢ xᵢ_d Gᵢ_d is wanted, for each dimension d: what a
+    /// The same points, of whose gradient G also Σᵢ xᵢ_d Gᵢ_d is wanted, for each dimension d: what a
     /// lengthscale of dimension d needs. It costs less than G, which stays right for those who ask for it.
     #[must_use]
     pub(crate) fn with_moments(mut self) -> Self {
-        (self.needs_gradient, self.moments_only) = (true, true);
+        self.needs_moments = true;
         self
     }
 
     /// Whether anybody wants the gradient in these points.
     pub fn needs_gradient(&self) -> bool {
-        self.needs_gradient
+        self.needs_whole || self.needs_moments
+    }
+
+    /// Whether moments of the gradient are summed pair by pair.
+    pub(super) fn has_moments(&self) -> bool {
+        self.needs_moments || self.weights.is_some()
     }
 
     /// The same points, in a matrix whose second set lies there.
@@ -208,7 +214,7 @@ impl<'a, T: Scalar> Points<'a, T> {
             }
         };
         let span = self.span.as_ref().map(|span| span.select(columns));
-        selected.with_gradient(self.needs_gradient).against(span)
+        selected.with_gradient(self.needs_gradient()).against(span)
     }
 
     /// Whether both are the same numbers at the same place.

@@ -289,7 +289,7 @@ impl<T: Scalar> Scratch<T> {
             let (rows, cols) = (self.shared[key].rows.clone(), self.shared[key].cols.clone());
             for term in [Term::SquaredDistance, Term::InnerProduct] {
                 let Some(gradient) = self.shared[key].take_gradient(term) else { continue };
-                let weighted = x_points.weights().is_some();
+                let by_pairs = moments_mut(&mut x_gradients, &mut y_gradients, (i, j)).is_some();
                 if let Some(moments) = moments_mut(&mut x_gradients, &mut y_gradients, (i, j)) {
                     let buffer = self.pool.pop().unwrap_or_default();
                     let packed = pack(buffer, x_points, rows.clone(), y_points, cols.clone());
@@ -298,13 +298,9 @@ impl<T: Scalar> Scratch<T> {
                         Term::InnerProduct => moments_of_inner_products(&packed, &gradient, moments),
                     }
                     self.give(packed.into_buffer());
-                    if !weighted {
-                        self.shared[key].give_gradient(term, gradient);
-                        continue;
-                    }
                 }
                 // Moments that have been summed pair by pair are not to be made of a gradient again.
-                let out_of = if weighted { FeatureGradients::wanted_mut } else { FeatureGradients::slot_mut };
+                let out_of = if by_pairs { FeatureGradients::by_pairs_mut } else { FeatureGradients::slot_mut };
                 if let Some(out) = out_of(&mut x_gradients, i) {
                     self.pull_back_rows(term, &gradient, (x_points, rows.clone()), (y_points, cols.clone()), out);
                 }

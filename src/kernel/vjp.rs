@@ -294,10 +294,22 @@ enum Blocks {
     List(Vec<Block>),
 }
 
+/// Blocks have whole multiples of so many columns, as many as loops over pairs take at a time.
+const COLUMNS_AT_ONCE: usize = 4;
+
+/// Rows and columns of a block of an n × m matrix: all rows, where they are few, so that none is short.
+fn block_shape(n: usize) -> (usize, usize) {
+    let rows = if n <= 2 * ROWS { n.max(1) } else { ROWS };
+    (rows, (ROWS * COLS / rows / COLUMNS_AT_ONCE).max(1) * COLUMNS_AT_ONCE)
+}
+
 impl Blocks {
     fn len(&self) -> usize {
         match self {
-            Self::Rectangle { n, m } => n.div_ceil(ROWS) * m.div_ceil(COLS),
+            Self::Rectangle { n, m } => {
+                let (rows, cols) = block_shape(*n);
+                n.div_ceil(rows) * m.div_ceil(cols)
+            }
             Self::List(blocks) => blocks.len(),
         }
     }
@@ -305,9 +317,10 @@ impl Blocks {
     fn get(&self, index: usize) -> Option<Block> {
         match self {
             Self::Rectangle { n, m } => (index < self.len()).then(|| {
-                let across = m.div_ceil(COLS);
-                let (row, col) = (index / across * ROWS, index % across * COLS);
-                Block { rows: row..(row + ROWS).min(*n), cols: col..(col + COLS).min(*m), mirrored: false }
+                let (rows, cols) = block_shape(*n);
+                let across = m.div_ceil(cols);
+                let (row, col) = (index / across * rows, index % across * cols);
+                Block { rows: row..(row + rows).min(*n), cols: col..(col + cols).min(*m), mirrored: false }
             }),
             Self::List(blocks) => blocks.get(index).cloned(),
         }
@@ -349,7 +362,7 @@ impl<T: Scalar> Job<'_, T> {
         par: Par,
         cotangent: impl Fn(&Block) -> Source<'w, T> + Sync,
     ) -> (Vec<f64>, Option<BothGradients<T>>) {
-        let parts = (blocks.len() / 32).clamp(1, PARTS);
+        let parts = (blocks.len() / 16).clamp(1, PARTS);
         let part = |index: usize| {
             self.part(blocks, blocks.len() * index / parts..blocks.len() * (index + 1) / parts, &cotangent)
         };

@@ -8,6 +8,7 @@ use super::lanes::{Lanes, Many};
 use super::sum::by_halves;
 use super::sweep::{QUAD, ROWS, squared_distances};
 use super::vector::Vector;
+use super::window::View;
 use crate::Scalar;
 
 /// How many sums are kept apart, by the row: twice as many numbers as the widest register has, so that they are the same whatever
@@ -28,8 +29,9 @@ pub(crate) enum Sink<'a, T> {
     Nowhere,
     /// A tile of the block's shape.
     Tile(&'a mut [T]),
-    /// Σ gradient · (x_d − y_d)² for each dimension d, to be added to in slots.
-    Moments(&'a mut [[T; SLOTS]]),
+    /// Both for each dimension d, or one: Σ gradient · (x_d − y_d)² over all pairs, to be added to in slots; and
+    /// Σ gradient · (x_d − y_d) over columns, one dimension after the other, whose length is a whole number of [`SLOTS`].
+    Sums { moments: &'a mut [[T; SLOTS]], rows: &'a mut [T] },
 }
 
 /// The gradient on a block of pairs.
@@ -37,8 +39,7 @@ pub(crate) struct Gradient<'r, 'c, 'a, 'w, T, F> {
     pub(crate) function: F,
     pub(crate) rows: Coordinates<'r, T>,
     pub(crate) cols: Coordinates<'c, T>,
-    /// By columns.
-    pub(crate) cotangent: &'a [T],
+    pub(crate) cotangent: View<'a, T>,
     /// The cotangents of the block that will come next: their memory is asked for meanwhile.
     pub(crate) next: Option<&'a Weights<'w, T>>,
     pub(crate) sink: Sink<'a, T>,
@@ -84,7 +85,7 @@ impl<T: Scalar, F: GradientInSquaredDistance<T>> WithSimd for Gradient<'_, '_, '
                 let columns = quad * QUAD..cols.points().min((quad + 1) * QUAD);
                 let mut cotangents = [zero; ROWS * QUAD];
                 for (line, col) in cotangents.as_chunks_mut::<ROWS>().0.iter_mut().zip(columns.clone()) {
-                    *line = Many(*line).read(&cotangent[col * rows.points() + row..][..height]).0;
+                    *line = Many(*line).read(cotangent.part(col, row, height)).0;
                 }
                 let (Many(gradients), [Many(first), Many(second)]) = function.weigh(Many(squared), Many(cotangents));
                 for c in 0..QUAD {
@@ -100,9 +101,12 @@ impl<T: Scalar, F: GradientInSquaredDistance<T>> WithSimd for Gradient<'_, '_, '
                             Many(*line).write(&mut out[col * rows.points() + row..][..height]);
                         }
                     }
-                    Sink::Moments(moments) => {
-                        for ((x, y), slots) in x.chunks_exact(width).zip(y.chunks_exact(QUAD)).zip(moments.iter_mut()) {
-                            add_moments(gradients, x, y, &mut slots[slot..slot + width]);
+                    Sink::Sums { moments, rows: in_rows } => {
+                        let stride = in_rows.len() / rows.dim().max(1);
+                        for (d, (x, y)) in x.chunks_exact(width).zip(y.chunks_exact(QUAD)).enumerate() {
+                            let in_rows = in_rows.get_mut(d * stride + row..).and_then(|rows| rows.get_mut(..width));
+                            let slots = moments.get_mut(d).map(|slots| &mut slots[slot..slot + width]);
+                            add_sums(gradients, x, y, in_rows, slots);
                         }
                     }
                 }
@@ -115,19 +119,32 @@ impl<T: Scalar, F: GradientInSquaredDistance<T>> WithSimd for Gradient<'_, '_, '
     }
 }
 
-/// Adds gradient · (x − y)² of a tile in one dimension.
+/// Adds gradient · (x − y) of a tile in one dimension to rows, and gradient · (x − y)² to slots.
 #[inline(always)]
-fn add_moments<T: Scalar, V: Lanes<T>>(gradients: [V; ROWS * QUAD], x: &[T], y: &[T], slots: &mut [T]) {
-    let (a, b) = (gradients[0].read(&x[..V::LEN]), gradients[0].read(&x[V::LEN..]));
-    let (mut in_a, mut in_b) = (a.read(&slots[..V::LEN]), a.read(&slots[V::LEN..]));
-    for c in 0..QUAD {
-        let y = a.all(y[c]);
-        let (of_a, of_b) = (a - y, b - y);
-        in_a = (gradients[c * ROWS] * of_a).mul_add(of_a, in_a);
-        in_b = (gradients[c * ROWS + 1] * of_b).mul_add(of_b, in_b);
+fn add_sums<T: Scalar, V: Lanes<T>>(
+    gradients: [V; ROWS * QUAD],
+    x: &[T],
+    y: &[T],
+    rows: Option<&mut [T]>,
+    slots: Option<&mut [T]>,
+) {
+    let lines = Many([gradients[0]; ROWS]);
+    let x = lines.read(x);
+    let zero = lines.all(T::from_f64(0.0));
+    let mut of_rows = rows.as_ref().map_or(zero, |rows| zero.read(rows));
+    let mut of_slots = slots.as_ref().map_or(zero, |slots| zero.read(slots));
+    for (&y, gradients) in y.iter().zip(gradients.as_chunks::<ROWS>().0) {
+        let difference = x - lines.all(y);
+        let product = Many(*gradients) * difference;
+        of_rows = of_rows + product;
+        of_slots = product.mul_add(difference, of_slots);
     }
-    in_a.write(&mut slots[..V::LEN]);
-    in_b.write(&mut slots[V::LEN..]);
+    if let Some(rows) = rows {
+        of_rows.write(rows);
+    }
+    if let Some(slots) = slots {
+        of_slots.write(slots);
+    }
 }
 
 #[cfg(test)]
@@ -155,16 +172,17 @@ mod tests {
     }
 
     impl<T: Scalar> WithSimd for Run<T> {
-        /// The sums, the gradients of all pairs, and the moments.
+        /// The sums, the gradients of all pairs, and the moments with the sums by row.
         type Output = ([T; 2], Vec<T>, Vec<T>);
 
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
             let Self { x, y, cotangent } = &self;
             let (of_x, of_y) = (|d: usize| &x[d][..], |d: usize| &y[d][..]);
-            let run = |sink| {
+            let run = |sink: Sink<'_, T>| {
                 let rows = Coordinates { points: x[0].len(), dim: x.len(), column: &of_x };
                 let cols = Coordinates { points: y[0].len(), dim: y.len(), column: &of_y };
+                let cotangent = View::of_tile(cotangent, x[0].len());
                 let buffers = Default::default();
                 Gradient { function: Square, rows, cols, cotangent, next: None, sink, buffers }.with_simd(simd).0
             };
@@ -172,8 +190,14 @@ mod tests {
             let mut gradients = vec![T::from_f64(0.0); cotangent.len()];
             assert_eq!(run(Sink::Tile(&mut gradients)), sums);
             let mut moments = vec![[T::from_f64(0.0); SLOTS]; x.len()];
-            assert_eq!(run(Sink::Moments(&mut moments)), sums);
-            (sums, gradients, moments.into_iter().map(by_halves).collect())
+            assert_eq!(run(Sink::Sums { moments: &mut moments, rows: &mut [] }), sums);
+            let mut rows = vec![T::from_f64(0.0); x[0].len().next_multiple_of(SLOTS) * x.len()];
+            assert_eq!(run(Sink::Sums { moments: &mut [], rows: &mut rows }), sums);
+            let mut again = vec![[T::from_f64(0.0); SLOTS]; x.len()];
+            let mut same = vec![T::from_f64(0.0); rows.len()];
+            run(Sink::Sums { moments: &mut again, rows: &mut same });
+            assert!(again == moments && same == rows);
+            (sums, gradients, moments.into_iter().map(by_halves).chain(rows).collect())
         }
     }
 
@@ -186,15 +210,18 @@ mod tests {
             };
             let (x, y) = (points(n, 0.1), points(m, 0.7));
             let cotangent: Vec<T> = (0..n * m).map(|pair| T::from_f64((pair as f64 * 0.61).sin())).collect();
-            let (mut sums, mut moments, mut size) = ([0.0; 2], vec![0.0; dim], 0.0);
+            let stride = n.next_multiple_of(SLOTS);
+            let (mut sums, mut moments, mut size) = ([0.0; 2], vec![0.0; dim + stride * dim], 0.0);
             let mut gradients = Vec::new();
             for (pair, w) in cotangent.iter().map(|w| w.as_f64()).enumerate() {
-                let of = |d: usize| (x[d][pair % n].as_f64() - y[d][pair / n].as_f64()).powi(2);
+                let difference = |d: usize| x[d][pair % n].as_f64() - y[d][pair / n].as_f64();
+                let of = |d: usize| difference(d).powi(2);
                 let s: f64 = (0..dim).map(of).sum();
                 gradients.push(w * (s + 1.0));
                 sums = [sums[0] + w * (s + 1.0) * s, sums[1] + w * s];
                 size += (w * (s + 1.0) * s).abs();
                 (0..dim).for_each(|d| moments[d] += w * (s + 1.0) * of(d));
+                (0..dim).for_each(|d| moments[dim + d * stride + pair % n] += w * (s + 1.0) * difference(d));
             }
             let found = under_each(Run { x, y, cotangent });
             for (own, of_pairs, in_dims) in &found {

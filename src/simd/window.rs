@@ -135,6 +135,12 @@ impl<'a, T> View<'a, T> {
         })
     }
 
+    /// A tile, by columns with so many rows.
+    pub(crate) fn of_tile(tile: &'a [T], rows: usize) -> Self {
+        let cols = tile.len() / rows.max(1);
+        Self { start: tile.as_ptr(), col_stride: rows, rows, cols, matrix: PhantomData }
+    }
+
     /// A part of a column.
     ///
     /// # Panics

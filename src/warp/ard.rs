@@ -275,7 +275,7 @@ pub(crate) fn weighted<'a, T: Scalar>(points: &Points<'a, T>, lengthscales: &[f6
 
 /// Of what lengthscales have made of points, their gradient asks for moments.
 fn marked<'a, T: Scalar>(points: &Points<'a, T>, made: Points<'a, T>) -> Points<'a, T> {
-    if points.needs_gradient() { made.with_gradient(true) } else { made.with_moments() }
+    made.with_gradient(points.needs_gradient()).with_moments()
 }
 
 /// From the gradient G in f = (x − o)/ℓ: adds G/ℓ to that in x, and −Σᵢ Gᵢ fᵢ/ℓ to that in ℓ.

@@ -4,11 +4,12 @@ use super::{Scratch, moments_mut};
 use crate::Scalar;
 use crate::kernel::tile::Pairs;
 use crate::simd::cotangents::Weights;
+use crate::simd::elementwise::add_scaled;
 use crate::simd::groups::Coordinates;
 use crate::simd::sum::by_halves;
 use crate::simd::sweep::{OfSquaredDistance, Order, sweep};
 use crate::simd::sweep_gradient::{Gradient, GradientInSquaredDistance, SLOTS, Sink};
-use crate::simd::window::Window;
+use crate::simd::window::{View, Window};
 
 impl<T: Scalar> Scratch<T> {
     /// Writes a function of the squared distances of a leaf's points straight into a matrix, or into its transpose,
@@ -39,7 +40,7 @@ impl<T: Scalar> Scratch<T> {
         &mut self,
         pairs: &Pairs<'_, T>,
         function: F,
-        cotangent: &[T],
+        cotangent: View<'_, T>,
         next: Option<&Weights<'_, T>>,
     ) -> [T; 2] {
         let (x, y) = (|dim| pairs.x_column(dim), |dim| pairs.y_column(dim));
@@ -47,27 +48,45 @@ impl<T: Scalar> Scratch<T> {
         let cols = Coordinates { points: pairs.ncols(), dim: pairs.dim(), column: &y };
         let buffers = self.take_two();
         let (key, slots) = (self.key(pairs), (pairs.x.slot(), pairs.y.slot()));
-        let mut lanes = self.take(pairs.dim() * SLOTS);
-        let (sums, buffers) = if let Some(moments) = self.gradients.as_mut().and_then(|(x, y)| moments_mut(x, y, slots))
-        {
-            lanes.fill(T::from_f64(0.0));
-            let (lanes, _) = lanes.as_chunks_mut();
-            let sink = Sink::Moments(lanes);
-            let found = Gradient { function, rows, cols, cotangent, next, sink, buffers }.run();
-            for (moment, lanes) in moments.iter_mut().zip(lanes) {
-                *moment += 2.0 * by_halves(*lanes).as_f64();
-            }
-            found
-        } else {
+        let Some((in_x, in_y)) = self
+            .gradients
+            .as_mut()
+            .filter(|(x, y)| x.has_moments(slots.0) == y.has_moments(slots.1) && !y.wants_points(slots.1))
+        else {
             let shared = self.shared[key].of_block(pairs);
             let sink = match shared.wants_gradient {
                 true => Sink::Tile(shared.squared_gradient.unfilled(pairs.len())),
                 false => Sink::Nowhere,
             };
-            Gradient { function, rows, cols, cotangent, next, sink, buffers }.run()
+            let (sums, buffers) = Gradient { function, rows, cols, cotangent, next, sink, buffers }.run();
+            self.pool.extend(buffers);
+            return sums;
         };
-        self.give(lanes);
-        self.pool.extend(buffers);
+        // Nobody wants the gradient in the second set: no tile of it is needed.
+        let zero = T::from_f64(0.0);
+        let (dims, stride) = (pairs.dim(), pairs.nrows().next_multiple_of(SLOTS));
+        let by_pairs = in_x.has_moments(slots.0);
+        let [mut lanes, mut of_rows] =
+            [(by_pairs, SLOTS), (in_x.wants_points(slots.0), stride)].map(|(wanted, len)| {
+                let mut buffer = self.pool.pop().unwrap_or_default();
+                buffer.clear();
+                buffer.resize(if wanted { dims * len } else { 0 }, zero);
+                buffer
+            });
+        let sink = Sink::Sums { moments: lanes.as_chunks_mut().0, rows: &mut of_rows };
+        let (sums, buffers) = Gradient { function, rows, cols, cotangent, next, sink, buffers }.run();
+        if let Some(moments) = moments_mut(in_x, in_y, slots) {
+            for (moment, lanes) in moments.iter_mut().zip(lanes.as_chunks().0) {
+                *moment += 2.0 * by_halves::<T, SLOTS>(*lanes).as_f64();
+            }
+        }
+        let out = if by_pairs { in_x.by_pairs_mut(slots.0) } else { in_x.slot_mut(slots.0) };
+        if let Some(out) = out.filter(|_| !of_rows.is_empty()) {
+            for (dim, amounts) in of_rows.chunks_exact(stride).enumerate() {
+                add_scaled(&mut out.col_as_slice_mut(dim)[pairs.rows.clone()], amounts, T::from_f64(2.0));
+            }
+        }
+        self.pool.extend(buffers.into_iter().chain([of_rows, lanes]));
         sums
     }
 
