@@ -55,8 +55,18 @@ impl<T: Scalar> Cholesky<T> {
 
     /// Sets the least pivot, in units of ε times its element of the diagonal.
     pub(crate) fn above(matrix: MatRef<'_, T>, jitter: Jitter, least: f64, par: Par) -> Result<Self> {
+        Self::within(padded(matrix.nrows(), matrix.nrows()), matrix, jitter, least, par)
+    }
+
+    /// The same in a matrix of its size, whose elements are overwritten.
+    pub(crate) fn within(
+        mut factor: Mat<T>,
+        matrix: MatRef<'_, T>,
+        jitter: Jitter,
+        least: f64,
+        par: Par,
+    ) -> Result<Self> {
         check_square("the matrix", matrix)?;
-        let mut factor = padded(matrix.nrows(), matrix.nrows());
         let jitter = factorize(factor.as_mut(), matrix, jitter, least, par)?;
         Ok(Self { factor, jitter })
     }
@@ -121,26 +131,20 @@ impl<T: Scalar> Cholesky<T> {
 
     /// (LLᵀ)⁻¹, exactly symmetric. Solving is faster and more accurate than multiplying by it.
     pub fn inverse(&self, par: Par) -> Mat<T> {
-        use BlockStructure::{TriangularLower, TriangularUpper};
-        // L⁻¹ and then the lower half of L⁻ᵀL⁻¹: a third of the operations of two solves for the identity.
         let (mut half, mut inverse) = (padded(self.dim(), self.dim()), padded(self.dim(), self.dim()));
-        invert_lower_triangular(half.as_mut(), self.factor(), par);
-        let (half, one) = (half.as_ref(), T::from_f64(1.0));
-        let out = inverse.as_mut();
-        matmul(
-            out,
-            TriangularLower,
-            Accum::Replace,
-            half.transpose(),
-            TriangularUpper,
-            half,
-            TriangularLower,
-            one,
-            par,
-        );
+        inverse_from_factor(self.factor(), half.as_mut(), inverse.as_mut(), par);
         super::mirror_lower(inverse.as_mut());
         inverse
     }
+}
+
+/// Writes the lower triangle of (LLᵀ)⁻¹, given room for a matrix of its size.
+pub(crate) fn inverse_from_factor<T: Scalar>(l: MatRef<'_, T>, mut half: MatMut<'_, T>, out: MatMut<'_, T>, par: Par) {
+    use BlockStructure::{TriangularLower, TriangularUpper};
+    // L⁻¹ and then the lower half of L⁻ᵀL⁻¹: a third of the operations of two solves for the identity.
+    invert_lower_triangular(half.rb_mut(), l, par);
+    let (half, one) = (half.rb(), T::from_f64(1.0));
+    matmul(out, TriangularLower, Accum::Replace, half.transpose(), TriangularUpper, half, TriangularLower, one, par);
 }
 
 /// The least pivot that is not what rounding has left of zero, in units of ε times its element of the diagonal.

@@ -14,7 +14,7 @@ mod stacked;
 mod storage;
 
 pub use cholesky::Cholesky;
-pub(crate) use cholesky::{LEAST_KNOWN_PIVOT, LEAST_PIVOT, factorize};
+pub(crate) use cholesky::{LEAST_KNOWN_PIVOT, LEAST_PIVOT, factorize, inverse_from_factor};
 pub use conjugate_gradients::{ConjugateGradients, Converged};
 pub use eigen::Eigendecomposition;
 pub use jitter::Jitter;

@@ -1,10 +1,12 @@
 //! The Gaussian log density.
 
-use faer::{Mat, MatRef};
+use faer::prelude::ReborrowMut;
+use faer::{Mat, MatMut, MatRef};
 
 use super::rounding::Slip;
 use super::{Var, check_square, shape};
-use crate::linalg::{Cholesky, Jitter, column};
+use crate::linalg::{Cholesky, Jitter, LEAST_PIVOT, column, column_mut, inverse_from_factor, mirror_lower};
+use crate::simd::elementwise;
 use crate::{Error, Result, Scalar};
 
 impl<T: Scalar> Var<'_, T> {
@@ -52,7 +54,8 @@ impl<T: Scalar> Var<'_, T> {
             return Err(Error::shape("the residual of `gaussian_log_density`", expected, found));
         }
 
-        let cholesky = Cholesky::new(covariance.as_mat(), jitter, tape.par())?;
+        let factor = tape.take(n, n);
+        let cholesky = Cholesky::within(factor, covariance.as_mat(), jitter, LEAST_PIVOT, tape.par())?;
         let jitter = cholesky.jitter();
         let mut weights = residual.as_mat().to_owned();
         cholesky.solve_lower_in_place(weights.as_mut(), tape.par())?;
@@ -61,9 +64,15 @@ impl<T: Scalar> Var<'_, T> {
         let value = Mat::from_fn(found.1, 1, |col, _| T::from_f64(density(col)));
         cholesky.solve_upper_in_place(weights.as_mut(), tape.par())?;
 
+        // On the tape, so that its memory serves the next.
+        let factor = tape.constant(cholesky.into_factor());
         let index = tape.record(value, &[r, a], move |c, pull| {
             if pull.wants(a) {
-                pull.give(a, covariance_cotangent(cholesky.inverse(pull.par), weights.as_ref(), c.as_ref()));
+                let (mut half, mut inverse) = (pull.take(n, n), pull.take(n, n));
+                inverse_from_factor(pull.value(factor), half.as_mut(), inverse.as_mut(), pull.par);
+                pull.recycle(half);
+                covariance_cotangent(inverse.as_mut(), weights.as_ref(), c.as_ref());
+                pull.give(a, inverse);
             }
             pull.give(r, Mat::from_fn(n, weights.ncols(), |row, col| -c[(col, 0)] * weights[(row, col)]));
             Ok(())
@@ -73,17 +82,17 @@ impl<T: Scalar> Var<'_, T> {
     }
 }
 
-/// ½ Σⱼ cⱼ (αⱼαⱼᵀ − A⁻¹), in the place of the inverse.
-fn covariance_cotangent<T: Scalar>(mut inverse: Mat<T>, weights: MatRef<'_, T>, c: MatRef<'_, T>) -> Mat<T> {
+/// ½ Σⱼ cⱼ (αⱼαⱼᵀ − A⁻¹), in the place of the inverse, of which the lower triangle is given.
+fn covariance_cotangent<T: Scalar>(mut inverse: MatMut<'_, T>, weights: MatRef<'_, T>, c: MatRef<'_, T>) {
     let half = T::from_f64(0.5);
     let total = (0..weights.ncols()).fold(T::from_f64(0.0), |sum, of| sum + half * c[(of, 0)]);
     for col in 0..inverse.ncols() {
-        let entries = inverse.col_as_slice_mut(col);
-        entries.iter_mut().for_each(|entry| *entry = -total * *entry);
+        let entries = &mut column_mut(inverse.rb_mut(), col)[col..];
+        elementwise::scale(entries, -total);
         for of in 0..weights.ncols() {
             let scaled = half * c[(of, 0)] * weights[(col, of)];
-            entries.iter_mut().zip(column(weights, of)).for_each(|(entry, &weight)| *entry += scaled * weight);
+            elementwise::add_scaled(entries, &column(weights, of)[col..], scaled);
         }
     }
-    inverse
+    mirror_lower(inverse);
 }

@@ -98,6 +98,11 @@ impl<T: Scalar> dyn Recorder<T> + '_ {
         self.core().take(nrows, ncols)
     }
 
+    /// Keeps a matrix for the reverse of a primitive.
+    pub(super) fn constant(&self, value: Mat<T>) -> usize {
+        self.push(Node { value: Value::owned(value), needs_gradient: false, reverse: None, rounded: false })
+    }
+
     /// Records the result of a primitive.
     pub(super) fn record(
         &self,
