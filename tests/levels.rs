@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 use mercer::algebra::registry;
+use mercer::gp::Svgp;
 use mercer::kernel::{GradientRequest, Gradients, cross_into, cross_vjp, gram_into, gram_vjp};
+use mercer::linalg::Jitter;
 use mercer::prelude::*;
 use mercer::simd::{Level, restrict};
 use mercer::testkit::points_for;
@@ -71,6 +73,31 @@ fn check<T: Scalar>(bound: f64) {
     }
 }
 
+/// The bound of a sparse process and its gradient, in several panels and blocks of points.
+fn bound<T: Scalar>(par: Par) -> (f64, Vec<f64>) {
+    let (x, z) = (mercer::testkit::points::<T>(1500, 2, 3), mercer::testkit::points::<f64>(37, 2, 4));
+    let y: Vec<T> = (0..1500).map(|row| T::from_f64(x[(row, 0)].as_f64().sin())).collect();
+    let mut model =
+        Svgp::new(1.3 * Rbf::new([0.7, 1.9]), z.as_ref()).unwrap().with_jitter(Jitter::Fixed(1e-4)).with_par(par);
+    let moved = model.unconstrained().into_iter().enumerate().map(|(i, value)| value + 0.1 * (i as f64).sin());
+    model.set_unconstrained(&moved.collect::<Vec<_>>()).unwrap();
+    let (bound, gradient) = model.gradient(&Data::new(x, y)).unwrap();
+    (bound.value, gradient)
+}
+
+fn check_bounds<T: Scalar>() {
+    let mut results = Vec::new();
+    for level in [Level::Avx512, Level::Avx2] {
+        restrict(level);
+        results.extend([bound::<T>(Par::Seq), bound::<T>(Par::rayon(2)), bound::<T>(Par::rayon(3))]);
+    }
+    restrict(Level::Avx512);
+    let bits = |(bound, gradient): &(f64, Vec<f64>)| -> Vec<u64> {
+        std::iter::once(bound).chain(gradient).map(|value| value.to_bits()).collect()
+    };
+    assert!(results.windows(2).all(|pair| bits(&pair[0]) == bits(&pair[1])));
+}
+
 #[test]
 fn every_level_gives_the_same_bits() {
     check::<f64>(1e-12);
@@ -90,4 +117,6 @@ fn every_level_gives_the_same_bits() {
     assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
     assert!(results[0] == results[0].transpose());
     restrict(Level::Avx512);
+    check_bounds::<f64>();
+    check_bounds::<f32>();
 }

@@ -4,7 +4,7 @@ use super::model::Objective;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat};
 
-use super::conditional::Conditional;
+use super::conditional::Variances;
 use super::moments::Moments;
 use crate::linalg::{Jitter, column};
 use crate::simd::sum::dot_in_f64;
@@ -137,14 +137,14 @@ impl<'t, T: Scalar> Recorded<'t, T> {
 pub(super) fn record_evidence<'t, T: Scalar>(
     tape: &'t Tape<'_, T>,
     approximation: Approximation,
-    given: &Conditional<'t, T>,
+    (a, variances): (Var<'t, T>, Variances<'t, T>),
     residual: Var<'t, T>,
     noise: Var<'t, T>,
 ) -> Result<Recorded<'t, T>> {
-    let (a, unexplained) = (given.a, given.unexplained());
+    let unexplained = variances.unexplained();
     let n = tape.shape(residual)?.0;
     let variance = if approximation == Approximation::Fitc {
-        check_left(&given.remainders(tape)?, column(tape.value(noise)?.as_mat(), 0))?;
+        check_left(&variances.remainders(tape)?, column(tape.value(noise)?.as_mat(), 0))?;
         unexplained + noise
     } else {
         noise

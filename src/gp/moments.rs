@@ -4,10 +4,10 @@ use faer::Mat;
 
 use super::statistics::Statistics;
 use super::terms::features_on;
-use super::variational::Root;
 use crate::Result;
 use crate::inducing::{InducingFeatures, InducingPrior};
 use crate::linalg::Jitter;
+use crate::linalg::Root;
 use crate::tape::{KernelVar, Tape, Var};
 
 /// What bounds with Gaussian noise have of A = WΦ, on a tape.

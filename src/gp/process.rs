@@ -9,12 +9,12 @@ use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::conditional::Conditional;
-use super::variational::Root;
 use crate::inducing::{InducingFeatures, InducingPrior, StoredPrior};
 use crate::kernel::{Kernel, gram_into, matmul_into};
+use crate::linalg::Root;
 use crate::linalg::{Cholesky, cast};
 use crate::mean::DynMean;
-use crate::tape::{KernelVar, Pool, Tape, Var};
+use crate::tape::{Head, KernelVar, Pool, Tape, Var};
 use crate::{Result, Scalar};
 
 /// Points that are predicted at a time: bounds the scratch, at full speed of the solves.
@@ -259,17 +259,17 @@ impl<T: Scalar> Process<T> {
             let shifts = tape.value(k_uf.matmul_tn(tape.constant(self.weights.as_ref())))?;
             let mut shifts = shifts.as_mat().to_owned();
             self.add_further(chunk, shifts.as_mut(), par)?;
-            let mut last: Option<(&Roots<T>, Var<'_, T>)> = None;
-            for (index, latent) in self.latents.iter().enumerate() {
-                let variance = match last {
-                    Some((roots, variance)) if Arc::ptr_eq(roots, &latent.roots) => variance,
-                    _ => {
-                        let roots: Vec<_> = latent.roots.iter().map(|root| root.on(&tape)).collect();
-                        given.variance(&roots)
-                    }
-                };
-                last = Some((&latent.roots, variance));
-                let (prior, variance) = (tape.value(given.prior_variance)?, tape.value(variance)?);
+            // Latent functions that have the same variances come one after the other.
+            let groups: Vec<_> = self.latents.chunk_by(|a, b| Arc::ptr_eq(&a.roots, &b.roots)).collect();
+            let mut heads = Vec::new();
+            for group in &groups {
+                heads.push(Head { mean: None, roots: group[0].roots.iter().map(|root| root.on(&tape)).collect() });
+            }
+            let (marginals, variances) = given.marginals(&tape, &heads);
+            let by_latent =
+                groups.iter().zip(marginals).flat_map(|(group, (_, variance))| group.iter().map(move |_| variance));
+            for (index, variance) in by_latent.enumerate() {
+                let (prior, variance) = (tape.value(variances.prior)?, tape.value(variance)?);
                 see(index, start, [shifts.as_ref().subcols(index, 1), prior.as_mat(), variance.as_mat()])?;
             }
             pool.replace(tape.into_pool());
@@ -288,17 +288,17 @@ impl<T: Scalar> Process<T> {
         let n = x.nrows();
         let mut covariance = Mat::zeros(n, n);
         let tape = Tape::new(par);
-        let (_, given) = self.given(&tape, basis, x)?;
-        let prior = tape.value(given.prior_variance)?.as_mat().col(0).iter().copied().collect();
+        let (a, variances) = self.given(&tape, basis, x)?.1.whitened();
+        let prior = tape.value(variances.prior)?.as_mat().col(0).iter().copied().collect();
         if self.prior.has_remainder() {
             gram_into(&*self.kernel, x, covariance.as_mut(), par)?;
-            add_gram(covariance.as_mut(), tape.value(given.a)?.as_mat(), -1.0, par);
+            add_gram(covariance.as_mut(), tape.value(a)?.as_mat(), -1.0, par);
         }
         if let Some(white) = self.prior.white() {
             (0..n).for_each(|row| covariance[(row, row)] += white);
         }
         for root in &*self.latents[latent].roots {
-            let projected = root.on(&tape).project(given.a);
+            let projected = root.on(&tape).project(a);
             add_gram(covariance.as_mut(), tape.value(projected)?.as_mat(), 1.0, par);
         }
         Ok((covariance, prior))

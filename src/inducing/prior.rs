@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use faer::{Mat, MatRef};
 
 use crate::linalg::{Jitter, LEAST_KNOWN_PIVOT};
-use crate::tape::{Tape, Var};
+use crate::tape::{Tape, Var, Whitening};
 use crate::{Error, Result, Scalar};
 
 /// p(u) = N(0, K_uu) on a tape, with K_uu = LLᵀ: L is a Cholesky factor, the square roots of a
@@ -53,8 +53,8 @@ struct Prior<V> {
 
 #[derive(Clone, Copy, Debug)]
 enum Factor<V> {
-    /// L
-    Lower(V),
+    /// L, and LLᵀ where it is known
+    Lower { lower: V, covariance: Option<V> },
     /// LLᵀ, M × 1
     Diagonal(V),
     /// LLᵀ = D^½ (I + WWᵀ) D^½ by D, M × 1, W, M × r, and the Cholesky factor C of I + WᵀW, r × r.
@@ -73,7 +73,8 @@ impl<V> Prior<V> {
 
     fn try_map<'s, N, E>(&'s self, f: impl Fn(&'s V) -> Result<N, E>) -> Result<Prior<N>, E> {
         let factor = match &self.factor {
-            Factor::Lower(l) => Factor::Lower(f(l)?),
+            // Off the tape, nobody asks for its gradient.
+            Factor::Lower { lower, .. } => Factor::Lower { lower: f(lower)?, covariance: None },
             Factor::Diagonal(variances) => Factor::Diagonal(f(variances)?),
             Factor::LowRank { diagonal, columns, lower } => {
                 Factor::LowRank { diagonal: f(diagonal)?, columns: f(columns)?, lower: f(lower)? }
@@ -94,7 +95,8 @@ impl<'t, T: Scalar> InducingPrior<'t, T> {
     /// Those of [`Var::cholesky`].
     pub fn dense(parameter: Var<'t, T>, k_uu: Var<'t, T>, jitter: Jitter) -> Result<Self> {
         let (factor, jitter) = k_uu.cholesky_above(jitter, LEAST_KNOWN_PIVOT)?;
-        Ok(Self(Prior::new(parameter, Factor::Lower(factor), jitter)))
+        let factor = Factor::Lower { lower: factor, covariance: Some(k_uu) };
+        Ok(Self(Prior::new(parameter, factor, jitter)))
     }
 
     /// A diagonal covariance by its entries, M × 1, of features with these parameters.
@@ -238,7 +240,7 @@ impl<'t, T: Scalar> InducingPrior<'t, T> {
     /// The tape [keeps](Var#errors) an [`Error::Shape`] if B does not have M rows.
     pub fn whiten(&self, b: Var<'t, T>) -> Var<'t, T> {
         match self.0.factor {
-            Factor::Lower(l) => l.solve_lower(b),
+            Factor::Lower { lower, .. } => lower.solve_lower(b),
             Factor::Diagonal(variances) => b.divide_rows_by_root(variances),
             Factor::LowRank { diagonal, columns, lower } => {
                 let b = b.divide_rows_by_root(diagonal);
@@ -249,6 +251,14 @@ impl<'t, T: Scalar> InducingPrior<'t, T> {
         }
     }
 
+    /// What a triangular L is, and K_uf; or no L, and L⁻¹K_uf.
+    pub(crate) fn whitening(&self, k_uf: Var<'t, T>) -> (Option<Whitening<Var<'t, T>>>, Var<'t, T>) {
+        match self.0.factor {
+            Factor::Lower { lower, covariance } => (Some(Whitening { lower, covariance }), k_uf),
+            _ => (None, self.whiten(k_uf)),
+        }
+    }
+
     /// L⁻ᵀB, for B of M rows: weights on K_uf from weights on the whitened L⁻¹K_uf.
     ///
     /// # Errors
@@ -256,7 +266,7 @@ impl<'t, T: Scalar> InducingPrior<'t, T> {
     /// The tape [keeps](Var#errors) an [`Error::Shape`] if B does not have M rows.
     pub fn whiten_transpose(&self, b: Var<'t, T>) -> Var<'t, T> {
         match self.0.factor {
-            Factor::Lower(l) => l.solve_lower_transpose(b),
+            Factor::Lower { lower, .. } => lower.solve_lower_transpose(b),
             Factor::Diagonal(variances) => b.divide_rows_by_root(variances),
             Factor::LowRank { diagonal, columns, lower } => {
                 let inner = lower.add_identity(1.0).solve_lower(columns.matmul_tn(b));
@@ -273,7 +283,7 @@ impl<'t, T: Scalar> InducingPrior<'t, T> {
     /// The tape [keeps](Var#errors) an [`Error::NotPositiveDefinite`] if an entry of a diagonal covariance is 0.
     pub fn half_log_det(&self) -> Var<'t, T> {
         match self.0.factor {
-            Factor::Lower(l) => l.log_diagonal_sum(),
+            Factor::Lower { lower, .. } => lower.log_diagonal_sum(),
             Factor::Diagonal(variances) => 0.5 * checked(variances, |entry| entry > T::from_f64(0.0)).ln().sum(),
             Factor::LowRank { diagonal, lower, .. } => 0.5 * diagonal.ln().sum() + lower.log_diagonal_sum(),
         }
@@ -313,7 +323,7 @@ pub(crate) struct StoredPrior<T: Scalar>(Prior<Mat<T>>);
 impl<T: Scalar> StoredPrior<T> {
     /// With a Cholesky factor from elsewhere.
     pub(crate) fn dense(parameter: Mat<T>, factor: Mat<T>, jitter: f64) -> Self {
-        Self(Prior::new(parameter, Factor::Lower(factor), jitter))
+        Self(Prior::new(parameter, Factor::Lower { lower: factor, covariance: None }, jitter))
     }
 
     /// On another tape, as constants.

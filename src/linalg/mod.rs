@@ -8,7 +8,9 @@ mod eigen;
 mod jitter;
 mod lanczos;
 pub mod operator;
+pub(crate) mod panels;
 mod product;
+mod root;
 mod semidefinite;
 mod stacked;
 mod storage;
@@ -24,6 +26,7 @@ pub use operator::{
     BlockDiagonal, Dense, Diagonal, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,
 };
 pub(crate) use product::product;
+pub(crate) use root::Root;
 pub(crate) use semidefinite::semidefinite_root;
 pub(crate) use stacked::Stacked;
 pub use storage::padded;

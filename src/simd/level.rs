@@ -63,3 +63,16 @@ pub(super) fn v4() -> Option<pulp::x86::V4> {
 pub(super) fn v3() -> Option<pulp::x86::V3> {
     if allows(Level::Avx2) { pulp::x86::V3::try_new() } else { None }
 }
+
+/// The best level that may be used and that the machine has.
+#[inline]
+pub(crate) fn best() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    match (v4(), v3()) {
+        (Some(_), _) => Level::Avx512,
+        (None, Some(_)) => Level::Avx2,
+        (None, None) => Level::Baseline,
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    if allows(Level::Avx2) { Level::Avx2 } else { Level::Baseline }
+}

@@ -38,8 +38,8 @@ pub mod exp;
 pub mod expm1;
 pub(crate) mod groups;
 pub mod inverse_trig;
-mod lanes;
-mod level;
+pub(crate) mod lanes;
+pub(crate) mod level;
 pub mod log;
 pub(crate) mod map;
 pub(crate) mod pairs;
@@ -125,18 +125,24 @@ pub fn dispatch<P: Pass>(pass: P) -> P::Output {
 /// Runs what is generic in the instruction set under the best one that this machine has.
 #[inline]
 pub(crate) fn with_simd<P: WithSimd>(pass: P) -> P::Output {
+    under(level::best(), pass)
+}
+
+/// The same under a level that this machine has.
+#[inline]
+pub(crate) fn under<P: WithSimd>(level: Level, pass: P) -> P::Output {
     #[cfg(target_arch = "x86_64")]
     {
-        if let Some(simd) = level::v4() {
+        if let (Level::Avx512, Some(simd)) = (level, pulp::x86::V4::try_new()) {
             return Simd::vectorize(simd, pass);
         }
-        match level::v3() {
-            Some(simd) => Simd::vectorize(simd, pass),
-            None => pass.with_simd(pulp::Scalar),
+        match pulp::x86::V3::try_new() {
+            Some(simd) if level >= Level::Avx2 => Simd::vectorize(simd, pass),
+            _ => pass.with_simd(pulp::Scalar),
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    if level::allows(Level::Avx2) { pulp::Arch::new().dispatch(pass) } else { pass.with_simd(pulp::Scalar) }
+    if level >= Level::Avx2 { pulp::Arch::new().dispatch(pass) } else { pass.with_simd(pulp::Scalar) }
 }
 
 /// Runs the same pass under each instruction set that this machine has, from the baseline on: for tests.

@@ -159,6 +159,10 @@ impl<'r, T: Scalar> Pullback<'r, T> {
         });
     }
 
+    pub(super) fn pool(&self) -> &'r RefCell<Pool<T>> {
+        self.pool
+    }
+
     /// A matrix to be overwritten: its elements are arbitrary.
     pub(super) fn take(&self, nrows: usize, ncols: usize) -> Mat<T> {
         self.pool.borrow_mut().take(nrows, ncols)

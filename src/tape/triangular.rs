@@ -2,14 +2,17 @@
 //!
 //! Only the lower triangle of L is read, and the cotangent of L is zero above the diagonal.
 
+use std::cell::RefCell;
+
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
+use faer::linalg::triangular_solve::solve_upper_triangular_in_place;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::recorder::Recorder;
 use super::rounding::Slip;
-use super::{Value, Var, check_rows, check_square};
-use crate::linalg::clear_strict_upper;
+use super::{Pool, Value, Var, check_rows, check_square};
+use crate::linalg::panels::{Layout, Packing, QUAD, Use, solve_columns};
+use crate::linalg::{clear_strict_upper, column, column_mut};
 use crate::{Result, Scalar};
 use BlockStructure::{Rectangular, TriangularLower, TriangularUpper};
 
@@ -24,10 +27,10 @@ impl<T: Scalar> Var<'_, T> {
         self.binary(b, |tape, l, b| {
             let (factor, right) = lower_operands(tape, "solve_lower", l, b)?;
             let mut value = tape.core().copy(right.as_mat());
-            solve_lower_triangular_in_place(factor.as_mat(), value.as_mut(), tape.par());
+            solve(&tape.core().pool, factor.as_mat(), false, value.as_mut(), tape.par());
             let result = tape.record(value, &[l, b], move |mut c, pull| {
                 let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
-                solve_upper_triangular_in_place(factor.transpose(), c.as_mut(), par);
+                solve(pull.pool(), factor, true, c.as_mut(), par);
                 pull.add(l, |out, accum| lower_product(out, accum, c.as_ref(), result.transpose(), -1.0, par));
                 pull.give(b, c);
                 Ok(())
@@ -46,10 +49,10 @@ impl<T: Scalar> Var<'_, T> {
         self.binary(b, |tape, l, b| {
             let (factor, right) = lower_operands(tape, "solve_lower_transpose", l, b)?;
             let mut value = tape.core().copy(right.as_mat());
-            solve_upper_triangular_in_place(factor.as_mat().transpose(), value.as_mut(), tape.par());
+            solve(&tape.core().pool, factor.as_mat(), true, value.as_mut(), tape.par());
             let result = tape.record(value, &[l, b], move |mut c, pull| {
                 let (factor, result, par) = (pull.value(l), pull.result(), pull.par);
-                solve_lower_triangular_in_place(factor, c.as_mut(), par);
+                solve(pull.pool(), factor, false, c.as_mut(), par);
                 pull.add(l, |out, accum| lower_product(out, accum, result, c.transpose(), -1.0, par));
                 pull.give(b, c);
                 Ok(())
@@ -106,6 +109,18 @@ impl<T: Scalar> Var<'_, T> {
             }))
         })
     }
+}
+
+/// L⁻¹B, or L⁻ᵀB, in the place of B, as [`Tape::whitened_marginals`](super::Tape::whitened_marginals) has it.
+fn solve<T: Scalar>(pool: &RefCell<Pool<T>>, l: MatRef<'_, T>, transposed: bool, b: MatMut<'_, T>, par: Par) {
+    let take = |len| pool.borrow_mut().take(len, 1);
+    let (packing, layout) = (Packing::lower(Use::Solve, transposed, l.nrows()), Layout::of::<T>(b.ncols()));
+    let rows = l.nrows().next_multiple_of(QUAD);
+    let (mut numbers, mut room) = (take(packing.len()), take(layout.room::<T>(rows, par) * rows * layout.width()));
+    packing.pack(l, column_mut(numbers.as_mut(), 0));
+    let coefficients = packing.read(column(numbers.as_ref(), 0));
+    solve_columns(layout, &coefficients, b, column_mut(room.as_mut(), 0), par);
+    [numbers, room].into_iter().for_each(|buffer| pool.borrow_mut().give(buffer));
 }
 
 /// L and B, if they fit.

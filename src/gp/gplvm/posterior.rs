@@ -13,9 +13,9 @@ use crate::gp::posterior::Posterior;
 use crate::gp::predict::Predict;
 use crate::gp::prediction::{Prediction, Samples, clamp};
 use crate::gp::process::{Latent, Process};
-use crate::gp::variational::Root;
 use crate::inducing::StoredPrior;
 use crate::kernel::Kernel;
+use crate::linalg::Root;
 use crate::mean::{DynMean, Zero};
 use crate::tape::{Tape, Value};
 use crate::{Error, Result};
@@ -82,7 +82,7 @@ impl GplvmPosterior {
             let m = mean.nrows();
             let mut gain = tape.constant_owned(Mat::identity(m, m));
             if let Some(root) = &root {
-                let root = root.on(&tape).var().transpose();
+                let root = root.on(&tape).get().transpose();
                 gain = gain - root.matmul_tn(root);
             }
             let half = l.whiten_transpose(gain).transpose();

@@ -16,10 +16,11 @@ use crate::gp::posterior::{Posterior, from_f64};
 use crate::gp::prior::{self, Prior};
 use crate::gp::process::{Latent, Process, Values};
 use crate::gp::terms::features_on;
-use crate::gp::variational::{Root, Variational};
+use crate::gp::variational::Variational;
 use crate::inducing::{InducingFeatures, InducingPoints, StoredPrior};
 use crate::kernel::Kernel;
 use crate::likelihood::GaussianNoise;
+use crate::linalg::Root;
 use crate::mean::Mean;
 use crate::tape::{Tape, Value};
 use crate::{Expr, Result, Scalar};
@@ -144,11 +145,12 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         let (points, kernel) = (tape.constant(x), tape.fixed_kernel(&self.kernel));
         let features = features_on(&tape, &self.inducing, false)?;
         let (prior, given) = self.given(&tape, kernel, features, points)?;
-        let unexplained = given.remainders(&tape)?;
+        let (a, variances) = given.whitened();
+        let unexplained = variances.remainders(&tape)?;
         let mut residual = vec![T::from_f64(0.0); y.len()];
         self.mean.mean_into(x, &mut residual);
         residual.iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
-        Ok(ProjectedData { prior: prior.store(&tape)?, a: tape.value(given.a)?, unexplained, residual })
+        Ok(ProjectedData { prior: prior.store(&tape)?, a: tape.value(a)?, unexplained, residual })
     }
 
     /// The diagonal of Λ.

@@ -280,7 +280,7 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
         let mean = prior_mean(tape, &self.mean, x)?;
         let residual = tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])) - mean.value;
         let (prior, given) = self.given(tape, kernel, features, x)?;
-        let recorded = record_evidence(tape, self.approximation, &given, residual, noise.value)?;
+        let recorded = record_evidence(tape, self.approximation, given.whitened(), residual, noise.value)?;
         Ok((recorded, prior.jitter(), [kernel.theta(), mean.theta, noise.theta, features]))
     }
 

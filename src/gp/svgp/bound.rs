@@ -12,7 +12,7 @@ use crate::gp::terms::{Term, expected_log_likelihood, features_on, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
-use crate::tape::{KernelVar, Tape, Var};
+use crate::tape::{Head, KernelVar, Tape, Var};
 use crate::{Expr, Result, Scalar};
 
 /// A bound on the log evidence, and its parts.
@@ -173,10 +173,10 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             given.push((prior, given_points, basis.map(of_basis).transpose()?));
             jitter = jitter.max(prior.jitter());
         }
-        let (mut means, mut variances, mut parameters) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut heads, mut shifts, mut parameters) = (Vec::new(), Vec::new(), Vec::new());
         let mut kl = None;
         for (latent, q) in self.variational.all().iter().enumerate() {
-            let (prior, given, basis) = &given[if given.len() == 1 { 0 } else { latent }];
+            let (prior, _, basis) = &given[if given.len() == 1 { 0 } else { latent }];
             let prior_mean = &prior_means[if prior_means.len() == 1 { 0 } else { latent }];
             let q = q.record(tape, prior)?;
             let (mut mean, mut whitened) = (prior_mean.value, q.mean);
@@ -189,10 +189,18 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                     q.divergence(tape, prior, added.expected)? + added.kl
                 }
             };
-            means.push(mean + given.mean(whitened));
-            variances.push(given.variance(&q.roots));
+            shifts.push(mean);
+            heads.push(Head { mean: Some(whitened), roots: q.roots });
             parameters.extend(q.parameters);
             kl = Some(kl.map_or(q_kl, |sum| sum + q_kl));
+        }
+        // Those of one kernel together: they share what is whitened.
+        let of_kernel = heads.chunks(if given.len() == 1 { heads.len() } else { 1 });
+        let marginals = given.iter().zip(of_kernel).flat_map(|((_, given, _), heads)| given.marginals(tape, heads).0);
+        let (mut means, mut variances) = (Vec::new(), Vec::new());
+        for (shift, (mean, variance)) in shifts.into_iter().zip(marginals) {
+            means.push(mean.map_or(shift, |mean| shift + mean));
+            variances.push(variance);
         }
         let kl = kl.unwrap_or_else(|| tape.scalar_constant(0.0));
         Ok(Marginals { means, variances, kl, jitter, parameters })

@@ -3,8 +3,9 @@
 use faer::{Mat, MatRef};
 
 use super::record::{Determinant, Recorded};
-use super::{Root, unpacked};
+use super::unpacked;
 use crate::inducing::InducingPrior;
+use crate::linalg::Root;
 use crate::linalg::{Stacked, column};
 use crate::simd::sum::dot_in_f64;
 use crate::tape::{Slope, Tape, Var};
@@ -32,8 +33,8 @@ impl<'t, T: Scalar> Recorded<'t, '_, T> {
         // ½ ln|S| of which P₀ does not tell.
         let mut half_log_det = further;
         for (index, root) in self.roots.iter().enumerate() {
-            let value = tape.value(root.var())?;
-            squares.push(root.var());
+            let value = tape.value(*root.get())?;
+            squares.push(*root.get());
             twice += match root {
                 Root::Lower(_) => of_lower(value.as_mat())?,
                 Root::Diagonal(_) => of_diagonal(value.as_mat())?,

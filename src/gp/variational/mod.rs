@@ -5,7 +5,6 @@ mod record;
 mod root;
 
 pub(super) use divergence::excess;
-pub(super) use root::Root;
 
 use faer::{Mat, MatRef};
 

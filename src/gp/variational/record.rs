@@ -2,11 +2,12 @@
 
 use faer::Mat;
 
-use super::{Covariance, Root, Variational};
+use super::{Covariance, Variational};
 use crate::Result;
 use crate::Scalar;
 use crate::gp::terms::parameter_column;
 use crate::inducing::InducingPrior;
+use crate::linalg::Root;
 use crate::params::ParameterArray;
 use crate::tape::{Tape, Var};
 

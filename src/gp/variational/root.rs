@@ -1,4 +1,4 @@
-//! A covariance by roots: S = Σ PPᵀ.
+//! Roots of the covariance of q, on a tape and off it.
 
 use std::convert::Infallible;
 
@@ -7,37 +7,11 @@ use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, Par};
 
 use crate::inducing::InducingPrior;
+use crate::linalg::Root;
 use crate::tape::{Tape, Var};
 use crate::{Result, Scalar};
 
-/// One P of S = Σ PPᵀ: on a tape as a [`Var`], off it as a matrix.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::gp) enum Root<V> {
-    /// Lower triangular, M × M.
-    Lower(V),
-    /// Diagonal, by its entries, M × 1.
-    Diagonal(V),
-    /// M × r
-    Columns(V),
-}
-
-impl<V> Root<V> {
-    fn try_map<'s, W, E>(&'s self, f: impl FnOnce(&'s V) -> Result<W, E>) -> Result<Root<W>, E> {
-        Ok(match self {
-            Self::Lower(v) => Root::Lower(f(v)?),
-            Self::Diagonal(v) => Root::Diagonal(f(v)?),
-            Self::Columns(v) => Root::Columns(f(v)?),
-        })
-    }
-}
-
 impl<'t, T: Scalar> Root<Var<'t, T>> {
-    pub(in crate::gp) fn var(&self) -> Var<'t, T> {
-        match *self {
-            Self::Lower(var) | Self::Diagonal(var) | Self::Columns(var) => var,
-        }
-    }
-
     /// PᵀA.
     pub(in crate::gp) fn project(&self, a: Var<'t, T>) -> Var<'t, T> {
         match *self {

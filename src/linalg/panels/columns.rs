@@ -1,0 +1,54 @@
+//! Solves for the columns of a matrix.
+
+use faer::prelude::{Reborrow, ReborrowMut};
+use faer::{Accum, MatMut, Par};
+
+use super::{Coefficients, Layout, RowsMut, gather, scatter, solve};
+use crate::Scalar;
+
+/// What the panels of a block may take of the second-level cache.
+const BLOCK: usize = 128 << 10;
+
+impl Layout {
+    /// Panels with so many rows in a block: what passes one after the other find in the second-level cache.
+    pub(crate) fn block<T>(self, rows: usize) -> usize {
+        (BLOCK / (rows * self.width() * size_of::<T>()).max(1)).clamp(1, 64)
+    }
+
+    /// How many panels with so many rows there has to be room for, if one thread uses the same for all blocks.
+    pub(crate) fn room<T>(self, rows: usize, par: Par) -> usize {
+        if matches!(par, Par::Seq) { self.block::<T>(rows).min(self.panels()) } else { self.panels() }
+    }
+}
+
+/// Solves for the columns of a matrix in their place, given [room](Layout::room) for panels. The bits of a column depend
+/// on nothing else.
+pub(crate) fn solve_columns<T: Scalar>(
+    layout: Layout,
+    l: &Coefficients<'_, T>,
+    mut columns: MatMut<'_, T>,
+    room: &mut [T],
+    par: Par,
+) {
+    let (rows, width) = (l.inputs(), layout.width());
+    let (panels, step) = (columns.ncols().div_ceil(width), layout.block::<T>(rows));
+    if !matches!(par, Par::Seq) && panels > step {
+        let half = (panels / 2).next_multiple_of(step).min(panels - 1);
+        let (left, right) = columns.split_at_col_mut(half * width);
+        let (room_left, room_right) = room.split_at_mut(half * rows * width);
+        rayon::join(
+            || solve_columns(layout, l, left, room_left, par),
+            || solve_columns(layout, l, right, room_right, par),
+        );
+        return;
+    }
+    for first in (0..panels).step_by(step) {
+        let count = step.min(panels - first);
+        let points = (count * width).min(columns.ncols() - first * width);
+        let mut columns = columns.rb_mut().subcols_mut(first * width, points);
+        let room = &mut room[..count * rows * width];
+        gather(layout, columns.rb(), 0, room, rows);
+        solve(layout, l, RowsMut::all(room, rows), None);
+        scatter(layout, room, rows, columns.rb_mut(), Accum::Replace);
+    }
+}

@@ -1,0 +1,270 @@
+//! The passes.
+
+use std::ops::Range;
+
+use super::{Coefficients, Layout, Pass, QUAD, Rows, RowsMut, Use};
+use crate::Scalar;
+use crate::simd::lanes::Lanes;
+
+/// Σ_k in_k c_kj for four outputs j, with the coefficients of an input `stride` after those of the one before.
+#[inline(always)]
+pub(super) fn dots<T: Scalar, L: Lanes<T>>(zero: L, inputs: &[T], coefficients: &[T], stride: usize) -> [L; QUAD] {
+    let mut sums = [zero; QUAD];
+    for (input, coefficients) in inputs.chunks_exact(L::LEN).zip(coefficients.chunks(stride)) {
+        let (input, coefficients) = (zero.read(input), &coefficients[..QUAD]);
+        for (sum, &coefficient) in sums.iter_mut().zip(coefficients) {
+            *sum = input.mul_add(zero.all(coefficient), *sum);
+        }
+    }
+    sums
+}
+
+/// CX, or CᵀX, for the rows X of panels. Of panels that hold a square matrix the outputs above its diagonal are left as
+/// they are, given the number of the first point: blocks of four rows and a panel alone are whole.
+pub(crate) fn multiply<T: Scalar>(
+    layout: Layout,
+    c: &Coefficients<'_, T>,
+    from: Rows<'_, T>,
+    to: RowsMut<'_, T>,
+    below: Option<usize>,
+) {
+    layout.run(Multiply { c, from, to, below });
+}
+
+struct Multiply<'a, 'c, T> {
+    c: &'a Coefficients<'c, T>,
+    from: Rows<'a, T>,
+    to: RowsMut<'a, T>,
+    below: Option<usize>,
+}
+
+impl<T: Scalar> Pass<T> for Multiply<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<T>>(self, zero: L) {
+        let Self { c, from, to, below } = self;
+        let width = L::LEN;
+        // The coefficients of a quad stay in the first-level cache for all panels.
+        for quad in 0..c.quads() {
+            let (inputs, coefficients) = c.quad(quad);
+            let inputs = (from.first + inputs.start) * width..(from.first + inputs.end) * width;
+            let first = (to.first + quad * QUAD) * width;
+            let panels = from.numbers.chunks_exact(from.of * width).zip(to.numbers.chunks_exact_mut(to.of * width));
+            for (panel, (from, to)) in panels.enumerate() {
+                if below.is_some_and(|first| first + panel * width >= (quad + 1) * QUAD) {
+                    break;
+                }
+                let values = dots(zero, &from[inputs.clone()], coefficients, QUAD);
+                for (value, out) in values.iter().zip(to[first..][..QUAD * width].chunks_exact_mut(width)) {
+                    value.write(out);
+                }
+            }
+        }
+    }
+}
+
+/// L⁻¹X, or L⁻ᵀX, in place of the rows X of panels, filled up to whole quads. `below` as in [`multiply`], of L⁻ᵀX
+/// alone.
+pub(crate) fn solve<T: Scalar>(layout: Layout, l: &Coefficients<'_, T>, panels: RowsMut<'_, T>, below: Option<usize>) {
+    debug_assert!(l.packing().wanted == Use::Solve);
+    layout.run(Solve { l, panels, below });
+}
+
+struct Solve<'a, 'c, T> {
+    l: &'a Coefficients<'c, T>,
+    panels: RowsMut<'a, T>,
+    below: Option<usize>,
+}
+
+impl<T: Scalar> Pass<T> for Solve<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<T>>(self, zero: L) {
+        let Self { l, panels: RowsMut { numbers, of, first }, below } = self;
+        let width = L::LEN;
+        let (transposed, quads) = (l.packing().transposed, l.quads());
+        for step in 0..quads {
+            let quad = if transposed { quads - 1 - step } else { step };
+            let ((_, coefficients), (own, reciprocals)) = (l.quad(quad), l.own(quad));
+            let (above, here) = (first * width, (first + quad * QUAD) * width);
+            for (panel, rows) in numbers.chunks_exact_mut(of * width).enumerate() {
+                if below.is_some_and(|first| first + panel * width >= (quad + 1) * QUAD) {
+                    break;
+                }
+                let (before, rest) = rows.split_at_mut(here);
+                let (lines, after) = rest.split_at_mut(QUAD * width);
+                let known = if transposed { &*after } else { &before[above..] };
+                let mut values = dots(zero, known, coefficients, QUAD);
+                for (value, line) in values.iter_mut().zip(lines.chunks_exact(width)) {
+                    *value = zero.read(line) - *value;
+                }
+                for at in 0..QUAD {
+                    let at = if transposed { QUAD - 1 - at } else { at };
+                    // A quotient to its last digit but one, which waits for less than a division.
+                    let (pivot, reciprocal) = (zero.all(-own[at * QUAD + at]), zero.all(reciprocals[at]));
+                    let near = values[at] * reciprocal;
+                    let value = near.mul_add(pivot, values[at]).mul_add(reciprocal, near);
+                    values[at] = value;
+                    for other in if transposed { 0..at } else { at + 1..QUAD } {
+                        let entry = if transposed { own[at * QUAD + other] } else { own[other * QUAD + at] };
+                        values[other] = value.mul_add(zero.all(-entry), values[other]);
+                    }
+                }
+                for (value, line) in values.iter().zip(lines.chunks_exact_mut(width)) {
+                    value.write(line);
+                }
+            }
+        }
+    }
+}
+
+/// Sums over rows, which are whole quads, for every point of panels: Σ x_j m_j, and Σ (s_j x_j)², each into a row of other panels. Neither is
+/// computed where its row is not given; factors s_j are 1 where they are not. They are added to what is there.
+pub(crate) fn sums<T: Scalar>(
+    layout: Layout,
+    x: Rows<'_, T>,
+    rows: usize,
+    (weights, dots): (&[T], Option<usize>),
+    (factors, squares): (Option<&[T]>, Option<usize>),
+    out: RowsMut<'_, T>,
+) {
+    layout.run(Sums { x, rows, weights, dots, factors, squares, out });
+}
+
+struct Sums<'a, T> {
+    x: Rows<'a, T>,
+    rows: usize,
+    weights: &'a [T],
+    dots: Option<usize>,
+    factors: Option<&'a [T]>,
+    squares: Option<usize>,
+    out: RowsMut<'a, T>,
+}
+
+impl<T: Scalar> Sums<'_, T> {
+    /// Σ_j term(x_j, j) of every panel, onto the row of this number: four sums in turn, so that none waits for the one
+    /// before.
+    #[inline(always)]
+    fn each<L: Lanes<T>>(&mut self, zero: L, row: usize, term: impl Fn(L, usize, L) -> L) {
+        let width = L::LEN;
+        let (x, out) = (&self.x, &mut self.out);
+        for (x, out) in x.numbers.chunks_exact(x.of * width).zip(out.numbers.chunks_exact_mut(out.of * width)) {
+            let mut sums = [zero; QUAD];
+            let lines = &x[self.x.first * width..][..self.rows * width];
+            for (quad, lines) in lines.chunks_exact(QUAD * width).enumerate() {
+                for (n, (sum, line)) in sums.iter_mut().zip(lines.chunks_exact(width)).enumerate() {
+                    *sum = term(zero.read(line), quad * QUAD + n, *sum);
+                }
+            }
+            let out = &mut out[row * width..][..width];
+            (zero.read(out) + ((sums[0] + sums[1]) + (sums[2] + sums[3]))).write(out);
+        }
+    }
+}
+
+impl<T: Scalar> Pass<T> for Sums<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<T>>(mut self, zero: L) {
+        if let Some(row) = self.dots {
+            let weights = self.weights;
+            self.each(zero, row, |x, j, sum| x.mul_add(zero.all(weights[j]), sum));
+        }
+        match (self.squares, self.factors) {
+            (Some(row), Some(factors)) => self.each(zero, row, |x, j, sum| {
+                let x = x * zero.all(factors[j]);
+                x.mul_add(x, sum)
+            }),
+            (Some(row), None) => self.each(zero, row, |x, _, sum| x.mul_add(x, sum)),
+            (None, _) => {}
+        }
+    }
+}
+
+/// A sum of products of what belongs to a row j and to a point b, times numbers of both.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Combination<'a, T> {
+    /// Whether it is added to what is there.
+    pub(crate) onto: bool,
+    /// 2 p_b x_jb, with a row of other panels for p.
+    pub(crate) x: Option<(Rows<'a, T>, usize)>,
+    /// 2 s_j² q_b a_jb, where factors s are given.
+    pub(crate) a: Option<(Rows<'a, T>, Option<&'a [T]>, usize)>,
+    /// m_j g_b
+    pub(crate) outer: Option<(&'a [T], usize)>,
+    /// The panels of p, q and g.
+    pub(crate) of_points: Rows<'a, T>,
+}
+
+impl<T> Combination<'_, T> {
+    /// That of some panels.
+    pub(crate) fn of_panels(self, layout: Layout, panels: Range<usize>) -> Self {
+        Self {
+            x: self.x.map(|(x, row)| (x.of_panels(layout, panels.clone()), row)),
+            a: self.a.map(|(a, factors, row)| (a.of_panels(layout, panels.clone()), factors, row)),
+            of_points: self.of_points.of_panels(layout, panels),
+            ..self
+        }
+    }
+}
+
+/// Fills rows of panels with a combination.
+pub(crate) fn combine<T: Scalar>(layout: Layout, combination: Combination<'_, T>, rows: usize, out: RowsMut<'_, T>) {
+    layout.run(Combine { combination, rows, out });
+}
+
+struct Combine<'a, T> {
+    combination: Combination<'a, T>,
+    rows: usize,
+    out: RowsMut<'a, T>,
+}
+
+impl<T: Scalar> Pass<T> for Combine<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<T>>(self, zero: L) {
+        let Self {
+            combination: Combination { onto, x, a, outer, of_points },
+            rows,
+            out: RowsMut { numbers, of, first },
+        } = self;
+        let width = L::LEN;
+        for (panel, out) in numbers.chunks_exact_mut(of * width).enumerate() {
+            let out = &mut out[first * width..][..rows * width];
+            let point = |row: usize| zero.read(&of_points.numbers[(panel * of_points.of + row) * width..][..width]);
+            let twice = |row: usize| {
+                let once = point(row);
+                once + once
+            };
+            let part = |rows_of: Rows<'_, T>| {
+                let first = (panel * rows_of.of + rows_of.first) * width;
+                first..first + rows * width
+            };
+            let x = x.map(|(x, row)| (&x.numbers[part(x)], twice(row)));
+            let a = a.map(|(a, factors, row)| (&a.numbers[part(a)], factors, twice(row)));
+            let outer = outer.map(|(m, row)| (m, point(row)));
+            for (j, out) in out.chunks_exact_mut(width).enumerate() {
+                let line = |numbers: &[T]| zero.read(&numbers[j * width..][..width]);
+                let mut sum = if onto { zero.read(out) } else { zero };
+                let of_a = a.map(|(a, factors, q)| {
+                    let factor = factors.map(|factors| zero.all(factors[j]));
+                    line(a) * factor.map_or(q, |factor| q * factor * factor)
+                });
+                // Each product is rounded, so that px − pa is 0 where x = a.
+                match (x.map(|(x, p)| line(x) * p), of_a) {
+                    (Some(x), Some(a)) => sum = sum + (x + a),
+                    (Some(one), None) | (None, Some(one)) => sum = sum + one,
+                    (None, None) => {}
+                }
+                if let Some((m, g)) = outer {
+                    sum = g.mul_add(zero.all(m[j]), sum);
+                }
+                sum.write(out);
+            }
+        }
+    }
+}
