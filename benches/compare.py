@@ -264,7 +264,15 @@ def bar_beside_others(work, dtype):
         return 4.0 if any(name in work for name in ["ard", "matern52", "composite"]) and work.endswith("_hyp") else None
     if work.startswith("W3_"):
         return 1.5
+    if work.startswith("W6_") and dtype == "f64":
+        return {"M20": 4.0, "M81": 2.5}.get(inducing(work), 2.2)
+    if work.startswith("W8_"):
+        return 3.0
     return 2.0 if work.startswith("W4_") else None
+
+
+def inducing(work):
+    return next(part for part in work.split("_") if part.startswith("M") and part[1:].isdigit())
 
 
 def beside(found, bar, least):
@@ -293,6 +301,27 @@ def against_peers(figures, wanted):
         if ours and peer:
             fresh = figures.of(work, dtype, 1, "mercer_fresh_out")
             rows.append([work, dtype, times(ours), times(fresh) if fresh else "", peer[1], times(peer[0]), beside(ratio(peer[0], ours), bar_beside_others(work, dtype), True)])
+    return rows
+
+
+def of_steps(figures):
+    """Steps with another likelihood, another q or in single precision, beside those of the same size without; evidence beside a factor."""
+    rows = []
+    for work, dtype in figures.works(lambda work: work.startswith("W6_")):
+        base = work.removesuffix("_bernoulli").removesuffix("_diagonal")
+        if work != base:
+            bar, beside_it = (1.6 if inducing(work) == "M20" else 1.25), figures.of(base, dtype, 1, OURS)
+        elif dtype == "f32":
+            bar, beside_it = {"M20": 0.65, "M512": 0.55}.get(inducing(work), 0.6), figures.of(base, "f64", 1, OURS)
+        else:
+            continue
+        ours = figures.of(work, dtype, 1, OURS)
+        if ours and beside_it:
+            rows.append([work, dtype, times(ours), times(beside_it), beside(ratio(ours, beside_it), bar, False)])
+    for work, dtype in figures.works(lambda work: work.startswith("W5_lml_grad_")):
+        ours, factor = figures.of(work, dtype, 1, OURS), figures.of(work.replace("lml_grad", "llt"), dtype, 1, "faer")
+        if ours and factor:
+            rows.append([work, dtype, times(ours), times(factor), beside(ratio(ours, factor), 3.6, False)])
     return rows
 
 
@@ -396,6 +425,7 @@ def report(session, options, only):
     for part, title in TITLES.items():
         of_part = lambda work: wanted(work) and any(work.startswith(name) for name in FILTERS[part])
         table(f"{title}, one thread", header, against_peers(figures, of_part))
+    table("Steps of sparse processes, and evidence", ["work", "", "time", "Gaussian with q in full, in `f64`, or a Cholesky factor", "ratio"], of_steps(figures))
     table("Dispatch", ["work", "type known", "boxed / known", "boxed at every node / known", "known / by hand"], of_dispatch(figures, session.rows))
     table("Two threads", ["work", "", "one thread", "two threads", "gain", "ours / C with two"], of_threads(threads, wanted))
     if session.skipped:

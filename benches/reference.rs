@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use common::forms;
 use common::notebook::Data;
+use common::sparse::Form;
 use common::{
     OF_GRADIENTS, OF_VALUES, Work, evenly, kernels, lengthscale, points, sets, sparse, uniform, with_threads,
 };
 use faer::Conj;
 use faer::linalg::matmul::dot::inner_prod;
-use mercer::gp::ExactGp;
+use mercer::gp::{ExactGp, Memory};
 use mercer::kernel::{GradientRequest, gram_into, gram_vjp};
 use mercer::prelude::*;
 use mercer::simd::{Level, restrict};
@@ -250,24 +251,48 @@ fn products<T: Scalar>(options: &Options) {
 fn models<T: Scalar>(options: &Options) {
     for n in [1000, 2000] {
         let row = format!("W5_lml_grad_n{n}");
-        options.row::<T>(&row, || evidence::<T>(n, options.par()));
+        if options.wants::<T>(&row) {
+            let factor = (format!("W5_llt_n{n}"), "faer", factor::<T>(n, options.par()));
+            options.in_turn::<T>(vec![factor, (row, OURS, evidence::<T>(n, options.par()))]);
+        }
     }
     for size in sparse::SIZES {
         let (total, batch, inducing, dim) = size;
-        let row = format!("W6_svgp_step_N{total}_b{batch}_M{inducing}_D{dim}");
-        options.row::<T>(&row, || sparse::step::<T>(size, options.par()));
+        for (form, name) in [(Form::Gaussian, ""), (Form::Bernoulli, "_bernoulli"), (Form::Diagonal, "_diagonal")] {
+            let row = format!("W6_svgp_step_N{total}_b{batch}_M{inducing}_D{dim}{name}");
+            options.row::<T>(&row, || sparse::step::<T>(size, form, options.par()));
+        }
     }
     options.row::<T>("W8_predict_10000_M512_D8", || sparse::prediction::<T>(512, 8, options.par()));
 }
 
+/// A Cholesky factor of the size that the evidence needs, by faer alone.
+fn factor<'a, T: Scalar>(n: usize, par: Par) -> Work<'a> {
+    use faer::dyn_stack::{MemBuffer, MemStack};
+    use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
+    let kernel = 1.3 * Rbf::new(evenly(1.0, 2.0, 4));
+    let mut matrix = kernel.gram(points::<T>(n, 4).as_ref()).unwrap();
+    (0..n).for_each(|i| matrix[(i, i)] += T::from_f64(0.05));
+    let mut out = mercer::linalg::padded::<T>(n, n);
+    let mut stack = MemBuffer::new(cholesky_in_place_scratch::<T>(n, par, Default::default()));
+    Work::new(move || {
+        out.copy_from(&matrix);
+        let stack = MemStack::new(&mut stack);
+        cholesky_in_place(out.as_mut(), Default::default(), par, stack, Default::default()).unwrap();
+        black_box(&out);
+    })
+}
+
+/// The evidence and its gradient, as a fit asks for them: in the memory of the one before.
 fn evidence<'a, T: Scalar>(n: usize, par: Par) -> Work<'a> {
     let x = points::<T>(n, 4);
     let y: Vec<T> = (0..n).map(|row| T::from_f64((0..4).map(|d| x[(row, d)].as_f64()).sum::<f64>().sin())).collect();
     let data = mercer::gp::Data::new(x, y);
     let kernel = 1.3 * Rbf::new(evenly(1.0, 2.0, 4));
     let model = ExactGp::new(kernel).with_noise(0.05).unwrap().with_par(par);
+    let memory = Memory::default();
     Work::new(move || {
-        black_box(model.gradient(black_box(&data)).unwrap());
+        black_box(model.evaluate(black_box(&data), &memory).unwrap());
     })
 }
 

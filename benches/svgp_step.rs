@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::sparse::Form;
 use common::{group, measure, sparse, with_threads};
 use criterion::{BenchmarkId, Criterion};
 use mercer::prelude::*;
@@ -14,7 +15,7 @@ fn steps<T: Scalar>(criterion: &mut Criterion) {
     for size in sparse::SIZES {
         let (total, batch, inducing, dim) = size;
         let id = BenchmarkId::from_parameter(format!("N{total}_b{batch}_M{inducing}_D{dim}"));
-        measure(&mut group, id, || sparse::step::<T>(size, Par::Seq));
+        measure(&mut group, id, || sparse::step::<T>(size, Form::Gaussian, Par::Seq));
     }
     measure(&mut group, BenchmarkId::from_parameter("predict_10000_M512_D8"), || {
         sparse::prediction::<T>(512, 8, Par::Seq)

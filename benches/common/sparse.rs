@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
-use mercer::gp::{Memory, Svgp};
-use mercer::likelihood::Gaussian;
+use mercer::gp::{Memory, Svgp, Variational};
+use mercer::likelihood::{Bernoulli, Gaussian, Likelihood};
 use mercer::linalg::Jitter;
 use mercer::optim::Adam;
 use mercer::prelude::*;
@@ -16,6 +16,17 @@ pub(crate) const SIZES: [(usize, usize, usize, usize); 4] =
 /// Points that are predicted at a time.
 pub(crate) const PREDICTED: usize = 10_000;
 
+/// What is learned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Form {
+    /// Numbers with Gaussian noise, and q in full.
+    Gaussian,
+    /// Classes, and q in full.
+    Bernoulli,
+    /// Numbers with Gaussian noise, and the deviations of q alone.
+    Diagonal,
+}
+
 /// A batch, and the model for it.
 struct Problem<T: Scalar> {
     x: Mat<T>,
@@ -24,25 +35,40 @@ struct Problem<T: Scalar> {
 }
 
 impl<T: Scalar> Problem<T> {
-    fn new(batch: usize, inducing: usize, dim: usize, par: Par) -> Self {
+    fn new(batch: usize, inducing: usize, dim: usize, form: Form, par: Par) -> Self {
         let x = points::<T>(batch, dim);
-        let target = |row: usize| T::from_f64((0..dim).map(|d| x[(row, d)].as_f64()).sum::<f64>().sin());
+        let wave = |row: usize| (0..dim).map(|d| x[(row, d)].as_f64()).sum::<f64>().sin();
+        let target = |row: usize| match form {
+            Form::Bernoulli => T::from_f64(f64::from(u8::from(wave(row) > 0.0))),
+            Form::Gaussian | Form::Diagonal => T::from_f64(wave(row)),
+        };
         let y = (0..batch).map(target).collect();
         let z = Mat::from_fn(inducing, dim, |row, d| x[(row, d)].as_f64());
         let jitter = if size_of::<T>() == 8 { 1e-6 } else { 1e-4 };
         let model = Svgp::new(1.0 * Rbf::new(vec![1.0; dim]), z.as_ref())
             .unwrap()
-            .with_likelihood(Gaussian::new(0.1))
+            .with_likelihood(match form {
+                Form::Bernoulli => Box::new(Bernoulli::probit()) as Box<dyn Likelihood>,
+                Form::Gaussian | Form::Diagonal => Box::new(Gaussian::new(0.1)),
+            })
             .with_jitter(Jitter::Fixed(jitter))
             .with_par(par);
+        let model = match form {
+            Form::Diagonal => model.with_variational(Variational::diagonal_prior(inducing).unwrap()).unwrap(),
+            Form::Gaussian | Form::Bernoulli => model,
+        };
         Self { x, y, model }
     }
 }
 
 /// One step: the bound on a batch, its gradient in all parameters, inducing inputs too, and an update by Adam, with
 /// the matrices of one step reused by the next.
-pub(crate) fn step<'a, T: Scalar>((total, batch, inducing, dim): (usize, usize, usize, usize), par: Par) -> Work<'a> {
-    let Problem { x, y, mut model } = Problem::<T>::new(batch, inducing, dim, par);
+pub(crate) fn step<'a, T: Scalar>(
+    (total, batch, inducing, dim): (usize, usize, usize, usize),
+    form: Form,
+    par: Par,
+) -> Work<'a> {
+    let Problem { x, y, mut model } = Problem::<T>::new(batch, inducing, dim, form, par);
     let mut parameters = model.unconstrained();
     let mut adam = Adam::default().start(parameters.len()).unwrap();
     let (data, memory) = (Data::new(x, y).part_of(total), Memory::default().without_rounding());
@@ -58,7 +84,7 @@ pub(crate) fn step<'a, T: Scalar>((total, batch, inducing, dim): (usize, usize, 
 
 /// Means and variances at [`PREDICTED`] points, by a posterior that is made once.
 pub(crate) fn prediction<'a, T: Scalar>(inducing: usize, dim: usize, par: Par) -> Work<'a> {
-    let Problem { model, .. } = Problem::<T>::new(inducing, inducing, dim, par);
+    let Problem { model, .. } = Problem::<T>::new(inducing, inducing, dim, Form::Gaussian, par);
     let at = uniform::<T>(PREDICTED, dim, -2.0..2.0, 2);
     // For the rest of the program: the posterior borrows the model.
     let posterior = Box::leak(Box::new(model)).posterior::<T>().unwrap();
