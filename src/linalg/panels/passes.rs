@@ -184,6 +184,9 @@ impl<T: Scalar> Pass<T> for Sums<'_, T> {
     }
 }
 
+/// Rows, factors of them, and the row of what belongs to points.
+type Scaled<'a, T> = (Rows<'a, T>, Option<&'a [T]>, usize);
+
 /// A sum of products of what belongs to a row j and to a point b, times numbers of both.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Combination<'a, T> {
@@ -192,7 +195,7 @@ pub(crate) struct Combination<'a, T> {
     /// 2 p_b x_jb, with a row of other panels for p.
     pub(crate) x: Option<(Rows<'a, T>, usize)>,
     /// 2 s_j² q_b a_jb, where factors s are given.
-    pub(crate) a: Option<(Rows<'a, T>, Option<&'a [T]>, usize)>,
+    pub(crate) a: Option<Scaled<'a, T>>,
     /// m_j g_b
     pub(crate) outer: Option<(&'a [T], usize)>,
     /// The panels of p, q and g.
