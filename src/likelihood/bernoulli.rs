@@ -8,7 +8,7 @@ use super::jet::log_logistic;
 use super::log_mean_exp::log_mean_exp;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
-use super::special::{Normal, logistic, normal_cdf, softplus};
+use super::special::{Logistic, Normal, logistic, normal_cdf};
 use crate::parameterized;
 
 /// Observations 0 and 1, the probability of 1 a function of f.
@@ -100,8 +100,8 @@ impl OneLatent for Bernoulli {
         let sign = 2.0 * y - 1.0;
         move |f| match self.link {
             Link::Logit => {
-                let (right, wrong) = (logistic(sign * f), logistic(-sign * f));
-                Terms { value: -softplus(-sign * f), slope: sign * wrong, curvature: -right * wrong, gradient: [] }
+                let Logistic { right, wrong, ln_right } = Logistic::new(sign * f);
+                Terms { value: ln_right, slope: sign * wrong, curvature: -right * wrong, gradient: [] }
             }
             Link::Probit => {
                 let normal = Normal::new(sign * f);

@@ -1,6 +1,6 @@
 //! Functions with derivatives.
 
-use super::special::{logistic, softplus};
+use super::special::Logistic;
 
 /// A function with its first and second derivative.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,6 @@ impl std::ops::Add for Jet {
 
 /// log 1 / (1 + e⁻ˣ)
 pub(super) fn log_logistic(x: f64) -> Jet {
-    let (right, wrong) = (logistic(x), logistic(-x));
-    Jet { value: -softplus(-x), slope: wrong, curvature: -right * wrong }
+    let Logistic { right, wrong, ln_right } = Logistic::new(x);
+    Jet { value: ln_right, slope: wrong, curvature: -right * wrong }
 }
