@@ -1,9 +1,9 @@
 //! Marginals of a process given its inducing variables, in panels of points.
 //!
 //! With A = L⁻¹K for covariances K of the inducing variables, K_uu = LLᵀ, with f, M × B, the whitened variables v of
-//! mean m and covariance S = Σ PPᵀ give f means Aᵀm and variances k(x, x) − ‖a‖² + Σ ‖Pᵀa‖². Their reverse takes five
-//! passes of M²B in all, where a formula of single primitives takes seven. Let g and c be the cotangents of means and of Σ ‖Pᵀa‖²,
-//! c₀ that of ‖a‖², by point. Then
+//! mean m and covariance S = Σ PPᵀ give f means Aᵀm and variances k(x, x) − ‖a‖² + Σ ‖Pᵀa‖². With their reverse these take
+//! five passes of M²B operations, where a formula of single primitives takes six. Let g and c be the cotangents of means and of
+//! Σ ‖Pᵀa‖², c₀ that of ‖a‖², by point. Then
 //!
 //! - Ā = m gᵀ + 2 Σ P(PᵀA) diag(c) + 2A diag(c₀) and K̄ = L⁻ᵀĀ;
 //! - m̄ = Ag and P̄ = 2GP with G = A diag(c) Aᵀ;
@@ -65,12 +65,13 @@ impl<T: Scalar> Tape<'_, T> {
         k: Var<'t, T>,
         heads: &[Head<Var<'t, T>>],
     ) -> (Var<'t, T>, Vec<Projected<Var<'t, T>>>) {
-        let plan = Plan::new(self, whitening, k, heads);
-        let failed = self.core.keep(plan.as_ref().map(|_| 0).map_err(Clone::clone));
-        let Ok(plan) = plan else {
-            let failed = self.var(failed);
-            let none = Projected { mean: Some(failed), variance: Some(failed) };
-            return (failed, vec![none; heads.len()]);
+        let plan = match Plan::new(self, whitening, k, heads) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let failed = self.var(self.core.keep(Err(error)));
+                let none = Projected { mean: Some(failed), variance: Some(failed) };
+                return (failed, vec![none; heads.len()]);
+            }
         };
         let (layout, rows) = (plan.layout, plan.stats());
         let (stats, a) = plan.record(self);
@@ -293,13 +294,13 @@ impl Plan {
 
     /// Positions of what there may be gradients in.
     fn operands(&self) -> Vec<usize> {
-        let of_head =
-            |head: &Head<usize>| head.mean.into_iter().chain(head.roots.iter().map(|root| *root.get())).collect();
-        let whitening = self.whitening.and_then(|whitening| whitening.covariance);
-        std::iter::once(self.k)
-            .chain(whitening)
-            .chain(self.heads.iter().flat_map(of_head as fn(&_) -> Vec<usize>))
-            .collect()
+        let mut operands = vec![self.k];
+        operands.extend(self.whitening.and_then(|whitening| whitening.covariance));
+        for Head { mean, roots } in &self.heads {
+            operands.extend(mean);
+            operands.extend(roots.iter().map(|root| *root.get()));
+        }
+        operands
     }
 
     /// Panels in a block.
