@@ -186,8 +186,8 @@ impl<T: Scalar, K: Kernel<T> + Clone, N: GaussianNoise + Clone> Model<Data<T>> f
         T::select::<Evidence<'_>>((self.core(), data.x(), &data.stacked(1)?))
     }
 
-    fn evaluate(&self, data: &Data<T>, _: &Memory) -> Result<(f64, Vec<f64>)> {
-        T::select::<Gradient<'_>>((self.core(), data.x(), &data.stacked(1)?))
+    fn evaluate(&self, data: &Data<T>, memory: &Memory) -> Result<(f64, Vec<f64>)> {
+        T::select::<Gradient<'_>>((self.core(), data.x(), &data.stacked(1)?, memory))
     }
 
     fn condition(&self, data: &Data<T>) -> Result<Posterior<T>> {
@@ -215,12 +215,15 @@ type Owned<T> = (Arc<dyn Kernel<T>>, Arc<dyn Likelihood>);
 
 type Given<'a, T> = (Core<'a, T>, MatRef<'a, T>, &'a [T]);
 
+/// The same with the memory of the evaluation before.
+type Remembered<'a, T> = (Core<'a, T>, MatRef<'a, T>, &'a [T], &'a Memory);
+
 /// The factor of A, A⁻¹ r, n × 1, and the variances of the noise.
 type Solved<T> = Result<(Cholesky<T>, Mat<T>, Vec<f64>)>;
 
 by_precision!(ScalesOf<'a, T>(Given<'a, T>) -> Result<Scales> = scales);
 by_precision!(Evidence<'a, T>(Given<'a, T>) -> Result<f64> = evidence);
-by_precision!(Gradient<'a, T>(Given<'a, T>) -> Result<(f64, Vec<f64>)> = gradient);
+by_precision!(Gradient<'a, T>(Remembered<'a, T>) -> Result<(f64, Vec<f64>)> = gradient);
 by_precision!(Solve<'a, T>(Given<'a, T>) -> Solved<T> = solve);
 by_precision!(Conditioned<'a, T>((Core<'a, T>, &'a Data<T>, Owned<T>)) -> Result<Posterior<T>> = condition);
 
@@ -249,12 +252,15 @@ fn evidence<T: Scalar>((model, x, y): Given<'_, T>) -> Result<f64> {
     tape.scalar(recorded.evidence)
 }
 
-fn gradient<T: Scalar>((model, x, y): Given<'_, T>) -> Result<(f64, Vec<f64>)> {
+fn gradient<T: Scalar>((model, x, y, memory): Remembered<'_, T>) -> Result<(f64, Vec<f64>)> {
     model.check(x, y)?;
-    let tape = Tape::new(model.par);
-    let recorded = model.record(&tape, x, y, true)?;
-    let gradients = tape.backward(recorded.evidence)?;
-    Ok((tape.scalar(recorded.evidence)?, gather(&gradients, &tape, &recorded.parameters)?))
+    memory.on_tape_that_watches(false, model.par, |tape| {
+        let recorded = model.record(tape, x, y, true)?;
+        let gradients = tape.backward(recorded.evidence)?;
+        let gradient = gather(&gradients, tape, &recorded.parameters)?;
+        tape.recycle(gradients);
+        Ok((tape.scalar(recorded.evidence)?, gradient))
+    })
 }
 
 fn solve<T: Scalar>((model, x, y): Given<'_, T>) -> Solved<T> {

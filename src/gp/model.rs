@@ -358,9 +358,19 @@ impl Memory {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn on_tape<'a, T: Scalar, R>(&self, par: Par, evaluate: impl FnOnce(&Tape<'a, T>) -> Result<R>) -> Result<R> {
+        self.on_tape_that_watches(!self.unwatched, par, evaluate)
+    }
+
+    /// The same, with rounding errors watched or not.
+    pub(super) fn on_tape_that_watches<'a, T: Scalar, R>(
+        &self,
+        rounding: bool,
+        par: Par,
+        evaluate: impl FnOnce(&Tape<'a, T>) -> Result<R>,
+    ) -> Result<R> {
         let pool = T::select::<Of<'_>>(self);
         let tape = Tape::with_pool(par, pool.take());
-        if !self.unwatched {
+        if rounding {
             tape.watch_rounding();
         }
         let found = evaluate(&tape)?;
