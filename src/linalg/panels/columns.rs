@@ -15,6 +15,12 @@ impl Layout {
         (BLOCK / (rows * self.width() * size_of::<T>()).max(1)).clamp(1, 64)
     }
 
+    /// How many of so many panels go to the first of two threads; `None` where they are worked on in turn.
+    pub(crate) fn middle<T>(self, panels: usize, rows: usize, par: Par) -> Option<usize> {
+        let step = self.block::<T>(rows);
+        (!matches!(par, Par::Seq) && panels > step).then(|| (panels / 2).next_multiple_of(step).min(panels - 1))
+    }
+
     /// How many panels with so many rows there has to be room for, if one thread uses the same for all blocks.
     pub(crate) fn room<T>(self, rows: usize, par: Par) -> usize {
         if matches!(par, Par::Seq) { self.block::<T>(rows).min(self.panels()) } else { self.panels() }
@@ -32,8 +38,7 @@ pub(crate) fn solve_columns<T: Scalar>(
 ) {
     let (rows, width) = (l.inputs(), layout.width());
     let (panels, step) = (columns.ncols().div_ceil(width), layout.block::<T>(rows));
-    if !matches!(par, Par::Seq) && panels > step {
-        let half = (panels / 2).next_multiple_of(step).min(panels - 1);
+    if let Some(half) = layout.middle::<T>(panels, rows, par) {
         let (left, right) = columns.split_at_col_mut(half * width);
         let (room_left, room_right) = room.split_at_mut(half * rows * width);
         rayon::join(

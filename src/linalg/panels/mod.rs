@@ -15,8 +15,7 @@ mod weighted_gram;
 
 pub(crate) use coefficients::{Coefficients, Packing, Use};
 pub(crate) use columns::solve_columns;
-
-pub(crate) use passes::{Combination, combine, multiply, solve, sums};
+pub(crate) use passes::{Combination, Sum, add_sum, combine, multiply, solve};
 pub(crate) use weighted_gram::{add_up, mirror, transpose, turn, weigh, weighted_gram};
 
 use std::marker::PhantomData;

@@ -120,39 +120,43 @@ impl<T: Scalar> Pass<T> for Solve<'_, '_, T> {
     }
 }
 
-/// Sums over rows, which are whole quads, for every point of panels: Σ x_j m_j, and Σ (s_j x_j)², each into a row of other panels. Neither is
-/// computed where its row is not given; factors s_j are 1 where they are not. They are added to what is there.
-pub(crate) fn sums<T: Scalar>(
+/// A sum over rows j, for every point.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sum<'a, T> {
+    /// Σ x_j m_j
+    Dots(&'a [T]),
+    /// Σ (s_j x_j)², where factors s are given.
+    Squares(Option<&'a [T]>),
+}
+
+/// Adds a sum over rows, which are whole quads, to a row of other panels.
+pub(crate) fn add_sum<T: Scalar>(
     layout: Layout,
+    sum: Sum<'_, T>,
     x: Rows<'_, T>,
     rows: usize,
-    (weights, dots): (&[T], Option<usize>),
-    (factors, squares): (Option<&[T]>, Option<usize>),
-    out: RowsMut<'_, T>,
+    (out, row): (RowsMut<'_, T>, usize),
 ) {
-    layout.run(Sums { x, rows, weights, dots, factors, squares, out });
+    layout.run(AddSum { sum, x, rows, out, row });
 }
 
-struct Sums<'a, T> {
+struct AddSum<'a, T> {
+    sum: Sum<'a, T>,
     x: Rows<'a, T>,
     rows: usize,
-    weights: &'a [T],
-    dots: Option<usize>,
-    factors: Option<&'a [T]>,
-    squares: Option<usize>,
     out: RowsMut<'a, T>,
+    row: usize,
 }
 
-impl<T: Scalar> Sums<'_, T> {
-    /// Σ_j term(x_j, j) of every panel, onto the row of this number: four sums in turn, so that none waits for the one
-    /// before.
+impl<T: Scalar> AddSum<'_, T> {
+    /// Σ_j term(x_j, j) of every panel: four sums in turn, so that none waits for the one before.
     #[inline(always)]
-    fn each<L: Lanes<T>>(&mut self, zero: L, row: usize, term: impl Fn(L, usize, L) -> L) {
+    fn each<L: Lanes<T>>(self, zero: L, term: impl Fn(L, usize, L) -> L) {
         let width = L::LEN;
-        let (x, out) = (&self.x, &mut self.out);
-        for (x, out) in x.numbers.chunks_exact(x.of * width).zip(out.numbers.chunks_exact_mut(out.of * width)) {
+        let Self { x, rows, out, row, .. } = self;
+        for (numbers, out) in x.numbers.chunks_exact(x.of * width).zip(out.numbers.chunks_exact_mut(out.of * width)) {
             let mut sums = [zero; QUAD];
-            let lines = &x[self.x.first * width..][..self.rows * width];
+            let lines = &numbers[x.first * width..][..rows * width];
             for (quad, lines) in lines.chunks_exact(QUAD * width).enumerate() {
                 for (n, (sum, line)) in sums.iter_mut().zip(lines.chunks_exact(width)).enumerate() {
                     *sum = term(zero.read(line), quad * QUAD + n, *sum);
@@ -164,22 +168,18 @@ impl<T: Scalar> Sums<'_, T> {
     }
 }
 
-impl<T: Scalar> Pass<T> for Sums<'_, T> {
+impl<T: Scalar> Pass<T> for AddSum<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes<T>>(mut self, zero: L) {
-        if let Some(row) = self.dots {
-            let weights = self.weights;
-            self.each(zero, row, |x, j, sum| x.mul_add(zero.all(weights[j]), sum));
-        }
-        match (self.squares, self.factors) {
-            (Some(row), Some(factors)) => self.each(zero, row, |x, j, sum| {
+    fn run<L: Lanes<T>>(self, zero: L) {
+        match self.sum {
+            Sum::Dots(weights) => self.each(zero, |x, j, sum| x.mul_add(zero.all(weights[j]), sum)),
+            Sum::Squares(None) => self.each(zero, |x, _, sum| x.mul_add(x, sum)),
+            Sum::Squares(Some(factors)) => self.each(zero, |x, j, sum| {
                 let x = x * zero.all(factors[j]);
                 x.mul_add(x, sum)
             }),
-            (Some(row), None) => self.each(zero, row, |x, _, sum| x.mul_add(x, sum)),
-            (None, _) => {}
         }
     }
 }

@@ -39,12 +39,12 @@ pub(crate) fn turn<T: Scalar>(layout: Layout, a: Rows<'_, T>, rows: usize, panel
 
 /// A panel of rows times what belongs to the points, by a row of their panels.
 pub(crate) fn weigh<T: Scalar>(layout: Layout, turned: &[T], weights: (Rows<'_, T>, usize), out: &mut [T]) {
-    layout.run(Weigh { turned, weights, out });
+    layout.run(Weigh(Turned { turned, weights, out }));
 }
 
 /// Σ_b g_b A_ib for a panel of rows i.
 pub(crate) fn add_up<T: Scalar>(layout: Layout, turned: &[T], weights: (Rows<'_, T>, usize), out: &mut [T]) {
-    layout.run(AddUp { turned, weights, out });
+    layout.run(AddUp(Turned { turned, weights, out }));
 }
 
 /// What belongs to the points, one after the other.
@@ -52,51 +52,50 @@ fn by_point<'a, T: Scalar>((of, row): (Rows<'a, T>, usize), width: usize) -> imp
     of.numbers.chunks_exact(of.of * width).flat_map(move |panel| &panel[row * width..][..width])
 }
 
-struct Weigh<'a, T> {
+/// A panel of rows, and numbers of the points.
+struct Turned<'a, T> {
     turned: &'a [T],
     weights: (Rows<'a, T>, usize),
     out: &'a mut [T],
 }
+
+struct Weigh<'a, T>(Turned<'a, T>);
 
 impl<T: Scalar> Pass<T> for Weigh<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes<T>>(self, zero: L) {
-        let width = L::LEN;
-        let lines = self.turned.chunks_exact(width).zip(self.out.chunks_exact_mut(width));
-        for ((line, out), &weight) in lines.zip(by_point(self.weights, width)) {
+        let (width, Turned { turned, weights, out }) = (L::LEN, self.0);
+        let lines = turned.chunks_exact(width).zip(out.chunks_exact_mut(width));
+        for ((line, out), &weight) in lines.zip(by_point(weights, width)) {
             (zero.read(line) * zero.all(weight)).write(out);
         }
     }
 }
 
-struct AddUp<'a, T> {
-    turned: &'a [T],
-    weights: (Rows<'a, T>, usize),
-    out: &'a mut [T],
-}
+struct AddUp<'a, T>(Turned<'a, T>);
 
 impl<T: Scalar> Pass<T> for AddUp<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes<T>>(self, zero: L) {
-        let width = L::LEN;
+        let (width, Turned { turned, weights, out }) = (L::LEN, self.0);
         // Panels of points are whole quads, and none waits for the point before.
         let mut sums = [zero; QUAD];
-        let mut weights = by_point(self.weights, width);
-        for lines in self.turned.chunks_exact(QUAD * width) {
+        let mut weights = by_point(weights, width);
+        for lines in turned.chunks_exact(QUAD * width) {
             for ((sum, line), &weight) in sums.iter_mut().zip(lines.chunks_exact(width)).zip(&mut weights) {
                 *sum = zero.read(line).mul_add(zero.all(weight), *sum);
             }
         }
-        ((sums[0] + sums[1]) + (sums[2] + sums[3])).write(self.out);
+        ((sums[0] + sums[1]) + (sums[2] + sums[3])).write(out);
     }
 }
 
-/// The lower triangle of A diag(c) Aᵀ, in panels of its columns: some of them, from the number of the first, given all panels of
-/// rows of A as they are and [weighed](weigh). Above the diagonal only what is in its blocks is written.
+/// The lower triangle of A diag(c) Aᵀ, in panels of its columns: some of them, from the number of the first, given all
+/// panels of rows of A as they are and [weighed](weigh). Above the diagonal only what is in its blocks is written.
 pub(crate) fn weighted_gram<T: Scalar>(
     layout: Layout,
     (turned, weighed): (&[T], &[T]),

@@ -76,8 +76,7 @@ impl<T: Scalar> Cotangents<'_, T> {
         let Self { plan, .. } = self;
         let (layout, rows, step) = (plan.layout, plan.rows, plan.block::<T>());
         let (width, panels) = (layout.width(), to.ncols().div_ceil(layout.width()));
-        if !matches!(self.par, Par::Seq) && panels > step {
-            let half = (panels / 2).next_multiple_of(step).min(panels - 1);
+        if let Some(half) = layout.middle::<T>(panels, rows, self.par) {
             let (left, right) = to.split_at_col_mut(half * width);
             let (out_left, out) = out.split_at_mut(half * rows * width);
             let (work_left, work) = work.split_at_mut(half * rows * width);

@@ -5,7 +5,7 @@ use faer::{MatRef, Par};
 use super::factor::Factor;
 use super::{Plan, Projection};
 use crate::Scalar;
-use crate::linalg::panels::{Rows, RowsMut, gather, multiply, solve, sums};
+use crate::linalg::panels::{Rows, RowsMut, Sum, add_sum, gather, multiply, solve};
 
 /// Some panels, from the number of the first, with what is computed from them.
 pub(super) struct Block<'a, T: Scalar> {
@@ -37,8 +37,7 @@ impl<T: Scalar> Forward<'_, T> {
         let (layout, rows) = (plan.layout, plan.rows);
         let (width, step) = (layout.width(), plan.block::<T>());
         let Block { first, panels, a, projections, stats } = block;
-        if !matches!(self.par, Par::Seq) && panels > step {
-            let half = (panels / 2).next_multiple_of(step).min(panels - 1);
+        if let Some(half) = layout.middle::<T>(panels, rows, self.par) {
             let (a_left, a) = a.split_at_mut(half * rows * width);
             let (p_left, projections) = projections.split_at_mut(half * plan.projections * width);
             let (s_left, stats) = stats.split_at_mut(half * plan.stats() * width);
@@ -59,26 +58,26 @@ impl<T: Scalar> Forward<'_, T> {
             }
             let (a, stats) = (Rows::all(a, rows), &mut stats[of(plan.stats())]);
             stats.fill(T::from_f64(0.0));
-            let mut add = |x: Rows<'_, T>, rows: usize, dots: (&[T], _), squares: (Option<&[T]>, _)| {
-                sums(layout, x, rows, dots, squares, RowsMut::all(stats, plan.stats()));
+            let mut add = |sum: Sum<'_, T>, x: Rows<'_, T>, rows: usize, row: usize| {
+                add_sum(layout, sum, x, rows, (RowsMut::all(stats, plan.stats()), row));
             };
-            add(a, rows, (&[], None), (None, Some(0)));
+            add(Sum::Squares(None), a, rows, 0);
             for (head, mean) in self.means.iter().enumerate() {
                 if let Some(mean) = mean {
-                    add(a, rows, (mean.numbers(), Some(1 + 2 * head)), (None, None));
+                    add(Sum::Dots(mean.numbers()), a, rows, 1 + 2 * head);
                 }
             }
             let projections = &mut projections[kept(plan.projections)];
             let roots = self.roots.iter().filter(|(of, _)| of.has_columns());
             for (Projection { head, first, count, .. }, factor) in roots {
-                let row = Some(2 + 2 * head);
+                let row = 2 + 2 * head;
                 match factor.coefficients() {
-                    None => add(a, rows, (&[], None), (Some(factor.numbers()), row)),
+                    None => add(Sum::Squares(Some(factor.numbers())), a, rows, row),
                     Some(p) => {
                         let to = RowsMut { numbers: &mut *projections, of: plan.projections, first: *first };
                         multiply(layout, &p, a, to, None);
                         let x = Rows { numbers: projections, of: plan.projections, first: *first };
-                        add(x, *count, (&[], None), (None, row));
+                        add(Sum::Squares(None), x, *count, row);
                     }
                 }
             }
