@@ -12,4 +12,5 @@ pub use compose::Compose;
 pub use multi_output::{icm, lcm};
 pub use ops::{Divisor, Operand};
 pub use terms::terms;
+pub(crate) use text::read_template;
 pub use text::{Constructor, register, register_function};

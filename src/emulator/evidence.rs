@@ -136,12 +136,7 @@ impl<K: Kernel<f64> + Clone> Model<Spectra> for Emulator<K> {
     }
 
     /// Climbs from where the parameters are, then looks for the best of many maxima: see [`Emulator`].
-    ///
-    /// # Errors
-    ///
-    /// As [`objective`](Self::objective) and [`evaluate`](Self::evaluate) at the start; later failures end the search at the
-    /// best parameters found.
-    fn fit(&mut self, spectra: &Spectra, minimizer: &dyn Minimizer) -> Result<Minimum> {
+    fn climb(&mut self, spectra: &Spectra, minimizer: &dyn Minimizer, _: f64) -> Result<Minimum> {
         self.search(spectra, minimizer)
     }
 }

@@ -41,20 +41,20 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn refine(&mut self, spectra: &Spectra, minimizer: &dyn Minimizer) -> Result<Minimum> {
-        self.with_lasting_structure(spectra, |emulator| emulator.climb(spectra, minimizer))
+        self.with_lasting_structure(spectra, |emulator| emulator.ascend(spectra, minimizer))
     }
 
     /// Climbs, and again from better starts.
     pub(super) fn search(&mut self, spectra: &Spectra, minimizer: &dyn Minimizer) -> Result<Minimum> {
         self.with_lasting_structure(spectra, |emulator| {
-            let mut best = emulator.climb(spectra, minimizer)?;
+            let mut best = emulator.ascend(spectra, minimizer)?;
             // Who takes no step at all looks on, or has nothing that is free.
             let rounds = if best.steps > 0 { ROUNDS } else { 0 };
             for round in 0..rounds {
                 let Some(start) = Search::new(emulator, spectra).start(&emulator.unconstrained(), round) else { break };
                 let mut other = emulator.clone();
                 other.set_unconstrained(&start)?;
-                let Ok(found) = other.climb(spectra, minimizer) else { break };
+                let Ok(found) = other.ascend(spectra, minimizer) else { break };
                 let evaluations = best.evaluations + found.evaluations;
                 let gain = best.value - found.value;
                 if gain > 0.0 {
@@ -69,7 +69,7 @@ impl<K: Kernel<f64> + Expr + Clone> Emulator<K> {
         })
     }
 
-    fn climb(&mut self, spectra: &Spectra, minimizer: &dyn Minimizer) -> Result<Minimum> {
+    fn ascend(&mut self, spectra: &Spectra, minimizer: &dyn Minimizer) -> Result<Minimum> {
         fit(self, minimizer, |emulator| {
             let (evidence, mut gradient) = emulator.gradient(spectra)?;
             gradient.iter_mut().for_each(|entry| *entry = -*entry);

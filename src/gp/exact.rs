@@ -6,6 +6,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
 use super::data::Data;
+use super::fit::{Examined, Warning, degrees_of_freedom};
 use super::latents::PerLatent;
 use super::leave_one_out::LeaveOneOut;
 use super::model::{Memory, Model, Scales};
@@ -13,8 +14,9 @@ use super::posterior::Posterior;
 use super::prior::{Observed, Prior};
 use super::process::{Latent, Process};
 use super::settings::{model_settings, one_kernel};
+use super::starts::Suggested;
 use super::terms::{gather, noise_variances, prior_mean};
-use super::units;
+use super::{starts, units};
 use crate::kernel::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::{Gaussian, GaussianNoise, Likelihood};
@@ -196,7 +198,31 @@ impl<T: Scalar, K: Kernel<T> + Clone, N: GaussianNoise + Clone> Model<Data<T>> f
     }
 
     fn scales(&self, data: &Data<T>) -> Result<Scales> {
-        T::select::<ScalesOf<'_>>((self.core(), data.x(), &data.stacked(1)?))
+        let scales = T::select::<ScalesOf<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
+        Ok(Scales { noise: starts::noise_units(self, &starts::variances(data.y())), ..scales })
+    }
+
+    fn suggest(&self, data: &Data<T>) -> Result<Suggested> {
+        self.core().check(data.x(), &data.stacked(1)?)?;
+        Ok(starts::suggested(self, &[&self.kernel], data.x(), Some(data.y())))
+    }
+
+    fn degrees_of_freedom(&self, data: &Data<T>) -> Result<Option<f64>> {
+        let noise = self.likelihood.noise_variances(data.x().nrows())?;
+        degrees_of_freedom(&self.condition(data)?, data.x(), &noise).map(Some)
+    }
+
+    fn examine(&self, data: &Data<T>) -> Result<Vec<Warning>> {
+        let noise = self.likelihood.noise_variances(data.x().nrows())?;
+        let examined = Examined {
+            model: self,
+            kernels: &[&self.kernel],
+            x: data.x(),
+            of_zero_mean: self.mean.is_zero().then_some(data.y()),
+            noise: noise.into_iter().reduce(f64::min),
+            jitter: self.condition(data)?.jitter(),
+        };
+        Ok(examined.warnings())
     }
 }
 
@@ -230,7 +256,7 @@ by_precision!(Conditioned<'a, T>((Core<'a, T>, &'a Data<T>, Owned<T>)) -> Result
 fn scales<T: Scalar>((model, x, y): Given<'_, T>) -> Result<Scales> {
     model.check(x, y)?;
     let mean = units::of_mean(model.mean, x, units::spread(y.iter().copied()));
-    Ok(Scales { parameters: [units::ones(model.kernel), mean].concat(), columns: Vec::new() })
+    Ok(Scales { parameters: [units::ones(model.kernel), mean].concat(), ..Scales::default() })
 }
 
 fn condition<T: Scalar>(

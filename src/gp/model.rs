@@ -7,10 +7,12 @@ use std::marker::PhantomData;
 use faer::Par;
 use rand::Rng;
 
+use super::fit::{self, Fit, Report, Summary, Warning};
 use super::rounding::loss;
+use super::starts::Suggested;
 use super::{NaturalStep, coincident};
-use crate::optim::{History, Loss, Minimizer, Minimum, NaturalGradient, Run, Train, fit_in_units};
-use crate::params::Parameterized;
+use crate::optim::{History, Loss, Measures, Minimizer, Minimum, NaturalGradient, Run, Train, fit_by};
+use crate::params::{Parameterized, ParameterizedExt};
 use crate::scalar::ByPrecision;
 use crate::tape::{Pool, Tape};
 use crate::{Result, Scalar};
@@ -117,19 +119,85 @@ pub trait Model<D: ?Sized>: Parameterized + Debug + Send + Sync {
         Ok(Scales::default())
     }
 
+    /// What the data suggest for starts: variances share what the observations vary, lengthscales are the median distance of
+    /// the inputs, periods are those of the strongest waves, a constant mean is that of the observations, and noise is a tenth
+    /// of their variance. By default, the values that there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`objective`](Self::objective).
+    fn suggest(&self, data: &D) -> Result<Suggested> {
+        let _ = data;
+        Ok(Suggested { values: self.values(), ranges: Vec::new() })
+    }
+
+    /// What to doubt of the model on these data: of their inputs, lengthscales, and the factorisation. By default nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`objective`](Self::objective).
+    fn examine(&self, data: &D) -> Result<Vec<Warning>> {
+        let _ = data;
+        Ok(Vec::new())
+    }
+
+    /// The effective degrees of freedom of the model on these data, for Gaussian noise: tr K (K + Σ)⁻¹. By default none.
+    ///
+    /// # Errors
+    ///
+    /// As [`condition`](Self::condition).
+    fn degrees_of_freedom(&self, data: &D) -> Result<Option<f64>> {
+        let _ = data;
+        Ok(None)
+    }
+
+    /// The model on a page: objective, degrees of freedom, parameters, and what to doubt.
+    ///
+    /// # Errors
+    ///
+    /// As [`objective`](Self::objective) and [`condition`](Self::condition).
+    fn summary(&self, data: &D) -> Result<Summary>
+    where
+        Self: Sized,
+    {
+        Ok(Summary {
+            objective: self.objective(data)?.value(),
+            log_prior: self.log_prior(),
+            degrees_of_freedom: self.degrees_of_freedom(data)?,
+            parameters: self.table(),
+            warnings: self.examine(data)?,
+        })
+    }
+
     /// Maximises the objective over the free parameters; with [priors](crate::params::Prior), its sum with their
     /// [`log_prior`](crate::params::ParameterizedExt::log_prior).
+    ///
+    /// `how` is a minimiser, or a [`Fit`] with starts and a noise floor.
     ///
     /// # Errors
     ///
     /// As [`evaluate`](Self::evaluate) at the start, and [`Error::Rounding`](crate::Error::Rounding) where
     /// [`Objective::rounding`] is above [`ROUNDING_LIMIT`](super::ROUNDING_LIMIT); later failures end the search at the best
-    /// parameters found.
-    fn fit(&mut self, data: &D, minimizer: &dyn Minimizer) -> Result<Minimum>
+    /// parameters found. Of several starts, those of the first if all fail.
+    fn fit<'f>(&mut self, data: &D, how: impl Into<Fit<'f>>) -> Result<Report>
+    where
+        Self: Clone,
+        D: Sync,
+    {
+        fit::fit(self, data, &how.into())
+    }
+
+    /// One search, from where the parameters are: what [`fit`](Self::fit) does from each start. A noise variance does not
+    /// fall below this part of the variance of the observations.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit).
+    fn climb(&mut self, data: &D, minimizer: &dyn Minimizer, noise_floor: f64) -> Result<Minimum>
     where
         Self: Clone,
     {
-        let Scales { parameters, columns } = self.scales(data)?;
+        let Scales { parameters, columns, noise } = self.scales(data)?;
         let memory = Memory::default();
         let mut negative = |model: &Self| {
             let (objective, gradient) = model.evaluate(data, &memory)?;
@@ -138,7 +206,8 @@ pub trait Model<D: ?Sized>: Parameterized + Debug + Send + Sync {
         if !columns.is_empty() {
             coincident::part(self, &columns, &mut negative);
         }
-        fit_in_units(self, &parameters, minimizer, negative)
+        let floors: Vec<f64> = noise.iter().map(|unit| noise_floor * unit).collect();
+        fit_by(self, Measures { units: &parameters, floors: &floors }, minimizer, negative)
     }
 }
 
@@ -301,6 +370,9 @@ pub struct Scales {
     pub parameters: Vec<f64>,
     /// Of the columns of the inducing inputs, of which those that coincide are parted before a fit; none to leave them.
     pub columns: Vec<f64>,
+    /// Of all scalars in visiting order, the variance of what was observed for those that are noise variances, and 0 for all
+    /// others; none for no floor under any.
+    pub noise: Vec<f64>,
 }
 
 /// Matrices that evaluations leave to the next, so that a loop allocates once.

@@ -40,6 +40,11 @@ impl DynMean {
         Self(Box::new(mean))
     }
 
+    /// Whether it is [`Zero`](super::Zero).
+    pub(crate) fn is_zero(&self) -> bool {
+        self.name() == "zero"
+    }
+
     fn at<T: Scalar>(&self) -> &dyn Mean<T> {
         T::select::<At<'_>>(&*self.0)
     }

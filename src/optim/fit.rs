@@ -1,9 +1,10 @@
 //! Minimising a loss over the free parameters of anything that has them.
 
+use super::coordinates::{Coordinates, Measures};
 use super::objective::penalised;
 use super::{Minimizer, Minimum};
 use crate::Result;
-use crate::params::{Constraint, Entry, Parameterized, ParameterizedExt, places, units_at};
+use crate::params::{Constraint, Entry, Parameterized, ParameterizedExt, places};
 
 /// Minimises a loss, less the log prior of the model's parameters, over the free parameters of a
 /// model, on the real line of their constraints.
@@ -44,19 +45,19 @@ pub fn fit<M: Parameterized + Clone>(
     minimizer: &dyn Minimizer,
     loss: impl FnMut(&M) -> Result<(f64, Vec<f64>)>,
 ) -> Result<Minimum> {
-    fit_in_units(model, &[], minimizer, loss)
+    fit_by(model, Measures::default(), minimizer, loss)
 }
 
-/// [`fit`], with the parameters that may be any finite number counted in these units, in visiting order of all scalars: the
-/// steps do not depend on the units of the data if these come from them.
-pub(crate) fn fit_in_units<M: Parameterized + Clone>(
+/// [`fit`], with parameters counted in these units and above these floors: the steps do not depend on the units of the data if
+/// they come from them.
+pub(crate) fn fit_by<M: Parameterized + Clone>(
     model: &mut M,
-    units: &[f64],
+    measures: Measures<'_>,
     minimizer: &dyn Minimizer,
     loss: impl FnMut(&M) -> Result<(f64, Vec<f64>)>,
 ) -> Result<Minimum> {
     let mut trial = Of { model: model.clone(), loss };
-    search(model, &mut trial, units, minimizer)
+    search(model, &mut trial, measures, minimizer)
 }
 
 /// A copy of a model to try parameters with, whose type is lost: the search is compiled once, and not again for each model.
@@ -83,24 +84,19 @@ impl<M: Parameterized, L: FnMut(&M) -> Result<(f64, Vec<f64>)>> Trial for Of<M, 
 fn search(
     model: &mut dyn Parameterized,
     trial: &mut dyn Trial,
-    units: &[f64],
+    measures: Measures<'_>,
     minimizer: &dyn Minimizer,
 ) -> Result<Minimum> {
     let mut best: Option<(f64, Vec<f64>)> = None;
-    let (origin, units) = (model.unconstrained(), units_at(model, units));
-    let start: Vec<f64> = origin.iter().zip(&units).map(|(x, unit)| x / unit).collect();
-    // The start comes back to the last bit.
-    let scaled = |at: &[f64]| -> Vec<f64> {
-        let entries = at.iter().zip(&start).zip(origin.iter().zip(&units));
-        entries.map(|((at, start), (origin, unit))| if at == start { *origin } else { at * unit }).collect()
-    };
+    let coordinates = Coordinates::of(model, measures);
+    let start = &coordinates.start;
     let mut silent = vec![true; start.len()];
     let mut objective = |at: &[f64]| {
-        let x = scaled(at);
+        let x = coordinates.on_the_line(at);
         trial.parameters().set_unconstrained(&x)?;
         let (value, mut natural) = trial.loss()?;
         let (value, mut gradient) = penalised(trial.parameters(), &x, value, &mut natural)?;
-        gradient.iter_mut().zip(&units).for_each(|(entry, unit)| *entry *= unit);
+        coordinates.pull(at, &mut gradient);
         silent.iter_mut().zip(&gradient).for_each(|(silent, entry)| *silent &= entry.abs() < AUDIBLE);
         let sound = value.is_finite() && gradient.iter().all(|g| g.is_finite());
         if sound && best.as_ref().is_none_or(|(least, _)| value < *least) {
@@ -108,12 +104,12 @@ fn search(
         }
         Ok((value, gradient))
     };
-    let outcome = minimizer.minimize(&mut objective, &start);
+    let outcome = minimizer.minimize(&mut objective, start);
     if let Some((_, x)) = best {
         model.set_unconstrained(&x)?;
     }
     let mut minimum = outcome?;
-    minimum.x = scaled(&minimum.x);
+    minimum.x = coordinates.on_the_line(&minimum.x);
     if minimum.converged
         && let Some(path) = first_silent(model, &silent)
     {
@@ -190,7 +186,11 @@ mod tests {
                 let gradient = vec![-2.0 * (1.0 - a) - 40.0 * a * across, 20.0 * across / unit];
                 Ok(((1.0 - a).powi(2) + 10.0 * across * across + shift, gradient))
             };
-            let minimum = fit_in_units(&mut kernel, &[7.0, unit], &Lbfgs::default(), loss).unwrap();
+            let minimum = {
+                let measures = Measures { units: &[7.0, unit], floors: &[] };
+                fit_by(&mut kernel, measures, &Lbfgs::default(), loss)
+            }
+            .unwrap();
             (kernel.values()[0], kernel.values()[1] / unit, minimum.steps)
         };
         let (a, b, steps) = run(0.0, 1.0);

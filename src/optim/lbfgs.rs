@@ -8,6 +8,7 @@ use argmin::core::{Error as ArgminError, TerminationStatus};
 use argmin::solver::quasinewton::LBFGS;
 
 use super::line_search::{State, WeakWolfe};
+use super::resolution::is_exhausted;
 use super::{Minimized, Minimizer, Minimum, largest, norm};
 use crate::{Error, Result};
 
@@ -145,6 +146,9 @@ impl Minimizer for Lbfgs {
                 break (true, "the gradient is within its tolerance".to_owned());
             }
             if self.is_stalled(before, before, recorder.best.value) {
+                if recorder.failure.is_none() && is_exhausted(&recorder.best, &recorder.trials) {
+                    break (true, "what the gradient promises is lost in the rounding of the value".to_owned());
+                }
                 break (false, recorder.no_decrease());
             }
         };
@@ -156,17 +160,22 @@ impl Minimizer for Lbfgs {
 }
 
 #[derive(Clone, Debug)]
-struct Evaluation {
-    x: Vec<f64>,
-    value: f64,
-    gradient: Vec<f64>,
+pub(super) struct Evaluation {
+    pub(super) x: Vec<f64>,
+    pub(super) value: f64,
+    pub(super) gradient: Vec<f64>,
 }
+
+/// Trials that are kept: more than a search makes.
+const KEPT: usize = 64;
 
 /// The objective, its last evaluation and its best one.
 struct Recorder<'o, 'f> {
     objective: &'o mut Minimized<'f>,
     last: Evaluation,
     best: Evaluation,
+    /// Those that came after it, the last first.
+    trials: Vec<Evaluation>,
     evaluations: usize,
     /// That of the present step.
     failure: Option<Error>,
@@ -175,7 +184,7 @@ struct Recorder<'o, 'f> {
 impl<'o, 'f> Recorder<'o, 'f> {
     fn start(objective: &'o mut Minimized<'f>, start: &[f64]) -> Result<Self> {
         let first = evaluate(objective, start)?;
-        Ok(Self { objective, last: first.clone(), best: first, evaluations: 1, failure: None })
+        Ok(Self { objective, last: first.clone(), best: first, trials: Vec::new(), evaluations: 1, failure: None })
     }
 
     /// The evaluation at a point; of infinite value where the objective fails.
@@ -189,6 +198,10 @@ impl<'o, 'f> Recorder<'o, 'f> {
             });
             if self.last.value < self.best.value {
                 self.best = self.last.clone();
+                self.trials.clear();
+            } else {
+                self.trials.truncate(KEPT - 1);
+                self.trials.insert(0, self.last.clone());
             }
         }
         &self.last

@@ -35,7 +35,7 @@ pub type Minimized<'a> = dyn FnMut(&[f64]) -> Result<(f64, Vec<f64>)> + 'a;
 /// assert!((minimum.x[0] - 3.0).abs() < 1e-12);
 /// # Ok::<(), mercer::Error>(())
 /// ```
-pub trait Minimizer {
+pub trait Minimizer: Sync {
     /// The best point found from a start.
     ///
     /// # Errors

@@ -121,23 +121,34 @@ pub(super) fn unconstrained_gradient<P: Parameterized + ?Sized>(root: &P, natura
     pulled(root, natural, &|_, constraint, value, gradient| gradient * constraint.slope(value))
 }
 
-/// The units of the packed vector, from those of all scalars in visiting order, or none. On a logarithmic scale there is nothing
-/// to choose: only what may be of any sign has them.
-pub(crate) fn units_at<P: Parameterized + ?Sized>(root: &P, units: &[f64]) -> Vec<f64> {
+/// Something of the packed vector, from that of all scalars in visiting order, or none: of parameters with a constraint
+/// that it is for, and `otherwise` of the others.
+pub(crate) fn at_places<P: Parameterized + ?Sized>(
+    root: &P,
+    scalars: &[f64],
+    is_for: impl Fn(Constraint) -> bool,
+    otherwise: f64,
+) -> Vec<f64> {
     let mut places = Places::default();
     let mut packed = Vec::new();
     let mut start = 0;
     for_each(root, &mut |parameter| {
         places.of_runs(parameter.free, parameter.notes, &mut |elements, place| {
             if place == packed.len() {
-                let real = parameter.constraint == Constraint::Real;
-                let unit = |element| units.get(start + element).copied().filter(|_| real).unwrap_or(1.0);
-                packed.extend(elements.map(unit));
+                let takes = is_for(parameter.constraint);
+                let of = |element| scalars.get(start + element).copied().filter(|_| takes).unwrap_or(otherwise);
+                packed.extend(elements.map(of));
             }
         });
         start += parameter.values.len();
     });
     packed
+}
+
+/// The units of the packed vector, from those of all scalars in visiting order, or none. On a logarithmic scale there is nothing
+/// to choose: only what may be of any sign has them.
+pub(crate) fn units_at<P: Parameterized + ?Sized>(root: &P, units: &[f64]) -> Vec<f64> {
+    at_places(root, units, |constraint| constraint == Constraint::Real, 1.0)
 }
 
 /// The gradient of a loss for a search that is at this point, to which the parameters were set.

@@ -19,6 +19,7 @@ mod coincident;
 mod concrete;
 mod emulator;
 mod equivalences;
+mod fits;
 mod gplvm;
 mod inducing;
 mod likelihood;

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::names::look_up;
+use super::template;
 use crate::algebra::Compose;
 use crate::combine::{Neg, Power, Product, Scaled, Sum};
 use crate::kernel::text::arguments::{Argument, Arguments, FromArgument, Source};
@@ -87,6 +88,7 @@ fn build(source: &Source<'_>, node: &Node) -> Result<Value> {
         Kind::Sum(terms) => return sum(source, terms),
         Kind::Product(factors) => return product(source, node, factors),
         Kind::Power(base, exponent) => power(source, node, base, exponent)?,
+        Kind::Word(word) if source.template && look_up(word).is_ok() => call(source, node, word, &[])?,
         Kind::Word(word) => {
             let reason = match look_up(word) {
                 Ok(_) => format!("`{word}` is a kernel and needs its arguments: `{word}(…)`"),
@@ -113,8 +115,10 @@ fn call(source: &Source<'_>, node: &Node, name: &str, arguments: &[(Option<Strin
         source.error(node.start, format!("no kernel is named `{}`; {hint}", shortened(name)))
     })?;
     let mut arguments = Arguments::new(source, node.start, name, arguments);
-    let kernel = construct(&mut arguments).map_err(|error| located(source, node, error))?;
+    let mut kernel = construct(&mut arguments).map_err(|error| located(source, node, error))?;
+    let unset = std::mem::take(&mut arguments.unset);
     arguments.finish()?;
+    unset.into_iter().try_for_each(|name| template::mark(&mut kernel, name))?;
     Ok(kernel)
 }
 

@@ -6,6 +6,8 @@ mod names;
 mod prior;
 #[cfg(feature = "serde")]
 mod serde;
+mod template;
 
 pub use names::{Constructor, register, register_function};
 pub(super) use names::{constructor, vertical};
+pub(crate) use template::read_template;

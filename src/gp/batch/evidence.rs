@@ -5,9 +5,11 @@ use faer::{Mat, MatRef, Par};
 use super::group::{Group, map};
 use super::{BatchGp, BatchPosterior};
 use crate::gp::data::{Data, Outputs, Separate};
+use crate::gp::exact::ExactGp;
 use crate::gp::model::{Memory, Model, Scales};
+use crate::gp::starts::Suggested;
 use crate::gp::terms::{gather, prior_mean};
-use crate::gp::units;
+use crate::gp::{starts, units};
 use crate::kernel::Kernel;
 use crate::params::ParameterizedExt;
 use crate::tape::{Tape, Var};
@@ -77,6 +79,31 @@ impl<K: Expr + Clone> BatchGp<K> {
         };
         let means = fold(f64::ln).into_iter().zip(fold(|_| 1.0)).map(|(sum, count)| (sum / count).exp());
         [units::ones(&self.kernel), means.collect(), units::ones(&self.likelihood)].concat()
+    }
+
+    /// What the data of each output suggest; of what outputs share, the mean.
+    fn suggested<T: Scalar>(&self, groups: &[Group<T>]) -> Suggested {
+        let mut parts = [(); 3].map(|()| vec![Vec::new(); self.outputs()]);
+        for group in groups {
+            for (col, &output) in group.outputs.iter().enumerate() {
+                let kernel = &self.kernel.members()[output];
+                let (mean, likelihood) = (&self.mean.members()[output], &self.likelihood.members()[output]);
+                let alone = ExactGp::new(kernel.clone()).with_mean(mean.clone()).with_likelihood(likelihood.clone());
+                let y = group.y.as_ref().subcols(col, 1);
+                let values = starts::suggested(&alone, &[kernel], group.x.as_ref(), Some(y)).values;
+                let (of_kernel, rest) = values.split_at(kernel.num_params());
+                let (of_mean, of_noise) = rest.split_at(mean.num_params());
+                for (part, own) in parts.iter_mut().zip([of_kernel, of_mean, of_noise]) {
+                    part[output] = own.to_vec();
+                }
+            }
+        }
+        let ones = |part: &[Vec<f64>]| part.iter().map(|own| vec![1.0; own.len()]).collect::<Vec<_>>();
+        let [kernel, mean, noise] = &parts;
+        let mut values = mean_of(self.kernel.fold(kernel), self.kernel.fold(&ones(kernel)));
+        values.extend(mean_of(self.mean.fold(mean), self.mean.fold(&ones(mean))));
+        values.extend(mean_of(self.likelihood.fold(noise), self.likelihood.fold(&ones(noise))));
+        Suggested { values, ranges: Vec::new() }
     }
 
     fn evidences_of<T: Scalar>(&self, group: &Group<T>) -> Result<Vec<f64>>
@@ -153,6 +180,10 @@ impl<K: Expr + Clone> BatchGp<K> {
     }
 }
 
+fn mean_of(sums: Vec<f64>, counts: Vec<f64>) -> Vec<f64> {
+    sums.into_iter().zip(counts).map(|(sum, count)| sum / count).collect()
+}
+
 macro_rules! batch_model {
     ($data:ident) => {
         impl<T: Scalar, K: Kernel<T> + Clone> Model<$data<T>> for BatchGp<K> {
@@ -173,7 +204,12 @@ macro_rules! batch_model {
 
             fn scales(&self, data: &$data<T>) -> Result<Scales> {
                 let groups = self.groups(&data.points(), data.values())?;
-                Ok(Scales { parameters: self.units(&groups), columns: Vec::new() })
+                let noise = starts::noise_units(self, &starts::variances(data.values()));
+                Ok(Scales { parameters: self.units(&groups), columns: Vec::new(), noise })
+            }
+
+            fn suggest(&self, data: &$data<T>) -> Result<Suggested> {
+                Ok(self.suggested(&self.groups(&data.points(), data.values())?))
             }
         }
     };

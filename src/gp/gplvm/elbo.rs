@@ -13,7 +13,7 @@ use crate::gp::model::{Memory, Model, Objective, Scales};
 use crate::gp::prior::{self, Prior};
 use crate::gp::rounding::gradient_and_rounding;
 use crate::gp::terms::features_on;
-use crate::gp::units;
+use crate::gp::{starts, units};
 use crate::kernel::Kernel;
 use crate::linalg::Root;
 use crate::mean::{DynMean, Zero};
@@ -165,10 +165,10 @@ impl<K: Kernel<f64> + Clone> Model<Mat<f64>> for BayesianGplvm<K> {
         self.posterior(y.as_ref())
     }
 
-    fn scales(&self, _: &Mat<f64>) -> Result<Scales> {
+    fn scales(&self, y: &Mat<f64>) -> Result<Scales> {
         let columns = self.prior.spreads();
         let (latents, inducing) = (self.latents.units(&self.prior), units::of_inducing(&self.inducing, &columns));
         let parameters = [units::ones(&self.kernel), units::ones(&self.likelihood), latents, inducing].concat();
-        Ok(Scales { parameters, columns })
+        Ok(Scales { parameters, columns, noise: starts::noise_units(self, &starts::variances(y.as_ref())) })
     }
 }

@@ -14,7 +14,7 @@ use crate::gp::model::{Memory, Model, Objective, Scales};
 use crate::gp::prior::{self, Prior};
 use crate::gp::rounding::gradient_and_rounding;
 use crate::gp::terms::features_on;
-use crate::gp::units;
+use crate::gp::{starts, units};
 use crate::inducing::{InducingFeatures, StoredPrior};
 use crate::kernel::{Kernel, gram_into};
 use crate::linalg::Cholesky;
@@ -180,10 +180,11 @@ impl<K: Kernel<f64> + Clone> Model<Mat<f64>> for Gplvm<K> {
         self.posterior(y.as_ref())
     }
 
-    fn scales(&self, _: &Mat<f64>) -> Result<Scales> {
+    fn scales(&self, y: &Mat<f64>) -> Result<Scales> {
         let columns = self.prior.spreads();
         let inducing = self.inducing.iter().flat_map(|inducing| units::of_inducing(inducing, &columns));
         let parts = [units::ones(&self.kernel), units::ones(&self.likelihood), self.latents.units(&self.prior)];
-        Ok(Scales { parameters: parts.concat().into_iter().chain(inducing).collect(), columns })
+        let noise = starts::noise_units(self, &starts::variances(y.as_ref()));
+        Ok(Scales { parameters: parts.concat().into_iter().chain(inducing).collect(), columns, noise })
     }
 }

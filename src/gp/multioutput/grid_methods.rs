@@ -36,9 +36,10 @@ macro_rules! grid_methods {
     };
 }
 
-/// [`Model`](crate::gp::Model) of a full grid, for a model with an inherent `check`, `units`, `record` and `posterior`.
+/// [`Model`](crate::gp::Model) of a full grid, for a model with an inherent `check`, `units`, `expressions`, `record` and
+/// `posterior`; `seen` says whether outputs are values of the functions of the kernels.
 macro_rules! grid_model {
-    ($model:ident, $posterior:ident) => {
+    ($model:ident, $posterior:ident, seen: $seen:expr) => {
         impl<T: Scalar, K: Kernel<T> + Clone> crate::gp::Model<crate::gp::Data<T>> for $model<K> {
             type Objective = f64;
             type Posterior = $posterior<T>;
@@ -66,7 +67,23 @@ macro_rules! grid_model {
 
             fn scales(&self, data: &crate::gp::Data<T>) -> Result<crate::gp::Scales> {
                 self.check(data.x(), data.y())?;
-                Ok(crate::gp::Scales { parameters: self.units(data.x(), data.y()), columns: Vec::new() })
+                let noise = crate::gp::starts::noise_units(self, &crate::gp::starts::variances(data.y()));
+                Ok(crate::gp::Scales { parameters: self.units(data.x(), data.y()), columns: Vec::new(), noise })
+            }
+
+            fn suggest(&self, data: &crate::gp::Data<T>) -> Result<crate::gp::Suggested> {
+                self.check(data.x(), data.y())?;
+                Ok(crate::gp::starts::suggested(self, &self.expressions(), data.x(), $seen.then_some(data.y())))
+            }
+
+            fn examine(&self, data: &crate::gp::Data<T>) -> Result<Vec<crate::gp::Warning>> {
+                self.check(data.x(), data.y())?;
+                let zero = self.mean.all().iter().all(|mean| mean.is_zero());
+                let (model, kernels) = (self as &dyn crate::params::Parameterized, &*self.expressions());
+                let of_zero_mean = zero.then_some(data.y());
+                let examined =
+                    crate::gp::fit::Examined { model, kernels, x: data.x(), of_zero_mean, noise: None, jitter: 0.0 };
+                Ok(examined.warnings())
             }
         }
     };

@@ -101,7 +101,7 @@ struct Parts<'t, T: Scalar> {
     parameters: Vec<Var<'t, T>>,
 }
 
-grid_model!(IcmGp, IcmPosterior);
+grid_model!(IcmGp, IcmPosterior, seen: true);
 
 impl<K: Expr + Clone> IcmGp<K> {
     plain_settings!();
@@ -203,6 +203,10 @@ impl<K: Expr + Clone> IcmGp<K> {
         self.kernel.inputs(x.ncols())?;
         check_means(&self.mean, self.outputs(), x.ncols())?;
         check_psd(&self.kernel, x.ncols(), self.allow_indefinite)
+    }
+
+    fn expressions(&self) -> Vec<&dyn Expr> {
+        vec![&self.kernel]
     }
 
     /// The units of the parameters that may be any finite number, in visiting order of all scalars.

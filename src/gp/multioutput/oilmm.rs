@@ -97,7 +97,7 @@ pub struct Oilmm<K = DynKernel> {
 
 crate::parameterized!([K] Oilmm<K> as "", parameters: [], children: [kernel, mean, likelihood, mixing]);
 
-grid_model!(Oilmm, OilmmPosterior);
+grid_model!(Oilmm, OilmmPosterior, seen: false);
 
 impl<K: Expr + Clone> Oilmm<K> {
     model_settings!();
@@ -269,6 +269,10 @@ impl<K: Expr + Clone> Oilmm<K> {
             check_psd(kernel, x.ncols(), self.allow_indefinite)?;
         }
         Ok(())
+    }
+
+    fn expressions(&self) -> Vec<&dyn Expr> {
+        self.kernel.all().iter().map(|kernel| kernel as &dyn Expr).collect()
     }
 
     /// The units of the parameters that may be any finite number, in visiting order of all scalars.

@@ -10,12 +10,14 @@ use super::checks::{check_data, check_psd};
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
 use super::conditional::Conditional;
 use super::data::Data;
+use super::fit::{Examined, Warning, degrees_of_freedom};
 use super::model::{Memory, Model, Scales};
 use super::posterior::Posterior;
 use super::rounding::gradient_and_rounding;
 use super::settings::{model_settings, one_kernel};
+use super::starts::Suggested;
 use super::terms::{features_on, noise_variances, prior_mean};
-use super::units;
+use super::{starts, units};
 use crate::inducing::{InducingFeatures, InducingPoints, InducingPrior};
 use crate::kernel::DynKernel;
 use crate::kernel::Kernel;
@@ -326,7 +328,30 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures, N: GaussianNoise + Cl
         let columns = units::of_columns(data.x());
         let inducing = units::of_inducing(&self.inducing, &columns);
         let parameters = [units::ones(&self.kernel), mean, units::ones(&self.likelihood), inducing].concat();
-        Ok(Scales { parameters, columns })
+        Ok(Scales { parameters, columns, noise: starts::noise_units(self, &starts::variances(data.y())) })
+    }
+
+    fn suggest(&self, data: &Data<T>) -> Result<Suggested> {
+        self.check(data.x(), &data.stacked(1)?)?;
+        Ok(starts::suggested(self, &[&self.kernel], data.x(), Some(data.y())))
+    }
+
+    fn degrees_of_freedom(&self, data: &Data<T>) -> Result<Option<f64>> {
+        let noise = self.likelihood.noise_variances(data.x().nrows())?;
+        degrees_of_freedom(&self.condition(data)?, data.x(), &noise).map(Some)
+    }
+
+    fn examine(&self, data: &Data<T>) -> Result<Vec<Warning>> {
+        let noise = self.likelihood.noise_variances(data.x().nrows())?;
+        let examined = Examined {
+            model: self,
+            kernels: &[&self.kernel],
+            x: data.x(),
+            of_zero_mean: self.mean.is_zero().then_some(data.y()),
+            noise: noise.into_iter().reduce(f64::min),
+            jitter: self.condition(data)?.jitter(),
+        };
+        Ok(examined.warnings())
     }
 }
 

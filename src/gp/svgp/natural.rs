@@ -11,7 +11,7 @@ use crate::gp::rounding::loss;
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
-use crate::optim::{Minimizer, Minimum, NaturalGradient, Train, fit_in_units};
+use crate::optim::{Measures, Minimizer, Minimum, NaturalGradient, Train, fit_by};
 use crate::params::ParameterizedExt;
 use crate::{Expr, Result, Scalar};
 
@@ -133,7 +133,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         self.part_coincident(x, &y, None);
         let (mut least, mut best) = (f64::INFINITY, self.variational.clone());
         self.freeze("variational")?;
-        let outcome = fit_in_units(self, &units, minimizer, |model| {
+        let outcome = fit_by(self, Measures { units: &units, floors: &[] }, minimizer, |model| {
             let mut trial = model.clone();
             trial.variational.clone_from(&best);
             trial.best_q(x, &y, rule)?;

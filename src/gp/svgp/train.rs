@@ -7,9 +7,11 @@ use faer::{Mat, MatRef};
 use super::natural::negated;
 use super::{Elbo, Svgp};
 use crate::gp::data::{self, Data};
+use crate::gp::fit::{Examined, Warning, degrees_of_freedom};
 use crate::gp::model::{Memory, Model, Scales, Trainable};
 use crate::gp::posterior::{Posterior, to_f64};
-use crate::gp::{coincident, units};
+use crate::gp::starts::Suggested;
+use crate::gp::{coincident, starts, units};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
@@ -18,6 +20,10 @@ use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Expr, Result, Scalar};
 
 impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
+    fn expressions(&self) -> Vec<&dyn Expr> {
+        self.kernel.all().iter().map(|kernel| kernel as &dyn Expr).collect()
+    }
+
     /// Parts inducing inputs that coincide, before the first step, by the bound of as many rows as a step sees.
     pub(super) fn part_coincident<T: Scalar>(&mut self, x: MatRef<'_, T>, y: &[T], batch: Option<usize>)
     where
@@ -161,7 +167,34 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Model<Data<T>> for Sv
     fn scales(&self, data: &Data<T>) -> Result<Scales> {
         let y = data.stacked(self.likelihood.outputs())?;
         self.check(data.x(), &y)?;
-        Ok(Scales { parameters: self.units(data.x(), &y)?, columns: units::of_columns(data.x()) })
+        let noise = starts::noise_units(self, &starts::variances(data.y()));
+        Ok(Scales { parameters: self.units(data.x(), &y)?, columns: units::of_columns(data.x()), noise })
+    }
+
+    fn suggest(&self, data: &Data<T>) -> Result<Suggested> {
+        self.check(data.x(), &data.stacked(self.likelihood.outputs())?)?;
+        // Through another likelihood, observations are no values of the functions.
+        let y = self.likelihood.gaussian_noise().map(|_| data.y());
+        Ok(starts::suggested(self, &self.expressions(), data.x(), y))
+    }
+
+    fn degrees_of_freedom(&self, data: &Data<T>) -> Result<Option<f64>> {
+        let Some(noise) = self.likelihood.gaussian_noise() else { return Ok(None) };
+        degrees_of_freedom(&self.condition(data)?, data.x(), &vec![noise; data.x().nrows()]).map(Some)
+    }
+
+    fn examine(&self, data: &Data<T>) -> Result<Vec<Warning>> {
+        let noise = self.likelihood.gaussian_noise();
+        let zero = self.mean.all().iter().all(|mean| mean.is_zero());
+        let examined = Examined {
+            model: self,
+            kernels: &self.expressions(),
+            x: data.x(),
+            of_zero_mean: (zero && noise.is_some()).then_some(data.y()),
+            noise,
+            jitter: self.condition(data)?.jitter(),
+        };
+        Ok(examined.warnings())
     }
 }
 

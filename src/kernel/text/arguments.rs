@@ -14,6 +14,8 @@ use crate::{Error, Result};
 pub(crate) struct Source<'t> {
     pub(crate) text: &'t str,
     pub(crate) limits: Limits,
+    /// Whether numbers may be left out.
+    pub(crate) template: bool,
     /// Of the kernels that have been made since this was last set back: how many are within one another at most.
     pub(crate) height: Cell<usize>,
     /// The same of the columns that their maps make of one.
@@ -22,7 +24,7 @@ pub(crate) struct Source<'t> {
 
 impl<'t> Source<'t> {
     pub(crate) fn new(text: &'t str, limits: Limits) -> Self {
-        Self { text, limits, height: Cell::new(0), columns: Cell::new(1) }
+        Self { text, limits, template: false, height: Cell::new(0), columns: Cell::new(1) }
     }
 
     pub(crate) fn error(&self, start: usize, reason: impl Into<String>) -> Error {
@@ -63,13 +65,15 @@ pub struct Arguments<'t> {
     unnamed: std::collections::VecDeque<&'t Node>,
     /// The names of those that are known, in order.
     known: Vec<&'static str>,
+    /// The names of numbers that were left out.
+    pub(crate) unset: Vec<&'static str>,
 }
 
 impl<'t> Arguments<'t> {
     pub(crate) fn new(source: &'t Source<'t>, start: usize, name: &'t str, all: &'t [(Option<String>, Node)]) -> Self {
         let named = all.iter().filter_map(|(name, node)| Some((name.as_deref()?, node))).collect();
         let unnamed = all.iter().filter(|(name, _)| name.is_none()).map(|(_, node)| node).collect();
-        Self { source, start, name, named, unnamed, known: Vec::new() }
+        Self { source, start, name, named, unnamed, known: Vec::new(), unset: Vec::new() }
     }
 
     /// Refuses a matrix of so many numbers, of which the text only states the size, if they are over the limit.
@@ -143,10 +147,12 @@ impl<'t> Arguments<'t> {
     ///
     /// [`Error::Parse`] if it is missing or something else than an `A`.
     pub fn take<A: FromArgument>(&mut self, name: &'static str) -> Result<A> {
-        match self.take_optional(name)? {
-            Some(value) => Ok(value),
-            None => Err(self.missing::<A>(name)),
+        if let Some(value) = self.take_optional(name)? {
+            return Ok(value);
         }
+        let Some(value) = A::unset().filter(|_| self.source.template) else { return Err(self.missing::<A>(name)) };
+        self.unset.push(name);
+        Ok(value)
     }
 
     /// Takes an argument as it was written.
@@ -238,6 +244,11 @@ pub trait FromArgument: Sized {
 
     /// What it is, with its article: "a number".
     fn describe() -> String;
+
+    /// What stands for one that is left out, where data tell it later; by default none may be.
+    fn unset() -> Option<Self> {
+        None
+    }
 }
 
 impl<'t> Argument<'t> {
@@ -308,6 +319,10 @@ impl FromArgument for f64 {
     fn describe() -> String {
         "a number".to_owned()
     }
+
+    fn unset() -> Option<Self> {
+        Some(1.0)
+    }
 }
 
 /// A whole number that stands for itself, such as a seed.
@@ -374,6 +389,10 @@ impl FromArgument for OneOrEach {
 
     fn describe() -> String {
         "a number, or a list with one for each dimension,".to_owned()
+    }
+
+    fn unset() -> Option<Self> {
+        Some(Self::One(1.0))
     }
 }
 

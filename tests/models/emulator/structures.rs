@@ -261,7 +261,7 @@ fn a_fit_keeps_its_structure() {
         let minimum = emulator.fit(&spectra, &Watch).unwrap();
         let after = emulator.condition(&spectra).unwrap().structure();
         assert_eq!(after, structure.unwrap_or(Structure::SharedCorrelation));
-        (minimum.value, minimum.x)
+        (minimum.value, minimum.ends[0].outcome.clone().unwrap().x)
     };
     // To the bit, as the structures agree but up to rounding.
     let mut untied = equal.clone();

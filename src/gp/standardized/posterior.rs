@@ -1,0 +1,122 @@
+//! Predictions in the units of the data.
+
+use std::sync::Arc;
+
+use faer::{Mat, MatRef};
+use rand::Rng;
+
+use super::Standardization;
+use crate::gp::predict::{Predict, check_observations, missing_function};
+use crate::gp::prediction::{Prediction, Samples};
+use crate::{Error, Result, Scalar};
+
+/// The posterior of a [`Standardized`](super::Standardized) model: inputs and predictions are in the units of the data.
+///
+/// Functions are in the units of the outputs that they are; where several functions make an output, only
+/// inputs can be standardised.
+#[derive(Clone, Debug)]
+pub struct StandardizedPosterior<P> {
+    posterior: P,
+    standardization: Arc<Standardization>,
+}
+
+impl<P> StandardizedPosterior<P> {
+    pub(super) fn new<T: Scalar>(posterior: P, standardization: Arc<Standardization>) -> Result<Self>
+    where
+        P: Predict<T>,
+    {
+        let outputs = standardization.of_outputs();
+        let as_they_are = outputs.scale().iter().all(|&scale| scale == 1.0) && outputs.mean().iter().all(|&m| m == 0.0);
+        let found = posterior.functions();
+        if !as_they_are && (found != outputs.mean().len() || posterior.outputs() != found) {
+            let expected = "must be the outputs, for these to be standardised: leave them as they are, by \
+                            `Standardization::without_outputs`";
+            return Err(Error::setting("the functions of the model", found, expected));
+        }
+        Ok(Self { posterior, standardization })
+    }
+
+    /// The posterior of the model, which is in standardised units.
+    pub fn posterior(&self) -> &P {
+        &self.posterior
+    }
+
+    /// The units.
+    pub fn standardization(&self) -> &Standardization {
+        &self.standardization
+    }
+
+    /// The mean and the deviation of an output; of more of them than were standardised, as of classes, nothing.
+    fn units(&self, output: usize) -> (f64, f64) {
+        let outputs = self.standardization.of_outputs();
+        let (mean, scale) = (outputs.mean().get(output), outputs.scale().get(output));
+        (mean.copied().unwrap_or(0.0), scale.copied().unwrap_or(1.0))
+    }
+
+    fn in_units<T: Scalar>(&self, mut predicted: Prediction<T>) -> Prediction<T> {
+        for output in 0..predicted.mean.ncols() {
+            let (mean, scale) = self.units(output);
+            let back = |value: &mut T| *value = T::from_f64(mean + scale * value.as_f64());
+            predicted.mean.col_as_slice_mut(output).iter_mut().for_each(back);
+            let wider = |value: &mut T| *value = T::from_f64(scale * (scale * value.as_f64()));
+            predicted.variance.col_as_slice_mut(output).iter_mut().for_each(wider);
+        }
+        predicted
+    }
+}
+
+impl<T: Scalar, P: Predict<T>> Predict<T> for StandardizedPosterior<P> {
+    fn functions(&self) -> usize {
+        self.posterior.functions()
+    }
+
+    fn outputs(&self) -> usize {
+        self.posterior.outputs()
+    }
+
+    fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
+        let predicted = self.posterior.predict(self.standardization.inputs(x)?.as_ref())?;
+        Ok(self.in_units(predicted))
+    }
+
+    fn predict_observations(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
+        let predicted = self.posterior.predict_observations(self.standardization.inputs(x)?.as_ref())?;
+        Ok(self.in_units(predicted))
+    }
+
+    fn covariance(&self, x: MatRef<'_, T>, function: usize) -> Result<Mat<T>> {
+        if function >= self.posterior.functions() {
+            return Err(missing_function("the function", function, self.posterior.functions()));
+        }
+        let mut covariance = self.posterior.covariance(self.standardization.inputs(x)?.as_ref(), function)?;
+        let (_, scale) = self.units(function);
+        for col in 0..covariance.ncols() {
+            let wider = |value: &mut T| *value = T::from_f64(scale * (scale * value.as_f64()));
+            covariance.col_as_slice_mut(col).iter_mut().for_each(wider);
+        }
+        Ok(covariance)
+    }
+
+    fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        let Samples { mut values, jitter } =
+            self.posterior.sample(self.standardization.inputs(x)?.as_ref(), draws, rng)?;
+        for draw in 0..values.ncols() {
+            for (row, value) in values.col_as_slice_mut(draw).iter_mut().enumerate() {
+                let (mean, scale) = self.units(row / x.nrows());
+                *value = T::from_f64(mean + scale * value.as_f64());
+            }
+        }
+        let widest = (0..self.posterior.functions()).map(|function| self.units(function).1).fold(0.0, f64::max);
+        Ok(Samples::new(values, jitter * widest * widest))
+    }
+
+    fn log_predictive_density(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Vec<f64>> {
+        check_observations(x, y, self.posterior.outputs())?;
+        let (z, v) = (self.standardization.inputs(x)?, self.standardization.outputs(y)?);
+        let mut density = self.posterior.log_predictive_density(z.as_ref(), v.as_ref())?;
+        for (row, density) in density.iter_mut().enumerate() {
+            *density -= self.standardization.log_widths(y.subrows(row, 1));
+        }
+        Ok(density)
+    }
+}

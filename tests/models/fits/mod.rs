@@ -1,0 +1,5 @@
+//! Fits: starts, floors, units, reports.
+
+mod regressions;
+mod reports;
+mod standardized;
