@@ -150,8 +150,11 @@ fn of_columns<T: Scalar>(what: &str, values: MatRef<'_, T>) -> Result<Standardiz
         }
         let count = seen.len() as f64;
         let rough: f64 = seen.iter().map(|value| value / count).sum();
-        means.push(rough + seen.iter().map(|value| (value - rough) / count).sum::<f64>());
-        scales.push(spread(seen.into_iter()));
+        let centre = rough + seen.iter().map(|value| (value - rough) / count).sum::<f64>();
+        let largest = seen.iter().fold(0.0, |largest: f64, value| largest.max((value - centre).abs()));
+        let varies = largest > 4.0 * f64::EPSILON * centre.abs();
+        means.push(centre);
+        scales.push(spread(seen.into_iter().map(|value| if varies { value - centre } else { value })));
     }
     Standardizer::new(means, scales)
 }
