@@ -91,6 +91,14 @@ impl Standardizer {
         Ok(Self { mean, scale })
     }
 
+    /// The same, but for columns that it leaves as they are.
+    pub(crate) fn without(&self, columns: &[usize]) -> Self {
+        let left = |of: &[f64], value: f64| {
+            of.iter().enumerate().map(|(col, &old)| if columns.contains(&col) { value } else { old }).collect()
+        };
+        Self { mean: left(&self.mean, 0.0), scale: left(&self.scale, 1.0) }
+    }
+
     /// The mean of each column.
     pub fn mean(&self) -> &[f64] {
         &self.mean

@@ -6,7 +6,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::checks::{check_data, check_psd};
 use super::data::Data;
-use super::fit::{Examined, Warning, degrees_of_freedom};
+use super::fit::{Examined, Warning};
 use super::latents::PerLatent;
 use super::leave_one_out::LeaveOneOut;
 use super::model::{Memory, Model, Scales};
@@ -204,12 +204,15 @@ impl<T: Scalar, K: Kernel<T> + Clone, N: GaussianNoise + Clone> Model<Data<T>> f
 
     fn suggest(&self, data: &Data<T>) -> Result<Suggested> {
         self.core().check(data.x(), &data.stacked(1)?)?;
-        Ok(starts::suggested(self, &[&self.kernel], data.x(), Some(data.y())))
+        Ok(starts::suggested(self, &[&self.kernel], std::slice::from_ref(&self.mean), data.x(), Some(data.y())))
     }
 
     fn degrees_of_freedom(&self, data: &Data<T>) -> Result<Option<f64>> {
-        let noise = self.likelihood.noise_variances(data.x().nrows())?;
-        degrees_of_freedom(&self.condition(data)?, data.x(), &noise).map(Some)
+        let (factor, _, noise) = T::select::<Solve<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
+        // K A⁻¹ = 1 − Σ A⁻¹
+        let precisions = LeaveOneOut::precisions(&factor, self.par)?;
+        let of_each = noise.iter().zip(precisions).map(|(noise, precision)| 1.0 - noise * precision.as_f64());
+        Ok(Some(of_each.sum()))
     }
 
     fn examine(&self, data: &Data<T>) -> Result<Vec<Warning>> {

@@ -73,6 +73,15 @@ impl<T: Scalar> Posterior<T> {
         self.processes.iter().map(|process| process.prior.jitter()).fold(0.0, f64::max)
     }
 
+    /// M − tr S, for the covariance S of the M whitened inducing variables of a process.
+    pub(super) fn degrees_of_freedom(&self) -> f64 {
+        let of = |process: &Process<T>| {
+            let roots = process.latents.iter().take(1).flat_map(|latent| &*latent.roots);
+            process.weights.nrows() as f64 - roots.map(|root| root.get().squared_norm_l2().as_f64()).sum::<f64>()
+        };
+        self.processes.iter().map(of).sum()
+    }
+
     /// L, the number of latent functions.
     pub fn latents(&self) -> usize {
         self.processes.iter().map(|process| process.latents.len()).sum()

@@ -142,6 +142,13 @@ impl Statistics {
         self.gram.nrows()
     }
 
+    /// The mean of r², where r are the residuals.
+    pub(super) fn mean_square(&self) -> f64 {
+        let fitted = (&self.gram * &self.coefficients).transpose() * &self.coefficients;
+        let crossed = self.left.transpose() * &self.coefficients;
+        (fitted[(0, 0)] + 2.0 * crossed[(0, 0)] + self.misfit) / self.observations as f64
+    }
+
     /// A point of the data, 1 × D.
     pub(super) fn point(&self) -> MatRef<'_, f64> {
         self.points.subrows(0, 1)

@@ -40,11 +40,6 @@ impl DynMean {
         Self(Box::new(mean))
     }
 
-    /// Whether it is [`Zero`](super::Zero).
-    pub(crate) fn is_zero(&self) -> bool {
-        self.name() == "zero"
-    }
-
     fn at<T: Scalar>(&self) -> &dyn Mean<T> {
         T::select::<At<'_>>(&*self.0)
     }
@@ -82,6 +77,10 @@ impl Parameterized for DynMean {
 impl MeanExpr for DynMean {
     fn check_dim(&self, dim: usize) -> Result<()> {
         self.0.check_dim(dim)
+    }
+
+    fn is_zero(&self) -> bool {
+        self.0.is_zero()
     }
 }
 

@@ -33,6 +33,11 @@ pub trait MeanExpr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 
     ///
     /// [`Error::Dimension`](crate::Error::Dimension), naming the function and what it needs.
     fn check_dim(&self, dim: usize) -> Result<()>;
+
+    /// Whether it is 0 everywhere, whatever its parameters are. By default not.
+    fn is_zero(&self) -> bool {
+        false
+    }
 }
 
 dyn_clone::clone_trait_object!(MeanExpr);

@@ -27,6 +27,10 @@ impl MeanExpr for Zero {
     fn check_dim(&self, _: usize) -> Result<()> {
         Ok(())
     }
+
+    fn is_zero(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Scalar> Mean<T> for Zero {

@@ -1,6 +1,6 @@
 //! The coordinates that a search moves in.
 
-use crate::params::{Constraint, Parameterized, ParameterizedExt, at_places, units_at};
+use crate::params::{Parameterized, ParameterizedExt, floors_at, units_at};
 
 /// What a search goes by, of all scalars in visiting order; none of either for all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,10 +22,10 @@ pub(super) struct Coordinates {
 }
 
 impl Coordinates {
-    /// Those of a model, which is where the search starts. What is at its floor or below starts at twice that.
+    /// Those of a model, which is where the search starts. What is next to its floor or below starts at twice that.
     pub(super) fn of<P: Parameterized + ?Sized>(model: &P, measures: Measures<'_>) -> Self {
         let units = units_at(model, measures.units);
-        let floors = at_places(model, measures.floors, |constraint| constraint == Constraint::Positive, 0.0);
+        let floors = floors_at(model, measures.floors);
         let mut origin = model.unconstrained();
         let start = (origin.iter_mut().zip(&units).zip(&floors))
             .map(|((x, unit), &floor)| {
@@ -33,7 +33,8 @@ impl Coordinates {
                     return *x / unit;
                 }
                 let above = x.exp() - floor;
-                if above > 0.0 {
+                // From next to it, a search would not see the gradient.
+                if above > 0.1 * floor {
                     return above.ln();
                 }
                 *x = (2.0 * floor).ln();

@@ -8,7 +8,7 @@ use argmin::core::{Error as ArgminError, TerminationStatus};
 use argmin::solver::quasinewton::LBFGS;
 
 use super::line_search::{State, WeakWolfe};
-use super::resolution::is_exhausted;
+use super::resolution::{Trial, is_exhausted};
 use super::{Minimized, Minimizer, Minimum, largest, norm};
 use crate::{Error, Result};
 
@@ -146,7 +146,7 @@ impl Minimizer for Lbfgs {
                 break (true, "the gradient is within its tolerance".to_owned());
             }
             if self.is_stalled(before, before, recorder.best.value) {
-                if recorder.failure.is_none() && is_exhausted(&recorder.best, &recorder.trials) {
+                if recorder.failure.is_none() && is_exhausted(recorder.best.value, &recorder.trials) {
                     break (true, "what the gradient promises is lost in the rounding of the value".to_owned());
                 }
                 break (false, recorder.no_decrease());
@@ -166,16 +166,13 @@ pub(super) struct Evaluation {
     pub(super) gradient: Vec<f64>,
 }
 
-/// Trials that are kept: more than a search makes.
-const KEPT: usize = 64;
-
 /// The objective, its last evaluation and its best one.
 struct Recorder<'o, 'f> {
     objective: &'o mut Minimized<'f>,
     last: Evaluation,
     best: Evaluation,
-    /// Those that came after it, the last first.
-    trials: Vec<Evaluation>,
+    /// Those that came after it, along its gradient.
+    trials: Vec<Trial>,
     evaluations: usize,
     /// That of the present step.
     failure: Option<Error>,
@@ -200,8 +197,7 @@ impl<'o, 'f> Recorder<'o, 'f> {
                 self.best = self.last.clone();
                 self.trials.clear();
             } else {
-                self.trials.truncate(KEPT - 1);
-                self.trials.insert(0, self.last.clone());
+                self.trials.extend(Trial::new(&self.best, &self.last));
             }
         }
         &self.last

@@ -38,7 +38,7 @@ pub use entry::Entry;
 pub use ext::ParameterizedExt;
 #[doc(hidden)]
 pub use field::{Field, Rule};
-pub(crate) use packing::{at_places, gradient_at, places, units_at};
+pub(crate) use packing::{floors_at, gradient_at, places, units_at};
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
 pub(crate) use path::{is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};

@@ -121,34 +121,43 @@ pub(super) fn unconstrained_gradient<P: Parameterized + ?Sized>(root: &P, natura
     pulled(root, natural, &|_, constraint, value, gradient| gradient * constraint.slope(value))
 }
 
-/// Something of the packed vector, from that of all scalars in visiting order, or none: of parameters with a constraint
-/// that it is for, and `otherwise` of the others.
-pub(crate) fn at_places<P: Parameterized + ?Sized>(
+/// The units of the packed vector, from those of all scalars in visiting order, or none. On a logarithmic scale there is nothing
+/// to choose: only what may be of any sign has them.
+pub(crate) fn units_at<P: Parameterized + ?Sized>(root: &P, units: &[f64]) -> Vec<f64> {
+    at_places(root, units, Constraint::Real, 1.0, |first, _| first)
+}
+
+/// The floors of the packed vector, from those of all positive scalars in visiting order, 0 for none; of tied ones, the least that
+/// there is.
+pub(crate) fn floors_at<P: Parameterized + ?Sized>(root: &P, floors: &[f64]) -> Vec<f64> {
+    let least = |one: f64, other: f64| if one == 0.0 || other == 0.0 { one.max(other) } else { one.min(other) };
+    at_places(root, floors, Constraint::Positive, 0.0, least)
+}
+
+/// Something of scalars under one constraint, or `otherwise`, at their places; of tied ones, together.
+fn at_places<P: Parameterized + ?Sized>(
     root: &P,
     scalars: &[f64],
-    is_for: impl Fn(Constraint) -> bool,
+    under: Constraint,
     otherwise: f64,
+    together: impl Fn(f64, f64) -> f64,
 ) -> Vec<f64> {
     let mut places = Places::default();
-    let mut packed = Vec::new();
+    let mut packed: Vec<f64> = Vec::new();
     let mut start = 0;
     for_each(root, &mut |parameter| {
         places.of_runs(parameter.free, parameter.notes, &mut |elements, place| {
+            let takes = parameter.constraint == under;
+            let of = |element| scalars.get(start + element).copied().filter(|_| takes).unwrap_or(otherwise);
             if place == packed.len() {
-                let takes = is_for(parameter.constraint);
-                let of = |element| scalars.get(start + element).copied().filter(|_| takes).unwrap_or(otherwise);
                 packed.extend(elements.map(of));
+            } else {
+                packed[place..].iter_mut().zip(elements.map(of)).for_each(|(one, other)| *one = together(*one, other));
             }
         });
         start += parameter.values.len();
     });
     packed
-}
-
-/// The units of the packed vector, from those of all scalars in visiting order, or none. On a logarithmic scale there is nothing
-/// to choose: only what may be of any sign has them.
-pub(crate) fn units_at<P: Parameterized + ?Sized>(root: &P, units: &[f64]) -> Vec<f64> {
-    at_places(root, units, |constraint| constraint == Constraint::Real, 1.0)
 }
 
 /// The gradient of a loss for a search that is at this point, to which the parameters were set.

@@ -38,10 +38,22 @@ pub(super) fn mark(kernel: &mut DynKernel, parameter: &str) -> Result<()> {
     kernel.freeze(&path)
 }
 
-fn has_variance(kernel: &DynKernel) -> bool {
-    let own = |path: &str| ["variance", "value", "factor", "variances", "weights"].iter().any(|end| path.contains(end));
-    let scaled = matches!(kernel.structure(), Structure::Scaled(..));
-    scaled || kernel.parameters().iter().any(|entry| own(&entry.path))
+/// Whether a kernel, or a part of it, has a parameter of its own that scales it.
+fn has_variance(kernel: &dyn Expr) -> bool {
+    match kernel.structure() {
+        Structure::Scaled(..) => true,
+        Structure::Leaf(_) => {
+            ["variance", "value", "amplitude", "weights", "diagonal"].iter().any(|&name| has_own(kernel, name))
+        }
+        structure => structure.children().into_iter().any(|part| has_variance(part)),
+    }
+}
+
+fn has_own(leaf: &dyn Expr, name: &str) -> bool {
+    leaf.parameters().iter().any(|entry| {
+        let last = entry.path.rsplit('.').next().unwrap_or_default();
+        last.split('[').next() == Some(name)
+    })
 }
 
 fn with_variance(kernel: DynKernel) -> Result<DynKernel> {
@@ -72,7 +84,12 @@ mod tests {
             assert_eq!((kernel.to_string().as_str(), &found), (read, &unset), "{text}");
             assert!(kernel.parameters().iter().all(|entry| entry.free));
         }
-        for (text, told) in [("rbff", "did you mean `rbf"), ("on(rbf)", "`dims`"), ("polynomial", "`degree`")] {
+        for (text, told) in [
+            ("rbff", "did you mean `rbf"),
+            ("on(rbf)", "`dims`"),
+            ("polynomial", "`degree`"),
+            ("gibbs(constant())", "`lengthscale`"),
+        ] {
             let error = read_template(text, Limits::default()).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }

@@ -82,7 +82,10 @@ impl<K: Expr + Clone> BatchGp<K> {
     }
 
     /// What the data of each output suggest; of what outputs share, the mean.
-    fn suggested<T: Scalar>(&self, groups: &[Group<T>]) -> Suggested {
+    fn suggested<T: Scalar>(&self, groups: &[Group<T>]) -> Suggested
+    where
+        K: Kernel<T>,
+    {
         let mut parts = [(); 3].map(|()| vec![Vec::new(); self.outputs()]);
         for group in groups {
             for (col, &output) in group.outputs.iter().enumerate() {
@@ -90,7 +93,8 @@ impl<K: Expr + Clone> BatchGp<K> {
                 let (mean, likelihood) = (&self.mean.members()[output], &self.likelihood.members()[output]);
                 let alone = ExactGp::new(kernel.clone()).with_mean(mean.clone()).with_likelihood(likelihood.clone());
                 let y = group.y.as_ref().subcols(col, 1);
-                let values = starts::suggested(&alone, &[kernel], group.x.as_ref(), Some(y)).values;
+                let values =
+                    starts::suggested(&alone, &[kernel], std::slice::from_ref(mean), group.x.as_ref(), Some(y)).values;
                 let (of_kernel, rest) = values.split_at(kernel.num_params());
                 let (of_mean, of_noise) = rest.split_at(mean.num_params());
                 for (part, own) in parts.iter_mut().zip([of_kernel, of_mean, of_noise]) {

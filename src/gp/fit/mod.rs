@@ -14,11 +14,13 @@ pub use report::{End, Report, Start};
 pub use restarts::Restarts;
 pub(super) use search::fit;
 pub use summary::Summary;
-pub(super) use summary::degrees_of_freedom;
 pub use warning::Warning;
 
 use crate::optim::{Lbfgs, Minimizer};
 use crate::{Error, Result};
+
+/// The part of the variance of the observations below which noise does not fall by default.
+pub(super) const NOISE_FLOOR: f64 = 1e-6;
 
 /// How a model is fitted: by which minimiser, from which starts, and how small its noise may become.
 ///
@@ -60,7 +62,7 @@ pub struct Fit<'m> {
 impl Default for Fit<'_> {
     /// L-BFGS with its [defaults](Lbfgs), from where the parameters are, with a noise floor of 10⁻⁶.
     fn default() -> Self {
-        Self { minimizer: None, restarts: Restarts { count: 1, seed: 0 }, from_data: false, noise_floor: 1e-6 }
+        Self { minimizer: None, restarts: Restarts { count: 1, seed: 0 }, from_data: false, noise_floor: NOISE_FLOOR }
     }
 }
 
@@ -73,7 +75,11 @@ impl<'m> Fit<'m> {
     }
 
     /// Sets from how many starts the search goes, of which the best end is kept: the first is where the parameters are, the
-    /// second [what the data suggest](super::Model::suggest), and the others are drawn about that.
+    /// second [what the data suggest](super::Model::suggest), if they do, and the others are drawn about that.
+    ///
+    /// An end with a lengthscale below the distances of the inputs explains noise by chance, where few of them are near each
+    /// other: it is kept only if it is better by 2 for each. Searches run side by side on the threads of rayon, each with
+    /// matrices of its own.
     #[must_use]
     pub fn with_restarts(mut self, restarts: Restarts) -> Self {
         self.restarts = restarts;

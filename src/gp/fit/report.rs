@@ -39,7 +39,7 @@ pub struct Report {
     pub converged: bool,
     /// Why the best search ended, in words.
     pub reason: String,
-    /// Which of the ends was the best.
+    /// Which of the ends was kept: see [`Fit::with_restarts`](super::Fit::with_restarts).
     pub best: usize,
     /// How each search ended, by its start.
     pub ends: Vec<End>,
@@ -82,7 +82,12 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { objective, steps, evaluations, reason, .. } = self;
         let converged = if self.converged { "converged" } else { "not converged" };
-        write!(f, "objective {objective:.6}, {steps} steps, {evaluations} evaluations; {converged}: {reason}")?;
+        write!(f, "objective {objective:.6}")?;
+        // What searches compare.
+        if (-self.value - objective).abs() > 1e-9 * objective.abs().max(1.0) {
+            write!(f, " ({:.6} with the log prior)", -self.value)?;
+        }
+        write!(f, ", {steps} steps, {evaluations} evaluations; {converged}: {reason}")?;
         if self.ends.len() > 1 {
             for (index, End { start, outcome }) in self.ends.iter().enumerate() {
                 write!(f, "\nstart {index}, {start}: ")?;

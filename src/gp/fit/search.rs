@@ -5,8 +5,8 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use super::examine::SHORT;
 use super::{End, Fit, Report, Start, Warning};
 use crate::Result;
+use crate::gp::Model;
 use crate::gp::starts::Suggested;
-use crate::gp::{Model, Objective};
 use crate::optim::{Lbfgs, Minimizer, Minimum};
 use crate::params::{Constraint, Parameterized, ParameterizedExt};
 
@@ -19,7 +19,7 @@ pub(in crate::gp) fn fit<D: Sync + ?Sized, M: Model<D> + Clone>(
     let others = fit.restarts.count.saturating_sub(1);
     let noise = model.scales(data)?.noise;
     let suggested = if fit.from_data || others > 0 { Some(model.suggest(data)?) } else { None };
-    let starts = fit.starts()?;
+    let starts = fit.starts(suggested.as_ref().is_some_and(|suggested| suggested.values != model.values()))?;
     let lbfgs = Lbfgs::default();
     let climb = Climb { minimizer: fit.minimizer(&lbfgs), floor: fit.noise_floor };
     let mut candidates: Vec<_> = starts.iter().map(|_| Of { model: model.clone(), data }).collect();
@@ -28,10 +28,11 @@ pub(in crate::gp) fn fit<D: Sync + ?Sized, M: Model<D> + Clone>(
     // As far as it came, also where it failed.
     *model = candidates.swap_remove(best).model;
     let mut report = reported(ends, best)?;
-    report.objective = model.objective(data)?.value();
+    report.objective = -report.value - model.log_prior();
     let floors = noise.iter().map(|unit| fit.noise_floor * unit).collect::<Vec<_>>();
     report.warnings.extend(of_parameters(model, &floors));
-    report.warnings.extend(model.examine(data)?);
+    // What cannot be examined is fitted all the same.
+    report.warnings.extend(model.examine(data).unwrap_or_default());
     Ok(report)
 }
 
@@ -57,10 +58,11 @@ impl<D: Sync + ?Sized, M: Model<D> + Clone> Candidate for Of<'_, M, D> {
 }
 
 impl Fit<'_> {
-    fn starts(&self) -> Result<Vec<Start>> {
+    fn starts(&self, others_suggested: bool) -> Result<Vec<Start>> {
         self.restarts.check()?;
         let first = if self.from_data { Start::FromData } else { Start::AsGiven };
-        let second = if self.from_data { Start::Drawn } else { Start::FromData };
+        // What the data do not suggest would be the first again.
+        let second = if self.from_data || !others_suggested { Start::Drawn } else { Start::FromData };
         let start = |index| match index {
             0 => first,
             1 => second,
@@ -138,7 +140,10 @@ fn move_free(parameters: &mut dyn Parameterized, suggested: &[f64]) -> Result<()
     let mut values = parameters.values();
     for (position, entry) in parameters.parameters().iter().enumerate() {
         let first = entry.tie.unwrap_or(position);
-        if entry.free && suggested.get(first).is_some_and(|&value| entry.constraint.admits(value)) {
+        let fits = |value: &f64| {
+            entry.constraint.admits(*value) && entry.prior.is_none_or(|prior| prior.log_density(*value).is_finite())
+        };
+        if entry.free && suggested.get(first).is_some_and(fits) {
             values[position] = suggested[first];
         }
     }

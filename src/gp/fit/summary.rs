@@ -2,12 +2,8 @@
 
 use std::fmt;
 
-use faer::MatRef;
-
 use super::Warning;
-use crate::gp::Predict;
 use crate::params::Table;
-use crate::{Result, Scalar};
 
 /// What [`Model::summary`](crate::gp::Model::summary) tells of a model on data. It prints as a few lines and a table.
 ///
@@ -36,7 +32,8 @@ pub struct Summary {
     /// The log prior of the parameters: 0 without priors.
     pub log_prior: f64,
     /// tr K (K + Σ)⁻¹ for Gaussian noise: how many parameters a linear model would have that follows the observations as closely.
-    /// None for other likelihoods.
+    /// Of a sparse model, with K of its inducing features, M − tr S for the covariance S of the whitened ones. None for other
+    /// likelihoods and for models of several outputs.
     pub degrees_of_freedom: Option<f64>,
     /// The parameters, with constraints and priors.
     pub parameters: Table,
@@ -56,14 +53,4 @@ impl fmt::Display for Summary {
         write!(f, "\n{}", self.parameters)?;
         self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
-}
-
-/// Σ vᵢ/σᵢ² of the variances a posteriori where the data are: K − K A⁻¹ K = K A⁻¹ Σ, of which that is the trace.
-pub(in crate::gp) fn degrees_of_freedom<T: Scalar>(
-    posterior: &dyn Predict<T>,
-    x: MatRef<'_, T>,
-    noise: &[f64],
-) -> Result<f64> {
-    let variance = posterior.predict(x)?.variance;
-    Ok(noise.iter().enumerate().map(|(row, noise)| variance[(row, 0)].as_f64() / noise).sum())
 }

@@ -73,12 +73,13 @@ macro_rules! grid_model {
 
             fn suggest(&self, data: &crate::gp::Data<T>) -> Result<crate::gp::Suggested> {
                 self.check(data.x(), data.y())?;
-                Ok(crate::gp::starts::suggested(self, &self.expressions(), data.x(), $seen.then_some(data.y())))
+                let (kernels, y) = (self.kernels_at(), $seen.then_some(data.y()));
+                Ok(crate::gp::starts::suggested(self, &kernels, self.mean.all(), data.x(), y))
             }
 
             fn examine(&self, data: &crate::gp::Data<T>) -> Result<Vec<crate::gp::Warning>> {
                 self.check(data.x(), data.y())?;
-                let zero = self.mean.all().iter().all(|mean| mean.is_zero());
+                let zero = self.mean.all().iter().all(crate::mean::MeanExpr::is_zero);
                 let (model, kernels) = (self as &dyn crate::params::Parameterized, &*self.expressions());
                 let of_zero_mean = zero.then_some(data.y());
                 let examined =

@@ -205,6 +205,13 @@ impl<K: Expr + Clone> IcmGp<K> {
         check_psd(&self.kernel, x.ncols(), self.allow_indefinite)
     }
 
+    fn kernels_at<T: Scalar>(&self) -> Vec<&dyn Kernel<T>>
+    where
+        K: Kernel<T>,
+    {
+        vec![&self.kernel]
+    }
+
     fn expressions(&self) -> Vec<&dyn Expr> {
         vec![&self.kernel]
     }

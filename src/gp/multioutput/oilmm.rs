@@ -271,6 +271,13 @@ impl<K: Expr + Clone> Oilmm<K> {
         Ok(())
     }
 
+    fn kernels_at<T: Scalar>(&self) -> Vec<&dyn Kernel<T>>
+    where
+        K: Kernel<T>,
+    {
+        self.kernel.all().iter().map(|kernel| kernel as &dyn Kernel<T>).collect()
+    }
+
     fn expressions(&self) -> Vec<&dyn Expr> {
         self.kernel.all().iter().map(|kernel| kernel as &dyn Expr).collect()
     }

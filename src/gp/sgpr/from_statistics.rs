@@ -4,10 +4,11 @@ use super::Sgpr;
 use crate::gp::collapsed::{CollapsedEvidence, Recorded, record_evidence_of};
 use crate::gp::data::Data;
 use crate::gp::low_rank::Solved;
-use crate::gp::model::{Memory, Model};
+use crate::gp::model::{Memory, Model, Scales};
 use crate::gp::moments::Moments;
 use crate::gp::posterior::Posterior;
 use crate::gp::rounding::gradient_and_rounding;
+use crate::gp::starts::noise_units;
 use crate::gp::statistics::Statistics;
 use crate::gp::terms::parameter_column;
 use crate::inducing::InducingFeatures;
@@ -101,6 +102,10 @@ impl<K: Kernel<f64> + Clone, F: InducingFeatures> Model<Statistics> for Sgpr<K, 
     fn evaluate(&self, statistics: &Statistics, memory: &Memory) -> Result<(CollapsedEvidence, Vec<f64>)> {
         Statistics::check_frozen(&self.mean)?;
         self.evaluate_statistics(statistics, memory, true)
+    }
+
+    fn scales(&self, statistics: &Statistics) -> Result<Scales> {
+        Ok(Scales { noise: noise_units(self, &[statistics.mean_square()]), ..Scales::default() })
     }
 
     fn condition(&self, statistics: &Statistics) -> Result<Posterior<f64>> {

@@ -10,7 +10,7 @@ use super::checks::{check_data, check_psd};
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
 use super::conditional::Conditional;
 use super::data::Data;
-use super::fit::{Examined, Warning, degrees_of_freedom};
+use super::fit::{Examined, Warning};
 use super::model::{Memory, Model, Scales};
 use super::posterior::Posterior;
 use super::rounding::gradient_and_rounding;
@@ -333,12 +333,11 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures, N: GaussianNoise + Cl
 
     fn suggest(&self, data: &Data<T>) -> Result<Suggested> {
         self.check(data.x(), &data.stacked(1)?)?;
-        Ok(starts::suggested(self, &[&self.kernel], data.x(), Some(data.y())))
+        Ok(starts::suggested(self, &[&self.kernel], std::slice::from_ref(&self.mean), data.x(), Some(data.y())))
     }
 
     fn degrees_of_freedom(&self, data: &Data<T>) -> Result<Option<f64>> {
-        let noise = self.likelihood.noise_variances(data.x().nrows())?;
-        degrees_of_freedom(&self.condition(data)?, data.x(), &noise).map(Some)
+        Ok(Some(self.condition(data)?.degrees_of_freedom()))
     }
 
     fn examine(&self, data: &Data<T>) -> Result<Vec<Warning>> {

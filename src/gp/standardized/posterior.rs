@@ -27,11 +27,13 @@ impl<P> StandardizedPosterior<P> {
     {
         let outputs = standardization.of_outputs();
         let as_they_are = outputs.scale().iter().all(|&scale| scale == 1.0) && outputs.mean().iter().all(|&m| m == 0.0);
-        let found = posterior.functions();
-        if !as_they_are && (found != outputs.mean().len() || posterior.outputs() != found) {
-            let expected = "must be the outputs, for these to be standardised: leave them as they are, by \
-                            `Standardization::without_outputs`";
-            return Err(Error::setting("the functions of the model", found, expected));
+        let (found, expected) = (posterior.functions(), outputs.mean().len());
+        if !as_they_are && (found != expected || posterior.outputs() != found) {
+            let expected = format!(
+                "must be {expected}, one for each output, for these to be standardised: leave them as they are, by \
+                 `Standardization::without_outputs`"
+            );
+            return Err(Error::setting("the number of functions of the model", found, &expected));
         }
         Ok(Self { posterior, standardization })
     }
@@ -58,8 +60,7 @@ impl<P> StandardizedPosterior<P> {
             let (mean, scale) = self.units(output);
             let back = |value: &mut T| *value = T::from_f64(mean + scale * value.as_f64());
             predicted.mean.col_as_slice_mut(output).iter_mut().for_each(back);
-            let wider = |value: &mut T| *value = T::from_f64(scale * (scale * value.as_f64()));
-            predicted.variance.col_as_slice_mut(output).iter_mut().for_each(wider);
+            widen(predicted.variance.col_as_slice_mut(output), scale);
         }
         predicted
     }
@@ -91,8 +92,7 @@ impl<T: Scalar, P: Predict<T>> Predict<T> for StandardizedPosterior<P> {
         let mut covariance = self.posterior.covariance(self.standardization.inputs(x)?.as_ref(), function)?;
         let (_, scale) = self.units(function);
         for col in 0..covariance.ncols() {
-            let wider = |value: &mut T| *value = T::from_f64(scale * (scale * value.as_f64()));
-            covariance.col_as_slice_mut(col).iter_mut().for_each(wider);
+            widen(covariance.col_as_slice_mut(col), scale);
         }
         Ok(covariance)
     }
@@ -119,4 +119,9 @@ impl<T: Scalar, P: Predict<T>> Predict<T> for StandardizedPosterior<P> {
         }
         Ok(density)
     }
+}
+
+/// Variances of values that are multiplied by a scale.
+fn widen<T: Scalar>(variances: &mut [T], scale: f64) {
+    variances.iter_mut().for_each(|value| *value = T::from_f64(scale * (scale * value.as_f64())));
 }

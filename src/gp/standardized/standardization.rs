@@ -65,15 +65,15 @@ impl Standardization {
     ///
     /// [`Error::Setting`] for a column that there is not.
     pub fn without_inputs(mut self, columns: &[usize]) -> Result<Self> {
-        self.inputs = except(&self.inputs, columns)?;
+        let count = self.inputs.mean().len();
+        if let Some(&col) = columns.iter().find(|&&col| col >= count) {
+            return Err(Error::setting("the column", col, &format!("there are {count}, counted from 0")));
+        }
+        self.inputs = self.inputs.without(columns);
         Ok(self)
     }
 
     /// Leaves the outputs as they are: classes, counts, and what else has a likelihood that takes no others.
-    ///
-    /// # Errors
-    ///
-    /// None: it is one for [`without_inputs`](Self::without_inputs) to go with.
     ///
     /// # Examples
     ///
@@ -83,16 +83,16 @@ impl Standardization {
     /// use mercer::prelude::*;
     ///
     /// let data = Data::new(mat![[1e6], [3e6]], [0.0, 1.0]);
-    /// let units = Standardization::of(&data)?.without_outputs()?;
+    /// let units = Standardization::of(&data)?.without_outputs();
     /// let z = units.inputs(data.x())?;
     /// let gp = units.around(Svgp::new(Rbf::new(1.0), z.as_ref())?.with_likelihood(Bernoulli::logit()));
     /// assert!(gp.objective(&data).is_ok());
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn without_outputs(mut self) -> Result<Self> {
-        let columns: Vec<usize> = (0..self.outputs.mean().len()).collect();
-        self.outputs = except(&self.outputs, &columns)?;
-        Ok(self)
+    #[must_use]
+    pub fn without_outputs(mut self) -> Self {
+        self.outputs = self.outputs.without((0..self.outputs.mean().len()).collect::<Vec<_>>().as_slice());
+        self
     }
 
     /// A model in these units.
@@ -157,18 +157,6 @@ fn of_columns<T: Scalar>(what: &str, values: MatRef<'_, T>) -> Result<Standardiz
         scales.push(spread(seen.into_iter().map(|value| if varies { value - centre } else { value })));
     }
     Standardizer::new(means, scales)
-}
-
-fn except(all: &Standardizer, columns: &[usize]) -> Result<Standardizer> {
-    let (mut mean, mut scale) = (all.mean().to_vec(), all.scale().to_vec());
-    for &col in columns {
-        if col >= mean.len() {
-            let expected = format!("there are {}, counted from 0", mean.len());
-            return Err(Error::setting("the column", col, &expected));
-        }
-        (mean[col], scale[col]) = (0.0, 1.0);
-    }
-    Standardizer::new(mean, scale)
 }
 
 fn standardized<T: Scalar>(what: &str, units: &Standardizer, values: MatRef<'_, T>) -> Result<Mat<T>> {

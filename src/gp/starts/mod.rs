@@ -12,7 +12,8 @@ use super::data::Data;
 use super::units::spread;
 use crate::algebra::read_template;
 use crate::kernel::variables::Variable;
-use crate::kernel::{AnyWarp, Children, Expr, Limits, Node, Structure, diag_into};
+use crate::kernel::{AnyWarp, Children, Expr, Kernel, Limits, Node, Structure, diag_into};
+use crate::mean::DynMean;
 use crate::params::{Constraint, Label, ParameterRef, Parameterized, ParameterizedExt, Shape, Visitor};
 use crate::{Dual, DynKernel, Result, Scalar};
 
@@ -23,7 +24,7 @@ const NOISE: f64 = 0.1;
 /// none of their own.
 ///
 /// Variances share what the observations vary, lengthscales are the median distance of the inputs that they are for, and
-/// periods are those of the strongest waves along the first input that varies. What data do not tell is 1.
+/// periods are those of the strongest waves along the first input that the kernel reads. What data do not tell is 1.
 ///
 /// # Errors
 ///
@@ -47,9 +48,7 @@ const NOISE: f64 = 0.1;
 pub fn kernel_from_data<T: Scalar>(text: &str, data: &Data<T>) -> Result<DynKernel> {
     let (mut kernel, unset) = read_template(text, Limits::default())?;
     kernel.inputs(data.x().ncols())?;
-    let y: Vec<f64> =
-        data.y().col_iter().take(1).flat_map(|column| column.iter()).map(|value| value.as_f64()).collect();
-    let suggested = of_kernel(&kernel, data.x(), Some(&y));
+    let suggested = of_kernel(&kernel, data.x(), (data.y().ncols() > 0).then_some(data.y()));
     let mut values = kernel.values();
     for (position, entry) in kernel.parameters().iter().enumerate() {
         let value = suggested.values[position];
@@ -73,14 +72,13 @@ pub struct Suggested {
 
 /// For a kernel, by observations of one function at these inputs: variances share what the observations vary, lengthscales are
 /// median distances of the inputs, and periods come from the spectrum of the observations. What no data tell stays as it is.
-fn of_kernel<T: Scalar>(kernel: &dyn Expr, x: MatRef<'_, T>, y: Option<&[f64]>) -> Suggested {
-    let (read, deviation) = (Read::of(x), y.map_or(1.0, |y| spread(y.iter().copied())));
-    // Waves are looked for along the first input that varies: that of a record in time.
-    let varying = (0..x.ncols()).find(|&col| distances(read.points.as_ref(), &[col]).is_some());
-    let column = |col: usize| x.col(col).iter().map(|value| value.as_f64());
-    let periods = varying.zip(y).map(|(col, y)| Periods::new(column(col), y.iter().copied()));
-    let mut walk = Walk { suggest: true, values: kernel.values(), periods, lengthscales: Vec::new() };
-    walk.node(kernel, None, 0, Some(&read), deviation * deviation);
+fn of_kernel<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>, y: Option<MatRef<'_, T>>) -> Suggested {
+    let read = Read::of(x);
+    let diagonal = || diag(kernel, some_rows_of(x).as_ref());
+    let variance = y.map(|y| spread(y.col(0).iter().copied()).powi(2));
+    let y = y.map(|y| some_rows(y, ROWS).col(0).iter().copied().collect());
+    let mut walk = Walk { suggest: true, values: kernel.values(), y, waves: 0, lengthscales: Vec::new() };
+    walk.node(kernel, &diagonal, 0, Some(&read), variance);
     let mut ranges = vec![None; walk.values.len()];
     walk.lengthscales.iter().for_each(|of| ranges[of.position] = Some([of.distances[0], of.distances[2]]));
     Suggested { values: walk.values, ranges }
@@ -90,32 +88,35 @@ fn of_kernel<T: Scalar>(kernel: &dyn Expr, x: MatRef<'_, T>, y: Option<&[f64]>) 
 /// through no Gaussian noise, by the inputs alone.
 pub(super) fn suggested<T: Scalar>(
     model: &dyn Parameterized,
-    kernels: &[&dyn Expr],
+    kernels: &[&dyn Kernel<T>],
+    means: &[DynMean],
     x: MatRef<'_, T>,
     y: Option<MatRef<'_, T>>,
 ) -> Suggested {
-    let column = |output: usize| -> Option<Vec<f64>> {
-        let y = y?;
-        let col = if y.ncols() > output { output } else { 0 };
-        Some(y.col(col).iter().map(|value| value.as_f64()).collect())
-    };
+    let column = |output: usize| y.map(|y| y.subcols(if y.ncols() > output { output } else { 0 }, 1));
     let mut values = model.values();
     let mut ranges = vec![None; values.len()];
     let roles = roles(model);
     if let Some(mut first) = roles.iter().find(|role| role.part == "kernel").map(|role| role.position) {
         for (index, kernel) in kernels.iter().enumerate() {
-            let own = of_kernel(*kernel, x, column(index).as_deref());
+            let own = of_kernel(*kernel, x, column(index));
             let positions = first..first + own.values.len();
             first = positions.end;
             values[positions.clone()].copy_from_slice(&own.values);
             ranges[positions].copy_from_slice(&own.ranges);
         }
     }
-    let everywhere = |role: &&Role| role.part == "mean" && ["value", "intercept"].contains(&role.name.as_str());
-    for (output, role) in roles.iter().filter(everywhere).enumerate() {
-        if let Some(y) = column(output) {
-            let seen = || y.iter().filter(|value| value.is_finite());
-            values[role.position] = seen().map(|value| value / seen().count() as f64).sum();
+    if let Some(mut first) = roles.iter().find(|role| role.part == "mean").map(|role| role.position) {
+        for (output, mean) in means.iter().enumerate() {
+            // Of one function for all outputs, that of all of them.
+            let of = y.map(|y| if means.len() == 1 { y } else { y.subcols(output.min(y.ncols() - 1), 1) });
+            if let (Some(y), Some(at)) = (of, level(mean)) {
+                let seen =
+                    || y.col_iter().flat_map(|column| column.iter()).map(|y| y.as_f64()).filter(|y| y.is_finite());
+                let count = seen().count() as f64;
+                values[first + at] = seen().map(|y| y / count).sum();
+            }
+            first += mean.num_params();
         }
     }
     let variances: Vec<f64> = y.map(variances).unwrap_or_default();
@@ -124,7 +125,22 @@ pub(super) fn suggested<T: Scalar>(
             *value = NOISE * unit;
         }
     }
+    // What is frozen stays, and what is tied is one.
+    for (position, entry) in model.parameters().iter().enumerate() {
+        let first = entry.tie.filter(|&first| first < position);
+        values[position] = first.map_or(if entry.free { values[position] } else { entry.value }, |first| values[first]);
+    }
     Suggested { values, ranges }
+}
+
+/// The parameter of a mean function that is added everywhere, if it is a constant or a linear one.
+fn level(mean: &DynMean) -> Option<usize> {
+    let name = match mean.name() {
+        "constant" => "value",
+        "linear" => "intercept",
+        _ => return None,
+    };
+    own_parameters(mean).into_iter().find(|(own, ..)| own == name).map(|(_, _, position)| position)
 }
 
 /// The variance of each column, as a unit.
@@ -136,7 +152,12 @@ pub(super) fn variances<T: Scalar>(y: MatRef<'_, T>) -> Vec<f64> {
 /// One for several outputs has the least of theirs.
 pub(super) fn noise_units(model: &dyn Parameterized, variances: &[f64]) -> Vec<f64> {
     let mut roles = roles(model);
-    roles.retain(|role| ["likelihood", "noise"].contains(&role.part) && role.name == "variance" && role.positive);
+    let is_noise = |role: &Role| match role.part {
+        "likelihood" => role.name == "variance",
+        "noise" => ["variance", "diagonal"].contains(&role.name.as_str()),
+        _ => false,
+    };
+    roles.retain(|role| role.positive && is_noise(role));
     let (count, least) =
         (roles.iter().map(|role| role.len).sum::<usize>(), variances.iter().copied().fold(f64::INFINITY, f64::min));
     if count == 0 || variances.is_empty() {
@@ -209,6 +230,9 @@ fn own_parameters<P: Parameterized + ?Sized>(of: &P) -> Vec<(String, Shape, usiz
     own.found
 }
 
+/// Rows that are read, at most.
+const ROWS: usize = 20_000;
+
 /// Points as a node reads them.
 #[derive(Clone)]
 struct Read {
@@ -219,12 +243,22 @@ struct Read {
 
 impl Read {
     fn of<T: Scalar>(x: MatRef<'_, T>) -> Self {
-        Self { points: some_rows(x), sources: (0..x.ncols()).map(Some).collect() }
+        Self { points: some_rows(x, ROWS), sources: (0..x.ncols()).map(Some).collect() }
     }
 
-    fn column(&self, col: usize) -> Self {
-        let points = Mat::from_fn(self.points.nrows(), 1, |row, _| self.points[(row, col)]);
-        Self { points, sources: vec![self.sources[col]] }
+    fn columns(&self, columns: std::ops::Range<usize>) -> Self {
+        let points = self.points.subcols(columns.start, columns.len()).to_owned();
+        Self { points, sources: self.sources[columns].to_vec() }
+    }
+
+    /// As the children of a node read them: without the last column, if that is an index that the node takes itself.
+    fn of_children(&self, node: &dyn Expr, parts: &dyn Children) -> Self {
+        let last = self.points.ncols().saturating_sub(1);
+        let takes_last = |expr: &dyn Expr| {
+            expr.inputs(last + 1).is_ok_and(|inputs| inputs.indices().iter().any(|index| index.column() == last))
+        };
+        let own = takes_last(node) && parts.iter().all(|part| !takes_last(part) && part.inputs(last).is_ok());
+        if own && last > 0 { self.columns(0..last) } else { self.clone() }
     }
 }
 
@@ -240,8 +274,8 @@ pub(super) struct Lengthscale {
 
 /// The lengthscales of a kernel, with the points that they are for.
 pub(super) fn lengthscales<T: Scalar>(kernel: &dyn Expr, x: MatRef<'_, T>) -> Vec<Lengthscale> {
-    let mut walk = Walk { suggest: false, values: kernel.values(), periods: None, lengthscales: Vec::new() };
-    walk.node(kernel, None, 0, Some(&Read::of(x)), 1.0);
+    let mut walk = Walk { suggest: false, values: kernel.values(), y: None, waves: 0, lengthscales: Vec::new() };
+    walk.node(kernel, &|| None, 0, Some(&Read::of(x)), None);
     walk.lengthscales
 }
 
@@ -250,28 +284,41 @@ struct Walk {
     /// Whether to suggest values, or to leave those that there are.
     suggest: bool,
     values: Vec<f64>,
-    periods: Option<Periods>,
+    /// What was observed where the points are, if they are values of the function.
+    y: Option<Vec<f64>>,
+    /// How many waves have been given to periods.
+    waves: usize,
     lengthscales: Vec<Lengthscale>,
 }
 
+/// The mean of k(x, x) of a node, where it is known.
+type Typical<'k> = &'k dyn Fn() -> Option<f64>;
+
 impl Walk {
     /// A node whose parameters start at a position, with its points, where they are known, and the variance that it is to
-    /// have. As a node of an expression it can be evaluated.
-    fn node(&mut self, expr: &dyn Expr, node: Option<&Node>, first: usize, x: Option<&Read>, variance: f64) {
+    /// have, if data tell it.
+    fn node(&mut self, expr: &dyn Expr, typical: Typical<'_>, first: usize, x: Option<&Read>, variance: Option<f64>) {
         // Of the node itself, before those of its children.
         let own = |children: usize| expr.num_params().saturating_sub(children);
         let of_all = |parts: &dyn Children| parts.iter().map(|part| part.num_params()).sum::<usize>();
+        let one = variance.map(|_| 1.0);
         match expr.structure() {
-            Structure::Leaf(_) => self.leaf(expr, node, first, x, variance),
-            Structure::Sum(parts) => self.parts(parts, first, x, |_| variance / parts.count() as f64),
-            Structure::Product(parts) => self.parts(parts, first, x, |index| if index == 0 { variance } else { 1.0 }),
+            Structure::Leaf(_) => self.leaf(expr, typical, first, x, variance),
+            Structure::Sum(parts) => {
+                let share = variance.map(|variance| variance / parts.count() as f64);
+                self.parts(parts, first, x, |_| share);
+            }
+            Structure::Product(parts) => self.parts(parts, first, x, |index| if index == 0 { variance } else { one }),
             Structure::Scaled(factor, kernel) => {
-                if factor > 0.0 {
+                if let Some(variance) = variance.filter(|_| factor > 0.0) {
                     self.set(first, variance);
                 }
-                self.inner(kernel, first + 1, x, 1.0);
+                self.inner(kernel, first + 1, x, one);
             }
-            Structure::Power(degree, kernel) => self.inner(kernel, first, x, variance.powf(1.0 / f64::from(degree))),
+            Structure::Power(degree, kernel) => {
+                let root = variance.map(|variance| variance.powf(1.0 / f64::from(degree)));
+                self.inner(kernel, first, x, root);
+            }
             Structure::Warped(warp, kernel) => {
                 let made = x.and_then(|x| self.warp(warp, first, x));
                 self.inner(kernel, first + warp.num_params(), made.as_ref(), variance);
@@ -279,29 +326,56 @@ impl Walk {
             Structure::Negated(kernel) | Structure::Same(kernel) | Structure::Boxed(kernel) => {
                 self.inner(kernel, first, x, variance);
             }
-            Structure::Distance(_, kernel) | Structure::Function(kernel) => {
-                self.inner(kernel, first + own(kernel.num_params()), x, variance);
+            Structure::Distance(_, kernel) => self.inner(kernel, first + own(kernel.num_params()), x, variance),
+            // Exponentials and the like are of numbers without a unit.
+            Structure::Function(kernel) => self.inner(kernel, first + own(kernel.num_params()), x, one),
+            Structure::Additive(parts) => self.additive(expr, parts, first, x, variance),
+            Structure::Of(parts) => {
+                let read = x.map(|x| x.of_children(expr, parts));
+                self.parts(parts, first + own(of_all(parts)), read.as_ref(), |_| variance);
             }
-            Structure::Additive(parts) => {
-                let orders = own(of_all(parts));
-                (0..orders).for_each(|order| self.set(first + order, variance / orders as f64));
-                let mut position = first + orders;
-                for (index, part) in parts.iter().enumerate() {
-                    // One for each column, or one for all of them.
-                    let each = x.filter(|x| x.points.ncols() == parts.count()).map(|x| x.column(index));
-                    self.inner(part, position, each.as_ref().or(x), 1.0);
-                    position += part.num_params();
-                }
-            }
-            Structure::Of(parts) => self.parts(parts, first + own(of_all(parts)), x, |_| variance),
         }
     }
 
-    fn inner(&mut self, kernel: &Node, first: usize, x: Option<&Read>, variance: f64) {
-        self.node(kernel, Some(kernel), first, x, variance);
+    /// Orders share a variance, each among all its products.
+    fn additive(
+        &mut self,
+        expr: &dyn Expr,
+        parts: &dyn Children,
+        first: usize,
+        x: Option<&Read>,
+        variance: Option<f64>,
+    ) {
+        let orders = expr.num_params() - parts.iter().map(|part| part.num_params()).sum::<usize>();
+        let dim = if parts.count() > 1 { parts.count() } else { x.map_or(1, |x| x.points.ncols()) };
+        let mut products = 1.0;
+        for order in 0..orders {
+            products *= (dim as f64 - order as f64) / (order + 1) as f64;
+            if let Some(variance) = variance.filter(|_| products > 0.0) {
+                self.set(first + order, variance / (orders as f64 * products));
+            }
+        }
+        let mut position = first + orders;
+        for (index, part) in parts.iter().enumerate() {
+            // Each reads one column; one for all is told by the first.
+            let column = x.filter(|x| index < x.points.ncols()).map(|x| x.columns(index..index + 1));
+            self.inner(part, position, column.as_ref(), variance.map(|_| 1.0));
+            position += part.num_params();
+        }
     }
 
-    fn parts(&mut self, parts: &dyn Children, mut first: usize, x: Option<&Read>, variance: impl Fn(usize) -> f64) {
+    fn inner(&mut self, kernel: &Node, first: usize, x: Option<&Read>, variance: Option<f64>) {
+        let typical = || diag(kernel.at::<f64>(), some_rows(x?.points.as_ref(), TYPICAL).as_ref());
+        self.node(kernel, &typical, first, x, variance);
+    }
+
+    fn parts(
+        &mut self,
+        parts: &dyn Children,
+        mut first: usize,
+        x: Option<&Read>,
+        variance: impl Fn(usize) -> Option<f64>,
+    ) {
         for (index, part) in parts.iter().enumerate() {
             self.inner(part, first, x, variance(index));
             first += part.num_params();
@@ -339,7 +413,7 @@ impl Walk {
         Some(Read { points, sources: (0..matrix.len()).map(source).collect() })
     }
 
-    fn leaf(&mut self, leaf: &dyn Expr, node: Option<&Node>, first: usize, x: Option<&Read>, variance: f64) {
+    fn leaf(&mut self, leaf: &dyn Expr, typical: Typical<'_>, first: usize, x: Option<&Read>, variance: Option<f64>) {
         let own = own_parameters(leaf);
         let periodic = own.iter().any(|(name, ..)| name == "period");
         let columns = x.map(|x| distance_columns(leaf, x.points.ncols())).unwrap_or_default();
@@ -349,19 +423,28 @@ impl Walk {
                 // That of a periodic kernel is on a circle of radius 1.
                 ("lengthscale", _) if periodic => positions.for_each(|position| self.set(position, 1.0)),
                 ("lengthscale" | "decay", Some(x)) => self.of_lengthscale(positions.start, shape, x, &columns),
-                ("period", Some(_)) => {
-                    if let Some(period) = self.periods.as_mut().and_then(Iterator::next) {
+                ("period", Some(x)) => {
+                    if let Some(period) = self.period(x, &columns) {
                         positions.for_each(|position| self.set(position, period));
                     }
                 }
                 ("variance" | "value", _) if shape.len() == 1 && self.values[positions.start] > 0.0 => {
-                    let value = self.values[positions.start];
-                    let typical = node.zip(x).and_then(|(node, x)| typical(node, &x.points)).unwrap_or(value);
-                    self.set(positions.start, value * variance / typical);
+                    if let Some((variance, typical)) = variance.zip(typical()) {
+                        self.set(positions.start, self.values[positions.start] * variance / typical);
+                    }
                 }
                 _ => {}
             }
         }
+    }
+
+    /// The period of the next of the strongest waves, along the first column that varies.
+    fn period(&mut self, x: &Read, columns: &[usize]) -> Option<f64> {
+        let y = self.y.as_ref()?;
+        let column = columns.iter().map(|&col| x.points.col(col)).find(|column| range_of(*column) > 0.0)?;
+        let period = Periods::new(column.iter().copied(), y.iter().copied()).nth(self.waves)?;
+        self.waves += 1;
+        Some(period)
     }
 
     /// Median distances: of all columns together, or of each, so that those of all together are as far.
@@ -395,11 +478,24 @@ fn distance_columns(leaf: &dyn Expr, dim: usize) -> Vec<usize> {
     inputs.columns().filter(|col| !is_index(col)).collect()
 }
 
+/// From the least to the greatest of a column.
+fn range_of(column: faer::ColRef<'_, f64>) -> f64 {
+    let finite = || column.iter().copied().filter(|value| value.is_finite());
+    finite().fold(f64::NEG_INFINITY, f64::max) - finite().fold(f64::INFINITY, f64::min)
+}
+
+/// Rows that tell a variance.
+const TYPICAL: usize = 300;
+
+fn some_rows_of<T: Scalar>(x: MatRef<'_, T>) -> Mat<T> {
+    let count = x.nrows().min(TYPICAL);
+    Mat::from_fn(count, x.ncols(), |row, col| x[(row * x.nrows() / count, col)])
+}
+
 /// The mean of k(x, x), where it is a variance.
-fn typical(node: &Node, x: &Mat<f64>) -> Option<f64> {
-    let kernel: &dyn crate::Kernel<f64> = node;
-    let mut diagonal = vec![0.0; x.nrows()];
-    diag_into(kernel, x.as_ref(), &mut diagonal).ok()?;
-    let mean = diagonal.iter().map(|value| value / x.nrows() as f64).sum::<f64>();
+fn diag<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> Option<f64> {
+    let mut diagonal = vec![T::from_f64(0.0); x.nrows()];
+    diag_into(kernel, x, &mut diagonal).ok()?;
+    let mean = diagonal.iter().map(|value| value.as_f64() / x.nrows() as f64).sum::<f64>();
     (mean > 0.0 && mean.is_finite()).then_some(mean)
 }

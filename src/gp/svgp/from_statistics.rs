@@ -4,10 +4,11 @@ use super::bound::Recorded;
 use super::train::negative;
 use super::{Elbo, NaturalStep, Svgp};
 use crate::gp::data::Data;
-use crate::gp::model::{Memory, Model, NaturalGradients, Trainable};
+use crate::gp::model::{Memory, Model, NaturalGradients, Scales, Trainable};
 use crate::gp::moments::Moments;
 use crate::gp::posterior::Posterior;
 use crate::gp::rounding::gradient_and_rounding;
+use crate::gp::starts::noise_units;
 use crate::gp::statistics::Statistics;
 use crate::gp::terms::parameter_column;
 use crate::inducing::InducingFeatures;
@@ -131,6 +132,10 @@ impl<K: Kernel<f64> + Clone, F: InducingFeatures> Model<Statistics> for Svgp<K, 
     fn evaluate(&self, statistics: &Statistics, memory: &Memory) -> Result<(Elbo, Vec<f64>)> {
         Statistics::check_frozen(self.mean.of(0))?;
         self.evaluate_statistics(statistics, memory, true)
+    }
+
+    fn scales(&self, statistics: &Statistics) -> Result<Scales> {
+        Ok(Scales { noise: noise_units(self, &[statistics.mean_square()]), ..Scales::default() })
     }
 
     fn condition(&self, statistics: &Statistics) -> Result<Posterior<f64>> {

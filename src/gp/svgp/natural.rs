@@ -6,7 +6,8 @@ use faer::MatRef;
 
 use super::{Elbo, Svgp};
 use crate::gp::data::{self, Data};
-use crate::gp::model::{Memory, NaturalGradients};
+use crate::gp::fit::NOISE_FLOOR;
+use crate::gp::model::{Memory, Model, NaturalGradients, Scales};
 use crate::gp::rounding::loss;
 use crate::gp::variational::Variational;
 use crate::inducing::InducingFeatures;
@@ -129,11 +130,12 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         let (x, y) = (data.x(), data.stacked(self.likelihood.outputs())?);
         self.check(x, &y)?;
         self.check_natural(rule)?;
-        let (units, memory) = (self.units(x, &y)?, Memory::default());
+        let (Scales { parameters, noise, .. }, memory) = (self.scales(data)?, Memory::default());
+        let floors: Vec<f64> = noise.iter().map(|unit| NOISE_FLOOR * unit).collect();
         self.part_coincident(x, &y, None);
         let (mut least, mut best) = (f64::INFINITY, self.variational.clone());
         self.freeze("variational")?;
-        let outcome = fit_by(self, Measures { units: &units, floors: &[] }, minimizer, |model| {
+        let outcome = fit_by(self, Measures { units: &parameters, floors: &floors }, minimizer, |model| {
             let mut trial = model.clone();
             trial.variational.clone_from(&best);
             trial.best_q(x, &y, rule)?;

@@ -7,7 +7,7 @@ use faer::{Mat, MatRef};
 use super::natural::negated;
 use super::{Elbo, Svgp};
 use crate::gp::data::{self, Data};
-use crate::gp::fit::{Examined, Warning, degrees_of_freedom};
+use crate::gp::fit::{Examined, Warning};
 use crate::gp::model::{Memory, Model, Scales, Trainable};
 use crate::gp::posterior::{Posterior, to_f64};
 use crate::gp::starts::Suggested;
@@ -15,6 +15,7 @@ use crate::gp::{coincident, starts, units};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
+use crate::mean::MeanExpr;
 use crate::optim::{Batch, Loss, NaturalGradient, Run, Train};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Expr, Result, Scalar};
@@ -175,12 +176,13 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Model<Data<T>> for Sv
         self.check(data.x(), &data.stacked(self.likelihood.outputs())?)?;
         // Through another likelihood, observations are no values of the functions.
         let y = self.likelihood.gaussian_noise().map(|_| data.y());
-        Ok(starts::suggested(self, &self.expressions(), data.x(), y))
+        let kernels: Vec<_> = self.kernel.all().iter().map(|kernel| kernel as &dyn Kernel<T>).collect();
+        Ok(starts::suggested(self, &kernels, self.mean.all(), data.x(), y))
     }
 
     fn degrees_of_freedom(&self, data: &Data<T>) -> Result<Option<f64>> {
-        let Some(noise) = self.likelihood.gaussian_noise() else { return Ok(None) };
-        degrees_of_freedom(&self.condition(data)?, data.x(), &vec![noise; data.x().nrows()]).map(Some)
+        let gaussian = self.likelihood.gaussian_noise().is_some();
+        Ok(if gaussian { Some(self.condition(data)?.degrees_of_freedom()) } else { None })
     }
 
     fn examine(&self, data: &Data<T>) -> Result<Vec<Warning>> {
@@ -215,6 +217,10 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures> Model<data::Batch<T>>
 
     fn condition(&self, batch: &data::Batch<T>) -> Result<Posterior<T>> {
         self.condition(&batch.data)
+    }
+
+    fn scales(&self, batch: &data::Batch<T>) -> Result<Scales> {
+        self.scales(&batch.data)
     }
 }
 

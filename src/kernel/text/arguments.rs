@@ -67,13 +67,15 @@ pub struct Arguments<'t> {
     known: Vec<&'static str>,
     /// The names of numbers that were left out.
     pub(crate) unset: Vec<&'static str>,
+    /// Whether these are arguments of an argument, of which nobody would know what was left out.
+    nested: bool,
 }
 
 impl<'t> Arguments<'t> {
     pub(crate) fn new(source: &'t Source<'t>, start: usize, name: &'t str, all: &'t [(Option<String>, Node)]) -> Self {
         let named = all.iter().filter_map(|(name, node)| Some((name.as_deref()?, node))).collect();
         let unnamed = all.iter().filter(|(name, _)| name.is_none()).map(|(_, node)| node).collect();
-        Self { source, start, name, named, unnamed, known: Vec::new(), unset: Vec::new() }
+        Self { source, start, name, named, unnamed, known: Vec::new(), unset: Vec::new(), nested: false }
     }
 
     /// Refuses a matrix of so many numbers, of which the text only states the size, if they are over the limit.
@@ -150,7 +152,8 @@ impl<'t> Arguments<'t> {
         if let Some(value) = self.take_optional(name)? {
             return Ok(value);
         }
-        let Some(value) = A::unset().filter(|_| self.source.template) else { return Err(self.missing::<A>(name)) };
+        let may_be_left_out = self.source.template && !self.nested;
+        let Some(value) = A::unset().filter(|_| may_be_left_out) else { return Err(self.missing::<A>(name)) };
         self.unset.push(name);
         Ok(value)
     }
@@ -279,7 +282,10 @@ impl<'t> Argument<'t> {
     /// The name and the arguments of the call that the argument is.
     pub fn call(self) -> Option<(&'t str, Arguments<'t>)> {
         match &self.node.kind {
-            Kind::Call(name, arguments) => Some((name, Arguments::new(self.source, self.node.start, name, arguments))),
+            Kind::Call(name, arguments) => {
+                let arguments = Arguments::new(self.source, self.node.start, name, arguments);
+                Some((name, Arguments { nested: true, ..arguments }))
+            }
             _ => None,
         }
     }

@@ -42,18 +42,29 @@ fn starts_are_those_that_were_asked_for() {
     assert!(gp.fit(&wave(), Fit::default().with_restarts(Restarts { count: 0, seed: 0 })).is_err());
 }
 
-/// What is frozen or tied stays so in every start; what has a prior is drawn from it.
+/// What is frozen or tied stays so in every start; what has a prior is drawn from it, and not started where it has none.
 #[test]
 fn starts_keep_freezes_ties_and_priors() {
-    let mut gp = ExactGp::new(1.0 * Rbf::new(1.0) + 2.0 * Matern32::new(1.0)).with_noise(0.1).unwrap();
+    let mut gp = ExactGp::new(1.0 * Rbf::new(1.0) + 2.0 * Matern32::new(1.0)).with_noise(0.006).unwrap();
     gp.freeze("kernel.sum[0].scaled.factor").unwrap();
     gp.tie(&["kernel.sum[0].scaled.rbf.lengthscale", "kernel.sum[1].scaled.matern32.lengthscale"]).unwrap();
     gp.set_prior("likelihood.gaussian.variance", Prior::log_normal(-5.0, 0.1).unwrap()).unwrap();
-    let report = gp.fit(&wave(), five(1)).unwrap();
-    assert!(report.ends.iter().all(|end| end.outcome.is_ok()), "{report}");
-    assert_eq!(gp.get("kernel.sum[0].scaled.factor").unwrap(), 1.0);
-    let lengthscales = ["kernel.sum[0].scaled.rbf.lengthscale", "kernel.sum[1].scaled.matern32.lengthscale"];
-    assert_eq!(gp.get(lengthscales[0]), gp.get(lengthscales[1]));
+    gp.set_prior("kernel.sum[1].scaled.factor", Prior::uniform(1.9, 2.1).unwrap()).unwrap();
+    let stay = Lbfgs { max_steps: 0, ..Lbfgs::default() };
+    let report = gp.clone().fit(&wave(), five(1).with_minimizer(&stay)).unwrap();
+    for end in &report.ends {
+        let mut there = gp.clone();
+        there.set_unconstrained(&end.outcome.clone().unwrap().x).unwrap();
+        assert_eq!(there.get("kernel.sum[0].scaled.factor").unwrap(), 1.0);
+        assert!((1.9..2.1).contains(&there.get("kernel.sum[1].scaled.factor").unwrap()));
+        let lengthscales = ["kernel.sum[0].scaled.rbf.lengthscale", "kernel.sum[1].scaled.matern32.lengthscale"];
+        assert_eq!(there.get(lengthscales[0]), there.get(lengthscales[1]));
+        let noise = there.get("likelihood.gaussian.variance").unwrap();
+        assert!(end.start == Start::FromData || (noise.ln() + 5.0).abs() < 0.4, "{end:?}");
+    }
+    // All of the suggestion at once, ties and all.
+    let suggested = gp.suggest(&wave()).unwrap().values;
+    assert_eq!(gp.with_params(&suggested).unwrap().get("kernel.sum[0].scaled.factor").unwrap(), 1.0);
 }
 
 /// A floor holds in every model, also where a variance starts below it, and not for what is frozen.
@@ -67,6 +78,19 @@ fn no_noise_falls_below_the_floor() {
     let kernel = || 1.0 * Rbf::new(1.0);
     let low = |noise: f64| (1e-3 * variance * 0.5..1e-3 * variance * 2.0).contains(&noise);
     let z = x.subrows(0, 20);
+
+    // One that starts at it, or next to it, leaves it where there is noise.
+    let noisy: Vec<f64> = (0..25).map(|i| (0.2 * i as f64).sin() + 0.3 * (9.0 * (i * i) as f64).sin()).collect();
+    let level = noisy.iter().map(|y| y * y).sum::<f64>() / 25.0 - (noisy.iter().sum::<f64>() / 25.0).powi(2);
+    for start in [1e-3 * level, 1e-3 * level * (1.0 + 1e-15), 1e-3 * level * (1.0 - 1e-15)] {
+        let mut exact = ExactGp::new(kernel()).with_noise(start).unwrap();
+        exact.fit(&Data::new(&x, &noisy), fit()).unwrap();
+        assert!(exact.likelihood().variance() > 0.02, "{}", exact.likelihood().variance());
+    }
+    let mut tied = ExactGp::new(kernel() + White::new(0.1)).with_noise(0.1).unwrap();
+    tied.tie(&["kernel.sum[1].white.variance", "likelihood.gaussian.variance"]).unwrap();
+    tied.fit(&data, fit()).unwrap();
+    assert!(low(tied.likelihood().variance()));
 
     for start in [0.1, 1e-12] {
         let mut exact = ExactGp::new(kernel()).with_noise(start).unwrap();
@@ -122,6 +146,55 @@ fn warnings_name_what_is_wrong() {
     assert!(of(&Data::new(&x, &y), &near).iter().any(|warning| matches!(warning, Warning::Jitter { .. })));
 }
 
+/// Lengthscales are judged by the distances of all inputs, however many there are, and not by those of output indices.
+#[test]
+fn distances_are_those_of_all_inputs() {
+    let x = Mat::from_fn(3000, 1, |i, _| i as f64);
+    let y: Vec<f64> = (0..3000).map(|i| (0.1 * i as f64).sin()).collect();
+    let gp = Sgpr::new(1.0 * Rbf::new(2.0), x.subrows(0, 5)).unwrap().with_noise(0.1).unwrap();
+    assert_eq!(gp.examine(&Data::new(&x, &y)).unwrap(), []);
+
+    let stacked = Mat::from_fn(40, 2, |i, col| if col == 0 { 1e4 * (i / 2) as f64 } else { (i % 2) as f64 });
+    let y: Vec<f64> = (0..40).map(|i| (0.3 * i as f64).sin()).collect();
+    let gp = ExactGp::new(1.0 * BlockDiagonal::new([Rbf::new(1e4), Rbf::new(1e4)])).with_noise(0.1).unwrap();
+    let data = Data::new(&stacked, &y);
+    assert_eq!(gp.examine(&data).unwrap(), []);
+    assert!(gp.suggest(&data).unwrap().values[1] > 1e4);
+}
+
+/// Against the trace of K (K + Σ)⁻¹ and, of a sparse model, of Q (Q + Σ)⁻¹.
+#[test]
+fn degrees_of_freedom_are_a_trace() {
+    let x = Mat::from_fn(20, 1, |i, _| 0.3 * i as f64);
+    let y: Vec<f64> = (0..20).map(|i| (0.3 * i as f64).sin()).collect();
+    let (data, noise) = (Data::new(&x, &y), 0.05);
+    let trace = |q: Mat<f64>| {
+        let mut a = q.clone();
+        (0..20).for_each(|i| a[(i, i)] += noise);
+        let inverse = mercer::linalg::Cholesky::new(a.as_ref(), Default::default(), Par::Seq).unwrap();
+        let mut solved = q;
+        inverse.solve_in_place(solved.as_mut(), Par::Seq).unwrap();
+        (0..20).map(|i| solved[(i, i)]).sum::<f64>()
+    };
+    let kernel = Rbf::new(0.7) + White::new(0.4);
+    let exact = ExactGp::new(kernel.clone()).with_noise(noise).unwrap();
+    let found = exact.degrees_of_freedom(&data).unwrap().unwrap();
+    assert!((found - trace(kernel.gram(&x).unwrap())).abs() < 1e-9, "{found}");
+
+    let (kernel, z) = (Rbf::new(0.7), x.subrows(3, 4));
+    let sparse = Sgpr::new(kernel.clone(), z).unwrap().with_noise(noise).unwrap();
+    let (k_uu, k_uf) = (kernel.gram(z).unwrap(), kernel.cross(z, &x).unwrap());
+    let mut solved = k_uf.clone();
+    let factor = mercer::linalg::Cholesky::new(k_uu.as_ref(), Default::default(), Par::Seq).unwrap();
+    factor.solve_in_place(solved.as_mut(), Par::Seq).unwrap();
+    let expected = trace(k_uf.transpose() * solved);
+    let found = sparse.degrees_of_freedom(&data).unwrap().unwrap();
+    assert!((found - expected).abs() < 1e-9 && found < 4.0, "{found} {expected}");
+    let mut variational = Svgp::new(kernel, z).unwrap().with_likelihood(Gaussian::new(noise));
+    variational.natural_step(&data, &mercer::optim::NaturalGradient::default()).unwrap();
+    assert!((variational.degrees_of_freedom(&data).unwrap().unwrap() - expected).abs() < 1e-6);
+}
+
 /// In a batch, each output by its own data, and what is shared by all.
 #[test]
 fn suggestions_for_several_outputs() {
@@ -154,6 +227,7 @@ fn suggestions_are_of_the_data() {
     let median = 200.0 * (1.0 - 0.5f64.sqrt()); // of all distances of 0, 1, …, 199
     let at = |kernel: &DynKernel, path: &str| kernel.get(path).unwrap();
     let near = |found: f64, expected: f64| (found / expected - 1.0).abs() < 0.05;
+    let near_to = |found: f64, expected: f64| assert!(near(found, expected), "{found} {expected}");
 
     let kernel = kernel_from_data("on(rbf, [1]) + on(periodic, [0]) * linear(variance=3)", &data).unwrap();
     assert!(near(at(&kernel, "sum[0].scaled.on.rbf.lengthscale"), 1e3 * median), "{kernel}");
@@ -177,5 +251,13 @@ fn suggestions_are_of_the_data() {
     // Behind its warp, points are some one unit apart.
     assert!((0.7..1.5).contains(&gp.get("kernel.sum[1].ard.matern32.lengthscale").unwrap()));
     assert!(gp.get("mean.constant.value").unwrap().abs() < 1e-12);
+    // A variance is that of the values, also of a leaf alone; and an additive kernel shares it among all its products.
+    let far = Mat::from_fn(200, 1, |i, _| 1e6 + i as f64);
+    let linear = ExactGp::new(Linear::new(1.0));
+    near_to(linear.suggest(&Data::new(&far, &y)).unwrap().values[0], 24.5e-12);
+    let additive = ExactGp::new(Rbf::new(1.0).additive([1.0, 1.0]));
+    let values = additive.suggest(&data).unwrap().values;
+    near_to(values[0], 24.5 / 4.0);
+    near_to(values[1], 24.5 / 2.0);
     assert!(kernel_from_data("rbff", &data).is_err() && kernel_from_data("on(rbf, [2])", &data).is_err());
 }
