@@ -250,7 +250,6 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
             return Some(self);
         }
         let factor = matrix.factor.unwrap_or(T::from_f64(1.0));
-        let function = function(factor);
         let cotangent = match matrix.source.weights() {
             Some(Weights { block, mirrored: None }) => block,
             _ => {
@@ -260,12 +259,15 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
             }
         };
         let known = matrix.known.filter(|_| keeps_digits(matrix.factor)).and_then(View::new);
-        let known = known.map(|values| Known { values, factor: T::from_f64(1.0) / factor });
-        let function = (function, sum.is_some());
+        // Slopes of values times the factor, if they are proportional, have it already.
+        let one = T::from_f64(1.0);
+        let (before, after) = if F::PROPORTIONAL && known.is_some() { (factor, one) } else { (one, factor) };
+        let known = known.map(|values| Known { values, factor: before / factor });
+        let function = (function(after), sum.is_some());
         let [own, value_sum] = self.scratch.sweep_gradient(pairs, function, (cotangent, known), matrix.next.as_ref());
-        *matrix.value_sum += value_sum.as_f64();
+        *matrix.value_sum += value_sum.as_f64() / before.as_f64();
         if let Some(sum) = sum {
-            sum(factor * own, self.theta);
+            sum(after * own, self.theta);
         }
         None
     }

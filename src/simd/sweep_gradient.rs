@@ -21,6 +21,9 @@ pub(crate) trait GradientInSquaredDistance<T: Scalar>: Copy {
     /// Whether the slope follows from the value alone: values that are known save their evaluation.
     const FROM_VALUE: bool;
 
+    /// Whether it is proportional to the value.
+    const PROPORTIONAL: bool = false;
+
     /// The argument of the function: the distance in units of its own.
     fn argument<L: Lanes<T>>(self, squared: L) -> L;
 

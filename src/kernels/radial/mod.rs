@@ -30,6 +30,9 @@ pub trait Profile<T: Scalar>: Copy + Send + Sync {
     /// takes no distances and no values anew. The slope at the value 1 has to be finite then.
     const SLOPE_FROM_VALUE: bool = false;
 
+    /// Whether it is proportional to the value too: values times a variance then serve as they are.
+    const SLOPE_IS_PROPORTIONAL: bool = false;
+
     /// k(s)
     fn value<L: Lanes<T>>(self, s: L) -> L;
 

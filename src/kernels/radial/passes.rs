@@ -193,6 +193,7 @@ struct ScaledSlope<T, P> {
 
 impl<T: Scalar, P: Profile<T>> GradientInSquaredDistance<T> for ScaledSlope<T, P> {
     const FROM_VALUE: bool = P::SLOPE_FROM_VALUE;
+    const PROPORTIONAL: bool = P::SLOPE_IS_PROPORTIONAL;
 
     #[inline(always)]
     fn argument<L: Lanes<T>>(self, squared: L) -> L {
