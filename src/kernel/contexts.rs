@@ -344,6 +344,8 @@ impl<'a, T: Scalar> EmbedVjp<'a, T> {
 pub(super) enum Source<'a, T: Scalar> {
     /// A block of a matrix, and its mirror image, if that is to be added.
     Matrix { block: MatRef<'a, T>, mirrored: Option<MatRef<'a, T>> },
+    /// A block on the diagonal, of which the lower triangle counts: half of the diagonal, and what is below.
+    Triangle(MatRef<'a, T>),
     /// The product of the first with the second transposed.
     Product { left: MatRef<'a, T>, right: MatRef<'a, T> },
 }
@@ -353,6 +355,12 @@ impl<'a, T: Scalar> Source<'a, T> {
         let part =
             |rows: &Range<usize>, cols: &Range<usize>| matrix.submatrix(rows.start, cols.start, rows.len(), cols.len());
         Self::Matrix { block: part(rows, cols), mirrored: mirrored.then(|| part(cols, rows)) }
+    }
+
+    /// Half of a symmetric matrix: what is below the diagonal, and half of that.
+    pub(super) fn of_half(matrix: MatRef<'a, T>, Block { rows, cols, mirrored }: &Block) -> Self {
+        let block = matrix.submatrix(rows.start, cols.start, rows.len(), cols.len());
+        if *mirrored { Self::Matrix { block, mirrored: None } } else { Self::Triangle(block) }
     }
 
     /// The same, to be read in registers, if it is stored by contiguous columns.
@@ -381,6 +389,15 @@ impl<'a, T: Scalar> Source<'a, T> {
                 T::from_f64(1.0),
                 Par::Seq,
             ),
+            Self::Triangle(block) => {
+                for (col, column) in out.chunks_exact_mut(rows).enumerate() {
+                    column[..col].fill(T::from_f64(0.0));
+                    for (row, value) in column.iter_mut().enumerate().skip(col) {
+                        *value = block[(row, col)];
+                    }
+                    column[col] *= T::from_f64(0.5);
+                }
+            }
             Self::Matrix { block, mirrored } => {
                 if self.weights().is_some_and(|weights| T::read_weights(&weights, rows, out)) {
                     return;

@@ -77,7 +77,7 @@ pub fn gram_vjp<T: Scalar>(
     wanted: GradientRequest,
     par: Par,
 ) -> Result<Gradients<T>> {
-    T::select::<GramVjp<'_>>((kernel, [x, cotangent], None, wanted, par))
+    T::select::<GramVjp<'_>>((kernel, [x, cotangent], None, Part::Whole, wanted, par))
 }
 
 /// As [`gram_vjp`], for a matrix K(X, X) that is at hand: kernels whose derivatives follow from their values are not
@@ -111,14 +111,34 @@ pub fn gram_vjp_with_values<T: Scalar>(
     wanted: GradientRequest,
     par: Par,
 ) -> Result<Gradients<T>> {
-    T::select::<GramVjp<'_>>((kernel, [x, cotangent], Some(values), wanted, par))
+    T::select::<GramVjp<'_>>((kernel, [x, cotangent], Some(values), Part::Whole, wanted, par))
 }
 
-type Square<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 2], Option<MatRef<'a, T>>, GradientRequest, Par);
+/// As [`gram_vjp_with_values`], for a symmetric matrix of cotangents of which the lower triangle is read.
+pub(crate) fn gram_vjp_of_lower<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    values: MatRef<'_, T>,
+    cotangent: MatRef<'_, T>,
+    wanted: GradientRequest,
+    par: Par,
+) -> Result<Gradients<T>> {
+    T::select::<GramVjp<'_>>((kernel, [x, cotangent], Some(values), Part::Lower, wanted, par))
+}
+
+/// What there is of a matrix of cotangents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    Whole,
+    /// The lower triangle of a symmetric one.
+    Lower,
+}
+
+type Square<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 2], Option<MatRef<'a, T>>, Part, GradientRequest, Par);
 
 by_precision!(GramVjp<'a, T>(Square<'a, T>) -> Result<Gradients<T>> = gram_gradient);
 
-fn gram_gradient<T: Scalar>((kernel, [x, cotangent], known, wanted, par): Square<'_, T>) -> Result<Gradients<T>> {
+fn gram_gradient<T: Scalar>((kernel, [x, cotangent], known, of, wanted, par): Square<'_, T>) -> Result<Gradients<T>> {
     let n = x.nrows();
     check_differentiable(kernel)?;
     check_points(kernel, "x", x)?;
@@ -129,11 +149,19 @@ fn gram_gradient<T: Scalar>((kernel, [x, cotangent], known, wanted, par): Square
     let ranges = Ranges::of(x);
     let embedding = Embedding::new(kernel, x, &ranges, wanted.x);
     let job = Job { kernel, x: &embedding, z: &embedding, known, same_set: true };
-    let (mut theta, gradients) = job.run(&lower_blocks(n), par, |block| Source::of_matrix(cotangent, block));
-    let x = gradients.and_then(|(mut x, z)| {
+    let (mut theta, gradients) = job.run(&lower_blocks(n), par, |block| match of {
+        Part::Whole => Source::of_matrix(cotangent, block),
+        Part::Lower => Source::of_half(cotangent, block),
+    });
+    let mut x = gradients.and_then(|(mut x, z)| {
         x.merge(&z);
         finish(kernel, &embedding, x, &mut theta)
     });
+    if of == Part::Lower {
+        let two = T::from_f64(2.0);
+        theta.iter_mut().for_each(|entry| *entry *= 2.0);
+        x.iter_mut().for_each(|x| *x *= faer::Scale(two));
+    }
     Ok(Gradients { theta, x, z: None })
 }
 
