@@ -329,8 +329,7 @@ impl<'a, T: Scalar> Core<'a, T> {
         let noise = noise_variances(tape, self.likelihood, y.len())?;
         let mean = prior_mean(tape, self.mean, x)?;
         let residual = tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])) - mean.value;
-        let covariance = kernel.gram(x)?.add_diagonal(noise.value);
-        let (evidence, _) = residual.gaussian_log_density(covariance, self.jitter)?;
+        let (evidence, _) = residual.gaussian_log_density_of_sum(kernel.gram(x)?, noise.value, self.jitter)?;
         Ok(Recorded { evidence, parameters: [kernel.theta(), mean.theta, noise.theta] })
     }
 }

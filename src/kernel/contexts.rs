@@ -11,10 +11,10 @@ use super::scratch::Scratch;
 use super::tile::Pairs;
 use super::vjp::Block;
 use crate::Scalar;
-use crate::simd::cotangents::Weights;
+use crate::simd::cotangents::{Ahead, Weights};
 use crate::simd::dot;
 use crate::simd::elementwise::scale;
-use crate::simd::sweep_gradient::GradientInSquaredDistance;
+use crate::simd::sweep_gradient::{GradientInSquaredDistance, Known};
 use crate::simd::window::View;
 
 /// The backward pass of a block: see [`Kernel::tile_vjp`].
@@ -97,8 +97,10 @@ enum Cotangent<'a, T: Scalar> {
 #[derive(Debug)]
 struct Matrix<'a, T: Scalar> {
     source: Source<'a, T>,
-    /// Where those of the next block are.
-    next: Option<Source<'a, T>>,
+    /// What will be read for the next block.
+    next: Option<Ahead<'a, T>>,
+    /// The values of the block times the factor, if they are known.
+    known: Option<MatRef<'a, T>>,
     /// What they are to be multiplied by.
     factor: Option<T>,
     /// To add to: Σ cotangent · value, before the factor.
@@ -144,16 +146,15 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
         scratch.give(room);
     }
 
-    /// Pulls the cotangents of a block of a matrix back through a kernel.
+    /// Pulls the cotangents of a block of a matrix back through a kernel, whose values in the block may be known.
     pub(super) fn of_matrix(
         kernel: &dyn Kernel<T>,
         pairs: &Pairs<'_, T>,
-        [source, next]: [Option<Source<'_, T>>; 2],
+        (source, known, next): (Source<'_, T>, Option<MatRef<'_, T>>, Option<Ahead<'_, T>>),
         theta: &mut [f64],
         (scratch, rooms): (&mut Scratch<T>, &mut Rooms<T>),
     ) {
-        let Some(source) = source else { return };
-        let cotangent = Cotangent::Matrix(Matrix { source, next, factor: None, value_sum: &mut 0.0, rooms });
+        let cotangent = Cotangent::Matrix(Matrix { source, next, known, factor: None, value_sum: &mut 0.0, rooms });
         kernel.tile_vjp(TileVjp { pairs, theta, scratch, cotangent });
     }
 
@@ -189,17 +190,20 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
                 (value, cotangent)
             }
             Cotangent::Tile { value: None, cotangent, .. } => (&[], cotangent),
-            Cotangent::Matrix(Matrix { source, next, factor, value_sum, rooms }) => {
+            Cotangent::Matrix(Matrix { source, next, known, factor, value_sum, rooms }) => {
                 let cotangent = room(&mut rooms.cotangent, pairs.len());
                 source.fill(pairs.nrows(), cotangent);
                 // Those of the next block come from memory while this one is worked on.
-                if let Some(next) = next.and_then(|next| next.weights()) {
+                if let Some(next) = next {
                     next.prefetch(0, 1);
                 }
                 let mut value: &[T] = &[];
                 if factor.is_some() || reads_value {
                     let values = room(&mut rooms.value, pairs.len());
-                    kernel.tile(pairs, values, scratch);
+                    match known.filter(|_| keeps_digits(factor)) {
+                        Some(known) => fill_with_known(values, known, factor),
+                        None => kernel.tile(pairs, values, scratch),
+                    }
                     value = values;
                 }
                 if let Some(factor) = factor {
@@ -219,14 +223,11 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
         match &mut self.cotangent {
             Cotangent::Matrix(matrix) if matrix.factor.is_none() => {
                 let mut sum = 0.0;
-                let Self { pairs, theta, scratch, cotangent: Cotangent::Matrix(Matrix { source, next, rooms, .. }) } =
-                    self
-                else {
-                    return None;
-                };
+                let Self { pairs, theta, scratch, cotangent: Cotangent::Matrix(matrix) } = self else { return None };
+                let Matrix { source, next, known, rooms, .. } = matrix;
                 let (in_factor, theta) = theta.split_first_mut()?;
                 let factor = Some(T::from_f64(factor));
-                let cotangent = Cotangent::Matrix(Matrix { source, next, factor, value_sum: &mut sum, rooms });
+                let cotangent = Cotangent::Matrix(Matrix { source, next, known, factor, value_sum: &mut sum, rooms });
                 kernel.tile_vjp(TileVjp { pairs, theta, scratch, cotangent });
                 *in_factor += sum;
                 None
@@ -236,19 +237,19 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
     }
 
     /// Goes through the gradient of a function of a leaf's squared distances on these pairs, straight from the cotangents,
-    /// where that is possible. `function` is called with the factor; what the leaf wants of the two sums of its gradient
+    /// where that is possible. `function` is called with the factor; if the leaf wants it, Σ cotangent · slope · argument
     /// goes to `sum`. Gives the pass back where it did not.
     pub(crate) fn by_squared_distance<F: GradientInSquaredDistance<T>>(
         mut self,
         pairs: &Pairs<'_, T>,
         function: impl FnOnce(T) -> F,
-        sum: impl FnOnce(T, &mut [f64]),
+        sum: Option<impl FnOnce(T, &mut [f64])>,
     ) -> Option<Self> {
         let Cotangent::Matrix(matrix) = &mut self.cotangent else { return Some(self) };
         if pairs.weights().is_some() {
             return Some(self);
         }
-        let function = function(matrix.factor.unwrap_or(T::from_f64(1.0)));
+        let factor = matrix.factor.unwrap_or(T::from_f64(1.0));
         let cotangent = match matrix.source.weights() {
             Some(Weights { block, mirrored: None }) => block,
             _ => {
@@ -257,11 +258,34 @@ impl<'a, T: Scalar> TileVjp<'a, T> {
                 View::of_tile(tile, pairs.nrows())
             }
         };
-        let next = matrix.next.and_then(|next| next.weights());
-        let [own, value_sum] = self.scratch.sweep_gradient(pairs, function, cotangent, next.as_ref());
-        *matrix.value_sum += value_sum.as_f64();
-        sum(own, self.theta);
+        let known = matrix.known.filter(|_| keeps_digits(matrix.factor)).and_then(View::new);
+        // Slopes of values times the factor, if they are proportional, have it already.
+        let one = T::from_f64(1.0);
+        let (before, after) = if F::PROPORTIONAL && known.is_some() { (factor, one) } else { (one, factor) };
+        let known = known.map(|values| Known { values, factor: before / factor });
+        let function = (function(after), sum.is_some());
+        let [own, value_sum] = self.scratch.sweep_gradient(pairs, function, (cotangent, known), matrix.next.as_ref());
+        *matrix.value_sum += value_sum.as_f64() / before.as_f64();
+        if let Some(sum) = sum {
+            sum(after * own, self.theta);
+        }
         None
+    }
+}
+
+/// Whether values times a factor still have the digits of the values, down to a rounding unit times the smallest normal
+/// number or so: dividing them by the factor gives them to two roundings then, and not at all if it is 0.
+fn keeps_digits<T: Scalar>(factor: Option<T>) -> bool {
+    let size = factor.map_or(1.0, |factor| factor.as_f64().abs());
+    let epsilon = T::epsilon().as_f64();
+    (epsilon..=1.0 / epsilon).contains(&size)
+}
+
+/// Values, from a matrix that has them times a factor. By a division, which leaves those that are at most 1 at most 1.
+fn fill_with_known<T: Scalar>(out: &mut [T], known: MatRef<'_, T>, factor: Option<T>) {
+    Source::Matrix { block: known, mirrored: None }.fill(known.nrows(), out);
+    if let Some(factor) = factor {
+        out.iter_mut().for_each(|value| *value /= factor);
     }
 }
 
@@ -320,6 +344,8 @@ impl<'a, T: Scalar> EmbedVjp<'a, T> {
 pub(super) enum Source<'a, T: Scalar> {
     /// A block of a matrix, and its mirror image, if that is to be added.
     Matrix { block: MatRef<'a, T>, mirrored: Option<MatRef<'a, T>> },
+    /// A block on the diagonal, of which the lower triangle counts: half of the diagonal, and what is below.
+    Triangle(MatRef<'a, T>),
     /// The product of the first with the second transposed.
     Product { left: MatRef<'a, T>, right: MatRef<'a, T> },
 }
@@ -329,6 +355,12 @@ impl<'a, T: Scalar> Source<'a, T> {
         let part =
             |rows: &Range<usize>, cols: &Range<usize>| matrix.submatrix(rows.start, cols.start, rows.len(), cols.len());
         Self::Matrix { block: part(rows, cols), mirrored: mirrored.then(|| part(cols, rows)) }
+    }
+
+    /// Half of a symmetric matrix: what is below the diagonal, and half of that.
+    pub(super) fn of_half(matrix: MatRef<'a, T>, Block { rows, cols, mirrored }: &Block) -> Self {
+        let block = matrix.submatrix(rows.start, cols.start, rows.len(), cols.len());
+        if *mirrored { Self::Matrix { block, mirrored: None } } else { Self::Triangle(block) }
     }
 
     /// The same, to be read in registers, if it is stored by contiguous columns.
@@ -341,6 +373,12 @@ impl<'a, T: Scalar> Source<'a, T> {
         }
     }
 
+    /// What is to be asked for ahead of the block, whose values may be known.
+    pub(super) fn ahead(&self, known: Option<MatRef<'a, T>>) -> Option<Ahead<'a, T>> {
+        let Weights { block, mirrored } = self.weights()?;
+        Some(Ahead([Some(block), mirrored, known.and_then(View::new)]))
+    }
+
     fn fill(&self, rows: usize, out: &mut [T]) {
         match *self {
             Self::Product { left, right } => faer::linalg::matmul::matmul(
@@ -351,6 +389,15 @@ impl<'a, T: Scalar> Source<'a, T> {
                 T::from_f64(1.0),
                 Par::Seq,
             ),
+            Self::Triangle(block) => {
+                for (col, column) in out.chunks_exact_mut(rows).enumerate() {
+                    column[..col].fill(T::from_f64(0.0));
+                    for (row, value) in column.iter_mut().enumerate().skip(col) {
+                        *value = block[(row, col)];
+                    }
+                    column[col] *= T::from_f64(0.5);
+                }
+            }
             Self::Matrix { block, mirrored } => {
                 if self.weights().is_some_and(|weights| T::read_weights(&weights, rows, out)) {
                     return;

@@ -20,6 +20,8 @@ use crate::simd::transpose::transpose;
 #[derive(Debug)]
 pub struct Scratch<T: Scalar> {
     pool: Vec<Vec<T>>,
+    /// What passes over a panel keep between them.
+    room: Vec<T>,
     /// The pairs of slots that nodes of the expression have, in order: far fewer than there are pairs of any two slots,
     /// where each leaf has points of its own. The place of a pair is its key.
     pairs: Vec<Slots>,
@@ -70,7 +72,14 @@ impl<T> Default for Shared<T> {
 
 impl<T: Scalar> Default for Scratch<T> {
     fn default() -> Self {
-        Self { pool: Vec::new(), pairs: Vec::new(), shared: Vec::new(), gradients: None, slopes: Vec::new() }
+        Self {
+            pool: Vec::new(),
+            room: Vec::new(),
+            pairs: Vec::new(),
+            shared: Vec::new(),
+            gradients: None,
+            slopes: Vec::new(),
+        }
     }
 }
 

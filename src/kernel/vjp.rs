@@ -77,28 +77,91 @@ pub fn gram_vjp<T: Scalar>(
     wanted: GradientRequest,
     par: Par,
 ) -> Result<Gradients<T>> {
-    T::select::<GramVjp<'_>>((kernel, [x, cotangent], wanted, par))
+    T::select::<GramVjp<'_>>((kernel, [x, cotangent], None, Part::Whole, wanted, par))
 }
 
-type Square<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 2], GradientRequest, Par);
+/// As [`gram_vjp`], for a matrix K(X, X) that is at hand: kernels whose derivatives follow from their values are not
+/// evaluated again. The gradients are the same to rounding.
+///
+/// # Errors
+///
+/// As [`gram_vjp`], and [`Error::Shape`] if the matrix is not n × n.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+/// use mercer::kernel::{GradientRequest, gram_vjp_with_values};
+///
+/// let (kernel, x) = (2.0 * Rbf::new(1.0), mat![[0.0], [1.0]]);
+/// let k = kernel.gram(x.as_ref())?;
+/// let w = mat![[0.0, 1.0], [0.0, 0.0]];
+/// let wanted = GradientRequest::PARAMETERS;
+/// let gradients = gram_vjp_with_values(&kernel, x.as_ref(), k.as_ref(), w.as_ref(), wanted, Par::Seq)?;
+/// let exponential = (-0.5f64).exp();
+/// assert!((gradients.theta[0] - exponential).abs() < 1e-15);
+/// assert!((gradients.theta[1] - 2.0 * exponential).abs() < 1e-15);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub fn gram_vjp_with_values<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    values: MatRef<'_, T>,
+    cotangent: MatRef<'_, T>,
+    wanted: GradientRequest,
+    par: Par,
+) -> Result<Gradients<T>> {
+    T::select::<GramVjp<'_>>((kernel, [x, cotangent], Some(values), Part::Whole, wanted, par))
+}
+
+/// As [`gram_vjp_with_values`], for a symmetric matrix of cotangents of which the lower triangle is read.
+pub(crate) fn gram_vjp_of_lower<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    x: MatRef<'_, T>,
+    values: MatRef<'_, T>,
+    cotangent: MatRef<'_, T>,
+    wanted: GradientRequest,
+    par: Par,
+) -> Result<Gradients<T>> {
+    T::select::<GramVjp<'_>>((kernel, [x, cotangent], Some(values), Part::Lower, wanted, par))
+}
+
+/// What there is of a matrix of cotangents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    Whole,
+    /// The lower triangle of a symmetric one.
+    Lower,
+}
+
+type Square<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 2], Option<MatRef<'a, T>>, Part, GradientRequest, Par);
 
 by_precision!(GramVjp<'a, T>(Square<'a, T>) -> Result<Gradients<T>> = gram_gradient);
 
-fn gram_gradient<T: Scalar>((kernel, [x, cotangent], wanted, par): Square<'_, T>) -> Result<Gradients<T>> {
+fn gram_gradient<T: Scalar>((kernel, [x, cotangent], known, of, wanted, par): Square<'_, T>) -> Result<Gradients<T>> {
     let n = x.nrows();
     check_differentiable(kernel)?;
     check_points(kernel, "x", x)?;
     if (cotangent.nrows(), cotangent.ncols()) != (n, n) {
         return Err(Error::shape("the cotangent", format!("{n} x {n}"), (cotangent.nrows(), cotangent.ncols())));
     }
+    check_known(known, (n, n))?;
     let ranges = Ranges::of(x);
     let embedding = Embedding::new(kernel, x, &ranges, wanted.x);
-    let job = Job { kernel, x: &embedding, z: &embedding, same_set: true };
-    let (mut theta, gradients) = job.run(&lower_blocks(n), par, |block| Source::of_matrix(cotangent, block));
-    let x = gradients.and_then(|(mut x, z)| {
+    let job = Job { kernel, x: &embedding, z: &embedding, known, same_set: true };
+    let (mut theta, gradients) = job.run(&lower_blocks(n), par, |block| match of {
+        Part::Whole => Source::of_matrix(cotangent, block),
+        Part::Lower => Source::of_half(cotangent, block),
+    });
+    let mut x = gradients.and_then(|(mut x, z)| {
         x.merge(&z);
         finish(kernel, &embedding, x, &mut theta)
     });
+    if of == Part::Lower {
+        let two = T::from_f64(2.0);
+        theta.iter_mut().for_each(|entry| *entry *= 2.0);
+        x.iter_mut().for_each(|x| *x *= faer::Scale(two));
+    }
     Ok(Gradients { theta, x, z: None })
 }
 
@@ -129,20 +192,62 @@ pub fn cross_vjp<T: Scalar>(
     wanted: GradientRequest,
     par: Par,
 ) -> Result<Gradients<T>> {
-    T::select::<CrossVjp<'_>>((kernel, [x, z, cotangent], wanted, par))
+    T::select::<CrossVjp<'_>>((kernel, [x, z, cotangent], None, wanted, par))
 }
 
-type Rectangle<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 3], GradientRequest, Par);
+/// As [`cross_vjp`], for a matrix K(X, Z) that is at hand: see [`gram_vjp_with_values`].
+///
+/// # Errors
+///
+/// As [`cross_vjp`], and [`Error::Shape`] if the matrix is not n × m.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::prelude::*;
+/// use mercer::kernel::{GradientRequest, cross_vjp_with_values};
+///
+/// let (kernel, x, z, w) = (Rbf::new(1.0), mat![[2.0]], mat![[3.0]], mat![[10.0]]);
+/// let k = kernel.cross(x.as_ref(), z.as_ref())?;
+/// let all = GradientRequest::ALL;
+/// let gradients = cross_vjp_with_values(&kernel, [x.as_ref(), z.as_ref()], k.as_ref(), w.as_ref(), all, Par::Seq)?;
+/// let expected = 10.0 * (-0.5f64).exp();
+/// assert!((gradients.theta[0] - expected).abs() < 1e-14);
+/// assert!((gradients.x.unwrap()[(0, 0)] - expected).abs() < 1e-14);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub fn cross_vjp_with_values<T: Scalar>(
+    kernel: &dyn Kernel<T>,
+    [x, z]: [MatRef<'_, T>; 2],
+    values: MatRef<'_, T>,
+    cotangent: MatRef<'_, T>,
+    wanted: GradientRequest,
+    par: Par,
+) -> Result<Gradients<T>> {
+    T::select::<CrossVjp<'_>>((kernel, [x, z, cotangent], Some(values), wanted, par))
+}
+
+type Rectangle<'a, T> = (&'a dyn Kernel<T>, [MatRef<'a, T>; 3], Option<MatRef<'a, T>>, GradientRequest, Par);
 
 by_precision!(CrossVjp<'a, T>(Rectangle<'a, T>) -> Result<Gradients<T>> = cross_gradient);
 
-fn cross_gradient<T: Scalar>((kernel, [x, z, cotangent], wanted, par): Rectangle<'_, T>) -> Result<Gradients<T>> {
+fn cross_gradient<T: Scalar>(
+    (kernel, [x, z, cotangent], known, wanted, par): Rectangle<'_, T>,
+) -> Result<Gradients<T>> {
     let shape = (x.nrows(), z.nrows());
     if (cotangent.nrows(), cotangent.ncols()) != shape {
         let found = (cotangent.nrows(), cotangent.ncols());
         return Err(Error::shape("the cotangent", format!("{} x {}", shape.0, shape.1), found));
     }
-    rectangle_vjp(kernel, x, z, wanted, par, |block| Source::of_matrix(cotangent, block))
+    check_known(known, shape)?;
+    rectangle_vjp(kernel, [x, z], known, wanted, par, |block| Source::of_matrix(cotangent, block))
+}
+
+fn check_known<T: Scalar>(known: Option<MatRef<'_, T>>, expected: (usize, usize)) -> Result<()> {
+    match known.map(|known| known.shape()).filter(|&found| found != expected) {
+        Some(found) => Err(Error::shape("the matrix of values", format!("{} x {}", expected.0, expected.1), found)),
+        None => Ok(()),
+    }
 }
 
 /// Gradients of Σ W ∘ (K(X, Z) V), for a matrix W of cotangents in the shape of the product,
@@ -190,7 +295,7 @@ fn matmul_gradient<T: Scalar>((kernel, [x, z, v, cotangent], wanted, par): Facto
         let expected = format!("{} x {}", x.nrows(), v.ncols());
         return Err(Error::shape("the cotangent", expected, (cotangent.nrows(), cotangent.ncols())));
     }
-    rectangle_vjp(kernel, x, z, wanted, par, |block| Source::Product {
+    rectangle_vjp(kernel, [x, z], None, wanted, par, |block| Source::Product {
         left: cotangent.subrows(block.rows.start, block.rows.len()),
         right: v.subrows(block.cols.start, block.cols.len()),
     })
@@ -243,8 +348,8 @@ fn diag_gradient<T: Scalar>((kernel, x, cotangent, wanted): Points<'_, T>) -> Re
 
 fn rectangle_vjp<'w, T: Scalar>(
     kernel: &dyn Kernel<T>,
-    x: MatRef<'_, T>,
-    z: MatRef<'_, T>,
+    [x, z]: [MatRef<'_, T>; 2],
+    known: Option<MatRef<'_, T>>,
     wanted: GradientRequest,
     par: Par,
     cotangent: impl Fn(&Block) -> Source<'w, T> + Sync,
@@ -254,7 +359,7 @@ fn rectangle_vjp<'w, T: Scalar>(
     check_others(kernel, z, x.ncols())?;
     let ranges = Ranges::of(z);
     let (x, z) = (Embedding::new(kernel, x, &ranges, wanted.x), Embedding::new(kernel, z, &ranges, wanted.z));
-    let job = Job { kernel, x: &x, z: &z, same_set: false };
+    let job = Job { kernel, x: &x, z: &z, known, same_set: false };
     let (mut theta, gradients) = job.run(&Blocks::Rectangle { n: x.input.len(), m: z.input.len() }, par, cotangent);
     let Some((in_x, in_z)) = gradients else { return Ok(Gradients { theta, x: None, z: None }) };
     let in_x = finish(kernel, &x, in_x, &mut theta);
@@ -350,6 +455,8 @@ struct Job<'a, T: Scalar> {
     kernel: &'a dyn Kernel<T>,
     x: &'a Embedding<'a, T>,
     z: &'a Embedding<'a, T>,
+    /// The matrix, if it is at hand.
+    known: Option<MatRef<'a, T>>,
     same_set: bool,
 }
 
@@ -398,11 +505,16 @@ impl<T: Scalar> Job<'_, T> {
             let (rows, cols) = (block.rows.clone(), block.cols.clone());
             let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, self.same_set);
             scratch.begin_block();
-            let next = blocks.get(index + 1).filter(|_| index + 1 < part.end).map(|next| cotangent(&next));
-            let sources = [Some(cotangent(&block)), next];
-            TileVjp::of_matrix(self.kernel, &pairs, sources, &mut theta, (&mut scratch, &mut rooms));
+            let next = blocks.get(index + 1).filter(|_| index + 1 < part.end);
+            let next = next.and_then(|next| cotangent(&next).ahead(self.known_in(&next)));
+            let read = (cotangent(&block), self.known_in(&block), next);
+            TileVjp::of_matrix(self.kernel, &pairs, read, &mut theta, (&mut scratch, &mut rooms));
             scratch.pull_back(self.x, self.z);
         }
         (theta, scratch.into_gradients())
+    }
+
+    fn known_in(&self, Block { rows, cols, .. }: &Block) -> Option<MatRef<'_, T>> {
+        self.known.map(|known| known.submatrix(rows.start, cols.start, rows.len(), cols.len()))
     }
 }

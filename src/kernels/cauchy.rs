@@ -53,6 +53,8 @@ radial!(Cauchy, CauchyProfile, Always);
 pub struct CauchyProfile;
 
 impl<T: Scalar> Profile<T> for CauchyProfile {
+    const SLOPE_FROM_VALUE: bool = true;
+
     #[inline(always)]
     fn value<L: Lanes<T>>(self, s: L) -> L {
         (s + 1.0).recip()

@@ -52,6 +52,8 @@ radial!(InverseMultiquadric, InverseMultiquadricProfile, Always);
 pub struct InverseMultiquadricProfile;
 
 impl<T: Scalar> Profile<T> for InverseMultiquadricProfile {
+    const SLOPE_FROM_VALUE: bool = true;
+
     #[inline(always)]
     fn value<L: Lanes<T>>(self, s: L) -> L {
         (s + 1.0).sqrt().recip()

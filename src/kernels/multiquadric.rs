@@ -53,6 +53,8 @@ radial!(Multiquadric, MultiquadricProfile, Unknown);
 pub struct MultiquadricProfile;
 
 impl<T: Scalar> Profile<T> for MultiquadricProfile {
+    const SLOPE_FROM_VALUE: bool = true;
+
     #[inline(always)]
     fn value<L: Lanes<T>>(self, s: L) -> L {
         (s + 1.0).sqrt()

@@ -55,6 +55,9 @@ radial!(Rbf, RbfProfile, Always);
 pub struct RbfProfile;
 
 impl<T: Scalar> Profile<T> for RbfProfile {
+    const SLOPE_FROM_VALUE: bool = true;
+    const SLOPE_IS_PROPORTIONAL: bool = true;
+
     #[inline(always)]
     fn value<L: Lanes<T>>(self, s: L) -> L {
         s.decay(0.5)

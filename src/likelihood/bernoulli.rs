@@ -4,12 +4,15 @@ use std::f64::consts::PI;
 
 use super::bend::Bend;
 use super::expectation::{Terms, short_rule};
-use super::jet::log_logistic;
+use super::in_lanes::{log_logistic, log_normal_cdf};
+use super::jet;
 use super::log_mean_exp::log_mean_exp;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
 use super::special::{Logistic, Normal, logistic, normal_cdf};
 use crate::parameterized;
+use crate::simd::Lanes;
+use crate::simd::map::{Map, map};
 
 /// Observations 0 and 1, the probability of 1 a function of f.
 ///
@@ -81,6 +84,32 @@ impl Bernoulli {
     );
 }
 
+/// log Φ(s f) and its derivative in f.
+#[derive(Clone, Copy)]
+struct LogNormal;
+
+impl Map<f64, 2, 2, 0> for LogNormal {
+    #[inline(always)]
+    fn map<L: Lanes<f64>>(self, [y, f]: [L; 2]) -> ([L; 2], [L; 0]) {
+        let sign = y * 2.0 - 1.0;
+        let [value, hazard] = log_normal_cdf(sign * f);
+        ([value, sign * hazard], [])
+    }
+}
+
+/// log 1/(1 + exp(−s f)) and its derivative in f.
+#[derive(Clone, Copy)]
+struct LogLogistic;
+
+impl Map<f64, 2, 2, 0> for LogLogistic {
+    #[inline(always)]
+    fn map<L: Lanes<f64>>(self, [y, f]: [L; 2]) -> ([L; 2], [L; 0]) {
+        let sign = y * 2.0 - 1.0;
+        let [value, wrong] = log_logistic(sign * f);
+        ([value, sign * wrong], [])
+    }
+}
+
 impl OneLatent for Bernoulli {
     type Gradient = [f64; 0];
 
@@ -111,6 +140,15 @@ impl OneLatent for Bernoulli {
         }
     }
 
+    const IN_LANES: bool = true;
+
+    fn at_points(&self, y: &[f64], f: &[f64], value: &mut [f64], slope: &mut [f64]) {
+        match self.link {
+            Link::Logit => map(LogLogistic, [y, f], [value, slope]),
+            Link::Probit => map(LogNormal, [y, f], [value, slope]),
+        };
+    }
+
     fn bend(&self, _row: usize, _y: f64) -> Bend {
         match self.link {
             // 1 + exp(−f) is 0 at iπ.
@@ -123,7 +161,7 @@ impl OneLatent for Bernoulli {
         let rule = self.fixed_rule().or_else(|| short_rule(self.bend(0, 0.0), variance));
         let probability = |mean: f64| match (self.link, rule) {
             (Link::Logit, Some(rule)) => rule.expectation(mean, variance, logistic),
-            (Link::Logit, None) => log_mean_exp(log_logistic, &[(0.0, PI)], mean, variance).exp(),
+            (Link::Logit, None) => log_mean_exp(jet::log_logistic, &[(0.0, PI)], mean, variance).exp(),
             (Link::Probit, _) => normal_cdf(mean / (1.0 + variance).sqrt()),
         };
         let p = probability(mean);

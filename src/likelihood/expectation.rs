@@ -53,7 +53,7 @@ const STRIP: f64 = 0.7;
 /// E l(f) under f ~ N(mean, variance), with its derivatives, within some 1e-10 · (1 + |E l|), by the cheapest of three
 /// rules whose errors are known beforehand from where l [bends](Bend):
 ///
-/// - Gauss–Hermite quadrature of order 12 or 24, where √v is well below the width of the bend;
+/// - Gauss–Hermite quadrature of order 8 to 32, where √v is well below the width of the bend;
 /// - the trapezoid rule in f, for bends that are wide or out of reach;
 /// - the trapezoid rule in t with f = at + scale · sinh t, whose points crowd about the bend and thin out as their distance
 ///   from it: their number grows as log v. The strip in which the integrand is analytic has in t a width of its own,
@@ -64,17 +64,53 @@ pub(super) fn expectation<G>(terms: impl Fn(f64) -> Terms<G>, bend: Bend, mean: 
 where
     G: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
 {
-    match short_rule(bend, variance) {
-        Some(rule) => by_quadrature(rule, terms, mean, variance),
-        None => by_points(Trapezoid::choose(bend, mean, variance).points(), terms, mean, deviation(variance)),
+    match rule(bend, mean, variance) {
+        Rule::Hermite(rule) => by_quadrature(rule, terms, mean, variance),
+        Rule::Trapezoid(rule) => by_points(rule.points(), terms, mean, deviation(variance)),
     }
 }
 
-/// A fixed rule, the one of fewer points where √v is far enough below the width of the bend. What is not finite it hands on.
+/// A rule of integration.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rule<'r> {
+    Hermite(&'r GaussHermite),
+    Trapezoid(Trapezoid),
+}
+
+/// The rule of [`expectation`].
+pub(super) fn rule(bend: Bend, mean: f64, variance: f64) -> Rule<'static> {
+    match short_rule(bend, variance) {
+        Some(rule) => Rule::Hermite(rule),
+        None => Rule::Trapezoid(Trapezoid::choose(bend, mean, variance)),
+    }
+}
+
+/// A fixed rule, with the distance of a singularity from where on it has all [`DIGITS`].
+struct Short {
+    rule: GaussHermite,
+    from: f64,
+}
+
+impl Short {
+    fn of_order(order: usize) -> Self {
+        let (mut lower, mut upper) = (0.0, 1e3);
+        while upper - lower > 1e-12 * upper {
+            let middle = 0.5 * (lower + upper);
+            if error_exponent(order, middle) > DIGITS { upper = middle } else { lower = middle }
+        }
+        Self { rule: GaussHermite::of_order(order), from: upper }
+    }
+}
+
+/// A fixed rule, the one of fewest points where √v is far enough below the width of the bend. What is not finite it hands on.
 pub(super) fn short_rule(bend: Bend, variance: f64) -> Option<&'static GaussHermite> {
-    static RULES: LazyLock<[GaussHermite; 2]> = LazyLock::new(|| [12, 24].map(GaussHermite::of_order));
+    static RULES: LazyLock<[Short; 7]> = LazyLock::new(|| [8, 12, 16, 20, 24, 28, 32].map(Short::of_order));
     let (distance, need) = (bend.width / (SQRT_2 * deviation(variance)), need(bend));
-    RULES.iter().find(|rule| !variance.is_finite() || error_exponent(rule.nodes().len(), distance) > need)
+    let is_enough = |short: &&Short| match need == DIGITS {
+        true => distance >= short.from,
+        false => error_exponent(short.rule.nodes().len(), distance) > need,
+    };
+    RULES.iter().find(|short| !variance.is_finite() || is_enough(short)).map(|short| &short.rule)
 }
 
 /// −log of the error that a rule may have, beside 1.
@@ -85,7 +121,7 @@ fn need(bend: Bend) -> f64 {
 
 /// A trapezoid rule over t: the points z, in deviations from the mean, are t or at + scale · sinh t.
 #[derive(Clone, Copy, Debug)]
-struct Trapezoid {
+pub(super) struct Trapezoid {
     from: f64,
     step: f64,
     count: usize,
@@ -138,7 +174,7 @@ impl Trapezoid {
     }
 
     /// Values of z with their weights, all but exp(−z²/2)/√2π.
-    fn points(self) -> impl Iterator<Item = (f64, f64)> {
+    pub(super) fn points(self) -> impl Iterator<Item = (f64, f64)> {
         (0..self.count).map(move |i| {
             let t = self.from + self.step * i as f64;
             let Some((at, scale)) = self.graded else { return (t, self.step) };

@@ -7,7 +7,7 @@ use super::expectation::{Expected, Terms, by_quadrature, expectation};
 use super::log_mean_exp::log_mean_exp;
 use super::quadrature::{GaussHermite, deviation};
 use super::special::log_sum_exp;
-use super::{Expectations, Likelihood, Predicted, check_len};
+use super::{Expectations, Likelihood, Predicted, check_len, many_points};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Error, Result};
 
@@ -36,6 +36,14 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
 
     /// log p(y | f) as a function of f. What does not depend on f is computed before.
     fn terms(&self, row: usize, y: f64) -> impl Fn(f64) -> Terms<Self::Gradient>;
+
+    /// Whether [`at_points`](Self::at_points) is there. For likelihoods without parameters.
+    const IN_LANES: bool = false;
+
+    /// log p(y | f) and its derivative in f, for many pairs of both at once.
+    fn at_points(&self, y: &[f64], f: &[f64], value: &mut [f64], slope: &mut [f64]) {
+        let _ = (y, f, value, slope);
+    }
 
     /// Where log p(y | f) bends. Of no use where closed forms take the place of quadrature.
     fn bend(&self, _row: usize, _y: f64) -> Bend {
@@ -153,6 +161,9 @@ impl<L: OneLatent> Likelihood for L {
     fn variational_expectations(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Expectations> {
         check_len(y.len(), &[("the means", mean), ("the variances", variance)])?;
         check_support(self, y)?;
+        if Self::IN_LANES {
+            return Ok(many_points::expectations(self, y, mean, variance));
+        }
         let mut all = Expectations::with_capacity(y.len(), y.len(), self.num_params());
         for (row, ((&y, &mean), &variance)) in y.iter().zip(mean).zip(variance).enumerate() {
             let expected = self.expectation(row, y, mean, variance);

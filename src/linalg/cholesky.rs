@@ -55,19 +55,21 @@ impl<T: Scalar> Cholesky<T> {
 
     /// Sets the least pivot, in units of ε times its element of the diagonal.
     pub(crate) fn above(matrix: MatRef<'_, T>, jitter: Jitter, least: f64, par: Par) -> Result<Self> {
-        Self::within(padded(matrix.nrows(), matrix.nrows()), matrix, jitter, least, par)
+        check_square("the matrix", matrix)?;
+        let mut factor = padded(matrix.nrows(), matrix.nrows());
+        let jitter = factorize(factor.as_mut(), matrix, jitter, least, par)?;
+        Ok(Self { factor, jitter })
     }
 
-    /// The same in a matrix of its size, whose elements are overwritten.
-    pub(crate) fn within(
+    /// That of a square matrix and a diagonal, in a matrix of its size, whose elements are overwritten.
+    pub(crate) fn of_sum(
         mut factor: Mat<T>,
         matrix: MatRef<'_, T>,
+        diagonal: &[T],
         jitter: Jitter,
-        least: f64,
         par: Par,
     ) -> Result<Self> {
-        check_square("the matrix", matrix)?;
-        let jitter = factorize(factor.as_mut(), matrix, jitter, least, par)?;
+        let jitter = factorize_sum(factor.as_mut(), (matrix, diagonal), jitter, LEAST_PIVOT, par)?;
         Ok(Self { factor, jitter })
     }
 
@@ -157,15 +159,31 @@ pub(crate) const LEAST_KNOWN_PIVOT: f64 = 8.0;
 /// Writes the Cholesky factor of a square matrix into `out`, whose columns are contiguous, and
 /// returns the jitter that it took so that no pivot is below the least.
 pub(crate) fn factorize<T: Scalar>(
-    mut out: MatMut<'_, T>,
+    out: MatMut<'_, T>,
     matrix: MatRef<'_, T>,
     jitter: Jitter,
     least: f64,
     par: Par,
 ) -> Result<f64> {
+    factorize_sum(out, (matrix, &[]), jitter, least, par)
+}
+
+/// The same of a matrix and what is added to its diagonal, or nothing.
+fn factorize_sum<T: Scalar>(
+    mut out: MatMut<'_, T>,
+    (matrix, added): (MatRef<'_, T>, &[T]),
+    jitter: Jitter,
+    least: f64,
+    par: Par,
+) -> Result<f64> {
     let n = matrix.nrows();
-    check_lower_finite("the matrix to factorise", matrix)?;
-    let mean_diagonal = (0..n).map(|i| matrix[(i, i)].as_f64()).sum::<f64>() / n.max(1) as f64;
+    let what = "the matrix to factorise";
+    check_lower_finite(what, matrix)?;
+    let diagonal: Vec<T> = (0..n).map(|i| matrix[(i, i)] + added.get(i).copied().unwrap_or_default()).collect();
+    if let Some(row) = diagonal.iter().position(|entry| !entry.as_f64().is_finite()) {
+        return Err(Error::NonFinite { what: what.to_owned(), row, col: row, value: diagonal[row].as_f64() });
+    }
+    let mean_diagonal = diagonal.iter().map(|entry| entry.as_f64()).sum::<f64>() / n.max(1) as f64;
     let mut stack = MemBuffer::new(factor::cholesky_in_place_scratch::<T>(n, par, Default::default()));
     let mut failure = (0, 0.0);
     let adaptive = matches!(jitter, Jitter::Adaptive { .. });
@@ -173,11 +191,11 @@ pub(crate) fn factorize<T: Scalar>(
         // A failed attempt leaves nothing to go on with, so each starts from the matrix.
         copy_lower(out.rb_mut(), matrix);
         for i in 0..n {
-            out[(i, i)] += T::from_f64(amount);
+            out[(i, i)] = diagonal[i] + T::from_f64(amount);
         }
         let stack = MemStack::new(&mut stack);
         match factor::cholesky_in_place(out.rb_mut(), Default::default(), par, stack, Default::default()) {
-            Ok(_) => match adaptive.then(|| rounded_away(out.rb(), matrix, amount, least)).flatten() {
+            Ok(_) => match adaptive.then(|| rounded_away(out.rb(), &diagonal, amount, least)).flatten() {
                 Some(index) => failure = (index, amount),
                 None => {
                     clear_strict_upper(out);
@@ -194,10 +212,10 @@ pub(crate) fn factorize<T: Scalar>(
 ///
 /// Such a pivot is what rounding has left of zero. The factor still multiplies to the matrix, but
 /// half solves L⁻¹b divide rounding errors of size ε by its root, and may have any size.
-fn rounded_away<T: Scalar>(factor: MatRef<'_, T>, matrix: MatRef<'_, T>, amount: f64, least: f64) -> Option<usize> {
+fn rounded_away<T: Scalar>(factor: MatRef<'_, T>, diagonal: &[T], amount: f64, least: f64) -> Option<usize> {
     let relative = T::epsilon() * T::from_f64(least);
-    (0..matrix.nrows()).find(|&i| {
-        let least = relative * (matrix[(i, i)] + T::from_f64(amount));
+    (0..diagonal.len()).find(|&i| {
+        let least = relative * (diagonal[i] + T::from_f64(amount));
         factor[(i, i)] * factor[(i, i)] < least
     })
 }

@@ -19,13 +19,16 @@ pub struct Weights<'a, T> {
     pub(crate) mirrored: Option<View<'a, T>>,
 }
 
-impl<T> Weights<'_, T> {
+/// What will be read next: cotangents, those of the mirror image, and values that are known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ahead<'a, T>(pub(crate) [Option<View<'a, T>>; 3]);
+
+impl<T> Ahead<'_, T> {
     /// Asks for the memory of one of so many parts.
     #[inline(always)]
     pub(crate) fn prefetch(&self, part: usize, parts: usize) {
-        self.block.prefetch(part, parts);
-        if let Some(mirrored) = &self.mirrored {
-            mirrored.prefetch(part, parts);
+        for view in self.0.iter().flatten() {
+            view.prefetch(part, parts);
         }
     }
 }

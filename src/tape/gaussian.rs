@@ -4,8 +4,9 @@ use faer::prelude::ReborrowMut;
 use faer::{Mat, MatMut, MatRef};
 
 use super::rounding::Slip;
+use super::structure::check_vector;
 use super::{Var, check_square, shape};
-use crate::linalg::{Cholesky, Jitter, LEAST_PIVOT, column, column_mut, inverse_from_factor, mirror_lower};
+use crate::linalg::{Cholesky, Jitter, column, column_mut, inverse_from_factor};
 use crate::simd::elementwise;
 use crate::{Error, Result, Scalar};
 
@@ -43,8 +44,29 @@ impl<T: Scalar> Var<'_, T> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn gaussian_log_density(self, covariance: Self, jitter: Jitter) -> Result<(Self, f64)> {
+        self.log_density(covariance, None, jitter)
+    }
+
+    /// The same for a covariance and a diagonal that is added to it, n × 1: without a copy of the covariance.
+    pub(crate) fn gaussian_log_density_of_sum(
+        self,
+        covariance: Self,
+        diagonal: Self,
+        jitter: Jitter,
+    ) -> Result<(Self, f64)> {
+        self.log_density(covariance, Some(diagonal), jitter)
+    }
+
+    fn log_density(self, covariance: Self, diagonal: Option<Self>, jitter: Jitter) -> Result<(Self, f64)> {
         let tape = self.tape;
+        if tape.core().slips.borrow().is_some()
+            && let Some(diagonal) = diagonal
+        {
+            // What is factored has to be on the tape.
+            return self.log_density(covariance.add_diagonal(diagonal), None, jitter);
+        }
         let (r, a) = (self.on(tape)?, covariance.on(tape)?);
+        let d = diagonal.map(|diagonal| diagonal.on(tape)).transpose()?;
         let (residual, covariance) = (tape.value(r), tape.value(a));
         check_square("the covariance of `gaussian_log_density`", covariance.as_mat())?;
         let n = covariance.as_mat().nrows();
@@ -53,9 +75,13 @@ impl<T: Scalar> Var<'_, T> {
             let expected = format!("{n} row(s), as the covariance has, and at least one column");
             return Err(Error::shape("the residual of `gaussian_log_density`", expected, found));
         }
+        let added = d.map(|d| tape.value(d));
+        if let Some(added) = &added {
+            check_vector("the diagonal of `gaussian_log_density`", added.as_mat(), n)?;
+        }
+        let added = added.as_ref().map_or(&[][..], |added| column(added.as_mat(), 0));
 
-        let factor = tape.take(n, n);
-        let cholesky = Cholesky::within(factor, covariance.as_mat(), jitter, LEAST_PIVOT, tape.par())?;
+        let cholesky = Cholesky::of_sum(tape.take(n, n), covariance.as_mat(), added, jitter, tape.par())?;
         let jitter = cholesky.jitter();
         let mut weights = residual.as_mat().to_owned();
         cholesky.solve_lower_in_place(weights.as_mut(), tape.par())?;
@@ -66,13 +92,18 @@ impl<T: Scalar> Var<'_, T> {
 
         // On the tape, so that its memory serves the next.
         let factor = tape.constant(cholesky.into_factor());
-        let index = tape.record(value, &[r, a], move |c, pull| {
-            if pull.wants(a) {
+        let operands = [r, a, d.unwrap_or(a)];
+        let index = tape.record(value, &operands, move |c, pull| {
+            let d = d.filter(|&d| pull.wants(d));
+            if pull.wants(a) || d.is_some() {
                 let (mut half, mut inverse) = (pull.take(n, n), pull.take(n, n));
                 inverse_from_factor(pull.value(factor), half.as_mut(), inverse.as_mut(), pull.par);
                 pull.recycle(half);
                 covariance_cotangent(inverse.as_mut(), weights.as_ref(), c.as_ref());
-                pull.give(a, inverse);
+                if let Some(d) = d {
+                    pull.give(d, Mat::from_fn(n, 1, |row, _| inverse[(row, row)]));
+                }
+                if pull.wants(a) { pull.give_half(a, inverse) } else { pull.recycle(inverse) }
             }
             pull.give(r, Mat::from_fn(n, weights.ncols(), |row, col| -c[(col, 0)] * weights[(row, col)]));
             Ok(())
@@ -82,7 +113,7 @@ impl<T: Scalar> Var<'_, T> {
     }
 }
 
-/// ½ Σⱼ cⱼ (αⱼαⱼᵀ − A⁻¹), in the place of the inverse, of which the lower triangle is given.
+/// The lower triangle of ½ Σⱼ cⱼ (αⱼαⱼᵀ − A⁻¹), in the place of that of the inverse.
 fn covariance_cotangent<T: Scalar>(mut inverse: MatMut<'_, T>, weights: MatRef<'_, T>, c: MatRef<'_, T>) {
     let half = T::from_f64(0.5);
     let total = (0..weights.ncols()).fold(T::from_f64(0.0), |sum, of| sum + half * c[(of, 0)]);
@@ -94,5 +125,52 @@ fn covariance_cotangent<T: Scalar>(mut inverse: MatMut<'_, T>, weights: MatRef<'
             elementwise::add_scaled(entries, &column(weights, of)[col..], scaled);
         }
     }
-    mirror_lower(inverse);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::linalg::Jitter;
+    use crate::prelude::*;
+    use crate::tape::Tape;
+
+    /// The gradients in the kernel, the points, the diagonal and the residuals. `before` and `after` add to what depends on
+    /// the covariance, before the density is recorded and after.
+    fn gradients(kernel: &dyn Kernel<f64>, at_once: bool, [before, after]: [bool; 2]) -> [Mat<f64>; 4] {
+        let n = 75;
+        let tape = Tape::new(Par::Seq);
+        let k = tape.kernel(kernel).unwrap();
+        let x = tape.parameter(Mat::from_fn(n, 2, |row, col| (row as f64 * 0.61 + col as f64).sin() * 3.0));
+        let d = tape.parameter(Mat::from_fn(n, 1, |row, _| 0.1 + 0.01 * row as f64));
+        let r = tape.parameter(Mat::from_fn(n, 2, |row, col| (row as f64 * 1.7 + col as f64).cos()));
+        let gram = k.gram(x).unwrap();
+        let squares = before.then(|| gram.square().sum());
+        let density = match at_once {
+            true => r.gaussian_log_density_of_sum(gram, d, Jitter::default()),
+            false => r.gaussian_log_density(gram.add_diagonal(d), Jitter::default()),
+        };
+        let mut loss = density.unwrap().0.sum();
+        loss = squares.map_or(loss, |squares| loss + squares);
+        loss = if after { loss + gram.sum() } else { loss };
+        let found = tape.backward(loss).unwrap();
+        [k.theta(), x, d, r].map(|var| found.get(var).unwrap().to_owned())
+    }
+
+    #[test]
+    fn half_of_a_cotangent_is_as_good_as_the_whole() {
+        let kernels: [DynKernel; 3] = [
+            (1.3 * Rbf::new([0.7, 1.2])).dynamic(),
+            (0.8 * Matern32::new(0.9)).dynamic(),
+            (Linear::new(0.3) * Rbf::new(1.0) + White::new(0.2)).dynamic(),
+        ];
+        for kernel in &kernels {
+            for others in [[false, false], [true, false], [false, true], [true, true]] {
+                let (found, expected) = (gradients(kernel, true, others), gradients(kernel, false, others));
+                for (found, expected) in found.iter().zip(&expected) {
+                    let miss = (found - expected).norm_max() / (1.0 + expected.norm_max());
+                    assert!(miss < 1e-12, "{kernel:?}, {others:?}: {miss:e}");
+                }
+            }
+        }
+    }
 }

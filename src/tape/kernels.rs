@@ -6,8 +6,8 @@ use faer::Mat;
 
 use super::{Pullback, Tape, Value, Var};
 use crate::kernel::{
-    GradientRequest, Gradients, Kernel, check_differentiable, cross_into, cross_vjp, diag_into, diag_vjp, gram_into,
-    gram_vjp,
+    GradientRequest, Gradients, Kernel, check_differentiable, cross_into, cross_vjp_with_values, diag_into, diag_vjp,
+    gram_into, gram_vjp_of_lower, gram_vjp_with_values,
 };
 use crate::linalg::{cast_column, column, column_mut};
 use crate::params::ParameterizedExt;
@@ -45,13 +45,17 @@ impl<'t, 'a, T: Scalar> KernelVar<'t, 'a, T> {
         let n = points.as_mat().nrows();
         let mut value = tape.core.take(n, n);
         gram_into(kernel, points.as_mat(), value.as_mut(), tape.par())?;
-        Ok(self.covariance(value, &[theta, x], move |c, pull| {
+        let gram = self.covariance(value, &[theta, x], move |c, pull| {
             let wanted = GradientRequest { x: pull.wants(x), z: false };
-            let gradients = gram_vjp(kernel, pull.value(x), c.as_ref(), wanted, pull.par)?;
+            let (points, values) = (pull.value(x), pull.result());
+            let gradient = if pull.has_half() { gram_vjp_of_lower } else { gram_vjp_with_values };
+            let gradients = gradient(kernel, points, values, c.as_ref(), wanted, pull.par)?;
             pull.recycle(c);
             give(pull, theta, x, x, gradients);
             Ok(())
-        }))
+        });
+        tape.nodes.borrow_mut()[gram.index].takes_half = true;
+        Ok(gram)
     }
 
     /// K(X, Z) for n points X and m points Z, one a row: n × m.
@@ -68,8 +72,8 @@ impl<'t, 'a, T: Scalar> KernelVar<'t, 'a, T> {
         cross_into(kernel, first.as_mat(), second.as_mat(), value.as_mut(), tape.par())?;
         Ok(self.covariance(value, &[theta, x, z], move |c, pull| {
             let wanted = GradientRequest { x: pull.wants(x), z: pull.wants(z) };
-            let (first, second) = (pull.value(x), pull.value(z));
-            let gradients = cross_vjp(kernel, first, second, c.as_ref(), wanted, pull.par)?;
+            let (points, values) = ([pull.value(x), pull.value(z)], pull.result());
+            let gradients = cross_vjp_with_values(kernel, points, values, c.as_ref(), wanted, pull.par)?;
             pull.recycle(c);
             give(pull, theta, x, z, gradients);
             Ok(())

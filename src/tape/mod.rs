@@ -116,6 +116,8 @@ struct Node<'a, T: Scalar> {
     reverse: Option<Reverse<'a, T>>,
     /// Whether its elements are rounded, each by itself.
     rounded: bool,
+    /// Whether it is symmetric, and its reverse takes the lower triangle of a symmetric cotangent for the whole.
+    takes_half: bool,
 }
 
 /// A record of a formula, for its gradient. See the [module](self) for an example.
@@ -304,7 +306,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
 
     /// Records an input.
     fn input(&self, value: Value<'a, T>, needs_gradient: bool) -> Var<'_, T> {
-        self.var(self.push_node(Node { value, needs_gradient, reverse: None, rounded: false }))
+        self.var(self.push_node(Node { value, needs_gradient, reverse: None, rounded: false, takes_half: false }))
     }
 
     /// Records the result of a primitive that borrows what the tape does.

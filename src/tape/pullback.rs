@@ -6,6 +6,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::rounding::Slips;
 use super::{Node, Pool, Var, columns};
+use crate::linalg::mirror_lower;
 use crate::{Result, Scalar};
 
 /// The gradients that [`Tape::backward`](super::Tape::backward) found, one for each parameter that
@@ -64,6 +65,8 @@ pub(super) struct Pullback<'r, T: Scalar> {
     pool: &'r RefCell<Pool<T>>,
     slips: Option<&'r Slips>,
     cotangents: Vec<Option<Mat<T>>>,
+    /// The nodes of whose cotangents there is the lower triangle alone.
+    halves: Vec<usize>,
     /// The node whose reverse runs.
     current: usize,
     /// The parallelism of the tape.
@@ -78,7 +81,7 @@ impl<'r, T: Scalar> Pullback<'r, T> {
         par: Par,
     ) -> Self {
         let cotangents = nodes.iter().map(|_| None).collect();
-        Self { nodes, pool, slips, cotangents, current: 0, par }
+        Self { nodes, pool, slips, cotangents, halves: Vec::new(), current: 0, par }
     }
 
     /// Runs the reverses from the last node to the first. Inputs keep what arrived. With them comes the square of what
@@ -127,6 +130,7 @@ impl<'r, T: Scalar> Pullback<'r, T> {
         if !self.wants(operand) {
             return None;
         }
+        self.complete(operand);
         let accum = if self.cotangents[operand].is_some() { Accum::Add } else { Accum::Replace };
         let (nrows, ncols) = super::shape(self.value(operand));
         let pool = self.pool;
@@ -136,6 +140,7 @@ impl<'r, T: Scalar> Pullback<'r, T> {
 
     /// Adds a matrix to the cotangent of an operand, and takes it over.
     pub(super) fn give(&mut self, operand: usize, amount: Mat<T>) {
+        self.complete(operand);
         match &mut self.cotangents[operand] {
             Some(cotangent) => {
                 columns::update(cotangent.as_mut(), amount.as_ref(), |sum, amount| sum + amount);
@@ -143,6 +148,32 @@ impl<'r, T: Scalar> Pullback<'r, T> {
             }
             slot if self.nodes[operand].needs_gradient => *slot = Some(amount),
             _ => self.recycle(amount),
+        }
+    }
+
+    /// Adds a symmetric matrix, of which the lower triangle is there, and takes it over.
+    pub(super) fn give_half(&mut self, operand: usize, mut amount: Mat<T>) {
+        // What watches rounding reads all of a cotangent.
+        if self.nodes[operand].takes_half && self.cotangents[operand].is_none() && self.slips.is_none() {
+            self.halves.push(operand);
+            self.cotangents[operand] = Some(amount);
+        } else {
+            mirror_lower(amount.as_mut());
+            self.give(operand, amount);
+        }
+    }
+
+    /// Whether there is the lower triangle of the cotangent alone, for a node that takes it.
+    pub(super) fn has_half(&self) -> bool {
+        self.halves.contains(&self.current)
+    }
+
+    /// Makes a cotangent whole.
+    fn complete(&mut self, operand: usize) {
+        let Some(at) = self.halves.iter().position(|&half| half == operand) else { return };
+        self.halves.swap_remove(at);
+        if let Some(cotangent) = &mut self.cotangents[operand] {
+            mirror_lower(cotangent.as_mut());
         }
     }
 

@@ -81,7 +81,7 @@ impl<'a, T: Scalar> Node<'a, T> {
         let reverse = needs_gradient.then(|| Box::new(reverse) as super::Reverse<'a, T>);
         // Wide ones are covered by the factors, solves and products that they go into.
         let rounded = value.ncols() == 1;
-        Self { value: Value::owned(value), needs_gradient, reverse, rounded }
+        Self { value: Value::owned(value), needs_gradient, reverse, rounded, takes_half: false }
     }
 }
 
@@ -100,7 +100,13 @@ impl<T: Scalar> dyn Recorder<T> + '_ {
 
     /// Keeps a matrix for the reverse of a primitive.
     pub(super) fn constant(&self, value: Mat<T>) -> usize {
-        self.push(Node { value: Value::owned(value), needs_gradient: false, reverse: None, rounded: false })
+        self.push(Node {
+            value: Value::owned(value),
+            needs_gradient: false,
+            reverse: None,
+            rounded: false,
+            takes_half: false,
+        })
     }
 
     /// Records the result of a primitive.

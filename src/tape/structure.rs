@@ -224,7 +224,7 @@ fn as_column<T: Scalar>(values: &[T]) -> MatRef<'_, T> {
     MatRef::from_column_major_slice(values, values.len(), 1)
 }
 
-fn check_vector<T: Scalar>(what: &str, vector: MatRef<'_, T>, len: usize) -> Result<()> {
+pub(super) fn check_vector<T: Scalar>(what: &str, vector: MatRef<'_, T>, len: usize) -> Result<()> {
     check_rows(what, vector, len)?;
     if vector.ncols() == 1 { Ok(()) } else { Err(Error::shape(what, format!("{len} x 1"), shape(vector))) }
 }

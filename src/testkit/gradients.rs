@@ -5,8 +5,8 @@ use faer::{Mat, MatRef, Par};
 use super::sample::{Stream, index_counts};
 use super::violation::{Law, Violation};
 use crate::kernel::{
-    GradientRequest, Gradients, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, gram_vjp, matmul_into,
-    matmul_vjp,
+    GradientRequest, Gradients, cross_into, cross_vjp, cross_vjp_with_values, diag_into, diag_vjp, gram_into, gram_vjp,
+    gram_vjp_with_values, matmul_into, matmul_vjp,
 };
 use crate::params::ParameterizedExt;
 use crate::{Kernel, Result as Evaluated};
@@ -129,10 +129,41 @@ impl<'k> Loss<'k> {
         for wanted in
             [GradientRequest::PARAMETERS, GradientRequest { x: false, z: true }, GradientRequest { x: true, z: false }]
         {
-            let found = self.law.evaluated(self.gradients(at, wanted))?.theta;
-            for ((parameter, found), &expected) in self.kernel.parameters().iter().zip(found).zip(theta) {
+            let gradients = self.law.evaluated(self.gradients(at, wanted))?;
+            for ((parameter, &found), &expected) in self.kernel.parameters().iter().zip(&gradients.theta).zip(theta) {
                 self.agrees(|| format!("{}, with {wanted:?}", parameter.path), found, expected)?;
             }
+            self.same_from_values(at, &gradients, wanted)?;
+        }
+        Ok(())
+    }
+
+    /// The gradients are the same from values that are at hand: kernels whose slope follows from their value go another way.
+    fn same_from_values(&self, at: &At, expected: &Gradients<f64>, wanted: GradientRequest) -> Result<(), Violation> {
+        let (x, z, w) = (at.x.as_ref(), at.z.as_ref(), self.cotangent.as_ref());
+        let mut values = Mat::zeros(w.nrows(), w.ncols());
+        let found = match self.driver {
+            Driver::Gram => gram_into(self.kernel, x, values.as_mut(), Par::Seq)
+                .and_then(|()| gram_vjp_with_values(self.kernel, x, values.as_ref(), w, wanted, Par::Seq)),
+            Driver::Cross => cross_into(self.kernel, x, z, values.as_mut(), Par::Seq)
+                .and_then(|()| cross_vjp_with_values(self.kernel, [x, z], values.as_ref(), w, wanted, Par::Seq)),
+            Driver::Diag | Driver::Matmul => return Ok(()),
+        };
+        let found = self.law.evaluated(found)?;
+        let entries = |gradients: &Gradients<f64>| {
+            let points = [&gradients.x, &gradients.z].into_iter().flatten();
+            let points = points
+                .flat_map(|points| points.col_iter().flat_map(|column| column.iter().copied()).collect::<Vec<f64>>());
+            gradients.theta.iter().copied().chain(points).collect::<Vec<f64>>()
+        };
+        for (index, (found, expected)) in entries(&found).into_iter().zip(entries(expected)).enumerate() {
+            let size = w.norm_l1() + expected.abs();
+            self.law.close(
+                || format!("number {index}, from values, with {wanted:?}"),
+                found,
+                expected,
+                1e-12 * size,
+            )?;
         }
         Ok(())
     }

@@ -3,12 +3,12 @@
 use super::{Scratch, moments_mut};
 use crate::Scalar;
 use crate::kernel::tile::Pairs;
-use crate::simd::cotangents::Weights;
+use crate::simd::cotangents::Ahead;
 use crate::simd::elementwise::add_scaled;
 use crate::simd::groups::Coordinates;
 use crate::simd::sum::by_halves;
 use crate::simd::sweep::{OfSquaredDistance, Order, sweep};
-use crate::simd::sweep_gradient::{Gradient, GradientInSquaredDistance, SLOTS, Sink};
+use crate::simd::sweep_gradient::{Gradient, GradientInSquaredDistance, Known, SLOTS, Sink};
 use crate::simd::window::{View, Window};
 
 impl<T: Scalar> Scratch<T> {
@@ -34,19 +34,20 @@ impl<T: Scalar> Scratch<T> {
     }
 
     /// The gradient of a function of the squared distances of a leaf's points, from the cotangents of a block that no other
-    /// leaf is part of: returns what it sums, and keeps that in the distances, or its moments, if they are
-    /// wanted. For differences without weights.
+    /// leaf is part of: returns what it sums, the first if `in_argument`, and keeps that in the distances, or its moments, if
+    /// they are wanted. For differences without weights.
     pub(crate) fn sweep_gradient<F: GradientInSquaredDistance<T>>(
         &mut self,
         pairs: &Pairs<'_, T>,
-        function: F,
-        cotangent: View<'_, T>,
-        next: Option<&Weights<'_, T>>,
+        (function, in_argument): (F, bool),
+        (cotangent, known): (View<'_, T>, Option<Known<'_, T>>),
+        next: Option<&Ahead<'_, T>>,
     ) -> [T; 2] {
         let (x, y) = (|dim| pairs.x_column(dim), |dim| pairs.y_column(dim));
         let rows = Coordinates { points: pairs.nrows(), dim: pairs.dim(), column: &x };
         let cols = Coordinates { points: pairs.ncols(), dim: pairs.dim(), column: &y };
-        let buffers = self.take_two();
+        let [in_rows, in_cols] = self.take_two();
+        let buffers = [in_rows, in_cols, std::mem::take(&mut self.room)];
         let (key, slots) = (self.key(pairs), (pairs.x.slot(), pairs.y.slot()));
         let Some((in_x, in_y)) = self
             .gradients
@@ -58,8 +59,10 @@ impl<T: Scalar> Scratch<T> {
                 true => Sink::Tile(shared.squared_gradient.unfilled(pairs.len())),
                 false => Sink::Nowhere,
             };
-            let (sums, buffers) = Gradient { function, rows, cols, cotangent, next, sink, buffers }.run();
-            self.pool.extend(buffers);
+            let gradient = Gradient { function, rows, cols, cotangent, known, next, in_argument, sink, buffers };
+            let (sums, [in_rows, in_cols, room]) = gradient.run();
+            self.pool.extend([in_rows, in_cols]);
+            self.room = room;
             return sums;
         };
         // Nobody wants the gradient in the second set: no tile of it is needed.
@@ -74,19 +77,22 @@ impl<T: Scalar> Scratch<T> {
                 buffer
             });
         let sink = Sink::Sums { moments: lanes.as_chunks_mut().0, rows: &mut of_rows };
-        let (sums, buffers) = Gradient { function, rows, cols, cotangent, next, sink, buffers }.run();
+        let gradient = Gradient { function, rows, cols, cotangent, known, next, in_argument, sink, buffers };
+        let (sums, [in_rows, in_cols, room]) = gradient.run();
+        self.room = room;
+        let twice = T::from_f64(2.0) * function.unit();
         if let Some(moments) = moments_mut(in_x, in_y, slots) {
             for (moment, lanes) in moments.iter_mut().zip(lanes.as_chunks().0) {
-                *moment += 2.0 * by_halves::<T, SLOTS>(*lanes).as_f64();
+                *moment += twice.as_f64() * by_halves::<T, SLOTS>(*lanes).as_f64();
             }
         }
         let out = if by_pairs { in_x.by_pairs_mut(slots.0) } else { in_x.slot_mut(slots.0) };
         if let Some(out) = out.filter(|_| !of_rows.is_empty()) {
             for (dim, amounts) in of_rows.chunks_exact(stride).enumerate() {
-                add_scaled(&mut out.col_as_slice_mut(dim)[pairs.rows.clone()], amounts, T::from_f64(2.0));
+                add_scaled(&mut out.col_as_slice_mut(dim)[pairs.rows.clone()], amounts, twice);
             }
         }
-        self.pool.extend(buffers.into_iter().chain([of_rows, lanes]));
+        self.pool.extend([in_rows, in_cols, of_rows, lanes]);
         sums
     }
 

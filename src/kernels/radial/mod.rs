@@ -26,6 +26,13 @@ use crate::{Real, Result, Scalar};
 /// The functions are called with registers of numbers: see [`Lanes`](crate::simd::Lanes), and mark them
 /// `#[inline(always)]`. `s` is at least 0 and finite, or NaN; NaN has to give NaN.
 pub trait Profile<T: Scalar>: Copy + Send + Sync {
+    /// Whether [`slope`](Self::slope) looks at the value alone, and not at s. Where a matrix is at hand, its gradient then
+    /// takes no distances and no values anew. The slope at the value 1 has to be finite then.
+    const SLOPE_FROM_VALUE: bool = false;
+
+    /// Whether it is proportional to the value too: values times a variance then serve as they are.
+    const SLOPE_IS_PROPORTIONAL: bool = false;
+
     /// k(s)
     fn value<L: Lanes<T>>(self, s: L) -> L;
 

@@ -1,6 +1,6 @@
 //! Loops over tiles and blocks: the profile, and its derivatives.
 
-use super::{Profile, feature_scale, largest, slopes_bounded};
+use super::{Profile, feature_scale, largest, slope_bounded, slopes_bounded};
 use crate::Scalar;
 use crate::kernel::{Kernel, Pairs, Scratch, Target, TileParts, TileVjp};
 use crate::params::PerDimension;
@@ -192,12 +192,27 @@ struct ScaledSlope<T, P> {
 }
 
 impl<T: Scalar, P: Profile<T>> GradientInSquaredDistance<T> for ScaledSlope<T, P> {
+    const FROM_VALUE: bool = P::SLOPE_FROM_VALUE;
+    const PROPORTIONAL: bool = P::SLOPE_IS_PROPORTIONAL;
+
     #[inline(always)]
-    fn weigh<L: Lanes<T>>(self, squared: L, cotangent: L) -> (L, [L; 2]) {
-        let s = scaled(squared, self.scale);
-        let (value, slope) = self.profile.value_and_slope(s);
-        let weighted = cotangent * s.all(self.factor) * slope;
-        (slopes_bounded(weighted * s.all(self.scale)), [weighted * s, cotangent * value])
+    fn argument<L: Lanes<T>>(self, squared: L) -> L {
+        scaled(squared, self.scale)
+    }
+
+    #[inline(always)]
+    fn value_and_slope<L: Lanes<T>>(self, argument: L) -> (L, L) {
+        self.profile.value_and_slope(argument)
+    }
+
+    #[inline(always)]
+    fn slope<L: Lanes<T>>(self, value: L) -> L {
+        self.profile.slope(value.all(T::from_f64(0.0)), value)
+    }
+
+    #[inline(always)]
+    fn unit(self) -> T {
+        slope_bounded(self.factor * self.scale)
     }
 }
 
@@ -215,6 +230,7 @@ pub(in crate::kernels) fn block_vjp<T: Scalar, P: Profile<T>>(
     }
     let function = |factor| ScaledSlope { profile, scale: feature_scale(lengthscale, pairs), factor };
     let sum = |weighted, theta: &mut [f64]| add_in_lengthscale(lengthscale, pairs, weighted, theta);
+    let sum = matches!(lengthscale, PerDimension::One(_)).then_some(sum);
     if let Some(to) = to.by_squared_distance(pairs, function, sum) {
         let TileParts { value, cotangent, theta, scratch, .. } = to.dense(kernel);
         tile_vjp(profile, lengthscale, pairs, value, cotangent, theta, scratch);
