@@ -53,12 +53,12 @@ use crate::parameterized;
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "classification", alias = "probit")]
 pub struct Bernoulli {
-    link: Link,
-    quadrature: Option<GaussHermite>,
+    pub(super) link: Link,
+    pub(super) quadrature: Option<GaussHermite>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Link {
+pub(super) enum Link {
     Logit,
     Probit,
 }

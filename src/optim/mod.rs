@@ -31,6 +31,8 @@ pub mod natural;
 mod objective;
 pub mod patience;
 pub mod run;
+#[cfg(feature = "serde")]
+mod saved;
 pub mod schedule;
 pub mod train;
 
