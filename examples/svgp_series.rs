@@ -4,7 +4,7 @@
 //!
 //! y = sin 3x + 0.6 sin(12x) for x > 0, with noise of standard deviation 0.15. All inducing inputs start crowded
 //! into a tenth of the interval; the crosses in the plot follow them from there. Training on
-//! minibatches is stopped half-way, saved as text with its random generator, and goes on from there to the
+//! minibatches is stopped half-way, saved in a file with its random generator, and goes on from there to the
 //! bits that it reaches without a stop.
 
 mod support;
@@ -20,6 +20,7 @@ use mercer::gp::{Prediction, Svgp};
 use mercer::likelihood::Gaussian;
 use mercer::optim::{Checkpoint, History, Schedule, Train};
 use mercer::prelude::*;
+use mercer::save::{Save, from_bytes};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -112,14 +113,14 @@ fn run(name: &'static str, start: &Svgp, data: &Data, train: &Train) -> mercer::
     Ok(Report { name, model, history, places, seconds: clock.elapsed().as_secs_f64() })
 }
 
-/// The same training by way of a text: how long the text is, and whether it reaches the same bits.
+/// The same training by way of a file: how long it is, and whether it reaches the same bits.
 fn stop_and_resume(start: &Svgp, data: &Data, train: &Train, whole: &Report) -> Result<(usize, bool), Box<dyn Error>> {
     let (mut model, mut rng, data) = (start.clone(), Pcg64::seed_from_u64(1), data.seen());
     let mut run = model.run(&data, train)?;
     while run.step(&mut rng)?.is_some_and(|progress| progress.step + 1 < progress.steps / 2) {}
-    let saved = serde_json::to_string(&(run.checkpoint(), &rng))?;
+    let saved = (run.checkpoint(), rng).to_bytes()?;
 
-    let (checkpoint, mut rng): (Checkpoint, Pcg64) = serde_json::from_str(&saved)?;
+    let (checkpoint, mut rng): (Checkpoint, Pcg64) = from_bytes(&saved)?;
     let mut model = start.clone();
     let history = model.run(&data, train)?.resume(&checkpoint)?.finish(&mut rng)?;
     Ok((saved.len(), history == whole.history && model.values() == whole.model.values()))

@@ -293,6 +293,15 @@ pub enum Error {
         row: usize,
     },
 
+    /// A file of a model that cannot be written or read.
+    #[error("the saved model{} {reason}", quoted(file))]
+    Saved {
+        /// The path of the file, if it is of one.
+        file: Option<String>,
+        /// What it has or is.
+        reason: String,
+    },
+
     /// A range of rows that lies outside an array.
     #[error("rows {start}..{end} lie outside {what}, which has {len}")]
     Rows {
@@ -346,6 +355,10 @@ impl Error {
     pub(crate) fn rows(what: &str, rows: Range<usize>, len: usize) -> Self {
         Self::Rows { what: what.to_owned(), start: rows.start, end: rows.end, len }
     }
+}
+
+fn quoted(file: &Option<String>) -> String {
+    file.as_ref().map(|file| format!(" `{file}`")).unwrap_or_default()
 }
 
 fn suggestion(nearest: &[String]) -> String {

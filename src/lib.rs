@@ -37,6 +37,7 @@
 //! | [`linalg`] | Cholesky factorisation with one jitter policy; operators |
 //! | [`simd`] | loops under run-time dispatch; elementary functions for them |
 //! | [`data`] | checks, standardisation, principal components, splits, scores |
+//! | `save` | models, posteriors and checkpoints in files, with the feature `serde` |
 //! | [`docs`] | [guides](docs::guides), design, notation, measured times, references |
 //!
 //! [`prelude`] has the names that most programs need.
@@ -138,6 +139,8 @@ pub mod mean;
 pub mod optim;
 pub mod params;
 pub mod prelude;
+#[cfg(feature = "serde")]
+pub mod save;
 mod scalar;
 pub mod simd;
 pub mod sphere;

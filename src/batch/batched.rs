@@ -52,6 +52,27 @@ impl<K: Parameterized + Clone> Batched<K> {
     }
 
     /// As [`new`](Self::new), for a size that is known to be at least 1.
+    /// Members of which these scalars are shared.
+    #[cfg(feature = "serde")]
+    pub(crate) fn with_shared(members: Vec<K>, shared: Vec<bool>) -> Result<Self> {
+        let mut batch = Self::of(members, &[])?;
+        let first = batch.members[0].values();
+        if shared.len() != first.len() {
+            let expected = format!("{} value(s), one for each scalar of a member", first.len());
+            return Err(Error::shape("the list of what members share", expected, (shared.len(), 1)));
+        }
+        let differs = |member: &K| {
+            let values = member.values();
+            (0..first.len()).any(|at| shared[at] && values[at].to_bits() != first[at].to_bits())
+        };
+        if let Some(member) = batch.members.iter().position(differs) {
+            let expected = "must agree with the first in what it shares";
+            return Err(Error::setting("a member of the batch", format!("number {member}"), expected));
+        }
+        batch.shared = shared;
+        Ok(batch)
+    }
+
     pub(crate) fn of_copies(kernel: K, size: usize) -> Self {
         let shared = vec![true; kernel.num_params()];
         Self { members: vec![kernel; size], shared }
@@ -189,6 +210,12 @@ impl<K> Batched<K> {
     }
 
     /// Whether the members share all parameters, so that they are one.
+    /// Which scalars all members share.
+    #[cfg(feature = "serde")]
+    pub(crate) fn shared(&self) -> &[bool] {
+        &self.shared
+    }
+
     pub(crate) fn is_one(&self) -> bool {
         self.shared.iter().all(|&shared| shared)
     }

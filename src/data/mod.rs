@@ -2,12 +2,12 @@
 
 mod basis;
 mod checks;
-#[cfg(feature = "serde")]
-pub(crate) mod checksum;
 mod column;
 mod left_out;
 pub mod metrics;
 mod pca;
+#[cfg(feature = "serde")]
+mod saved;
 mod split;
 mod standardizer;
 

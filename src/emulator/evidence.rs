@@ -14,7 +14,6 @@ use crate::{Expr, Kernel, Result};
 /// The log density that an [`Emulator`] maximises: of M spectra of P pixels, m components. See
 /// [`Emulator::with_evidence`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Evidence {
     /// How probable the weights ŵ are, but for the constant −(mM/2) log 2π:
     ///

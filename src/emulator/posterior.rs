@@ -17,7 +17,6 @@ const CHUNK: usize = 1024;
 /// What is done about parameters θ outside the convex hull of those of the training spectra, where an emulator
 /// extrapolates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outside {
     /// They are predicted, and flagged in the result.
     #[default]
@@ -103,8 +102,8 @@ pub struct Posterior {
     /// λ
     pub(super) precision: f64,
     /// ν, or nothing.
-    nugget: Arc<[f64]>,
-    outside: Outside,
+    pub(super) nugget: Arc<[f64]>,
+    pub(super) outside: Outside,
     pub(super) covariance: Arc<dyn Covariance>,
     /// V⁻¹ŵ, M × m
     pub(super) solved: Arc<Mat<f64>>,

@@ -1,35 +1,28 @@
-//! Emulators in the formats of serde.
+//! Emulators, their spectra and their posteriors in files.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use faer::{Mat, MatRef, Par};
-use serde::de::Error as _;
-use serde::ser::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use faer::{Mat, Par};
 
 use super::kernels::Kernels;
-use super::{Emulator, Evidence, Outside, Spectra, Structure};
-use crate::data::checksum::{check_sum, checksum};
-use crate::data::{Basis, Standardizer, check_finite};
-use crate::linalg::Jitter;
-use crate::params::{Constraint, Notes, Parameter, ParameterArray, Shape};
-use crate::{DynKernel, Error, Result};
+use super::structure::Problem;
+use super::{Emulator, Evidence, Outside, Posterior, Spectra, Structure};
+use crate::data::{Basis, check_finite};
+use crate::params::{Constraint, Parameter, ParameterArray, Shape};
+use crate::save::{FromValue, Load, Node, Numbers, Place, Reader, Save, Value, Writer, named};
+use crate::{DynKernel, Error, Expr, Kernel, Result};
 
-/// An emulator and the spectra that it has learned from, to be saved: one without the other predicts nothing.
+/// An emulator and the spectra that it has learned from, to be saved in one file: the one is conditioned on the other.
 ///
-/// It is saved as a map with all that both are: the parameters and weights of the spectra, the basis, the kernels as text,
-/// and settings; with a checksum of all of it. The number of threads is not saved. Kernels of one's own need their names
-/// to be read: [`register`](crate::algebra::register).
+/// To predict alone, a [`Posterior`] is saved by itself.
 ///
 /// # Examples
-///
-/// Predictions come back to the last bit, from a format that keeps numbers; `serde_json` needs its feature
-/// `float_roundtrip` for it.
 ///
 /// ```
 /// use mercer::data::{Components, Pca, PcaSettings};
 /// use mercer::emulator::{Emulator, Saved, Spectra};
 /// use mercer::prelude::*;
+/// use mercer::save::{Save, from_bytes};
 ///
 /// let theta = Mat::from_fn(6, 1, |j, _| j as f64);
 /// let fluxes = Mat::from_fn(6, 9, |j, pixel| 1.0 + (0.1 * (j * pixel) as f64).sin());
@@ -38,13 +31,10 @@ use crate::{DynKernel, Error, Result};
 /// let emulator = Emulator::new(&spectra)?;
 /// let before = emulator.condition(&spectra)?.fluxes(mat![[2.5]].as_ref())?;
 ///
-/// let saved = serde_json::to_string(&Saved { emulator, spectra })?;
-/// let Saved { emulator, spectra } = serde_json::from_str(&saved)?;
+/// let bytes = Saved { emulator, spectra }.to_bytes()?;
+/// let Saved { emulator, spectra } = from_bytes(&bytes)?;
 /// assert_eq!(emulator.condition(&spectra)?.fluxes(mat![[2.5]].as_ref())?, before);
-///
-/// let corrupt = saved.replacen("0.1", "0.2", 1);
-/// assert!(serde_json::from_str::<Saved>(&corrupt).is_err());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Saved {
@@ -54,202 +44,223 @@ pub struct Saved {
     pub spectra: Spectra,
 }
 
-/// A matrix by columns.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    rows: usize,
-    values: Vec<f64>,
-}
+impl Save for Saved {
+    const NAME: &'static str = "emulator_and_spectra";
 
-/// All that an emulator and its spectra are, but for the number of threads.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    theta: Table,
-    components: Table,
-    mean: Vec<f64>,
-    scale: Vec<f64>,
-    normalised: bool,
-    fitted: usize,
-    weights: Table,
-    residual: f64,
-    truncation: Option<Vec<f64>>,
-    /// Whether the basis states the truncation.
-    stated: bool,
-    precision: f64,
-    nugget: Vec<f64>,
-    kernels: Vec<String>,
-    /// Paths of parameters that are positive, and may be of any sign.
-    real: Vec<String>,
-    frozen: Vec<String>,
-    priors: BTreeMap<String, String>,
-    ties: Vec<Vec<String>>,
-    evidence: Evidence,
-    structure: Option<Structure>,
-    outside: Outside,
-    jitter: Jitter,
-    allow_indefinite: bool,
-    /// That of the document without one.
-    checksum: Option<String>,
-}
-
-impl Table {
-    fn of(matrix: MatRef<'_, f64>) -> Self {
-        let values = matrix.col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>());
-        Self { rows: matrix.nrows(), values: values.collect() }
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        self.emulator.check(&self.spectra)?;
+        to.put("emulator", &self.emulator)?;
+        to.put("spectra", &self.spectra)
     }
+}
 
-    fn matrix(&self, what: &str) -> Result<Mat<f64>> {
-        if self.rows == 0 || !self.values.len().is_multiple_of(self.rows) {
-            return Err(Error::shape(what, "whole columns", (self.values.len(), 1)));
+impl Load for Saved {
+    fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let saved = Self { emulator: from.take("emulator")?, spectra: from.take("spectra")? };
+        saved.emulator.check_components(&saved.spectra)?;
+        Ok(saved)
+    }
+}
+
+const EVIDENCES: [(&str, Evidence); 2] = [("weights", Evidence::Weights), ("fluxes", Evidence::Fluxes)];
+const OUTSIDES: [(&str, Outside); 2] = [("flag", Outside::Flag), ("refuse", Outside::Refuse)];
+const STRUCTURES: [(&str, Structure); 4] = [
+    ("independent", Structure::Independent),
+    ("dense", Structure::Dense),
+    ("shared_correlation", Structure::SharedCorrelation),
+    ("grid", Structure::Grid),
+];
+
+/// The name of one of them.
+fn name_of<V: PartialEq>(value: &V, values: &[(&'static str, V)]) -> Option<&'static str> {
+    values.iter().find(|(_, known)| known == value).map(|(name, _)| *name)
+}
+
+impl Value for Structure {
+    fn node(&self) -> Result<Node> {
+        if let Self::Iterative { probes, seed } = self {
+            return Writer::map(|to| {
+                to.put("probes", probes)?;
+                to.put("seed", seed)
+            });
         }
-        let matrix = MatRef::from_column_major_slice(&self.values, self.rows, self.values.len() / self.rows);
-        check_finite(what, matrix)?;
-        Ok(matrix.to_owned())
+        Ok(Node::Text(name_of(self, &STRUCTURES).unwrap_or_default().to_owned()))
     }
 }
 
-impl Document {
-    fn of(Saved { emulator, spectra }: &Saved) -> Result<Self> {
-        emulator.check(spectra)?;
-        let basis = spectra.basis();
-        let Notes { real, frozen, priors, ties } = Notes::of(emulator);
-        let mut document = Self {
-            theta: Table::of(spectra.theta()),
-            components: Table::of(basis.components()),
-            mean: basis.standardizer().mean().to_vec(),
-            scale: basis.standardizer().scale().to_vec(),
-            normalised: basis.is_normalised(),
-            fitted: basis.fitted(),
-            weights: Table::of(spectra.weights()),
-            residual: spectra.residual(),
-            truncation: spectra.known_truncation().map(<[f64]>::to_vec),
-            stated: basis.truncation().is_some(),
-            precision: emulator.precision.value(),
-            nugget: emulator.nugget.values().to_vec(),
-            kernels: emulator.kernel.0.iter().map(DynKernel::to_string).collect(),
-            real,
-            frozen,
-            priors,
-            ties,
-            evidence: emulator.evidence,
-            structure: emulator.structure,
-            outside: emulator.outside,
-            jitter: emulator.jitter,
-            allow_indefinite: emulator.allow_indefinite,
-            checksum: None,
-        };
-        document.checksum = Some(checksum(&document)?);
-        Ok(document)
-    }
-
-    fn read(mut self) -> Result<Saved> {
-        let sum = self.checksum.take();
-        check_sum("the saved emulator", &self, sum.as_deref())?;
-        let spectra = self.spectra()?;
-        let components = spectra.basis().len();
-        if self.kernels.len() != components || ![0, components].contains(&self.nugget.len()) {
-            let expected = format!("{components} kernel(s), and as many nuggets or none");
-            return Err(Error::shape("the saved emulator", expected, (self.kernels.len(), self.nugget.len())));
+impl FromValue for Structure {
+    fn from_place(place: &Place<'_>) -> Result<Self> {
+        match String::from_place(place) {
+            Ok(name) => named(&name, "the structure", &STRUCTURES),
+            Err(_) => Reader::map(place, |from| {
+                Ok(Self::Iterative { probes: from.take("probes")?, seed: from.take("seed")? })
+            }),
         }
-        let kernels: Result<Vec<DynKernel>> = self.kernels.iter().map(|kernel| kernel.parse()).collect();
-        let shape = Shape::Vector(self.nugget.len());
-        let mut emulator = Emulator {
-            precision: Parameter::new("precision", self.precision, Constraint::Positive)?,
-            nugget: ParameterArray::new("nugget", self.nugget, shape, Constraint::Positive)?,
-            kernel: Kernels(kernels?),
-            evidence: self.evidence,
-            structure: self.structure,
-            outside: self.outside,
-            jitter: self.jitter,
-            allow_indefinite: self.allow_indefinite,
+    }
+}
+
+impl Value for Evidence {
+    fn node(&self) -> Result<Node> {
+        Ok(Node::Text(name_of(self, &EVIDENCES).unwrap_or_default().to_owned()))
+    }
+}
+
+impl FromValue for Evidence {
+    fn from_place(place: &Place<'_>) -> Result<Self> {
+        named(&String::from_place(place)?, "the evidence", &EVIDENCES)
+    }
+}
+
+impl Value for Outside {
+    fn node(&self) -> Result<Node> {
+        Ok(Node::Text(name_of(self, &OUTSIDES).unwrap_or_default().to_owned()))
+    }
+}
+
+impl FromValue for Outside {
+    fn from_place(place: &Place<'_>) -> Result<Self> {
+        named(&String::from_place(place)?, "what is done outside", &OUTSIDES)
+    }
+}
+
+impl<K: Expr + Clone> Save for Emulator<K> {
+    const NAME: &'static str = "emulator";
+
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        let Self { precision, nugget, kernel, evidence, structure, outside, jitter, allow_indefinite, par: _ } = self;
+        to.put("precision", &precision.value())?;
+        to.put("nugget", nugget.values())?;
+        to.put_each("kernels", kernel.0.iter().map(|kernel| kernel as &dyn Expr))?;
+        to.put("evidence", evidence)?;
+        to.put_optional("structure", structure.as_ref())?;
+        to.put("outside", outside)?;
+        to.put("jitter", jitter)?;
+        to.put("allow_indefinite", allow_indefinite)?;
+        to.put_parameters(self)
+    }
+}
+
+impl Load for Emulator {
+    fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let kernels: Vec<DynKernel> = from.take("kernels")?;
+        let (precision, Numbers(nugget)) = (from.take("precision")?, from.take("nugget")?);
+        if kernels.is_empty() || ![0, kernels.len()].contains(&nugget.len()) {
+            let expected = format!("{} nugget(s), one for each kernel, or none", kernels.len());
+            return Err(Error::shape("the emulator", expected, (nugget.len(), 1)));
+        }
+        let shape = Shape::Vector(nugget.len());
+        let mut emulator = Self {
+            precision: Parameter::new("precision", precision, Constraint::Positive)?,
+            nugget: ParameterArray::new("nugget", nugget, shape, Constraint::Positive)?,
+            kernel: Kernels(kernels),
+            evidence: from.take("evidence")?,
+            structure: from.take_optional("structure")?,
+            outside: from.take("outside")?,
+            jitter: from.take("jitter")?,
+            allow_indefinite: from.take("allow_indefinite")?,
             par: Par::rayon(0),
         };
-        Notes { real: self.real, frozen: self.frozen, priors: self.priors, ties: self.ties }.give(&mut emulator)?;
-        Ok(Saved { emulator, spectra })
+        from.take_parameters(&mut emulator)?;
+        Ok(emulator)
     }
+}
 
-    fn spectra(&self) -> Result<Spectra> {
-        let theta = self.theta.matrix("theta")?;
-        let standardizer = Standardizer::new(self.mean.clone(), self.scale.clone())?;
-        let basis = Basis::new(self.components.matrix("the components")?)?.with_standardizer(standardizer)?;
-        let weights = self.weights.matrix("the weights")?;
-        if (weights.nrows(), weights.ncols()) != (theta.nrows(), basis.len()) {
-            let expected = format!("{} x {}, as theta and the components have", theta.nrows(), basis.len());
-            return Err(Error::shape("the weights", expected, (weights.nrows(), weights.ncols())));
+impl Emulator {
+    /// Refuses spectra of another number of components.
+    fn check_components(&self, spectra: &Spectra) -> Result<()> {
+        let (kernels, components) = (self.kernel.0.len(), spectra.basis().len());
+        if kernels == components {
+            return Ok(());
         }
-        let truncation = self.truncation.as_deref().unwrap_or_default();
-        if self.truncation.is_some() && truncation.len() != basis.features() {
+        let expected = format!("must be {components}, one for each component of the spectra");
+        Err(Error::setting("the number of kernels", kernels, &expected))
+    }
+}
+
+impl Save for Spectra {
+    const NAME: &'static str = "spectra";
+
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        to.put("theta", &self.theta())?;
+        to.put("basis", self.basis())?;
+        to.put("weights", &self.weights())?;
+        to.put("residual", &self.residual())?;
+        to.put_optional("truncation", self.known_truncation())
+    }
+}
+
+impl Load for Spectra {
+    fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let (theta, basis, weights): (Mat<f64>, Basis, Mat<f64>) =
+            (from.take("theta")?, from.take("basis")?, from.take("weights")?);
+        check_finite("theta", theta.as_ref())?;
+        check_finite("the weights", weights.as_ref())?;
+        if weights.shape() != (theta.nrows(), basis.len()) {
+            let expected = format!("{} x {}, as theta and the components have", theta.nrows(), basis.len());
+            return Err(Error::shape("the weights", expected, weights.shape()));
+        }
+        let residual: f64 = from.take("residual")?;
+        let truncation = from.take_optional("truncation")?.map(|Numbers(truncation)| truncation);
+        if let Some(truncation) = truncation.as_ref().filter(|truncation| truncation.len() != basis.features()) {
             let expected = format!("{} value(s), one for each pixel", basis.features());
             return Err(Error::shape("the truncation", expected, (truncation.len(), 1)));
         }
-        for &value in truncation.iter().chain([&self.residual]) {
+        for &value in truncation.iter().flatten().chain([&residual]) {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::setting("a variance of the truncation", value, "must be finite and not negative"));
             }
         }
-        let mut basis = basis.with_normalisation(self.normalised).with_fitted(self.fitted);
-        if let Some(truncation) = self.truncation.as_ref().filter(|_| self.stated) {
-            basis = basis.with_truncation(truncation.clone())?;
+        Ok(Self::of(theta, basis, weights, residual, truncation))
+    }
+}
+
+/// What the covariance of the weights is made of, which is factorised again when it is loaded: to the same bits.
+impl Save for Posterior {
+    const NAME: &'static str = "emulator_posterior";
+
+    fn write(&self, to: &mut Writer) -> Result<()> {
+        let Problem { kernels, theta: _, noise, jitter, par: _ } = self.covariance.problem();
+        to.put("spectra", &self.spectra)?;
+        to.put("precision", &self.precision)?;
+        to.put("nugget", &*self.nugget)?;
+        to.put("outside", &self.outside)?;
+        let kernels = kernels.iter().map(|kernel| {
+            let kernel: &dyn Kernel<f64> = &**kernel;
+            kernel as &dyn Expr
+        });
+        to.put_each("kernels", kernels)?;
+        to.put("noise", noise)?;
+        to.put("jitter", jitter)?;
+        to.put("structure", &self.covariance.structure())?;
+        to.put("solved", &*self.solved)
+    }
+}
+
+impl Load for Posterior {
+    fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let spectra: Spectra = from.take("spectra")?;
+        let (m, dim) = (spectra.basis().len(), spectra.theta().ncols());
+        let kernels: Vec<DynKernel> = from.take("kernels")?;
+        kernels.iter().try_for_each(|kernel| kernel.inputs(dim).map(drop))?;
+        let (noise, solved): (Mat<f64>, Mat<f64>) = (from.take("noise")?, from.take("solved")?);
+        let Numbers(nugget) = from.take("nugget")?;
+        let precision: f64 = from.take("precision")?;
+        let shapes = [
+            ("the list of kernels", (kernels.len(), 1), (m, 1)),
+            ("the noise of the weights", noise.shape(), (m, m)),
+            ("the solved weights", solved.shape(), (spectra.theta().nrows(), m)),
+            ("the nuggets", (nugget.len(), 1), (if nugget.is_empty() { 0 } else { m }, 1)),
+        ];
+        if let Some((what, found, (rows, cols))) = shapes.into_iter().find(|(_, found, expected)| found != expected) {
+            return Err(Error::shape(what, format!("{rows} x {cols}"), found));
         }
-        Ok(Spectra::of(theta, basis, weights, self.residual, self.truncation.clone()))
-    }
-}
-
-impl Serialize for Saved {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Document::of(self).map_err(S::Error::custom)?.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Saved {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let corrupt = |error: Error| D::Error::custom(format!("the saved emulator is corrupt: {error}"));
-        Document::deserialize(deserializer)?.read().map_err(corrupt)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::data::checksum::assert_flips_are_found;
-    use crate::data::{Components, Pca, PcaSettings};
-    use crate::params::Prior;
-    use crate::prelude::*;
-
-    #[test]
-    fn no_flipped_bit_makes_another_emulator() {
-        let theta = Mat::from_fn(5, 1, |row, _| 0.3 * row as f64);
-        let fluxes = Mat::from_fn(5, 4, |row, pixel| 1.0 + (0.3 * (row * pixel) as f64).sin());
-        let settings = PcaSettings { components: Components::Count(2), scale: true, normalise: true };
-        let pca = Pca::fit(fluxes.as_ref(), &settings).unwrap();
-        let spectra = Spectra::new(&theta, &fluxes, &pca).unwrap();
-        let plain = Emulator::new(&spectra).unwrap();
-        let kernels =
-            vec![2e-8 * Rbf::new(1.0 / 3.0), 1e30 * Rbf::new(0.7)].into_iter().map(Compose::dynamic).collect();
-        let mut noted = plain.clone().with_kernels(kernels).unwrap().with_nugget(&[0.1, 1e-300]).unwrap();
-        noted = noted
-            .with_evidence(Evidence::Weights)
-            .with_outside(Outside::Refuse)
-            .with_structure(Structure::Iterative { probes: 3, seed: 8 });
-        noted.tie(&["kernel[0].scaled.rbf.lengthscale", "kernel[1].scaled.rbf.lengthscale"]).unwrap();
-        noted.freeze("nugget[1]").unwrap();
-        noted.set_prior("precision", Prior::gamma(2.0, 1.0 / 3.0).unwrap()).unwrap();
-        for emulator in [plain, noted] {
-            assert_flips_are_found(&Saved { emulator, spectra: spectra.clone() });
+        check_finite("the noise of the weights", noise.as_ref())?;
+        if !(precision > 0.0 && precision.is_finite()) {
+            return Err(Error::setting("the precision", precision, "must be positive and finite"));
         }
-    }
-
-    #[test]
-    fn a_file_without_a_checksum_says_what_to_do() {
-        let (theta, fluxes) = (mat![[0.0], [1.0]], mat![[1.0, 2.0], [2.0, 1.0]]);
-        let spectra = Spectra::new(&theta, &fluxes, Basis::new(mat![[1.0, 0.0]]).unwrap()).unwrap();
-        let emulator = Emulator::new(&spectra).unwrap();
-        let mut saved = serde_json::to_value(Saved { emulator, spectra }).unwrap();
-        saved.as_object_mut().unwrap().remove("checksum");
-        let error = serde_json::from_value::<Saved>(saved).unwrap_err().to_string();
-        assert!(error.contains("the checksum of the saved emulator is missing") && error.contains("save it again"));
+        let kernels = kernels.into_iter().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel<f64>>).collect();
+        let (jitter, theta) = (from.take("jitter")?, spectra.shared_theta());
+        let covariance = Problem { kernels, theta, noise, jitter, par: Par::rayon(0) }.by(from.take("structure")?)?;
+        Ok(Self::new(spectra, (precision, &nugget), from.take("outside")?, covariance, solved))
     }
 }

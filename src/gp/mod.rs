@@ -30,6 +30,8 @@ mod prior;
 mod process;
 mod recommend;
 mod rounding;
+#[cfg(feature = "serde")]
+mod saved;
 pub(crate) mod settings;
 mod sgpr;
 mod standardized;

@@ -8,7 +8,8 @@ use rand::Rng;
 use super::checks::check_inputs;
 use super::predict::{Predict, check_observations};
 use super::prediction::{Prediction, Samples, clamp};
-use super::process::{Basis, Process};
+use super::process::Process;
+use crate::inducing::Basis;
 use crate::likelihood::Likelihood;
 use crate::linalg::cast;
 use crate::mean::Mean;
@@ -142,7 +143,7 @@ impl<T: Scalar> Posterior<T> {
     }
 
     /// The likelihood, if it is one of as many latent functions as there are.
-    fn fitting(&self) -> Result<&dyn Likelihood> {
+    pub(super) fn fitting(&self) -> Result<&dyn Likelihood> {
         let Some(likelihood) = self.likelihood.as_deref() else {
             let expected = "is needed for observations: of a mixture of processes, ask the posterior of the mixture";
             return Err(Error::setting("the likelihood of the latent functions", "missing", expected));

@@ -43,12 +43,12 @@ use crate::{Result, Scalar};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Prior<T: Scalar> {
-    kernels: Arc<[Arc<dyn Kernel<T>>]>,
-    means: Arc<PerLatent<DynMean>>,
+    pub(super) kernels: Arc<[Arc<dyn Kernel<T>>]>,
+    pub(super) means: Arc<PerLatent<DynMean>>,
     /// W
-    mixing: Arc<Mat<T>>,
-    seen: Observed<T>,
-    allow_indefinite: bool,
+    pub(super) mixing: Arc<Mat<T>>,
+    pub(super) seen: Observed<T>,
+    pub(super) allow_indefinite: bool,
     par: Par,
 }
 

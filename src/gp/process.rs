@@ -1,7 +1,6 @@
 //! Latent functions off the tape, ready to be predicted.
 
 use std::cell::RefCell;
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
@@ -9,7 +8,7 @@ use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::conditional::Conditional;
-use crate::inducing::{InducingFeatures, InducingPrior, StoredPrior};
+use crate::inducing::{Basis, InducingFeatures, InducingPrior, StoredPrior};
 use crate::kernel::{Kernel, gram_into, matmul_into};
 use crate::linalg::Root;
 use crate::linalg::{Cholesky, cast};
@@ -20,61 +19,17 @@ use crate::{Result, Scalar};
 /// Points that are predicted at a time: bounds the scratch, at full speed of the solves.
 pub(super) const CHUNK: usize = 1024;
 
-/// Inducing features whose type is forgotten.
-pub(super) trait Basis<T: Scalar>: Debug + Send + Sync {
-    /// The number of columns of the points.
-    fn dim(&self) -> usize;
-
-    /// See [`InducingFeatures::check_points`].
-    fn check_points(&self, x: MatRef<'_, T>) -> Result<()>;
-
-    /// See [`InducingFeatures::cross`].
-    fn cross<'t, 'a>(
-        &'a self,
-        tape: &'t Tape<'a, T>,
-        kernel: KernelVar<'t, 'a, T>,
-        prior: &InducingPrior<'t, T>,
-        x: Var<'t, T>,
-    ) -> Result<Var<'t, T>>;
-
-    /// See [`InducingFeatures::cross_times`].
-    fn cross_times(
-        &self,
-        kernel: &dyn Kernel<T>,
-        x: MatRef<'_, T>,
-        weights: MatRef<'_, T>,
-        par: Par,
-    ) -> Result<Option<Mat<T>>>;
+/// The values at these points, which are data.
+#[cfg(feature = "serde")]
+pub(super) fn on_data<T: Scalar>(points: Mat<T>) -> Arc<dyn Basis<T>> {
+    Arc::new(Data { points })
 }
 
-impl<T: Scalar, F: InducingFeatures> Basis<T> for F {
-    fn dim(&self) -> usize {
-        InducingFeatures::dim(self)
-    }
-
-    fn check_points(&self, x: MatRef<'_, T>) -> Result<()> {
-        InducingFeatures::check_points(self, x)
-    }
-
-    fn cross<'t, 'a>(
-        &'a self,
-        tape: &'t Tape<'a, T>,
-        kernel: KernelVar<'t, 'a, T>,
-        prior: &InducingPrior<'t, T>,
-        x: Var<'t, T>,
-    ) -> Result<Var<'t, T>> {
-        InducingFeatures::cross(self, tape, kernel, prior, x)
-    }
-
-    fn cross_times(
-        &self,
-        kernel: &dyn Kernel<T>,
-        x: MatRef<'_, T>,
-        weights: MatRef<'_, T>,
-        par: Par,
-    ) -> Result<Option<Mat<T>>> {
-        InducingFeatures::cross_times(self, kernel, x, weights, par)
-    }
+/// The points, if it is of values at data.
+#[cfg(feature = "serde")]
+pub(super) fn data_of<T: Scalar>(basis: &dyn Basis<T>) -> Option<&Mat<T>> {
+    let basis: &dyn std::any::Any = basis;
+    basis.downcast_ref::<Data<T>>().map(|data| &data.points)
 }
 
 /// Values at the points of the data: as [`InducingPoints`](crate::inducing::InducingPoints), but no parameters, so that a
@@ -87,6 +42,26 @@ struct Data<T: Scalar> {
 impl<T: Scalar> Basis<T> for Data<T> {
     fn dim(&self) -> usize {
         self.points.ncols()
+    }
+
+    #[cfg(feature = "serde")]
+    fn len(&self) -> usize {
+        self.points.nrows()
+    }
+
+    #[cfg(feature = "serde")]
+    fn called(&self) -> String {
+        "data".to_owned()
+    }
+
+    #[cfg(feature = "serde")]
+    fn check_kernel(&self, kernel: &dyn crate::Expr) -> Result<()> {
+        kernel.inputs(self.points.ncols()).map(drop)
+    }
+
+    #[cfg(feature = "serde")]
+    fn parameter_shape(&self) -> Result<(usize, usize)> {
+        Ok(self.points.shape())
     }
 
     fn check_points(&self, _: MatRef<'_, T>) -> Result<()> {

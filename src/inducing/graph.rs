@@ -66,8 +66,8 @@ use crate::{Error, Result, Scalar};
 /// V. Borovitskiy et al. (2021), "Matérn Gaussian processes on graphs", *AISTATS*, <https://arxiv.org/abs/2010.15538>.
 #[derive(Clone, Debug)]
 pub struct GraphFeatures {
-    laplacian: Laplacian,
-    len: usize,
+    pub(super) laplacian: Laplacian,
+    pub(super) len: usize,
 }
 
 crate::parameterized!(GraphFeatures as "graph", parameters: []);

@@ -86,7 +86,7 @@ use crate::{Error, Result, Scalar};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "HSGP", alias = "reduced-rank GP")]
 pub struct HilbertFeatures {
-    waves: Waves,
+    pub(super) waves: Waves,
 }
 
 crate::parameterized!(HilbertFeatures as "hilbert", parameters: []);

@@ -11,6 +11,7 @@
 //! | [`SphericalHarmonicFeatures`]: coefficients of harmonics | a sphere | zonal |
 //! | [`GraphFeatures`]: coefficients of eigenvectors | the nodes of a graph | of the Laplacian |
 
+mod basis;
 mod box_basis;
 mod features;
 mod fourier;
@@ -19,10 +20,13 @@ mod greedy;
 mod hilbert;
 mod points;
 mod prior;
+#[cfg(feature = "serde")]
+mod saved;
 mod spherical;
 pub mod start;
 mod variances;
 
+pub(crate) use basis::Basis;
 pub use features::InducingFeatures;
 pub use fourier::FourierFeatures;
 pub use graph::GraphFeatures;
@@ -30,4 +34,6 @@ pub use hilbert::HilbertFeatures;
 pub use points::InducingPoints;
 pub use prior::InducingPrior;
 pub(crate) use prior::StoredPrior;
+#[cfg(feature = "serde")]
+pub use saved::register;
 pub use spherical::SphericalHarmonicFeatures;

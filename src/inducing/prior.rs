@@ -40,19 +40,19 @@ pub struct InducingPrior<'t, T: Scalar>(Prior<Var<'t, T>>);
 
 /// The same with its parts on a tape or off it.
 #[derive(Clone, Copy, Debug)]
-struct Prior<V> {
-    parameter: V,
-    factor: Factor<V>,
+pub(super) struct Prior<V> {
+    pub(super) parameter: V,
+    pub(super) factor: Factor<V>,
     /// c, M × 1, where K_uf = diag(c) Φ(x) in a fixed basis
-    basis_scale: Option<V>,
+    pub(super) basis_scale: Option<V>,
     /// The variance of white noise beside what u determines, 1 × 1
-    white: Option<V>,
-    jitter: f64,
-    has_remainder: bool,
+    pub(super) white: Option<V>,
+    pub(super) jitter: f64,
+    pub(super) has_remainder: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Factor<V> {
+pub(super) enum Factor<V> {
     /// L, and LLᵀ where it is known
     Lower { lower: V, covariance: Option<V> },
     /// LLᵀ, M × 1
@@ -318,7 +318,7 @@ fn not_positive<T: Scalar>(entries: MatRef<'_, T>, pivot: usize) -> Error {
 
 /// An [`InducingPrior`] that has outlived its tape.
 #[derive(Clone, Debug)]
-pub(crate) struct StoredPrior<T: Scalar>(Prior<Mat<T>>);
+pub(crate) struct StoredPrior<T: Scalar>(pub(super) Prior<Mat<T>>);
 
 impl<T: Scalar> StoredPrior<T> {
     /// With a Cholesky factor from elsewhere.

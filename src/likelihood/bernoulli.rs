@@ -56,12 +56,12 @@ use crate::simd::map::{Map, map};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "classification", alias = "probit")]
 pub struct Bernoulli {
-    link: Link,
-    quadrature: Option<GaussHermite>,
+    pub(super) link: Link,
+    pub(super) quadrature: Option<GaussHermite>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Link {
+pub(super) enum Link {
     Logit,
     Probit,
 }

@@ -54,6 +54,9 @@ crate::declare! {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::save::saved!(Beta as "beta": try_new(concentration), quadrature);
+
 impl Beta {
     quadrature_setting!(
         "Takes Gauss–Hermite quadrature of this order for expectations and predictions at all variances, as other libraries do."

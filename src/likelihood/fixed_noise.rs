@@ -44,7 +44,7 @@ use crate::{Result, parameterized};
 /// noise covariance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FixedNoise {
-    variances: PerObservation,
+    pub(super) variances: PerObservation,
 }
 
 parameterized!(FixedNoise as "fixed_noise", parameters: []);

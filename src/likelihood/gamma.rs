@@ -49,6 +49,9 @@ crate::declare! {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::save::saved!(Gamma as "gamma": try_new(shape), quadrature);
+
 impl Gamma {
     quadrature_setting!(
         "Takes Gauss–Hermite quadrature of this order, about the mode of the integrand, for densities of new observations."

@@ -48,6 +48,9 @@ crate::declare! {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::save::saved!(Gaussian as "gaussian": try_new(variance));
+
 /// log N(y; mean, variance).
 pub(crate) fn log_normal(y: f64, mean: f64, variance: f64) -> f64 {
     let miss = y - mean;

@@ -49,6 +49,9 @@ crate::declare! {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::save::saved!(Laplace as "laplace": try_new(scale));
+
 impl OneLatent for Laplace {
     type Gradient = [f64; 1];
 

@@ -62,6 +62,8 @@ mod pointwise;
 mod poisson;
 mod quadrature;
 mod robust_max;
+#[cfg(feature = "serde")]
+mod saved;
 mod softmax;
 mod special;
 mod student_t;
@@ -82,9 +84,12 @@ pub use pointwise::Pointwise;
 pub use poisson::Poisson;
 pub use quadrature::GaussHermite;
 pub use robust_max::RobustMax;
+#[cfg(feature = "serde")]
+pub use saved::register;
 pub use softmax::Softmax;
 pub use student_t::StudentT;
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use faer::MatRef;
@@ -114,7 +119,7 @@ use crate::{Error, Result};
     message = "`{Self}` is not a likelihood",
     note = "implement `mercer::likelihood::Pointwise` for it, which asks for the log density of one observation, or `Likelihood`"
 )]
-pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 'static {
+pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + Any {
     /// The number of latent values of an observation.
     fn latents(&self) -> usize {
         1

@@ -54,6 +54,9 @@ crate::declare! {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::save::saved!(NegativeBinomial as "negative_binomial": try_new(dispersion), quadrature);
+
 impl NegativeBinomial {
     quadrature_setting!(
         "Takes Gauss–Hermite quadrature of this order in all that has no closed form, at all variances, as other libraries do."

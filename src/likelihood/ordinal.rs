@@ -57,9 +57,9 @@ use crate::{Error, Result, parameterized};
 /// Research* 6, 1019–1041 (there with a noise variance).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ordinal {
-    first_cut: Parameter,
-    gaps: ParameterArray,
-    quadrature: Option<GaussHermite>,
+    pub(super) first_cut: Parameter,
+    pub(super) gaps: ParameterArray,
+    pub(super) quadrature: Option<GaussHermite>,
 }
 
 parameterized!(Ordinal as "ordinal", parameters: [first_cut, gaps]);

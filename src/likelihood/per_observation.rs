@@ -8,11 +8,11 @@ use crate::{Error, Result};
 pub(super) struct PerObservation {
     /// "exposure"
     what: &'static str,
-    values: Values,
+    pub(super) values: Values,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Values {
+pub(super) enum Values {
     Same(f64),
     /// Of the data; new observations have others.
     Data(Vec<f64>),

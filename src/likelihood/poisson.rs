@@ -45,8 +45,8 @@ use crate::{Result, parameterized};
 /// 47(3), 299–350: log-linear Poisson models of Gaussian processes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Poisson {
-    exposure: Option<PerObservation>,
-    quadrature: Option<GaussHermite>,
+    pub(super) exposure: Option<PerObservation>,
+    pub(super) quadrature: Option<GaussHermite>,
 }
 
 parameterized!(Poisson as "poisson", parameters: []);

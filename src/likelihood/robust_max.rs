@@ -49,9 +49,9 @@ use crate::{Result, parameterized};
 /// *Advances in Neural Information Processing Systems* 24.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RobustMax {
-    classes: usize,
-    error: Parameter,
-    quadrature: GaussHermite,
+    pub(super) classes: usize,
+    pub(super) error: Parameter,
+    pub(super) quadrature: GaussHermite,
 }
 
 parameterized!(RobustMax as "robust_max", parameters: [error]);

@@ -52,8 +52,8 @@ use crate::{Result, parameterized};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "multiclass classification")]
 pub struct Softmax {
-    classes: usize,
-    quadrature: GaussHermite,
+    pub(super) classes: usize,
+    pub(super) quadrature: GaussHermite,
 }
 
 parameterized!(Softmax as "softmax", parameters: []);

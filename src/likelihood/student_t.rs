@@ -57,6 +57,9 @@ crate::declare! {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::save::saved!(StudentT as "student_t": try_new(scale, degrees_of_freedom), quadrature);
+
 impl StudentT {
     quadrature_setting!(
         "Takes Gauss–Hermite quadrature of this order for expectations at all variances, as other libraries do."

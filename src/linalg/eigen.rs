@@ -67,6 +67,16 @@ impl<T: Scalar> Eigendecomposition<T> {
         Ok(Self { values: values.column_vector().iter().copied().collect(), vectors })
     }
 
+    /// One that was made before.
+    #[cfg(feature = "serde")]
+    pub(crate) fn of_parts(values: Vec<T>, vectors: Mat<T>) -> Result<Self> {
+        let n = values.len();
+        if vectors.shape() != (n, n) {
+            return Err(Error::shape("the eigenvectors", format!("{n} x {n}"), vectors.shape()));
+        }
+        Ok(Self { values, vectors })
+    }
+
     /// That of a positive semi-definite matrix: eigenvalues that rounding has made negative are 0.
     ///
     /// # Errors

@@ -25,7 +25,6 @@ use crate::{Error, Result, Scalar};
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[doc(alias = "nugget")]
 pub enum Jitter {
     /// Nothing at first; then, as long as the factorisation fails, `first`·ε·d̄, each time `growth`

@@ -22,6 +22,8 @@ pub use eigen::Eigendecomposition;
 pub use jitter::Jitter;
 pub(crate) use lanczos::random_signs;
 pub use lanczos::{LogDetEstimate, StochasticLogDet};
+#[cfg(feature = "serde")]
+pub(crate) use operator::KroneckerParts;
 pub use operator::{
     BlockDiagonal, Dense, Diagonal, Kronecker, LowRank, NoisyKronecker, NoisyKroneckerGradient, Operator,
 };

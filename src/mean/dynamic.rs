@@ -32,7 +32,7 @@ dyn_clone::clone_trait_object!(AnyMean);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct DynMean(Box<dyn AnyMean>);
+pub struct DynMean(pub(super) Box<dyn AnyMean>);
 
 impl DynMean {
     /// Boxes a mean function.

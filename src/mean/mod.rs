@@ -7,6 +7,8 @@ mod function;
 mod linear;
 mod ops;
 mod product;
+#[cfg(feature = "serde")]
+mod saved;
 mod sum;
 mod zero;
 
@@ -15,9 +17,12 @@ pub use dynamic::{AnyMean, DynMean};
 pub use function::FunctionMean;
 pub use linear::LinearMean;
 pub use product::ProductMean;
+#[cfg(feature = "serde")]
+pub use saved::register;
 pub use sum::SumMean;
 pub use zero::Zero;
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use faer::{MatMut, MatRef};
@@ -26,7 +31,7 @@ use crate::params::Parameterized;
 use crate::{Result, Scalar};
 
 /// The part of a mean function that does not depend on the scalar type.
-pub trait MeanExpr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + 'static {
+pub trait MeanExpr: Parameterized + dyn_clone::DynClone + Debug + Send + Sync + Any {
     /// Refuses points of a dimension that this function cannot read.
     ///
     /// # Errors

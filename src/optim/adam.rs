@@ -104,10 +104,10 @@ const LEFT: f64 = 1e3;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AdamState {
-    settings: Adam,
-    first: Vec<f64>,
-    second: Vec<f64>,
-    steps: usize,
+    pub(super) settings: Adam,
+    pub(super) first: Vec<f64>,
+    pub(super) second: Vec<f64>,
+    pub(super) steps: usize,
 }
 
 impl AdamState {

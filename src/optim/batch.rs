@@ -59,11 +59,10 @@ impl<'a> Batch<'a> {
 /// A short batch at the end of an epoch would estimate as well without bias, but with more variance
 /// than the rest, and matrices of a second size; its rows are in other batches of other epochs.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Deck {
-    order: Vec<usize>,
-    dealt: usize,
-    size: usize,
+    pub(super) order: Vec<usize>,
+    pub(super) dealt: usize,
+    pub(super) size: usize,
 }
 
 impl Deck {

@@ -11,12 +11,10 @@ use crate::{Error, Result};
 ///
 /// It has the parameters of the model, in natural units and, those that are free, on the real line, with the units that they
 /// are counted in; the moments of [`Adam`](super::Adam); the order of the rows and how many of them have been dealt; what the rule
-/// of [`EarlyStop`](super::EarlyStop) has seen; and the history. With the feature `serde` it goes through any
-/// format that gives an `f64` back to the last bit; `serde_json` needs its feature `float_roundtrip` for it. A checksum
-/// goes with it, so that what was changed on the way is an error and not another training.
+/// of [`EarlyStop`](super::EarlyStop) has seen; and the history. With the feature `serde` it is saved in a file by the module `save`,
+/// by itself or, as a pair, with a random generator that serde knows.
 ///
-/// Not in it: the random generator, which is the caller's to save beside it; the settings; the data; and what
-/// the model is, beside its parameters.
+/// Not in it: the random generator; the settings; the data; and what the model is, beside its parameters.
 ///
 /// # Examples
 ///
@@ -28,6 +26,7 @@ use crate::{Error, Result};
 /// use mercer::likelihood::Gaussian;
 /// use mercer::optim::{Checkpoint, Train};
 /// use mercer::prelude::*;
+/// use mercer::save::{Save, from_bytes};
 /// use rand::SeedableRng;
 /// use rand_pcg::Pcg64;
 ///
@@ -40,9 +39,9 @@ use crate::{Error, Result};
 /// let (mut first, mut rng) = (start.clone(), Pcg64::seed_from_u64(1));
 /// let mut run = first.run(&data, &train)?;
 /// while run.step(&mut rng)?.is_some_and(|progress| progress.step + 1 < 30) {}
-/// let saved = serde_json::to_string(&(run.checkpoint(), &rng))?; // `Pcg64` has a feature `serde`
+/// let saved = (run.checkpoint(), rng).to_bytes()?; // or `save(path)`; `Pcg64` has a feature `serde`
 ///
-/// let (checkpoint, mut rng): (Checkpoint, Pcg64) = serde_json::from_str(&saved)?;
+/// let (checkpoint, mut rng): (Checkpoint, Pcg64) = from_bytes(&saved)?;
 /// let mut second = start.clone();
 /// let history = second.run(&data, &train)?.resume(&checkpoint)?.finish(&mut rng)?;
 ///
@@ -63,38 +62,8 @@ impl Checkpoint {
     }
 }
 
-#[cfg(feature = "serde")]
-mod saved {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-
-    use super::{Checkpoint, State};
-    use crate::data::checksum::{check_sum, checksum};
-
-    #[derive(Serialize, Deserialize)]
-    struct Document<S> {
-        state: S,
-        checksum: Option<String>,
-    }
-
-    impl Serialize for Checkpoint {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let sum = checksum(&self.state).map_err(ser::Error::custom)?;
-            Document { state: &self.state, checksum: Some(sum) }.serialize(serializer)
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Checkpoint {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let Document { state, checksum } = Document::<State>::deserialize(deserializer)?;
-            check_sum("the saved checkpoint", &state, checksum.as_deref()).map_err(de::Error::custom)?;
-            Ok(Self { state })
-        }
-    }
-}
-
 /// The state of training between two steps.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct State {
     pub(super) steps: usize,
     /// The free parameters on the real line: the natural ones do not give them back to the last bit.
@@ -152,42 +121,5 @@ impl State {
             (Some(_), None) => return Err(Error::setting("batch", "none", "must be what it was before")),
         }
         model.set_values(&self.values)
-    }
-}
-
-#[cfg(all(test, feature = "serde"))]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use rand::SeedableRng;
-
-    use super::*;
-    use crate::data::checksum::assert_flips_are_found;
-    use crate::optim::{Batch, EarlyStop, Run};
-    use crate::prelude::*;
-
-    fn checkpoint(train: &Train) -> Checkpoint {
-        let mut kernel = 1.5 * Rbf::new(0.7);
-        let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
-        let loss = |kernel: &Scaled<Rbf>, _: Batch<'_>| Ok((kernel.values().iter().sum(), vec![1.0, 1.0 / 3.0]));
-        let mut run = Run::new(&mut kernel, 5, train, loss).unwrap();
-        while run.step(&mut rng).unwrap().is_some() {}
-        run.checkpoint()
-    }
-
-    #[test]
-    fn no_flipped_bit_makes_another_checkpoint() {
-        let plain = Train::new(2);
-        let batches = Train::new(2).with_batch(2).with_early_stop(EarlyStop::default()).with_record_every(2);
-        for train in [Train::new(0), plain, batches] {
-            assert_flips_are_found(&checkpoint(&train));
-        }
-    }
-
-    #[test]
-    fn a_checkpoint_without_a_checksum_says_what_to_do() {
-        let mut saved = serde_json::to_value(checkpoint(&Train::new(1))).unwrap();
-        saved.as_object_mut().unwrap().remove("checksum");
-        let error = serde_json::from_value::<Checkpoint>(saved).unwrap_err().to_string();
-        assert!(error.contains("the checksum of the saved checkpoint is missing") && error.contains("save it again"));
     }
 }

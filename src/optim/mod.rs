@@ -33,6 +33,8 @@ mod objective;
 pub mod patience;
 mod resolution;
 pub mod run;
+#[cfg(feature = "serde")]
+mod saved;
 pub mod schedule;
 pub mod train;
 

@@ -83,9 +83,9 @@ impl Patience {
 /// The least of some values, and how many after it did not improve on it.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct Course {
-    least: Option<f64>,
-    idle: usize,
+pub(super) struct Course {
+    pub(super) least: Option<f64>,
+    pub(super) idle: usize,
 }
 
 impl Course {
@@ -122,11 +122,10 @@ impl Default for EarlyStop {
 
 /// What [`EarlyStop`] has seen.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Plateau {
-    sum: f64,
-    seen: usize,
-    course: Course,
+    pub(super) sum: f64,
+    pub(super) seen: usize,
+    pub(super) course: Course,
 }
 
 impl Plateau {

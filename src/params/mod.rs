@@ -44,7 +44,7 @@ pub(crate) use path::{is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};
 pub use prior::Prior;
 #[cfg(feature = "serde")]
-pub(crate) use saved::Notes;
+pub(crate) use saved::{Notes, described};
 pub(crate) use select::positions;
 pub use table::Table;
 pub(crate) use visits::restore;

@@ -24,7 +24,18 @@ impl Notes {
     /// Those of this.
     pub(crate) fn of<P: Parameterized + ?Sized>(root: &P) -> Self {
         let entries = root.parameters();
-        let frozen = entries.iter().filter(|entry| !entry.free).map(|entry| entry.path.clone()).collect();
+        let mut frozen = Vec::new();
+        walk(root, &mut |path, parameter| {
+            let len = parameter.values.len();
+            match parameter.free.iter().filter(|free| !**free).count() {
+                0 => {}
+                count if count == len => frozen.push(path.to_owned()),
+                _ => {
+                    let elements = (0..len).filter(|&element| !parameter.free[element]);
+                    frozen.extend(elements.map(|element| format!("{path}{}", parameter.shape.index(element))));
+                }
+            }
+        });
         let prior = |prior: Prior| prior.to_string();
         let priors = entries.iter().filter_map(|entry| Some((entry.path.clone(), entry.prior.map(prior)?))).collect();
         let mut ties: BTreeMap<usize, Vec<String>> = BTreeMap::new();
@@ -59,5 +70,27 @@ impl Notes {
         }
         self.frozen.iter().try_for_each(|path| root.freeze(path))?;
         self.priors.iter().try_for_each(|(path, prior)| root.set_prior(path, prior.parse()?))
+    }
+}
+
+/// The parameters by path, with their constraints as text and their values.
+pub(crate) fn described<P: Parameterized + ?Sized>(root: &P) -> Vec<(String, String, Vec<f64>)> {
+    let mut all = Vec::new();
+    walk(root, &mut |path, parameter| {
+        if !parameter.values.is_empty() {
+            all.push((path.to_owned(), text(parameter.constraint), parameter.values.to_vec()));
+        }
+    });
+    all
+}
+
+/// A constraint, told from all others.
+fn text(constraint: Constraint) -> String {
+    match constraint {
+        Constraint::Real => "real".to_owned(),
+        Constraint::Positive => "positive".to_owned(),
+        Constraint::Softplus => "softplus".to_owned(),
+        Constraint::UpTo { upper } => format!("positive up to {upper:?}"),
+        Constraint::Interval { lower, upper } => format!("between {lower:?} and {upper:?}"),
     }
 }

@@ -91,6 +91,20 @@ pub struct SphericalHarmonics {
     degrees: Vec<usize>,
 }
 
+/// Which harmonics of a degree are kept, of so many at most; `None` if all are, and cannot be counted.
+fn kept_of(dim: usize, degree: usize, most: usize) -> Option<Range<usize>> {
+    let (count, capped) = match harmonics_of_degree(dim, degree) {
+        Some(count) => (count, count.min(most)),
+        None if most < usize::MAX => (usize::MAX, most),
+        None => return None,
+    };
+    if capped == 0 {
+        return Some(0..0);
+    }
+    let first = if dim == 3 { (count - capped).div_ceil(2) } else { 0 };
+    Some(first..first + capped)
+}
+
 impl SphericalHarmonics {
     /// The harmonics of the degrees from 0 to `l_max` on the sphere in `dim` dimensions.
     ///
@@ -160,15 +174,31 @@ impl SphericalHarmonics {
         };
         let mut kept = vec![0..0; highest + 1];
         for &degree in degrees {
-            let (count, capped) = match harmonics_of_degree(dim, degree) {
-                Some(count) => (count, count.min(most)),
-                None if most < usize::MAX => (usize::MAX, most),
-                None => return Err(uncountable()),
-            };
-            let first = if dim == 3 { (count - capped).div_ceil(2) } else { 0 };
-            kept[degree] = first..first + capped;
+            kept[degree] = kept_of(dim, degree, most).ok_or_else(uncountable)?;
         }
         Self::assemble(dim, kept).ok_or_else(uncountable)
+    }
+
+    /// How many harmonics of each degree there are.
+    #[cfg(feature = "serde")]
+    pub(crate) fn counts(&self) -> Vec<usize> {
+        self.kept.iter().map(ExactSizeIterator::len).collect()
+    }
+
+    /// As many of each degree as [`counts`](Self::counts) gave.
+    #[cfg(feature = "serde")]
+    pub(crate) fn with_counts(dim: usize, counts: &[usize]) -> Result<Self> {
+        const MOST: usize = 1_000_000;
+        let total = counts.iter().try_fold(0usize, |sum, &count| sum.checked_add(count));
+        let fits = (2..=10_000).contains(&dim) && total.is_some_and(|total| (1..=MOST).contains(&total));
+        let each = counts.iter().enumerate().take(HIGHEST_DEGREE + 1);
+        let kept: Option<Vec<Range<usize>>> =
+            if fits { each.map(|(degree, &count)| kept_of(dim, degree, count)).collect() } else { None };
+        let made = kept.and_then(|kept| Self::assemble(dim, kept)).filter(|made| made.counts() == counts);
+        made.ok_or_else(|| {
+            let expected = "must be some of those that there are, of degrees up to 1000, and 1000000 at most";
+            Error::setting("the numbers of harmonics", format!("{} in {dim} dimension(s)", counts.len()), expected)
+        })
     }
 
     fn assemble(dim: usize, kept: Vec<Range<usize>>) -> Option<Self> {

@@ -10,6 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["error", "simd", "scalar"],
     &["params"],
     &["linalg"],
+    &["save"],
     &["kernel"],
     &["sphere", "graph"],
     &["views"],

@@ -5,6 +5,8 @@ mod build;
 mod names;
 mod prior;
 #[cfg(feature = "serde")]
+mod saved;
+#[cfg(feature = "serde")]
 mod serde;
 mod template;
 

@@ -31,7 +31,6 @@ use crate::{Error, Result};
 /// on all axes, as the digits are then lost. That is sooner than with a Cholesky factorisation.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Structure {
     /// The components are orthogonal, so that N is diagonal: m problems of M × M, side by side. O(mM³) time, O(mM²)
     /// memory.
@@ -179,7 +178,7 @@ impl Problem {
         self.spectral(shared).filter(holds).unwrap_or_else(|| self.general())
     }
 
-    fn by(self, structure: Structure) -> Result<Arc<dyn Covariance>> {
+    pub(super) fn by(self, structure: Structure) -> Result<Arc<dyn Covariance>> {
         Ok(match structure {
             Structure::Independent if !is_diagonal(self.noise.as_ref()) => {
                 let expected = "holds for orthogonal components only: ask for another";

@@ -4,6 +4,8 @@ mod condition;
 mod evidence;
 mod group;
 mod posterior;
+#[cfg(feature = "serde")]
+mod saved;
 
 pub use posterior::BatchPosterior;
 

@@ -43,9 +43,9 @@ use crate::{Error, Expr, KernelExt, Result};
 /// Lawrence & Quiñonero-Candela (2006), *Local distance preservation in the GP-LVM through back constraints*, ICML.
 #[derive(Clone, Debug)]
 pub struct BackConstraint {
-    kernel: DynKernel,
-    weights: ParameterArray,
-    jitter: f64,
+    pub(super) kernel: DynKernel,
+    pub(super) weights: ParameterArray,
+    pub(super) jitter: f64,
 }
 
 crate::parameterized!(BackConstraint as "", parameters: [weights], children: [kernel]);

@@ -1,5 +1,6 @@
 //! What a bound needs of a kernel at inputs that are not known exactly.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use crate::Result;
@@ -57,7 +58,7 @@ pub struct PsiStatistics<'t> {
 /// # References
 ///
 /// Titsias & Lawrence (2010), *Bayesian Gaussian process latent variable model*, AISTATS, section 3.1.
-pub trait KernelExpectations: Debug + Send + Sync {
+pub trait KernelExpectations: Any + Debug + Send + Sync {
     /// Records the statistics for inputs of N × Q and a z of M × Q, differentiable in all that has gradients.
     ///
     /// # Errors

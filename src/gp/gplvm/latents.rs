@@ -15,11 +15,11 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub(super) struct Locations {
     name: &'static str,
-    source: Source,
+    pub(super) source: Source,
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+pub(super) enum Source {
     Free(ParameterArray),
     Mapped(BackConstraint),
 }
@@ -106,7 +106,7 @@ pub struct LatentMarginals {
 #[derive(Clone, Debug)]
 pub(super) struct GaussianLatents {
     pub(super) mean: Locations,
-    variance: ParameterArray,
+    pub(super) variance: ParameterArray,
 }
 
 impl GaussianLatents {
@@ -149,8 +149,8 @@ crate::parameterized!(GaussianLatents as "", inner: mean, parameters: [variance]
 /// p(X) = Π N(xₙ_q; m₀, v₀), each entry on its own.
 #[derive(Clone, Debug)]
 pub(super) struct LatentPrior {
-    mean: Mat<f64>,
-    variance: Mat<f64>,
+    pub(super) mean: Mat<f64>,
+    pub(super) variance: Mat<f64>,
 }
 
 impl LatentPrior {

@@ -46,6 +46,8 @@ mod posterior;
 mod psi1;
 mod psi2;
 mod quadrature;
+#[cfg(feature = "serde")]
+mod saved;
 mod start;
 
 pub use back_constraint::BackConstraint;
@@ -59,4 +61,6 @@ pub use latents::LatentMarginals;
 pub use most_probable::Gplvm;
 pub use posterior::GplvmPosterior;
 pub use quadrature::Nodes;
+#[cfg(feature = "serde")]
+pub use saved::register;
 pub use start::principal_latents;

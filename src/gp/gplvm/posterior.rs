@@ -59,7 +59,7 @@ use crate::{Error, Result};
 pub struct GplvmPosterior {
     /// A process for each output, on the values at the inducing inputs.
     pub(super) processes: Posterior<f64>,
-    expectations: Option<Arc<dyn KernelExpectations>>,
+    pub(super) expectations: Option<Arc<dyn KernelExpectations>>,
     pub(super) noise: f64,
     pub(super) latents: Arc<LatentMarginals>,
     /// L⁻ᵀ(I − S)L⁻¹, M × M

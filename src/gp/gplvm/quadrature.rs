@@ -70,9 +70,9 @@ const MOST: usize = 100_000;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nodes {
     /// ξ, R × Q
-    nodes: Mat<f64>,
+    pub(super) nodes: Mat<f64>,
     /// ω
-    weights: Vec<f64>,
+    pub(super) weights: Vec<f64>,
 }
 
 impl Nodes {

@@ -1,6 +1,8 @@
 //! A basis of the mean of q, beside that of its covariance.
 
 mod record;
+#[cfg(feature = "serde")]
+mod saved;
 
 pub(super) use record::Recorded;
 

@@ -82,12 +82,12 @@ use crate::{Error, Expr, Result, Scalar};
 #[derive(Clone, Debug)]
 #[doc(alias = "multitask GP", alias = "MultitaskGP")]
 pub struct IcmGp<K = DynKernel> {
-    kernel: K,
-    outputs: Coregionalization,
-    mean: PerLatent<DynMean>,
-    noise: OutputNoise,
-    allow_indefinite: bool,
-    par: Par,
+    pub(super) kernel: K,
+    pub(super) outputs: Coregionalization,
+    pub(super) mean: PerLatent<DynMean>,
+    pub(super) noise: OutputNoise,
+    pub(super) allow_indefinite: bool,
+    pub(super) par: Par,
 }
 
 crate::parameterized!([K] IcmGp<K> as "", parameters: [], children: [kernel, outputs, mean, noise]);

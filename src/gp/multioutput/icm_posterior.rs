@@ -50,13 +50,13 @@ use crate::{Error, Result, Scalar};
 /// ```
 #[derive(Clone, Debug)]
 pub struct IcmPosterior<T: Scalar> {
-    kernel: Arc<dyn Kernel<T>>,
-    means: Arc<PerLatent<DynMean>>,
-    points: Arc<Mat<T>>,
-    covariance: Arc<NoisyKronecker<T>>,
+    pub(super) kernel: Arc<dyn Kernel<T>>,
+    pub(super) means: Arc<PerLatent<DynMean>>,
+    pub(super) points: Arc<Mat<T>>,
+    pub(super) covariance: Arc<NoisyKronecker<T>>,
     /// zⱼᵢ/dᵢⱼ, N × P
-    weights: Arc<Mat<T>>,
-    par: Par,
+    pub(super) weights: Arc<Mat<T>>,
+    pub(super) par: Par,
 }
 
 impl<T: Scalar> IcmPosterior<T> {

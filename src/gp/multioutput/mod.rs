@@ -9,6 +9,8 @@ mod oilmm;
 mod oilmm_posterior;
 mod orthogonal;
 mod prediction;
+#[cfg(feature = "serde")]
+mod saved;
 mod stacked;
 
 pub use icm::IcmGp;

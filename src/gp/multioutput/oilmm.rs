@@ -86,13 +86,13 @@ use crate::{Error, Expr, Result, Scalar};
 #[derive(Clone, Debug)]
 #[doc(alias = "OILMM")]
 pub struct Oilmm<K = DynKernel> {
-    kernel: PerLatent<K>,
-    mean: PerLatent<DynMean>,
-    likelihood: Gaussian,
-    mixing: Orthogonal,
-    jitter: Jitter,
-    allow_indefinite: bool,
-    par: Par,
+    pub(super) kernel: PerLatent<K>,
+    pub(super) mean: PerLatent<DynMean>,
+    pub(super) likelihood: Gaussian,
+    pub(super) mixing: Orthogonal,
+    pub(super) jitter: Jitter,
+    pub(super) allow_indefinite: bool,
+    pub(super) par: Par,
 }
 
 crate::parameterized!([K] Oilmm<K> as "", parameters: [], children: [kernel, mean, likelihood, mixing]);

@@ -21,8 +21,8 @@ const PASSES: usize = 2;
 /// upper triangular: every U is reached, without constraints, and W counts up to a triangular factor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Orthogonal {
-    basis: ParameterArray,
-    scale: ParameterArray,
+    pub(super) basis: ParameterArray,
+    pub(super) scale: ParameterArray,
 }
 
 crate::parameterized!(Orthogonal as "", parameters: [basis, scale]);

@@ -2,6 +2,8 @@
 
 mod condition;
 mod from_statistics;
+#[cfg(feature = "serde")]
+mod saved;
 mod variational;
 
 use faer::{Mat, MatRef, Par};

@@ -4,6 +4,8 @@ mod bound;
 mod from_statistics;
 mod natural;
 mod predict;
+#[cfg(feature = "serde")]
+mod saved;
 mod train;
 
 pub use bound::Elbo;

@@ -3,6 +3,8 @@
 mod divergence;
 mod record;
 mod root;
+#[cfg(feature = "serde")]
+mod saved;
 
 pub(super) use divergence::excess;
 

@@ -88,7 +88,7 @@ use crate::{Result, Scalar};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "VFF")]
 pub struct FourierFeatures {
-    waves: Waves,
+    pub(super) waves: Waves,
 }
 
 crate::parameterized!(FourierFeatures as "fourier", parameters: []);

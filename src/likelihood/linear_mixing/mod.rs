@@ -70,9 +70,9 @@ use crate::{Error, Result};
 /// <https://doi.org/10.1561/2200000036>; Nguyen & Bonilla (2014), "Collaborative multi-output Gaussian processes", UAI.
 #[derive(Clone, Debug)]
 pub struct LinearMixing {
-    weights: ParameterArray,
-    offset: ParameterArray,
-    outputs: Vec<Box<dyn Likelihood>>,
+    pub(super) weights: ParameterArray,
+    pub(super) offset: ParameterArray,
+    pub(super) outputs: Vec<Box<dyn Likelihood>>,
 }
 
 fn offset(values: &[f64]) -> Result<ParameterArray> {

@@ -12,6 +12,8 @@ pub use dense::Dense;
 pub use diagonal::Diagonal;
 pub use kronecker::Kronecker;
 pub use low_rank::LowRank;
+#[cfg(feature = "serde")]
+pub(crate) use noisy_kronecker::KroneckerParts;
 pub use noisy_kronecker::{NoisyKronecker, NoisyKroneckerGradient};
 
 use faer::prelude::ReborrowMut;

@@ -5,7 +5,6 @@ mod construction;
 mod evidence;
 mod flux;
 mod posterior;
-mod saved;
 mod search;
 mod stored;
 mod structures;

@@ -5,6 +5,7 @@ use mercer::data::{Components, Pca, PcaSettings};
 use mercer::emulator::{Emulator, Evidence, Saved, Spectra};
 use mercer::optim::Lbfgs;
 use mercer::prelude::*;
+use mercer::save::{Save, from_bytes};
 
 use super::{bumps, spectra, stars};
 use crate::common::close::assert_vector_close;
@@ -36,8 +37,8 @@ fn the_own_variance_of_a_flux_is_the_truncation() {
     let all = PcaSettings { components: Components::Count(1), ..PcaSettings::default() };
     let spectra = Spectra::new(theta, fluxes, &Pca::fit(fluxes, &all).unwrap()).unwrap();
     let full = Saved { emulator: Emulator::new(&spectra).unwrap(), spectra };
-    let saved = serde_json::to_string(&full).unwrap();
-    for Saved { emulator, spectra } in [full, serde_json::from_str(&saved).unwrap()] {
+    let saved = full.to_bytes().unwrap();
+    for Saved { emulator, spectra } in [full, from_bytes(&saved).unwrap()] {
         assert!(matches!(spectra.truncation(), Err(Error::Setting { .. })));
         let posterior = emulator.condition(&spectra).unwrap();
         assert!(posterior.weights(theta).is_ok() && posterior.flux_mean(theta).is_ok());
@@ -64,7 +65,7 @@ fn the_truncation_of_principal_components_is_of_spectra_left_out() {
     let flux = emulator.condition(&spectra).unwrap().fluxes(theta.as_ref().subrows(1, 1)).unwrap().remove(0);
     assert_eq!(flux.own_variance(), spectra.truncation().unwrap());
     let saved = Saved { emulator, spectra };
-    let read: Saved = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
+    let read: Saved = from_bytes(&saved.to_bytes().unwrap()).unwrap();
     assert_eq!(read.spectra.basis().truncation(), Some(saved.spectra.truncation().unwrap()));
 }
 

@@ -79,6 +79,18 @@ pub struct NoisyKronecker<T: Scalar> {
     noise_log_det: f64,
 }
 
+/// See [`NoisyKronecker::parts`].
+#[cfg(feature = "serde")]
+#[derive(Debug)]
+pub(crate) struct KroneckerParts<T: Scalar> {
+    pub(crate) whitener: Mat<T>,
+    pub(crate) unwhitener: Mat<T>,
+    pub(crate) signal: Mat<T>,
+    pub(crate) values: Mat<T>,
+    pub(crate) vectors: Mat<T>,
+    pub(crate) noise_log_det: f64,
+}
+
 impl<T: Scalar> NoisyKronecker<T> {
     /// From B and Σ, m × m, and K₁, …, K_d. All are symmetric; their lower triangles are read.
     ///
@@ -170,6 +182,44 @@ impl<T: Scalar> NoisyKronecker<T> {
             0 => self.whitener.as_ref(),
             axis => self.axes[axis - 1].vectors(),
         }
+    }
+
+    /// All that it is made of, for one axis.
+    #[cfg(feature = "serde")]
+    pub(crate) fn parts(&self) -> KroneckerParts<T> {
+        let column = |values: &[T]| Mat::from_fn(values.len(), 1, |row, _| values[row]);
+        KroneckerParts {
+            whitener: self.whitener.clone(),
+            unwhitener: self.unwhitener.clone(),
+            signal: column(&self.signal),
+            values: column(self.axes[0].values()),
+            vectors: self.axes[0].vectors().to_owned(),
+            noise_log_det: self.noise_log_det,
+        }
+    }
+
+    /// One that was made before.
+    #[cfg(feature = "serde")]
+    pub(crate) fn of_parts(parts: KroneckerParts<T>) -> Result<Self> {
+        let KroneckerParts { whitener, unwhitener, signal, values, vectors, noise_log_det } = parts;
+        let (m, n) = (signal.nrows(), values.nrows());
+        let shapes = [
+            ("the whitener", whitener.shape(), (m, m)),
+            ("the inverse of the whitener", unwhitener.shape(), (m, m)),
+            ("the variances between outputs", signal.shape(), (m, 1)),
+            ("the eigenvalues", values.shape(), (n, 1)),
+        ];
+        if let Some((what, found, (rows, cols))) = shapes.into_iter().find(|(_, found, expected)| found != expected) {
+            return Err(Error::shape(what, format!("{rows} x {cols}"), found));
+        }
+        if m == 0 || n == 0 {
+            return Err(Error::Empty { what: "the Kronecker product".to_owned() });
+        }
+        let list = |column: &Mat<T>| column.col(0).iter().copied().collect::<Vec<T>>();
+        let (signal, values) = (list(&signal), list(&values));
+        let spectrum = outer(&[&signal, &values]).into_iter().map(|value| value + T::from_f64(1.0)).collect();
+        let axes = vec![Eigendecomposition::of_parts(values, vectors)?];
+        Ok(Self { whitener, unwhitener, signal, axes, sizes: vec![m, n], spectrum, noise_log_det })
     }
 
     /// LU and β: outputs LU g, of independent g_i with the covariance βᵢ K + I.

@@ -1,22 +1,25 @@
 //! Exact Gaussian-process regression.
 
+#[cfg(feature = "serde")]
+mod saved;
+
 use std::sync::Arc;
 
 use faer::{Mat, MatRef, Par};
 
-use super::checks::{check_data, check_psd};
-use super::data::Data;
-use super::fit::{Examined, Warning};
-use super::latents::PerLatent;
-use super::leave_one_out::LeaveOneOut;
-use super::model::{Memory, Model, Scales};
-use super::posterior::Posterior;
-use super::prior::{Observed, Prior};
-use super::process::{Latent, Process};
-use super::settings::{model_settings, one_kernel};
-use super::starts::Suggested;
-use super::terms::{gather, noise_variances, prior_mean};
-use super::{starts, units};
+use crate::gp::checks::{check_data, check_psd};
+use crate::gp::data::Data;
+use crate::gp::fit::{Examined, Warning};
+use crate::gp::latents::PerLatent;
+use crate::gp::leave_one_out::LeaveOneOut;
+use crate::gp::model::{Memory, Model, Scales};
+use crate::gp::posterior::Posterior;
+use crate::gp::prior::{Observed, Prior};
+use crate::gp::process::{Latent, Process};
+use crate::gp::settings::{model_settings, one_kernel};
+use crate::gp::starts::{self, Suggested};
+use crate::gp::terms::{gather, noise_variances, prior_mean};
+use crate::gp::units;
 use crate::kernel::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::{Gaussian, GaussianNoise, Likelihood};
