@@ -5,7 +5,7 @@ use mercer::emulator::{self, Emulator, Evidence, Outside, Saved, Spectra, Struct
 use mercer::gp::gplvm::{BackConstraint, Nodes};
 use mercer::gp::{
     Approximation, BatchGp, BatchPosterior, BayesianGplvm, ExactGp, Gplvm, IcmGp, IcmPosterior, MeanBasis, Oilmm,
-    OilmmPosterior, Posterior, Prior, Sgpr, Svgp, Variational,
+    OilmmPosterior, Posterior, Prior, Sgpr, Standardization, Standardized, StandardizedPosterior, Svgp, Variational,
 };
 use mercer::inducing::{FourierFeatures, GraphFeatures, HilbertFeatures, InducingFeatures, SphericalHarmonicFeatures};
 use mercer::kernels::Laplacian;
@@ -64,6 +64,8 @@ cases! {
     large_posterior: Posterior<f64> = exact().condition(&line(47, 1)).unwrap(), |p| of_posterior(p, 2);
     posterior_of_missing: Posterior<f64> = of_missing(), |p| of_posterior(p, 1);
     single_posterior: Posterior<f32> = exact().condition(&line(9, 1)).unwrap(), |p| of_posterior(p, 2);
+    standardized: Standardized<ExactGp> = standardized(), |model| of_model(model, &line::<f64>(7, 1));
+    standardized_posterior: StandardizedPosterior<Posterior<f64>> = standardized().condition(&line(7, 1)).unwrap(), |p| of_posterior(p, 2);
     prior: Prior<f64> = exact().prior(), |p| of_posterior(p, 2);
     sgpr: Sgpr = sgpr(), |model| of_model(model, &line::<f64>(7, 1));
     sgpr_posterior: Posterior<f64> = sgpr().condition(&line(7, 1)).unwrap(), of_paths;
@@ -211,6 +213,10 @@ fn exact() -> ExactGp {
     model.set_prior("likelihood.gaussian.variance", params::Prior::log_normal(0.1, 1.0 / 3.0).unwrap()).unwrap();
     model.set_prior("kernel.sum[0].scaled.matern32.lengthscale", params::Prior::gamma(2.0, 1.0).unwrap()).unwrap();
     model.with_jitter(Jitter::Fixed(1e-9))
+}
+
+fn standardized() -> Standardized<ExactGp> {
+    Standardization::of(&line::<f64>(7, 1)).unwrap().without_inputs(&[1]).unwrap().around(exact())
 }
 
 fn of_known_noise() -> ExactGp<DynKernel, FixedNoise> {

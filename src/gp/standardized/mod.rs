@@ -1,6 +1,8 @@
 //! Models in standardised units, whose data and predictions are in the user's.
 
 mod posterior;
+#[cfg(feature = "serde")]
+mod saved;
 mod standardization;
 
 use std::sync::Arc;

@@ -16,8 +16,8 @@ use crate::{Error, Result, Scalar};
 /// inputs can be standardised.
 #[derive(Clone, Debug)]
 pub struct StandardizedPosterior<P> {
-    posterior: P,
-    standardization: Arc<Standardization>,
+    pub(super) posterior: P,
+    pub(super) standardization: Arc<Standardization>,
 }
 
 impl<P> StandardizedPosterior<P> {
