@@ -88,6 +88,10 @@ pub struct TileParts<'a, T: Scalar> {
 
 /// The gradient of the loss in the values of a block.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a box would be an allocation for each block"
+)]
 enum Cotangent<'a, T: Scalar> {
     Tile { value: Option<&'a [T]>, cotangent: &'a [T], room: Option<&'a mut Vec<T>> },
     Matrix(Matrix<'a, T>),

@@ -7,7 +7,7 @@ use crate::simd::sum::lane_sum;
 use crate::simd::{Pass, dispatch};
 use crate::{Error, Result, Scalar};
 
-/// Σ (x − x): 0, or NaN if one is not finite.
+/// Σ 0 · x: 0, or NaN if one is not finite.
 struct NotFinite<'a, T>(&'a [T]);
 
 impl<T: Scalar> Pass for NotFinite<'_, T> {
@@ -15,7 +15,7 @@ impl<T: Scalar> Pass for NotFinite<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        lane_sum([self.0], |[x]| x - x)
+        lane_sum([self.0], |[x]| x * T::from_f64(0.0))
     }
 }
 

@@ -103,25 +103,26 @@ const TENSOR: &str = "tensor";
 ///
 /// # Examples
 ///
-/// A likelihood of one's own, y = f + ε with noise of a size that it is told:
+/// A likelihood of one's own:
 ///
 /// ```
 /// use mercer::gp::Svgp;
 /// use mercer::likelihood::{self, Pointwise};
-/// use mercer::params::{Constraint, Parameter};
 /// use mercer::prelude::*;
 /// use mercer::save::{Load, Reader, Save, Writer, from_bytes};
 ///
-/// #[derive(Clone, Debug)]
-/// struct Logistic {
-///     scale: Parameter,
+/// mercer::declare! {
+///     /// y = f + ε, with ε of the logistic distribution.
+///     Logistic as "logistic" {
+///         /// The scale s.
+///         scale: Scalar = Positive,
+///     }
 /// }
-/// mercer::parameterized!(Logistic as "logistic", parameters: [scale]);
 ///
 /// impl Pointwise for Logistic {
-///     fn log_density(&self, y: f64, f: f64) -> f64 {
-///         let z = (y - f) / self.scale.value();
-///         -z.abs() - 2.0 * (-z.abs()).exp().ln_1p() - self.scale.value().ln()
+///     fn log_p<R: Real>(&self, theta: &[R], y: f64, f: R) -> R {
+///         let z = (f - y) / theta[0];
+///         -z - (-z).exp().ln_1p() * 2.0 - theta[0].ln()
 ///     }
 /// }
 ///
@@ -129,17 +130,17 @@ const TENSOR: &str = "tensor";
 ///     const NAME: &'static str = "logistic";
 ///
 ///     fn write(&self, to: &mut Writer) -> mercer::Result<()> {
-///         to.put("scale", &self.scale.value())
+///         to.put("scale", &self.scale())
 ///     }
 /// }
 ///
 /// impl Load for Logistic {
 ///     fn read(from: &mut Reader<'_>) -> mercer::Result<Self> {
-///         Ok(Self { scale: Parameter::new("scale", from.take("scale")?, Constraint::Positive)? })
+///         Self::try_new(from.take("scale")?)
 ///     }
 /// }
 ///
-/// let own = Logistic { scale: Parameter::new("scale", 0.3, Constraint::Positive)? };
+/// let own = Logistic::new(0.3);
 /// let gp = Svgp::new(Rbf::new(1.0), mat![[0.0], [1.0]].as_ref())?.with_likelihood(own);
 /// let error = gp.to_bytes().unwrap_err();
 /// assert!(error.to_string().starts_with("the likelihood is `logistic`, but must be known to files"));

@@ -35,7 +35,7 @@ impl FromValue for DynKernel {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::algebra::registry::{Visitor, visit};
     use crate::kernel::AnyKernel;
