@@ -24,7 +24,7 @@ use std::time::Instant;
 use mercer::gp::{ExactGp, Prediction, Sgpr};
 use mercer::inducing::start::kmeans_plus_plus;
 use mercer::mean::ConstantMean;
-use mercer::optim::{Lbfgs, Minimum};
+use mercer::optim::Lbfgs;
 use mercer::params::{Entry, Prior};
 use mercer::prelude::*;
 use plotters::coord::Shift;
@@ -62,7 +62,7 @@ fn believe_the_guesses(model: &mut impl Parameterized) -> mercer::Result<()> {
 
 struct Report {
     name: &'static str,
-    minimum: Minimum,
+    steps: usize,
     seconds: f64,
     scores: Scores,
     /// The values by path, in the order of the exact process.
@@ -104,7 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     for report in [&exact, &sparse] {
         let Scores { rmse, nlpd, coverage } = report.scores;
-        let (held, steps, seconds) = (format!("{:.1} %", 100.0 * coverage), report.minimum.steps, report.seconds);
+        let (held, steps, seconds) = (format!("{:.1} %", 100.0 * coverage), report.steps, report.seconds);
         println!("{:<8}{rmse:>12.3}{nlpd:>14.3}{held:>16}{steps:>8}{seconds:>10.2}", report.name);
     }
     println!("\nplot: {}", plot(&data, &[exact, sparse])?.display());
@@ -141,11 +141,11 @@ fn by_exact(data: &Data, search: &Lbfgs) -> mercer::Result<(Report, Vec<(String,
     freeze_the_known(&mut model)?;
     let paths = model.parameters().into_iter().map(|entry| (entry.path, entry.value)).collect();
     believe_the_guesses(&mut model)?;
-    let minimum = model.fit(&mercer::gp::Data::new(x, y), search)?;
+    let steps = model.fit(&mercer::gp::Data::new(x, y), search)?.steps;
     let posterior = model.condition(&mercer::gp::Data::new(x, y))?;
     let report = Report {
         name: "exact",
-        minimum,
+        steps,
         scores: Scores::new(&data.test.y, &posterior.predict_observations(data.test.x.as_ref())?)?,
         curve: posterior.predict_observations(data.grid.as_ref())?,
         seconds: start.elapsed().as_secs_f64(),
@@ -165,7 +165,7 @@ fn by_svgp(data: &Data, search: &Lbfgs, m: usize) -> mercer::Result<Report> {
     let mut model = Sgpr::new(composite(), z.as_ref())?.with_noise(NOISE)?.with_mean(mean);
     freeze_the_known(&mut model)?;
     believe_the_guesses(&mut model)?;
-    let minimum = model.fit(&mercer::gp::Data::new(x, y), search)?;
+    let steps = model.fit(&mercer::gp::Data::new(x, y), search)?.steps;
     let model = model.into_svgp(&mercer::gp::Data::new(x, y))?;
     let posterior = model.posterior()?;
     let shared = model
@@ -174,7 +174,7 @@ fn by_svgp(data: &Data, search: &Lbfgs, m: usize) -> mercer::Result<Report> {
         .filter(|entry| !entry.path.starts_with("inducing.") && !entry.path.starts_with("variational."));
     Ok(Report {
         name: "SVGP",
-        minimum,
+        steps,
         scores: Scores::new(&data.test.y, &posterior.predict_observations(data.test.x.as_ref())?)?,
         curve: posterior.predict_observations(data.grid.as_ref())?,
         seconds: start.elapsed().as_secs_f64(),

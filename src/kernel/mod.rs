@@ -59,10 +59,8 @@ pub(crate) use text::{List, Number, Rows, from_text, write_arguments, write_func
 pub use tile::Pairs;
 pub use variables::Variable;
 pub use views::{OnGraph, OnSphere, Spectral, Views};
-pub(crate) use vjp::gram_vjp_of_lower;
-pub use vjp::{
-    GradientRequest, Gradients, cross_vjp, cross_vjp_with_values, diag_vjp, gram_vjp, gram_vjp_with_values, matmul_vjp,
-};
+pub use vjp::{GradientRequest, Gradients, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
+pub(crate) use vjp::{cross_vjp_with_values, gram_vjp_of_lower, gram_vjp_with_values};
 pub use warp::{AnyWarp, WarpExpr};
 pub use workspace::Workspace;
 pub use write::Target;

@@ -86,24 +86,7 @@ pub fn gram_vjp<T: Scalar>(
 /// # Errors
 ///
 /// As [`gram_vjp`], and [`Error::Shape`] if the matrix is not n × n.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-/// use mercer::kernel::{GradientRequest, gram_vjp_with_values};
-///
-/// let (kernel, x) = (2.0 * Rbf::new(1.0), mat![[0.0], [1.0]]);
-/// let k = kernel.gram(x.as_ref())?;
-/// let w = mat![[0.0, 1.0], [0.0, 0.0]];
-/// let wanted = GradientRequest::PARAMETERS;
-/// let gradients = gram_vjp_with_values(&kernel, x.as_ref(), k.as_ref(), w.as_ref(), wanted, Par::Seq)?;
-/// let exponential = (-0.5f64).exp();
-/// assert!((gradients.theta[0] - exponential).abs() < 1e-15);
-/// assert!((gradients.theta[1] - 2.0 * exponential).abs() < 1e-15);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-pub fn gram_vjp_with_values<T: Scalar>(
+pub(crate) fn gram_vjp_with_values<T: Scalar>(
     kernel: &dyn Kernel<T>,
     x: MatRef<'_, T>,
     values: MatRef<'_, T>,
@@ -200,23 +183,7 @@ pub fn cross_vjp<T: Scalar>(
 /// # Errors
 ///
 /// As [`cross_vjp`], and [`Error::Shape`] if the matrix is not n × m.
-///
-/// # Examples
-///
-/// ```
-/// use mercer::prelude::*;
-/// use mercer::kernel::{GradientRequest, cross_vjp_with_values};
-///
-/// let (kernel, x, z, w) = (Rbf::new(1.0), mat![[2.0]], mat![[3.0]], mat![[10.0]]);
-/// let k = kernel.cross(x.as_ref(), z.as_ref())?;
-/// let all = GradientRequest::ALL;
-/// let gradients = cross_vjp_with_values(&kernel, [x.as_ref(), z.as_ref()], k.as_ref(), w.as_ref(), all, Par::Seq)?;
-/// let expected = 10.0 * (-0.5f64).exp();
-/// assert!((gradients.theta[0] - expected).abs() < 1e-14);
-/// assert!((gradients.x.unwrap()[(0, 0)] - expected).abs() < 1e-14);
-/// # Ok::<(), mercer::Error>(())
-/// ```
-pub fn cross_vjp_with_values<T: Scalar>(
+pub(crate) fn cross_vjp_with_values<T: Scalar>(
     kernel: &dyn Kernel<T>,
     [x, z]: [MatRef<'_, T>; 2],
     values: MatRef<'_, T>,
