@@ -42,6 +42,7 @@ pub(super) fn mark(kernel: &mut DynKernel, parameter: &str) -> Result<()> {
 fn has_variance(kernel: &dyn Expr) -> bool {
     match kernel.structure() {
         Structure::Scaled(..) => true,
+        Structure::Boxed(kernel) => has_variance(kernel),
         Structure::Leaf(_) => {
             ["variance", "value", "amplitude", "weights", "diagonal"].iter().any(|&name| has_own(kernel, name))
         }

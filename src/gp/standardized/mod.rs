@@ -17,7 +17,7 @@ use super::predict::Predict;
 use super::starts::Suggested;
 use crate::{Result, Scalar};
 
-/// A model in standardised units: it sees inputs and observations of mean 0 and deviation 1, and is given and gives those of the
+/// A model of [`Data`] in standardised units: it sees inputs and observations of mean 0 and deviation 1, and is given and gives those of the
 /// data. From [`Standardization::around`].
 ///
 /// # Definition
@@ -61,6 +61,34 @@ impl<M> Standardized<M> {
     /// The model, which is in standardised units.
     pub fn model(&self) -> &M {
         &self.model
+    }
+
+    /// The model, for what learns otherwise than by [`fit`](Model::fit): from [`Standardization::data`].
+    ///
+    /// # Examples
+    ///
+    /// Minibatches:
+    ///
+    /// ```
+    /// use mercer::gp::{Data, Standardization, Svgp};
+    /// use mercer::likelihood::Gaussian;
+    /// use mercer::optim::Train;
+    /// use mercer::prelude::*;
+    /// use rand::SeedableRng;
+    ///
+    /// let x = Mat::from_fn(60, 1, |i, _| 2000.0 + 0.1 * i as f64);
+    /// let data = Data::new(&x, (0..60).map(|i| 500.0 + 80.0 * (0.1 * i as f64).sin()).collect::<Vec<_>>());
+    /// let units = Standardization::of(&data)?;
+    /// let (there, z) = (units.data(&data)?, units.inputs(x.subrows(0, 6))?);
+    /// let mut gp = units.around(Svgp::new(1.0 * Rbf::new(1.0), z.as_ref())?.with_likelihood(Gaussian::new(0.1)));
+    /// let before = gp.objective(&data)?.value();
+    /// gp.model_mut().train(&there, &Train::new(50).with_batch(20), &mut rand_pcg::Pcg64::seed_from_u64(1))?;
+    /// assert!(gp.objective(&data)?.value() > before + 10.0);
+    /// # use mercer::gp::Objective;
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn model_mut(&mut self) -> &mut M {
+        &mut self.model
     }
 
     /// The units.

@@ -128,7 +128,12 @@ impl Standardization {
         standardized("y", &self.outputs, y)
     }
 
-    pub(super) fn data<T: Scalar>(&self, data: &Data<T>) -> Result<Data<T>> {
+    /// Inputs and observations in these units.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for another number of columns or outputs.
+    pub fn data<T: Scalar>(&self, data: &Data<T>) -> Result<Data<T>> {
         Ok(Data::new(self.inputs(data.x())?, self.outputs(data.y())?))
     }
 
