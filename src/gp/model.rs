@@ -132,6 +132,7 @@ pub trait Model<D: ?Sized>: Parameterized + Debug + Send + Sync {
     }
 
     /// What to doubt of the model on these data: of their inputs, lengthscales, and the factorisation. By default nothing.
+    /// [`Warning`] has an example.
     ///
     /// # Errors
     ///

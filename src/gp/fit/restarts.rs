@@ -8,6 +8,30 @@ use crate::params::{Constraint, Parameterized, ParameterizedExt};
 use crate::{Error, Result};
 
 /// How often a fit starts, and the seed of the starts that are drawn: the same seed gives the same fit.
+///
+/// Drawn starts go from short to long lengthscales, between the distance of neighbours and the range of the inputs; other
+/// positive parameters are drawn about what the data suggest, and those with a prior from it.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{Data, ExactGp, Fit, Restarts, Start};
+/// use mercer::prelude::*;
+///
+/// let x = Mat::from_fn(20, 1, |i, _| i as f64);
+/// let data = Data::new(&x, (0..20).map(|i| (0.7 * i as f64).sin()).collect::<Vec<_>>());
+/// let fitted = |seed| {
+///     let mut gp = ExactGp::new(1.0 * Rbf::new(1.0)).with_noise(0.1)?;
+///     let report = gp.fit(&data, Fit::default().with_restarts(Restarts { count: 4, seed }))?;
+///     Ok::<_, Error>((gp.values(), report.ends))
+/// };
+/// let (values, ends) = fitted(1)?;
+/// assert_eq!((values, &ends), (fitted(1)?.0, &fitted(1)?.1)); // to the bit
+/// let starts: Vec<Start> = ends.iter().map(|end| end.start).collect();
+/// assert_eq!(starts, [Start::AsGiven, Start::FromData, Start::Drawn, Start::Drawn]);
+/// assert_ne!(ends[2..], fitted(2)?.1[2..]);
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restarts {
     /// The number of starts in all; at least 1.

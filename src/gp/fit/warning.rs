@@ -3,6 +3,19 @@
 use std::fmt;
 
 /// Something of a fit that a person should look at. It prints as a sentence that says what to do.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{Data, ExactGp, Warning};
+/// use mercer::prelude::*;
+///
+/// let data = Data::new(mat![[0.0], [1.0], [1.0]], [0.3, 1.0, 0.9]);
+/// let warnings = ExactGp::new(Rbf::new(500.0)).examine(&data)?;
+/// assert!(matches!(warnings[0], Warning::DuplicateRows { count: 1, row: 2 }));
+/// assert!(warnings[1].to_string().contains("500 times the range of the inputs"), "{}", warnings[1]);
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Warning {

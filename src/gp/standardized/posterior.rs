@@ -14,6 +14,22 @@ use crate::{Error, Result, Scalar};
 ///
 /// Functions are in the units of the outputs that they are; where several functions make an output, only
 /// inputs can be standardised.
+///
+/// # Examples
+///
+/// Far from the data, predictions return to the mean of the observations and to their variance.
+///
+/// ```
+/// use mercer::gp::{Data, ExactGp, Standardization};
+/// use mercer::prelude::*;
+///
+/// let data = Data::new(mat![[0.0], [1.0], [2.0]], [90.0, 110.0, 100.0]);
+/// let gp = Standardization::of(&data)?.around(ExactGp::new(Rbf::new(1.0)).with_noise(0.1)?);
+/// let far = gp.condition(&data)?.predict(mat![[1e3]].as_ref())?;
+/// assert!((far.mean[(0, 0)] - 100.0).abs() < 1e-9);
+/// assert!((far.variance[(0, 0)] - 200.0 / 3.0).abs() < 1e-9);
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StandardizedPosterior<P> {
     pub(super) posterior: P,

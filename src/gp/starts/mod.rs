@@ -60,13 +60,28 @@ pub fn kernel_from_data<T: Scalar>(text: &str, data: &Data<T>) -> Result<DynKern
     Ok(kernel)
 }
 
-/// What data suggest of the parameters of a model, of all scalars in visiting order.
+/// What data suggest of the parameters of a model, of all scalars in visiting order: see
+/// [`Model::suggest`](super::Model::suggest).
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{Data, ExactGp};
+/// use mercer::prelude::*;
+///
+/// let data = Data::new(mat![[0.0], [10.0], [30.0]], [4.0, -4.0, 0.0]);
+/// let suggested = ExactGp::new(1.0 * Rbf::new(1.0)).suggest(&data)?;
+/// assert_eq!(suggested.values[1], 20.0); // the median of 10, 20 and 30
+/// assert_eq!(suggested.ranges[1], Some([20.0, 30.0])); // neighbours, and the range
+/// assert!((suggested.values[2] - 0.1 * suggested.values[0]).abs() < 1e-12); // noise
+/// # Ok::<(), mercer::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Suggested {
     /// Values to start from.
     pub values: Vec<f64>,
-    /// Of lengthscales, the distance of neighbours and the range of the inputs, between which further starts are drawn; of
-    /// others none.
+    /// Of lengthscales, a distance within which nine in ten inputs have a neighbour, and the range of the inputs: further starts are
+    /// drawn between them. Of others none.
     pub ranges: Vec<Option<[f64; 2]>>,
 }
 
