@@ -60,7 +60,7 @@ pub use tile::Pairs;
 pub use variables::Variable;
 pub use views::{OnGraph, OnSphere, Spectral, Views};
 pub use vjp::{GradientRequest, Gradients, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
-pub(crate) use vjp::{cross_vjp_with_values, gram_vjp_of_lower, gram_vjp_with_values};
+pub(crate) use vjp::{Part, cross_vjp_with_values, gram_vjp_with_values};
 pub use warp::{AnyWarp, WarpExpr};
 pub use workspace::Workspace;
 pub use write::Target;

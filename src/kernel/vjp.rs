@@ -90,28 +90,16 @@ pub(crate) fn gram_vjp_with_values<T: Scalar>(
     kernel: &dyn Kernel<T>,
     x: MatRef<'_, T>,
     values: MatRef<'_, T>,
-    cotangent: MatRef<'_, T>,
+    (cotangent, part): (MatRef<'_, T>, Part),
     wanted: GradientRequest,
     par: Par,
 ) -> Result<Gradients<T>> {
-    T::select::<GramVjp<'_>>((kernel, [x, cotangent], Some(values), Part::Whole, wanted, par))
-}
-
-/// As [`gram_vjp_with_values`], for a symmetric matrix of cotangents of which the lower triangle is read.
-pub(crate) fn gram_vjp_of_lower<T: Scalar>(
-    kernel: &dyn Kernel<T>,
-    x: MatRef<'_, T>,
-    values: MatRef<'_, T>,
-    cotangent: MatRef<'_, T>,
-    wanted: GradientRequest,
-    par: Par,
-) -> Result<Gradients<T>> {
-    T::select::<GramVjp<'_>>((kernel, [x, cotangent], Some(values), Part::Lower, wanted, par))
+    T::select::<GramVjp<'_>>((kernel, [x, cotangent], Some(values), part, wanted, par))
 }
 
 /// What there is of a matrix of cotangents.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Part {
+pub(crate) enum Part {
     Whole,
     /// The lower triangle of a symmetric one.
     Lower,

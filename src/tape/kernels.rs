@@ -6,8 +6,8 @@ use faer::Mat;
 
 use super::{Pullback, Tape, Value, Var};
 use crate::kernel::{
-    GradientRequest, Gradients, Kernel, check_differentiable, cross_into, cross_vjp_with_values, diag_into, diag_vjp,
-    gram_into, gram_vjp_of_lower, gram_vjp_with_values,
+    GradientRequest, Gradients, Kernel, Part, check_differentiable, cross_into, cross_vjp_with_values, diag_into,
+    diag_vjp, gram_into, gram_vjp_with_values,
 };
 use crate::linalg::{cast_column, column, column_mut};
 use crate::params::ParameterizedExt;
@@ -48,8 +48,8 @@ impl<'t, 'a, T: Scalar> KernelVar<'t, 'a, T> {
         let gram = self.covariance(value, &[theta, x], move |c, pull| {
             let wanted = GradientRequest { x: pull.wants(x), z: false };
             let (points, values) = (pull.value(x), pull.result());
-            let gradient = if pull.has_half() { gram_vjp_of_lower } else { gram_vjp_with_values };
-            let gradients = gradient(kernel, points, values, c.as_ref(), wanted, pull.par)?;
+            let part = if pull.has_half() { Part::Lower } else { Part::Whole };
+            let gradients = gram_vjp_with_values(kernel, points, values, (c.as_ref(), part), wanted, pull.par)?;
             pull.recycle(c);
             give(pull, theta, x, x, gradients);
             Ok(())

@@ -5,8 +5,8 @@ use faer::{Mat, MatRef, Par};
 use super::sample::{Stream, index_counts};
 use super::violation::{Law, Violation};
 use crate::kernel::{
-    GradientRequest, Gradients, cross_into, cross_vjp, cross_vjp_with_values, diag_into, diag_vjp, gram_into, gram_vjp,
-    gram_vjp_with_values, matmul_into, matmul_vjp,
+    GradientRequest, Gradients, Part, cross_into, cross_vjp, cross_vjp_with_values, diag_into, diag_vjp, gram_into,
+    gram_vjp, gram_vjp_with_values, matmul_into, matmul_vjp,
 };
 use crate::params::ParameterizedExt;
 use crate::{Kernel, Result as Evaluated};
@@ -143,8 +143,9 @@ impl<'k> Loss<'k> {
         let (x, z, w) = (at.x.as_ref(), at.z.as_ref(), self.cotangent.as_ref());
         let mut values = Mat::zeros(w.nrows(), w.ncols());
         let found = match self.driver {
-            Driver::Gram => gram_into(self.kernel, x, values.as_mut(), Par::Seq)
-                .and_then(|()| gram_vjp_with_values(self.kernel, x, values.as_ref(), w, wanted, Par::Seq)),
+            Driver::Gram => gram_into(self.kernel, x, values.as_mut(), Par::Seq).and_then(|()| {
+                gram_vjp_with_values(self.kernel, x, values.as_ref(), (w, Part::Whole), wanted, Par::Seq)
+            }),
             Driver::Cross => cross_into(self.kernel, x, z, values.as_mut(), Par::Seq)
                 .and_then(|()| cross_vjp_with_values(self.kernel, [x, z], values.as_ref(), w, wanted, Par::Seq)),
             Driver::Diag | Driver::Matmul => return Ok(()),

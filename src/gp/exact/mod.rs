@@ -9,7 +9,7 @@ use faer::{Mat, MatRef, Par};
 
 use crate::gp::checks::{check_data, check_psd};
 use crate::gp::data::Data;
-use crate::gp::fit::{Examined, Warning};
+use crate::gp::fit::{Warning, examine_one};
 use crate::gp::latents::PerLatent;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::model::{Memory, Model, Scales};
@@ -219,16 +219,8 @@ impl<T: Scalar, K: Kernel<T> + Clone, N: GaussianNoise + Clone> Model<Data<T>> f
     }
 
     fn examine(&self, data: &Data<T>) -> Result<Vec<Warning>> {
-        let noise = self.likelihood.noise_variances(data.x().nrows())?;
-        let examined = Examined {
-            model: self,
-            kernels: &[&self.kernel],
-            x: data.x(),
-            of_zero_mean: self.mean.is_zero().then_some(data.y()),
-            noise: noise.into_iter().reduce(f64::min),
-            jitter: self.condition(data)?.jitter(),
-        };
-        Ok(examined.warnings())
+        let parts = (&self.kernel as &dyn Expr, &self.mean, &self.likelihood as &dyn GaussianNoise);
+        examine_one(self, parts, data, self.condition(data)?.jitter())
     }
 }
 

@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use faer::MatRef;
 
 use super::Warning;
+use crate::gp::data::Data;
 use crate::gp::starts::lengthscales;
 use crate::gp::units::spread;
+use crate::likelihood::GaussianNoise;
+use crate::mean::{DynMean, MeanExpr};
 use crate::params::{Parameterized, ParameterizedExt};
-use crate::{Expr, Scalar};
+use crate::{Expr, Result, Scalar};
 
 /// A model and its data, to be examined.
 pub(in crate::gp) struct Examined<'m, T: Scalar> {
@@ -32,6 +35,18 @@ pub(super) const SHORT: f64 = 0.5;
 const UNEVEN: f64 = 100.0;
 /// How many times its deviation a mean may be.
 const OFFSET: f64 = 10.0;
+
+/// What to doubt of a model of one function with Gaussian noise, whose factorisation needed a jitter.
+pub(in crate::gp) fn examine_one<T: Scalar>(
+    model: &dyn Parameterized,
+    (kernel, mean, likelihood): (&dyn Expr, &DynMean, &dyn GaussianNoise),
+    data: &Data<T>,
+    jitter: f64,
+) -> Result<Vec<Warning>> {
+    let noise = likelihood.noise_variances(data.x().nrows())?.into_iter().reduce(f64::min);
+    let of_zero_mean = mean.is_zero().then_some(data.y());
+    Ok(Examined { model, kernels: &[kernel], x: data.x(), of_zero_mean, noise, jitter }.warnings())
+}
 
 impl<T: Scalar> Examined<'_, T> {
     pub(in crate::gp) fn warnings(&self) -> Vec<Warning> {

@@ -9,7 +9,7 @@ mod warning;
 
 use std::fmt;
 
-pub(super) use examine::Examined;
+pub(super) use examine::{Examined, examine_one};
 pub use report::{End, Report, Start};
 pub use restarts::Restarts;
 pub(super) use search::fit;

@@ -12,7 +12,7 @@ use super::checks::{check_data, check_psd};
 use super::collapsed::{Approximation, CollapsedEvidence, Recorded, record_evidence};
 use super::conditional::Conditional;
 use super::data::Data;
-use super::fit::{Examined, Warning};
+use super::fit::{Warning, examine_one};
 use super::model::{Memory, Model, Scales};
 use super::posterior::Posterior;
 use super::rounding::gradient_and_rounding;
@@ -343,16 +343,8 @@ impl<T: Scalar, K: Kernel<T> + Clone, F: InducingFeatures, N: GaussianNoise + Cl
     }
 
     fn examine(&self, data: &Data<T>) -> Result<Vec<Warning>> {
-        let noise = self.likelihood.noise_variances(data.x().nrows())?;
-        let examined = Examined {
-            model: self,
-            kernels: &[&self.kernel],
-            x: data.x(),
-            of_zero_mean: self.mean.is_zero().then_some(data.y()),
-            noise: noise.into_iter().reduce(f64::min),
-            jitter: self.condition(data)?.jitter(),
-        };
-        Ok(examined.warnings())
+        let parts = (&self.kernel as &dyn Expr, &self.mean, &self.likelihood as &dyn GaussianNoise);
+        examine_one(self, parts, data, self.condition(data)?.jitter())
     }
 }
 

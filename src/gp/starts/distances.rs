@@ -5,9 +5,9 @@ use faer::{Mat, MatRef};
 use crate::Scalar;
 
 /// Some of the rows of a matrix, spread evenly.
-pub(super) fn some_rows<T: Scalar>(x: MatRef<'_, T>, most: usize) -> Mat<f64> {
+pub(super) fn some_rows<T: Scalar>(x: MatRef<'_, T>, most: usize) -> Mat<T> {
     let count = x.nrows().min(most);
-    Mat::from_fn(count, x.ncols(), |row, col| x[(row * x.nrows() / count, col)].as_f64())
+    Mat::from_fn(count, x.ncols(), |row, col| x[(row * x.nrows() / count, col)])
 }
 
 /// Rows between all of which distances are measured, at most.
