@@ -11,6 +11,7 @@ mod text;
 pub use compose::Compose;
 pub use multi_output::{icm, lcm};
 pub use ops::{Divisor, Operand};
-pub use terms::terms;
+pub use terms::{Term, terms};
+pub(crate) use terms::{core, terms_of};
 pub(crate) use text::read_template;
 pub use text::{Constructor, register, register_function};

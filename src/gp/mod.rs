@@ -8,6 +8,7 @@ mod batch;
 pub(crate) mod checks;
 mod coincident;
 mod collapsed;
+mod components;
 mod conditional;
 mod data;
 mod diagnostics;
@@ -44,6 +45,7 @@ mod variational;
 
 pub use batch::{BatchGp, BatchPosterior};
 pub use collapsed::{Approximation, CollapsedEvidence};
+pub use components::{Component, Components};
 pub use data::{Batch, Data, IntoMatrix, Outputs, Separate};
 pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
 pub use exact::ExactGp;

@@ -156,7 +156,7 @@ impl<T: Scalar> Posterior<T> {
         Err(Error::setting("the number of latent functions of the likelihood", found, &expected))
     }
 
-    fn check(&self, x: MatRef<'_, T>) -> Result<()> {
+    pub(super) fn check(&self, x: MatRef<'_, T>) -> Result<()> {
         let means = self.processes.iter().flat_map(|process| process.latents.iter().map(|latent| &latent.mean));
         check_inputs(x, self.processes.iter().map(|process| &*process.kernel), means)?;
         let dim = self.basis.dim();
@@ -168,7 +168,7 @@ impl<T: Scalar> Posterior<T> {
     }
 
     /// With the diagonal a priori.
-    fn covariance_of(&self, x: MatRef<'_, T>, latent: usize) -> Result<(Mat<T>, Vec<T>)> {
+    pub(super) fn covariance_of(&self, x: MatRef<'_, T>, latent: usize) -> Result<(Mat<T>, Vec<T>)> {
         let mut index = latent;
         for process in &*self.processes {
             if index < process.latents.len() {

@@ -8,7 +8,7 @@ use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::conditional::Conditional;
-use crate::inducing::{Basis, InducingFeatures, InducingPrior, StoredPrior};
+use crate::inducing::{Basis, InducingFeatures, InducingPrior, PartPrior, StoredPrior};
 use crate::kernel::{Kernel, gram_into, matmul_into};
 use crate::linalg::Root;
 use crate::linalg::{Cholesky, cast};
@@ -78,6 +78,10 @@ impl<T: Scalar> Basis<T> for Data<T> {
         kernel.cross(prior.parameter(), x)
     }
 
+    fn of_part(&self, _: &dyn Kernel<T>, prior: &Arc<StoredPrior<T>>) -> Result<PartPrior<T>> {
+        Ok(PartPrior { prior: prior.clone(), remainder: None })
+    }
+
     fn cross_times(
         &self,
         kernel: &dyn Kernel<T>,
@@ -143,7 +147,7 @@ impl<T: Scalar> MeanBasisWeights<T> {
 #[derive(Debug)]
 pub(super) struct Process<T: Scalar> {
     pub(super) kernel: Arc<dyn Kernel<T>>,
-    pub(super) prior: StoredPrior<T>,
+    pub(super) prior: Arc<StoredPrior<T>>,
     pub(super) latents: Vec<Latent<T>>,
     /// α on K_uf, a column for each latent function.
     pub(super) weights: Mat<T>,
@@ -165,7 +169,7 @@ impl<T: Scalar> Process<T> {
         weights: Mat<T>,
     ) -> (Arc<dyn Basis<T>>, Self) {
         let values = Some(Values { points: points.clone(), noise: vec![prior.jitter(); points.nrows()] });
-        let process = Self { kernel, prior, latents, weights, further: None, values };
+        let process = Self { kernel, prior: Arc::new(prior), latents, weights, further: None, values };
         (Arc::new(Data { points }), process)
     }
 
@@ -277,6 +281,16 @@ impl<T: Scalar> Process<T> {
             add_gram(covariance.as_mut(), tape.value(projected)?.as_mat(), 1.0, par);
         }
         Ok((covariance, prior))
+    }
+
+    /// A = L⁻¹K(Z, x), M × n.
+    pub(super) fn whitened<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, T>,
+        basis: &'a dyn Basis<T>,
+        x: MatRef<'a, T>,
+    ) -> Result<Var<'t, T>> {
+        Ok(self.given(tape, basis, x)?.1.whitened().0)
     }
 
     /// K(Z, x), and the process given it.

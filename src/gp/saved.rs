@@ -128,7 +128,7 @@ impl<T: Scalar> Value for Process<T> {
             let kernel: &dyn Kernel<T> = &**kernel;
             to.put("kernel", kernel as &dyn Expr)?;
             to.put_each("means", latents.iter().map(|latent| &latent.mean))?;
-            to.put("prior", prior)?;
+            to.put("prior", &**prior)?;
             to.put("weights", weights)?;
             to.put_each("roots", roots.iter().map(|roots| &***roots))?;
             to.put("roots_of", &of_latents)?;
@@ -152,7 +152,7 @@ impl<T: Scalar> FromValue for Process<T> {
         Reader::map(place, |from| {
             let kernel: DynKernel = from.take("kernel")?;
             let means: Vec<DynMean> = from.take("means")?;
-            let prior: StoredPrior<T> = from.take("prior")?;
+            let prior: Arc<StoredPrior<T>> = Arc::new(from.take("prior")?);
             let roots: Vec<Roots<T>> = from.take("roots")?;
             let roots_of: Vec<usize> = from.take("roots_of")?;
             fit("the list of roots", (roots_of.len(), 1), (means.len(), 1))?;

@@ -26,7 +26,7 @@ mod spherical;
 pub mod start;
 mod variances;
 
-pub(crate) use basis::Basis;
+pub(crate) use basis::{Basis, PartPrior};
 pub use features::InducingFeatures;
 pub use fourier::FourierFeatures;
 pub use graph::GraphFeatures;

@@ -1,9 +1,11 @@
 //! The covariance of inducing variables.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use faer::{Mat, MatRef};
 
+use super::basis::PartPrior;
 use crate::linalg::{Jitter, LEAST_KNOWN_PIVOT};
 use crate::tape::{Tape, Var, Whitening};
 use crate::{Error, Result, Scalar};
@@ -342,6 +344,24 @@ impl<T: Scalar> StoredPrior<T> {
 
     pub(crate) fn has_remainder(&self) -> bool {
         self.0.has_remainder
+    }
+
+    /// With the covariances of the same features with a part of the process, whose prior `own` is, if they are coefficients u
+    /// of a fixed basis: K_uu = diag(d) and K_uf = diag(c) Φ, with c the variances of the coefficients in f. Those with the
+    /// part are diag(c′) Φ then. Whitened by d, c′²/d of its variance c′²/d′ is explained. `None` of other features.
+    pub(super) fn of_part(&self, own: &Self) -> Option<PartPrior<T>> {
+        let (Factor::Diagonal(d), Factor::Diagonal(d_own)) = (&self.0.factor, &own.0.factor) else { return None };
+        let (Some(_), Some(scale)) = (&self.0.basis_scale, &own.0.basis_scale) else { return None };
+        let left = |row: usize| {
+            let (more, own) = (d[(row, 0)] - d_own[(row, 0)], d_own[(row, 0)]);
+            // A coefficient that the part does not have, or has alone, to rounding.
+            let zero = T::from_f64(0.0);
+            if more > zero && own > zero { num_traits::Float::sqrt(more / own) } else { zero }
+        };
+        let left = Mat::from_fn(d.nrows(), 1, |row, _| left(row));
+        let Prior { white, has_remainder, .. } = own.0.clone();
+        let prior = Self(Prior { basis_scale: Some(scale.clone()), white, has_remainder, ..self.0.clone() });
+        Some(PartPrior { prior: Arc::new(prior), remainder: (!has_remainder).then_some(left) })
     }
 }
 

@@ -40,7 +40,7 @@ pub use ext::ParameterizedExt;
 pub use field::{Field, Rule};
 pub(crate) use packing::{floors_at, gradient_at, places, units_at};
 pub use parameter::{Parameter, ParameterArray, ParameterMut, ParameterRef, Shape};
-pub(crate) use path::{is_associative, nearest};
+pub(crate) use path::{Place, is_associative, nearest};
 pub use per_dimension::{OneOrEach, PerDimension};
 pub use prior::Prior;
 #[cfg(feature = "serde")]

@@ -6,7 +6,8 @@ use super::{Label, ParameterRef, Parameterized, Visitor};
 ///
 /// A node in a chain of the same associative kind takes over its parent's place, so that
 /// `(a + b) + c` numbers a, b and c from 0 to 2 like the flat sum of the three.
-struct Place {
+#[derive(Clone)]
+pub(crate) struct Place {
     path: String,
     /// Number of the next part of the chain that `path` names.
     next: usize,
@@ -18,12 +19,17 @@ pub(crate) fn is_associative(name: &str) -> bool {
 }
 
 impl Place {
-    fn root(name: &str) -> Self {
+    pub(crate) fn root(name: &str) -> Self {
         Self { path: name.to_owned(), next: 0 }
     }
 
+    /// The path of the node itself.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The place of a child, or `None` if the child is part of the chain that this place names.
-    fn child(&mut self, parent: &str, label: Label, child: &str) -> Option<Self> {
+    pub(crate) fn child(&mut self, parent: &str, label: Label, child: &str) -> Option<Self> {
         let join = |path: &str, name: &str| match (path.is_empty(), name.is_empty()) {
             (_, true) => path.to_owned(),
             (true, _) => name.to_owned(),

@@ -176,8 +176,8 @@ pub fn sum_of_terms(kernel: &DynKernel, dim: usize) -> Checked {
     };
     let whole = gram(kernel)?;
     let (mut sum, mut size) = (Mat::<f64>::zeros(9, 9), 0.0f64);
-    for term in terms(kernel) {
-        let part = gram(&term)?;
+    for term in law.evaluated(terms(kernel, dim))? {
+        let part = gram(&term.kernel)?;
         size += part.norm_max();
         sum += part;
     }

@@ -57,6 +57,16 @@ impl<T: Scalar> BatchPosterior<T> {
         Ok(self.arrange(x.nrows(), &means))
     }
 
+    /// The posterior that an output is a latent function of, and which one.
+    pub(in crate::gp) fn of_output(&self, output: usize) -> Result<(&Posterior<T>, usize)> {
+        for (outputs, posterior) in &*self.groups {
+            if let Some(latent) = outputs.iter().position(|&found| found == output) {
+                return Ok((posterior, latent));
+            }
+        }
+        Err(missing_function("the output", output, self.outputs()))
+    }
+
     /// A column for each output, from what the groups have one latent function after the other.
     fn arrange(&self, n: usize, by_group: &[Mat<T>]) -> Mat<T> {
         let mut all = Mat::zeros(n, self.outputs());
@@ -87,12 +97,8 @@ impl<T: Scalar> Predict<T> for BatchPosterior<T> {
     }
 
     fn covariance(&self, x: MatRef<'_, T>, output: usize) -> Result<Mat<T>> {
-        for (outputs, posterior) in &*self.groups {
-            if let Some(latent) = outputs.iter().position(|&found| found == output) {
-                return posterior.covariance(x, latent);
-            }
-        }
-        Err(missing_function("the output", output, self.outputs()))
+        let (posterior, latent) = self.of_output(output)?;
+        posterior.covariance(x, latent)
     }
 
     fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {

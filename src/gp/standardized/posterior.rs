@@ -33,7 +33,7 @@ use crate::{Error, Result, Scalar};
 #[derive(Clone, Debug)]
 pub struct StandardizedPosterior<P> {
     pub(super) posterior: P,
-    pub(super) standardization: Arc<Standardization>,
+    pub(in crate::gp) standardization: Arc<Standardization>,
 }
 
 impl<P> StandardizedPosterior<P> {
@@ -65,7 +65,7 @@ impl<P> StandardizedPosterior<P> {
     }
 
     /// The mean and the deviation of an output; of more of them than were standardised, as of classes, nothing.
-    fn units(&self, output: usize) -> (f64, f64) {
+    pub(in crate::gp) fn units(&self, output: usize) -> (f64, f64) {
         let outputs = self.standardization.of_outputs();
         let (mean, scale) = (outputs.mean().get(output), outputs.scale().get(output));
         (mean.copied().unwrap_or(0.0), scale.copied().unwrap_or(1.0))

@@ -65,7 +65,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                 functions.push(Latent { mean: self.mean.of(latent).clone(), roots });
             }
             let values = Values::of(&self.inducing, prior.jitter());
-            let prior = prior.store(&tape)?;
+            let prior = Arc::new(prior.store(&tape)?);
             let kernel = Arc::new(kernel.clone());
             processes.push(Process { kernel, prior, latents: functions, weights, further, values });
         }

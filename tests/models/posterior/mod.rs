@@ -1,6 +1,7 @@
 //! Predictions and draws of posteriors.
 
 mod certain;
+mod components;
 mod pathwise;
 mod predict;
 mod predictions;

@@ -1,0 +1,240 @@
+//! The posterior of one term.
+
+use std::fmt;
+use std::sync::Arc;
+
+use faer::{Mat, MatRef};
+use rand::Rng;
+
+use super::Units;
+use crate::algebra::terms_of;
+use crate::gp::posterior::Posterior;
+use crate::gp::predict::{Predict, missing_function};
+use crate::gp::prediction::{Prediction, Samples};
+use crate::gp::process::{Latent, MeanBasisWeights, Process, Roots};
+use crate::inducing::PartPrior;
+use crate::kernel::{Kernel, Structure, text};
+use crate::linalg::Root;
+use crate::mean::{DynMean, Mean, MeanExpr, Zero};
+use crate::tape::{Tape, Var};
+use crate::{Error, Expr, Result, Scalar};
+
+/// The posterior of one term of a sum, from [`Components`](super::Components). Terms are not observed by themselves: what
+/// there is are means, variances, covariances and draws of the term itself.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{Data, ExactGp};
+/// use mercer::prelude::*;
+///
+/// let (x, y) = (mat![[0.0], [1.0], [2.0]], [0.1, 1.2, 1.9]);
+/// let posterior = ExactGp::new(Linear::new(1.0) + 0.5 * Rbf::new(0.5)).condition(&Data::new(&x, &y))?;
+/// let parts = posterior.components(0)?;
+/// let wiggles = parts.get("rbf")?;
+/// assert_eq!((wiggles.text(), wiggles.path()), ("0.5 * rbf(lengthscale=0.5)", "sum[1].scaled.rbf"));
+/// // Far away nothing is known of it.
+/// assert!((wiggles.predict(mat![[50.0]].as_ref())?.variance[(0, 0)] - 0.5).abs() < 1e-12);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Component<T: Scalar> {
+    pub(super) label: String,
+    path: String,
+    text: String,
+    of: Of<T>,
+    pub(super) units: Units,
+}
+
+#[derive(Clone, Debug)]
+enum Of<T: Scalar> {
+    /// The process of the term alone, and the roots of the covariance of the whitened inducing variables.
+    Term(Posterior<T>, Roots<T>),
+    Mean(DynMean),
+}
+
+/// The terms of a latent function, the mean function last.
+pub(super) fn of_posterior<T: Scalar>(
+    posterior: &Posterior<T>,
+    function: usize,
+    units: &Units,
+) -> Result<Vec<Component<T>>> {
+    let mut latent = function;
+    let mut processes = posterior.processes.iter();
+    let process = loop {
+        match processes.next() {
+            Some(process) if latent < process.latents.len() => break process,
+            Some(process) => latent -= process.latents.len(),
+            None => return Err(missing_function("the latent function", function, posterior.latents())),
+        }
+    };
+    let terms = match terms_of(&*process.kernel, posterior.basis.dim())? {
+        Some(terms) => terms.into_iter().map(|term| (term.path, Arc::new(term.kernel) as Arc<dyn Kernel<T>>)).collect(),
+        None => vec![(process.kernel.name().to_owned(), process.kernel.clone())],
+    };
+    let mut found = Vec::new();
+    for (path, kernel) in terms {
+        let written = text(&*kernel).to_string();
+        if is_negative(&*kernel) {
+            let expected = "is taken away from the others: it has no distribution of its own";
+            return Err(Error::setting("a term of the kernel", written, expected));
+        }
+        let part = posterior.basis.of_part(&*kernel, &process.prior)?;
+        let of = of_part(posterior, process, latent, kernel, part);
+        found.push(Component { label: written.clone(), path, text: written, of, units: units.clone() });
+    }
+    let mean = &process.latents[latent].mean;
+    if !mean.is_zero() || units.offset != 0.0 {
+        let name = |text: &str| text.to_owned();
+        let of = Of::Mean(mean.clone());
+        found.push(Component { label: name("mean"), path: name("mean"), text: name("mean"), of, units: units.clone() });
+    }
+    Ok(found)
+}
+
+/// Whether a term has a factor below 0.
+fn is_negative(kernel: &dyn Expr) -> bool {
+    match kernel.structure() {
+        Structure::Negated(inner) => !is_negative(inner),
+        Structure::Scaled(factor, inner) => (factor < 0.0) != is_negative(inner),
+        Structure::Boxed(inner) | Structure::Warped(_, inner) => is_negative(inner),
+        Structure::Product(factors) => factors.iter().filter(|factor| is_negative(*factor)).count() % 2 == 1,
+        _ => false,
+    }
+}
+
+fn of_part<T: Scalar>(
+    posterior: &Posterior<T>,
+    process: &Process<T>,
+    latent: usize,
+    kernel: Arc<dyn Kernel<T>>,
+    PartPrior { prior, remainder }: PartPrior<T>,
+) -> Of<T> {
+    let column = |matrix: &Mat<T>| matrix.subcols(latent, 1).to_owned();
+    let of_whole = process.latents[latent].roots.clone();
+    let roots: Roots<T> = match remainder {
+        None => of_whole.clone(),
+        Some(left) => of_whole.iter().cloned().chain([Root::Diagonal(left)]).collect(),
+    };
+    let further = process.further.as_ref().map(|MeanBasisWeights { points, weights }| MeanBasisWeights {
+        points: points.clone(),
+        weights: column(weights),
+    });
+    let term = Process {
+        kernel,
+        prior,
+        latents: vec![Latent { mean: DynMean::new(Zero), roots }],
+        weights: column(&process.weights),
+        further,
+        values: None,
+    };
+    let (basis, par) = (posterior.basis.clone(), posterior.par);
+    Of::Term(Posterior { basis, processes: [term].into(), likelihood: None, par }, of_whole)
+}
+
+/// The error for observations of terms.
+pub(super) fn unobserved() -> Error {
+    let expected = "is not observed by itself: ask the posterior of the whole for observations";
+    Error::setting("one term of a sum", "asked for observations", expected)
+}
+
+impl<T: Scalar> Component<T> {
+    /// What it is called: its text, unless [labelled](super::Components::labelled).
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Where it stands in the kernel, as in the paths of parameters, or `mean`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The kernel of the term as text, or `mean`.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The kernel of the term, if it is one.
+    pub(super) fn kernel(&self) -> Option<&dyn Expr> {
+        match &self.of {
+            Of::Term(posterior, _) => {
+                let kernel: &dyn Kernel<T> = &*posterior.processes[0].kernel;
+                Some(kernel)
+            }
+            Of::Mean(_) => None,
+        }
+    }
+
+    /// A, and the roots of S, at inputs of the model; `None` of the mean function.
+    pub(super) fn whitened<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, T>,
+        x: MatRef<'a, T>,
+    ) -> Result<Option<(Var<'t, T>, &'a [Root<Mat<T>>])>> {
+        let Of::Term(posterior, roots) = &self.of else { return Ok(None) };
+        posterior.check(x)?;
+        Ok(Some((posterior.processes[0].whitened(tape, &*posterior.basis, x)?, roots)))
+    }
+
+    /// The covariance, and the variances a priori.
+    pub(super) fn covariance_with_prior(&self, x: MatRef<'_, T>) -> Result<(Mat<T>, Vec<T>)> {
+        let inputs = self.units.inputs(x)?;
+        let x = inputs.as_ref().map_or(x, Mat::as_ref);
+        let Of::Term(posterior, _) = &self.of else {
+            return Ok((Mat::zeros(x.nrows(), x.nrows()), vec![T::from_f64(0.0); x.nrows()]));
+        };
+        posterior.check(x)?;
+        let (covariance, prior) = posterior.covariance_of(x, 0)?;
+        let prior = self.units.widen(Mat::from_fn(prior.len(), 1, |row, _| prior[row]));
+        Ok((self.units.widen(covariance), prior.col_as_slice(0).to_vec()))
+    }
+}
+
+impl<T: Scalar> fmt::Display for Component<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label)
+    }
+}
+
+impl<T: Scalar> Predict<T> for Component<T> {
+    fn functions(&self) -> usize {
+        1
+    }
+
+    fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
+        let inputs = self.units.inputs(x)?;
+        let x = inputs.as_ref().map_or(x, Mat::as_ref);
+        let Prediction { mut mean, variance, clamped } = match &self.of {
+            Of::Term(posterior, _) => posterior.predict(x)?,
+            Of::Mean(mean) => {
+                let mut prediction = Prediction::zeros(x.nrows(), 1);
+                mean.check_dim(x.ncols())?;
+                mean.mean_into(x, prediction.mean.col_as_slice_mut(0));
+                prediction
+            }
+        };
+        let offset = if self.kernel().is_none() { self.units.offset } else { 0.0 };
+        if self.units.scale != 1.0 || offset != 0.0 {
+            let back = |value: &mut T| *value = T::from_f64(offset + self.units.scale * value.as_f64());
+            mean.col_as_slice_mut(0).iter_mut().for_each(back);
+        }
+        Ok(Prediction::new(mean, self.units.widen(variance), clamped))
+    }
+
+    /// Terms are not observed by themselves: an error.
+    fn predict_observations(&self, _: MatRef<'_, T>) -> Result<Prediction<T>> {
+        Err(unobserved())
+    }
+
+    fn covariance(&self, x: MatRef<'_, T>, function: usize) -> Result<Mat<T>> {
+        if function > 0 {
+            return Err(missing_function("the function", function, 1));
+        }
+        Ok(self.covariance_with_prior(x)?.0)
+    }
+
+    fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        let mean = self.predict(x)?.mean;
+        Samples::draw(mean.as_ref(), draws, rng, faer::Par::Seq, |_| self.covariance_with_prior(x))
+    }
+}
