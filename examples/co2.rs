@@ -69,6 +69,8 @@ struct Report {
     values: Vec<f64>,
     /// On the grid of the plot.
     curve: Prediction<f64>,
+    /// What each term contributes there, and its label; of the exact process.
+    terms: Option<(Vec<String>, Prediction<f64>)>,
     /// In years; none for the exact process.
     inducing: Vec<f64>,
 }
@@ -107,7 +109,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (held, steps, seconds) = (format!("{:.1} %", 100.0 * coverage), report.steps, report.seconds);
         println!("{:<8}{rmse:>12.3}{nlpd:>14.3}{held:>16}{steps:>8}{seconds:>10.2}", report.name);
     }
-    println!("\nplot: {}", plot(&data, &[exact, sparse])?.display());
+    println!("\nplot: {}", plot(&data, &[&exact, &sparse])?.display());
+    if let Some((labels, terms)) = &exact.terms {
+        println!("terms: {}", plot_terms(&data, labels, terms)?.display());
+    }
     Ok(())
 }
 
@@ -143,8 +148,14 @@ fn by_exact(data: &Data, search: &Lbfgs) -> mercer::Result<(Report, Vec<(String,
     believe_the_guesses(&mut model)?;
     let steps = model.fit(&mercer::gp::Data::new(x, y), search)?.steps;
     let posterior = model.condition(&mercer::gp::Data::new(x, y))?;
+    let terms = posterior.components(0)?.labelled(["trend", "season", "irregularities", "weather"])?;
+    let (each, whole) = (terms.predict(data.grid.as_ref())?, posterior.predict(data.grid.as_ref())?);
+    let miss = |row| (each.mean.row(row).iter().sum::<f64>() - whole.mean[(row, 0)]).abs();
+    let largest = (0..whole.mean.nrows()).map(miss).fold(0.0, f64::max);
+    assert!(largest < 1e-10 * whole.mean.norm_max(), "the terms do not add up: {largest}");
     let report = Report {
         name: "exact",
+        terms: Some((terms.iter().map(ToString::to_string).collect(), each)),
         steps,
         scores: Scores::new(&data.test.y, &posterior.predict_observations(data.test.x.as_ref())?)?,
         curve: posterior.predict_observations(data.grid.as_ref())?,
@@ -174,6 +185,7 @@ fn by_svgp(data: &Data, search: &Lbfgs, m: usize) -> mercer::Result<Report> {
         .filter(|entry| !entry.path.starts_with("inducing.") && !entry.path.starts_with("variational."));
     Ok(Report {
         name: "SVGP",
+        terms: None,
         steps,
         scores: Scores::new(&data.test.y, &posterior.predict_observations(data.test.x.as_ref())?)?,
         curve: posterior.predict_observations(data.grid.as_ref())?,
@@ -188,7 +200,7 @@ const SEEN: RGBColor = RGBColor(60, 60, 60);
 const HELD_OUT: RGBColor = RGBColor(200, 70, 30);
 
 /// One row for each model: all years, and the years about the forecast.
-fn plot(data: &Data, reports: &[Report]) -> Result<PathBuf, Box<dyn Error>> {
+fn plot(data: &Data, reports: &[&Report]) -> Result<PathBuf, Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     fs::create_dir_all(&folder)?;
     let path = folder.join("co2.svg");
@@ -204,6 +216,47 @@ fn plot(data: &Data, reports: &[Report]) -> Result<PathBuf, Box<dyn Error>> {
         panel(&left, data, report, &title, 1958.0..2002.0, 308.0..382.0, true)?;
         let title = format!("Forecast: RMSE {rmse:.2} ppm, band holds {:.0} %", 100.0 * coverage);
         panel(&right, data, report, &title, 1988.0..2002.0, 342.0..382.0, false)?;
+    }
+    root.present()?;
+    drop(root);
+    Ok(path)
+}
+
+/// A panel for each term, with a band of two deviations.
+fn plot_terms(data: &Data, labels: &[String], terms: &Prediction<f64>) -> Result<PathBuf, Box<dyn Error>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/co2_terms.svg");
+    let root = SVGBackend::new(&path, (1000, 230 * labels.len() as u32)).into_drawing_area();
+    root.fill(&WHITE)?;
+    for (term, (area, label)) in root.split_evenly((labels.len(), 1)).iter().zip(labels).enumerate() {
+        let edge = |sign: f64| {
+            move |row: usize| {
+                let width = 2.0 * terms.variance[(row, term)].sqrt();
+                (data.grid[(row, 0)], terms.mean[(row, term)] + sign * width)
+            }
+        };
+        let rows = 0..terms.mean.nrows();
+        let band: Vec<(f64, f64)> = rows.clone().map(edge(1.0)).chain(rows.clone().rev().map(edge(-1.0))).collect();
+        let ends =
+            band.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &(_, y)| (low.min(y), high.max(y)));
+        let mut chart = ChartBuilder::on(area)
+            .caption(format!("{label} (ppm)"), ("sans-serif", 18))
+            .margin(8)
+            .margin_right(24)
+            .x_label_area_size(26)
+            .y_label_area_size(54)
+            .build_cartesian_2d(1958.0..2002.0, ends.0..ends.1)?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.08))
+            .x_labels(10)
+            .y_labels(5)
+            .x_label_formatter(&|year| format!("{year:.0}"))
+            .label_style(("sans-serif", 13))
+            .draw()?;
+        chart.draw_series([Rectangle::new([(SPLIT, ends.0), (2002.0, ends.1)], HELD_OUT.mix(0.07).filled())])?;
+        chart.draw_series([Polygon::new(band, LINE.mix(0.25).filled())])?;
+        chart.draw_series(LineSeries::new(rows.map(edge(0.0)), LINE.stroke_width(1)))?;
     }
     root.present()?;
     drop(root);

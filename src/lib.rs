@@ -154,6 +154,10 @@ pub mod warp;
 /// program may name them from here, and need not keep its own versions in step.
 pub use {faer, rand};
 
+/// Views of arrays and matrices of `ndarray` and `nalgebra` as those of `faer`, and back, without a copy.
+#[cfg(any(feature = "nalgebra", feature = "ndarray"))]
+pub use faer_ext;
+
 #[doc(hidden)]
 pub use error::literal;
 pub use error::{Error, Result};

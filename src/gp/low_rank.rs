@@ -91,14 +91,28 @@ impl<T: Scalar> Solved<T> {
     /// ill-conditioned: JBJ = GGᵀ gives B = (JGJ)(JGJ)ᵀ with JGJ upper triangular, so R = (JGJ)⁻ᵀ = J G⁻ᵀ J, which is
     /// lower triangular.
     fn new(reversed: MatRef<'_, T>, target: MatRef<'_, T>, par: Par) -> Result<Self> {
+        Self::by(Jitter::default(), reversed, target, par)
+    }
+
+    fn by(jitter: Jitter, reversed: MatRef<'_, T>, target: MatRef<'_, T>, par: Par) -> Result<Self> {
         let m = reversed.nrows();
-        let factor = Cholesky::new(reversed, Jitter::default(), par)?;
+        let factor = Cholesky::new(reversed, jitter, par)?;
         let mut mean = reversed_rows(target);
         factor.solve_in_place(mean.as_mut(), par)?;
         let mut inverse = Mat::identity(m, m);
         factor.solve_lower_in_place(inverse.as_mut(), par)?;
         let root = Mat::from_fn(m, m, |row, col| inverse[(m - 1 - col, m - 1 - row)]);
         Ok(Self { mean: reversed_rows(mean.as_ref()), root, log_det: factor.log_det() })
+    }
+
+    /// Of a mean and a root.
+    pub(super) fn of(mean: Mat<T>, root: Mat<T>) -> Self {
+        Self { mean, root, log_det: f64::NAN }
+    }
+
+    /// From JBJ and AΛ⁻¹r, for a B that may not be positive definite: then nothing is added to it, and it is an error.
+    pub(super) fn certain(reversed: MatRef<'_, T>, target: MatRef<'_, T>, par: Par) -> Result<Self> {
+        Self::by(Jitter::Fixed(0.0), reversed, target, par)
     }
 
     /// From AAᵀ and Ar, for Λ = σ²I.

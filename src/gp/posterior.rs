@@ -6,7 +6,8 @@ use faer::{Mat, MatRef, Par};
 use rand::Rng;
 
 use super::checks::check_inputs;
-use super::predict::{Predict, check_observations};
+use super::few_points;
+use super::predict::{Predict, check_observations, missing_function};
 use super::prediction::{Prediction, Samples, clamp};
 use super::process::Process;
 use crate::inducing::Basis;
@@ -142,6 +143,34 @@ impl<T: Scalar> Posterior<T> {
         Ok(means)
     }
 
+    /// The covariance of observations of a function at all pairs of the points, n × n: [that](Predict::covariance) of the
+    /// function, with the variance of the noise in the diagonal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Predict::covariance`]; [`Error::Setting`] for a likelihood that is not Gaussian noise, of which observations can be
+    /// [drawn](Predict::sample), and for known noise that is not [that](Self::with_likelihood) of the points.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::ExactGp;
+    /// use mercer::prelude::*;
+    ///
+    /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.5)?;
+    /// let posterior = gp.condition(&Data::new(mat![[0.0]], [3.0]))?;
+    /// let at = mat![[0.3], [0.4]];
+    /// let (seen, function) = (posterior.covariance_of_observations(at.as_ref())?, posterior.covariance(at.as_ref(), 0)?);
+    /// assert_eq!((seen[(1, 1)], seen[(0, 1)]), (function[(1, 1)] + 0.5, function[(0, 1)]));
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn covariance_of_observations(&self, x: MatRef<'_, T>) -> Result<Mat<T>> {
+        let noise = self.noise_of(x.nrows())?;
+        let mut covariance = self.covariance(x, 0)?;
+        noise.iter().enumerate().for_each(|(row, &variance)| covariance[(row, row)] += T::from_f64(variance));
+        Ok(covariance)
+    }
+
     /// The likelihood, if it is one of as many latent functions as there are.
     pub(super) fn fitting(&self) -> Result<&dyn Likelihood> {
         let Some(likelihood) = self.likelihood.as_deref() else {
@@ -169,15 +198,20 @@ impl<T: Scalar> Posterior<T> {
 
     /// With the diagonal a priori.
     pub(super) fn covariance_of(&self, x: MatRef<'_, T>, latent: usize) -> Result<(Mat<T>, Vec<T>)> {
+        let (process, index) = self.process_of(latent)?;
+        process.covariance(&*self.basis, index, x, self.par)
+    }
+
+    /// The process of a latent function, and which of its functions that is.
+    pub(super) fn process_of(&self, latent: usize) -> Result<(&Process<T>, usize)> {
         let mut index = latent;
         for process in &*self.processes {
             if index < process.latents.len() {
-                return process.covariance(&*self.basis, index, x, self.par);
+                return Ok((process, index));
             }
             index -= process.latents.len();
         }
-        let expected = format!("there are {}, counted from 0", self.latents());
-        Err(Error::setting("the latent function", latent, &expected))
+        Err(missing_function("the latent function", latent, self.latents()))
     }
 }
 
@@ -193,6 +227,10 @@ impl<T: Scalar> Predict<T> for Posterior<T> {
 
     fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
         T::select::<PredictAt<'_>>((self, x))
+    }
+
+    fn predict_into(&self, x: MatRef<'_, T>, out: &mut Prediction<T>) -> Result<()> {
+        T::select::<PredictInto<'_>>((self, x, out))
     }
 
     /// Rounding is told from variances in units of those a priori, which are the size of what was subtracted.
@@ -215,6 +253,7 @@ impl<T: Scalar> Predict<T> for Posterior<T> {
 }
 
 by_precision!(PredictAt<'a, T>((&'a Posterior<T>, MatRef<'a, T>)) -> Result<Prediction<T>> = predict);
+by_precision!(PredictInto<'a, T>((&'a Posterior<T>, MatRef<'a, T>, &'a mut Prediction<T>)) -> Result<()> = predict_into);
 by_precision!(CovarianceAt<'a, T>((&'a Posterior<T>, MatRef<'a, T>, usize)) -> Result<(Mat<T>, Vec<T>)> = covariance);
 by_precision!(SampleAt<'a, T>((&'a Posterior<T>, MatRef<'a, T>, usize, &'a mut dyn Rng)) -> Result<Samples<T>> = sample);
 
@@ -226,7 +265,7 @@ fn predict<T: Scalar>((posterior, x): (&Posterior<T>, MatRef<'_, T>)) -> Result<
         for (col, latent) in process.latents.iter().enumerate() {
             latent.mean.mean_into(x, found.mean.col_as_slice_mut(first + col));
         }
-        let Prediction { mean, variance, clamped } = &mut found;
+        let Prediction { mean, variance, clamped, .. } = &mut found;
         process.moments(&*posterior.basis, x, posterior.par, |latent, start, [shift, prior, value]| {
             let (rows, col) = (start..start + value.nrows(), first + latent);
             let means = mean.col_as_slice_mut(col)[rows.clone()].iter_mut();
@@ -239,6 +278,15 @@ fn predict<T: Scalar>((posterior, x): (&Posterior<T>, MatRef<'_, T>)) -> Result<
         first += process.latents.len();
     }
     Ok(found)
+}
+
+fn predict_into<T: Scalar>((posterior, x, out): (&Posterior<T>, MatRef<'_, T>, &mut Prediction<T>)) -> Result<()> {
+    posterior.check(x)?;
+    if !few_points::predict(posterior, x, out)? {
+        let Prediction { mean, variance, clamped, .. } = predict((posterior, x))?;
+        (out.mean, out.variance, out.clamped) = (mean, variance, clamped);
+    }
+    Ok(())
 }
 
 fn covariance<T: Scalar>((posterior, x, function): (&Posterior<T>, MatRef<'_, T>, usize)) -> Result<(Mat<T>, Vec<T>)> {

@@ -53,6 +53,34 @@ pub trait Predict<T: Scalar>: Debug + Send + Sync {
     /// explains.
     fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>>;
 
+    /// [`predict`](Self::predict) into what an earlier prediction left, to rounding: for services, which predict again and
+    /// again. The posterior of an exact process, or of one with inducing points, allocates nothing for a few points but
+    /// with the first, unless its kernel or its mean function does.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Self::predict); what is in `out` is of no use then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, ExactGp, Prediction};
+    /// use mercer::prelude::*;
+    ///
+    /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.1)?;
+    /// let posterior = gp.condition(&Data::new(mat![[0.0], [1.0]], [0.3, 1.0]))?;
+    /// let mut out = Prediction::default();
+    /// for at in [mat![[0.3]], mat![[0.9]]] {
+    ///     posterior.predict_into(at.as_ref(), &mut out)?;
+    ///     assert!((out.mean[(0, 0)] - posterior.predict(at.as_ref())?.mean[(0, 0)]).abs() < 1e-15);
+    /// }
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn predict_into(&self, x: MatRef<'_, T>, out: &mut Prediction<T>) -> Result<()> {
+        *out = self.predict(x)?;
+        Ok(())
+    }
+
     /// Means and variances of new observations: n × P. Of classes without an order, probabilities: a column for each class.
     ///
     /// # Errors

@@ -32,16 +32,60 @@ pub struct Prediction<T: Scalar> {
     pub variance: Mat<T>,
     /// How many variances came out negative by rounding and were set to 0.
     pub clamped: usize,
+    pub(super) room: Room<T>,
+}
+
+/// Memory that predictions are computed in, kept for the next.
+#[derive(Debug)]
+pub(super) struct Room<T: Scalar> {
+    pub(super) inputs: Mat<T>,
+    pub(super) columns: Vec<T>,
+}
+
+impl<T: Scalar> Default for Room<T> {
+    fn default() -> Self {
+        Self { inputs: Mat::new(), columns: Vec::new() }
+    }
+}
+
+impl<T: Scalar> Clone for Room<T> {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl<T: Scalar> PartialEq for Room<T> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<T: Scalar> Default for Prediction<T> {
+    /// Of no points: for [`Predict::predict_into`](super::Predict::predict_into) to fill.
+    fn default() -> Self {
+        Self::zeros(0, 0)
+    }
 }
 
 impl<T: Scalar> Prediction<T> {
     /// Means and variances of the same shape, and how many of these were set to 0.
     pub fn new(mean: Mat<T>, variance: Mat<T>, clamped: usize) -> Self {
-        Self { mean, variance, clamped }
+        Self { mean, variance, clamped, room: Room::default() }
     }
 
     pub(super) fn zeros(points: usize, outputs: usize) -> Self {
         Self::new(Mat::zeros(points, outputs), Mat::zeros(points, outputs), 0)
+    }
+
+    /// Makes room for so many points and outputs, in place where it has been there before.
+    pub(super) fn resize(&mut self, points: usize, outputs: usize) {
+        let zero = |_: usize, _: usize| T::from_f64(0.0);
+        for part in [&mut self.mean, &mut self.variance] {
+            if part.shape() != (points, outputs) {
+                part.resize_with(points, outputs, zero);
+            }
+        }
+        self.clamped = 0;
     }
 
     /// With the variance of the noise of each output.

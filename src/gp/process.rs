@@ -1,13 +1,14 @@
 //! Latent functions off the tape, ready to be predicted.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::conditional::Conditional;
+use super::few_points::Ready;
 use crate::inducing::{Basis, InducingFeatures, InducingPrior, PartPrior, StoredPrior};
 use crate::kernel::{Kernel, gram_into, matmul_into};
 use crate::linalg::Root;
@@ -115,17 +116,23 @@ impl<T: Scalar> Latent<T> {
 
 /// The points whose values the inducing variables are, and the variance of what is added to each value: noise and
 /// jitter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Values<T: Scalar> {
     pub(super) points: Mat<T>,
     pub(super) noise: Vec<f64>,
+    /// Made when first asked for.
+    pub(super) ready: OnceLock<Ready<T>>,
 }
 
 impl<T: Scalar> Values<T> {
+    pub(super) fn new(points: Mat<T>, noise: Vec<f64>) -> Self {
+        Self { points, noise, ready: OnceLock::new() }
+    }
+
     /// Those of inducing features, if that is what they are.
     pub(super) fn of<F: InducingFeatures>(features: &F, jitter: f64) -> Option<Self> {
         let z = features.points()?;
-        Some(Self { points: cast(z), noise: vec![jitter; z.nrows()] })
+        Some(Self::new(cast(z), vec![jitter; z.nrows()]))
     }
 }
 
@@ -155,6 +162,8 @@ pub(super) struct Process<T: Scalar> {
     pub(super) further: Option<MeanBasisWeights<T>>,
     /// None if the inducing variables are something else.
     pub(super) values: Option<Values<T>>,
+    /// Whether what inducing variables leave of the variance of an observation counts as its noise.
+    pub(super) fitc: bool,
 }
 
 impl<T: Scalar> Process<T> {
@@ -168,8 +177,8 @@ impl<T: Scalar> Process<T> {
         prior: StoredPrior<T>,
         weights: Mat<T>,
     ) -> (Arc<dyn Basis<T>>, Self) {
-        let values = Some(Values { points: points.clone(), noise: vec![prior.jitter(); points.nrows()] });
-        let process = Self { kernel, prior: Arc::new(prior), latents, weights, further: None, values };
+        let values = Some(Values::new(points.clone(), vec![prior.jitter(); points.nrows()]));
+        let process = Self { kernel, prior: Arc::new(prior), latents, weights, further: None, values, fitc: false };
         (Arc::new(Data { points }), process)
     }
 
@@ -291,6 +300,17 @@ impl<T: Scalar> Process<T> {
         x: MatRef<'a, T>,
     ) -> Result<Var<'t, T>> {
         Ok(self.given(tape, basis, x)?.1.whitened().0)
+    }
+
+    /// The same with what A does not explain of the variance at each point.
+    pub(super) fn whitened_with_left<'t, 'a>(
+        &'a self,
+        tape: &'t Tape<'a, T>,
+        basis: &'a dyn Basis<T>,
+        x: MatRef<'a, T>,
+    ) -> Result<(Var<'t, T>, Vec<T>)> {
+        let (a, variances) = self.given(tape, basis, x)?.1.whitened();
+        Ok((a, variances.remainders(tape)?))
     }
 
     /// K(Z, x), and the process given it.

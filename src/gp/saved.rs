@@ -104,7 +104,7 @@ fn check<T: Scalar>(process: &Process<T>, basis: &dyn Basis<T>) -> Result<()> {
         fit("the points of the mean basis", (1, points.ncols()), (1, dim))?;
         fit("the weights of the mean basis", weights.shape(), (points.nrows(), latents))?;
     }
-    if let Some(Values { points, noise }) = &process.values {
+    if let Some(Values { points, noise, .. }) = &process.values {
         fit("the points of the inducing variables", points.shape(), (m, dim))?;
         fit("the noise of the inducing variables", (noise.len(), 1), (m, 1))?;
     }
@@ -113,7 +113,7 @@ fn check<T: Scalar>(process: &Process<T>, basis: &dyn Basis<T>) -> Result<()> {
 
 impl<T: Scalar> Value for Process<T> {
     fn node(&self) -> Result<Node> {
-        let Self { kernel, prior, latents, weights, further, values } = self;
+        let Self { kernel, prior, latents, weights, further, values, fitc } = self;
         // Functions that share their roots go on to share them.
         let mut roots: Vec<&Roots<T>> = Vec::new();
         let mut of_latents = Vec::new();
@@ -136,7 +136,10 @@ impl<T: Scalar> Value for Process<T> {
                 to.put("mean_basis", points)?;
                 to.put("mean_basis_weights", weights)?;
             }
-            if let Some(Values { points, noise }) = values {
+            if *fitc {
+                to.put("fitc", fitc)?;
+            }
+            if let Some(Values { points, noise, .. }) = values {
                 to.put("noise", noise.as_slice())?;
                 if points != prior.parameter() {
                     to.put("points", points)?;
@@ -172,10 +175,11 @@ impl<T: Scalar> FromValue for Process<T> {
             let (noise, points) = (from.take_optional("noise")?, from.take_optional("points")?);
             let values = noise.map(|Numbers(noise)| {
                 let points = points.unwrap_or_else(|| prior.parameter().clone());
-                Values { points, noise }
+                Values::new(points, noise)
             });
             let weights = from.take("weights")?;
-            Ok(Self { kernel: Arc::new(kernel), prior, latents, weights, further, values })
+            let fitc = from.take_optional("fitc")?.unwrap_or(false);
+            Ok(Self { kernel: Arc::new(kernel), prior, latents, weights, further, values, fitc })
         })
     }
 }

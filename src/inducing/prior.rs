@@ -338,6 +338,19 @@ impl<T: Scalar> StoredPrior<T> {
         self.0.jitter
     }
 
+    /// L, if it is a Cholesky factor.
+    pub(crate) fn lower(&self) -> Option<MatRef<'_, T>> {
+        match &self.0.factor {
+            Factor::Lower { lower, .. } => Some(lower.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// What [`InducingPrior::parameter`] is: of values at points, the points.
+    pub(crate) fn parameter(&self) -> &Mat<T> {
+        &self.0.parameter
+    }
+
     pub(crate) fn white(&self) -> Option<T> {
         self.0.white.as_ref().map(|variance| variance[(0, 0)])
     }

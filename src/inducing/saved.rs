@@ -295,9 +295,4 @@ impl<T: Scalar> StoredPrior<T> {
     pub(crate) fn len(&self) -> usize {
         len(&self.0)
     }
-
-    /// What [`InducingPrior::parameter`](super::InducingPrior::parameter) is.
-    pub(crate) fn parameter(&self) -> &Mat<T> {
-        &self.0.parameter
-    }
 }

@@ -69,5 +69,6 @@ fn little_is_allocated() {
     models::drivers_allocate_little();
     models::steps_take_no_more_for_more_rows();
     models::grids_take_no_product();
+    models::single_predictions_take_nothing();
     emulator::no_square_of_pixels_or_weights();
 }

@@ -2,7 +2,7 @@
 //! points themselves; for the others a number that does not grow with the number of points; a Gram matrix into the
 //! caller's memory takes little memory beside it; a step of training the same, whatever the number of rows of the data.
 
-use mercer::gp::{IcmGp, Svgp};
+use mercer::gp::{ExactGp, IcmGp, Prediction, Sgpr, Standardization, Svgp};
 use mercer::kernel::{Workspace, cross_into_with, gram_into, gram_into_with};
 use mercer::likelihood::Gaussian;
 use mercer::optim::{NaturalGradient, Train};
@@ -98,4 +98,30 @@ pub(crate) fn drivers_allocate_little() {
     let (beside, written) = peak(|| gram_into(&composite, x.as_ref(), out.as_mut(), Par::rayon(0)));
     assert!(written.is_ok());
     assert!(beside < 8 << 20, "{beside} bytes beside the output");
+}
+
+/// A point at a time, from the second on.
+pub(crate) fn single_predictions_take_nothing() {
+    let x = points::<f64>(60, 3, 1);
+    let y: Vec<f64> = (0..60).map(|row| x[(row, 0)].sin()).collect();
+    let data = Data::new(&x, &y);
+    let kernel =
+        1.3 * Rbf::new(1.0).ard([0.5, 1.0, 2.0]) + Matern32::new(1.0) * Rbf::new(2.0) + Periodic::new(1.0, 2.0).on([0]);
+    let exact = ExactGp::new(kernel.clone().dynamic()).with_noise(0.1).unwrap();
+    let sparse = Sgpr::new(kernel, x.subrows(0, 12)).unwrap().with_noise(0.1).unwrap();
+    let posteriors: [Box<dyn Predict<f64>>; 3] = [
+        Box::new(exact.condition(&data).unwrap()),
+        Box::new(sparse.condition(&data).unwrap()),
+        Box::new(Standardization::of(&data).unwrap().around(exact).condition(&data).unwrap()),
+    ];
+    for posterior in posteriors {
+        let mut out = Prediction::default();
+        posterior.predict_into(x.subrows(0, 1), &mut out).unwrap();
+        let count = calls(|| {
+            for row in 1..60 {
+                posterior.predict_into(x.subrows(row, 1), &mut out).unwrap();
+            }
+        });
+        assert_eq!(count, 0, "{posterior:?}");
+    }
 }

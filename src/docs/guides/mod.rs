@@ -9,6 +9,7 @@
 //! | [`own_warp`] | a map of the inputs of your own |
 //! | [`own_inducing_features`] | inducing features of your own for sparse models |
 //! | [`own_model`] | a model of your own, that is fitted like the others |
+//! | [`asking`] | what a fitted model answers: terms of a sum, slopes, more data without a fit, services |
 //! | [`saving`] | models, posteriors and checkpoints in files; parts of your own in them |
 //! | [`classification`] | two classes, many classes, probabilities and their calibration |
 //! | [`troubleshooting`] | factorisations that fail, kernels that are refused, poor fits, compile errors |
@@ -34,6 +35,9 @@ pub mod own_inducing_features {}
 
 #[doc = include_str!("own_model.md")]
 pub mod own_model {}
+
+#[doc = include_str!("asking.md")]
+pub mod asking {}
 
 #[doc = include_str!("saving.md")]
 pub mod saving {}

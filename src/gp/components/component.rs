@@ -59,15 +59,7 @@ pub(super) fn of_posterior<T: Scalar>(
     function: usize,
     units: &Units,
 ) -> Result<Vec<Component<T>>> {
-    let mut latent = function;
-    let mut processes = posterior.processes.iter();
-    let process = loop {
-        match processes.next() {
-            Some(process) if latent < process.latents.len() => break process,
-            Some(process) => latent -= process.latents.len(),
-            None => return Err(missing_function("the latent function", function, posterior.latents())),
-        }
-    };
+    let (process, latent) = posterior.process_of(function)?;
     let terms = match terms_of(&*process.kernel, posterior.basis.dim())? {
         Some(terms) => terms.into_iter().map(|term| (term.path, Arc::new(term.kernel) as Arc<dyn Kernel<T>>)).collect(),
         None => vec![(process.kernel.name().to_owned(), process.kernel.clone())],
@@ -127,6 +119,7 @@ fn of_part<T: Scalar>(
         weights: column(&process.weights),
         further,
         values: None,
+        fitc: process.fitc,
     };
     let (basis, par) = (posterior.basis.clone(), posterior.par);
     Of::Term(Posterior { basis, processes: [term].into(), likelihood: None, par }, of_whole)
@@ -204,7 +197,7 @@ impl<T: Scalar> Predict<T> for Component<T> {
     fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
         let inputs = self.units.inputs(x)?;
         let x = inputs.as_ref().map_or(x, Mat::as_ref);
-        let Prediction { mut mean, variance, clamped } = match &self.of {
+        let Prediction { mut mean, variance, clamped, .. } = match &self.of {
             Of::Term(posterior, _) => posterior.predict(x)?,
             Of::Mean(mean) => {
                 let mut prediction = Prediction::zeros(x.nrows(), 1);

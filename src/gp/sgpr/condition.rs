@@ -106,7 +106,15 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
     {
         let latents = vec![Latent { mean: self.mean.clone(), roots: [Root::Lower(root)].into() }];
         let (kernel, values) = (Arc::new(self.kernel.clone()), Values::of(&self.inducing, jitter));
-        let process = Process { kernel, prior: Arc::new(prior), latents, weights, further: None, values };
+        let process = Process {
+            kernel,
+            prior: Arc::new(prior),
+            latents,
+            weights,
+            further: None,
+            values,
+            fitc: self.approximation == Approximation::Fitc,
+        };
         Ok(Posterior {
             basis: Arc::new(self.inducing.clone()),
             processes: [process].into(),

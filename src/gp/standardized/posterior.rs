@@ -72,13 +72,17 @@ impl<P> StandardizedPosterior<P> {
     }
 
     fn in_units<T: Scalar>(&self, mut predicted: Prediction<T>) -> Prediction<T> {
+        self.to_units(&mut predicted);
+        predicted
+    }
+
+    fn to_units<T: Scalar>(&self, predicted: &mut Prediction<T>) {
         for output in 0..predicted.mean.ncols() {
             let (mean, scale) = self.units(output);
             let back = |value: &mut T| *value = T::from_f64(mean + scale * value.as_f64());
             predicted.mean.col_as_slice_mut(output).iter_mut().for_each(back);
             widen(predicted.variance.col_as_slice_mut(output), scale);
         }
-        predicted
     }
 }
 
@@ -94,6 +98,14 @@ impl<T: Scalar, P: Predict<T>> Predict<T> for StandardizedPosterior<P> {
     fn predict(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {
         let predicted = self.posterior.predict(self.standardization.inputs(x)?.as_ref())?;
         Ok(self.in_units(predicted))
+    }
+
+    fn predict_into(&self, x: MatRef<'_, T>, out: &mut Prediction<T>) -> Result<()> {
+        let mut inputs = std::mem::replace(&mut out.room.inputs, Mat::new());
+        self.standardization.inputs_into(x, &mut inputs)?;
+        let predicted = self.posterior.predict_into(inputs.as_ref(), out);
+        out.room.inputs = inputs;
+        predicted.map(|()| self.to_units(out))
     }
 
     fn predict_observations(&self, x: MatRef<'_, T>) -> Result<Prediction<T>> {

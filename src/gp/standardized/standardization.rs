@@ -110,6 +110,11 @@ impl Standardization {
         &self.outputs
     }
 
+    /// The same in place of what was there.
+    pub(super) fn inputs_into<T: Scalar>(&self, x: MatRef<'_, T>, out: &mut Mat<T>) -> Result<()> {
+        standardize_into("x", &self.inputs, x, out)
+    }
+
     /// Inputs in these units.
     ///
     /// # Errors
@@ -165,11 +170,26 @@ fn of_columns<T: Scalar>(what: &str, values: MatRef<'_, T>) -> Result<Standardiz
 }
 
 fn standardized<T: Scalar>(what: &str, units: &Standardizer, values: MatRef<'_, T>) -> Result<Mat<T>> {
+    let mut out = Mat::new();
+    standardize_into(what, units, values, &mut out)?;
+    Ok(out)
+}
+
+fn standardize_into<T: Scalar>(
+    what: &str,
+    units: &Standardizer,
+    values: MatRef<'_, T>,
+    out: &mut Mat<T>,
+) -> Result<()> {
     let columns = units.mean().len();
     if values.ncols() != columns {
         return Err(Error::shape(what, format!("{columns} column(s), as were standardised"), values.shape()));
     }
     let entry =
         |row: usize, col: usize| T::from_f64((values[(row, col)].as_f64() - units.mean()[col]) / units.scale()[col]);
-    Ok(Mat::from_fn(values.nrows(), columns, entry))
+    out.resize_with(values.nrows(), columns, |_, _| T::from_f64(0.0));
+    for col in 0..columns {
+        out.col_as_slice_mut(col).iter_mut().enumerate().for_each(|(row, value)| *value = entry(row, col));
+    }
+    Ok(())
 }

@@ -67,7 +67,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let values = Values::of(&self.inducing, prior.jitter());
             let prior = Arc::new(prior.store(&tape)?);
             let kernel = Arc::new(kernel.clone());
-            processes.push(Process { kernel, prior, latents: functions, weights, further, values });
+            processes.push(Process { kernel, prior, latents: functions, weights, further, values, fitc: false });
         }
         Ok(Posterior {
             basis: Arc::new(self.inducing.clone()),

@@ -2,6 +2,8 @@
 
 mod certain;
 mod components;
+mod few;
 mod pathwise;
 mod predict;
 mod predictions;
+mod updates;

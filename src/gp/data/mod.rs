@@ -1,9 +1,13 @@
 //! What models learn from.
 
+mod matrix;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use faer::{Mat, MatRef};
+
+pub use matrix::IntoMatrix;
 
 use crate::batch::BatchPoints;
 use crate::{Error, Result, Scalar};
@@ -168,65 +172,5 @@ impl<T: Scalar> Outputs<T> for Separate<T> {
 
     fn values(&self) -> MatRef<'_, T> {
         (*self.y).as_ref()
-    }
-}
-
-/// What [`Data`] are made of: a matrix, a view of one, or a slice, which is one column.
-pub trait IntoMatrix<T: Scalar> {
-    /// The matrix: an owned or shared one as it is, a view as a copy.
-    fn into_matrix(self) -> Arc<Mat<T>>;
-}
-
-impl<T: Scalar> IntoMatrix<T> for Arc<Mat<T>> {
-    fn into_matrix(self) -> Arc<Mat<T>> {
-        self
-    }
-}
-
-impl<T: Scalar> IntoMatrix<T> for Mat<T> {
-    fn into_matrix(self) -> Arc<Mat<T>> {
-        self.into()
-    }
-}
-
-impl<T: Scalar> IntoMatrix<T> for MatRef<'_, T> {
-    fn into_matrix(self) -> Arc<Mat<T>> {
-        self.to_owned().into()
-    }
-}
-
-impl<T: Scalar> IntoMatrix<T> for &Mat<T> {
-    fn into_matrix(self) -> Arc<Mat<T>> {
-        self.clone().into()
-    }
-}
-
-impl<T: Scalar> IntoMatrix<T> for &[T] {
-    fn into_matrix(self) -> Arc<Mat<T>> {
-        crate::data::column(self).into_matrix()
-    }
-}
-
-impl<T: Scalar, const N: usize> IntoMatrix<T> for &[T; N] {
-    fn into_matrix(self) -> Arc<Mat<T>> {
-        self.as_slice().into_matrix()
-    }
-}
-
-impl<T: Scalar, const N: usize> IntoMatrix<T> for [T; N] {
-    fn into_matrix(self) -> Arc<Mat<T>> {
-        self.as_slice().into_matrix()
-    }
-}
-
-impl<T: Scalar> IntoMatrix<T> for &Vec<T> {
-    fn into_matrix(self) -> Arc<Mat<T>> {
-        self.as_slice().into_matrix()
-    }
-}
-
-impl<T: Scalar> IntoMatrix<T> for Vec<T> {
-    fn into_matrix(self) -> Arc<Mat<T>> {
-        self.as_slice().into_matrix()
     }
 }

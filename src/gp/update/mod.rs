@@ -1,0 +1,161 @@
+//! Posteriors given more data, or less.
+
+mod exact;
+mod sparse;
+
+use std::any::Any;
+
+use super::checks::check_data;
+use super::data::Data;
+use super::posterior::Posterior;
+use super::process::Process;
+use crate::likelihood::{FixedNoise, GaussianNoise};
+use crate::{Error, Result, Scalar};
+
+impl<T: Scalar> Posterior<T> {
+    /// The posterior given these observations too, without a fit and without what was seen before: hyperparameters, inducing
+    /// features and jitter stay.
+    ///
+    /// Of an exact process it is that of all data together, whose rows follow those of the data before: O(n²m) time for m
+    /// observations beside n. Of a sparse one it is q(u) as the best Gaussian given its old self and the new observations,
+    /// O(M²m + M³), which for a collapsed model, and for q at its optimum, is the posterior of all data together. Noise is that of
+    /// the likelihood; of known noise, that of the new observations, set by [`with_likelihood`](Self::with_likelihood) before.
+    ///
+    /// # Errors
+    ///
+    /// Those of data that do not fit together, as in [`Model::condition`](super::Model::condition); [`Error::Setting`] for a
+    /// likelihood that is not Gaussian, or several latent functions; [`Error::NotPositiveDefinite`] if the new points are too
+    /// close to others for their noise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, ExactGp};
+    /// use mercer::prelude::*;
+    ///
+    /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.1)?;
+    /// let first = gp.condition(&Data::new(mat![[0.0], [1.0]], [0.3, 1.0]))?;
+    /// let both = first.condition_on(&Data::new(mat![[2.0]], [0.7]))?;
+    /// let at_once = gp.condition(&Data::new(mat![[0.0], [1.0], [2.0]], [0.3, 1.0, 0.7]))?;
+    /// let at = mat![[1.6]];
+    /// let (a, b) = (both.predict(at.as_ref())?, at_once.predict(at.as_ref())?);
+    /// assert!((a.mean[(0, 0)] - b.mean[(0, 0)]).abs() < 1e-14 && (a.variance[(0, 0)] - b.variance[(0, 0)]).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Bui, Nguyen & Turner (2017), "Streaming sparse Gaussian process approximations", NeurIPS 30, for fixed inducing inputs.
+    #[doc(alias = "get_fantasy_model", alias = "online", alias = "streaming")]
+    pub fn condition_on(&self, data: &Data<T>) -> Result<Self> {
+        let (process, y) = self.alone(data)?;
+        let noise = self.noise_of(y.len())?;
+        match self.is_exact() {
+            true => exact::with(self, process, data.x(), &y, &noise),
+            false => sparse::with(self, process, data.x(), &y, &noise),
+        }
+    }
+
+    /// The posterior of a sparse process without these observations, which it has seen: the inverse of
+    /// [`condition_on`](Self::condition_on). O(M²m + M³).
+    ///
+    /// # Errors
+    ///
+    /// As [`condition_on`](Self::condition_on); [`Error::Setting`] for observations that it cannot have seen, since they say
+    /// more than it knows; and for an exact process, which forgets [by rows](Self::forget_rows).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, Sgpr};
+    /// use mercer::prelude::*;
+    ///
+    /// let (all, last) = (Data::new(mat![[0.0], [1.0], [2.0]], [0.3, 1.0, 0.7]), Data::new(mat![[2.0]], [0.7]));
+    /// let gp = Sgpr::new(Rbf::new(1.0), mat![[0.2], [1.5]].as_ref())?.with_noise(0.1)?;
+    /// let first = gp.condition(&Data::new(mat![[0.0], [1.0]], [0.3, 1.0]))?;
+    /// let without = gp.condition(&all)?.forget(&last)?;
+    /// let at = mat![[1.6]];
+    /// assert!((without.predict(at.as_ref())?.mean[(0, 0)] - first.predict(at.as_ref())?.mean[(0, 0)]).abs() < 1e-13);
+    /// assert!(first.forget(&Data::new(mat![[0.1], [0.9], [1.2]], [0.0; 3])).is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn forget(&self, data: &Data<T>) -> Result<Self> {
+        let (process, y) = self.alone(data)?;
+        let noise = self.noise_of(y.len())?;
+        if self.is_exact() {
+            let expected = "is exact: it forgets observations by their rows, with `forget_rows`";
+            return Err(Error::setting("the process", "the posterior", expected));
+        }
+        sparse::without(self, process, data.x(), &y, &noise)
+    }
+
+    /// The posterior of an exact process without these rows of its data, counted from 0 in the order in which they were seen;
+    /// those that stay move up. O(n²) time for each row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rows`] for a row that there is not, or that is named twice; [`Error::Empty`] if none would stay;
+    /// [`Error::Setting`] for a sparse process, which has no rows: see [`forget`](Self::forget).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, ExactGp};
+    /// use mercer::prelude::*;
+    ///
+    /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.1)?;
+    /// let all = gp.condition(&Data::new(mat![[0.0], [1.0], [2.0]], [0.3, 50.0, 0.7]))?;
+    /// let without = all.forget_rows(&[1])?;
+    /// let expected = gp.condition(&Data::new(mat![[0.0], [2.0]], [0.3, 0.7]))?;
+    /// let at = mat![[1.0]];
+    /// assert!((without.predict(at.as_ref())?.mean[(0, 0)] - expected.predict(at.as_ref())?.mean[(0, 0)]).abs() < 1e-13);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn forget_rows(&self, rows: &[usize]) -> Result<Self> {
+        if !self.is_exact() {
+            let expected = "is sparse, and keeps no rows: it forgets observations with `forget`";
+            return Err(Error::setting("the process", "the posterior", expected));
+        }
+        exact::without(self, self.one_process()?, rows)
+    }
+
+    /// Whether the inducing variables are observations.
+    fn is_exact(&self) -> bool {
+        self.processes.iter().all(|process| process.latents.iter().all(|latent| latent.roots.is_empty()))
+    }
+
+    fn one_process(&self) -> Result<&Process<T>> {
+        match (&*self.processes, self.latents()) {
+            ([process], 1) => Ok(process),
+            (_, count) => {
+                let expected = "must be 1 for observations to be taken in or forgotten";
+                Err(Error::setting("the number of latent functions", count, expected))
+            }
+        }
+    }
+
+    /// The process, and the observations of one output.
+    fn alone<'d>(&self, data: &'d Data<T>) -> Result<(&Process<T>, std::borrow::Cow<'d, [T]>)> {
+        let process = self.one_process()?;
+        let y = data.stacked(1)?;
+        check_data(data.x(), &y, [&*process.kernel], [&process.latents[0].mean])?;
+        self.check(data.x())?;
+        Ok((process, y))
+    }
+
+    /// The variances of the noise of so many new observations.
+    pub(super) fn noise_of(&self, count: usize) -> Result<Vec<f64>> {
+        let likelihood = self.fitting()?;
+        if let Some(variance) = likelihood.gaussian_noise() {
+            return Ok(vec![variance; count]);
+        }
+        let any: &dyn Any = likelihood;
+        match any.downcast_ref::<FixedNoise>() {
+            Some(noise) => noise.noise_variances(count),
+            None => {
+                let expected = "is not Gaussian noise, which this takes";
+                Err(Error::setting("the likelihood", likelihood.name(), expected))
+            }
+        }
+    }
+}
