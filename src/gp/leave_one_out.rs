@@ -27,9 +27,8 @@ use crate::{Error, Result, Scalar};
 /// and [predicting](super::Predict::predict_observations) this one. Where a leverage is close to 1,
 /// because little else tells of f(xᵢ), some ε/(1 − hᵢ) of the result is rounding.
 ///
-/// From [`ExactGp::leave_one_out`](super::ExactGp::leave_one_out),
-/// [`BatchGp::leave_one_out`](super::BatchGp::leave_one_out) and
-/// [`Sgpr::leave_one_out`](super::Sgpr::leave_one_out).
+/// From [`ExactGp::leave_one_out`](super::ExactGp::leave_one_out), and the same of [`BatchGp`](super::BatchGp),
+/// [`IcmGp`](super::IcmGp), [`Sgpr`](super::Sgpr) and [`Svgp`](super::Svgp).
 ///
 /// # Examples
 ///
@@ -108,20 +107,32 @@ impl<T: Scalar> LeaveOneOut<T> {
         q: &LowRank<T>,
         par: Par,
     ) -> Result<Self> {
-        let spread = q.spread(a, par);
+        let zero = T::from_f64(0.0);
+        let fitted = |i: usize| a.col(i).iter().zip(q.mean.col_as_slice(0)).fold(zero, |sum, (&a, &m)| sum + a * m);
+        let misses: Vec<T> = (0..y.len()).map(|i| residual[i] - fitted(i)).collect();
+        Self::of_spread(q.spread(a, par).as_ref(), y, &misses, noise, conditional)
+    }
+
+    /// For a sparse process, from PᵀA for a root P of the covariance of q(v), y − μ(x), Λ, and k(xᵢ, xᵢ) − ‖aᵢ‖² + σ².
+    pub(super) fn of_spread(
+        spread: MatRef<'_, T>,
+        y: &[T],
+        misses: &[T],
+        noise: &[T],
+        conditional: &[T],
+    ) -> Result<Self> {
         let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
         let mut predicted = Vec::with_capacity(y.len());
         for i in 0..y.len() {
-            let column = spread.col_as_slice(i);
-            let leverage = crate::simd::dot(column, column) / noise[i];
-            let fitted = a.col(i).iter().zip(q.mean.col_as_slice(0)).fold(zero, |sum, (&a, &m)| sum + a * m);
+            let squares = spread.col(i).iter().fold(zero, |sum, &entry| sum + entry * entry);
+            let leverage = squares / noise[i];
             let variance = conditional[i] + noise[i] * (leverage / (one - leverage));
             // A leverage of 1, to rounding, says nothing of what is left of the others.
             let sound = leverage < one && variance > zero;
             if !sound {
                 return Err(Error::NegativeVariance { row: i, value: variance.as_f64() });
             }
-            predicted.push(((residual[i] - fitted) / (one - leverage), variance));
+            predicted.push((misses[i] / (one - leverage), variance));
         }
         Ok(Self::new(y, predicted.into_iter()))
     }

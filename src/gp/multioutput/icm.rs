@@ -9,7 +9,9 @@ use super::grid_methods::{Recorded, grid_methods, grid_model};
 use super::icm_posterior::IcmPosterior;
 use super::noise::OutputNoise;
 use crate::gp::checks::check_psd;
+use crate::gp::data::Data;
 use crate::gp::latents::PerLatent;
+use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::prior::{Observed, Prior};
 use crate::gp::settings::plain_settings;
 use crate::gp::terms::output_covariance;
@@ -179,6 +181,36 @@ impl<K: Expr + Clone> IcmGp<K> {
         let seen = Observed::WithNoise(cast(self.noise.covariance().as_ref()).into());
         Prior::mixed(std::slice::from_ref(&self.kernel), self.mean.clone(), mixing, seen, self.par)
             .allowing_indefinite(self.allow_indefinite)
+    }
+
+    /// Predictions of each observation from all others, those of the other outputs at the same inputs among them, in closed
+    /// form: for each output. O(N² (N + P)) once.
+    ///
+    /// # Errors
+    ///
+    /// As [`objective`](crate::gp::Model::objective).
+    ///
+    /// # Examples
+    ///
+    /// Outputs that have nothing to do with each other are as two models:
+    ///
+    /// ```
+    /// use mercer::gp::{Data, ExactGp, IcmGp};
+    /// use mercer::prelude::*;
+    ///
+    /// let (x, y) = (mat![[0.0], [0.5], [2.0]], mat![[0.3, 1.0], [0.4, 1.1], [-0.7, 0.2]]);
+    /// let gp = IcmGp::new(Rbf::new(0.8), Coregionalization::new(mat![[0.0], [0.0]], [1.0, 1.0]));
+    /// let left_out = gp.leave_one_out(&Data::new(&x, &y))?;
+    /// let alone = ExactGp::new(Rbf::new(0.8)).leave_one_out(&Data::new(&x, [1.0, 1.1, 0.2]))?;
+    /// assert!((left_out[1].mean[2] - alone.mean[2]).abs() < 1e-14);
+    /// assert!((left_out[1].variance[0] - alone.variance[0]).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn leave_one_out<T: Scalar>(&self, data: &Data<T>) -> Result<Vec<LeaveOneOut<T>>>
+    where
+        K: Kernel<T>,
+    {
+        self.posterior(data.x(), data.y())?.left_out(data.y())
     }
 
     fn posterior<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<IcmPosterior<T>>

@@ -9,6 +9,7 @@ use super::grid::means_at;
 use super::prediction::JointPrediction;
 use crate::gp::checks::check_inputs;
 use crate::gp::latents::PerLatent;
+use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::predict::{Predict, missing_function};
 use crate::gp::prediction::{Prediction, Samples, clamp};
 use crate::gp::process::CHUNK;
@@ -165,6 +166,22 @@ impl<T: Scalar> IcmPosterior<T> {
         let mut cross = Mat::zeros(self.points.nrows(), x.nrows());
         cross_into(&*self.kernel, (*self.points).as_ref(), x, cross.as_mut(), self.par)?;
         self.covariance.rotate_points(cross.as_ref(), self.par)
+    }
+
+    /// Predictions of each of the observations from all others. With W = Σ^(−½)U and A⁻¹ = (W ⊗ V) diag(1/d) (W ⊗ V)ᵀ, A⁻¹r
+    /// is V z/d Wᵀ, and the diagonal of A⁻¹ is the same of all squares.
+    pub(super) fn left_out(&self, y: MatRef<'_, T>) -> Result<Vec<LeaveOneOut<T>>> {
+        let (n, whitener) = (y.nrows(), self.covariance.whitener());
+        let vectors = self.covariance.rotate_points(Mat::identity(n, n).as_ref(), self.par)?;
+        let squared = |m: MatRef<'_, T>| Mat::from_fn(m.nrows(), m.ncols(), |row, col| m[(row, col)] * m[(row, col)]);
+        let precisions =
+            squared(vectors.as_ref()).transpose() * self.inverse_spectrum() * squared(whitener).transpose();
+        let solved = vectors.transpose() * &*self.weights * whitener.transpose();
+        let of = |p: usize| {
+            let y: Vec<T> = y.col(p).iter().copied().collect();
+            LeaveOneOut::of_exact(precisions.col_as_slice(p), solved.col_as_slice(p), &y)
+        };
+        Ok((0..y.ncols()).map(of).collect())
     }
 
     /// 1/dᵢⱼ, N × P

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use faer::Mat;
 
 use super::Svgp;
+use crate::gp::data::Data;
+use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::posterior::Posterior;
 use crate::gp::prior::{Observed, Prior};
 use crate::gp::process::{Latent, MeanBasisWeights, Process, Values};
@@ -75,5 +77,34 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             likelihood: Some(self.likelihood.clone().into()),
             par: self.par,
         })
+    }
+
+    /// Predictions of each observation from all others, for Gaussian noise: what it has told q is taken out of q again, in closed
+    /// form. Those of the model for a q at its optimum for these data, and hyperparameters and inducing features that stay. O(N·M²).
+    ///
+    /// # Errors
+    ///
+    /// As [`posterior`](Self::posterior) and [`Model::objective`](crate::gp::Model::objective); [`Error::Setting`] for a
+    /// likelihood that is not Gaussian noise; [`Error::NegativeVariance`] for observations that q has not seen, or that tell
+    /// all of a direction of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, Sgpr};
+    /// use mercer::prelude::*;
+    ///
+    /// let data = Data::new(mat![[0.0], [1.0], [2.0]], [0.3, 1.0, 0.7]);
+    /// let collapsed = Sgpr::new(Rbf::new(1.0), mat![[0.2], [1.5]].as_ref())?.with_noise(0.1)?;
+    /// let (left_out, expected) = (collapsed.into_svgp(&data)?.leave_one_out(&data)?, collapsed.leave_one_out(&data)?);
+    /// assert!((left_out.mean[1] - expected.mean[1]).abs() < 1e-13);
+    /// assert!((left_out.log_pseudo_likelihood() - expected.log_pseudo_likelihood()).abs() < 1e-12);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn leave_one_out<T: Scalar>(&self, data: &Data<T>) -> Result<LeaveOneOut<T>>
+    where
+        K: Kernel<T>,
+    {
+        self.posterior()?.left_out(data)
     }
 }

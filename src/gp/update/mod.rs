@@ -7,6 +7,7 @@ use std::any::Any;
 
 use super::checks::check_data;
 use super::data::Data;
+use super::leave_one_out::LeaveOneOut;
 use super::posterior::Posterior;
 use super::process::Process;
 use crate::likelihood::{FixedNoise, GaussianNoise};
@@ -117,6 +118,12 @@ impl<T: Scalar> Posterior<T> {
             return Err(Error::setting("the process", "the posterior", expected));
         }
         exact::without(self, self.one_process()?, rows)
+    }
+
+    /// Predictions of each observation, which a sparse posterior has seen, from all others.
+    pub(super) fn left_out(&self, data: &Data<T>) -> Result<LeaveOneOut<T>> {
+        let (process, y) = self.alone(data)?;
+        sparse::left_out(self, process, data.x(), &y, &self.noise_of(y.len())?)
     }
 
     /// Whether the inducing variables are observations.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use faer::{Accum, Mat, MatRef, linalg::matmul::matmul};
 
+use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::{LowRank, Solved};
 use crate::gp::posterior::Posterior;
 use crate::gp::predict::Predict;
@@ -21,7 +22,7 @@ pub(super) fn with<T: Scalar>(
     y: &[T],
     noise: &[f64],
 ) -> Result<Posterior<T>> {
-    let New { root, projected, residual, noise } = New::of(posterior, process, x, y, noise)?;
+    let New { root, projected, residual, noise, .. } = New::of(posterior, process, x, y, noise)?;
     let LowRank { mean, root: of_w, .. } = LowRank::new(projected.as_ref(), &residual, &noise, posterior.par)?;
     updated(posterior, process, root, Solved::of(mean, of_w))
 }
@@ -34,7 +35,7 @@ pub(super) fn without<T: Scalar>(
     y: &[T],
     noise: &[f64],
 ) -> Result<Posterior<T>> {
-    let New { root, projected, residual, noise } = New::of(posterior, process, x, y, noise)?;
+    let New { root, projected, residual, noise, .. } = New::of(posterior, process, x, y, noise)?;
     let (m, par, one) = (projected.nrows(), posterior.par, T::from_f64(1.0));
     let scale = |col: usize| one / num_traits::Float::sqrt(noise[col]);
     let g = Mat::from_fn(m, noise.len(), |row, col| projected[(m - 1 - row, col)] * scale(col));
@@ -53,6 +54,20 @@ pub(super) fn without<T: Scalar>(
     updated(posterior, process, root, solved)
 }
 
+/// Each observation that has been seen from all others: what it has added to the precision of w is taken away, for one after
+/// the other.
+pub(in crate::gp) fn left_out<T: Scalar>(
+    posterior: &Posterior<T>,
+    process: &Process<T>,
+    x: MatRef<'_, T>,
+    y: &[T],
+    noise: &[f64],
+) -> Result<LeaveOneOut<T>> {
+    let New { projected, residual, noise, left, .. } = New::of(posterior, process, x, y, noise)?;
+    let conditional: Vec<T> = noise.iter().zip(&left).map(|(&noise, &left)| noise + left).collect();
+    LeaveOneOut::of_spread(projected.as_ref(), y, &residual, &noise, &conditional)
+}
+
 /// New observations, as the posterior sees them.
 struct New<T: Scalar> {
     /// P
@@ -62,6 +77,8 @@ struct New<T: Scalar> {
     /// y − μ(x)
     residual: Vec<T>,
     noise: Vec<T>,
+    /// k(x, x) − ‖a‖²
+    left: Vec<T>,
 }
 
 impl<T: Scalar> New<T> {
@@ -74,7 +91,7 @@ impl<T: Scalar> New<T> {
         let mut noise: Vec<T> = noise.iter().map(|&variance| T::from_f64(variance)).collect();
         if process.fitc {
             let zero = T::from_f64(0.0);
-            noise.iter_mut().zip(left).for_each(|(noise, left)| *noise += if left > zero { left } else { zero });
+            noise.iter_mut().zip(&left).for_each(|(noise, &left)| *noise += if left > zero { left } else { zero });
         }
         if let Some(row) = noise.iter().position(|&variance| !(variance > T::from_f64(0.0))) {
             let expected = "must be positive, for a sparse process to take observations in";
@@ -82,7 +99,7 @@ impl<T: Scalar> New<T> {
         }
         let projected = tape.value(root.on(&tape).project(a))?.as_mat().to_owned();
         drop(tape);
-        Ok(Self { root, projected, residual, noise })
+        Ok(Self { root, projected, residual, noise, left })
     }
 }
 

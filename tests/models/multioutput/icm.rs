@@ -189,3 +189,36 @@ fn what_does_not_fit_a_grid_is_refused() {
     let error = gp.objective(&Data::new(x.as_ref(), y.as_ref())).unwrap_err();
     assert!(error.to_string().starts_with("y[1, 2] is missing"), "{error}");
 }
+
+/// One value after the other taken out of the dense covariance, with noise of either kind.
+#[test]
+fn left_out_values_are_those_of_dense_algebra() {
+    for gp in on_a_grid() {
+        let (x, n) = (inputs(), inputs().nrows());
+        let y = uniform(n, gp.outputs(), 5);
+        let left_out = gp.leave_one_out(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+        let prior = gp.prior::<f64>();
+        let (gram, b) =
+            (gp.kernel().gram(&x).unwrap(), gp.outputs_kernel().gram(mat![[0.0], [1.0], [2.0]].as_ref()).unwrap());
+        let noise = gp.condition(&Data::new(x.as_ref(), y.as_ref())).unwrap().noise();
+        let size = n * gp.outputs();
+        let covariance = Mat::from_fn(size, size, |i, j| {
+            let same = if i % n == j % n { noise[(i / n, j / n)] } else { 0.0 };
+            b[(i / n, j / n)] * gram[(i % n, j % n)] + same
+        });
+        let mean = prior.predict(x.as_ref()).unwrap().mean;
+        for at in [0, 3, n, size - 1] {
+            let others: Vec<usize> = (0..size).filter(|&i| i != at).collect();
+            let own = Mat::from_fn(size - 1, size - 1, |i, j| covariance[(others[i], others[j])]);
+            let cross = Mat::from_fn(size - 1, 1, |i, _| covariance[(others[i], at)]);
+            let residual = Mat::from_fn(size - 1, 1, |i, _| {
+                y[(others[i] % n, others[i] / n)] - mean[(others[i] % n, others[i] / n)]
+            });
+            let solved = own.llt(faer::Side::Lower).unwrap().solve(&cross);
+            let expected = mean[(at % n, at / n)] + (solved.transpose() * residual)[(0, 0)];
+            let variance = covariance[(at, at)] - (solved.transpose() * cross)[(0, 0)];
+            let (found, row) = (&left_out[at / n], at % n);
+            assert!((found.mean[row] - expected).abs() < 1e-12 && (found.variance[row] - variance).abs() < 1e-12);
+        }
+    }
+}
