@@ -28,7 +28,7 @@ use crate::{Error, Result, Scalar};
 /// because little else tells of f(xᵢ), some ε/(1 − hᵢ) of the result is rounding.
 ///
 /// From [`ExactGp::leave_one_out`](super::ExactGp::leave_one_out), and the same of [`BatchGp`](super::BatchGp),
-/// [`IcmGp`](super::IcmGp), [`Sgpr`](super::Sgpr) and [`Svgp`](super::Svgp).
+/// [`IcmGp`](super::IcmGp), [`Oilmm`](super::Oilmm), [`Sgpr`](super::Sgpr) and [`Svgp`](super::Svgp).
 ///
 /// # Examples
 ///

@@ -9,7 +9,9 @@ use super::grid_methods::{Recorded, grid_methods, grid_model};
 use super::oilmm_posterior::OilmmPosterior;
 use super::orthogonal::Orthogonal;
 use crate::gp::checks::check_psd;
+use crate::gp::data::Data;
 use crate::gp::latents::PerLatent;
+use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::posterior::Posterior;
 use crate::gp::prior::{Observed, Prior};
 use crate::gp::process::{Latent, Process};
@@ -223,6 +225,36 @@ impl<K: Expr + Clone> Oilmm<K> {
         let seen = Observed::with(vec![self.likelihood.variance(); self.outputs()]);
         Ok(Prior::mixed(self.kernel.all(), self.mean.clone(), mixing, seen, self.par)
             .allowing_indefinite(self.allow_indefinite))
+    }
+
+    /// Predictions of each observation from all others, those of the other outputs at the same inputs among them, in closed
+    /// form: for each output. O(m·N³) once.
+    ///
+    /// # Errors
+    ///
+    /// As [`objective`](crate::gp::Model::objective).
+    ///
+    /// # Examples
+    ///
+    /// Outputs that have nothing to do with each other are as two models:
+    ///
+    /// ```
+    /// use mercer::gp::{Data, ExactGp, Oilmm};
+    /// use mercer::prelude::*;
+    ///
+    /// let (x, y) = (mat![[0.0], [0.5], [2.0]], mat![[0.3, 1.0], [0.4, 1.1], [-0.7, 0.2]]);
+    /// let gp = Oilmm::new(vec![Rbf::new(0.8)], mat![[1.0, 0.0], [0.0, 1.0]].as_ref())?.with_noise(0.5)?;
+    /// let left_out = gp.leave_one_out(&Data::new(&x, &y))?;
+    /// let alone = ExactGp::new(Rbf::new(0.8)).with_noise(0.5)?.leave_one_out(&Data::new(&x, [1.0, 1.1, 0.2]))?;
+    /// assert!((left_out[1].mean[2] - alone.mean[2]).abs() < 1e-14);
+    /// assert!((left_out[1].variance[0] - alone.variance[0]).abs() < 1e-14);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn leave_one_out<T: Scalar>(&self, data: &Data<T>) -> Result<Vec<LeaveOneOut<T>>>
+    where
+        K: Kernel<T>,
+    {
+        self.posterior(data.x(), data.y())?.left_out(data.x(), data.y())
     }
 
     fn posterior<T: Scalar>(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<OilmmPosterior<T>>

@@ -8,11 +8,12 @@ use rand::Rng;
 use super::grid::means_at;
 use super::prediction::JointPrediction;
 use crate::gp::latents::PerLatent;
+use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::posterior::Posterior;
 use crate::gp::predict::{Predict, missing_function};
 use crate::gp::prediction::{Prediction, Samples};
 use crate::likelihood::Mixing;
-use crate::linalg::cast;
+use crate::linalg::{Cholesky, cast};
 use crate::mean::DynMean;
 use crate::{Result, Scalar};
 
@@ -68,6 +69,38 @@ impl<T: Scalar> OilmmPosterior<T> {
         let mut predicted = JointPrediction::of_latents(mixing, &latents)?;
         predicted.mean += means_at(&self.means, x, outputs);
         Ok(predicted)
+    }
+
+    /// Predictions of each of the observations from all others. With d_l = h_l/‖h_l‖² and C_l = K_l + σ²/‖h_l‖² I, whose
+    /// factors and C_l⁻¹ R d_l the processes have, A⁻¹ = Σ_l d_l d_lᵀ ⊗ C_l⁻¹ + (I − Σ_l d_l d_lᵀ‖h_l‖²)/σ² ⊗ I.
+    pub(super) fn left_out(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Vec<LeaveOneOut<T>>> {
+        let (n, outputs) = y.shape();
+        let residual = y - means_at(&self.means, x, outputs);
+        let inverse = T::from_f64(1.0 / self.noise);
+        let mut precisions = Mat::from_fn(n, outputs, |_, _| inverse);
+        let mut solved = faer::Scale(inverse) * &residual;
+        for (index, process) in self.latents.processes.iter().enumerate() {
+            let Some(lower) = process.prior.lower() else { continue };
+            let own = LeaveOneOut::precisions(&Cholesky::of_factor(lower.to_owned(), 0.0), self.latents.par)?;
+            let scale = self.mixing.col(index).squared_norm_l2();
+            let direction: Vec<T> = self.mixing.col(index).iter().map(|&h| T::from_f64(h / scale)).collect();
+            let spread = T::from_f64(scale / self.noise);
+            for row in 0..n {
+                let reached = (0..outputs).fold(T::from_f64(0.0), |sum, p| sum + residual[(row, p)] * direction[p]);
+                for (p, &direction) in direction.iter().enumerate() {
+                    precisions[(row, p)] += direction * direction * (own[row] - spread);
+                    solved[(row, p)] += direction * (process.weights[(row, 0)] - spread * reached);
+                }
+            }
+        }
+        let of = |p: usize| {
+            LeaveOneOut::of_exact(
+                precisions.col_as_slice(p),
+                solved.col_as_slice(p),
+                &y.col(p).iter().copied().collect::<Vec<_>>(),
+            )
+        };
+        Ok((0..outputs).map(of).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Orthogonal mixtures of processes.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use faer::linalg::solvers::Solve;
+use faer::linalg::solvers::{DenseSolveCore, Solve};
 use mercer::data::column;
 use mercer::gp::Oilmm;
 use mercer::prelude::*;
@@ -42,6 +42,15 @@ fn an_orthogonal_mixture_is_the_dense_gaussian() {
             assert_close(observed.variance[(row, p)], left[(3 * p + row, 3 * p + row)] + 0.2, 1e-12);
             (0..4).for_each(|q| assert_close(found[(p, q)], left[(3 * p + row, 3 * q + row)], 1e-12));
         }
+    }
+
+    let inverse = factor.inverse();
+    let solved = &inverse * Mat::from_fn(28, 1, |row, _| residual[row]);
+    let left_out = gp.leave_one_out(&Data::new(x.as_ref(), y.as_ref())).unwrap();
+    for i in 0..28 {
+        let (found, row) = (&left_out[i / 7], i % 7);
+        assert_close(found.variance[row], 1.0 / inverse[(i, i)], 1e-12);
+        assert_close(found.mean[row], y[(row, i / 7)] - solved[(i, 0)] / inverse[(i, i)], 1e-11);
     }
 }
 
