@@ -19,17 +19,23 @@ fn kernel() -> Scaled<Rbf> {
     1.3 * Rbf::new([1.0, 1.5, 2.0, 2.5])
 }
 
-fn exact(n: usize) -> Posterior<f64> {
+/// A sum of four terms.
+fn sum() -> DynKernel {
+    let smooth = kernel() + 0.5 * Matern52::new([1.0, 2.0, 1.0, 2.0]);
+    (smooth + 0.3 * Periodic::new(1.0, 2.0) + 0.2 * Linear::new(1.0)).dynamic()
+}
+
+fn exact<K: Kernel<f64> + Clone>(kernel: K, n: usize) -> Posterior<f64> {
     let x = points::<f64>(n, DIM, 1);
     let y: Vec<f64> = (0..n).map(|row| x[(row, 0)].sin()).collect();
-    let gp = ExactGp::new(kernel()).with_noise(0.05).unwrap().with_par(Par::Seq);
+    let gp = ExactGp::new(kernel).with_noise(0.05).unwrap().with_par(Par::Seq);
     gp.condition(&Data::new(&x, y)).unwrap()
 }
 
-fn sparse(m: usize) -> Posterior<f64> {
+fn sparse<K: Kernel<f64> + Clone>(kernel: K, m: usize) -> Posterior<f64> {
     let x = points::<f64>(4 * m, DIM, 1);
     let y: Vec<f64> = (0..4 * m).map(|row| x[(row, 0)].sin()).collect();
-    let mut gp = Svgp::new(kernel(), points::<f64>(m, DIM, 2).as_ref()).unwrap().with_par(Par::Seq);
+    let mut gp = Svgp::new(kernel, points::<f64>(m, DIM, 2).as_ref()).unwrap().with_par(Par::Seq);
     gp.natural_step(&Data::new(&x, y).part_of(4 * m), &mercer::optim::NaturalGradient::default()).unwrap();
     gp.posterior().unwrap()
 }
@@ -84,8 +90,9 @@ fn main() {
     let at = points::<f64>(1000, DIM, 3);
     println!("{:<44}{:>12}{:>12}", "microseconds", "median", "99 %");
     let print = |name: &str, (median, most): (f64, f64)| println!("{name:<44}{median:>12.1}{most:>12.1}");
-    let (exact, sparse) = (exact(n), sparse(m));
-    for (name, size, posterior) in [("exact", n, &exact), ("sparse", m, &sparse)] {
+    let of_sums = [exact(sum(), n), sparse(sum(), m)];
+    let (exact, sparse) = (exact(kernel(), n), sparse(kernel(), m));
+    for ((name, size, posterior), of_sum) in [("exact", n, &exact), ("sparse", m, &sparse)].into_iter().zip(&of_sums) {
         let mut out = Prediction::default();
         let one = latencies(runs, |index| posterior.predict_into(at.subrows(index % 1000, 1), &mut out).unwrap());
         print(&format!("{name} {size}, one row"), one);
@@ -104,6 +111,12 @@ fn main() {
                 black_box(posterior.predict(at.as_ref()).unwrap());
             }),
         );
+        let parts = of_sum.components(0).unwrap();
+        let whole = latencies(7, |_| drop(black_box(of_sum.predict(at.as_ref()).unwrap())));
+        let terms = latencies(7, |_| drop(black_box(parts.predict(at.as_ref()).unwrap())));
+        print("  1000 rows of a sum of four terms", whole);
+        print("  each of its terms", terms);
+        println!("  ratio over the number of terms {:.2}", terms.0 / whole.0 / parts.len() as f64);
         let best = |threads| (0..5).map(|_| throughput(posterior, &at, threads, runs)).fold(0.0, f64::max);
         println!("  two threads / one, rows a second: {:.2}", best(2) / best(1));
     }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! $ echo '{"id": 7, "x": [[1975.5]]}' | cargo run --release --example serve -- --demo
-//! {"id":7,"mean":[[332.6]],"deviation":[[0.4]]}
+//! {"deviation":[[0.083]],"id":7,"mean":[[332.705]]}
 //! ```
 //!
 //! A request has the points `x`, one a row, and may have an `id`, which comes back. An answer has the mean and the standard

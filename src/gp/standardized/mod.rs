@@ -1,5 +1,6 @@
 //! Models in standardised units, whose data and predictions are in the user's.
 
+mod changes;
 mod posterior;
 #[cfg(feature = "serde")]
 mod saved;

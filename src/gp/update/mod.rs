@@ -95,8 +95,8 @@ impl<T: Scalar> Posterior<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Rows`] for a row that there is not, or that is named twice; [`Error::Empty`] if none would stay;
-    /// [`Error::Setting`] for a sparse process, which has no rows: see [`forget`](Self::forget).
+    /// [`Error::Setting`] for a row that there is not, or that is named twice, and for a sparse process, which has no rows: see
+    /// [`forget`](Self::forget); [`Error::Empty`] if none would stay.
     ///
     /// # Examples
     ///
