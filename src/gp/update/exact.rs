@@ -5,6 +5,7 @@ use faer::linalg::cholesky::llt::update::rank_r_update_clobber;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef};
 
+use super::Change;
 use crate::gp::posterior::Posterior;
 use crate::gp::process::{Latent, Process};
 use crate::inducing::StoredPrior;
@@ -15,21 +16,16 @@ use crate::{Error, Result, Scalar};
 
 /// With LLᵀ = A, B = L⁻¹K(X, X*) and CCᵀ = K(X*, X*) + Σ* − BᵀB, the factor of all rows is L beside Bᵀ and C. What is left
 /// of new residuals, z* = C⁻¹(r* − Bᵀz), follows the z = L⁻¹r = Lᵀα of those before.
-pub(super) fn with<T: Scalar>(
-    posterior: &Posterior<T>,
-    process: &Process<T>,
-    x: MatRef<'_, T>,
-    y: &[T],
-    noise: &[f64],
-) -> Result<Posterior<T>> {
+pub(super) fn with<T: Scalar>(change: &Change<'_, T>) -> Result<Posterior<T>> {
+    let Change { posterior, process, x, y, noise } = change;
     let (par, one) = (posterior.par, T::from_f64(1.0));
     let (points, factor) = seen(process)?;
     let (n, m, jitter) = (points.nrows(), x.nrows(), process.prior.jitter());
     let mut cross = Mat::zeros(n, m);
-    cross_into(&*process.kernel, points, x, cross.as_mut(), par)?;
+    cross_into(&*process.kernel, points, *x, cross.as_mut(), par)?;
     factor.solve_lower_in_place(cross.as_mut(), par)?;
     let mut own = Mat::zeros(m, m);
-    gram_into(&*process.kernel, x, own.as_mut(), par)?;
+    gram_into(&*process.kernel, *x, own.as_mut(), par)?;
     (0..m).for_each(|row| own[(row, row)] += T::from_f64(noise[row] + jitter));
     let lower = BlockStructure::TriangularLower;
     let all = BlockStructure::Rectangular;
@@ -38,8 +34,8 @@ pub(super) fn with<T: Scalar>(
 
     let z = half_solved(&factor, process, par);
     let mut residual = Mat::zeros(m, 1);
-    process.latents[0].mean.mean_into(x, residual.col_as_slice_mut(0));
-    residual.col_as_slice_mut(0).iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
+    process.latents[0].mean.mean_into(*x, residual.col_as_slice_mut(0));
+    residual.col_as_slice_mut(0).iter_mut().zip(&**y).for_each(|(entry, &y)| *entry = y - *entry);
     residual -= cross.transpose() * &z;
     own.solve_lower_in_place(residual.as_mut(), par)?;
 

@@ -4,6 +4,9 @@ mod exact;
 mod sparse;
 
 use std::any::Any;
+use std::borrow::Cow;
+
+use faer::MatRef;
 
 use super::checks::check_data;
 use super::data::Data;
@@ -49,12 +52,8 @@ impl<T: Scalar> Posterior<T> {
     /// Bui, Nguyen & Turner (2017), "Streaming sparse Gaussian process approximations", NeurIPS 30, for fixed inducing inputs.
     #[doc(alias = "get_fantasy_model", alias = "online", alias = "streaming")]
     pub fn condition_on(&self, data: &Data<T>) -> Result<Self> {
-        let (process, y) = self.alone(data)?;
-        let noise = self.noise_of(y.len())?;
-        match self.is_exact() {
-            true => exact::with(self, process, data.x(), &y, &noise),
-            false => sparse::with(self, process, data.x(), &y, &noise),
-        }
+        let change = self.change(data)?;
+        if self.is_exact() { exact::with(&change) } else { sparse::with(&change) }
     }
 
     /// The posterior of a sparse process without these observations, which it has seen: the inverse of
@@ -81,13 +80,12 @@ impl<T: Scalar> Posterior<T> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn forget(&self, data: &Data<T>) -> Result<Self> {
-        let (process, y) = self.alone(data)?;
-        let noise = self.noise_of(y.len())?;
+        let change = self.change(data)?;
         if self.is_exact() {
             let expected = "is exact: it forgets observations by their rows, with `forget_rows`";
             return Err(Error::setting("the process", "the posterior", expected));
         }
-        sparse::without(self, process, data.x(), &y, &noise)
+        sparse::without(&change)
     }
 
     /// The posterior of an exact process without these rows of its data, counted from 0 in the order in which they were seen;
@@ -122,8 +120,7 @@ impl<T: Scalar> Posterior<T> {
 
     /// Predictions of each observation, which a sparse posterior has seen, from all others.
     pub(super) fn left_out(&self, data: &Data<T>) -> Result<LeaveOneOut<T>> {
-        let (process, y) = self.alone(data)?;
-        sparse::left_out(self, process, data.x(), &y, &self.noise_of(y.len())?)
+        sparse::left_out(&self.change(data)?)
     }
 
     /// Whether the inducing variables are observations.
@@ -141,13 +138,13 @@ impl<T: Scalar> Posterior<T> {
         }
     }
 
-    /// The process, and the observations of one output.
-    fn alone<'d>(&self, data: &'d Data<T>) -> Result<(&Process<T>, std::borrow::Cow<'d, [T]>)> {
+    fn change<'a>(&'a self, data: &'a Data<T>) -> Result<Change<'a, T>> {
         let process = self.one_process()?;
         let y = data.stacked(1)?;
         check_data(data.x(), &y, [&*process.kernel], [&process.latents[0].mean])?;
         self.check(data.x())?;
-        Ok((process, y))
+        let noise = self.noise_of(y.len())?;
+        Ok(Change { posterior: self, process, x: data.x(), y, noise })
     }
 
     /// The variances of the noise of so many new observations.
@@ -165,4 +162,14 @@ impl<T: Scalar> Posterior<T> {
             }
         }
     }
+}
+
+/// Observations that come, or go.
+struct Change<'a, T: Scalar> {
+    posterior: &'a Posterior<T>,
+    process: &'a Process<T>,
+    x: MatRef<'a, T>,
+    y: Cow<'a, [T]>,
+    /// The variances of their noise.
+    noise: Vec<f64>,
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use faer::{Accum, Mat, MatRef, linalg::matmul::matmul};
+use faer::{Accum, Mat, linalg::matmul::matmul};
 
+use super::Change;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::{LowRank, Solved};
 use crate::gp::posterior::Posterior;
@@ -15,28 +16,16 @@ use crate::{Error, Result, Scalar};
 
 /// With v = m + Pw and w ~ N(0, I), new observations are y − μ(x) = (PᵀA)ᵀw + ε: the posterior N(m_w, RRᵀ) of w gives
 /// that of v, of mean m + Pm_w and root PR.
-pub(super) fn with<T: Scalar>(
-    posterior: &Posterior<T>,
-    process: &Process<T>,
-    x: MatRef<'_, T>,
-    y: &[T],
-    noise: &[f64],
-) -> Result<Posterior<T>> {
-    let New { root, projected, residual, noise, .. } = New::of(posterior, process, x, y, noise)?;
-    let LowRank { mean, root: of_w, .. } = LowRank::new(projected.as_ref(), &residual, &noise, posterior.par)?;
-    updated(posterior, process, root, Solved::of(mean, of_w))
+pub(super) fn with<T: Scalar>(change: &Change<'_, T>) -> Result<Posterior<T>> {
+    let New { root, projected, residual, noise, .. } = New::of(change)?;
+    let LowRank { mean, root: of_w, .. } = LowRank::new(projected.as_ref(), &residual, &noise, change.posterior.par)?;
+    updated(change, root, Solved::of(mean, of_w))
 }
 
 /// What the observations have added to the precision of w is taken away: I − GGᵀ for G = PᵀAΛ^(−½).
-pub(super) fn without<T: Scalar>(
-    posterior: &Posterior<T>,
-    process: &Process<T>,
-    x: MatRef<'_, T>,
-    y: &[T],
-    noise: &[f64],
-) -> Result<Posterior<T>> {
-    let New { root, projected, residual, noise, .. } = New::of(posterior, process, x, y, noise)?;
-    let (m, par, one) = (projected.nrows(), posterior.par, T::from_f64(1.0));
+pub(super) fn without<T: Scalar>(change: &Change<'_, T>) -> Result<Posterior<T>> {
+    let New { root, projected, residual, noise, .. } = New::of(change)?;
+    let (m, par, one) = (projected.nrows(), change.posterior.par, T::from_f64(1.0));
     let scale = |col: usize| one / num_traits::Float::sqrt(noise[col]);
     let g = Mat::from_fn(m, noise.len(), |row, col| projected[(m - 1 - row, col)] * scale(col));
     let target = Mat::from_fn(noise.len(), 1, |row, _| -residual[row] / noise[row]);
@@ -51,21 +40,15 @@ pub(super) fn without<T: Scalar>(
         }
         other => other?,
     };
-    updated(posterior, process, root, solved)
+    updated(change, root, solved)
 }
 
 /// Each observation that has been seen from all others: what it has added to the precision of w is taken away, for one after
 /// the other.
-pub(in crate::gp) fn left_out<T: Scalar>(
-    posterior: &Posterior<T>,
-    process: &Process<T>,
-    x: MatRef<'_, T>,
-    y: &[T],
-    noise: &[f64],
-) -> Result<LeaveOneOut<T>> {
-    let New { projected, residual, noise, left, .. } = New::of(posterior, process, x, y, noise)?;
+pub(super) fn left_out<T: Scalar>(change: &Change<'_, T>) -> Result<LeaveOneOut<T>> {
+    let New { projected, residual, noise, left, .. } = New::of(change)?;
     let conditional: Vec<T> = noise.iter().zip(&left).map(|(&noise, &left)| noise + left).collect();
-    LeaveOneOut::of_spread(projected.as_ref(), y, &residual, &noise, &conditional)
+    LeaveOneOut::of_spread(projected.as_ref(), &change.y, &residual, &noise, &conditional)
 }
 
 /// New observations, as the posterior sees them.
@@ -82,7 +65,8 @@ struct New<T: Scalar> {
 }
 
 impl<T: Scalar> New<T> {
-    fn of(posterior: &Posterior<T>, process: &Process<T>, x: MatRef<'_, T>, y: &[T], noise: &[f64]) -> Result<Self> {
+    fn of(change: &Change<'_, T>) -> Result<Self> {
+        let &Change { posterior, process, x, ref y, ref noise } = change;
         let mean = posterior.predict(x)?.mean;
         let residual = y.iter().zip(mean.col_as_slice(0)).map(|(&y, &mean)| y - mean).collect();
         let root = joined(&process.latents[0].roots);
@@ -130,8 +114,7 @@ fn dense<T: Scalar>(root: &Root<Mat<T>>) -> Mat<T> {
 
 /// From P and the distribution of w.
 fn updated<T: Scalar>(
-    posterior: &Posterior<T>,
-    process: &Process<T>,
+    &Change { posterior, process, .. }: &Change<'_, T>,
     root: Root<Mat<T>>,
     Solved { mean, root: of_w, .. }: Solved<T>,
 ) -> Result<Posterior<T>> {

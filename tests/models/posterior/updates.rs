@@ -1,7 +1,7 @@
 //! Posteriors given more data, or less: the same as of all that is left at once.
 #![allow(clippy::unwrap_used)]
 
-use mercer::gp::{Approximation, ExactGp, MeanBasis, Posterior, Sgpr, Svgp};
+use mercer::gp::{Approximation, ExactGp, MeanBasis, Posterior, Sgpr, Standardization, Svgp};
 use mercer::inducing::HilbertFeatures;
 use mercer::likelihood::{Bernoulli, FixedNoise};
 use mercer::mean::ConstantMean;
@@ -148,4 +148,47 @@ fn of_bad_data() {
     let narrow =
         ExactGp::new(kernel()).condition(&Data::new(single(&x), y.iter().map(|&y| y as f32).collect::<Vec<_>>()));
     assert!(narrow.unwrap().condition_on(&Data::new(single(&x), vec![0.5f32; 10])).is_ok());
+}
+
+/// In the units of the data, which stay those of the first part.
+#[test]
+fn of_standardised_processes() {
+    let (x, y) = plane(30);
+    let (x, y) = (
+        Mat::from_fn(30, 2, |row, col| 1e3 * x[(row, col)] + 5.0),
+        y.iter().map(|y| 40.0 * y - 7.0).collect::<Vec<_>>(),
+    );
+    let (first, last): (Vec<usize>, Vec<usize>) = (0..30).partition(|row| *row < 20);
+    let (begun, all) = (rows(&x, &y, &first), Data::new(&x, &y));
+    let units = Standardization::of(&begun).unwrap();
+    let exact = units.clone().around(ExactGp::new(Rbf::new(0.9)).with_noise(0.1).unwrap());
+    let z = units.inputs(x.subrows(0, 9)).unwrap();
+    let sparse = units.around(Sgpr::new(Rbf::new(0.9), z.as_ref()).unwrap().with_noise(0.1).unwrap());
+    let at = Mat::from_fn(4, 2, |row, col| 700.0 * (row as f64 - 1.3) + 90.0 * col as f64);
+    let whole = [exact.condition(&all).unwrap(), sparse.condition(&all).unwrap()];
+    let part = [exact.condition(&begun).unwrap(), sparse.condition(&begun).unwrap()];
+    let less = [whole[0].forget_rows(&last).unwrap(), whole[1].forget(&rows(&x, &y, &last)).unwrap()];
+    for ((whole, part), less) in whole.iter().zip(&part).zip(&less) {
+        let more = part.condition_on(&rows(&x, &y, &last)).unwrap();
+        for (found, expected) in [(&more, whole), (less, part)] {
+            let (found, expected) = (found.predict(at.as_ref()).unwrap(), expected.predict(at.as_ref()).unwrap());
+            assert!(
+                (&found.mean - &expected.mean).norm_max() < 1e-9
+                    && (found.variance - expected.variance).norm_max() < 1e-8
+            );
+        }
+        let slopes = whole.slopes(at.as_ref(), 0).unwrap();
+        let h = 1e-2;
+        for (row, col) in (0..4).flat_map(|row| [(row, 0), (row, 1)]) {
+            let moved = |h: f64| {
+                let at = Mat::from_fn(1, 2, |_, c| at[(row, c)] + if c == col { h } else { 0.0 });
+                whole.predict(at.as_ref()).unwrap()
+            };
+            let (above, below) = (moved(h), moved(-h));
+            let mean = (above.mean[(0, 0)] - below.mean[(0, 0)]) / (2.0 * h);
+            let variance = (above.variance[(0, 0)] - below.variance[(0, 0)]) / (2.0 * h);
+            assert!((slopes.mean[(row, col)] - mean).abs() < 1e-7, "{slopes:?} {mean}");
+            assert!((slopes.variance[(row, col)] - variance).abs() < 1e-6, "{slopes:?} {variance}");
+        }
+    }
 }
