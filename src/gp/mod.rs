@@ -9,6 +9,7 @@ pub(crate) mod checks;
 mod coincident;
 mod collapsed;
 mod conditional;
+mod conformal;
 mod data;
 mod diagnostics;
 mod exact;
@@ -44,6 +45,7 @@ mod variational;
 
 pub use batch::{BatchGp, BatchPosterior};
 pub use collapsed::{Approximation, CollapsedEvidence};
+pub use conformal::{Band, Conformal};
 pub use data::{Batch, Data, IntoMatrix, Outputs, Separate};
 pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
 pub use exact::ExactGp;

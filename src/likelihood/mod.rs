@@ -93,7 +93,8 @@ pub use robust_max::RobustMax;
 pub use saved::register;
 pub use softmax::Softmax;
 pub use student_t::StudentT;
-pub(crate) use tails::{normal_quantile, normal_cumulative};
+pub(crate) use special::normal_density;
+pub(crate) use tails::{normal_cumulative, normal_quantile};
 
 use std::any::Any;
 use std::fmt::Debug;
