@@ -178,7 +178,6 @@ fn refine(low: Tried, high: Tried, snap: impl Fn(f64) -> f64, whole: bool, try_a
             fraction = 0.5;
         }
     }
-    let (low, high) = if newest.miss < 0.0 { (newest, other) } else { (other, newest) };
-    // The larger of two neighbours is at p or above; of numbers between which there are others, the better.
-    if whole || high.miss.abs() <= low.miss.abs() { high.u } else { low.u }
+    // A number that has p; of two neighbours, the one that reaches it.
+    if !whole && newest.miss.abs() <= ENOUGH || newest.miss >= 0.0 { newest.u } else { other.u }
 }

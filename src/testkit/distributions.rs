@@ -91,7 +91,13 @@ impl Oracle<'_> {
             let reached = self.cumulative(index, quantile)?;
             let law = "quantiles have their probability";
             if !whole {
-                self.close(law, place(p), reached / p, 1.0, 1e-9)?;
+                // Between two neighbouring numbers there may be more: near 1, beside what is still smaller.
+                if self.close(law, place(p), reached / p, 1.0, 1e-9).is_err() {
+                    let before = self.cumulative(index, quantile.next_down())?;
+                    if reached < p || before >= p {
+                        return self.close(law, place(p), reached / p, 1.0, 1e-9);
+                    }
+                }
                 continue;
             }
             let before = self.cumulative(index, quantile - 1.0)?;
