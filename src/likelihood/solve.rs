@@ -58,6 +58,8 @@ impl Support {
     fn at(self, u: f64) -> f64 {
         match self {
             Self::Positive => u.exp(),
+            // So that no number next to 1 is passed over.
+            Self::Fraction if u > 0.0 => 1.0 - logistic(-u),
             Self::Fraction => logistic(u),
             Self::Real | Self::Whole { .. } => u,
         }

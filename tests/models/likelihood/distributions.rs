@@ -203,25 +203,3 @@ fn counts_of_a_million() {
 fn libm_erfc(x: f64) -> f64 {
     2.0 * Gaussian::new(1.0).cumulative(&[-x * 2f64.sqrt()], &[0.0], &[0.0]).unwrap()[0]
 }
-
-#[test]
-#[ignore = "prints times"]
-fn times() {
-    let n = 10_000;
-    let mean: Vec<f64> = (0..n).map(|i| 1.0 + 3.0 * (f64::from(i) * 0.1).sin()).collect();
-    for variance in [0.01, 0.3, 4.0, 100.0] {
-        let variances = vec![variance; mean.len()];
-        for Case { likelihood, .. } in cases().into_iter().filter(|case| case.likelihood.latents() == 1) {
-            if likelihood.quantile(0.5, &mean, &variances).is_err() {
-                continue;
-            }
-            let start = std::time::Instant::now();
-            let quantiles = likelihood.quantile(0.975, &mean, &variances).unwrap();
-            let of_quantiles = start.elapsed().as_secs_f64();
-            let start = std::time::Instant::now();
-            let back = likelihood.cumulative(&quantiles, &mean, &variances).unwrap();
-            let of_cumulative = start.elapsed().as_secs_f64();
-            println!("{variance}: {of_quantiles:.3} s, {of_cumulative:.3} s, {:.4} {likelihood:?}", back[7]);
-        }
-    }
-}
