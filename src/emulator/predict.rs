@@ -62,6 +62,10 @@ impl Predict<f64> for Posterior {
         Ok(Samples { values, jitter })
     }
 
+    fn sample_observations(&self, theta: MatRef<'_, f64>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<f64>> {
+        self.sample(theta, draws, rng)?.with_correlated_noise(self.noise().as_ref(), rng)
+    }
+
     /// As the trait's, but jointly for the weights of a row, whose errors are correlated.
     fn log_predictive_density(&self, theta: MatRef<'_, f64>, weights: MatRef<'_, f64>) -> Result<Vec<f64>> {
         check_observations(theta, weights, self.functions())?;

@@ -6,7 +6,7 @@ use faer::{Mat, MatRef, Par};
 use rand::Rng;
 
 use super::prediction::{Prediction, Samples};
-use crate::likelihood::log_normal;
+use crate::likelihood::{check_probability, log_normal, normal_cumulative, normal_quantile};
 use crate::{Error, Result, Scalar};
 
 /// Predictions of functions and of observations at any points: by a [`Prior`](super::Prior), before data, and by the
@@ -162,6 +162,123 @@ pub trait Predict<T: Scalar>: Debug + Send + Sync {
         };
         Ok((0..y.nrows()).map(density).collect())
     }
+
+    /// Quantiles of new observations: for each probability the smallest y with P(Y ≤ y) ≥ p, of each output at each point, n × P.
+    /// Here, each output is normal by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict_observations`](Self::predict_observations); [`Error::Setting`] for a probability outside \[0, 1\], and
+    /// for a likelihood without quantiles: of classes without an order, and of one's own that does not implement them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{ExactGp, Svgp};
+    /// use mercer::likelihood::Poisson;
+    /// use mercer::prelude::*;
+    ///
+    /// let at = mat![[0.0], [1.0]];
+    /// let prior = ExactGp::new(Rbf::new(1.0)).with_noise(3.0)?.prior();
+    /// let bounds = prior.quantiles(at.as_ref(), &[0.025, 0.975])?;
+    /// assert!((bounds[1][(1, 0)] - 2.0f64 * 1.959963984540054).abs() < 1e-12 && bounds[0][(1, 0)] < -3.9);
+    ///
+    /// // Of counts, counts.
+    /// let gp = Svgp::new(Rbf::new(1.0), at.as_ref())?.with_likelihood(Poisson::new());
+    /// let bounds = gp.posterior::<f64>()?.quantiles(at.as_ref(), &[0.025, 0.5, 0.975])?;
+    /// assert_eq!((bounds[0][(0, 0)], bounds[1][(0, 0)], bounds[2][(0, 0)]), (0.0, 1.0, 8.0));
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn quantiles(&self, x: MatRef<'_, T>, probabilities: &[f64]) -> Result<Vec<Mat<T>>> {
+        normal_quantiles_of(probabilities, || self.predict_observations(x))
+    }
+
+    /// P(Y ≤ y) of new observations, n × P: the probability integral transform, which is uniform where a model is right and
+    /// observations are continuous. NaN where y is. Here, each output is normal by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`quantiles`](Self::quantiles); [`Error::Shape`] if there is not one observation of each output for each point;
+    /// [`Error::NonFinite`] for an infinite one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::ExactGp;
+    /// use mercer::prelude::*;
+    ///
+    /// let prior = ExactGp::new(Rbf::new(1.0)).with_noise(3.0)?.prior();
+    /// let at = mat![[0.0], [1.0], [2.0]];
+    /// let found = prior.cumulative(at.as_ref(), mat![[0.0], [3.919927969080108], [f64::NAN]].as_ref())?;
+    /// assert!((found[(0, 0)] - 0.5f64).abs() < 1e-15 && (found[(1, 0)] - 0.975).abs() < 1e-14);
+    /// assert!(found[(2, 0)].is_nan());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn cumulative(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Mat<T>> {
+        normal_cumulative_of(x, y, self.outputs(), || self.predict_observations(x))
+    }
+
+    /// So many draws of observations at n points: functions drawn [jointly](Self::sample), and an observation of each drawn value. The
+    /// values are n·P × draws, all points of the first output first.
+    ///
+    /// # Errors
+    ///
+    /// As [`sample`](Self::sample) and [`predict_observations`](Self::predict_observations); [`Error::Overflow`] for a draw beyond all
+    /// numbers; [`Error::Setting`] for a likelihood, or a `Predict`, of one's own that does not implement it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::Svgp;
+    /// use mercer::likelihood::Bernoulli;
+    /// use mercer::prelude::*;
+    /// use rand::SeedableRng;
+    ///
+    /// let at = mat![[0.0], [0.01]];
+    /// let gp = Svgp::new(1e6 * Rbf::new(1.0), at.as_ref())?.with_likelihood(Bernoulli::logit());
+    /// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+    /// let draws = gp.prior::<f64>().sample_observations(at.as_ref(), 100, &mut rng)?.values;
+    /// // Either is 1 in about half of the draws, and where f is large both are what its sign says.
+    /// assert!((35..65).contains(&draws.row(0).iter().filter(|&&y| y == 1.0).count()));
+    /// assert!((0..100).filter(|&draw| draws[(0, draw)] == draws[(1, draw)]).count() > 95);
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    fn sample_observations(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        let _ = (x, draws, rng);
+        let expected = "must be implemented, by `Predict::sample_observations`";
+        Err(Error::setting("the way to draw observations of the model", "unknown", expected))
+    }
+}
+
+/// Quantiles of outputs that are normal.
+pub(super) fn normal_quantiles_of<T: Scalar>(
+    probabilities: &[f64],
+    predict: impl FnOnce() -> Result<Prediction<T>>,
+) -> Result<Vec<Mat<T>>> {
+    probabilities.iter().try_for_each(|&p| check_probability(p))?;
+    let Prediction { mean, variance, .. } = predict()?;
+    let of_probability = |&p: &f64| {
+        let z = normal_quantile(p);
+        Mat::from_fn(mean.nrows(), mean.ncols(), |row, col| {
+            T::from_f64(mean[(row, col)].as_f64() + z * variance[(row, col)].as_f64().sqrt())
+        })
+    };
+    Ok(probabilities.iter().map(of_probability).collect())
+}
+
+/// P(Y ≤ y) of outputs that are normal.
+pub(super) fn normal_cumulative_of<T: Scalar>(
+    x: MatRef<'_, T>,
+    y: MatRef<'_, T>,
+    outputs: usize,
+    predict: impl FnOnce() -> Result<Prediction<T>>,
+) -> Result<Mat<T>> {
+    check_observations(x, y, outputs)?;
+    let Prediction { mean, variance, .. } = predict()?;
+    Ok(Mat::from_fn(y.nrows(), y.ncols(), |row, col| {
+        let miss = y[(row, col)].as_f64() - mean[(row, col)].as_f64();
+        T::from_f64(normal_cumulative(miss / variance[(row, col)].as_f64().sqrt()))
+    }))
 }
 
 /// Refuses observations of another shape than a row of each output for each point, and infinite ones.

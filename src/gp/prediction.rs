@@ -138,6 +138,37 @@ impl<T: Scalar> Samples<T> {
         Ok(Self { values, jitter })
     }
 
+    /// Observations of the drawn values of so many outputs, with independent noise of these variances.
+    pub(crate) fn with_noise(mut self, outputs: usize, noise: impl Fn(usize) -> f64, rng: &mut dyn Rng) -> Self {
+        let n = self.values.nrows() / outputs;
+        let deviations: Vec<f64> = (0..outputs).map(|output| noise(output).sqrt()).collect();
+        for draw in 0..self.values.ncols() {
+            for (row, value) in self.values.col_as_slice_mut(draw).iter_mut().enumerate() {
+                *value += T::from_f64(deviations[row / n] * rng.sample::<f64, _>(StandardNormal));
+            }
+        }
+        self
+    }
+
+    /// Observations of the drawn values, with noise of this covariance between the outputs of a point.
+    pub(crate) fn with_correlated_noise(mut self, noise: MatRef<'_, T>, rng: &mut dyn Rng) -> Result<Self> {
+        let outputs = noise.nrows();
+        let n = self.values.nrows() / outputs;
+        let units: Vec<T> = (0..outputs).map(|output| noise[(output, output)]).collect();
+        let (root, left) = semidefinite_root(noise, &units, Par::Seq)?;
+        let mut own = vec![T::from_f64(0.0); root.ncols()];
+        for draw in 0..self.values.ncols() {
+            for point in 0..n {
+                own.iter_mut().for_each(|own| *own = T::from_f64(rng.sample(StandardNormal)));
+                for output in 0..outputs {
+                    let terms = own.iter().enumerate().map(|(col, &own)| root[(output, col)] * own);
+                    self.values[(output * n + point, draw)] += terms.fold(T::from_f64(0.0), |sum, term| sum + term);
+                }
+            }
+        }
+        Ok(Self { values: self.values, jitter: self.jitter.max(left) })
+    }
+
     /// Mixtures W g of the drawn functions, plus means of n × P.
     pub(super) fn mixed(self, mixing: MatRef<'_, T>, means: MatRef<'_, T>) -> Self {
         let (n, outputs) = means.shape();

@@ -8,8 +8,8 @@ use rand::Rng;
 use super::checks::{check_inputs, check_psd};
 use super::latents::PerLatent;
 use super::multioutput::JointPrediction;
-use super::posterior::{log_density, observe};
-use super::predict::{Predict, missing_function};
+use super::posterior::{cumulative, draw_observations, log_density, observe, quantiles};
+use super::predict::{Predict, missing_function, normal_cumulative_of, normal_quantiles_of};
 use super::prediction::{Prediction, Samples};
 use crate::kernel::{Kernel, diag_into, gram_into};
 use crate::likelihood::Likelihood;
@@ -168,6 +168,28 @@ impl<T: Scalar> Predict<T> for Prior<T> {
         match &self.seen {
             Observed::Through(likelihood) => log_density(&**likelihood, x, y, |x| self.predict(x)),
             Observed::WithNoise(noise) => self.joint(x)?.with_noise((**noise).as_ref())?.log_density(y),
+        }
+    }
+
+    fn quantiles(&self, x: MatRef<'_, T>, probabilities: &[f64]) -> Result<Vec<Mat<T>>> {
+        match &self.seen {
+            Observed::Through(likelihood) => quantiles(&**likelihood, probabilities, || self.predict(x)),
+            Observed::WithNoise(_) => normal_quantiles_of(probabilities, || self.predict_observations(x)),
+        }
+    }
+
+    fn cumulative(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Mat<T>> {
+        match &self.seen {
+            Observed::Through(likelihood) => cumulative(&**likelihood, x, y, || self.predict(x)),
+            Observed::WithNoise(_) => normal_cumulative_of(x, y, self.outputs(), || self.predict_observations(x)),
+        }
+    }
+
+    fn sample_observations(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        let functions = self.sample(x, draws, rng)?;
+        match &self.seen {
+            Observed::Through(likelihood) => draw_observations(&**likelihood, functions, rng),
+            Observed::WithNoise(noise) => functions.with_correlated_noise((**noise).as_ref(), rng),
         }
     }
 }

@@ -2,14 +2,20 @@
 
 use std::f64::consts::PI;
 
+use rand::Rng;
+
+use super::average::{Turn, average};
 use super::bend::Bend;
+use super::draws;
 use super::expectation::{Terms, short_rule};
 use super::in_lanes::{log_logistic, log_normal_cdf};
 use super::jet;
 use super::log_mean_exp::log_mean_exp;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
+use super::solve::Support;
 use super::special::{Logistic, Normal, logistic, normal_cdf};
+use super::tails::Tails;
 use crate::parameterized;
 use crate::simd::Lanes;
 use crate::simd::map::{Map, map};
@@ -175,6 +181,39 @@ impl OneLatent for Bernoulli {
             (Link::Logit, None) => log_mean_exp(|f| terms(f).jet(), &[(0.0, PI)], mean, variance),
             (Link::Probit, _) => Normal::new((2.0 * y - 1.0) * mean / (1.0 + variance).sqrt()).ln_cdf,
         }
+    }
+
+    fn support(&self) -> Support {
+        Support::Whole { first: 0.0, last: 1.0 }
+    }
+
+    fn tails(&self, _row: usize, _y: f64) -> impl Fn(f64) -> Tails {
+        // Below 1 there is 0 alone.
+        move |f| match self.link {
+            Link::Logit => Tails { below: logistic(-f), above: logistic(f) },
+            Link::Probit => Tails::normal(-f),
+        }
+    }
+
+    fn turn(&self, _row: usize, _y: f64) -> Turn {
+        let width = if self.link == Link::Logit { Turn::LOGISTIC } else { 1.0 };
+        Turn { at: 0.0, width }
+    }
+
+    fn likely(&self, _row: usize, f: f64) -> f64 {
+        if f > 0.0 { 1.0 } else { 0.0 }
+    }
+
+    fn predictive_tails(&self, row: usize, y: f64, mean: f64, variance: f64) -> Tails {
+        match self.link {
+            Link::Logit => average(self.tails(row, y), self.turn(row, y), mean, variance),
+            Link::Probit => Tails::normal(-mean / (1.0 + variance.max(0.0)).sqrt()),
+        }
+    }
+
+    fn draw_one(&self, _row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        let happens = draws::happens(if self.link == Link::Logit { logistic(f) } else { normal_cdf(f) }, rng);
+        if happens { 1.0 } else { 0.0 }
     }
 }
 

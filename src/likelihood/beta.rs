@@ -1,14 +1,21 @@
 //! The beta likelihood.
 
-use std::f64::consts::PI;
+use std::f64::consts::{LN_2, PI};
 
+use rand::Rng;
+
+use super::average::Turn;
 use super::bend::Bend;
+use super::draws;
 use super::expectation::{Terms, short_rule};
+use super::incomplete::BetaTails;
 use super::jet::{Jet, log_logistic};
 use super::log_mean_exp::log_mean_exp;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
+use super::solve::Support;
 use super::special::{digamma, ln_gamma_rest, logistic, softplus, trigamma};
+use super::tails::Tails;
 
 crate::declare! {
     /// Fractions strictly between 0 and 1, of mean 1 / (1 + exp(−f)).
@@ -132,6 +139,36 @@ impl OneLatent for Beta {
         };
         let given = expected(&|f| m(f) + rest(f)) / (1.0 + c);
         (center, given + square - smaller * smaller)
+    }
+
+    fn support(&self) -> Support {
+        Support::Fraction
+    }
+
+    fn tails(&self, _row: usize, y: f64) -> impl Fn(f64) -> Tails {
+        let c = self.concentration();
+        move |f| BetaTails::new(c * logistic(f), c * logistic(-f)).at(y, 1.0 - y)
+    }
+
+    fn turn(&self, _row: usize, y: f64) -> Turn {
+        // The mean of which y is the median: about y, but for a = c m below 1, where the median is about 2^(−1/a).
+        let (c, smaller) = (self.concentration(), y.min(1.0 - y));
+        let mean = smaller.max(LN_2 / (-c * smaller.ln())).min(0.5);
+        let at = mean.ln() - (-mean).ln_1p();
+        let width = ((1.0 + c) * mean * (1.0 - mean)).sqrt().recip().min(Turn::LOGISTIC);
+        Turn { at: if y < 0.5 { at } else { -at }, width }
+    }
+
+    fn likely(&self, _row: usize, f: f64) -> f64 {
+        logistic(f)
+    }
+
+    fn draw_one(&self, _row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        let c = self.concentration();
+        let of_mean = |m: f64, rng: &mut dyn Rng| draws::ln_gamma(c * m, rng);
+        let logit = of_mean(logistic(f), rng) - of_mean(logistic(-f), rng);
+        // What rounds to 0 or 1 is the nearest number that has a density.
+        logistic(logit).clamp(f64::MIN_POSITIVE, 1.0f64.next_down())
     }
 }
 

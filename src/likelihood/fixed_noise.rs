@@ -1,9 +1,16 @@
 //! Gaussian noise of known variances.
 
+use rand::Rng;
+
+use super::average::Turn;
+use super::draws;
 use super::expectation::{Expected, Terms};
 use super::log_normal;
 use super::one_latent::OneLatent;
 use super::per_observation::PerObservation;
+use super::quadrature::deviation;
+use super::solve::Support;
+use super::tails::{Tails, normal_quantile};
 use crate::{Result, parameterized};
 
 /// Gaussian noise with a known variance for each observation.
@@ -70,6 +77,11 @@ impl FixedNoise {
         Ok(Self { variances: PerObservation::of_new(WHAT, variances)? })
     }
 
+    /// The deviation of a new observation.
+    fn spread(&self, row: usize, variance: f64) -> f64 {
+        self.variances.get(row).sqrt().hypot(deviation(variance))
+    }
+
     /// Those of n observations.
     pub(super) fn variances(&self, n: usize) -> Result<Vec<f64>> {
         self.variances.check_count(n)?;
@@ -118,6 +130,34 @@ impl OneLatent for FixedNoise {
 
     fn log_predictive(&self, row: usize, y: f64, mean: f64, variance: f64) -> f64 {
         log_normal(y, mean, variance + self.variances.get(row))
+    }
+
+    fn support(&self) -> Support {
+        Support::Real
+    }
+
+    fn tails(&self, row: usize, y: f64) -> impl Fn(f64) -> Tails {
+        move |f| self.predictive_tails(row, y, f, 0.0)
+    }
+
+    fn turn(&self, row: usize, y: f64) -> Turn {
+        Turn { at: y, width: self.variances.get(row).sqrt() }
+    }
+
+    fn likely(&self, _row: usize, f: f64) -> f64 {
+        f
+    }
+
+    fn predictive_tails(&self, row: usize, y: f64, mean: f64, variance: f64) -> Tails {
+        Tails::normal((y - mean) / self.spread(row, variance))
+    }
+
+    fn predictive_quantile(&self, row: usize, p: f64, mean: f64, variance: f64) -> f64 {
+        mean + self.spread(row, variance) * normal_quantile(p)
+    }
+
+    fn draw_one(&self, row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        f + self.variances.get(row).sqrt() * draws::normal(rng)
     }
 }
 

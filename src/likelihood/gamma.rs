@@ -1,10 +1,17 @@
 //! The gamma likelihood.
 
+use rand::Rng;
+
+use super::average::Turn;
 use super::bend::Bend;
+use super::draws;
 use super::expectation::{Expected, Terms};
+use super::incomplete::gamma_tails;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
+use super::solve::Support;
 use super::special::{digamma, log_normal_moments};
+use super::tails::Tails;
 
 crate::declare! {
     /// Positive observations of mean exp(f), whose deviation is a fixed part of the mean.
@@ -105,6 +112,28 @@ impl OneLatent for Gamma {
 
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
         log_normal_moments(1.0, mean, variance, 1.0 / self.shape())
+    }
+
+    fn support(&self) -> Support {
+        Support::Positive
+    }
+
+    fn tails(&self, _row: usize, y: f64) -> impl Fn(f64) -> Tails {
+        let (shape, log) = (self.shape(), self.shape().ln() + y.ln());
+        move |f| gamma_tails(shape, (log - f).exp())
+    }
+
+    fn turn(&self, _row: usize, y: f64) -> Turn {
+        Turn { at: y.ln(), width: self.shape().sqrt().recip().min(0.9) }
+    }
+
+    fn likely(&self, _row: usize, f: f64) -> f64 {
+        f.exp()
+    }
+
+    fn draw_one(&self, _row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        // What underflows is the least number that has a density.
+        (f - self.shape().ln() + draws::ln_gamma(self.shape(), rng)).exp().max(f64::MIN_POSITIVE)
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::f64::consts::PI;
 
-use super::{Expectations, Likelihood, Predicted, check_len};
+use rand::Rng;
+
+use super::quadrature::deviation;
+use super::tails::{Tails, normal_quantile};
+use super::{Expectations, Likelihood, Predicted, check_latent_values, check_len, check_probability, draws};
 use crate::Result;
 
 crate::declare! {
@@ -58,6 +62,13 @@ pub(crate) fn log_normal(y: f64, mean: f64, variance: f64) -> f64 {
     -0.5 * ((2.0 * PI).ln() + variance.ln() + miss * (miss / variance))
 }
 
+impl Gaussian {
+    /// The deviation of a new observation.
+    fn spread(&self, variance: f64) -> f64 {
+        self.variance().sqrt().hypot(deviation(variance))
+    }
+}
+
 impl Likelihood for Gaussian {
     fn gaussian_noise(&self) -> Option<f64> {
         Some(self.variance())
@@ -97,6 +108,27 @@ impl Likelihood for Gaussian {
         check_len(y.len(), &[("the means", mean), ("the variances", variance)])?;
         let terms = y.iter().zip(mean).zip(variance);
         Ok(terms.map(|((&y, &mean), &variance)| log_normal(y, mean, variance + self.variance())).collect())
+    }
+
+    fn cumulative(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
+        check_len(y.len(), &[("the means", mean), ("the variances", variance)])?;
+        let rows = y.iter().zip(mean).zip(variance);
+        Ok(rows
+            .map(|((&y, &mean), &variance)| Tails::normal((y - mean) / self.spread(variance)).probability())
+            .collect())
+    }
+
+    fn quantile(&self, probability: f64, mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
+        check_probability(probability)?;
+        check_len(mean.len(), &[("the variances", variance)])?;
+        let z = normal_quantile(probability);
+        Ok(mean.iter().zip(variance).map(|(&mean, &variance)| mean + z * self.spread(variance)).collect())
+    }
+
+    fn draw(&self, f: &[f64], rng: &mut dyn Rng) -> Result<Vec<f64>> {
+        check_latent_values(f)?;
+        let deviation = self.variance().sqrt();
+        Ok(f.iter().map(|f| f + deviation * draws::normal(rng)).collect())
     }
 }
 

@@ -2,10 +2,16 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
+use rand::{Rng, RngExt};
+
+use super::average::Turn;
+use super::draws;
 use super::expectation::{Expected, Terms};
 use super::one_latent::OneLatent;
 use super::quadrature::deviation;
-use super::special::{HALF_LN_TAU, Normal, log_sum_exp, normal_density};
+use super::solve::Support;
+use super::special::{HALF_LN_TAU, Normal, log_sum_exp, normal_cdf, normal_density};
+use super::tails::Tails;
 
 crate::declare! {
     /// Noise whose log density falls linearly: its best constant fit is the median.
@@ -52,6 +58,14 @@ crate::declare! {
 #[cfg(feature = "serde")]
 crate::save::saved!(Laplace as "laplace": try_new(scale));
 
+/// log (exp(s²/2b² − m/b) Φ(m/s − s/b)) with z = m/s, and the ratio s/b. It is φ(z)/φ(u) Φ(u) with u = z − s/b: the first form loses
+/// nothing for u > 0, where its exponent is below m/2b, the second for u < 0.
+fn side(z: f64, ratio: f64) -> f64 {
+    let u = z - ratio;
+    let normal = Normal::new(u);
+    if u > 0.0 { ratio * (0.5 * ratio - z) + normal.ln_cdf } else { -0.5 * z * z - HALF_LN_TAU + normal.ln_mills }
+}
+
 impl OneLatent for Laplace {
     type Gradient = [f64; 1];
 
@@ -97,18 +111,41 @@ impl OneLatent for Laplace {
             return self.terms(row, y)(mean).value;
         }
         let (z, ratio) = (miss / deviation, deviation / scale);
-        // Each side is exp(s²/2b² ∓ m/b) Φ(±m/s − s/b) = φ(m/s)/φ(u) Φ(u) with u = ±m/s − s/b: the first
-        // form loses nothing for u > 0, where its exponent is below m/2b, the second for u < 0.
-        let side = |z: f64| {
-            let u = z - ratio;
-            let normal = Normal::new(u);
-            if u > 0.0 {
-                ratio * (0.5 * ratio - z) + normal.ln_cdf
-            } else {
-                -0.5 * z * z - HALF_LN_TAU + normal.ln_mills
-            }
+        log_sum_exp([side(z, ratio), side(-z, ratio)].into_iter()) - LN_2 - scale.ln()
+    }
+
+    fn support(&self) -> Support {
+        Support::Real
+    }
+
+    fn tails(&self, row: usize, y: f64) -> impl Fn(f64) -> Tails {
+        move |f| self.predictive_tails(row, y, f, 0.0)
+    }
+
+    fn turn(&self, _row: usize, y: f64) -> Turn {
+        Turn { at: y, width: self.scale() }
+    }
+
+    fn likely(&self, _row: usize, f: f64) -> f64 {
+        f
+    }
+
+    /// With z = m/s > 0 the upper tail is Φ(−z) + (exp(s²/2b² − m/b) Φ(z − s/b) − exp(s²/2b² + m/b) Φ(−z − s/b)) / 2, whose last
+    /// term is at most half of the first.
+    fn predictive_tails(&self, _row: usize, y: f64, mean: f64, variance: f64) -> Tails {
+        let (distance, deviation) = ((y - mean).abs(), deviation(variance));
+        let above = if deviation == 0.0 {
+            0.5 * (-distance / self.scale()).exp()
+        } else {
+            let (z, ratio) = (distance / deviation, deviation / self.scale());
+            normal_cdf(-z) + 0.5 * (side(z, ratio).exp() - side(-z, ratio).exp())
         };
-        log_sum_exp([side(z), side(-z)].into_iter()) - LN_2 - scale.ln()
+        if y > mean { Tails::of_above(above) } else { Tails::of_above(above).mirrored() }
+    }
+
+    fn draw_one(&self, _row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        let distance = self.scale() * draws::exponential(rng);
+        if rng.random() { f + distance } else { f - distance }
     }
 }
 

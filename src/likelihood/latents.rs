@@ -35,6 +35,12 @@ pub(super) fn check_classes(likelihood: &str, y: &[f64], classes: usize) -> Resu
     y.iter().enumerate().map(class).collect()
 }
 
+/// The error for the distribution function of classes without an order.
+pub(super) fn without_order(likelihood: &str) -> Error {
+    let expected = "have no order, and so no quantiles: `predict` gives their probabilities, and `Ordinal` is for classes in an order";
+    Error::setting("what is observed", format!("of {likelihood} likelihood"), &format!("its classes {expected}"))
+}
+
 /// Refuses fewer than two classes.
 pub(super) fn check_class_count(classes: usize) -> Result<()> {
     if classes < 2 {

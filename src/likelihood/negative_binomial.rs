@@ -2,12 +2,19 @@
 
 use std::f64::consts::PI;
 
+use rand::Rng;
+
+use super::average::Turn;
 use super::bend::Bend;
+use super::draws;
 use super::expectation::Terms;
+use super::incomplete::BetaTails;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::poisson::is_count;
 use super::quadrature::GaussHermite;
+use super::solve::Support;
 use super::special::{digamma, ln_1p_excess, log_normal_moments, logistic, softplus};
+use super::tails::Tails;
 
 crate::declare! {
     /// Counts that scatter more than Poisson ones about the mean exp(f).
@@ -129,6 +136,30 @@ impl OneLatent for NegativeBinomial {
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
         let (rate, spread) = log_normal_moments(1.0, mean, variance, self.dispersion());
         (rate, rate + spread)
+    }
+
+    fn support(&self) -> Support {
+        Support::COUNTS
+    }
+
+    fn tails(&self, _row: usize, y: f64) -> impl Fn(f64) -> Tails {
+        // P(Y ≤ y) = I_x(r, y + 1) with x = 1/(1 + αm).
+        let (beta, log_alpha) = (BetaTails::new(1.0 / self.dispersion(), y + 1.0), self.dispersion().ln());
+        move |f| beta.at(logistic(-f - log_alpha), logistic(f + log_alpha))
+    }
+
+    fn turn(&self, _row: usize, y: f64) -> Turn {
+        Turn { at: (y + 0.7).ln(), width: (self.dispersion() + 1.0 / (y + 1.0)).sqrt().min(Turn::LOGISTIC) }
+    }
+
+    fn likely(&self, _row: usize, f: f64) -> f64 {
+        f.exp().floor()
+    }
+
+    fn draw_one(&self, _row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        // A Poisson count whose rate is m times a gamma variable of mean 1 and variance α.
+        let alpha = self.dispersion();
+        draws::count((f + alpha.ln() + draws::ln_gamma(1.0 / alpha, rng)).exp(), rng)
     }
 }
 

@@ -2,12 +2,19 @@
 
 use std::fmt::Debug;
 
+use rand::Rng;
+
+use super::average::{Turn, average};
 use super::bend::Bend;
 use super::expectation::{Expected, Terms, by_quadrature, expectation};
 use super::log_mean_exp::log_mean_exp;
 use super::quadrature::{GaussHermite, deviation};
+use super::solve::{Support, quantile};
 use super::special::log_sum_exp;
-use super::{Expectations, Likelihood, Predicted, check_len, many_points};
+use super::tails::{Tails, normal_quantile};
+use super::{
+    Expectations, Likelihood, Predicted, check_draws, check_latent_values, check_len, check_probability, many_points,
+};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Error, Result};
 
@@ -91,6 +98,51 @@ pub(super) trait OneLatent: Parameterized + Clone + Debug + Send + Sync + 'stati
             Some(rule) => log_mean_exp_about_mode(rule, terms, mean, variance),
             None => log_mean_exp(|f| terms(f).jet(), &self.bend(row, y).landmarks(), mean, variance),
         }
+    }
+
+    /// What may be observed.
+    fn support(&self) -> Support;
+
+    /// P(Y ≤ y | f) and P(Y > y | f) as functions of f, for a y that may be observed. What does not depend on f is computed
+    /// before.
+    fn tails(&self, row: usize, y: f64) -> impl Fn(f64) -> Tails;
+
+    /// Where they turn.
+    fn turn(&self, row: usize, y: f64) -> Turn;
+
+    /// A likely observation given f.
+    fn likely(&self, row: usize, f: f64) -> f64;
+
+    /// One draw given f.
+    fn draw_one(&self, row: usize, f: f64, rng: &mut dyn Rng) -> f64;
+
+    /// Refuses to give a distribution function where there is none.
+    fn check_cumulative(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Refuses to draw what cannot be drawn.
+    fn check_drawn(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// P(Y ≤ y) and P(Y > y) of a new observation, for a y that may be observed.
+    fn predictive_tails(&self, row: usize, y: f64, mean: f64, variance: f64) -> Tails {
+        average(self.tails(row, y), self.turn(row, y), mean, variance)
+    }
+
+    /// A quantile of a new observation, for a probability between 0 and 1.
+    fn predictive_quantile(&self, row: usize, p: f64, mean: f64, variance: f64) -> f64 {
+        let of_f = deviation(variance);
+        let spread_at = |f: f64| of_f.hypot(self.turn(row, self.likely(row, f)).width);
+        let f = mean + normal_quantile(p) * spread_at(mean);
+        let (likely, spread) = (self.likely(row, f), spread_at(f));
+        let spread = match self.support() {
+            // The coordinate of counts is not their logarithm.
+            Support::Whole { .. } => spread.min(1.0) * (1.0 + likely),
+            _ => spread,
+        };
+        quantile(self.support(), p, likely, spread, |y| self.predictive_tails(row, y, mean, variance))
     }
 }
 
@@ -190,6 +242,40 @@ impl<L: OneLatent> Likelihood for L {
         check_support(self, y)?;
         let rows = y.iter().zip(mean).zip(variance).enumerate();
         Ok(rows.map(|(row, ((&y, &mean), &variance))| self.log_predictive(row, y, mean, variance)).collect())
+    }
+
+    fn cumulative(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
+        check_len(y.len(), &[("the means", mean), ("the variances", variance)])?;
+        self.check_new(y.len())?;
+        self.check_cumulative()?;
+        let support = self.support();
+        let rows = y.iter().zip(mean).zip(variance).enumerate();
+        let tails =
+            |(row, ((&y, &mean), &variance))| support.tails(y, |y| self.predictive_tails(row, y, mean, variance));
+        Ok(rows.map(|of_row| tails(of_row).probability()).collect())
+    }
+
+    fn quantile(&self, probability: f64, mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
+        check_probability(probability)?;
+        check_len(mean.len(), &[("the variances", variance)])?;
+        self.check_new(mean.len())?;
+        self.check_cumulative()?;
+        let (first, last) = self.support().ends();
+        let rows = mean.iter().zip(variance).enumerate();
+        let of_row = |(row, (&mean, &variance)): (usize, (&f64, &f64))| match probability {
+            0.0 => first,
+            1.0 => last,
+            p => self.predictive_quantile(row, p, mean, variance),
+        };
+        Ok(rows.map(of_row).collect())
+    }
+
+    fn draw(&self, f: &[f64], rng: &mut dyn Rng) -> Result<Vec<f64>> {
+        check_latent_values(f)?;
+        self.check_new(f.len())?;
+        self.check_drawn()?;
+        let draws = f.iter().enumerate().map(|(row, &f)| self.draw_one(row, f, rng)).collect();
+        check_draws(self.name(), f, draws)
     }
 }
 

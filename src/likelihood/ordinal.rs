@@ -1,11 +1,17 @@
 //! The ordinal likelihood.
 
+use rand::Rng;
+
+use super::average::Turn;
 use super::bend::Bend;
+use super::draws;
 use super::expectation::Terms;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::poisson::is_count;
 use super::quadrature::{GaussHermite, deviation};
+use super::solve::Support;
 use super::special::{Normal, normal_cdf, normal_density};
+use super::tails::Tails;
 use crate::params::{Constraint, Parameter, ParameterArray, Shape};
 use crate::{Error, Result, parameterized};
 
@@ -125,6 +131,11 @@ impl Ordinal {
     /// The cut point with so many gaps before it.
     fn cut(&self, gaps: usize) -> f64 {
         self.first_cut.value() + self.gaps.values()[..gaps].iter().sum::<f64>()
+    }
+
+    /// The category whose interval a value falls into.
+    fn category_of(&self, value: f64) -> f64 {
+        (0..self.categories() - 1).filter(|&gaps| self.cut(gaps) < value).count() as f64
     }
 
     /// The interval of a category, of f ~ N(mean, variance) and noise together.
@@ -251,6 +262,31 @@ impl OneLatent for Ordinal {
 
     fn log_predictive(&self, _row: usize, y: f64, mean: f64, variance: f64) -> f64 {
         self.interval(y as usize, mean, variance).ln_probability
+    }
+
+    fn support(&self) -> Support {
+        Support::Whole { first: 0.0, last: (self.categories() - 1) as f64 }
+    }
+
+    fn tails(&self, _row: usize, y: f64) -> impl Fn(f64) -> Tails {
+        let cut = self.cut(y as usize);
+        move |f| Tails::normal(cut - f)
+    }
+
+    fn turn(&self, _row: usize, y: f64) -> Turn {
+        Turn { at: self.cut((y as usize).min(self.categories() - 2)), width: 1.0 }
+    }
+
+    fn likely(&self, _row: usize, f: f64) -> f64 {
+        self.category_of(f)
+    }
+
+    fn predictive_tails(&self, _row: usize, y: f64, mean: f64, variance: f64) -> Tails {
+        Tails::normal((self.cut(y as usize) - mean) / 1f64.hypot(deviation(variance)))
+    }
+
+    fn draw_one(&self, _row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        self.category_of(f + draws::normal(rng))
     }
 }
 

@@ -3,9 +3,15 @@
 use std::fmt::Debug;
 use std::sync::LazyLock;
 
+use rand::{Rng, SeedableRng};
+
+use super::average::{Turn, average_of_any};
 use super::expectation::{Expected, SMALL, Terms, by_quadrature};
+use super::missing;
 use super::one_latent::OneLatent;
-use super::quadrature::GaussHermite;
+use super::quadrature::{GaussHermite, deviation};
+use super::solve::{Support, quantile};
+use super::tails::Tails;
 use crate::kernel::variables::{CHUNK, Variable, hyperparameters};
 use crate::params::{Parameterized, ParameterizedExt};
 use crate::{Dual, Error, Real, Result};
@@ -68,6 +74,62 @@ pub trait Pointwise: Parameterized + Clone + Debug + Send + Sync + 'static {
         None
     }
 
+    /// P(Y ≤ y | f), for every number y: 0 below all that may be observed, and 1 above. It is what `cumulative`, `quantile`
+    /// and the quantiles of models need; `None`, the default, where it is not known. Observations are taken to be whole numbers if
+    /// none of ±½, 1½ and 2½ is [supported](Self::supports).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::likelihood::{Likelihood, Pointwise};
+    /// use mercer::prelude::*;
+    /// use rand::{Rng, RngExt};
+    ///
+    /// mercer::declare! {
+    ///     /// y is exponential with mean s·exp(f).
+    ///     pub Waiting as "waiting" {
+    ///         /// The mean s at f = 0.
+    ///         scale: Scalar = Positive,
+    ///     }
+    /// }
+    ///
+    /// impl Pointwise for Waiting {
+    ///     fn log_p<R: Real>(&self, theta: &[R], y: f64, f: R) -> R {
+    ///         -(f + theta[0].ln()) - (-f).exp() * y / theta[0]
+    ///     }
+    ///
+    ///     fn p_below(&self, y: f64, f: f64) -> Option<f64> {
+    ///         Some(if y > 0.0 { -(-y / (self.scale() * f.exp())).exp_m1() } else { 0.0 })
+    ///     }
+    ///
+    ///     fn draw_one(&self, f: f64, rng: &mut dyn Rng) -> Option<f64> {
+    ///         Some(-self.scale() * f.exp() * rng.random::<f64>().ln())
+    ///     }
+    /// }
+    ///
+    /// // The median is 2 log 2, and is exceeded by half of the draws.
+    /// let likelihood = Waiting::new(2.0);
+    /// let median = likelihood.quantile(0.5, &[0.0], &[0.0])?[0];
+    /// assert!((median - 2.0 * 2f64.ln()).abs() < 1e-12);
+    /// assert!((likelihood.cumulative(&[median], &[0.0], &[0.0])?[0] - 0.5).abs() < 1e-12);
+    /// use rand::SeedableRng;
+    /// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+    /// let draws = likelihood.draw(&[0.0; 1000], &mut rng)?;
+    /// let above = draws.iter().filter(|&&y| y > median).count();
+    /// assert!((450..550).contains(&above)); // three standard errors
+    /// # Ok::<(), Error>(())
+    /// ```
+    fn p_below(&self, y: f64, f: f64) -> Option<f64> {
+        let _ = (y, f);
+        None
+    }
+
+    /// One draw of y given f: what `draw` and observations drawn from models need; `None`, the default, where nobody knows how.
+    fn draw_one(&self, f: f64, rng: &mut dyn Rng) -> Option<f64> {
+        let _ = (f, rng);
+        None
+    }
+
     /// The rule for expectations under N(μ, v): by default that of order 40.
     fn rule(&self) -> &GaussHermite {
         static RULE: LazyLock<GaussHermite> = LazyLock::new(|| GaussHermite::of_order(40));
@@ -119,10 +181,7 @@ impl<L: Pointwise> OneLatent for L {
     fn check_moments(&self) -> Result<()> {
         match self.moments(0.0) {
             Some(_) => Ok(()),
-            None => {
-                let expected = "must implement `Pointwise::moments` for means of new observations";
-                Err(Error::setting("the likelihood", self.name(), expected))
-            }
+            None => Err(missing(self.name(), "`Pointwise::moments` for means of new observations")),
         }
     }
 
@@ -141,6 +200,60 @@ impl<L: Pointwise> OneLatent for L {
             v + (m - expected) * (m - expected)
         };
         (expected, rule.expectation(mean, variance, spread))
+    }
+
+    fn support(&self) -> Support {
+        let between = [-0.5, 0.5, 1.5, 2.5].iter().any(|&y| Pointwise::supports(self, y));
+        if between || !Pointwise::supports(self, 1.0) {
+            return Support::Real;
+        }
+        let first = if Pointwise::supports(self, -1.0) { f64::NEG_INFINITY } else { 0.0 };
+        Support::Whole { first, last: f64::INFINITY }
+    }
+
+    fn tails(&self, _row: usize, y: f64) -> impl Fn(f64) -> Tails {
+        move |f| Tails::of_below(Pointwise::p_below(self, y, f).unwrap_or(f64::NAN))
+    }
+
+    fn turn(&self, _row: usize, y: f64) -> Turn {
+        Turn { at: y, width: f64::INFINITY }
+    }
+
+    fn likely(&self, _row: usize, f: f64) -> f64 {
+        self.moments(f).map_or(f, |(mean, _)| mean)
+    }
+
+    /// Where the hook turns is not known, so that the quadrature has to look for it.
+    fn predictive_tails(&self, row: usize, y: f64, mean: f64, variance: f64) -> Tails {
+        let tails = self.tails(row, y);
+        average_of_any(|f| tails(f).below, mean, variance)
+    }
+
+    fn predictive_quantile(&self, row: usize, p: f64, mean: f64, variance: f64) -> f64 {
+        let of_f = deviation(variance);
+        let likely = |f: f64| self.likely(row, f);
+        let given = self.moments(mean).map_or(1.0, |(_, variance)| variance.sqrt());
+        let spread = given.hypot(0.5 * (likely(mean + of_f) - likely(mean - of_f)).abs());
+        quantile(self.support(), p, likely(mean), spread, |y| self.predictive_tails(row, y, mean, variance))
+    }
+
+    fn draw_one(&self, _row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        Pointwise::draw_one(self, f, rng).unwrap_or(f64::NAN)
+    }
+
+    fn check_cumulative(&self) -> Result<()> {
+        match Pointwise::p_below(self, 1.0, 0.0) {
+            Some(_) => Ok(()),
+            None => Err(missing(self.name(), "`Pointwise::p_below` for the distribution of new observations")),
+        }
+    }
+
+    fn check_drawn(&self) -> Result<()> {
+        // Whether the hook is there does not depend on what it draws.
+        match Pointwise::draw_one(self, 0.0, &mut rand_pcg::Pcg64::seed_from_u64(0)) {
+            Some(_) => Ok(()),
+            None => Err(missing(self.name(), "`Pointwise::draw_one` for draws of observations")),
+        }
     }
 }
 

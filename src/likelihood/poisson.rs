@@ -1,11 +1,18 @@
 //! The Poisson likelihood.
 
+use rand::Rng;
+
+use super::average::Turn;
 use super::bend::Bend;
+use super::draws;
 use super::expectation::{Expected, Terms};
+use super::incomplete::gamma_tails;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::per_observation::PerObservation;
 use super::quadrature::GaussHermite;
+use super::solve::Support;
 use super::special::log_normal_moments;
+use super::tails::Tails;
 use crate::{Result, parameterized};
 
 /// Counts of events at the rate exp(f), each over an exposure.
@@ -161,6 +168,28 @@ impl OneLatent for Poisson {
     fn predict_one(&self, row: usize, mean: f64, variance: f64) -> (f64, f64) {
         let (rate, spread) = log_normal_moments(self.exposure(row), mean, variance, 0.0);
         (rate, rate + spread)
+    }
+
+    fn support(&self) -> Support {
+        Support::COUNTS
+    }
+
+    fn tails(&self, row: usize, y: f64) -> impl Fn(f64) -> Tails {
+        // P(Y ≤ y) = Q(y + 1, rate).
+        let log_exposure = self.exposure(row).ln();
+        move |f| gamma_tails(y + 1.0, (f + log_exposure).exp()).mirrored()
+    }
+
+    fn turn(&self, row: usize, y: f64) -> Turn {
+        Turn { at: (y + 0.7).ln() - self.exposure(row).ln(), width: (y + 1.0).sqrt().recip().min(0.9) }
+    }
+
+    fn likely(&self, row: usize, f: f64) -> f64 {
+        (f + self.exposure(row).ln()).exp().floor()
+    }
+
+    fn draw_one(&self, row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        draws::count((f + self.exposure(row).ln()).exp(), rng)
     }
 }
 

@@ -1,9 +1,12 @@
 //! The robust-max likelihood.
 
-use super::latents::{check_class_count, check_classes, check_latents, observations, of_row};
+use rand::{Rng, RngExt};
+
+use super::draws;
+use super::latents::{check_class_count, check_classes, check_latents, observations, of_row, without_order};
 use super::quadrature::{GaussHermite, deviation};
 use super::special::{normal_cdf, normal_density};
-use super::{Expectations, Likelihood, Predicted};
+use super::{Expectations, Likelihood, Predicted, check_latent_values};
 use crate::params::{Constraint, Parameter};
 use crate::{Result, parameterized};
 
@@ -204,6 +207,28 @@ impl Likelihood for RobustMax {
             self.probabilities(&of_row(mean, row, y.len()), &of_row(variance, row, y.len()))[class].ln()
         };
         Ok(classes.into_iter().enumerate().map(density).collect())
+    }
+
+    fn cumulative(&self, _y: &[f64], _mean: &[f64], _variance: &[f64]) -> Result<Vec<f64>> {
+        Err(without_order("a robust-max"))
+    }
+
+    fn quantile(&self, _probability: f64, _mean: &[f64], _variance: &[f64]) -> Result<Vec<f64>> {
+        Err(without_order("a robust-max"))
+    }
+
+    fn draw(&self, f: &[f64], rng: &mut dyn Rng) -> Result<Vec<f64>> {
+        check_latent_values(f)?;
+        let n = observations(self.classes, f, f)?;
+        let class = |row: usize| {
+            let largest = draws::largest(of_row(f, row, n).into_iter());
+            if !draws::happens(self.error(), rng) {
+                return largest as f64;
+            }
+            let other = rng.random_range(0..self.classes - 1);
+            (if other < largest { other } else { other + 1 }) as f64
+        };
+        Ok((0..n).map(class).collect())
     }
 }
 

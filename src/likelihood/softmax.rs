@@ -1,10 +1,13 @@
 //! The softmax likelihood.
 
-use super::latents::{check_class_count, check_classes, check_latents, observations, of_row};
+use rand::Rng;
+
+use super::draws;
+use super::latents::{check_class_count, check_classes, check_latents, observations, of_row, without_order};
 use super::log_sum::LogSum;
 use super::quadrature::GaussHermite;
 use super::special::log_sum_exp;
-use super::{Expectations, Likelihood, Predicted};
+use super::{Expectations, Likelihood, Predicted, check_latent_values};
 use crate::{Result, parameterized};
 
 /// Classes 0, 1, …, C − 1 by the softmax of C latent functions.
@@ -137,6 +140,21 @@ impl Likelihood for Softmax {
         let classes = check_classes("softmax", y, self.classes)?;
         let density = |(row, class): (usize, usize)| self.log_sum(mean, variance, row, y.len()).ln_shares[class];
         Ok(classes.into_iter().enumerate().map(density).collect())
+    }
+
+    fn cumulative(&self, _y: &[f64], _mean: &[f64], _variance: &[f64]) -> Result<Vec<f64>> {
+        Err(without_order("a softmax"))
+    }
+
+    fn quantile(&self, _probability: f64, _mean: &[f64], _variance: &[f64]) -> Result<Vec<f64>> {
+        Err(without_order("a softmax"))
+    }
+
+    fn draw(&self, f: &[f64], rng: &mut dyn Rng) -> Result<Vec<f64>> {
+        check_latent_values(f)?;
+        let n = observations(self.classes, f, f)?;
+        let class = |row: usize| draws::softmax(&of_row(f, row, n), rng) as f64;
+        Ok((0..n).map(class).collect())
     }
 }
 

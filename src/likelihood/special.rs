@@ -157,7 +157,7 @@ impl Normal {
 }
 
 /// φ(z)
-pub(super) fn normal_density(z: f64) -> f64 {
+pub(crate) fn normal_density(z: f64) -> f64 {
     (-0.5 * z * z).exp() / (2.0 * PI).sqrt()
 }
 

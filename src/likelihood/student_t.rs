@@ -2,11 +2,17 @@
 
 use std::f64::consts::PI;
 
+use rand::{Rng, RngExt};
+
+use super::average::Turn;
 use super::bend::Bend;
 use super::expectation::Terms;
+use super::incomplete::StudentTails;
 use super::one_latent::{OneLatent, quadrature_setting};
 use super::quadrature::GaussHermite;
+use super::solve::Support;
 use super::special::ln_gamma_half_step;
+use super::tails::Tails;
 use crate::{Error, Result};
 
 crate::declare! {
@@ -123,6 +129,30 @@ impl OneLatent for StudentT {
 
     fn predict_one(&self, _row: usize, mean: f64, variance: f64) -> (f64, f64) {
         (mean, variance + self.noise_variance())
+    }
+
+    fn support(&self) -> Support {
+        Support::Real
+    }
+
+    fn tails(&self, _row: usize, y: f64) -> impl Fn(f64) -> Tails {
+        let (scale, student) = (self.scale(), StudentTails::new(self.degrees_of_freedom()));
+        move |f| student.at((y - f) / scale)
+    }
+
+    fn turn(&self, _row: usize, y: f64) -> Turn {
+        // 1 + z²/ν is 0 at z = ±i√ν, and the widest turn with its singularities there is √ν times 1.8/π.
+        Turn { at: y, width: self.scale() * (self.degrees_of_freedom().sqrt() * Turn::LOGISTIC / PI).min(1.0) }
+    }
+
+    fn likely(&self, _row: usize, f: f64) -> f64 {
+        f
+    }
+
+    fn draw_one(&self, _row: usize, f: f64, rng: &mut dyn Rng) -> f64 {
+        // Refused only for what are no degrees of freedom.
+        let draw = rand_distr::StudentT::new(self.degrees_of_freedom()).map_or(f64::NAN, |student| rng.sample(student));
+        f + self.scale() * draw
     }
 }
 

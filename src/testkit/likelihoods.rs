@@ -6,7 +6,7 @@ use super::Violation;
 use crate::likelihood::{Expectations, Likelihood};
 use crate::params::ParameterizedExt;
 
-type Checked = Result<(), Violation>;
+pub(super) type Checked = Result<(), Violation>;
 
 /// What a likelihood gives for some observations, against brute force from its log density and nothing else.
 ///
@@ -50,11 +50,11 @@ type Checked = Result<(), Violation>;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Oracle<'a> {
-    likelihood: &'a dyn Likelihood,
-    y: Vec<f64>,
-    mean: Vec<f64>,
-    variance: Vec<f64>,
-    tolerance: f64,
+    pub(super) likelihood: &'a dyn Likelihood,
+    pub(super) y: Vec<f64>,
+    pub(super) mean: Vec<f64>,
+    pub(super) variance: Vec<f64>,
+    pub(super) tolerance: f64,
 }
 
 /// Values of f and their weights under N(mean, variance).
@@ -66,7 +66,7 @@ fn grid(mean: f64, variance: f64) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// The array with another element.
-fn moved(array: &[f64], index: usize, to: f64) -> Vec<f64> {
+pub(super) fn moved(array: &[f64], index: usize, to: f64) -> Vec<f64> {
     let mut array = array.to_vec();
     array[index] = to;
     array
@@ -158,11 +158,11 @@ impl<'a> Oracle<'a> {
         self.check_derivatives()
     }
 
-    fn broken(&self, law: &'static str, place: String, found: String, expected: String) -> Checked {
+    pub(super) fn broken(&self, law: &'static str, place: String, found: String, expected: String) -> Checked {
         Err(Violation { law, of: self.likelihood.name().to_owned(), place, found, expected })
     }
 
-    fn evaluated<V>(&self, what: &str, result: crate::Result<V>) -> Result<V, Violation> {
+    pub(super) fn evaluated<V>(&self, what: &str, result: crate::Result<V>) -> Result<V, Violation> {
         result.map_err(|error| Violation {
             law: "can be evaluated",
             of: self.likelihood.name().to_owned(),
@@ -172,7 +172,14 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    fn close(&self, law: &'static str, place: impl ToString, found: f64, expected: f64, tolerance: f64) -> Checked {
+    pub(super) fn close(
+        &self,
+        law: &'static str,
+        place: impl ToString,
+        found: f64,
+        expected: f64,
+        tolerance: f64,
+    ) -> Checked {
         let tolerance = tolerance * expected.abs().max(1.0);
         // Written so that a NaN on either side breaks the law.
         if (found - expected).abs() <= tolerance {
@@ -210,7 +217,7 @@ impl<'a> Oracle<'a> {
         Ok(expectations)
     }
 
-    fn same_number(&self, place: &str, found: usize, expected: usize) -> Checked {
+    pub(super) fn same_number(&self, place: &str, found: usize, expected: usize) -> Checked {
         if found == expected {
             return Ok(());
         }

@@ -30,6 +30,7 @@
 
 pub mod bits;
 pub mod composition;
+mod distributions;
 pub mod expressions;
 pub mod gradients;
 pub mod likelihoods;

@@ -12,6 +12,7 @@
 //! | [`asking`] | what a fitted model answers: terms of a sum, slopes, more data without a fit, services |
 //! | [`saving`] | models, posteriors and checkpoints in files; parts of your own in them |
 //! | [`classification`] | two classes, many classes, probabilities and their calibration |
+//! | [`calibration`] | quantiles and draws of new observations; whether they hold; bands that hold whatever the model |
 //! | [`troubleshooting`] | factorisations that fail, kernels that are refused, poor fits, compile errors |
 //! | [`coming_from`] | names and conventions of GPyTorch, GPflow, GPJax, tinygp and scikit-learn |
 
@@ -44,6 +45,9 @@ pub mod saving {}
 
 #[doc = include_str!("classification.md")]
 pub mod classification {}
+
+#[doc = include_str!("calibration.md")]
+pub mod calibration {}
 
 #[doc = include_str!("troubleshooting.md")]
 pub mod troubleshooting {}

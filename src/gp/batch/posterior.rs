@@ -96,6 +96,10 @@ impl<T: Scalar> Predict<T> for BatchPosterior<T> {
         Ok(self.predict(x)?.with_noise(|output| self.noise[output]))
     }
 
+    fn sample_observations(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        Ok(self.sample(x, draws, rng)?.with_noise(self.outputs(), |output| self.noise[output], rng))
+    }
+
     fn covariance(&self, x: MatRef<'_, T>, output: usize) -> Result<Mat<T>> {
         let (posterior, latent) = self.of_output(output)?;
         posterior.covariance(x, latent)

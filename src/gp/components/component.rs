@@ -219,6 +219,11 @@ impl<T: Scalar> Predict<T> for Component<T> {
         Err(unobserved())
     }
 
+    /// Terms are not observed by themselves: an error.
+    fn sample_observations(&self, _: MatRef<'_, T>, _: usize, _: &mut dyn Rng) -> Result<Samples<T>> {
+        Err(unobserved())
+    }
+
     fn covariance(&self, x: MatRef<'_, T>, function: usize) -> Result<Mat<T>> {
         if function > 0 {
             return Err(missing_function("the function", function, 1));

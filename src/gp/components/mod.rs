@@ -234,6 +234,11 @@ impl<T: Scalar> Predict<T> for Components<T> {
         Err(component::unobserved())
     }
 
+    /// Terms are not observed by themselves: an error.
+    fn sample_observations(&self, _: MatRef<'_, T>, _: usize, _: &mut dyn Rng) -> Result<Samples<T>> {
+        Err(component::unobserved())
+    }
+
     fn covariance(&self, x: MatRef<'_, T>, term: usize) -> Result<Mat<T>> {
         self.at(term)?.covariance(x, 0)
     }

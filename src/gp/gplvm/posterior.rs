@@ -221,4 +221,8 @@ impl Predict<f64> for GplvmPosterior {
         self.check(x)?;
         self.processes.sample(x, draws, rng)
     }
+
+    fn sample_observations(&self, x: MatRef<'_, f64>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<f64>> {
+        Ok(self.sample(x, draws, rng)?.with_noise(self.outputs(), |_| self.noise, rng))
+    }
 }

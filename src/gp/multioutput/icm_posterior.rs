@@ -241,6 +241,10 @@ impl<T: Scalar> Predict<T> for IcmPosterior<T> {
         Ok(samples.mixed(mixing, means_at(&self.means, x, outputs).as_ref()))
     }
 
+    fn sample_observations(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        self.sample(x, draws, rng)?.with_correlated_noise(self.noise().as_ref(), rng)
+    }
+
     fn log_predictive_density(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Vec<f64>> {
         self.predict_joint(x)?.with_noise(self.noise().as_ref())?.log_density(y)
     }

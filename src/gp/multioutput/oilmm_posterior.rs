@@ -134,6 +134,10 @@ impl<T: Scalar> Predict<T> for OilmmPosterior<T> {
         Ok(self.latents.sample(x, draws, rng)?.mixed(cast::<T>((*self.mixing).as_ref()).as_ref(), means.as_ref()))
     }
 
+    fn sample_observations(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        Ok(self.sample(x, draws, rng)?.with_noise(self.outputs(), |_| self.noise, rng))
+    }
+
     fn log_predictive_density(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Vec<f64>> {
         let noise = T::from_f64(self.noise);
         let outputs = self.outputs();

@@ -71,6 +71,19 @@ impl<P> StandardizedPosterior<P> {
         (mean.copied().unwrap_or(0.0), scale.copied().unwrap_or(1.0))
     }
 
+    fn samples_in_units<T: Scalar>(&self, samples: Samples<T>, points: usize) -> Samples<T> {
+        let Samples { mut values, jitter } = samples;
+        let outputs = values.nrows() / points;
+        for draw in 0..values.ncols() {
+            for (row, value) in values.col_as_slice_mut(draw).iter_mut().enumerate() {
+                let (mean, scale) = self.units(row / points);
+                *value = T::from_f64(mean + scale * value.as_f64());
+            }
+        }
+        let widest = (0..outputs).map(|output| self.units(output).1).fold(0.0, f64::max);
+        Samples::new(values, jitter * widest * widest)
+    }
+
     fn in_units<T: Scalar>(&self, mut predicted: Prediction<T>) -> Prediction<T> {
         self.to_units(&mut predicted);
         predicted
@@ -126,16 +139,31 @@ impl<T: Scalar, P: Predict<T>> Predict<T> for StandardizedPosterior<P> {
     }
 
     fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
-        let Samples { mut values, jitter } =
-            self.posterior.sample(self.standardization.inputs(x)?.as_ref(), draws, rng)?;
-        for draw in 0..values.ncols() {
-            for (row, value) in values.col_as_slice_mut(draw).iter_mut().enumerate() {
-                let (mean, scale) = self.units(row / x.nrows());
-                *value = T::from_f64(mean + scale * value.as_f64());
+        let drawn = self.posterior.sample(self.standardization.inputs(x)?.as_ref(), draws, rng)?;
+        Ok(self.samples_in_units(drawn, x.nrows()))
+    }
+
+    fn quantiles(&self, x: MatRef<'_, T>, probabilities: &[f64]) -> Result<Vec<Mat<T>>> {
+        let mut found = self.posterior.quantiles(self.standardization.inputs(x)?.as_ref(), probabilities)?;
+        for quantiles in &mut found {
+            for output in 0..quantiles.ncols() {
+                let (mean, scale) = self.units(output);
+                let back = |value: &mut T| *value = T::from_f64(mean + scale * value.as_f64());
+                quantiles.col_as_slice_mut(output).iter_mut().for_each(back);
             }
         }
-        let widest = (0..self.posterior.functions()).map(|function| self.units(function).1).fold(0.0, f64::max);
-        Ok(Samples::new(values, jitter * widest * widest))
+        Ok(found)
+    }
+
+    fn cumulative(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Mat<T>> {
+        check_observations(x, y, self.posterior.outputs())?;
+        let (z, v) = (self.standardization.inputs(x)?, self.standardization.outputs(y)?);
+        self.posterior.cumulative(z.as_ref(), v.as_ref())
+    }
+
+    fn sample_observations(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
+        let drawn = self.posterior.sample_observations(self.standardization.inputs(x)?.as_ref(), draws, rng)?;
+        Ok(self.samples_in_units(drawn, x.nrows()))
     }
 
     fn log_predictive_density(&self, x: MatRef<'_, T>, y: MatRef<'_, T>) -> Result<Vec<f64>> {

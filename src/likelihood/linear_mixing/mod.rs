@@ -3,6 +3,7 @@
 mod observed;
 
 use faer::MatRef;
+use rand::Rng;
 
 use self::observed::{Observed, observed};
 use super::latents::observations;
@@ -155,9 +156,15 @@ impl LinearMixing {
         rows.iter().map(|&row| at(row)).unzip()
     }
 
-    /// A number for each observation, 0 for those that were not made.
-    fn for_each(&self, y: &[f64], n: usize, of: impl Fn(&Observed<'_>) -> Result<Vec<f64>>) -> Result<Vec<f64>> {
-        let mut all = vec![0.0; y.len()];
+    /// A number for each observation, and another one for those that were not made.
+    fn for_each(
+        &self,
+        y: &[f64],
+        n: usize,
+        missing: f64,
+        of: impl Fn(&Observed<'_>) -> Result<Vec<f64>>,
+    ) -> Result<Vec<f64>> {
+        let mut all = vec![missing; y.len()];
         for observed in observed(&self.outputs, y, n)? {
             let found = observed.placed(of(&observed), n)?;
             observed.rows.iter().zip(found).for_each(|(&row, value)| all[observed.output * n + row] = value);
@@ -213,7 +220,7 @@ impl Likelihood for LinearMixing {
     fn log_density(&self, y: &[f64], f: &[f64]) -> Result<Vec<f64>> {
         let n = observations(self.latents(), f, f)?;
         let certain = vec![0.0; f.len()];
-        self.for_each(y, n, |observed| {
+        self.for_each(y, n, 0.0, |observed| {
             let (f, _) = self.mixed(observed.output, &observed.rows, n, f, &certain);
             observed.likelihood().log_density(&observed.y, &f)
         })
@@ -270,10 +277,39 @@ impl Likelihood for LinearMixing {
 
     fn log_predictive_density(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
         let n = observations(self.latents(), mean, variance)?;
-        self.for_each(y, n, |observed| {
+        self.for_each(y, n, 0.0, |observed| {
             let (mean, variance) = self.mixed(observed.output, &observed.rows, n, mean, variance);
             observed.likelihood().log_predictive_density(&observed.y, &mean, &variance)
         })
+    }
+
+    fn cumulative(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
+        let n = observations(self.latents(), mean, variance)?;
+        self.for_each(y, n, f64::NAN, |observed| {
+            let (mean, variance) = self.mixed(observed.output, &observed.rows, n, mean, variance);
+            observed.likelihood().cumulative(&observed.y, &mean, &variance)
+        })
+    }
+
+    fn quantile(&self, probability: f64, mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
+        let n = observations(self.latents(), mean, variance)?;
+        let rows: Vec<usize> = (0..n).collect();
+        let mut all = Vec::with_capacity(n * self.outputs.len());
+        for (output, likelihood) in self.outputs.iter().enumerate() {
+            let (mean, variance) = self.mixed(output, &rows, n, mean, variance);
+            all.extend(likelihood.quantile(probability, &mean, &variance)?);
+        }
+        Ok(all)
+    }
+
+    fn draw(&self, f: &[f64], rng: &mut dyn Rng) -> Result<Vec<f64>> {
+        let n = observations(self.latents(), f, f)?;
+        let (rows, certain) = ((0..n).collect::<Vec<usize>>(), vec![0.0; f.len()]);
+        let mut all = Vec::with_capacity(n * self.outputs.len());
+        for (output, likelihood) in self.outputs.iter().enumerate() {
+            all.extend(likelihood.draw(&self.mixed(output, &rows, n, f, &certain).0, rng)?);
+        }
+        Ok(all)
     }
 }
 

@@ -210,3 +210,117 @@ fn a_prior_refuses_what_is_no_covariance() {
     let difference = ExactGp::new(Rbf::new(1.0) - 0.5 * Rbf::new(1.0)).allow_indefinite().prior();
     assert_eq!(difference.predict(at.as_ref()).unwrap().variance[(0, 0)], 0.5);
 }
+
+/// Quantiles, probabilities and draws of observations have the means and the variances that are predicted: outputs are
+/// normal.
+#[test]
+fn observations_are_of_one_distribution() {
+    let at = mat![[0.3, -0.2], [0.5, 0.1], [-1.5, 1.0]];
+    for (name, model) in all() {
+        let seen = model.predict_observations(at.as_ref()).unwrap();
+        let quantiles = model.quantiles(at.as_ref(), &[0.025, 0.5, 0.8]).unwrap();
+        assert_eq!(quantiles.len(), 3, "{name}");
+        for (found, (p, z)) in
+            quantiles.iter().zip([(0.025, -1.959_963_984_540_054), (0.5, 0.0), (0.8, 0.841_621_233_572_914_3)])
+        {
+            let back = model.cumulative(at.as_ref(), found.as_ref()).unwrap();
+            for row in 0..3 {
+                for output in 0..model.outputs() {
+                    let expected = seen.mean[(row, output)] + z * seen.variance[(row, output)].sqrt();
+                    assert_close(found[(row, output)], expected, 1e-12);
+                    assert_close(back[(row, output)], p, 1e-12);
+                }
+            }
+        }
+        let draws = model.sample_observations(at.as_ref(), 4000, &mut Pcg64::seed_from_u64(12)).unwrap().values;
+        assert_eq!(draws.shape(), (3 * model.outputs(), 4000), "{name}");
+        for (row, draws) in draws.row_iter().enumerate() {
+            let (point, output) = (row % 3, row / 3);
+            let (mean, variance) = (seen.mean[(point, output)], seen.variance[(point, output)]);
+            let of = |power: i32| draws.iter().map(|y| (y - mean).powi(power)).sum::<f64>() / 4000.0;
+            // Five standard errors, of the variance of a normal variable √(2/n) of itself.
+            assert!(of(1).abs() < 5.0 * (variance / 4000.0).sqrt(), "{name}: {}", of(1));
+            assert!((of(2) / variance - 1.0).abs() < 5.0 * (2.0f64 / 4000.0).sqrt(), "{name}: {} {variance}", of(2));
+        }
+        let missing = Mat::full(3, model.outputs(), f64::NAN);
+        let found = model.cumulative(at.as_ref(), missing.as_ref()).unwrap();
+        assert!(found.col_iter().all(|column| column.iter().all(|p| p.is_nan())), "{name}");
+        for bad in [-0.1, 1.5, f64::NAN] {
+            assert!(matches!(model.quantiles(at.as_ref(), &[0.5, bad]), Err(Error::Setting { .. })), "{name}");
+        }
+        assert!(matches!(model.cumulative(at.as_ref(), at.subrows(0, 2)), Err(Error::Shape { .. })), "{name}");
+        assert!(model.quantiles(at.as_ref(), &[]).unwrap().is_empty(), "{name}");
+    }
+}
+
+/// Noise that is correlated between outputs is so in draws.
+#[test]
+fn draws_of_observations_have_the_covariance_of_the_noise() {
+    let (x, many) = (plane(12).0, uniform(12, 3, 4));
+    let noise = Coregionalization::new(mat![[0.5], [0.6], [-0.4]], [0.1, 0.2, 0.1]);
+    let gp = IcmGp::new(kernel(), outputs()).with_correlated_noise(noise).unwrap();
+    let posterior = gp.condition(&Data::new(x.as_ref(), many.as_ref())).unwrap();
+    let at = mat![[0.3, -0.2]];
+    let noise = posterior.noise();
+    assert!(noise[(0, 1)] > 0.2);
+    let joint = posterior.predict_joint(at.as_ref()).unwrap().with_noise(noise.as_ref()).unwrap();
+    let mean: Vec<f64> = joint.mean.row(0).iter().copied().collect();
+    let draws = posterior.sample_observations(at.as_ref(), 8000, &mut Pcg64::seed_from_u64(3)).unwrap().values;
+    assert_moments(draws.as_ref(), &mean, &joint.covariance(0).unwrap(), 0.0, 1e-9);
+}
+
+/// In the units of the data, and through a likelihood of several functions and outputs.
+#[test]
+fn observations_in_units_and_through_mixtures() {
+    use mercer::gp::Standardization;
+    use mercer::likelihood::{Gaussian, Likelihood, LinearMixing, Poisson, Softmax};
+    let (x, y) = plane(12);
+    let scaled: Vec<f64> = y.iter().map(|y| 90.0 + 10.0 * y).collect();
+    let data = Data::new(x.as_ref(), &scaled);
+    let units = Standardization::of(&data).unwrap();
+    let posterior = units.around(ExactGp::new(kernel()).with_noise(0.3).unwrap()).condition(&data).unwrap();
+    let at = mat![[0.3, -0.2], [0.5, 0.1]];
+    let seen = posterior.predict_observations(at.as_ref()).unwrap();
+    let bounds = posterior.quantiles(at.as_ref(), &[0.5, 0.975]).unwrap();
+    for row in 0..2 {
+        assert_close(bounds[0][(row, 0)], seen.mean[(row, 0)], 1e-12);
+        let upper = seen.mean[(row, 0)] + 1.959_963_984_540_054 * seen.variance[(row, 0)].sqrt();
+        assert_close(bounds[1][(row, 0)], upper, 1e-12);
+    }
+    assert_close(posterior.cumulative(at.as_ref(), bounds[1].as_ref()).unwrap()[(1, 0)], 0.975, 1e-12);
+    let draws = posterior.sample_observations(at.as_ref(), 4000, &mut Pcg64::seed_from_u64(3)).unwrap().values;
+    let mean = draws.row(0).iter().sum::<f64>() / 4000.0;
+    assert!((mean - seen.mean[(0, 0)]).abs() < 5.0 * (seen.variance[(0, 0)] / 4000.0).sqrt());
+
+    let likelihoods: Vec<Box<dyn Likelihood>> = vec![Box::new(Gaussian::new(0.3)), Box::new(Poisson::new())];
+    let mixing = LinearMixing::new(mat![[1.0, 0.5], [-0.7, 0.3]].as_ref(), likelihoods).unwrap();
+    let z = uniform(5, 2, 5);
+    let gp = Svgp::new(kernel(), z.as_ref()).unwrap().with_likelihood(mixing);
+    for model in [Box::new(gp.prior::<f64>()) as Box<dyn Predict<f64>>, Box::new(gp.posterior::<f64>().unwrap())] {
+        let bounds = model.quantiles(at.as_ref(), &[0.3, 0.9]).unwrap();
+        assert_eq!(bounds[1].shape(), (2, 2));
+        assert!(bounds[1].col(1).iter().all(|count| count.fract() == 0.0));
+        let back = model.cumulative(at.as_ref(), bounds[1].as_ref()).unwrap();
+        assert!((back[(0, 0)] - 0.9).abs() < 1e-10 && back[(0, 1)] >= 0.9);
+        let draws = model.sample_observations(at.as_ref(), 2000, &mut Pcg64::seed_from_u64(3)).unwrap().values;
+        for row in 0..4 {
+            let below = draws.row(row).iter().filter(|&&y| y <= bounds[1][(row % 2, row / 2)]).count() as f64 / 2000.0;
+            let p = back[(row % 2, row / 2)];
+            assert!((below - p).abs() < 5.0 * (p * (1.0 - p) / 2000.0).sqrt(), "{row}: {below} {p}");
+        }
+        // Drawn at points next to each other, functions are nearly the same.
+        let close = mat![[0.3, -0.2], [0.3, -0.2]];
+        let draws = model.sample_observations(close.as_ref(), 500, &mut Pcg64::seed_from_u64(3)).unwrap().values;
+        let of = |draw: usize| (draws[(0, draw)] - draws[(1, draw)]).powi(2);
+        let noise = (0..500).map(of).sum::<f64>() / 500.0;
+        assert!((noise / 0.6 - 1.0).abs() < 5.0 * (2.0f64 / 500.0).sqrt(), "{noise}");
+    }
+    let classes = Svgp::new(kernel(), z.as_ref()).unwrap().with_likelihood(Softmax::new(3)).posterior::<f64>().unwrap();
+    assert!(matches!(classes.quantiles(at.as_ref(), &[0.5]), Err(Error::Setting { .. })));
+    let draws = classes.sample_observations(at.as_ref(), 50, &mut Pcg64::seed_from_u64(3)).unwrap().values;
+    assert!(draws.nrows() == 2 && draws.col_iter().all(|draw| draw.iter().all(|&y| y == 0.0 || y == 1.0 || y == 2.0)));
+    // Functions that were not observed themselves.
+    let latents = oilmm().condition(&Data::new(x.as_ref(), uniform(12, 3, 4).as_ref())).unwrap().latents().clone();
+    assert!(latents.quantiles(at.as_ref(), &[0.5]).is_err() && latents.cumulative(at.as_ref(), at.as_ref()).is_err());
+    assert!(latents.sample_observations(at.as_ref(), 1, &mut Pcg64::seed_from_u64(3)).is_err());
+}

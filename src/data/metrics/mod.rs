@@ -1,5 +1,13 @@
 //! Scores of predictions against observations.
 
+mod calibration;
+mod crps;
+mod intervals;
+
+pub use calibration::Calibration;
+pub use crps::{crps, crps_of_draws};
+pub use intervals::interval_coverage;
+
 use crate::likelihood::{check_len, log_normal};
 use crate::{Error, Result};
 
