@@ -45,7 +45,7 @@ fn model_of_hours(t: &Mat<f64>, y: &[f64], remainders: &[usize], steps: usize) -
     let natural = NaturalGradient { rate: 0.3, ..NaturalGradient::default() };
     let train = Train::new(steps).with_batch(400).with_rate(0.05).with_natural_gradients(natural);
     gp.train(&Data::new(&x, &y), &train, &mut Pcg64::seed_from_u64(5)).unwrap();
-    println!("dispersion {:.4}", gp.likelihood().dispersion());
+    println!("dispersion {:.4}", gp.get("likelihood.negative_binomial.dispersion").unwrap());
     gp.posterior().unwrap()
 }
 
