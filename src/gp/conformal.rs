@@ -172,7 +172,9 @@ mod tests {
 
     #[test]
     fn ranks_are_those_of_the_decimal_fraction() {
-        for (count, level, expected) in [(9, 0.9, 9), (19, 0.95, 19), (99, 0.07, 7), (1, 0.5, 1), (9, 0.91, 10), (4, 0.8, 4)] {
+        for (count, level, expected) in
+            [(9, 0.9, 9), (19, 0.95, 19), (99, 0.07, 7), (1, 0.5, 1), (9, 0.91, 10), (4, 0.8, 4)]
+        {
             assert_eq!(rank(count, level), expected, "{count} {level}");
         }
         let needed = [0.1, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999].map(fewest);
@@ -227,7 +229,8 @@ mod tests {
         let band = bands.band(x.as_ref()).unwrap();
         assert!((0..9).all(|i| band.lower[(i, 0)] <= y[(i, 0)] && y[(i, 0)] <= band.upper[(i, 0)]));
         assert!(bands.margins()[0].fract() == 0.0 && bands.model().outputs() == 1);
-        let classes = Svgp::new(Rbf::new(1.0), z.as_ref()).unwrap().with_likelihood(Softmax::new(3)).posterior().unwrap();
+        let classes =
+            Svgp::new(Rbf::new(1.0), z.as_ref()).unwrap().with_likelihood(Softmax::new(3)).posterior().unwrap();
         let error = Conformal::new(classes, x.as_ref(), y.as_ref(), 0.9).unwrap_err();
         assert!(error.to_string().contains("no order"), "{error}");
         let prior = ExactGp::new(Rbf::new(1.0)).prior::<f64>();

@@ -113,7 +113,15 @@ impl Rule {
 
     /// The sum over the points at whole steps from an offset, from the mean outwards: until what is left is nothing beside the
     /// smaller of the sums, together with those that there are.
-    fn sum(&self, given: &impl Fn(f64) -> Tails, mean: f64, deviation: f64, offset: f64, step: f64, known: Tails) -> Tails {
+    fn sum(
+        &self,
+        given: &impl Fn(f64) -> Tails,
+        mean: f64,
+        deviation: f64,
+        offset: f64,
+        step: f64,
+        known: Tails,
+    ) -> Tails {
         let mut sums = Tails { below: 0.0, above: 0.0 };
         for direction in [1.0, -1.0] {
             let first = if direction > 0.0 || offset > 0.0 { 0 } else { 1 };
@@ -166,7 +174,10 @@ mod tests {
         let turn = Turn { at: 1.0, width: 1.0 };
         assert_eq!(average(given, turn, 0.3, 0.0), given(0.3));
         assert_eq!(average(given, turn, 0.3, -1e-20), given(0.3));
-        assert!(average(given, turn, f64::NAN, 1.0).below.is_nan() && average(given, turn, 0.0, f64::INFINITY).below.is_nan());
+        assert!(
+            average(given, turn, f64::NAN, 1.0).below.is_nan()
+                && average(given, turn, 0.0, f64::INFINITY).below.is_nan()
+        );
         assert!((average(given, turn, 0.3, 1e-24).below - given(0.3).below).abs() < 1e-12);
         assert!((given(1.0 - normal_quantile(0.2)).below - 0.2).abs() < 1e-15);
     }

@@ -113,7 +113,9 @@ impl Likelihood for Gaussian {
     fn cumulative(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {
         check_len(y.len(), &[("the means", mean), ("the variances", variance)])?;
         let rows = y.iter().zip(mean).zip(variance);
-        Ok(rows.map(|((&y, &mean), &variance)| Tails::normal((y - mean) / self.spread(variance)).probability()).collect())
+        Ok(rows
+            .map(|((&y, &mean), &variance)| Tails::normal((y - mean) / self.spread(variance)).probability())
+            .collect())
     }
 
     fn quantile(&self, probability: f64, mean: &[f64], variance: &[f64]) -> Result<Vec<f64>> {

@@ -234,7 +234,8 @@ impl StudentTails {
         let square = a * (t * (t / self.nu)).ln_1p();
         let (z, b) = (square.sqrt(), 48.0 * a * a);
         let first = (square + 3.0) / b;
-        let second = (((4.0 * square + 33.0) * square + 240.0) * square + 855.0) / (10.0 * b * (b + 0.8 * square * square + 100.0));
+        let second = (((4.0 * square + 33.0) * square + 240.0) * square + 855.0)
+            / (10.0 * b * (b + 0.8 * square * square + 100.0));
         Tails::normal(-z * (1.0 + first - second))
     }
 }
@@ -396,7 +397,10 @@ mod tests {
         }
         let beta = BetaTails::new(2.0, 3.0);
         assert_eq!([beta.at(0.0, 1.0), beta.at(1.0, 0.0)], [Tails::NONE, Tails::ALL]);
-        assert_eq!([BetaTails::new(0.0, 2.0).at(0.1, 0.9), BetaTails::new(2.0, 0.0).at(0.1, 0.9)], [Tails::ALL, Tails::NONE]);
+        assert_eq!(
+            [BetaTails::new(0.0, 2.0).at(0.1, 0.9), BetaTails::new(2.0, 0.0).at(0.1, 0.9)],
+            [Tails::ALL, Tails::NONE]
+        );
         assert!(beta.at(f64::NAN, 0.5).below.is_nan());
     }
 
@@ -404,7 +408,8 @@ mod tests {
     #[test]
     fn student_in_closed_form() {
         for t in [-1e6f64, -30.0, -2.0, -1e-3, 0.0, 1e-9, 0.4, 3.0, 50.0, 1e5] {
-            let one = if t < 0.0 { (-1.0 / t).atan() } else { std::f64::consts::FRAC_PI_2 + t.atan() } / std::f64::consts::PI;
+            let one =
+                if t < 0.0 { (-1.0 / t).atan() } else { std::f64::consts::FRAC_PI_2 + t.atan() } / std::f64::consts::PI;
             close("1", StudentTails::new(1.0).at(t).below, one, 1e-14);
             // ½ + t/(2√(2 + t²)), without the difference in the lower tail
             let root = (2.0 + t * t).sqrt();

@@ -95,8 +95,8 @@ pub use robust_max::RobustMax;
 #[cfg(feature = "serde")]
 pub use saved::register;
 pub use softmax::Softmax;
-pub use student_t::StudentT;
 pub(crate) use special::normal_density;
+pub use student_t::StudentT;
 pub(crate) use tails::{normal_cumulative, normal_quantile};
 
 use std::any::Any;

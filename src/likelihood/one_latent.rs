@@ -250,7 +250,8 @@ impl<L: OneLatent> Likelihood for L {
         self.check_cumulative()?;
         let support = self.support();
         let rows = y.iter().zip(mean).zip(variance).enumerate();
-        let tails = |(row, ((&y, &mean), &variance))| support.tails(y, |y| self.predictive_tails(row, y, mean, variance));
+        let tails =
+            |(row, ((&y, &mean), &variance))| support.tails(y, |y| self.predictive_tails(row, y, mean, variance));
         Ok(rows.map(|of_row| tails(of_row).probability()).collect())
     }
 

@@ -11,7 +11,10 @@ pub(super) enum Support {
     /// Between 0 and 1.
     Fraction,
     /// Whole numbers between these, which may be infinite.
-    Whole { first: f64, last: f64 },
+    Whole {
+        first: f64,
+        last: f64,
+    },
 }
 
 impl Support {
@@ -103,7 +106,13 @@ pub(super) fn quantile(support: Support, p: f64, likely: f64, spread: f64, tails
         let (score, reached) = (tails.score(), tails.probability() >= p);
         // Where scores have no more digits the comparison of probabilities decides.
         let miss = score - target;
-        let miss = if reached == (miss >= 0.0) || miss.is_nan() { miss } else if reached { 0.0 } else { -f64::MIN_POSITIVE };
+        let miss = if reached == (miss >= 0.0) || miss.is_nan() {
+            miss
+        } else if reached {
+            0.0
+        } else {
+            -f64::MIN_POSITIVE
+        };
         Tried { u, miss }
     };
     let snap = |u: f64| if support.is_whole() { u.round() } else { u };
@@ -164,7 +173,8 @@ fn refine(low: Tried, high: Tried, snap: impl Fn(f64) -> f64, whole: bool, try_a
         if tried.miss.is_nan() {
             return f64::NAN;
         }
-        let before = if (tried.miss < 0.0) == (newest.miss < 0.0) { newest } else { std::mem::replace(&mut other, newest) };
+        let before =
+            if (tried.miss < 0.0) == (newest.miss < 0.0) { newest } else { std::mem::replace(&mut other, newest) };
         newest = tried;
         // Whether the inverse of the parabola through three points is monotone between the ends.
         let xi = (newest.u - other.u) / (before.u - other.u);

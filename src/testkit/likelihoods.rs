@@ -172,7 +172,14 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    pub(super) fn close(&self, law: &'static str, place: impl ToString, found: f64, expected: f64, tolerance: f64) -> Checked {
+    pub(super) fn close(
+        &self,
+        law: &'static str,
+        place: impl ToString,
+        found: f64,
+        expected: f64,
+        tolerance: f64,
+    ) -> Checked {
         let tolerance = tolerance * expected.abs().max(1.0);
         // Written so that a NaN on either side breaks the law.
         if (found - expected).abs() <= tolerance {

@@ -21,7 +21,9 @@ use crate::{Error, Result};
 /// ```
 pub fn interval_coverage(y: &[f64], lower: &[f64], upper: &[f64]) -> Result<f64> {
     check(y, &[("the lower bounds", lower), ("the upper bounds", upper)])?;
-    if let Some(row) = (0..y.len()).find(|&row| !matches!(lower[row].partial_cmp(&upper[row]), Some(order) if order.is_le())) {
+    if let Some(row) =
+        (0..y.len()).find(|&row| !matches!(lower[row].partial_cmp(&upper[row]), Some(order) if order.is_le()))
+    {
         let expected = format!("must be at most the upper bound, which is {}", upper[row]);
         return Err(Error::setting(&format!("the lower bound of row {row}"), lower[row], &expected));
     }

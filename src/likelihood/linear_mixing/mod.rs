@@ -157,7 +157,13 @@ impl LinearMixing {
     }
 
     /// A number for each observation, and another one for those that were not made.
-    fn for_each(&self, y: &[f64], n: usize, missing: f64, of: impl Fn(&Observed<'_>) -> Result<Vec<f64>>) -> Result<Vec<f64>> {
+    fn for_each(
+        &self,
+        y: &[f64],
+        n: usize,
+        missing: f64,
+        of: impl Fn(&Observed<'_>) -> Result<Vec<f64>>,
+    ) -> Result<Vec<f64>> {
         let mut all = vec![missing; y.len()];
         for observed in observed(&self.outputs, y, n)? {
             let found = observed.placed(of(&observed), n)?;

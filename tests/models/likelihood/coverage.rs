@@ -45,7 +45,7 @@ fn model_of_hours(t: &Mat<f64>, y: &[f64], remainders: &[usize], steps: usize) -
     let natural = NaturalGradient { rate: 0.3, ..NaturalGradient::default() };
     let train = Train::new(steps).with_batch(400).with_rate(0.05).with_natural_gradients(natural);
     gp.train(&Data::new(&x, &y), &train, &mut Pcg64::seed_from_u64(5)).unwrap();
-    println!("dispersion {:.4}", gp.likelihood().dispersion());
+    println!("dispersion {:.4}", gp.get("likelihood.negative_binomial.dispersion").unwrap());
     gp.posterior().unwrap()
 }
 
@@ -133,7 +133,8 @@ fn intervals_of_monthly_deaths_hold_their_share() {
         for fold in 0..6 {
             let part = |test: bool| -> (Mat<f64>, Vec<f64>) {
                 let of_part = (0..rows.len()).filter(|row| (row % 6 == fold) == test);
-                let (x, y): (Vec<f64>, Vec<f64>) = of_part.map(|row| (rows[row][0] - 1974.0, rows[row][series])).unzip();
+                let (x, y): (Vec<f64>, Vec<f64>) =
+                    of_part.map(|row| (rows[row][0] - 1974.0, rows[row][series])).unzip();
                 (column(&x).to_owned(), y)
             };
             let ((x, y), (new, counts)) = (part(false), part(true));

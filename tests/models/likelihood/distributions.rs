@@ -78,7 +78,10 @@ fn huge_uncertainty_leaves_probabilities() {
         let ends = [0.0, 1.0].map(|p| likelihood.quantile(p, &mean, &vec![1.0; mean.len()]).unwrap()[0]);
         let below = likelihood.cumulative(&vec![f64::NEG_INFINITY; y.len()], &mean, &vec![1.0; mean.len()]).unwrap();
         let all = likelihood.cumulative(&vec![f64::INFINITY; y.len()], &mean, &vec![1.0; mean.len()]).unwrap();
-        assert!(ends[0] < ends[1] && below.iter().all(|&p| p == 0.0) && all.iter().all(|&p| p == 1.0), "{likelihood:?}");
+        assert!(
+            ends[0] < ends[1] && below.iter().all(|&p| p == 0.0) && all.iter().all(|&p| p == 1.0),
+            "{likelihood:?}"
+        );
         let missing = likelihood.cumulative(&vec![f64::NAN; y.len()], &mean, &vec![1.0; mean.len()]).unwrap();
         assert!(missing.iter().all(|p| p.is_nan()), "{likelihood:?}");
         for p in [-0.1, 1.1, f64::NAN] {
