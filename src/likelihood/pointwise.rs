@@ -348,4 +348,101 @@ mod tests {
             "the likelihood is waiting, but must implement `Pointwise::moments` for means of new observations"
         );
     }
+
+    crate::declare! {
+        Decay as "decay" {
+            scale: Scalar = Positive,
+        }
+    }
+
+    impl Pointwise for Decay {
+        fn log_p<R: Real>(&self, theta: &[R], y: f64, f: R) -> R {
+            -(f + theta[0].ln()) - (-f).exp() * y / theta[0]
+        }
+
+        fn supports(&self, y: f64) -> bool {
+            y > 0.0 && y.is_finite()
+        }
+
+        fn p_below(&self, y: f64, f: f64) -> Option<f64> {
+            Some(if y > 0.0 { -(-y / (self.scale() * f.exp())).exp_m1() } else { 0.0 })
+        }
+
+        fn draw_one(&self, f: f64, rng: &mut dyn Rng) -> Option<f64> {
+            Some(self.scale() * f.exp() * crate::likelihood::draws::exponential(rng))
+        }
+    }
+
+    crate::declare! {
+        Rare as "rare" {
+            exposure: Scalar = Positive,
+        }
+    }
+
+    impl Pointwise for Rare {
+        fn log_p<R: Real>(&self, theta: &[R], y: f64, f: R) -> R {
+            let log_rate = f + theta[0].ln();
+            log_rate * y - log_rate.exp() - libm::lgamma(y + 1.0)
+        }
+
+        fn supports(&self, y: f64) -> bool {
+            y >= 0.0 && y.fract() == 0.0 && y.is_finite()
+        }
+
+        fn p_below(&self, y: f64, f: f64) -> Option<f64> {
+            let rate = self.exposure() * f.exp();
+            let terms = (0..=y.min(1e3) as i32).scan((-rate).exp(), |term, k| {
+                let this = *term;
+                *term *= rate / f64::from(k + 1);
+                Some(this)
+            });
+            Some(if y < 0.0 { 0.0 } else { terms.sum() })
+        }
+
+        fn draw_one(&self, f: f64, rng: &mut dyn Rng) -> Option<f64> {
+            Some(crate::likelihood::draws::count(self.exposure() * f.exp(), rng))
+        }
+    }
+
+    /// Hooks, against the likelihoods that are built in: at all uncertainties, continuous and whole.
+    #[test]
+    fn distributions_from_hooks() {
+        use crate::likelihood::Poisson;
+        let oracle = |likelihood: &dyn Likelihood, y: &[f64]| {
+            Oracle::of(likelihood).at(y, &[0.4, -0.3], &[0.3, 1.2]).within(1e-8).check_distribution().unwrap();
+        };
+        let (decay, rare) = (Decay::new(2.0), Rare::new(3.0));
+        oracle(&decay, &[3.0, 0.2]);
+        oracle(&rare, &[3.0, 0.0]);
+        let (gamma, poisson) = (Gamma::new(1.0), Poisson::new().with_exposure(3.0).unwrap());
+        for variance in [0.0, 1e-6, 0.5, 9.0, 1e4, 1e12] {
+            for (y, mean) in [(0.3, 0.4), (2.0, 1.0), (15.0, 0.0)] {
+                let of = |likelihood: &dyn Likelihood, mean: f64| {
+                    likelihood.cumulative(&[y], &[mean], &[variance]).unwrap()[0]
+                };
+                close("decay", of(&decay, mean), of(&gamma, mean + 2f64.ln()), 1e-9);
+                if variance < 1e3 {
+                    close("rare", of(&rare, mean), of(&poisson, mean), 1e-9);
+                }
+            }
+            let median =
+                |likelihood: &dyn Likelihood, mean: f64| likelihood.quantile(0.5, &[mean], &[variance]).unwrap()[0];
+            // Beyond, P(Y ≤ y) is all but flat.
+            if variance < 10.0 {
+                close("median", median(&decay, 0.4), median(&gamma, 0.4 + 2f64.ln()), 1e-7);
+            }
+        }
+        assert_eq!(rare.quantile(0.7, &[0.4], &[0.5]), poisson.quantile(0.7, &[0.4], &[0.5]));
+        // Heavy has no hooks.
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+        let heavy = Heavy::new(1.0);
+        let errors = [
+            heavy.cumulative(&[0.0], &[0.0], &[1.0]).unwrap_err(),
+            heavy.quantile(0.5, &[0.0], &[1.0]).unwrap_err(),
+            heavy.draw(&[0.0], &mut rng).unwrap_err(),
+        ];
+        for (error, hook) in errors.iter().zip(["p_below", "p_below", "draw_one"]) {
+            assert!(error.to_string().contains(&format!("must implement `Pointwise::{hook}`")), "{error}");
+        }
+    }
 }
