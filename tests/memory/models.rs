@@ -32,7 +32,7 @@ const STEPS: usize = 4;
 const BATCH: usize = 64;
 const INDUCING: usize = 16;
 /// Allocations of a step.
-const MOST_A_STEP: usize = 220;
+const MOST_A_STEP: usize = 180;
 
 /// The most memory in use after the first step of training on n rows, beyond what was in use then: it is the
 /// same in each step, as tapes take their matrices from a pool.
@@ -81,19 +81,19 @@ fn of_a_step(n: usize, batch: Option<usize>) -> usize {
     let mut run = model.run(&data, &train).unwrap();
     let mut counts = Vec::new();
     for _ in 0..STEPS {
-        counts.push(calls(|| drop(run.step(&mut rng).unwrap())));
+        counts.push(calls(|| assert!(run.step(&mut rng).unwrap().is_some())));
     }
     assert!(counts[STEPS - 1] < counts[0] && counts[STEPS - 1] == counts[STEPS - 2], "{counts:?}");
     counts[STEPS - 1]
 }
 
 /// No matrix of the tape, whose pool has them all, but the nodes of the tape, features of kernels, which are made anew from
-/// their parameters, and what a likelihood returns: their number does not grow with the number of rows.
+/// their parameters, and what a likelihood returns: their number hardly grows with the number of rows.
 pub(crate) fn steps_allocate_few_things() {
-    let [few, many] = [100, 200].map(|n| of_a_step(n, None));
-    assert_eq!(few, many);
-    let in_batches = of_a_step(1000, Some(BATCH));
-    assert!(few < MOST_A_STEP && in_batches < MOST_A_STEP, "{few} and {in_batches}");
+    for (rows, batch) in [(100, None), (1000, None), (1000, Some(BATCH))] {
+        let found = of_a_step(rows, batch);
+        assert!(found <= MOST_A_STEP, "{found} for {rows} rows, batches {batch:?}");
+    }
 }
 
 /// The evidence of many outputs with its gradient: N², P² and N·P numbers, some times over, where the covariance of all
