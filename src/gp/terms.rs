@@ -1,17 +1,19 @@
 //! Mean functions, likelihoods, inducing features and covariances of outputs on the tape.
 
+use std::rc::Rc;
+
 use faer::Mat;
 
 use super::overflow::Largest;
 use super::posterior::to_f64;
 use crate::inducing::InducingFeatures;
 use crate::kernels::Coregionalization;
-use crate::likelihood::{GaussianNoise, Likelihood};
-use crate::linalg::cast_column;
-use crate::mean::{DynMean, Mean};
+use crate::likelihood::{Expectations, GaussianNoise, Likelihood};
+use crate::linalg::{cast_column, column};
+use crate::mean::{DynMean, Mean, MeanExpr};
 use crate::params::{ParameterArray, ParameterizedExt};
-use crate::tape::{Tape, Var};
-use crate::{Result, Scalar};
+use crate::tape::{Slopes, Tape, Var};
+use crate::{Error, Result, Scalar};
 
 /// A part of a model on the tape: its value, and the variable that gets the gradient in the part's
 /// natural parameters, in visiting order.
@@ -28,6 +30,9 @@ pub(super) fn prior_mean<'t, 'a, T: Scalar>(
 ) -> Result<Term<'t, T>> {
     let theta = parameter_column(tape, &mean.values());
     let points = tape.value(x)?;
+    if mean.is_zero() && mean.num_params() == 0 {
+        return Ok(Term { value: tape.zeros(points.as_mat().nrows(), 1), theta });
+    }
     let mut value = Mat::zeros(points.as_mat().nrows(), 1);
     mean.mean_into(points.as_mat(), value.col_as_slice_mut(0));
     let params = mean.num_params();
@@ -61,36 +66,56 @@ pub(super) fn noise_variances<'t, 'a, T: Scalar>(
 }
 
 /// Σᵢ E log p(yᵢ | fᵢ) for independent latent values of these means and variances, n × 1 for each of one or more latent
-/// functions: 1 × 1. With the observation to name where it overflows.
+/// functions: 1 × 1. With what names an observation where it overflows.
 pub(super) fn expected_log_likelihood<'t, 'a, T: Scalar>(
     tape: &'t Tape<'a, T>,
     likelihood: &'a dyn Likelihood,
     y: &[T],
     means: &[Var<'t, T>],
     variances: &[Var<'t, T>],
-) -> Result<(Term<'t, T>, Option<Largest>)> {
+) -> Result<(Term<'t, T>, Largest<'a>)> {
     let theta = parameter_column(tape, &likelihood.values());
     let values = |vars: &[Var<'t, T>]| -> Result<Vec<f64>> {
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(vars.len() * y.len() / likelihood.outputs().max(1));
         for &var in vars {
-            values.extend(tape.value(var)?.as_mat().col(0).iter().map(|&v| v.as_f64()));
+            values.extend(column(tape.value(var)?.as_mat(), 0).iter().map(|&v| v.as_f64()));
         }
         Ok(values)
     };
     let (mean_values, variance_values) = (values(means)?, values(variances)?);
     let expectations = likelihood.variational_expectations(&to_f64(y), &mean_values, &variance_values)?;
-    let total: f64 = expectations.values.iter().sum();
-    let rows = expectations.d_mean.len() / means.len();
-    let largest = Largest::find(likelihood, &expectations, &mean_values, &variance_values, rows);
-    let reverse = move |c: faer::MatRef<'_, T>| {
-        let c = c[(0, 0)].as_f64();
-        let scaled = |values: &[f64]| Some(cast_column(&values.iter().map(|value| c * value).collect::<Vec<_>>()));
-        let by_latent = expectations.d_mean.chunks(rows).chain(expectations.d_variance.chunks(rows));
-        std::iter::once(scaled(&expectations.d_params)).chain(by_latent.map(scaled)).collect()
-    };
+    let Expectations { d_mean, d_variance, d_params, .. } = &expectations;
+    for (what, derivatives, expected) in [
+        ("the derivatives in the means", d_mean, mean_values.len()),
+        ("the derivatives in the variances", d_variance, variance_values.len()),
+        ("the derivatives in the parameters of the likelihood", d_params, tape.shape(theta)?.0),
+    ] {
+        if derivatives.len() != expected {
+            return Err(Error::shape(what, format!("{expected} value(s)"), (derivatives.len(), 1)));
+        }
+    }
+    let (total, rows) = (crate::simd::sum(&expectations.values), mean_values.len() / means.len());
+    let expectations = Rc::new(expectations);
+    let largest = Largest::new(likelihood, expectations.clone(), mean_values, variance_values);
     let operands: Vec<_> = std::iter::once(&theta).chain(means).chain(variances).copied().collect();
-    let value = tape.custom(&operands, cast_column(&[total]), Box::new(reverse));
+    let value = tape.evaluated_from(total, operands, ByLatent { expectations, rows });
     Ok((Term { value, theta }, largest))
+}
+
+/// The derivatives of expectations: in the parameters, in the means of each latent function, and in its variances.
+struct ByLatent {
+    expectations: Rc<Expectations>,
+    rows: usize,
+}
+
+impl Slopes for ByLatent {
+    fn of(&self, operand: usize) -> &[f64] {
+        let Expectations { d_mean, d_variance, d_params, .. } = &*self.expectations;
+        let Some(of) = operand.checked_sub(1) else { return d_params };
+        let latents = d_mean.len() / self.rows.max(1);
+        let part = |of: usize| of * self.rows..(of + 1) * self.rows;
+        if of < latents { &d_mean[part(of)] } else { &d_variance[part(of - latents)] }
+    }
 }
 
 /// The features' parameters, with or without gradient.
@@ -133,7 +158,12 @@ pub(super) fn gather<T: Scalar>(
     tape: &Tape<'_, T>,
     parts: &[Var<'_, T>],
 ) -> Result<Vec<f64>> {
-    let mut all = Vec::new();
+    let mut len = 0;
+    for &part in parts {
+        let (rows, cols) = tape.shape(part)?;
+        len += rows * cols;
+    }
+    let mut all = Vec::with_capacity(len);
     for &part in parts {
         match gradients.get(part) {
             Some(gradient) => {
@@ -153,5 +183,5 @@ pub(super) fn gather<T: Scalar>(
 
 /// The values as a column at the precision of the tape.
 pub(super) fn parameter_column<'t, T: Scalar>(tape: &'t Tape<'_, T>, values: &[f64]) -> Var<'t, T> {
-    tape.parameter(cast_column(values))
+    tape.parameter_values(values)
 }

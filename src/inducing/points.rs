@@ -90,7 +90,7 @@ impl InducingFeatures for InducingPoints {
     }
 
     fn parameter<'t, 'a, T: Scalar>(&'a self, tape: &'t Tape<'a, T>) -> Var<'t, T> {
-        tape.parameter(self.at())
+        tape.parameter_cast(self.inputs())
     }
 
     fn prior<'t, 'a, T: Scalar>(

@@ -15,7 +15,7 @@ use crate::scalar::by_precision;
 use crate::{Error, Result, Scalar};
 
 /// Blocks with fewer entries than this are not worth a task of their own.
-const TASK: usize = 512 * 512;
+const TASK: usize = 1 << 15;
 
 /// Writes K(X, Z) into `out`: n × m for n points X and m points Z.
 ///

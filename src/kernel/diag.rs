@@ -70,6 +70,10 @@ pub(crate) fn add_own_differences_vjp<T: Scalar>(
     theta: &mut [f64],
     gradients: &mut FeatureGradients<T>,
 ) {
+    let finite = |values: &[T]| values.iter().fold(true, |finite, value| finite & num_traits::Float::is_finite(*value));
+    if finite(cotangent) && (0..points.dim()).all(|dim| finite(points.column(dim))) {
+        return;
+    }
     let mut terms = vec![T::from_f64(0.0); cotangent.len()];
     add_own_differences(points, &mut terms);
     terms.iter_mut().zip(cotangent).for_each(|(term, &c)| *term *= c);

@@ -415,6 +415,9 @@ struct Job<'a, T: Scalar> {
     same_set: bool,
 }
 
+/// Bytes of a matrix that a second-level cache has room for.
+const NEAR: usize = 256 << 10;
+
 type BothGradients<T> = (FeatureGradients<T>, FeatureGradients<T>);
 
 impl<T: Scalar> Job<'_, T> {
@@ -455,12 +458,14 @@ impl<T: Scalar> Job<'_, T> {
     ) -> (Vec<f64>, Option<BothGradients<T>>) {
         let mut theta = vec![0.0; self.kernel.num_params()];
         let (mut scratch, mut rooms) = (Scratch::with_gradients(self.x, self.z), Rooms::default());
+        // What the caches hold is not asked for.
+        let far = self.x.input.len() * self.z.input.len() * size_of::<T>() > NEAR;
         for index in part.clone() {
             let Some(block) = blocks.get(index) else { break };
             let (rows, cols) = (block.rows.clone(), block.cols.clone());
             let pairs = Pairs::new(&self.x.features, &self.z.features, rows, cols, self.same_set);
             scratch.begin_block();
-            let next = blocks.get(index + 1).filter(|_| index + 1 < part.end);
+            let next = blocks.get(index + 1).filter(|_| far && index + 1 < part.end);
             let next = next.and_then(|next| cotangent(&next).ahead(self.known_in(&next)));
             let read = (cotangent(&block), self.known_in(&block), next);
             TileVjp::of_matrix(self.kernel, &pairs, read, &mut theta, (&mut scratch, &mut rooms));

@@ -8,6 +8,8 @@ use super::quadrature::deviation;
 use super::tails::{Tails, normal_quantile};
 use super::{Expectations, Likelihood, Predicted, check_latent_values, check_len, check_probability, draws};
 use crate::Result;
+use crate::simd::Lanes;
+use crate::simd::map::{Map, map};
 
 crate::declare! {
     /// Gaussian noise of one variance.
@@ -69,6 +71,25 @@ impl Gaussian {
     }
 }
 
+/// The expectation of one observation, and its derivative in the mean; ((y − μ)² + v)/σ² − 1 is summed.
+#[derive(Clone, Copy)]
+struct Expected {
+    noise: f64,
+    /// log 2π + log σ²
+    constant: f64,
+}
+
+impl Map<f64, 3, 2, 1> for Expected {
+    #[inline(always)]
+    fn map<L: Lanes<f64>>(self, [y, mean, variance]: [L; 3]) -> ([L; 2], [L; 1]) {
+        let miss = y - mean;
+        // The ratios first: σ⁴ underflows long before σ².
+        let slope = miss / self.noise;
+        let value = (miss * slope + self.constant) * -0.5 - variance / self.noise * 0.5;
+        ([value, slope], [(miss * miss + variance) / self.noise - 1.0])
+    }
+}
+
 impl Likelihood for Gaussian {
     fn gaussian_noise(&self) -> Option<f64> {
         Some(self.variance())
@@ -82,20 +103,15 @@ impl Likelihood for Gaussian {
     fn variational_expectations(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Expectations> {
         check_len(y.len(), &[("the means", mean), ("the variances", variance)])?;
         let noise = self.variance();
-        let mut expectations = Expectations {
-            values: Vec::with_capacity(y.len()),
-            d_mean: Vec::with_capacity(y.len()),
+        let [values, d_mean] = &mut [(); 2].map(|()| vec![0.0; y.len()]);
+        let constant = (2.0 * PI).ln() + noise.ln();
+        let [excess] = map(Expected { noise, constant }, [y, mean, variance], [values, d_mean]);
+        Ok(Expectations {
+            values: std::mem::take(values),
+            d_mean: std::mem::take(d_mean),
             d_variance: vec![-0.5 / noise; y.len()],
-            d_params: vec![0.0],
-        };
-        for ((&y, &mean), &variance) in y.iter().zip(mean).zip(variance) {
-            let miss = y - mean;
-            expectations.values.push(log_normal(y, mean, noise) - 0.5 * variance / noise);
-            expectations.d_mean.push(miss / noise);
-            // The ratio first: σ⁴ underflows long before σ².
-            expectations.d_params[0] += 0.5 * ((miss * miss + variance) / noise - 1.0) / noise;
-        }
-        Ok(expectations)
+            d_params: vec![0.5 * excess / noise],
+        })
     }
 
     fn predict(&self, mean: &[f64], variance: &[f64]) -> Result<Predicted> {

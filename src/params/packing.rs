@@ -174,7 +174,7 @@ fn pulled<P: Parameterized + ?Sized>(
 ) -> Result<Vec<f64>> {
     check_len("the gradient", count(root), natural.len())?;
     let mut places = Places::default();
-    let mut packed: Vec<f64> = Vec::new();
+    let mut packed: Vec<f64> = Vec::with_capacity(natural.len());
     let mut rest = natural;
     for_each(root, &mut |parameter| {
         let (gradient, after) = rest.split_at(parameter.values.len());

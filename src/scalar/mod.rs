@@ -14,7 +14,8 @@ use pulp::Simd;
 
 use crate::simd::cotangents::{Weights, read_f32, read_f64};
 use crate::simd::transpose::{
-    Layout, mirror_blocks_f32, mirror_blocks_f64, transpose_blocks_f32, transpose_blocks_f64,
+    Layout, Series, mirror_blocks_f32, mirror_blocks_f64, transpose_blocks_f32, transpose_blocks_f64,
+    transpose_series_f32, transpose_series_f64,
 };
 use crate::simd::vector::{F32s, F64s, Vector};
 use crate::simd::window::Window;
@@ -207,6 +208,9 @@ pub trait Scalar:
     ) -> (usize, usize);
 
     #[doc(hidden)]
+    fn transpose_series<'a, 'w>(series: Series<'a, 'w, Self>) -> Option<Series<'a, 'w, Self>>;
+
+    #[doc(hidden)]
     fn read_weights(weights: &Weights<'_, Self>, rows: usize, out: &mut [Self]) -> bool;
 
     /// What a function that is written once for each precision makes of this.
@@ -250,7 +254,7 @@ macro_rules! by_precision {
 pub(crate) use by_precision;
 
 macro_rules! scalar {
-    ($name:ident, $type:ty, $vector:ident, $constants:path, $transpose:path, $mirror:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
+    ($name:ident, $type:ty, $vector:ident, $constants:path, $transpose:path, $mirror:path, $series:path, $read:path, $largest_angle:path, $exp:path, $exp_m1:path, $ln:path, $ln_1p:path, $tanh:path, $pow:path,
      $atan2:path, $sin_cos:path) => {
         impl Scalar for $type {
             #[inline(always)]
@@ -332,6 +336,10 @@ macro_rules! scalar {
                 $mirror(matrix, rows, cols, past_caches)
             }
 
+            fn transpose_series<'a, 'w>(series: Series<'a, 'w, Self>) -> Option<Series<'a, 'w, Self>> {
+                $series(series)
+            }
+
             fn read_weights(weights: &Weights<'_, Self>, rows: usize, out: &mut [Self]) -> bool {
                 $read(weights, rows, out)
             }
@@ -351,6 +359,7 @@ scalar!(
     decay::POWERS_F32,
     transpose_blocks_f32,
     mirror_blocks_f32,
+    transpose_series_f32,
     read_f32,
     trig::LARGEST_F32,
     exp::exp_f32,
@@ -369,6 +378,7 @@ scalar!(
     decay::POWERS_F64,
     transpose_blocks_f64,
     mirror_blocks_f64,
+    transpose_series_f64,
     read_f64,
     trig::LARGEST_F64,
     exp::exp_f64,

@@ -36,7 +36,7 @@ impl<T> Ahead<'_, T> {
 /// Writes the valid part of a block, given as first row and height, first column and width.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn write<T: Scalar, const SIDE: usize>(
+pub(super) fn write<T: Scalar, const SIDE: usize>(
     block: &[[T; SIDE]; SIDE],
     window: &mut Window<'_, T>,
     (row, height): (usize, usize),
@@ -76,7 +76,7 @@ fn read<S: Block<T, SIDE>, T: Scalar, const SIDE: usize>(
 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn read_lines<T: Scalar, const SIDE: usize>(
+pub(super) fn read_lines<T: Scalar, const SIDE: usize>(
     view: &View<'_, T>,
     (row, height): (usize, usize),
     (col, width): (usize, usize),

@@ -127,15 +127,19 @@ impl<T: Scalar, F: GradientInSquaredDistance<T>> WithSimd for Gradient<'_, '_, '
                 Some(known) => (known.values, row, known.factor),
                 None => (View::of_tile(values, width), 0, T::from_f64(1.0)),
             };
+            // Beside values that there are, one that any function has, and not 0: its slope times 0 has to be 0.
+            let mut beyond = [T::from_f64(0.0); SLOTS];
+            beyond[height.min(SLOTS)..].fill(T::from_f64(1.0));
+            let beyond = line.read(&beyond);
             let of_column = OfColumn { function, values: view, first, factor, cotangent, row };
             let mut value_sum = line.read(&slots[1][slot..slot + width]);
             if height == width {
                 for (col, (out, slope)) in columns(weighed, slopes, width).take(count).enumerate() {
-                    value_sum = of_column.weigh(line, (col, width), slope, out, value_sum);
+                    value_sum = of_column.weigh(line, (col, width), slope, out, (beyond, value_sum));
                 }
             } else {
                 for (col, (out, slope)) in columns(weighed, slopes, width).take(count).enumerate() {
-                    value_sum = of_column.weigh(line, (col, height), slope, out, value_sum);
+                    value_sum = of_column.weigh(line, (col, height), slope, out, (beyond, value_sum));
                 }
             }
             value_sum.write(&mut slots[1][slot..slot + width]);
@@ -208,17 +212,17 @@ struct OfColumn<'a, T, F> {
 impl<T: Scalar, F: GradientInSquaredDistance<T>> OfColumn<'_, T, F> {
     /// Writes cotangent · slope, and adds cotangent · value.
     #[inline(always)]
-    fn weigh<L: Lanes<T>>(&self, line: L, (col, height): (usize, usize), slope: &[T], out: &mut [T], sum: L) -> L {
+    fn weigh<L: Lanes<T>>(
+        &self,
+        line: L,
+        (col, height): (usize, usize),
+        slope: &[T],
+        out: &mut [T],
+        (beyond, sum): (L, L),
+    ) -> L {
         let cotangent = line.read(self.cotangent.part(col, self.row, height));
-        let values = self.values.part(col, self.first, height);
-        let value = if height == L::LEN {
-            line.read(values)
-        } else {
-            // A value that any function has, and not 0, beside those that there are: its slope times 0 has to be 0.
-            let mut filled = [T::from_f64(1.0); SLOTS];
-            filled[..height].copy_from_slice(values);
-            line.read(&filled)
-        };
+        let value = line.read(self.values.part(col, self.first, height));
+        let value = if height == L::LEN { value } else { value + beyond };
         let value = value * line.all(self.factor);
         let slope = if F::FROM_VALUE { self.function.slope(value) } else { line.read(slope) };
         (cotangent * slope).write(out);

@@ -6,7 +6,9 @@
 
 use std::ops::Range;
 
-use super::window::Window;
+#[cfg(target_arch = "x86_64")]
+use super::cotangents::{read_lines, write};
+use super::window::{View, Window};
 use crate::Scalar;
 
 /// Lines that are written at a time: as many as a tile has rows.
@@ -54,6 +56,54 @@ impl Layout {
     }
 }
 
+/// Blocks of one matrix whose transposes are blocks of another.
+#[derive(Debug)]
+pub struct Series<'a, 'w, T> {
+    pub(crate) from: View<'a, T>,
+    pub(crate) to: Window<'w, T>,
+    /// Where the first block begins, and its transpose.
+    pub(crate) first: (Place, Place),
+    /// How far the next is from it.
+    pub(crate) step: (Place, Place),
+    pub(crate) count: usize,
+    /// Rows and columns of a block.
+    pub(crate) shape: (usize, usize),
+}
+
+/// A row and a column.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) row: usize,
+    pub(crate) col: usize,
+}
+
+impl Place {
+    /// In the first row.
+    pub(crate) fn column(col: usize) -> Self {
+        Self { row: 0, col }
+    }
+
+    #[inline(always)]
+    fn after(self, steps: usize, step: Self) -> Self {
+        Self { row: self.row + steps * step.row, col: self.col + steps * step.col }
+    }
+}
+
+/// Writes the transposes of blocks.
+pub(crate) fn transpose_series<T: Scalar>(series: Series<'_, '_, T>) {
+    if let Some(Series { from, mut to, first, step, count, shape }) = T::transpose_series(series) {
+        for index in 0..count {
+            let (source, target) = (first.0.after(index, step.0), first.1.after(index, step.1));
+            for col in 0..shape.1 {
+                let column = from.part(source.col + col, source.row, shape.0);
+                for (row, &value) in column.iter().enumerate() {
+                    to.part(target.col + row, target.row + col, 1)[0] = value;
+                }
+            }
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx::Block;
 
@@ -64,7 +114,7 @@ mod avx {
     use pulp::x86::{V3, V4};
     use pulp::{NullaryFnOnce, cast};
 
-    use super::{Layout, Range, Window};
+    use super::{Layout, Range, Series, Window};
     use crate::simd::stream::LINE;
 
     /// A block of one vector register a side, transposed. Closures inside would not be inlined into
@@ -253,6 +303,12 @@ mod avx {
         }
     }
 
+    /// All blocks of a series.
+    pub(super) struct All<'a, 'w, S, T, const SIDE: usize> {
+        pub(super) simd: S,
+        pub(super) series: Series<'a, 'w, T>,
+    }
+
     pub(super) struct Mirror<'a, 'w, S, T, const SIDE: usize> {
         pub(super) simd: S,
         pub(super) matrix: &'a mut Window<'w, T>,
@@ -290,6 +346,36 @@ mod avx {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+impl<S: Block<T, SIDE>, T: Scalar, const SIDE: usize> pulp::NullaryFnOnce for avx::All<'_, '_, S, T, SIDE> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Series { from, mut to, first, step, count, shape } = self.series;
+        for index in 0..count {
+            let (source, target) = (first.0.after(index, step.0), first.1.after(index, step.1));
+            for row in (0..shape.0).step_by(SIDE) {
+                let height = SIDE.min(shape.0 - row);
+                for col in (0..shape.1).step_by(SIDE) {
+                    let width = SIDE.min(shape.1 - col);
+                    let (from_row, from_col) = (source.row + row, source.col + col);
+                    let (to_row, to_col) = (target.row + col, target.col + row);
+                    if height == SIDE && width == SIDE {
+                        // Apart from the others: the compiler knows how many lines there are.
+                        let block = self.simd.transpose(from.block::<SIDE>(from_col, from_row));
+                        to.set_block(to_col, to_row, &block);
+                    } else {
+                        let block = read_lines(&from, (from_row, height), (from_col, width));
+                        let block = self.simd.transpose(block);
+                        write(&block, &mut to, (to_row, width), (to_col, height));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Copies a block of a matrix, given as rows and columns, to its mirror image, which it may not overlap: past the caches
 /// if asked to, where a register is a cache line and the columns begin with one.
 pub(crate) fn mirror<T: Scalar>(matrix: &mut Window<'_, T>, rows: Range<usize>, cols: Range<usize>, past_caches: bool) {
@@ -306,7 +392,27 @@ pub(crate) fn mirror<T: Scalar>(matrix: &mut Window<'_, T>, rows: Range<usize>, 
 /// Transposes whole blocks and returns how many lines and columns are done: in blocks of the widest
 /// registers there are, or of the half of that if none of those fits.
 macro_rules! transpose_blocks {
-    ($name:ident, $mirror:ident, $type:ty, $half:literal, $whole:literal) => {
+    ($name:ident, $mirror:ident, $series:ident, $type:ty, $half:literal, $whole:literal) => {
+        /// Transposes all blocks, or gives the series back.
+        pub(crate) fn $series<'a, 'w>(series: Series<'a, 'w, $type>) -> Option<Series<'a, 'w, $type>> {
+            #[cfg(target_arch = "x86_64")]
+            {
+                // Blocks that are no larger than half a register are as well in one of half the size.
+                let least = series.shape.0.min(series.shape.1);
+                if least > $half
+                    && let Some(simd) = crate::simd::level::v4()
+                {
+                    simd.vectorize(avx::All::<_, $type, $whole> { simd, series });
+                    return None;
+                }
+                if let Some(simd) = crate::simd::level::v3() {
+                    simd.vectorize(avx::All::<_, $type, $half> { simd, series });
+                    return None;
+                }
+            }
+            Some(series)
+        }
+
         /// Mirrors whole blocks and returns how many rows and columns are done.
         pub(crate) fn $mirror(
             matrix: &mut Window<'_, $type>,
@@ -349,8 +455,8 @@ macro_rules! transpose_blocks {
     };
 }
 
-transpose_blocks!(transpose_blocks_f32, mirror_blocks_f32, f32, 8, 16);
-transpose_blocks!(transpose_blocks_f64, mirror_blocks_f64, f64, 4, 8);
+transpose_blocks!(transpose_blocks_f32, mirror_blocks_f32, transpose_series_f32, f32, 8, 16);
+transpose_blocks!(transpose_blocks_f64, mirror_blocks_f64, transpose_series_f64, f64, 4, 8);
 
 #[cfg(test)]
 mod tests {
@@ -373,5 +479,35 @@ mod tests {
     fn every_shape_lands_where_it_should() {
         check::<f32>();
         check::<f64>();
+    }
+
+    /// Blocks side by side, each from below a line that is not read into one that has a line to spare.
+    fn check_series<T: Scalar>() {
+        for (rows, cols, count) in [(1, 1, 1), (8, 20, 3), (16, 16, 2), (3, 9, 4), (17, 5, 2), (32, 33, 3), (4, 8, 0)] {
+            let from: Vec<T> = (0..(rows + 1) * cols * count).map(|entry| T::from_f64(entry as f64)).collect();
+            let mut to = vec![T::from_f64(-1.0); (cols + 1) * rows * count];
+            transpose_series(Series {
+                from: View::of_tile(&from, rows + 1),
+                to: Window::of_tile(&mut to, cols + 1),
+                first: (Place { row: 1, col: 0 }, Place::default()),
+                step: (Place::column(cols), Place::column(rows)),
+                count,
+                shape: (rows, cols),
+            });
+            for index in 0..count {
+                for (row, line) in to.chunks_exact(cols + 1).skip(index * rows).take(rows).enumerate() {
+                    for col in 0..cols {
+                        assert_eq!(line[col], from[(index * cols + col) * (rows + 1) + row + 1], "{rows} x {cols}");
+                    }
+                    assert_eq!(line[cols], T::from_f64(-1.0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_of_a_series_land_where_they_should() {
+        check_series::<f32>();
+        check_series::<f64>();
     }
 }

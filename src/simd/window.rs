@@ -109,6 +109,28 @@ impl<'a, T> Window<'a, T> {
             &mut *self.start.add(col * self.col_stride + row).cast()
         }
     }
+
+    /// Writes so many columns of as many rows.
+    ///
+    /// # Panics
+    ///
+    /// As [`part`](Self::part).
+    #[inline(always)]
+    pub(crate) fn set_block<const SIDE: usize>(&mut self, col: usize, row: usize, block: &[[T; SIDE]; SIDE])
+    where
+        T: Copy,
+    {
+        assert!(col + SIDE <= self.cols && row + SIDE <= self.rows);
+        let mut start = self.start.wrapping_add(col * self.col_stride + row);
+        for line in block {
+            // SAFETY: as in `part`, for each of the columns, one after the other.
+            #[allow(unsafe_code)]
+            unsafe {
+                *start.cast() = *line;
+            }
+            start = start.wrapping_add(self.col_stride);
+        }
+    }
 }
 
 /// A block of a matrix whose columns are contiguous, to be read.
@@ -170,6 +192,30 @@ impl<'a, T> View<'a, T> {
         unsafe {
             &*self.start.add(col * self.col_stride + row).cast()
         }
+    }
+
+    /// So many columns of as many rows.
+    ///
+    /// # Panics
+    ///
+    /// As [`part`](Self::part).
+    #[inline(always)]
+    pub(crate) fn block<const SIDE: usize>(&self, col: usize, row: usize) -> [[T; SIDE]; SIDE]
+    where
+        T: Copy + Default,
+    {
+        assert!(col + SIDE <= self.cols && row + SIDE <= self.rows);
+        let mut block = [[T::default(); SIDE]; SIDE];
+        let mut start = self.start.wrapping_add(col * self.col_stride + row);
+        for line in &mut block {
+            // SAFETY: as in `part`, for each of the columns.
+            #[allow(unsafe_code)]
+            unsafe {
+                *line = *start.cast();
+            }
+            start = start.wrapping_add(self.col_stride);
+        }
+        block
     }
 
     /// Asks for the cache lines of one of `parts` parts of the columns. A hint: it does nothing where there

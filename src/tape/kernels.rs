@@ -159,7 +159,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// ```
     pub fn kernel(&self, kernel: &'a dyn Kernel<T>) -> Result<KernelVar<'_, 'a, T>> {
         check_differentiable(kernel)?;
-        let theta = self.parameter(cast_column(&kernel.values())).index;
+        let theta = self.parameter_values(&kernel.values()).index;
         Ok(KernelVar { tape: self, kernel, theta })
     }
 

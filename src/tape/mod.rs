@@ -87,7 +87,7 @@ mod value;
 mod var;
 
 pub use custom::CustomReverse;
-pub(crate) use evaluated::Slope;
+pub(crate) use evaluated::{Slope, Slopes};
 pub use kernels::KernelVar;
 pub(crate) use marginals::{Head, Whitening};
 pub use pool::Pool;
@@ -150,20 +150,22 @@ impl<'a, T: Scalar> Tape<'a, T> {
     pub fn with_pool(par: Par, pool: Pool<T>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { core: Core::new(id, pool, par), nodes: RefCell::default() }
+        let nodes = RefCell::new(Vec::with_capacity(pool.expected()));
+        Self { core: Core::new(id, pool, par), nodes }
     }
 
     /// Ends the tape, and gives its matrices to the pool, for the next.
     ///
     /// Those that a [`Value`] still shows stay with it.
     pub fn into_pool(self) -> Pool<T> {
-        let mut pool = self.core.pool.into_inner();
-        for node in self.nodes.into_inner() {
+        let (mut pool, nodes) = (self.core.pool.into_inner(), self.nodes.into_inner());
+        let recorded = nodes.len();
+        for node in nodes {
             if let Some(matrix) = node.value.into_owned() {
                 pool.give(matrix);
             }
         }
-        pool.settle();
+        pool.settle(recorded);
         pool
     }
 
@@ -259,7 +261,7 @@ impl<'a, T: Scalar> Tape<'a, T> {
     /// ```
     pub fn backward(&self, loss: Var<'_, T>) -> Result<Adjoints<T>> {
         check_scalar("the loss", self.value(loss)?.as_mat())?;
-        self.pull_back(loss, faer::mat![[T::from_f64(1.0)]].as_ref())
+        self.pull_back(loss, MatRef::from_column_major_slice(&[T::from_f64(1.0)], 1, 1))
     }
 
     /// The gradient of Σ W ∘ C in every parameter, for a variable C and a matrix W of its shape: the

@@ -1,7 +1,5 @@
 //! Matrices that outlive the tape that used them.
 
-use std::collections::HashMap;
-
 use faer::Mat;
 
 use crate::Scalar;
@@ -37,25 +35,25 @@ use crate::linalg::padded;
 /// ```
 #[derive(Debug)]
 pub struct Pool<T: Scalar> {
-    shelves: HashMap<(usize, usize), Shelf<T>>,
+    /// By shape, in order: there are few, and they are looked up often.
+    shelves: Vec<Shelf<T>>,
+    /// The cotangents of the last gradient, all taken out.
+    cotangents: Vec<Option<Mat<T>>>,
+    /// How many values the last tape recorded.
+    recorded: usize,
 }
 
 #[derive(Debug)]
 struct Shelf<T: Scalar> {
+    shape: (usize, usize),
     free: Vec<Mat<T>>,
     in_use: usize,
     most_in_use: usize,
 }
 
-impl<T: Scalar> Default for Shelf<T> {
-    fn default() -> Self {
-        Self { free: Vec::new(), in_use: 0, most_in_use: 0 }
-    }
-}
-
 impl<T: Scalar> Default for Pool<T> {
     fn default() -> Self {
-        Self { shelves: HashMap::new() }
+        Self { shelves: Vec::new(), cotangents: Vec::new(), recorded: 0 }
     }
 }
 
@@ -67,7 +65,7 @@ impl<T: Scalar> Pool<T> {
 
     /// The number of matrices that it holds.
     pub fn len(&self) -> usize {
-        self.shelves.values().map(|shelf| shelf.free.len()).sum()
+        self.shelves.iter().map(|shelf| shelf.free.len()).sum()
     }
 
     /// Whether it holds none.
@@ -75,9 +73,20 @@ impl<T: Scalar> Pool<T> {
         self.len() == 0
     }
 
+    fn shelf(&mut self, shape: (usize, usize)) -> &mut Shelf<T> {
+        let place = match self.shelves.binary_search_by_key(&shape, |shelf| shelf.shape) {
+            Ok(place) => place,
+            Err(place) => {
+                self.shelves.insert(place, Shelf { shape, free: Vec::new(), in_use: 0, most_in_use: 0 });
+                place
+            }
+        };
+        &mut self.shelves[place]
+    }
+
     /// A matrix to be overwritten: its elements are arbitrary.
     pub(super) fn take(&mut self, nrows: usize, ncols: usize) -> Mat<T> {
-        let shelf = self.shelves.entry((nrows, ncols)).or_default();
+        let shelf = self.shelf((nrows, ncols));
         shelf.in_use += 1;
         shelf.most_in_use = shelf.most_in_use.max(shelf.in_use);
         let mut matrix = shelf.free.pop().unwrap_or_else(|| padded(nrows, ncols));
@@ -89,14 +98,32 @@ impl<T: Scalar> Pool<T> {
     }
 
     pub(super) fn give(&mut self, matrix: Mat<T>) {
-        let shelf = self.shelves.entry((matrix.nrows(), matrix.ncols())).or_default();
+        let shelf = self.shelf((matrix.nrows(), matrix.ncols()));
         shelf.in_use = shelf.in_use.saturating_sub(1);
         shelf.free.push(matrix);
     }
 
-    /// Lets go of what the tape that ends did not need.
-    pub(super) fn settle(&mut self) {
-        self.shelves.retain(|_, shelf| {
+    /// So many cotangents that are not there yet.
+    pub(super) fn take_cotangents(&mut self, count: usize) -> Vec<Option<Mat<T>>> {
+        let mut cotangents = std::mem::take(&mut self.cotangents);
+        cotangents.resize_with(count, || None);
+        cotangents
+    }
+
+    pub(super) fn give_cotangents(&mut self, mut cotangents: Vec<Option<Mat<T>>>) {
+        cotangents.drain(..).flatten().for_each(|matrix| self.give(matrix));
+        self.cotangents = cotangents;
+    }
+
+    /// How many values the next tape may record.
+    pub(super) fn expected(&self) -> usize {
+        self.recorded
+    }
+
+    /// Lets go of what the tape that ends, of so many values, did not need.
+    pub(super) fn settle(&mut self, recorded: usize) {
+        self.recorded = recorded;
+        self.shelves.retain_mut(|shelf| {
             shelf.free.truncate(shelf.most_in_use);
             let used = shelf.most_in_use > 0;
             (shelf.in_use, shelf.most_in_use) = (0, 0);

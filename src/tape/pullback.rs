@@ -55,7 +55,7 @@ impl<T: Scalar> Adjoints<T> {
 impl<T: Scalar> Pool<T> {
     /// Takes back the matrices of a gradient.
     pub fn recycle(&mut self, adjoints: Adjoints<T>) {
-        adjoints.cotangents.into_iter().flatten().for_each(|matrix| self.give(matrix));
+        self.give_cotangents(adjoints.cotangents);
     }
 }
 
@@ -80,7 +80,7 @@ impl<'r, T: Scalar> Pullback<'r, T> {
         slips: Option<&'r Slips>,
         par: Par,
     ) -> Self {
-        let cotangents = nodes.iter().map(|_| None).collect();
+        let cotangents = pool.borrow_mut().take_cotangents(nodes.len());
         Self { nodes, pool, slips, cotangents, halves: Vec::new(), current: 0, par }
     }
 

@@ -68,6 +68,7 @@ fn peak<R>(run: impl FnOnce() -> R) -> (usize, R) {
 fn little_is_allocated() {
     models::drivers_allocate_little();
     models::steps_take_no_more_for_more_rows();
+    models::steps_allocate_few_things();
     models::grids_take_no_product();
     models::single_predictions_take_nothing();
     emulator::no_square_of_pixels_or_weights();

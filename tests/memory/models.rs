@@ -31,6 +31,8 @@ fn second<T: Scalar>(kernel: &dyn Kernel<T>, n: usize) -> (usize, usize) {
 const STEPS: usize = 4;
 const BATCH: usize = 64;
 const INDUCING: usize = 16;
+/// Allocations of a step.
+const MOST_A_STEP: usize = 180;
 
 /// The most memory in use after the first step of training on n rows, beyond what was in use then: it is the
 /// same in each step, as tapes take their matrices from a pool.
@@ -64,6 +66,33 @@ pub(crate) fn steps_take_no_more_for_more_rows() {
         assert!(few.abs_diff(many) < 1 << 12, "{few} bytes, then {many}");
         let entries = BATCH * INDUCING + INDUCING * INDUCING;
         assert!(many < 30 * 8 * entries, "{many} bytes for {entries} entries");
+    }
+}
+
+/// Allocations of a step of training on so many rows, after the first steps.
+fn of_a_step(n: usize, batch: Option<usize>) -> usize {
+    let mut rng = Pcg64::seed_from_u64(1);
+    let x = points::<f64>(n, 2, 1);
+    let y: Vec<f64> = (0..n).map(|row| x[(row, 0)].sin()).collect();
+    let mut model = Svgp::new(1.0 * Rbf::new(1.0), x.subrows(0, INDUCING)).unwrap().with_par(Par::Seq);
+    let train = Train::new(STEPS).with_record_every(STEPS);
+    let train = batch.map_or(train.clone(), |batch| train.with_batch(batch));
+    let data = Data::new(x.as_ref(), &y);
+    let mut run = model.run(&data, &train).unwrap();
+    let mut counts = Vec::new();
+    for _ in 0..STEPS {
+        counts.push(calls(|| assert!(run.step(&mut rng).unwrap().is_some())));
+    }
+    assert!(counts[STEPS - 1] < counts[0] && counts[STEPS - 1] == counts[STEPS - 2], "{counts:?}");
+    counts[STEPS - 1]
+}
+
+/// No matrix of the tape, whose pool has them all, but the nodes of the tape, features of kernels, which are made anew from
+/// their parameters, and what a likelihood returns: their number hardly grows with the number of rows.
+pub(crate) fn steps_allocate_few_things() {
+    for (rows, batch) in [(100, None), (1000, None), (1000, Some(BATCH))] {
+        let found = of_a_step(rows, batch);
+        assert!(found <= MOST_A_STEP, "{found} for {rows} rows, batches {batch:?}");
     }
 }
 

@@ -12,6 +12,7 @@ use crate::gp::terms::{Term, expected_log_likelihood, features_on, prior_mean};
 use crate::inducing::InducingFeatures;
 use crate::kernel::Kernel;
 use crate::likelihood::Likelihood;
+use crate::mean::MeanExpr;
 use crate::tape::{Head, KernelVar, Tape, Var};
 use crate::{Expr, Result, Scalar};
 
@@ -120,7 +121,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         y: &[T],
         total: usize,
         differentiable: bool,
-    ) -> Result<Recorded<'t, T>>
+    ) -> Result<Recorded<'t, 'a, T>>
     where
         K: Kernel<T>,
     {
@@ -144,7 +145,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         Ok(Recorded {
             bound,
             expected,
-            largest,
+            largest: Some(largest),
             kl: marginals.kl,
             jitter: marginals.jitter,
             parameters: before.chain(marginals.parameters).collect(),
@@ -189,7 +190,9 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
                     q.divergence(tape, prior, added.expected)? + added.kl
                 }
             };
-            shifts.push(mean);
+            // Nothing is not added.
+            let nothing = basis.is_none() && self.mean.of(latent).is_zero();
+            shifts.push((!nothing).then_some(mean));
             heads.push(Head { mean: Some(whitened), roots: q.roots });
             parameters.extend(q.parameters);
             kl = Some(kl.map_or(q_kl, |sum| sum + q_kl));
@@ -197,9 +200,13 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         // Those of one kernel together: they share what is whitened.
         let of_kernel = heads.chunks(if given.len() == 1 { heads.len() } else { 1 });
         let marginals = given.iter().zip(of_kernel).flat_map(|((_, given, _), heads)| given.marginals(tape, heads).0);
+        let points = tape.shape(x)?.0;
         let (mut means, mut variances) = (Vec::new(), Vec::new());
         for (shift, (mean, variance)) in shifts.into_iter().zip(marginals) {
-            means.push(mean.map_or(shift, |mean| shift + mean));
+            means.push(match (shift, mean) {
+                (Some(shift), Some(mean)) => shift + mean,
+                (shift, mean) => shift.or(mean).unwrap_or_else(|| tape.zeros(points, 1)),
+            });
             variances.push(variance);
         }
         let kl = kl.unwrap_or_else(|| tape.scalar_constant(0.0));
@@ -217,16 +224,16 @@ struct Marginals<'t, T: Scalar> {
 }
 
 /// The bound on a tape.
-pub(super) struct Recorded<'t, T: Scalar> {
+pub(super) struct Recorded<'t, 'a, T: Scalar> {
     pub(super) bound: Var<'t, T>,
     pub(super) expected: Var<'t, T>,
-    pub(super) largest: Option<Largest>,
+    pub(super) largest: Option<Largest<'a>>,
     pub(super) kl: Var<'t, T>,
     pub(super) jitter: f64,
     pub(super) parameters: Vec<Var<'t, T>>,
 }
 
-impl<'t, T: Scalar> Recorded<'t, T> {
+impl<T: Scalar> Recorded<'_, '_, T> {
     pub(super) fn elbo(&self, tape: &Tape<'_, T>, rounding: f64) -> Result<Elbo> {
         let expected_log_likelihood = tape.scalar(self.expected)?;
         let kl = tape.scalar(self.kl)?;

@@ -94,7 +94,7 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
         tape: &'t Tape<'a, f64>,
         statistics: &'a Statistics,
         differentiable: bool,
-    ) -> Result<Recorded<'t, f64>>
+    ) -> Result<Recorded<'t, 'a, f64>>
     where
         K: Kernel<f64>,
     {

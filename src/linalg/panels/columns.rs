@@ -6,19 +6,30 @@ use faer::{Accum, MatMut, Par};
 use super::{Coefficients, Layout, RowsMut, gather, scatter, solve};
 use crate::Scalar;
 
-/// What the panels of a block may take of the second-level cache.
+/// What the panels of a block may take of the second-level cache, and of the first-level cache, if a packed triangle is
+/// there at the same time.
 const BLOCK: usize = 128 << 10;
+const SMALL: usize = 12 << 10;
+
+/// What one thread is worth.
+const TASK: usize = 64 << 10;
 
 impl Layout {
-    /// Panels with so many rows in a block: what passes one after the other find in the second-level cache.
+    /// Panels with so many rows in a block: what passes one after the other find in the cache.
     pub(crate) fn block<T>(self, rows: usize) -> usize {
-        (BLOCK / (rows * self.width() * size_of::<T>()).max(1)).clamp(1, 64)
+        let triangle = rows * rows / 2 * size_of::<T>();
+        self.panels_of::<T>(if triangle <= SMALL / 2 { SMALL } else { BLOCK }, rows)
+    }
+
+    /// Panels with so many rows that take so many bytes.
+    fn panels_of<T>(self, bytes: usize, rows: usize) -> usize {
+        (bytes / (rows * self.width() * size_of::<T>()).max(1)).clamp(1, 64)
     }
 
     /// How many of so many panels go to the first of two threads; `None` where they are worked on in turn.
     pub(crate) fn middle<T>(self, panels: usize, rows: usize, par: Par) -> Option<usize> {
-        let step = self.block::<T>(rows);
-        (!matches!(par, Par::Seq) && panels > step).then(|| (panels / 2).next_multiple_of(step).min(panels - 1))
+        let step = self.panels_of::<T>(TASK, rows);
+        (!matches!(par, Par::Seq) && panels > step).then(|| panels.div_ceil(2))
     }
 
     /// How many panels with so many rows there has to be room for, if one thread uses the same for all blocks.

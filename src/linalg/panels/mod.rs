@@ -25,21 +25,20 @@ use faer::prelude::ReborrowMut;
 use faer::{Accum, MatMut, MatRef};
 use pulp::{Simd, WithSimd};
 
-use super::column;
+use super::column_mut;
 use crate::Scalar;
 use crate::simd::lanes::{Lanes, Many};
 use crate::simd::level::{self, Level};
+use crate::simd::transpose::{Place, Series, transpose_series};
 use crate::simd::under;
 use crate::simd::vector::Vector;
+use crate::simd::window::{View, Window};
 
 /// Registers of points in a panel.
 const REGISTERS: usize = 2;
 
 /// Outputs of a pass at a time.
 pub(crate) const QUAD: usize = 4;
-
-/// Lines that are transposed at a time.
-const LINES: usize = 8;
 
 /// How points stand in panels.
 #[derive(Clone, Copy, Debug)]
@@ -157,80 +156,59 @@ impl<'a, T> RowsMut<'a, T> {
 /// Copies the columns of a matrix into the panels of its points, with zeros beyond its rows and its columns.
 pub(crate) fn gather<T: Scalar>(layout: Layout, matrix: MatRef<'_, T>, first_panel: usize, out: &mut [T], rows: usize) {
     let (width, zero) = (layout.width, T::from_f64(0.0));
+    let points = matrix.ncols().saturating_sub(first_panel * width);
     for (panel, out) in out.chunks_exact_mut(rows * width).enumerate() {
-        let first = (first_panel + panel) * width;
-        for lane in (0..width).step_by(LINES.min(width)) {
-            let columns: [&[T]; LINES] = std::array::from_fn(|n| {
-                let point = first + lane + n;
-                if point < matrix.ncols() { column(matrix, point) } else { &[] }
-            });
-            let lines = out.chunks_exact_mut(width);
-            if columns.iter().all(|column| column.len() == matrix.nrows()) && width.is_multiple_of(LINES) {
-                for (row, line) in lines.enumerate() {
-                    let (line, _) = line[lane..].as_chunks_mut::<LINES>();
-                    line[0] = if row < matrix.nrows() { columns.map(|column| column[row]) } else { [zero; LINES] };
-                }
-            } else {
-                for (row, line) in lines.enumerate() {
-                    for (number, column) in line[lane..].iter_mut().zip(columns) {
-                        *number = column.get(row).copied().unwrap_or(zero);
-                    }
-                }
-            }
-        }
+        let whole = (panel + 1) * width <= points;
+        out[if whole { matrix.nrows() * width } else { 0 }..].fill(zero);
     }
+    let count = (out.len() / (rows * width).max(1)).min(points.div_ceil(width));
+    for_all_panels((count, points, width), |panel, count, points| {
+        let Some(from) = View::new(matrix) else { return };
+        transpose_series(Series {
+            from,
+            to: Window::of_tile(out, width),
+            first: (Place::column((first_panel + panel) * width), Place::column(panel * rows)),
+            step: (Place::column(width), Place::column(rows)),
+            count,
+            shape: (matrix.nrows(), points),
+        });
+    });
 }
 
 /// Copies panels into the columns of a matrix, or adds them to these.
 pub(crate) fn scatter<T: Scalar>(layout: Layout, panels: &[T], rows: usize, mut out: MatMut<'_, T>, accum: Accum) {
     let width = layout.width;
-    for (panel, numbers) in panels.chunks_exact(rows * width).enumerate() {
-        let first = panel * width;
-        let points = width.min(out.ncols() - first);
-        let blocks = accum == Accum::Replace && points == width && has_blocks(width);
-        let whole = if blocks { out.nrows() / LINES * LINES } else { 0 };
-        for lane in (0..points).step_by(LINES) {
-            let mut columns: [&mut [T]; LINES] = std::array::from_fn(|_| &mut [] as &mut [T]);
-            let part = out.rb_mut().subcols_mut(first + lane, LINES.min(points - lane));
-            for (slot, column) in columns.iter_mut().zip(part.col_iter_mut()) {
-                *slot = column.try_as_col_major_mut().map_or(&mut [], |column| column.as_slice_mut());
-            }
-            for row in (0..whole).step_by(LINES) {
-                by_column(&numbers[row * width..], width, lane, |n, numbers| {
-                    columns[n][row..row + LINES].copy_from_slice(&numbers);
-                });
-            }
-            for (n, column) in columns.iter_mut().enumerate() {
-                let numbers = numbers.iter().skip(lane + n).step_by(width).skip(whole);
-                for (out, &number) in column.iter_mut().skip(whole).zip(numbers) {
-                    *out = if accum == Accum::Add { *out + number } else { number };
-                }
+    let (nrows, points) = out.shape();
+    if accum == Accum::Add {
+        for (panel, numbers) in panels.chunks_exact(rows * width).enumerate() {
+            for lane in 0..width.min(points.saturating_sub(panel * width)) {
+                let column = column_mut(out.rb_mut(), panel * width + lane);
+                let numbers = numbers.iter().skip(lane).step_by(width);
+                column.iter_mut().zip(numbers).for_each(|(out, &number)| *out += number);
             }
         }
+        return;
     }
+    let count = (panels.len() / (rows * width).max(1)).min(points.div_ceil(width));
+    for_all_panels((count, points, width), |panel, count, points| {
+        let Some(to) = Window::new(out.rb_mut()) else { return };
+        transpose_series(Series {
+            from: View::of_tile(panels, width),
+            to,
+            first: (Place::column(panel * rows), Place::column(panel * width)),
+            step: (Place::column(rows), Place::column(width)),
+            count,
+            shape: (points, nrows),
+        });
+    });
 }
 
-/// Calls a function with every column of a block of [`LINES`] lines of a panel, from a lane on.
-#[inline(always)]
-fn by_column<T: Scalar>(lines: &[T], width: usize, first: usize, column: impl FnMut(usize, [T; LINES])) {
-    // Widths that the compiler knows are twice as fast.
-    match width {
-        8 => by_column_of::<T, 8>(lines, first, column),
-        16 => by_column_of::<T, 16>(lines, first, column),
-        _ => by_column_of::<T, 32>(lines, first, column),
+/// Calls a function with the number of the first panel, how many there are, and how many points each has: of those that
+/// are whole, and of a last one that is not.
+fn for_all_panels((panels, points, width): (usize, usize, usize), mut f: impl FnMut(usize, usize, usize)) {
+    let whole = panels.min(points / width);
+    f(0, whole, width);
+    if whole < panels {
+        f(whole, 1, points - whole * width);
     }
-}
-
-#[inline(always)]
-fn by_column_of<T: Scalar, const WIDTH: usize>(lines: &[T], first: usize, mut column: impl FnMut(usize, [T; LINES])) {
-    if let Some(lines) = lines.as_chunks::<WIDTH>().0.first_chunk::<LINES>() {
-        for lane in 0..LINES {
-            column(lane, std::array::from_fn(|row| lines[row][first + lane]));
-        }
-    }
-}
-
-/// Whether whole blocks make a panel.
-fn has_blocks(width: usize) -> bool {
-    matches!(width, 8 | 16 | 32)
 }

@@ -89,33 +89,68 @@ impl<T: Scalar> Pass<T> for Solve<'_, '_, T> {
             let quad = if transposed { quads - 1 - step } else { step };
             let ((_, coefficients), (own, reciprocals)) = (l.quad(quad), l.own(quad));
             let (above, here) = (first * width, (first + quad * QUAD) * width);
+            // First what is known, for all panels. What is left takes one step after the other, of which those of several
+            // panels go side by side.
+            if !coefficients.is_empty() {
+                for (panel, rows) in numbers.chunks_exact_mut(of * width).enumerate() {
+                    if below.is_some_and(|first| first + panel * width >= (quad + 1) * QUAD) {
+                        break;
+                    }
+                    let (before, rest) = rows.split_at_mut(here);
+                    let (lines, after) = rest.split_at_mut(QUAD * width);
+                    let known = if transposed { &*after } else { &before[above..] };
+                    let values = dots(zero, known, coefficients, QUAD);
+                    for (value, line) in values.iter().zip(lines.chunks_exact_mut(width)) {
+                        (zero.read(line) - *value).write(line);
+                    }
+                }
+            }
             for (panel, rows) in numbers.chunks_exact_mut(of * width).enumerate() {
                 if below.is_some_and(|first| first + panel * width >= (quad + 1) * QUAD) {
                     break;
                 }
-                let (before, rest) = rows.split_at_mut(here);
-                let (lines, after) = rest.split_at_mut(QUAD * width);
-                let known = if transposed { &*after } else { &before[above..] };
-                let mut values = dots(zero, known, coefficients, QUAD);
+                let lines = &mut rows[here..][..QUAD * width];
+                let mut values = [zero; QUAD];
                 for (value, line) in values.iter_mut().zip(lines.chunks_exact(width)) {
-                    *value = zero.read(line) - *value;
+                    *value = zero.read(line);
                 }
-                for at in 0..QUAD {
-                    let at = if transposed { QUAD - 1 - at } else { at };
-                    // A quotient to its last digit but one, which waits for less than a division.
-                    let (pivot, reciprocal) = (zero.all(-own[at * QUAD + at]), zero.all(reciprocals[at]));
-                    let near = values[at] * reciprocal;
-                    let value = near.mul_add(pivot, values[at]).mul_add(reciprocal, near);
-                    values[at] = value;
-                    for other in if transposed { 0..at } else { at + 1..QUAD } {
-                        let entry = if transposed { own[at * QUAD + other] } else { own[other * QUAD + at] };
-                        values[other] = value.mul_add(zero.all(-entry), values[other]);
-                    }
+                if transposed {
+                    eliminate::<_, _, 3, true>(zero, own, reciprocals, &mut values);
+                    eliminate::<_, _, 2, true>(zero, own, reciprocals, &mut values);
+                    eliminate::<_, _, 1, true>(zero, own, reciprocals, &mut values);
+                    eliminate::<_, _, 0, true>(zero, own, reciprocals, &mut values);
+                } else {
+                    eliminate::<_, _, 0, false>(zero, own, reciprocals, &mut values);
+                    eliminate::<_, _, 1, false>(zero, own, reciprocals, &mut values);
+                    eliminate::<_, _, 2, false>(zero, own, reciprocals, &mut values);
+                    eliminate::<_, _, 3, false>(zero, own, reciprocals, &mut values);
                 }
                 for (value, line) in values.iter().zip(lines.chunks_exact_mut(width)) {
                     value.write(line);
                 }
             }
+        }
+    }
+}
+
+/// One step of a substitution within a quad. The compiler knows which: values that are looked up by a number stay in
+/// memory.
+#[inline(always)]
+fn eliminate<T: Scalar, L: Lanes<T>, const AT: usize, const TRANSPOSED: bool>(
+    zero: L,
+    own: &[T],
+    reciprocals: &[T],
+    values: &mut [L; QUAD],
+) {
+    // A quotient to its last digit but one, which waits for less than a division.
+    let (pivot, reciprocal) = (zero.all(-own[AT * QUAD + AT]), zero.all(reciprocals[AT]));
+    let near = values[AT] * reciprocal;
+    let value = near.mul_add(pivot, values[AT]).mul_add(reciprocal, near);
+    values[AT] = value;
+    for other in 0..QUAD {
+        if if TRANSPOSED { other < AT } else { other > AT } {
+            let entry = if TRANSPOSED { own[AT * QUAD + other] } else { own[other * QUAD + AT] };
+            values[other] = value.mul_add(zero.all(-entry), values[other]);
         }
     }
 }
@@ -225,6 +260,44 @@ struct Combine<'a, T> {
     out: RowsMut<'a, T>,
 }
 
+/// The terms of a line of one panel: their numbers, and what belongs to the points.
+struct Terms<'a, T, L> {
+    x: (&'a [T], L),
+    a: (&'a [T], Option<&'a [T]>, L),
+    outer: (&'a [T], L),
+}
+
+impl<T: Scalar, L: Lanes<T>> Terms<'_, T, L> {
+    /// Fills the lines of a panel. The compiler knows which terms there are: to ask at each line takes as long as the line.
+    #[inline(always)]
+    fn fill<const X: bool, const A: bool, const OUTER: bool>(&self, zero: L, onto: bool, out: &mut [T]) {
+        let width = L::LEN;
+        let Self { x: (x, p), a: (a, factors, q), outer: (m, g) } = *self;
+        for (j, out) in out.chunks_exact_mut(width).enumerate() {
+            let mut sum = if onto { zero.read(out) } else { zero };
+            let mut of_a = zero;
+            if A {
+                let q = match factors {
+                    Some(factors) => q * zero.all(factors[j]) * zero.all(factors[j]),
+                    None => q,
+                };
+                of_a = zero.read(&a[j * width..][..width]) * q;
+            }
+            if X {
+                // Each product is rounded, so that px − pa is 0 where x = a.
+                let of_x = zero.read(&x[j * width..][..width]) * p;
+                sum = sum + if A { of_x + of_a } else { of_x };
+            } else if A {
+                sum = sum + of_a;
+            }
+            if OUTER {
+                sum = g.mul_add(zero.all(m[j]), sum);
+            }
+            sum.write(out);
+        }
+    }
+}
+
 impl<T: Scalar> Pass<T> for Combine<'_, T> {
     type Output = ();
 
@@ -238,35 +311,28 @@ impl<T: Scalar> Pass<T> for Combine<'_, T> {
         let width = L::LEN;
         for (panel, out) in numbers.chunks_exact_mut(of * width).enumerate() {
             let out = &mut out[first * width..][..rows * width];
-            let point = |row: usize| zero.read(&of_points.numbers[(panel * of_points.of + row) * width..][..width]);
-            let twice = |row: usize| {
-                let once = point(row);
-                once + once
-            };
-            let part = |rows_of: Rows<'_, T>| {
-                let first = (panel * rows_of.of + rows_of.first) * width;
-                first..first + rows * width
-            };
-            let x = x.map(|(x, row)| (&x.numbers[part(x)], twice(row)));
-            let a = a.map(|(a, factors, row)| (&a.numbers[part(a)], factors, twice(row)));
-            let outer = outer.map(|(m, row)| (m, point(row)));
-            for (j, out) in out.chunks_exact_mut(width).enumerate() {
-                let line = |numbers: &[T]| zero.read(&numbers[j * width..][..width]);
-                let mut sum = if onto { zero.read(out) } else { zero };
-                let of_a = a.map(|(a, factors, q)| {
-                    let factor = factors.map(|factors| zero.all(factors[j]));
-                    line(a) * factor.map_or(q, |factor| q * factor * factor)
-                });
-                // Each product is rounded, so that px − pa is 0 where x = a.
-                match (x.map(|(x, p)| line(x) * p), of_a) {
-                    (Some(x), Some(a)) => sum = sum + (x + a),
-                    (Some(one), None) | (None, Some(one)) => sum = sum + one,
-                    (None, None) => {}
-                }
-                if let Some((m, g)) = outer {
-                    sum = g.mul_add(zero.all(m[j]), sum);
-                }
-                sum.write(out);
+            let of_points = &of_points.numbers[panel * of_points.of * width..][..of_points.of * width];
+            let mut terms = Terms { x: (&[], zero), a: (&[], None, zero), outer: (&[], zero) };
+            if let Some((x, row)) = x {
+                let once = zero.read(&of_points[row * width..][..width]);
+                terms.x = (&x.numbers[(panel * x.of + x.first) * width..][..rows * width], once + once);
+            }
+            if let Some((a, factors, row)) = a {
+                let once = zero.read(&of_points[row * width..][..width]);
+                terms.a = (&a.numbers[(panel * a.of + a.first) * width..][..rows * width], factors, once + once);
+            }
+            if let Some((m, row)) = outer {
+                terms.outer = (&m[..rows], zero.read(&of_points[row * width..][..width]));
+            }
+            match (x.is_some(), a.is_some(), outer.is_some()) {
+                (true, true, true) => terms.fill::<true, true, true>(zero, onto, out),
+                (true, true, false) => terms.fill::<true, true, false>(zero, onto, out),
+                (true, false, true) => terms.fill::<true, false, true>(zero, onto, out),
+                (true, false, false) => terms.fill::<true, false, false>(zero, onto, out),
+                (false, true, true) => terms.fill::<false, true, true>(zero, onto, out),
+                (false, true, false) => terms.fill::<false, true, false>(zero, onto, out),
+                (false, false, true) => terms.fill::<false, false, true>(zero, onto, out),
+                (false, false, false) => terms.fill::<false, false, false>(zero, onto, out),
             }
         }
     }

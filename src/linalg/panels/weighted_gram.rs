@@ -4,37 +4,31 @@
 //! sums over points are vertical too, in the order of the points, and the inner loop is that of the other passes.
 
 use super::passes::dots;
-use super::{LINES, Layout, Pass, QUAD, Rows, by_column, has_blocks};
+use super::{Layout, Pass, QUAD, Rows, for_all_panels};
 use crate::Scalar;
 use crate::simd::lanes::Lanes;
+use crate::simd::transpose::{Place, Series, transpose_series};
+use crate::simd::window::{View, Window};
 
 /// Points that are summed over before the next outputs: what of them is read again stays in the first-level cache.
 const POINTS: usize = 128;
 
 /// The panel of rows of a number, with zeros beyond the last row.
 pub(crate) fn turn<T: Scalar>(layout: Layout, a: Rows<'_, T>, rows: usize, panel: usize, out: &mut [T]) {
-    let (width, zero) = (layout.width, T::from_f64(0.0));
+    let width = layout.width;
     let first = panel * width;
     let rows = width.min(rows - first);
     if rows < width {
-        out.fill(zero);
+        out.fill(T::from_f64(0.0));
     }
-    for (numbers, out) in a.numbers.chunks_exact(a.of * width).zip(out.chunks_exact_mut(width * width)) {
-        let lines = &numbers[(a.first + first) * width..][..rows * width];
-        let whole = if has_blocks(width) { rows / LINES * LINES } else { 0 };
-        for lane in (0..width).step_by(LINES) {
-            for row in (0..whole).step_by(LINES) {
-                by_column(&lines[row * width..], width, lane, |n, numbers| {
-                    out[(lane + n) * width + row..][..LINES].copy_from_slice(&numbers);
-                });
-            }
-        }
-        for (row, line) in lines.chunks_exact(width).enumerate().skip(whole) {
-            for (&number, out) in line.iter().zip(out.chunks_exact_mut(width)) {
-                out[row] = number;
-            }
-        }
-    }
+    transpose_series(Series {
+        from: View::of_tile(a.numbers, width),
+        to: Window::of_tile(out, width),
+        first: (Place::column(a.first + first), Place::default()),
+        step: (Place::column(a.of), Place::column(width)),
+        count: a.numbers.len() / (a.of * width).max(1),
+        shape: (width, rows),
+    });
 }
 
 /// A panel of rows times what belongs to the points, by a row of their panels.
@@ -45,11 +39,6 @@ pub(crate) fn weigh<T: Scalar>(layout: Layout, turned: &[T], weights: (Rows<'_, 
 /// Σ_b g_b A_ib for a panel of rows i.
 pub(crate) fn add_up<T: Scalar>(layout: Layout, turned: &[T], weights: (Rows<'_, T>, usize), out: &mut [T]) {
     layout.run(AddUp(Turned { turned, weights, out }));
-}
-
-/// What belongs to the points, one after the other.
-fn by_point<'a, T: Scalar>((of, row): (Rows<'a, T>, usize), width: usize) -> impl Iterator<Item = &'a T> {
-    of.numbers.chunks_exact(of.of * width).flat_map(move |panel| &panel[row * width..][..width])
 }
 
 /// A panel of rows, and numbers of the points.
@@ -67,9 +56,13 @@ impl<T: Scalar> Pass<T> for Weigh<'_, T> {
     #[inline(always)]
     fn run<L: Lanes<T>>(self, zero: L) {
         let (width, Turned { turned, weights, out }) = (L::LEN, self.0);
-        let lines = turned.chunks_exact(width).zip(out.chunks_exact_mut(width));
-        for ((line, out), &weight) in lines.zip(by_point(weights, width)) {
-            (zero.read(line) * zero.all(weight)).write(out);
+        let (of_points, row) = weights;
+        let panels = turned.chunks_exact(width * width).zip(out.chunks_exact_mut(width * width));
+        for ((lines, out), of_points) in panels.zip(of_points.numbers.chunks_exact(of_points.of * width)) {
+            let weights = &of_points[row * width..][..width];
+            for ((line, out), &weight) in lines.chunks_exact(width).zip(out.chunks_exact_mut(width)).zip(weights) {
+                (zero.read(line) * zero.all(weight)).write(out);
+            }
         }
     }
 }
@@ -84,10 +77,14 @@ impl<T: Scalar> Pass<T> for AddUp<'_, T> {
         let (width, Turned { turned, weights, out }) = (L::LEN, self.0);
         // Panels of points are whole quads, and none waits for the point before.
         let mut sums = [zero; QUAD];
-        let mut weights = by_point(weights, width);
-        for lines in turned.chunks_exact(QUAD * width) {
-            for ((sum, line), &weight) in sums.iter_mut().zip(lines.chunks_exact(width)).zip(&mut weights) {
-                *sum = zero.read(line).mul_add(zero.all(weight), *sum);
+        let (of_points, row) = weights;
+        let panels = turned.chunks_exact(width * width).zip(of_points.numbers.chunks_exact(of_points.of * width));
+        for (lines, of_points) in panels {
+            let weights = of_points[row * width..][..width].chunks_exact(QUAD);
+            for (lines, weights) in lines.chunks_exact(QUAD * width).zip(weights) {
+                for ((sum, line), &weight) in sums.iter_mut().zip(lines.chunks_exact(width)).zip(weights) {
+                    *sum = zero.read(line).mul_add(zero.all(weight), *sum);
+                }
             }
         }
         ((sums[0] + sums[1]) + (sums[2] + sums[3])).write(out);
@@ -162,25 +159,21 @@ pub(crate) fn mirror<T: Scalar>(layout: Layout, rows: usize, numbers: &mut [T]) 
 /// Lines of a panel whose lanes are the rows from this one on, from panels that have those side by side.
 fn turn_blocks<T: Scalar>(layout: Layout, rows: usize, panels: &[T], first: usize, out: &mut [T]) {
     let width = layout.width;
-    let panels = panels.chunks_exact(rows * width);
-    for (from, out) in panels.zip(out.chunks_mut(width * width)) {
-        for lane in (0..width).step_by(LINES) {
-            let count = LINES.min(rows.saturating_sub(first + lane));
-            let lines = out.len() / width;
-            let whole = if count == LINES && has_blocks(width) { lines / LINES * LINES } else { 0 };
-            for line in (0..whole).step_by(LINES) {
-                by_column(&from[(first + lane) * width..], width, line, |n, numbers| {
-                    out[(line + n) * width + lane..][..LINES].copy_from_slice(&numbers);
-                });
-            }
-            for (line, out) in out.chunks_exact_mut(width).enumerate().skip(whole) {
-                for (n, out) in out[lane..].iter_mut().take(LINES).enumerate() {
-                    let row = first + lane + n;
-                    *out = if row < rows { from[row * width + line] } else { T::from_f64(0.0) };
-                }
-            }
-        }
+    let lanes = width.min(rows.saturating_sub(first));
+    if lanes < width {
+        out.fill(T::from_f64(0.0));
     }
+    let count = out.len().div_ceil(width * width).min(panels.len() / (rows * width).max(1));
+    for_all_panels((count, out.len() / width, width), |panel, count, lines| {
+        transpose_series(Series {
+            from: View::of_tile(panels, width),
+            to: Window::of_tile(out, width),
+            first: (Place::column(panel * rows + first), Place::column(panel * width)),
+            step: (Place::column(rows), Place::column(width)),
+            count,
+            shape: (lines, lanes),
+        });
+    });
 }
 
 /// The transpose of a square matrix in panels.

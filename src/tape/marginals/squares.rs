@@ -2,7 +2,7 @@
 //! [module](super).
 
 use faer::prelude::ReborrowMut;
-use faer::{Accum, Mat, Par};
+use faer::{Accum, Mat, MatMut, Par};
 use rayon::prelude::*;
 
 use super::factor::Factor;
@@ -51,12 +51,22 @@ fn numbers_mut<T: Scalar>(matrix: &mut Mat<T>) -> &mut [T] {
     column_mut(matrix.as_mut(), 0)
 }
 
-/// Calls a function with the number of each part of so many numbers.
-fn for_each_part<T: Scalar>(par: Par, numbers: &mut [T], len: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-    match par {
-        Par::Seq => numbers.chunks_mut(len).enumerate().for_each(|(part, numbers)| f(part, numbers)),
-        _ => numbers.par_chunks_mut(len).enumerate().for_each(|(part, numbers)| f(part, numbers)),
+/// Multiplications, or numbers that are moved, that are worth a second thread.
+const TASK: usize = 1 << 17;
+
+/// Calls a function with the number of each part of so many numbers, which are so much work in all.
+fn for_each_part<T: Scalar>(par: Par, work: usize, numbers: &mut [T], len: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    if matches!(par, Par::Seq) || work < 2 * TASK {
+        numbers.chunks_mut(len).enumerate().for_each(|(part, numbers)| f(part, numbers));
+    } else {
+        numbers.par_chunks_mut(len).enumerate().for_each(|(part, numbers)| f(part, numbers));
     }
+}
+
+/// How many panels of M × M numbers are worked on one after the other.
+fn step<T: Scalar>(par: Par, plan: &Plan, lanes: Layout) -> usize {
+    let of_task = (TASK / (plan.rows * plan.rows * lanes.width() / 2).max(1)).max(1);
+    if matches!(par, Par::Seq) { plan.block::<T>() } else { plan.block::<T>().min(of_task) }
 }
 
 impl<'a, T: Scalar> Squares<'a, T> {
@@ -80,7 +90,8 @@ impl<'a, T: Scalar> Squares<'a, T> {
         let a = Rows::all(column(pull.value(a), 0), plan.rows);
         let of_points = Rows::all(cotangents, plan.stats());
         let (points, rows) = (self.points, plan.rows);
-        for_each_part(self.par, numbers_mut(&mut self.turned), points.len(self.lanes.width()), |panel, out| {
+        let moved = 4 * self.turned.nrows();
+        for_each_part(self.par, moved, numbers_mut(&mut self.turned), points.len(self.lanes.width()), |panel, out| {
             turn(points, a, rows, panel, out);
         });
         let covariance = plan.whitening.and_then(|of| Some((of.lower, of.covariance.filter(|&k| pull.wants(k))?)));
@@ -144,7 +155,8 @@ impl<'a, T: Scalar> Squares<'a, T> {
         let (points, width) = (self.points, self.lanes.width());
         let turned = numbers(&self.turned);
         let len = points.len(width);
-        for_each_part(self.par, numbers_mut(&mut self.of_lanes), OF_LANES * width, |panel, out| {
+        let work = 2 * turned.len();
+        for_each_part(self.par, work, numbers_mut(&mut self.of_lanes), OF_LANES * width, |panel, out| {
             let out = &mut out[SUMS * width..][..width];
             add_up(points, &turned[panel * len..][..len], (of_points, row), out);
         });
@@ -155,13 +167,14 @@ impl<'a, T: Scalar> Squares<'a, T> {
         let (points, lanes, rows) = (self.points, self.lanes, self.plan.rows);
         let len = points.len(lanes.width());
         let turned = numbers(&self.turned);
-        for_each_part(self.par, numbers_mut(&mut self.weighed), len, |panel, out| {
+        for_each_part(self.par, 2 * turned.len(), numbers_mut(&mut self.weighed), len, |panel, out| {
             weigh(points, &turned[panel * len..][..len], (of_points, row), out);
         });
         let weighed = numbers(&self.weighed);
         // On several threads in smaller parts, so that all have some.
         let together = if matches!(self.par, Par::Seq) { SIDE_BY_SIDE } else { SIDE_BY_SIDE / 4 };
-        for_each_part(self.par, numbers_mut(&mut self.gram), together * rows * lanes.width(), |part, out| {
+        let (work, each) = (turned.len() * rows / 2, together * rows * lanes.width());
+        for_each_part(self.par, work, numbers_mut(&mut self.gram), each, |part, out| {
             weighted_gram(points, (turned, weighed), part * together, rows, out);
         });
         mirror(lanes, rows, numbers_mut(&mut self.gram));
@@ -203,18 +216,9 @@ impl<'a, T: Scalar> Squares<'a, T> {
             times(par, lanes, plan, &p, gram, (numbers_mut(product), columns), false);
         }
         let product = Rows::all(numbers(product), columns);
-        pull.add(*root.get(), |mut out, accum| {
-            for col in 0..out.ncols() {
-                let first = if triangular { col } else { 0 };
-                let out = column_mut(out.rb_mut(), col);
-                if accum == Accum::Replace {
-                    out[..first].fill(T::from_f64(0.0));
-                }
-                for (row, out) in out.iter_mut().enumerate().skip(first) {
-                    let once = product.numbers[(row / width * columns + col) * width + row % width];
-                    *out = if accum == Accum::Add { *out + (once + once) } else { once + once };
-                }
-            }
+        pull.add(*root.get(), |out, accum| {
+            let twice = |once: T| once + once;
+            write_columns(out, accum, (product.numbers, columns, width), triangular, twice);
         });
         if let Some(p) = factors[1].coefficients().filter(|_| wants_e) {
             times(par, lanes, plan, &p, product, (numbers_mut(again), rows), true);
@@ -229,14 +233,17 @@ impl<'a, T: Scalar> Squares<'a, T> {
     fn add_rest(&mut self, of_points: Rows<'_, T>, pull: &Pullback<'_, T>) {
         let (plan, width) = (self.plan, self.points.width());
         let mut rest = pull.take(self.points.len(1), 1);
+        let (heads, mut left) = (plan.heads.iter().enumerate().filter(|(_, head)| !head.roots.is_empty()), false);
         let panels = numbers_mut(&mut rest).chunks_exact_mut(width);
         for (rest, of_points) in panels.zip(of_points.numbers.chunks_exact(plan.stats() * width)) {
-            for (lane, rest) in rest.iter_mut().enumerate() {
-                let of_heads = (0..plan.heads.len()).filter(|&head| !plan.heads[head].roots.is_empty());
-                *rest = of_points[lane] + of_heads.map(|head| of_points[(2 + 2 * head) * width + lane]).sum::<T>();
+            rest.fill(T::from_f64(0.0));
+            for (head, _) in heads.clone() {
+                rest.iter_mut().zip(&of_points[(2 + 2 * head) * width..]).for_each(|(rest, &c)| *rest += c);
             }
+            rest.iter_mut().zip(of_points).for_each(|(rest, &c)| *rest = c + *rest);
+            left |= rest.iter().fold(false, |left, &rest| left | (rest != T::from_f64(0.0)));
         }
-        if numbers(&rest).iter().any(|&rest| rest != T::from_f64(0.0)) {
+        if left {
             self.fill_gram(Rows::all(numbers(&rest), 1), 0);
             let combination = Combination {
                 onto: self.begun,
@@ -267,25 +274,45 @@ impl<'a, T: Scalar> Squares<'a, T> {
             transpose(lanes, rows, e, turned);
             solved(par, lanes, plan, &l, turned, true);
         }
-        pull.add(covariance, |mut out, accum| {
-            for col in 0..out.ncols() {
-                for row in 0..out.nrows() {
-                    // A panel holds columns, of which what is below the diagonal.
-                    let (below, above) = (row.max(col), row.min(col));
-                    let twice = turned[(above / width * rows + below) * width + above % width];
-                    let slope = T::from_f64(-0.5) * twice;
-                    out[(row, col)] = if accum == Accum::Add { out[(row, col)] + slope } else { slope };
-                }
-            }
+        // A panel holds columns, of which what is below the diagonal.
+        mirror(lanes, rows, turned);
+        pull.add(covariance, |out, accum| {
+            write_columns(out, accum, (turned, rows, width), false, |twice| T::from_f64(-0.5) * twice);
         });
         pull.recycle(l.into_buffer());
     }
 }
 
+/// Writes the columns of a matrix, or what of them is below the diagonal, from panels whose lanes are its rows, as a
+/// function of what stands there.
+fn write_columns<T: Scalar>(
+    mut out: MatMut<'_, T>,
+    accum: Accum,
+    (panels, lines, width): (&[T], usize, usize),
+    below: bool,
+    function: impl Fn(T) -> T,
+) {
+    for col in 0..out.ncols() {
+        let (out, first) = (column_mut(out.rb_mut(), col), if below { col } else { 0 });
+        if accum == Accum::Replace {
+            out[..first].fill(T::from_f64(0.0));
+        }
+        let parts = out.chunks_mut(width).zip(panels.chunks_exact(lines * width)).enumerate();
+        for (panel, (out, numbers)) in parts.skip(first / width) {
+            let above = first.saturating_sub(panel * width);
+            let numbers = &numbers[col * width..][..width];
+            for (out, &number) in out.iter_mut().zip(numbers).skip(above) {
+                let value = function(number);
+                *out = if accum == Accum::Add { *out + value } else { value };
+            }
+        }
+    }
+}
+
 /// Fills panels of inducing variables with a combination, or adds it.
 fn add<T: Scalar>(par: Par, lanes: Layout, plan: &Plan, combination: Combination<'_, T>, out: &mut [T]) {
-    let (rows, step) = (plan.rows, plan.block::<T>());
-    for_each_part(par, out, step * rows * lanes.width(), |part, out| {
+    let (rows, step) = (plan.rows, step::<T>(par, plan, lanes));
+    for_each_part(par, 4 * rows * rows, out, step * rows * lanes.width(), |part, out| {
         let panels = part * step..lanes.panels().min((part + 1) * step);
         combine(lanes, combination.of_panels(lanes, panels), rows, RowsMut::all(out, rows));
     });
@@ -301,8 +328,8 @@ fn times<T: Scalar>(
     (out, rows): (&mut [T], usize),
     below: bool,
 ) {
-    let step = plan.block::<T>();
-    for_each_part(par, out, step * rows * lanes.width(), |part, out| {
+    let step = step::<T>(par, plan, lanes);
+    for_each_part(par, plan.rows * plan.rows * rows / 2, out, step * rows * lanes.width(), |part, out| {
         let panels = part * step..lanes.panels().min((part + 1) * step);
         let first = below.then_some(panels.start * lanes.width());
         multiply(lanes, p, x.of_panels(lanes, panels), RowsMut::all(out, rows), first);
@@ -311,8 +338,8 @@ fn times<T: Scalar>(
 
 /// L⁻ᵀX in place of such panels X.
 fn solved<T: Scalar>(par: Par, lanes: Layout, plan: &Plan, l: &Coefficients<'_, T>, x: &mut [T], below: bool) {
-    let (rows, step) = (plan.rows, plan.block::<T>());
-    for_each_part(par, x, step * rows * lanes.width(), |part, x| {
+    let (rows, step) = (plan.rows, step::<T>(par, plan, lanes));
+    for_each_part(par, rows * rows * rows / 2, x, step * rows * lanes.width(), |part, x| {
         let first = below.then_some(part * step * lanes.width());
         solve(lanes, l, RowsMut::all(x, rows), first);
     });
