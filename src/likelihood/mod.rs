@@ -225,7 +225,7 @@ pub trait Likelihood: Parameterized + dyn_clone::DynClone + Debug + Send + Sync 
     /// use mercer::likelihood::{Gaussian, Likelihood, Poisson};
     ///
     /// // A quarter of the normal distribution lies 0.6745 deviations or more below its mean.
-    /// let below = Gaussian::new(0.75).cumulative(&[2.3255102], &[3.0], &[0.25])?;
+    /// let below = Gaussian::new(0.75).cumulative(&[2.3255102498], &[3.0], &[0.25])?;
     /// assert!((below[0] - 0.25).abs() < 1e-8);
     /// // Of counts of mean 1, 0 and 1: 2/e.
     /// let below = Poisson::new().cumulative(&[1.5], &[0.0], &[0.0])?;

@@ -140,7 +140,7 @@ pub(super) fn quantile(support: Support, p: f64, likely: f64, spread: f64, tails
         step *= 2.0;
     }
     let (low, high) = if up { (near, far) } else { (far, near) };
-    let best = refine(low, high, snap, support.is_whole(), &try_at);
+    let best = refine(low, high, snap, support.is_whole(), try_at);
     support.at(best)
 }
 

@@ -108,7 +108,7 @@ impl Oracle<'_> {
         let y = self.y[index];
         let p = self.cumulative(index, y)?;
         // Of what is next to certain nothing comes back.
-        if p < 1e-12 || p > 1.0 - 1e-4 {
+        if !(1e-12..=1.0 - 1e-4).contains(&p) {
             return Ok(());
         }
         let back = self.quantiles(p)?[index];
