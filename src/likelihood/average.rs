@@ -66,9 +66,9 @@ pub(super) fn average(given: impl Fn(f64) -> Tails, turn: Turn, mean: f64, varia
 }
 
 /// E p(f) under f ~ N(mean, variance) of a probability, whatever function of f it is, and the same of 1 − p(f): within some
-/// 1e-10, by adaptive quadrature.
+/// 1e-10, by adaptive quadrature. Panels crowd about where p turns, which can be far narrower than what they would find by
+/// themselves.
 pub(super) fn average_of_any(p: impl Fn(f64) -> f64, mean: f64, variance: f64) -> Tails {
-    const ENDS: [f64; 7] = [-9.0, -5.0, -2.0, 0.0, 2.0, 5.0, 9.0];
     let deviation = deviation(variance);
     if !(mean + deviation).is_finite() {
         return Tails::NAN;
@@ -76,10 +76,40 @@ pub(super) fn average_of_any(p: impl Fn(f64) -> f64, mean: f64, variance: f64) -
     if deviation == 0.0 {
         return Tails::of_below(p(mean));
     }
-    let integrand = |z: f64| p(mean + deviation * z) * normal_density(z);
+    let at = |z: f64| p(mean + deviation * z);
+    let integrand = |z: f64| at(z) * normal_density(z);
+    let mut ends = vec![-FAR, -5.0, -2.0, 0.0, 2.0, 5.0, FAR];
+    ends.extend(about_the_turn(&at));
+    ends.sort_by(f64::total_cmp);
     let mut spare = 1000;
-    let of_panel = |ends: &[f64]| Panel::new(&integrand, ends[0], ends[1]).refined(&integrand, 1e-9, &mut spare);
-    Tails::of_below(ENDS.windows(2).map(of_panel).sum())
+    let of_panel = |ends: &[f64]| Panel::new(&integrand, ends[0], ends[1]).refined(&integrand, 1e-10, &mut spare);
+    Tails::of_below(ends.windows(2).map(of_panel).sum())
+}
+
+/// Deviations beyond which nothing is looked for.
+const FAR: f64 = 9.0;
+
+/// Places about the middle of the way from one end of p to the other, apart by powers of 4 of how far a quarter of the way is.
+fn about_the_turn(p: &impl Fn(f64) -> f64) -> Vec<f64> {
+    let (low, high) = (p(-FAR), p(FAR));
+    let reached = |share: f64| {
+        let (mut from, mut to) = (-FAR, FAR);
+        // To the distance between two numbers.
+        for _ in 0..64 {
+            let middle = 0.5 * (from + to);
+            let before = ((p(middle) - low) / (high - low)) < share;
+            (from, to) = if before { (middle, to) } else { (from, middle) };
+        }
+        from
+    };
+    let way = (high - low).abs();
+    if way.is_nan() || way <= 1e-12 {
+        return Vec::new();
+    }
+    let (middle, quarter) = (reached(0.5), 0.5 * (reached(0.75) - reached(0.25)).abs().max(1e-15));
+    let distances = std::iter::successors(Some(quarter), |distance| Some(4.0 * distance)).take_while(|&d| d < 1.0);
+    let about = distances.flat_map(|distance| [middle - distance, middle + distance]);
+    std::iter::once(middle).chain(about).filter(|z| z.abs() < FAR).collect()
 }
 
 /// Points z, in deviations from the mean, that are t or at + scale · sinh t.
