@@ -74,12 +74,12 @@ fn slopes<T: Scalar>((posterior, x, function): (&Posterior<T>, MatRef<'_, T>, us
 }
 
 /// Each point has a mean and a variance of its own: the gradient of their sums has its row for each.
-fn of_chunk<'t, 'a, T: Scalar>(
+fn of_chunk<'a, T: Scalar>(
     posterior: &'a Posterior<T>,
     process: &'a Process<T>,
     latent: usize,
     x: MatRef<'a, T>,
-    tape: &'t Tape<'a, T>,
+    tape: &Tape<'a, T>,
 ) -> Result<[Mat<T>; 2]> {
     let (kernel, prior) = (tape.fixed_kernel(&*process.kernel), process.prior.on(tape));
     let points = tape.parameter_ref(x);

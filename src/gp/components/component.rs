@@ -53,6 +53,9 @@ enum Of<T: Scalar> {
     Mean(DynMean),
 }
 
+/// A = L⁻¹K(Z, x) on a tape, and the roots of S.
+type Whitened<'t, 'a, T> = (Var<'t, T>, &'a [Root<Mat<T>>]);
+
 /// The terms of a latent function, the mean function last.
 pub(super) fn of_posterior<T: Scalar>(
     posterior: &Posterior<T>,
@@ -163,7 +166,7 @@ impl<T: Scalar> Component<T> {
         &'a self,
         tape: &'t Tape<'a, T>,
         x: MatRef<'a, T>,
-    ) -> Result<Option<(Var<'t, T>, &'a [Root<Mat<T>>])>> {
+    ) -> Result<Option<Whitened<'t, 'a, T>>> {
         let Of::Term(posterior, roots) = &self.of else { return Ok(None) };
         posterior.check(x)?;
         Ok(Some((posterior.processes[0].whitened(tape, &*posterior.basis, x)?, roots)))

@@ -31,7 +31,7 @@ impl<T: Scalar> Components<T> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn get(&self, name: &str) -> Result<&Component<T>> {
-        let ways: [&dyn Fn(&Component<T>) -> bool; 4] = [
+        let ways: [Way<'_, T>; 4] = [
             &|term| term.label() == name,
             &|term| term.text() == name,
             &|term| term.path() == name || is_within(term.path(), below_model(name)),
@@ -74,6 +74,9 @@ impl<T: Scalar> Components<T> {
         Error::setting("the term", name, &expected)
     }
 }
+
+/// A way to tell whether a term has a name.
+type Way<'a, T> = &'a dyn Fn(&Component<T>) -> bool;
 
 /// Without the word of a model before the path of its kernel.
 fn below_model(path: &str) -> &str {

@@ -77,7 +77,8 @@ impl<T: Scalar> New<T> {
             let zero = T::from_f64(0.0);
             noise.iter_mut().zip(&left).for_each(|(noise, &left)| *noise += if left > zero { left } else { zero });
         }
-        if let Some(row) = noise.iter().position(|&variance| !(variance > T::from_f64(0.0))) {
+        if let Some(row) = noise.iter().position(|&variance| variance.as_f64().is_nan() || variance <= T::from_f64(0.0))
+        {
             let expected = "must be positive, for a sparse process to take observations in";
             return Err(Error::setting(&format!("the noise of row {row}"), noise[row].as_f64(), expected));
         }
