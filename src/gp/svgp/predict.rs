@@ -84,8 +84,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
     ///
     /// # Errors
     ///
-    /// As [`posterior`](Self::posterior) and [`Model::objective`](crate::gp::Model::objective); [`Error::Setting`] for a
-    /// likelihood that is not Gaussian noise; [`Error::NegativeVariance`] for observations that q has not seen, or that tell
+    /// As [`posterior`](Self::posterior) and [`Model::objective`](crate::gp::Model::objective); [`Error::Setting`](crate::Error::Setting) for a
+    /// likelihood that is not Gaussian noise; [`Error::NegativeVariance`](crate::Error::NegativeVariance) for observations that q has not seen, or that tell
     /// all of a direction of it.
     ///
     /// # Examples
