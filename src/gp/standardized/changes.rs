@@ -9,12 +9,12 @@ use crate::gp::slopes::Slopes;
 use crate::{Result, Scalar};
 
 impl<T: Scalar> StandardizedPosterior<Posterior<T>> {
-    /// The posterior given these observations too, in the units of the data: see [`Posterior::condition_on`]. Units stay what
+    /// The posterior given these observations too, in the units of the data: see [`Posterior::observe`]. Units stay what
     /// they are.
     ///
     /// # Errors
     ///
-    /// As [`Posterior::condition_on`].
+    /// As [`Posterior::observe`].
     ///
     /// # Examples
     ///
@@ -24,14 +24,14 @@ impl<T: Scalar> StandardizedPosterior<Posterior<T>> {
     ///
     /// let data = Data::new(mat![[0.0], [1.0], [2.0]], [90.0, 110.0, 100.0]);
     /// let gp = Standardization::of(&data)?.around(ExactGp::new(Rbf::new(1.0)).with_noise(1e-6)?);
-    /// let more = gp.condition(&data)?.condition_on(&Data::new(mat![[3.0]], [70.0]))?;
+    /// let more = gp.condition(&data)?.observe(&Data::new(mat![[3.0]], [70.0]))?;
     /// assert!((more.predict(mat![[3.0]].as_ref())?.mean[(0, 0)] - 70.0).abs() < 1e-3);
     /// let slope = more.slopes(mat![[2.5]].as_ref(), 0)?.mean[(0, 0)];
     /// assert!((-45.0..-25.0).contains(&slope), "{slope}"); // in units of y over those of x
     /// # Ok::<(), mercer::Error>(())
     /// ```
-    pub fn condition_on(&self, data: &Data<T>) -> Result<Self> {
-        Ok(self.with(self.posterior.condition_on(&self.standardization.data(data)?)?))
+    pub fn observe(&self, data: &Data<T>) -> Result<Self> {
+        Ok(self.with(self.posterior.observe(&self.standardization.data(data)?)?))
     }
 
     /// The posterior of a sparse process without these observations: see [`Posterior::forget`].

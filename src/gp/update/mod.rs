@@ -39,7 +39,7 @@ impl<T: Scalar> Posterior<T> {
     ///
     /// let gp = ExactGp::new(Rbf::new(1.0)).with_noise(0.1)?;
     /// let first = gp.condition(&Data::new(mat![[0.0], [1.0]], [0.3, 1.0]))?;
-    /// let both = first.condition_on(&Data::new(mat![[2.0]], [0.7]))?;
+    /// let both = first.observe(&Data::new(mat![[2.0]], [0.7]))?;
     /// let at_once = gp.condition(&Data::new(mat![[0.0], [1.0], [2.0]], [0.3, 1.0, 0.7]))?;
     /// let at = mat![[1.6]];
     /// let (a, b) = (both.predict(at.as_ref())?, at_once.predict(at.as_ref())?);
@@ -50,18 +50,18 @@ impl<T: Scalar> Posterior<T> {
     /// # References
     ///
     /// Bui, Nguyen & Turner (2017), "Streaming sparse Gaussian process approximations", NeurIPS 30, for fixed inducing inputs.
-    #[doc(alias = "get_fantasy_model", alias = "online", alias = "streaming")]
-    pub fn condition_on(&self, data: &Data<T>) -> Result<Self> {
+    #[doc(alias = "condition_on_observations", alias = "get_fantasy_model", alias = "online", alias = "streaming")]
+    pub fn observe(&self, data: &Data<T>) -> Result<Self> {
         let change = self.change(data)?;
         if self.is_exact() { exact::with(&change) } else { sparse::with(&change) }
     }
 
     /// The posterior of a sparse process without these observations, which it has seen: the inverse of
-    /// [`condition_on`](Self::condition_on). O(M²m + M³).
+    /// [`observe`](Self::observe). O(M²m + M³).
     ///
     /// # Errors
     ///
-    /// As [`condition_on`](Self::condition_on); [`Error::Setting`] for observations that it cannot have seen, since they say
+    /// As [`observe`](Self::observe); [`Error::Setting`] for observations that it cannot have seen, since they say
     /// more than it knows; and for an exact process, which forgets [by rows](Self::forget_rows).
     ///
     /// # Examples

@@ -35,7 +35,7 @@ fn of_exact_processes() {
     let (x, y) = plane(40);
     let gp = ExactGp::new(kernel()).with_noise(0.05).unwrap().with_mean(ConstantMean::new(0.3));
     let (first, last): (Vec<usize>, Vec<usize>) = (0..40).partition(|row| *row < 25);
-    let posterior = gp.condition(&rows(&x, &y, &first)).unwrap().condition_on(&rows(&x, &y, &last)).unwrap();
+    let posterior = gp.condition(&rows(&x, &y, &first)).unwrap().observe(&rows(&x, &y, &last)).unwrap();
     assert_same(&posterior, &gp.condition(&Data::new(&x, &y)).unwrap(), 1e-12);
 
     // Rows one after the other, first and last among them, and back.
@@ -43,7 +43,7 @@ fn of_exact_processes() {
     let left: Vec<usize> = (0..40).filter(|row| !forgotten.contains(row)).collect();
     let without = posterior.forget_rows(&forgotten).unwrap();
     assert_same(&without, &gp.condition(&rows(&x, &y, &left)).unwrap(), 1e-12);
-    assert_same(&without.condition_on(&rows(&x, &y, &forgotten)).unwrap(), &posterior, 1e-12);
+    assert_same(&without.observe(&rows(&x, &y, &forgotten)).unwrap(), &posterior, 1e-12);
 
     // Draws go by what was seen, too.
     let gp = ExactGp::new(Rbf::new(0.8)).with_noise(0.05).unwrap();
@@ -70,8 +70,8 @@ fn of_exact_processes_with_noise_of_their_own() {
     let (first, last): (Vec<usize>, Vec<usize>) = (0..20).partition(|row| *row < 12);
     let gp = |rows: &[usize]| ExactGp::new(kernel()).with_likelihood(of(rows));
     let begun = gp(&first).condition(&rows(&x, &y, &first)).unwrap();
-    assert!(begun.condition_on(&rows(&x, &y, &last)).is_err());
-    let posterior = begun.with_likelihood(of(&last)).unwrap().condition_on(&rows(&x, &y, &last)).unwrap();
+    assert!(begun.observe(&rows(&x, &y, &last)).is_err());
+    let posterior = begun.with_likelihood(of(&last)).unwrap().observe(&rows(&x, &y, &last)).unwrap();
     let whole = gp(&(0..20).collect::<Vec<_>>());
     assert_same(&posterior, &whole.condition(&Data::new(&x, &y)).unwrap(), 1e-12);
 
@@ -80,7 +80,7 @@ fn of_exact_processes_with_noise_of_their_own() {
     let mut posterior = gp.condition(&Data::new(&z, &v)).unwrap();
     for i in 1..30 {
         v.push(1.0 + 0.1 * (i % 3) as f32);
-        posterior = posterior.condition_on(&Data::new(&z, &v[i..=i])).unwrap();
+        posterior = posterior.observe(&Data::new(&z, &v[i..=i])).unwrap();
     }
     let mean: f64 = v.iter().map(|&v| f64::from(v)).sum::<f64>() / (30.0 + 0.1);
     let found = posterior.predict(z.as_ref()).unwrap();
@@ -98,7 +98,7 @@ fn of_sparse_processes() {
         let gp = Sgpr::new(kernel(), z.as_ref()).unwrap().with_noise(0.1).unwrap().with_mean(ConstantMean::new(0.3));
         let gp = gp.with_approximation(approximation);
         let of = |which: &[usize]| gp.condition(&rows(&x, &y, which)).unwrap();
-        let posterior = of(&first).condition_on(&rows(&x, &y, &last)).unwrap();
+        let posterior = of(&first).observe(&rows(&x, &y, &last)).unwrap();
         assert_same(&posterior, &of(&all), 1e-10);
         assert_same(&of(&all).forget(&rows(&x, &y, &last)).unwrap(), &of(&first), 1e-9);
         let error = of(&last).forget(&rows(&x, &y, &first)).unwrap_err().to_string();
@@ -109,7 +109,7 @@ fn of_sparse_processes() {
     let features = HilbertFeatures::new(&[(-4.0, 4.0), (-4.0, 4.0)], &[6, 6]).unwrap();
     let gp = Sgpr::with_features(1.5 * Rbf::new(1.8), features).unwrap().with_noise(0.1).unwrap();
     let of = |which: &[usize]| gp.condition(&rows(&x, &y, which)).unwrap();
-    assert_same(&of(&first).condition_on(&rows(&x, &y, &last)).unwrap(), &of(&all), 1e-10);
+    assert_same(&of(&first).observe(&rows(&x, &y, &last)).unwrap(), &of(&all), 1e-10);
 }
 
 /// q at its optimum for a part of the data, and for all.
@@ -128,11 +128,11 @@ fn of_variational_processes() {
             gp.natural_step(&data.part_of(data.x().nrows()), &NaturalGradient::default()).unwrap();
             gp.posterior().unwrap()
         };
-        let posterior = of(&rows(&x, &y, &first)).condition_on(&rows(&x, &y, &last)).unwrap();
+        let posterior = of(&rows(&x, &y, &first)).observe(&rows(&x, &y, &last)).unwrap();
         assert_same(&posterior, &of(&Data::new(&x, &y)), 1e-10);
     }
     let classes = Svgp::new(kernel(), z.as_ref()).unwrap().with_likelihood(Bernoulli::probit());
-    let error = classes.posterior::<f64>().unwrap().condition_on(&rows(&x, &y, &last)).unwrap_err().to_string();
+    let error = classes.posterior::<f64>().unwrap().observe(&rows(&x, &y, &last)).unwrap_err().to_string();
     assert!(error.contains("bernoulli") && error.contains("Gaussian"), "{error}");
 }
 
@@ -140,14 +140,14 @@ fn of_variational_processes() {
 fn of_bad_data() {
     let (x, y) = plane(10);
     let posterior = ExactGp::new(kernel()).condition(&Data::new(&x, &y)).unwrap();
-    let with = |x: Mat<f64>, y: &[f64]| posterior.condition_on(&Data::new(&x, y)).unwrap_err().to_string();
+    let with = |x: Mat<f64>, y: &[f64]| posterior.observe(&Data::new(&x, y)).unwrap_err().to_string();
     assert!(with(mat![[0.0, f64::NAN]], &[1.0]).contains("x"));
     assert!(with(mat![[0.0, 1.0]], &[f64::INFINITY]).contains("y"));
     assert!(with(mat![[0.0, 1.0]], &[1.0, 2.0]).contains("y"));
     assert!(with(mat![[0.0]], &[1.0]).contains("column"));
     let narrow =
         ExactGp::new(kernel()).condition(&Data::new(single(&x), y.iter().map(|&y| y as f32).collect::<Vec<_>>()));
-    assert!(narrow.unwrap().condition_on(&Data::new(single(&x), vec![0.5f32; 10])).is_ok());
+    assert!(narrow.unwrap().observe(&Data::new(single(&x), vec![0.5f32; 10])).is_ok());
 }
 
 /// In the units of the data, which stay those of the first part.
@@ -169,7 +169,7 @@ fn of_standardised_processes() {
     let part = [exact.condition(&begun).unwrap(), sparse.condition(&begun).unwrap()];
     let less = [whole[0].forget_rows(&last).unwrap(), whole[1].forget(&rows(&x, &y, &last)).unwrap()];
     for ((whole, part), less) in whole.iter().zip(&part).zip(&less) {
-        let more = part.condition_on(&rows(&x, &y, &last)).unwrap();
+        let more = part.observe(&rows(&x, &y, &last)).unwrap();
         for (found, expected) in [(&more, whole), (less, part)] {
             let (found, expected) = (found.predict(at.as_ref()).unwrap(), expected.predict(at.as_ref()).unwrap());
             assert!(
