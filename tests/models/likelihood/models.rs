@@ -244,3 +244,45 @@ fn what_models_refuse() {
     assert_eq!(error.to_string(), "y[7] is 2.5, but a Poisson likelihood takes counts: whole numbers, at least 0");
     assert!(gp.with_likelihood(Gaussian::new(0.1)).objective(&Data::new(x.as_ref(), &wrong)).is_ok());
 }
+
+/// Derivatives of another length than there are means, variances or parameters.
+#[derive(Clone, Debug)]
+struct Short(usize);
+
+mercer::parameterized!(Short as "short", parameters: []);
+
+impl Likelihood for Short {
+    fn log_density(&self, y: &[f64], f: &[f64]) -> Result<Vec<f64>, Error> {
+        Gaussian::new(1.0).log_density(y, f)
+    }
+
+    fn variational_expectations(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Expectations, Error> {
+        let mut expectations = Gaussian::new(1.0).variational_expectations(y, mean, variance)?;
+        expectations.d_params.clear();
+        let Expectations { d_mean, d_variance, d_params, .. } = &mut expectations;
+        match self.0 {
+            0 => d_mean.truncate(1),
+            1 => d_variance.push(0.0),
+            _ => d_params.push(0.0),
+        }
+        Ok(expectations)
+    }
+
+    fn predict(&self, mean: &[f64], variance: &[f64]) -> Result<Predicted, Error> {
+        Gaussian::new(1.0).predict(mean, variance)
+    }
+
+    fn log_predictive_density(&self, y: &[f64], mean: &[f64], variance: &[f64]) -> Result<Vec<f64>, Error> {
+        Gaussian::new(1.0).log_predictive_density(y, mean, variance)
+    }
+}
+
+#[test]
+fn derivatives_of_another_length_are_refused_by_name() {
+    let data = Data::new(line(4, 0.0, 3.0), [0.3, 1.0, -0.4, 0.2]);
+    for (which, says) in ["in the means", "in the variances", "in the parameters"].into_iter().enumerate() {
+        let model = Svgp::new(Rbf::new(1.0), data.x()).unwrap().with_likelihood(Short(which));
+        let error = model.objective(&data).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
