@@ -225,6 +225,8 @@ fn plot(data: &Data, reports: &[&Report]) -> Result<PathBuf, Box<dyn Error>> {
 /// A panel for each term, with a band of two deviations.
 fn plot_terms(data: &Data, labels: &[String], terms: &Prediction<f64>) -> Result<PathBuf, Box<dyn Error>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/co2_terms.svg");
+    // The mean function, which comes last, is a number.
+    let labels = &labels[..labels.len() - 1];
     let root = SVGBackend::new(&path, (1000, 230 * labels.len() as u32)).into_drawing_area();
     root.fill(&WHITE)?;
     for (term, (area, label)) in root.split_evenly((labels.len(), 1)).iter().zip(labels).enumerate() {
