@@ -1,10 +1,10 @@
 //! Leave-one-out predictive distributions.
 
+use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Mat, MatRef, Par};
 
 use super::low_rank::LowRank;
 use crate::likelihood::log_normal;
-use crate::linalg::Cholesky;
 use crate::{Error, Result, Scalar};
 
 /// Leave-one-out predictive distributions: of each observation given all others, at fixed hyperparameters.
@@ -79,15 +79,15 @@ impl<T: Scalar> LeaveOneOut<T> {
 
     /// The diagonal of A⁻¹, from the factor of A: the squared norms of the columns of L⁻¹, in O(n³) time and
     /// n² memory.
-    pub(super) fn precisions(factor: &Cholesky<T>, par: Par) -> Result<Vec<T>> {
-        let n = factor.dim();
+    pub(super) fn precisions(factor: MatRef<'_, T>, par: Par) -> Vec<T> {
+        let n = factor.nrows();
         let mut inverse = Mat::identity(n, n);
-        factor.solve_lower_in_place(inverse.as_mut(), par)?;
+        solve_lower_triangular_in_place(factor, inverse.as_mut(), par);
         let squared_norm = |i: usize| {
             let column = &inverse.col_as_slice(i)[i..];
             crate::simd::dot(column, column)
         };
-        Ok((0..n).map(squared_norm).collect())
+        (0..n).map(squared_norm).collect()
     }
 
     /// For an exact process, from the diagonal of A⁻¹ and α = A⁻¹r.

@@ -93,11 +93,6 @@ impl<T: Scalar> Cholesky<T> {
         self.factor.nrows()
     }
 
-    /// With a factor from elsewhere.
-    pub(crate) fn of_factor(factor: Mat<T>, jitter: f64) -> Self {
-        Self { factor, jitter }
-    }
-
     /// ln det(LLᵀ) = 2 Σᵢ ln Lᵢᵢ, summed in `f64`; 0 for an empty matrix.
     pub fn log_det(&self) -> f64 {
         (0..self.dim()).map(|i| 2.0 * self.factor[(i, i)].as_f64().ln()).sum()

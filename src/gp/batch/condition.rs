@@ -91,7 +91,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         K: Kernel<T>,
     {
         let (factor, weights) = self.solve(group)?;
-        let precisions = LeaveOneOut::precisions(&factor, Par::Seq)?;
+        let precisions = LeaveOneOut::precisions(factor.factor(), Par::Seq);
         let columns = (0..group.outputs.len()).map(|col| (weights.col_as_slice(col), group.y.col_as_slice(col)));
         let seen: Vec<_> = columns.map(|(weights, y)| LeaveOneOut::of_exact(&precisions, weights, y)).collect();
         if group.missing.is_empty() {

@@ -15,7 +15,7 @@ use super::posterior::Posterior;
 use super::predict::{Predict, missing_function};
 use super::prediction::{Prediction, Samples};
 use super::standardized::StandardizedPosterior;
-use crate::tape::{Tape, Var};
+use crate::tape::Tape;
 use crate::{Error, Result, Scalar};
 
 /// What each term of a sum contributes to a function: for f = m + Σ_j f_j with f_j ~ GP(0, k_j), the posterior of every f_j, and
@@ -164,9 +164,24 @@ impl<T: Scalar> Components<T> {
     /// # Errors
     ///
     /// [`Error::Shape`] for another number of labels than there are terms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, ExactGp};
+    /// use mercer::mean::ConstantMean;
+    /// use mercer::prelude::*;
+    ///
+    /// let gp = ExactGp::new(Linear::new(1.0) + Rbf::new(0.5)).with_mean(ConstantMean::new(3.0));
+    /// let posterior = gp.condition(&Data::new(mat![[0.0], [1.0]], [3.1, 4.2]))?;
+    /// let parts = posterior.components(0)?.labelled(["slope", "wiggles"])?;
+    /// assert_eq!(parts.iter().map(|term| term.label()).collect::<Vec<_>>(), ["slope", "wiggles", "mean"]);
+    /// assert!(parts.labelled(["slope"]).is_err());
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn labelled<L: Into<String>>(mut self, labels: impl IntoIterator<Item = L>) -> Result<Self> {
         let labels: Vec<String> = labels.into_iter().map(L::into).collect();
-        let of_kernel = self.terms.iter().filter(|term| term.path() != "mean").count();
+        let of_kernel = self.terms.iter().filter(|term| term.kernel().is_some()).count();
         if labels.len() != of_kernel && labels.len() != self.len() {
             let names: Vec<&str> = self.terms.iter().map(Component::text).collect();
             let expected = format!("{of_kernel} label(s), one for each of: {}", names.join("; "));
@@ -187,25 +202,52 @@ impl<T: Scalar> Components<T> {
         if first == second {
             return a.covariance(x, 0);
         }
-        let mut covariance = Mat::zeros(x.nrows(), x.nrows());
-        let inputs = a.units.inputs(x)?;
-        let at = inputs.as_ref().map_or(x, Mat::as_ref);
-        let tape = Tape::new(self.par);
-        if let (Some((of_a, roots)), Some((of_b, _))) = (a.whitened(&tape, at)?, b.whitened(&tape, at)?) {
-            let scale = a.units.scale * b.units.scale;
-            let mut add = |a: Var<'_, T>, b: Var<'_, T>, sign: f64| -> Result<()> {
-                let (a, b) = (tape.value(a)?, tape.value(b)?);
-                let (out, scale) = (covariance.as_mut(), T::from_f64(sign * scale));
-                matmul(out, Accum::Add, a.as_mat().transpose(), b.as_mat(), scale, self.par);
-                Ok(())
-            };
-            add(of_a, of_b, -1.0)?;
-            for root in roots {
-                let root = root.on(&tape);
-                add(root.project(of_a), root.project(of_b), 1.0)?;
+        let (a, b) = (self.projections(x, &[a])?, self.projections(x, &[b])?);
+        Ok(self.covariances(&a, &b, (x.nrows(), x.nrows())))
+    }
+
+    /// A and PᵀA of each root P of S, in the units of the data: n columns for each term, of 0 for the mean function.
+    fn projections(&self, x: MatRef<'_, T>, terms: &[&Component<T>]) -> Result<Vec<Mat<T>>> {
+        let mut all: Vec<Mat<T>> = Vec::new();
+        for (index, term) in terms.iter().enumerate() {
+            let inputs = term.units.inputs(x)?;
+            let tape = Tape::new(self.par);
+            let Some((a, roots)) = term.whitened(&tape, inputs.as_ref().map_or(x, Mat::as_ref))? else { continue };
+            let of_roots = roots.iter().map(|root| root.on(&tape).project(a));
+            for (place, part) in std::iter::once(a).chain(of_roots).enumerate() {
+                let part = tape.value(part)?;
+                if place == all.len() {
+                    all.push(Mat::zeros(part.as_mat().nrows(), x.nrows() * terms.len()));
+                }
+                let scaled = faer::Scale(T::from_f64(term.units.scale)) * part.as_mat();
+                all[place].as_mut().subcols_mut(index * x.nrows(), x.nrows()).copy_from(&scaled);
             }
         }
-        Ok(covariance)
+        Ok(all)
+    }
+
+    /// −AᵀB + AᵀSB, from the projections of A and B; 0 where either is of the mean function alone.
+    fn covariances(&self, a: &[Mat<T>], b: &[Mat<T>], shape: (usize, usize)) -> Mat<T> {
+        let mut out = Mat::zeros(shape.0, shape.1);
+        for (place, (a, b)) in a.iter().zip(b).enumerate() {
+            let sign = T::from_f64(if place == 0 { -1.0 } else { 1.0 });
+            matmul(out.as_mut(), Accum::Add, a.transpose(), b.as_ref(), sign, self.par);
+        }
+        out
+    }
+
+    /// The covariance of all terms at all points, and the variances a priori: all points of the first term first.
+    fn joint(&self, x: MatRef<'_, T>) -> Result<(Mat<T>, Vec<T>)> {
+        let (n, size) = (x.nrows(), x.nrows() * self.len());
+        let projections = self.projections(x, &self.terms.iter().collect::<Vec<_>>())?;
+        let mut joint = self.covariances(&projections, &projections, (size, size));
+        let mut units = Vec::with_capacity(size);
+        for (index, term) in self.terms.iter().enumerate() {
+            let (own, prior) = term.covariance_with_prior(x)?;
+            joint.as_mut().submatrix_mut(index * n, index * n, n, n).copy_from(&own);
+            units.extend(prior);
+        }
+        Ok((joint, units))
     }
 
     fn at(&self, term: usize) -> Result<&Component<T>> {
@@ -244,21 +286,8 @@ impl<T: Scalar> Predict<T> for Components<T> {
     }
 
     fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Result<Samples<T>> {
-        let (n, terms) = (x.nrows(), self.len());
-        let mean = self.predict(x)?.mean;
-        let mut joint = Mat::zeros(n * terms, n * terms);
-        let mut units = Vec::with_capacity(n * terms);
-        for (col, term) in self.terms.iter().enumerate() {
-            let (own, prior) = term.covariance_with_prior(x)?;
-            joint.as_mut().submatrix_mut(col * n, col * n, n, n).copy_from(&own);
-            units.extend(prior);
-            for row in col + 1..terms {
-                let between = self.covariance_between(x, row, col)?;
-                joint.as_mut().submatrix_mut(row * n, col * n, n, n).copy_from(&between);
-                joint.as_mut().submatrix_mut(col * n, row * n, n, n).copy_from(between.transpose());
-            }
-        }
-        let stacked = Mat::from_fn(n * terms, 1, |row, _| mean[(row % n, row / n)]);
-        Samples::draw(stacked.as_ref(), draws, rng, self.par, |_| Ok((joint.clone(), units.clone())))
+        let (n, mean) = (x.nrows(), self.predict(x)?.mean);
+        let stacked = Mat::from_fn(n * self.len(), 1, |row, _| mean[(row % n, row / n)]);
+        Samples::draw(stacked.as_ref(), draws, rng, self.par, |_| self.joint(x))
     }
 }

@@ -22,13 +22,19 @@ use crate::Scalar;
 ///
 /// Those of other libraries, with their features; `predict` takes a view, which `mercer::faer_ext` makes without a copy:
 ///
-/// ```ignore
+/// ```
+/// # #[cfg(feature = "ndarray")] {
 /// use mercer::faer_ext::{IntoFaer, IntoNdarray};
+/// use mercer::gp::ExactGp;
+/// use mercer::prelude::*;
 ///
 /// let (x, y) = (ndarray::array![[0.0], [1.0]], ndarray::array![0.3, 1.0]);
 /// let posterior = ExactGp::new(Rbf::new(1.0)).condition(&Data::new(&x, &y))?;
 /// let found = posterior.predict(x.view().into_faer())?;
 /// let means: ndarray::ArrayView2<'_, f64> = found.mean.as_ref().into_ndarray();
+/// assert_eq!(means[[1, 0]], found.mean[(1, 0)]);
+/// # }
+/// # Ok::<(), mercer::Error>(())
 /// ```
 pub trait IntoMatrix<T: Scalar> {
     /// The matrix: an owned or shared one as it is, a view as a copy.

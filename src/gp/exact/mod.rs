@@ -171,7 +171,7 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     {
         let y = data.stacked(1)?;
         let (factor, weights, _) = T::select::<Solve<'_>>((self.core(), data.x(), &y))?;
-        Ok(LeaveOneOut::of_exact(&LeaveOneOut::precisions(&factor, self.par)?, weights.col_as_slice(0), &y))
+        Ok(LeaveOneOut::of_exact(&LeaveOneOut::precisions(factor.factor(), self.par), weights.col_as_slice(0), &y))
     }
 
     fn core<T: Scalar>(&self) -> Core<'_, T>
@@ -213,7 +213,7 @@ impl<T: Scalar, K: Kernel<T> + Clone, N: GaussianNoise + Clone> Model<Data<T>> f
     fn degrees_of_freedom(&self, data: &Data<T>) -> Result<Option<f64>> {
         let (factor, _, noise) = T::select::<Solve<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
         // K A⁻¹ = 1 − Σ A⁻¹
-        let precisions = LeaveOneOut::precisions(&factor, self.par)?;
+        let precisions = LeaveOneOut::precisions(factor.factor(), self.par);
         let of_each = noise.iter().zip(precisions).map(|(noise, precision)| 1.0 - noise * precision.as_f64());
         Ok(Some(of_each.sum()))
     }

@@ -13,7 +13,7 @@ use crate::gp::posterior::Posterior;
 use crate::gp::predict::{Predict, missing_function};
 use crate::gp::prediction::{Prediction, Samples};
 use crate::likelihood::Mixing;
-use crate::linalg::{Cholesky, cast};
+use crate::linalg::cast;
 use crate::mean::DynMean;
 use crate::{Result, Scalar};
 
@@ -81,7 +81,7 @@ impl<T: Scalar> OilmmPosterior<T> {
         let mut solved = faer::Scale(inverse) * &residual;
         for (index, process) in self.latents.processes.iter().enumerate() {
             let Some(lower) = process.prior.lower() else { continue };
-            let own = LeaveOneOut::precisions(&Cholesky::of_factor(lower.to_owned(), 0.0), self.latents.par)?;
+            let own = LeaveOneOut::precisions(lower, self.latents.par);
             let scale = self.mixing.col(index).squared_norm_l2();
             let direction: Vec<T> = self.mixing.col(index).iter().map(|&h| T::from_f64(h / scale)).collect();
             let spread = T::from_f64(scale / self.noise);

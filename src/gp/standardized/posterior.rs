@@ -71,14 +71,18 @@ impl<P> StandardizedPosterior<P> {
         (mean.copied().unwrap_or(0.0), scale.copied().unwrap_or(1.0))
     }
 
+    /// Values of an output in the units of the data.
+    fn back<T: Scalar>(&self, output: usize, values: &mut [T]) {
+        let (mean, scale) = self.units(output);
+        values.iter_mut().for_each(|value| *value = T::from_f64(mean + scale * value.as_f64()));
+    }
+
     fn samples_in_units<T: Scalar>(&self, samples: Samples<T>, points: usize) -> Samples<T> {
         let Samples { mut values, jitter } = samples;
         let outputs = values.nrows() / points;
         for draw in 0..values.ncols() {
-            for (row, value) in values.col_as_slice_mut(draw).iter_mut().enumerate() {
-                let (mean, scale) = self.units(row / points);
-                *value = T::from_f64(mean + scale * value.as_f64());
-            }
+            let by_output = values.col_as_slice_mut(draw).chunks_exact_mut(points);
+            by_output.enumerate().for_each(|(output, values)| self.back(output, values));
         }
         let widest = (0..outputs).map(|output| self.units(output).1).fold(0.0, f64::max);
         Samples::new(values, jitter * widest * widest)
@@ -91,10 +95,8 @@ impl<P> StandardizedPosterior<P> {
 
     fn to_units<T: Scalar>(&self, predicted: &mut Prediction<T>) {
         for output in 0..predicted.mean.ncols() {
-            let (mean, scale) = self.units(output);
-            let back = |value: &mut T| *value = T::from_f64(mean + scale * value.as_f64());
-            predicted.mean.col_as_slice_mut(output).iter_mut().for_each(back);
-            widen(predicted.variance.col_as_slice_mut(output), scale);
+            self.back(output, predicted.mean.col_as_slice_mut(output));
+            widen(predicted.variance.col_as_slice_mut(output), self.units(output).1);
         }
     }
 }
@@ -146,11 +148,7 @@ impl<T: Scalar, P: Predict<T>> Predict<T> for StandardizedPosterior<P> {
     fn quantiles(&self, x: MatRef<'_, T>, probabilities: &[f64]) -> Result<Vec<Mat<T>>> {
         let mut found = self.posterior.quantiles(self.standardization.inputs(x)?.as_ref(), probabilities)?;
         for quantiles in &mut found {
-            for output in 0..quantiles.ncols() {
-                let (mean, scale) = self.units(output);
-                let back = |value: &mut T| *value = T::from_f64(mean + scale * value.as_f64());
-                quantiles.col_as_slice_mut(output).iter_mut().for_each(back);
-            }
+            (0..quantiles.ncols()).for_each(|output| self.back(output, quantiles.col_as_slice_mut(output)));
         }
         Ok(found)
     }

@@ -3,6 +3,7 @@
 use faer::diag::Diag;
 use faer::linalg::cholesky::llt::update::rank_r_update_clobber;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, Mat, MatRef};
 
 use super::Change;
@@ -23,7 +24,7 @@ pub(super) fn with<T: Scalar>(change: &Change<'_, T>) -> Result<Posterior<T>> {
     let (n, m, jitter) = (points.nrows(), x.nrows(), process.prior.jitter());
     let mut cross = Mat::zeros(n, m);
     cross_into(&*process.kernel, points, *x, cross.as_mut(), par)?;
-    factor.solve_lower_in_place(cross.as_mut(), par)?;
+    solve_lower_triangular_in_place(factor, cross.as_mut(), par);
     let mut own = Mat::zeros(m, m);
     gram_into(&*process.kernel, *x, own.as_mut(), par)?;
     (0..m).for_each(|row| own[(row, row)] += T::from_f64(noise[row] + jitter));
@@ -32,7 +33,7 @@ pub(super) fn with<T: Scalar>(change: &Change<'_, T>) -> Result<Posterior<T>> {
     triangular::matmul(own.as_mut(), lower, Accum::Add, cross.transpose(), all, cross.as_ref(), all, -one, par);
     let own = Cholesky::new(own.as_ref(), Jitter::Fixed(0.0), par)?;
 
-    let z = half_solved(&factor, process, par);
+    let z = half_solved(factor, process, par);
     let mut residual = Mat::zeros(m, 1);
     process.latents[0].mean.mean_into(*x, residual.col_as_slice_mut(0));
     residual.col_as_slice_mut(0).iter_mut().zip(&**y).for_each(|(entry, &y)| *entry = y - *entry);
@@ -40,7 +41,7 @@ pub(super) fn with<T: Scalar>(change: &Change<'_, T>) -> Result<Posterior<T>> {
     own.solve_lower_in_place(residual.as_mut(), par)?;
 
     let mut joined = Mat::zeros(n + m, n + m);
-    joined.as_mut().submatrix_mut(0, 0, n, n).copy_from(factor.factor());
+    joined.as_mut().submatrix_mut(0, 0, n, n).copy_from(factor);
     joined.as_mut().submatrix_mut(n, 0, m, n).copy_from(cross.transpose());
     joined.as_mut().submatrix_mut(n, n, m, m).copy_from(own.factor());
     let z = Mat::from_fn(n + m, 1, |row, _| if row < n { z[(row, 0)] } else { residual[(row - n, 0)] });
@@ -72,11 +73,11 @@ pub(super) fn without<T: Scalar>(
         return Err(Error::Empty { what: "what is left of the data".to_owned() });
     }
     let residual = {
-        let z = half_solved(&factor, process, par);
-        let all = factor.factor() * z;
+        let z = half_solved(factor, process, par);
+        let all = factor * z;
         Mat::from_fn(kept.len(), 1, |row, _| all[(kept[row], 0)])
     };
-    let mut lower = factor.into_factor();
+    let mut lower = factor.to_owned();
     for row in (0..n).rev().filter(|&row| !stays[row]) {
         let below = n - row - 1;
         let mut column = lower.as_ref().submatrix(row + 1, row, below, 1).to_owned();
@@ -84,11 +85,8 @@ pub(super) fn without<T: Scalar>(
         weight[0] = one;
         let rest = lower.as_mut().submatrix_mut(row + 1, row + 1, below, below);
         if rank_r_update_clobber(rest, column.as_mut(), weight.as_mut()).is_err() {
-            return Err(Error::NotPositiveDefinite {
-                pivot: row,
-                jitter: process.prior.jitter(),
-                mean_diagonal: f64::NAN,
-            });
+            let (jitter, mean_diagonal) = (process.prior.jitter(), factor.squared_norm_l2().as_f64() / n as f64);
+            return Err(Error::NotPositiveDefinite { pivot: row, jitter, mean_diagonal });
         }
         // Decoupled, so that rows above have nothing to tell it.
         (0..row).for_each(|col| lower[(row, col)] = zero);
@@ -101,16 +99,14 @@ pub(super) fn without<T: Scalar>(
     let noise = process.values.as_ref().map_or(&[][..], |values| &values.noise);
     let noise = kept.iter().filter_map(|&row| noise.get(row).copied()).collect();
     let mut z = residual;
-    Cholesky::of_factor(lower.clone(), process.prior.jitter()).solve_lower_in_place(z.as_mut(), par)?;
+    solve_lower_triangular_in_place(lower.as_ref(), z.as_mut(), par);
     of_factor(posterior, process, points, lower, z, noise)
 }
 
 /// The points that were seen, and the factor of the covariance of the observations there.
-fn seen<T: Scalar>(process: &Process<T>) -> Result<(MatRef<'_, T>, Cholesky<T>)> {
+fn seen<T: Scalar>(process: &Process<T>) -> Result<(MatRef<'_, T>, MatRef<'_, T>)> {
     match (process.prior.lower(), &process.further) {
-        (Some(lower), None) => {
-            Ok((process.prior.parameter().as_ref(), Cholesky::of_factor(lower.to_owned(), process.prior.jitter())))
-        }
+        (Some(lower), None) => Ok((process.prior.parameter().as_ref(), lower)),
         _ => {
             let expected = "must be that of an exact process, for its data to change";
             Err(Error::setting("the posterior", "another", expected))
@@ -119,13 +115,13 @@ fn seen<T: Scalar>(process: &Process<T>) -> Result<(MatRef<'_, T>, Cholesky<T>)>
 }
 
 /// z = Lᵀα.
-fn half_solved<T: Scalar>(factor: &Cholesky<T>, process: &Process<T>, par: faer::Par) -> Mat<T> {
+fn half_solved<T: Scalar>(factor: MatRef<'_, T>, process: &Process<T>, par: faer::Par) -> Mat<T> {
     let mut z = Mat::zeros(process.weights.nrows(), 1);
     triangular::matmul(
         z.as_mut(),
         BlockStructure::Rectangular,
         Accum::Replace,
-        factor.factor().transpose(),
+        factor.transpose(),
         BlockStructure::TriangularUpper,
         process.weights.as_ref(),
         BlockStructure::Rectangular,
@@ -144,11 +140,9 @@ fn of_factor<T: Scalar>(
     z: Mat<T>,
     noise: Vec<f64>,
 ) -> Result<Posterior<T>> {
-    let factor = Cholesky::of_factor(lower, process.prior.jitter());
     let mut weights = z;
-    factor.solve_upper_in_place(weights.as_mut(), posterior.par)?;
-    let jitter = factor.jitter();
-    let prior = StoredPrior::dense(points.clone(), factor.into_factor(), jitter);
+    solve_upper_triangular_in_place(lower.transpose(), weights.as_mut(), posterior.par);
+    let prior = StoredPrior::dense(points.clone(), lower, process.prior.jitter());
     let latents = vec![Latent::known(process.latents[0].mean.clone())];
     let (basis, mut found) = Process::on_points(process.kernel.clone(), latents, points, prior, weights);
     if let Some(values) = &mut found.values {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use faer::{Accum, Mat, linalg::matmul::matmul};
+use faer::{Accum, Mat, MatRef, Par, linalg::matmul::matmul};
 
 use super::Change;
 use crate::gp::leave_one_out::LeaveOneOut;
@@ -69,7 +69,7 @@ impl<T: Scalar> New<T> {
         let &Change { posterior, process, x, ref y, ref noise } = change;
         let mean = posterior.predict(x)?.mean;
         let residual = y.iter().zip(mean.col_as_slice(0)).map(|(&y, &mean)| y - mean).collect();
-        let root = joined(&process.latents[0].roots);
+        let root = joined(&process.latents[0].roots, posterior.par);
         let tape = Tape::new(posterior.par);
         let (a, left) = process.whitened_with_left(&tape, &*posterior.basis, x)?;
         let mut noise: Vec<T> = noise.iter().map(|&variance| T::from_f64(variance)).collect();
@@ -89,28 +89,31 @@ impl<T: Scalar> New<T> {
 }
 
 /// One root of the covariance that several have together.
-fn joined<T: Scalar>(roots: &[Root<Mat<T>>]) -> Root<Mat<T>> {
+fn joined<T: Scalar>(roots: &[Root<Mat<T>>], par: Par) -> Root<Mat<T>> {
     if let [one] = roots {
         return one.clone();
     }
-    let columns: Vec<Mat<T>> = roots.iter().map(dense).collect();
-    let (rows, count) = (columns.first().map_or(0, Mat::nrows), columns.iter().map(Mat::ncols).sum());
-    let mut all = Mat::zeros(rows, count);
+    let mut parts = Vec::new();
+    for root in roots {
+        let rows = root.get().nrows();
+        let count = if let Root::Diagonal(_) = root { rows } else { root.get().ncols() };
+        parts.push(times(root, Mat::identity(count, count).as_ref(), par));
+    }
+    let rows = parts.first().map_or(0, Mat::nrows);
+    let mut all = Mat::zeros(rows, parts.iter().map(Mat::ncols).sum());
     let mut first = 0;
-    for part in &columns {
+    for part in &parts {
         all.as_mut().subcols_mut(first, part.ncols()).copy_from(part);
         first += part.ncols();
     }
     Root::Columns(all)
 }
 
-fn dense<T: Scalar>(root: &Root<Mat<T>>) -> Mat<T> {
-    let zero = T::from_f64(0.0);
-    match root {
-        Root::Lower(p) => Mat::from_fn(p.nrows(), p.ncols(), |row, col| if col > row { zero } else { p[(row, col)] }),
-        Root::Diagonal(p) => Mat::from_fn(p.nrows(), p.nrows(), |row, col| if col == row { p[(row, 0)] } else { zero }),
-        Root::Columns(p) => p.clone(),
-    }
+/// PB.
+fn times<T: Scalar>(root: &Root<Mat<T>>, b: MatRef<'_, T>, par: Par) -> Mat<T> {
+    let mut product = Mat::zeros(root.get().nrows(), b.ncols());
+    root.add_times(product.as_mut(), &mut |_| b.to_owned(), par);
+    product
 }
 
 /// From P and the distribution of w.
@@ -119,10 +122,8 @@ fn updated<T: Scalar>(
     root: Root<Mat<T>>,
     Solved { mean, root: of_w, .. }: Solved<T>,
 ) -> Result<Posterior<T>> {
-    let p = dense(&root);
-    let product = &p * &of_w;
+    let (product, moved) = (times(&root, of_w.as_ref(), posterior.par), times(&root, mean.as_ref(), posterior.par));
     let triangular = !matches!(root, Root::Columns(_));
-    let moved = &p * &mean;
     let weights = {
         let tape = Tape::new(posterior.par);
         let moved = process.prior.on(&tape).whiten_transpose(tape.constant(moved.as_ref()));
