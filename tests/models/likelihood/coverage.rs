@@ -95,7 +95,7 @@ fn intervals_of_small_counts_hold_what_they_say() {
 }
 
 #[test]
-#[ignore = "longer: all of the hours"]
+#[ignore = "trains on three times the hours of the test of hourly counts, which is enough for each run of the suite"]
 fn intervals_of_all_hourly_counts_hold_their_share() {
     let (t, y) = hourly(10_000, 4.0);
     let (x, held) = rows_of(&t, &y, &[2, 4]);
