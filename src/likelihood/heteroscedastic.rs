@@ -174,18 +174,7 @@ impl Likelihood for Heteroscedastic {
             let likely = normal_quantile(probability) * spread;
             mean[row] + solve::quantile(Support::Real, probability, likely, spread, of_miss)
         };
-        let (first, last) = Support::Real.ends();
-        Ok((0..n)
-            .map(|row| {
-                if probability == 0.0 {
-                    first
-                } else if probability == 1.0 {
-                    last
-                } else {
-                    of_row(row)
-                }
-            })
-            .collect())
+        Ok((0..n).map(of_row).collect())
     }
 
     fn draw(&self, f: &[f64], rng: &mut dyn Rng) -> Result<Vec<f64>> {

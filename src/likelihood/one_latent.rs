@@ -260,14 +260,8 @@ impl<L: OneLatent> Likelihood for L {
         check_len(mean.len(), &[("the variances", variance)])?;
         self.check_new(mean.len())?;
         self.check_cumulative()?;
-        let (first, last) = self.support().ends();
         let rows = mean.iter().zip(variance).enumerate();
-        let of_row = |(row, (&mean, &variance)): (usize, (&f64, &f64))| match probability {
-            0.0 => first,
-            1.0 => last,
-            p => self.predictive_quantile(row, p, mean, variance),
-        };
-        Ok(rows.map(of_row).collect())
+        Ok(rows.map(|(row, (&mean, &variance))| self.predictive_quantile(row, probability, mean, variance)).collect())
     }
 
     fn draw(&self, f: &[f64], rng: &mut dyn Rng) -> Result<Vec<f64>> {

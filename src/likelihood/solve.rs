@@ -89,7 +89,7 @@ struct Tried {
     miss: f64,
 }
 
-/// The smallest y with P(Y ≤ y) ≥ p, for 0 < p < 1, from what is likely: a y and a spread of its [coordinate](Support::coordinate).
+/// The smallest y with P(Y ≤ y) ≥ p, and of 0 and 1 the ends of what may be observed, from what is likely: a y and a spread of its [coordinate](Support::coordinate).
 ///
 /// In normal scores P(Y ≤ y) is nearly a line. A secant brackets the solution; inverse quadratic interpolation within the
 /// bracket, or halves of it, find it. Whole numbers are tried alone, until two are left: that of the answer has been compared with
@@ -98,6 +98,13 @@ struct Tried {
 /// Chandrupatla (1997), "A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear function without
 /// using derivatives", *Advances in Engineering Software* 28(3), 145–149, <https://doi.org/10.1016/S0965-9978(96)00051-8>.
 pub(super) fn quantile(support: Support, p: f64, likely: f64, spread: f64, tails: impl Fn(f64) -> Tails) -> f64 {
+    let (first_of_all, last_of_all) = support.ends();
+    if p == 0.0 {
+        return first_of_all;
+    }
+    if p == 1.0 {
+        return last_of_all;
+    }
     let (lowest, highest) = support.bounds();
     // 1 − p is exact for the larger half.
     let target = if p > 0.5 { -normal_quantile(1.0 - p) } else { normal_quantile(p) };
@@ -133,7 +140,7 @@ pub(super) fn quantile(support: Support, p: f64, likely: f64, spread: f64, tails
         let end = if up { highest } else { lowest };
         if near.u == end {
             // Beyond all numbers, or below the least of them.
-            return if up { support.ends().1 } else { support.at(end) };
+            return if up { last_of_all } else { support.at(end) };
         }
         let u = if up { near.u + step } else { near.u - step };
         far = try_at(snap(u).clamp(lowest, highest));

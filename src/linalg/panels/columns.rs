@@ -6,12 +6,13 @@ use faer::{Accum, MatMut, Par};
 use super::{Coefficients, Layout, RowsMut, gather, scatter, solve};
 use crate::Scalar;
 
-/// What the panels of a block may take of the second-level cache, and of the first-level cache, if a packed triangle is
-/// there at the same time.
+/// What the panels of a block may take of the second-level cache.
 const BLOCK: usize = 128 << 10;
+
+/// What they may take of the first-level cache, if a packed triangle is there at the same time.
 const SMALL: usize = 12 << 10;
 
-/// What one thread is worth.
+/// Bytes of panels that are worth a second thread.
 const TASK: usize = 64 << 10;
 
 impl Layout {
