@@ -127,6 +127,7 @@ pub mod combine;
 pub mod data;
 pub mod docs;
 pub mod emulator;
+mod engine;
 mod error;
 pub mod gp;
 pub mod graph;

@@ -3,7 +3,7 @@
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{MatMut, MatRef, Par};
 
-use super::posterior::Posterior;
+use super::posterior::{Form, Inducing, Posterior};
 use super::prediction::{Prediction, clamp};
 use super::process::{Process, Values};
 use crate::kernel::{Kernel, diag_into};
@@ -40,14 +40,15 @@ pub(super) fn predict<T: Scalar>(posterior: &Posterior<T>, x: MatRef<'_, T>, out
         |process: &Process<T>| process.values.is_some() && process.prior.lower().is_some() && process.further.is_none();
     // Coordinates that are missing are for kernels to make sense of.
     let whole = || (0..x.ncols()).all(|col| x.col(col).iter().all(|value| value.as_f64().is_finite()));
-    if x.nrows() > FEW || !posterior.processes.iter().all(fits) || !whole() {
+    let Form::Inducing(Inducing { processes, .. }) = &posterior.form else { return Ok(false) };
+    if x.nrows() > FEW || !processes.iter().all(fits) || !whole() {
         return Ok(false);
     }
     out.resize(x.nrows(), posterior.latents());
     let mut columns = std::mem::take(&mut out.room.columns);
     let mut first = 0;
     let mut predicted = Ok(());
-    for process in &*posterior.processes {
+    for process in &**processes {
         let (Some(values), Some(lower)) = (&process.values, process.prior.lower()) else { continue };
         let each =
             (0..x.nrows()).try_for_each(|row| of_process((process, values, lower), (x, row), first, &mut columns, out));

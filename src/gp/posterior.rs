@@ -6,6 +6,7 @@ use faer::{Mat, MatRef, Par};
 use rand::Rng;
 
 use super::checks::check_inputs;
+use super::engine::{Solution, not_by};
 use super::few_points;
 use super::predict::{Predict, check_observations, missing_function};
 use super::prediction::{Prediction, Samples, clamp};
@@ -13,7 +14,7 @@ use super::process::Process;
 use crate::inducing::Basis;
 use crate::likelihood::{Likelihood, check_probability};
 use crate::linalg::cast;
-use crate::mean::Mean;
+use crate::mean::{DynMean, Mean};
 use crate::scalar::by_precision;
 use crate::simd::elementwise::add;
 use crate::{Error, Result, Scalar};
@@ -62,17 +63,95 @@ use crate::{Error, Result, Scalar};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Posterior<T: Scalar> {
-    pub(super) basis: Arc<dyn Basis<T>>,
-    pub(super) processes: Arc<[Process<T>]>,
+    pub(super) form: Form<T>,
     /// `None` of processes that were not observed themselves.
     pub(super) likelihood: Option<Arc<dyn Likelihood>>,
     pub(super) par: Par,
 }
 
+/// What is known of latent functions.
+#[derive(Clone, Debug)]
+pub(super) enum Form<T: Scalar> {
+    /// By inducing variables, which are the observations of an exact process.
+    Inducing(Inducing<T>),
+    /// One function by an engine that has no matrix of them.
+    Engine(Given<T>),
+}
+
+/// A function given its observations.
+#[derive(Clone, Debug)]
+pub(super) struct Given<T: Scalar> {
+    pub(super) mean: DynMean,
+    pub(super) solution: Arc<dyn Solution<T>>,
+    /// What was added to the variance of the noise.
+    pub(super) jitter: f64,
+}
+
+/// Processes given inducing variables.
+#[derive(Clone, Debug)]
+pub(super) struct Inducing<T: Scalar> {
+    pub(super) basis: Arc<dyn Basis<T>>,
+    pub(super) processes: Arc<[Process<T>]>,
+}
+
 impl<T: Scalar> Posterior<T> {
+    /// Of processes on a basis.
+    pub(super) fn of(
+        basis: Arc<dyn Basis<T>>,
+        processes: impl Into<Arc<[Process<T>]>>,
+        likelihood: Option<Arc<dyn Likelihood>>,
+        par: Par,
+    ) -> Self {
+        Self { form: Form::Inducing(Inducing { basis, processes: processes.into() }), likelihood, par }
+    }
+
+    /// The processes given inducing variables.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where an engine has none, by the name of what it does not give.
+    pub(super) fn inducing(&self, what: &str) -> Result<&Inducing<T>> {
+        match &self.form {
+            Form::Inducing(inducing) => Ok(inducing),
+            Form::Engine(given) => Err(not_by(given.solution.engine(), what)),
+        }
+    }
+
+    fn processes(&self) -> &[Process<T>] {
+        match &self.form {
+            Form::Inducing(inducing) => &inducing.processes,
+            Form::Engine(_) => &[],
+        }
+    }
+
+    /// The name of the [engine](super::Engine) that it is from: `Dense` also of sparse models.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Data, Engine, ExactGp};
+    /// use mercer::prelude::*;
+    ///
+    /// let gp = ExactGp::new(Matern32::new(1.0)).with_engine(Engine::markov());
+    /// let posterior = gp.condition(&Data::new(mat![[0.0], [1.0]], [0.3, 1.0]))?;
+    /// assert_eq!(posterior.engine(), "Markov");
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
+    pub fn engine(&self) -> &'static str {
+        match &self.form {
+            Form::Inducing(_) => "Dense",
+            Form::Engine(given) => given.solution.engine(),
+        }
+    }
+
     /// The largest jitter that was added to the diagonal of a covariance of the inducing variables.
     pub fn jitter(&self) -> f64 {
-        self.processes.iter().map(|process| process.prior.jitter()).fold(0.0, f64::max)
+        match &self.form {
+            Form::Inducing(inducing) => {
+                inducing.processes.iter().map(|process| process.prior.jitter()).fold(0.0, f64::max)
+            }
+            Form::Engine(given) => given.jitter,
+        }
     }
 
     /// M − tr S, for the covariance S of the M whitened inducing variables of a process.
@@ -81,12 +160,15 @@ impl<T: Scalar> Posterior<T> {
             let roots = process.latents.iter().take(1).flat_map(|latent| &*latent.roots);
             process.weights.nrows() as f64 - roots.map(|root| root.get().squared_norm_l2().as_f64()).sum::<f64>()
         };
-        self.processes.iter().map(of).sum()
+        self.processes().iter().map(of).sum()
     }
 
     /// L, the number of latent functions.
     pub fn latents(&self) -> usize {
-        self.processes.iter().map(|process| process.latents.len()).sum()
+        match &self.form {
+            Form::Inducing(inducing) => inducing.processes.iter().map(|process| process.latents.len()).sum(),
+            Form::Engine(_) => 1,
+        }
     }
 
     /// Sets the likelihood of observations: one with the noise, or the exposures, of the points that are predicted next.
@@ -131,8 +213,12 @@ impl<T: Scalar> Posterior<T> {
         self.check(x)?;
         let mut means = Mat::zeros(x.nrows(), self.latents());
         let mut first = 0;
-        for process in &*self.processes {
-            let shifts = process.shifts(&*self.basis, x, self.par)?;
+        let inducing = match &self.form {
+            Form::Inducing(inducing) => inducing,
+            Form::Engine(_) => return Ok(self.predict(x)?.mean),
+        };
+        for process in &*inducing.processes {
+            let shifts = process.shifts(&*inducing.basis, x, self.par)?;
             for (col, latent) in process.latents.iter().enumerate() {
                 let mean = means.col_as_slice_mut(first + col);
                 latent.mean.mean_into(x, mean);
@@ -186,26 +272,42 @@ impl<T: Scalar> Posterior<T> {
     }
 
     pub(super) fn check(&self, x: MatRef<'_, T>) -> Result<()> {
-        let means = self.processes.iter().flat_map(|process| process.latents.iter().map(|latent| &latent.mean));
-        check_inputs(x, self.processes.iter().map(|process| &*process.kernel), means)?;
-        let dim = self.basis.dim();
+        let dim = match &self.form {
+            Form::Inducing(Inducing { basis, processes }) => {
+                let means = processes.iter().flat_map(|process| process.latents.iter().map(|latent| &latent.mean));
+                check_inputs(x, processes.iter().map(|process| &*process.kernel), means)?;
+                basis.dim()
+            }
+            Form::Engine(Given { mean, solution, .. }) => {
+                check_inputs(x, [&**solution.kernel()], [mean])?;
+                solution.dim()
+            }
+        };
         if x.ncols() != dim {
             let expected = format!("{dim} column(s), as the model's inputs have");
             return Err(Error::shape("x", expected, (x.nrows(), x.ncols())));
         }
-        self.basis.check_points(x)
+        match &self.form {
+            Form::Inducing(inducing) => inducing.basis.check_points(x),
+            Form::Engine(given) => given.solution.check(x),
+        }
     }
 
     /// With the diagonal a priori.
     pub(super) fn covariance_of(&self, x: MatRef<'_, T>, latent: usize) -> Result<(Mat<T>, Vec<T>)> {
+        let inducing = match &self.form {
+            Form::Inducing(inducing) => inducing,
+            Form::Engine(given) if latent == 0 => return given.solution.covariance(x),
+            Form::Engine(_) => return Err(missing_function("the latent function", latent, 1)),
+        };
         let (process, index) = self.process_of(latent)?;
-        process.covariance(&*self.basis, index, x, self.par)
+        process.covariance(&*inducing.basis, index, x, self.par)
     }
 
     /// The process of a latent function, and which of its functions that is.
     pub(super) fn process_of(&self, latent: usize) -> Result<(&Process<T>, usize)> {
         let mut index = latent;
-        for process in &*self.processes {
+        for process in &*self.inducing("matrices of the observations")?.processes {
             if index < process.latents.len() {
                 return Ok((process, index));
             }
@@ -274,12 +376,25 @@ fn predict<T: Scalar>((posterior, x): (&Posterior<T>, MatRef<'_, T>)) -> Result<
     posterior.check(x)?;
     let mut found = Prediction::zeros(x.nrows(), posterior.latents());
     let mut first = 0;
-    for process in &*posterior.processes {
+    let Inducing { basis, processes } = match &posterior.form {
+        Form::Inducing(inducing) => inducing,
+        Form::Engine(Given { mean, solution, .. }) => {
+            let [shifts, variances, priors] = solution.moments(x)?;
+            let Prediction { mean: means, variance, clamped, .. } = &mut found;
+            mean.mean_into(x, means.col_as_slice_mut(0));
+            means.col_as_slice_mut(0).iter_mut().zip(shifts).for_each(|(mean, shift)| *mean += T::from_f64(shift));
+            for (row, out) in variance.col_as_slice_mut(0).iter_mut().enumerate() {
+                *out = T::from_f64(clamp(variances[row], priors[row], row, clamped)?);
+            }
+            return Ok(found);
+        }
+    };
+    for process in &**processes {
         for (col, latent) in process.latents.iter().enumerate() {
             latent.mean.mean_into(x, found.mean.col_as_slice_mut(first + col));
         }
         let Prediction { mean, variance, clamped, .. } = &mut found;
-        process.moments(&*posterior.basis, x, posterior.par, |latent, start, [shift, prior, value]| {
+        process.moments(&**basis, x, posterior.par, |latent, start, [shift, prior, value]| {
             let (rows, col) = (start..start + value.nrows(), first + latent);
             let means = mean.col_as_slice_mut(col)[rows.clone()].iter_mut();
             means.zip(shift.col(0).iter()).for_each(|(mean, &shift)| *mean += shift);

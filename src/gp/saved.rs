@@ -5,7 +5,8 @@ use std::sync::Arc;
 use faer::Mat;
 
 use super::latents::PerLatent;
-use super::posterior::Posterior;
+use super::engine::Solution;
+use super::posterior::{Form, Given, Inducing, Posterior};
 use super::prior::{Observed, Prior};
 use super::process::{Latent, MeanBasisWeights, Process, Roots, Values, data_of, on_data};
 use crate::inducing::{Basis, StoredPrior};
@@ -56,10 +57,19 @@ impl<T: Scalar> Save for Posterior<T> {
 
     fn write(&self, to: &mut Writer) -> Result<()> {
         to.put("precision", &Precision::<T>::new())?;
-        if data_of(&*self.basis).is_none() {
-            to.put("features", &*self.basis)?;
+        match &self.form {
+            Form::Inducing(Inducing { basis, processes }) => {
+                if data_of(&**basis).is_none() {
+                    to.put("features", &**basis)?;
+                }
+                to.put_each("processes", &**processes)?;
+            }
+            Form::Engine(Given { mean, solution, jitter }) => {
+                to.put("mean", mean)?;
+                to.put("jitter", jitter)?;
+                to.put("solution", &**solution)?;
+            }
         }
-        to.put_each("processes", &*self.processes)?;
         to.put_optional("likelihood", self.likelihood.as_deref())
     }
 }
@@ -67,14 +77,21 @@ impl<T: Scalar> Save for Posterior<T> {
 impl<T: Scalar> Load for Posterior<T> {
     fn read(from: &mut Reader<'_>) -> Result<Self> {
         let _: Precision<T> = from.take("precision")?;
+        let likelihood: Option<Box<dyn Likelihood>> = from.take_optional("likelihood")?;
+        if let Some(solution) = from.take_optional::<Arc<dyn Solution<T>>>("solution")? {
+            let mean: DynMean = from.take("mean")?;
+            mean.check_dim(solution.dim())?;
+            let form = Form::Engine(Given { mean, solution, jitter: from.take("jitter")? });
+            let posterior = Self { form, likelihood: likelihood.map(Arc::from), par: faer::Par::rayon(0) };
+            posterior.fitting()?;
+            return Ok(posterior);
+        }
         let features: Option<Arc<dyn Basis<T>>> = from.take_optional("features")?;
         let processes: Vec<Process<T>> = from.take("processes")?;
-        let likelihood: Option<Box<dyn Likelihood>> = from.take_optional("likelihood")?;
         let Some(first) = processes.first() else { return Err(from.error("has no processes")) };
         let basis = features.unwrap_or_else(|| on_data(first.prior.parameter().clone()));
         processes.iter().try_for_each(|process| check(process, &*basis))?;
-        let likelihood = likelihood.map(Arc::from);
-        let posterior = Self { basis, processes: processes.into(), likelihood, par: faer::Par::rayon(0) };
+        let posterior = Self::of(basis, processes, likelihood.map(Arc::from), faer::Par::rayon(0));
         if posterior.likelihood.is_some() {
             posterior.fitting()?;
         }

@@ -83,7 +83,7 @@ fn of_chunk<'a, T: Scalar>(
 ) -> Result<[Mat<T>; 2]> {
     let (kernel, prior) = (tape.fixed_kernel(&*process.kernel), process.prior.on(tape));
     let points = tape.parameter_ref(x);
-    let k_uf = posterior.basis.cross(tape, kernel, &prior, points)?;
+    let k_uf = posterior.inducing("slopes")?.basis.cross(tape, kernel, &prior, points)?;
     let weights = tape.constant(process.weights.subcols(latent, 1));
     let mut mean = prior_mean(tape, &process.latents[latent].mean, points)?.value + k_uf.matmul_tn(weights);
     if let Some(further) = &process.further {

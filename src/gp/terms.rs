@@ -57,12 +57,31 @@ pub(super) fn noise_variances<'t, 'a, T: Scalar>(
     likelihood: &'a dyn GaussianNoise,
     n: usize,
 ) -> Result<Term<'t, T>> {
+    noise_variances_of(tape, likelihood, n, None)
+}
+
+/// The same for some rows of n.
+pub(super) fn noise_variances_of<'t, 'a, T: Scalar>(
+    tape: &'t Tape<'a, T>,
+    likelihood: &'a dyn GaussianNoise,
+    n: usize,
+    rows: Option<&'a [usize]>,
+) -> Result<Term<'t, T>> {
     let theta = parameter_column(tape, &likelihood.values());
     let reverse = move |c: faer::MatRef<'_, T>| {
-        let cotangent: Vec<f64> = c.col(0).iter().map(|&v| v.as_f64()).collect();
+        let mut cotangent: Vec<f64> = c.col(0).iter().map(|&v| v.as_f64()).collect();
+        if let Some(rows) = rows {
+            let mut of_all = vec![0.0; n];
+            rows.iter().zip(&cotangent).for_each(|(&row, &c)| of_all[row] = c);
+            cotangent = of_all;
+        }
         vec![Some(cast_column(&likelihood.noise_variances_vjp(&cotangent)))]
     };
-    Ok(Term { value: tape.custom(&[theta], cast_column(&likelihood.noise_variances(n)?), Box::new(reverse)), theta })
+    let mut variances = likelihood.noise_variances(n)?;
+    if let Some(rows) = rows {
+        variances = rows.iter().map(|&row| variances[row]).collect();
+    }
+    Ok(Term { value: tape.custom(&[theta], cast_column(&variances), Box::new(reverse)), theta })
 }
 
 /// Σᵢ E log p(yᵢ | fᵢ) for independent latent values of these means and variances, n × 1 for each of one or more latent

@@ -24,6 +24,7 @@ mod psd;
 mod scratch;
 pub(crate) mod span;
 pub(crate) mod spectrum;
+mod state_space;
 mod structure;
 pub(crate) mod text;
 pub(crate) mod tile;
@@ -53,12 +54,15 @@ pub use properties::Properties;
 pub use psd::Psd;
 pub use scratch::Scratch;
 pub use spectrum::Spectrum;
+pub use state_space::{
+    ByFormula, Column, Family, MarkovFactor, MarkovTerm, STEPS, StateSpace, StepFormula, Steps,
+};
 pub use structure::{Children, Structure};
 pub use text::{Argument, Arguments, Construct, FromArgument, Limits, Precedence, Text, text};
 pub(crate) use text::{List, Number, Rows, from_text, write_arguments, write_function};
 pub use tile::Pairs;
 pub use variables::Variable;
-pub use views::{OnGraph, OnSphere, Spectral, Views};
+pub use views::{Markov, OnGraph, OnSphere, Spectral, Views};
 pub use vjp::{GradientRequest, Gradients, cross_vjp, diag_vjp, gram_vjp, matmul_vjp};
 pub(crate) use vjp::{Part, cross_vjp_with_values, gram_vjp_with_values};
 pub use warp::{AnyWarp, WarpExpr};

@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::fmt;
 
-use super::FrequencyLaw;
 use super::variables::Variable;
+use super::{FrequencyLaw, MarkovTerm};
 
 /// The closed forms of a leaf, each a trait that it implements. A leaf names those that it has in
 /// [`Expr::structure`](super::Expr::structure), and every combinator passes them on.
@@ -49,6 +49,7 @@ pub struct Views<'k> {
     pub(crate) spectral: Option<&'k dyn Spectral>,
     pub(crate) on_sphere: Option<&'k dyn OnSphere>,
     pub(crate) on_graph: Option<&'k dyn OnGraph>,
+    pub(crate) markov: Option<&'k dyn Markov>,
     pub(crate) constant: bool,
     pub(crate) white: bool,
 }
@@ -77,6 +78,12 @@ impl<'k> Views<'k> {
         Self { on_graph: Some(view), ..self }
     }
 
+    /// With a state-space form in one dimension.
+    #[must_use]
+    pub fn markov(self, view: &'k dyn Markov) -> Self {
+        Self { markov: Some(view), ..self }
+    }
+
     /// k(x, y) is the kernel's only parameter, whatever the points are.
     #[must_use]
     pub fn constant(self) -> Self {
@@ -96,6 +103,7 @@ impl fmt::Debug for Views<'_> {
             .field("spectral", &self.spectral.is_some())
             .field("on_sphere", &self.on_sphere.is_some())
             .field("on_graph", &self.on_graph.is_some())
+            .field("markov", &self.markov.is_some())
             .field("constant", &self.constant)
             .field("white", &self.white)
             .finish()
@@ -137,4 +145,78 @@ pub trait OnGraph {
     /// w of K = Σ_k w_k φ_k φ_kᵀ by ascending eigenvalue, if this [`Laplacian`](crate::kernels::Laplacian) is that of the
     /// kernel's graph.
     fn weights(&self, theta: &[Variable], laplacian: &dyn Any) -> Option<Vec<Variable>>;
+}
+
+/// A kernel of one dimension as a sum of Markov processes: what inference in time that grows with the number of observations,
+/// not with its cube, goes by.
+///
+/// # Examples
+///
+/// A kernel of one's own, exp(−|x − y|/ℓ): an A and a Q for each step, from formulas.
+///
+/// ```
+/// use mercer::gp::{Data, Engine, ExactGp};
+/// use mercer::kernel::{ByFormula, Markov, MarkovFactor, MarkovTerm, StepFormula, Structure, Variable, Views};
+/// use mercer::prelude::*;
+///
+/// mercer::kernel! {
+///     /// exp(−|x − y|/ℓ)
+///     pub Decay as "decay" {
+///         /// The lengthscale ℓ.
+///         lengthscale: Scalar = Positive,
+///     }
+/// }
+/// mercer::kernel_ops!(Decay);
+///
+/// impl Expr for Decay {
+///     fn structure(&self) -> Structure<'_> {
+///         Structure::Leaf(Views::none().markov(self))
+///     }
+///     fn properties(&self) -> mercer::kernel::Properties {
+///         mercer::kernel::Properties::unknown().psd(mercer::kernel::Psd::UpTo(1)).stationary()
+///     }
+/// }
+///
+/// impl<T: Scalar> Kernel<T> for Decay {
+///     fn pairwise(&self, x: &[T], y: &[T]) -> T {
+///         (-(x[0] - y[0]).abs() / T::from_f64(self.lengthscale())).exp()
+///     }
+/// }
+///
+/// /// In units of ℓ.
+/// #[derive(Clone, Debug)]
+/// struct Step;
+///
+/// impl StepFormula for Step {
+///     fn states(&self) -> usize {
+///         1
+///     }
+///     fn start(&self, _: &[Variable], _: Variable, covariance: &mut [Variable]) {
+///         covariance[0] = Variable::from_f64(1.0);
+///     }
+///     fn step(&self, _: &[Variable], [_, _, length]: [Variable; 3], a: &mut [Variable], q: &mut [Variable]) {
+///         a[0] = (-length).exp();
+///         q[0] = -(length * -2.0).exp_m1(); // 1 − A², without its cancellation
+///     }
+/// }
+///
+/// impl Markov for Decay {
+///     fn terms(&self, theta: &[Variable], _: Option<f64>) -> Result<Vec<MarkovTerm>, String> {
+///         Ok(vec![MarkovTerm::of(MarkovFactor::new(ByFormula(Step), theta[0], &[]))])
+///     }
+/// }
+///
+/// let data = Data::new(mat![[0.0], [0.3], [2.0]], [0.1, 0.4, -1.0]);
+/// let of = |engine| ExactGp::new(2.0 * Decay::new(0.7)).with_engine(engine).with_noise(0.1)?.objective(&data);
+/// assert!((of(Engine::markov())? - of(Engine::Dense)?).abs() < 1e-14);
+/// # Ok::<(), mercer::Error>(())
+/// ```
+pub trait Markov {
+    /// The terms, given the kernel's parameters in their order. A form that is not exact needs a tolerance, the largest error of
+    /// a correlation that it may have.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no such form, as what follows the text of the kernel: "has no exact form".
+    fn terms(&self, theta: &[Variable], tolerance: Option<f64>) -> Result<Vec<MarkovTerm>, String>;
 }

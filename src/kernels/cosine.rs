@@ -2,10 +2,11 @@
 
 use std::f64::consts::TAU;
 
+use super::markov::turning::Turning;
 use super::radial::check_dim;
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Spectral,
-    Structure, TileParts, TileVjp, Views, add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Markov, MarkovFactor, MarkovTerm, Pairs, Points,
+    Properties, Psd, Scratch, Spectral, Structure, TileParts, TileVjp, Variable, Views, add_own_differences_vjp, fill_diag,
 };
 use crate::simd::{Pass, dispatch, elementwise, sum::lane_sum};
 use crate::warp::circle;
@@ -57,7 +58,7 @@ crate::kernel! {
 
 impl Expr for Cosine {
     fn structure(&self) -> Structure<'_> {
-        Structure::Leaf(Views::none().spectral(self))
+        Structure::Leaf(Views::none().spectral(self).markov(self))
     }
 
     fn properties(&self) -> Properties {
@@ -72,6 +73,15 @@ impl Expr for Cosine {
 impl Spectral for Cosine {
     fn frequencies(&self, dim: usize) -> Option<(FrequencyLaw, Vec<f64>)> {
         Some((FrequencyLaw::Signs, (0..dim).map(|d| TAU / self.period.at(d)).collect()))
+    }
+}
+
+impl Markov for Cosine {
+    fn terms(&self, theta: &[Variable], _: Option<f64>) -> std::result::Result<Vec<MarkovTerm>, String> {
+        match theta {
+            [period] => Ok(vec![MarkovTerm::of(MarkovFactor::new(Turning, *period, &[]))]),
+            _ => Err("reads more than one column of the inputs".to_owned()),
+        }
     }
 }
 

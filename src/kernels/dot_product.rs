@@ -13,7 +13,7 @@ use super::directions::{self, Augmented};
 use super::radial::slopes_bounded;
 use crate::Scalar;
 use crate::kernel::{
-    FeatureGradients, Features, Pairs, Points, Psd, Scratch, add_own_differences, add_own_differences_vjp,
+    FeatureGradients, Features, Pairs, Points, Psd, Scratch, Views, add_own_differences, add_own_differences_vjp,
 };
 use crate::params::Parameterized;
 use crate::simd::entries::{Entries, OfEntry};
@@ -154,6 +154,11 @@ pub trait DotProduct: Parameterized + Clone + Debug + Send + Sync {
         false
     }
 
+    /// The closed forms that it has: see [`Structure::Leaf`](crate::kernel::Structure::Leaf).
+    fn views(&self) -> Views<'_> {
+        Views::none()
+    }
+
     /// As [`Expr::settings`](crate::Expr::settings).
     fn settings(&self) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -169,6 +174,10 @@ pub trait DotProduct: Parameterized + Clone + Debug + Send + Sync {
 macro_rules! dot_product_kernel {
     ($type:ty) => {
         impl $crate::Expr for $type {
+            fn structure(&self) -> $crate::kernel::Structure<'_> {
+                $crate::kernel::Structure::Leaf($crate::kernels::DotProduct::views(self))
+            }
+
             fn properties(&self) -> $crate::kernel::Properties {
                 let properties =
                     $crate::kernel::Properties::unknown().psd($crate::kernels::DotProduct::psd(self)).differentiable();

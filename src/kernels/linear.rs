@@ -1,8 +1,9 @@
 //! The linear kernel.
 
 use super::gegenbauer;
+use super::markov::powers;
 use crate::kernel::{
-    DiagVjp, Expr, Features, Kernel, OnSphere, Pairs, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
+    DiagVjp, Expr, Features, Kernel, Markov, MarkovTerm, OnSphere, Pairs, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
     Variable, Views,
 };
 use crate::params::Parameter;
@@ -59,7 +60,7 @@ impl Linear {
 
 impl Expr for Linear {
     fn structure(&self) -> Structure<'_> {
-        Structure::Leaf(Views::none().on_sphere(self))
+        Structure::Leaf(Views::none().on_sphere(self).markov(self))
     }
 
     fn properties(&self) -> Properties {
@@ -70,6 +71,13 @@ impl Expr for Linear {
 impl OnSphere for Linear {
     fn coefficients(&self, theta: &[Variable], dim: usize, l_max: usize) -> Option<Vec<Variable>> {
         Some(gegenbauer::funk_hecke(&[Variable::from_f64(0.0), *theta.first()?], dim, l_max))
+    }
+}
+
+impl Markov for Linear {
+    fn terms(&self, theta: &[Variable], _: Option<f64>) -> Result<Vec<MarkovTerm>, String> {
+        let coefficients = [Variable::from_f64(0.0), Variable::from_f64(1.0)];
+        Ok(vec![MarkovTerm::of(powers::polynomial(&coefficients)).scaled(theta[0])])
     }
 }
 

@@ -22,6 +22,7 @@ mod inverse_multiquadric;
 mod linear;
 mod locally_periodic;
 mod low_rank_linear;
+mod markov;
 mod matern;
 mod multiquadric;
 mod neural_network;

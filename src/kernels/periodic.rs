@@ -1,16 +1,18 @@
 //! The periodic kernel.
 
-use std::f64::consts::PI;
+use std::f64::consts::{PI, TAU};
 
+use super::markov::turning::Turning;
 use super::radial;
 use super::rbf::{Rbf, RbfProfile};
 use crate::kernel::span::farthest;
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Target, TileParts,
-    TileVjp, add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Markov, MarkovFactor, MarkovTerm, Pairs, Points, Properties, Psd,
+    Scratch, Structure, Target, TileParts, TileVjp, Variable, Views, add_own_differences_vjp, fill_diag,
 };
 use crate::params::PerDimension;
 use crate::simd::pairs::squarable;
+use crate::sphere::bessel::squared_exponential;
 use crate::warp::ard::{divide, divide_backward};
 use crate::warp::circle;
 use crate::warp::differences::Differences;
@@ -119,6 +121,10 @@ fn twice(values: &[f64]) -> Vec<f64> {
 }
 
 impl Expr for Periodic {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().markov(self))
+    }
+
     fn properties(&self) -> Properties {
         Properties::unknown().psd(Psd::Always).stationary().differentiable()
     }
@@ -128,6 +134,36 @@ impl Expr for Periodic {
         radial::check_dim(self, "period", &self.period, dim)
     }
 }
+
+// With θ = 2πΔ/p and z = 1/ℓ², exp(−z (1 − cos θ)) = Σ_j c_j cos(jθ) with c_j = (2 − δ_j0) e^(−z) I_j(z), whose sum is 1: what is
+// left out of it is the largest error, that at 0 (Solin & Särkkä 2014, Explicit link between periodic covariance functions and
+// state space models, equation 27).
+impl Markov for Periodic {
+    fn terms(&self, theta: &[Variable], tolerance: Option<f64>) -> std::result::Result<Vec<MarkovTerm>, String> {
+        let &[lengthscale, period] = theta else { return Err("reads more than one column of the inputs".to_owned()) };
+        let Some(tolerance) = tolerance else {
+            return Err("is a Markov process only to a tolerance, which `Engine::Markov` takes".to_owned());
+        };
+        let coefficients = squared_exponential(2, lengthscale.value, MOST_HARMONICS);
+        let (mut terms, mut left) = (Vec::new(), 1.0);
+        for (harmonic, [value, slope]) in coefficients.into_iter().enumerate() {
+            let scale = if harmonic == 0 { 1.0 / TAU } else { 2.0 / TAU };
+            let variance = Variable::with_slopes(scale * value, [(&lengthscale, scale * slope)]);
+            left -= variance.value;
+            terms.push(match harmonic {
+                0 => MarkovTerm { variance, factors: Vec::new() },
+                _ => MarkovTerm::of(MarkovFactor::new(Turning, period / harmonic as f64, &[])).scaled(variance),
+            });
+            // The next are smaller by more than half each where they are as small as rounding.
+            if left <= tolerance.max(f64::EPSILON) {
+                return Ok(terms);
+            }
+        }
+        Err(format!("takes more than {MOST_HARMONICS} harmonics at this tolerance, of which {left:e} would be left out"))
+    }
+}
+
+const MOST_HARMONICS: usize = 31;
 
 impl<T: Scalar> Kernel<T> for Periodic {
     fn pairwise(&self, x: &[T], y: &[T]) -> T {

@@ -1,9 +1,10 @@
 //! The polynomial kernel.
 
+use super::markov::powers;
 use super::{DotProduct, DotProfile, Slopes};
-use crate::kernel::Psd;
+use crate::kernel::{Markov, MarkovTerm, Psd, Variable, Views};
 use crate::simd::{Lanes, power};
-use crate::{Error, Result, Scalar, dot_product_kernel};
+use crate::{Error, Real, Result, Scalar, dot_product_kernel};
 
 crate::kernel! {
     /// The polynomial kernel: Bayesian regression on all monomials up to a degree.
@@ -73,10 +74,39 @@ impl DotProduct for Polynomial {
         if self.offset() >= 0.0 { Psd::Always } else { Psd::Unknown }
     }
 
+    fn views(&self) -> Views<'_> {
+        Views::none().markov(self)
+    }
+
     fn settings(&self) -> Vec<(&'static str, String)> {
         self.settings()
     }
 }
+
+// (γ t u + c)ⁿ = Σ_m binom(n, m) γᵐ cⁿ⁻ᵐ (t u)ᵐ
+impl Markov for Polynomial {
+    fn terms(&self, theta: &[Variable], _: Option<f64>) -> std::result::Result<Vec<MarkovTerm>, String> {
+        let [scale, offset] = [theta[0], theta[1]];
+        if offset.value < 0.0 {
+            return Err("is no covariance".to_owned());
+        }
+        if self.degree > MOST_DEGREES {
+            return Err(format!("is taken as a Markov process up to degree {MOST_DEGREES}"));
+        }
+        let degree = self.degree as usize;
+        let mut variances = Vec::with_capacity(degree + 1);
+        let mut binomial = 1.0;
+        for m in 0..=degree {
+            let factors = std::iter::repeat_n(scale, m).chain(std::iter::repeat_n(offset, degree - m));
+            variances.push(factors.fold(Variable::from_f64(binomial), |product, factor| product * factor));
+            binomial *= (degree - m) as f64 / (m + 1) as f64;
+        }
+        Ok(vec![MarkovTerm::of(powers::polynomial(&variances))])
+    }
+}
+
+/// Of higher degrees the state, whose entries are as far apart as powers of time, has no digits left.
+const MOST_DEGREES: u32 = 6;
 
 /// The polynomial kernel as a function of xᵀy.
 #[derive(Clone, Copy, Debug)]

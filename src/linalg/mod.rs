@@ -12,6 +12,7 @@ pub(crate) mod panels;
 mod product;
 mod root;
 mod semidefinite;
+pub(crate) mod series;
 mod stacked;
 mod storage;
 

@@ -7,6 +7,7 @@
 
 mod constant;
 mod graph;
+mod markov;
 mod matern;
 mod rotations;
 mod spectral_density;
@@ -15,6 +16,7 @@ mod sphere;
 mod zonal_spectrum;
 
 pub use graph::{graph_weights, graph_weights_vjp};
+pub(crate) use markov::{NotMarkov, markov, markov_vjp};
 pub(crate) use matern::{MaternAxis, matern_axes, matern_axes_vjp};
 pub(crate) use rotations::check_zonal_text;
 pub(crate) use spectral_density::white_variance_vjp;

@@ -119,7 +119,7 @@ impl<K: Expr + Clone> BatchGp<K> {
         let (kernel, latents) = (Arc::new(self.kernel.members()[first].clone()), group.outputs.iter().map(of_output));
         let (basis, process) = Process::on_data(kernel, latents.collect(), group.x.as_ref(), factor, weights);
         // The noise of a group is added where its outputs are put together.
-        Ok(Posterior { basis, processes: [process].into(), likelihood: None, par: Par::Seq })
+        Ok(Posterior::of(basis, [process], None, Par::Seq))
     }
 
     /// The factor of the covariance of a group, and its solve with the residuals.

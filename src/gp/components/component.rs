@@ -8,11 +8,11 @@ use rand::Rng;
 
 use super::Units;
 use crate::algebra::terms_of;
-use crate::gp::posterior::Posterior;
+use crate::gp::posterior::{Form, Given, Posterior};
 use crate::gp::predict::{Predict, missing_function};
 use crate::gp::prediction::{Prediction, Samples};
 use crate::gp::process::{Latent, MeanBasisWeights, Process, Roots};
-use crate::inducing::PartPrior;
+use crate::inducing::{Basis, PartPrior};
 use crate::kernel::{Kernel, Structure, text};
 use crate::linalg::Root;
 use crate::mean::{DynMean, Mean, MeanExpr, Zero};
@@ -62,28 +62,71 @@ pub(super) fn of_posterior<T: Scalar>(
     function: usize,
     units: &Units,
 ) -> Result<Vec<Component<T>>> {
+    if let Form::Engine(given) = &posterior.form {
+        return of_engine(posterior, given, function, units);
+    }
     let (process, latent) = posterior.process_of(function)?;
-    let terms = match terms_of(&*process.kernel, posterior.basis.dim())? {
+    let basis = &posterior.inducing("terms")?.basis;
+    let terms = match terms_of(&*process.kernel, basis.dim())? {
         Some(terms) => terms.into_iter().map(|term| (term.path, Arc::new(term.kernel) as Arc<dyn Kernel<T>>)).collect(),
         None => vec![(process.kernel.name().to_owned(), process.kernel.clone())],
     };
     let mut found = Vec::new();
     for (path, kernel) in terms {
-        let written = text(&*kernel).to_string();
-        if is_negative(&*kernel) {
-            let expected = "is taken away from the others: it has no distribution of its own";
-            return Err(Error::setting("a term of the kernel", written, expected));
-        }
-        let part = posterior.basis.of_part(&*kernel, &process.prior)?;
-        let of = of_part(posterior, process, latent, kernel, part);
+        let written = written(&*kernel)?;
+        let part = basis.of_part(&*kernel, &process.prior)?;
+        let of = of_part((basis, posterior.par), process, latent, kernel, part);
         found.push(Component { label: written.clone(), path, text: written, of, units: units.clone() });
     }
-    let mean = &process.latents[latent].mean;
-    if !mean.is_zero() || units.offset != 0.0 {
-        let name = |text: &str| text.to_owned();
-        let of = Of::Mean(mean.clone());
-        found.push(Component { label: name("mean"), path: name("mean"), text: name("mean"), of, units: units.clone() });
+    found.extend(of_mean(&process.latents[latent].mean, units));
+    Ok(found)
+}
+
+/// The text of a term, which has to have a distribution of its own.
+fn written(kernel: &dyn Expr) -> Result<String> {
+    let written = text(kernel).to_string();
+    if is_negative(kernel) {
+        let expected = "is taken away from the others: it has no distribution of its own";
+        return Err(Error::setting("a term of the kernel", written, expected));
     }
+    Ok(written)
+}
+
+/// The mean function, if it is not 0.
+fn of_mean<T: Scalar>(mean: &DynMean, units: &Units) -> Option<Component<T>> {
+    (!mean.is_zero() || units.offset != 0.0).then(|| {
+        let name = || "mean".to_owned();
+        Component { label: name(), path: name(), text: name(), of: Of::Mean(mean.clone()), units: units.clone() }
+    })
+}
+
+/// The terms of a function that an engine knows.
+fn of_engine<T: Scalar>(
+    posterior: &Posterior<T>,
+    given: &Given<T>,
+    function: usize,
+    units: &Units,
+) -> Result<Vec<Component<T>>> {
+    if function > 0 {
+        return Err(missing_function("the latent function", function, 1));
+    }
+    let kernel = given.solution.kernel();
+    let (paths, solutions) = match terms_of(&**kernel, given.solution.dim())? {
+        Some(terms) => {
+            let (paths, kernels): (Vec<_>, Vec<_>) = terms.into_iter().map(|term| (term.path, term.kernel)).unzip();
+            (paths, given.solution.terms(&kernels)?)
+        }
+        None => (vec![kernel.name().to_owned()], vec![given.solution.clone()]),
+    };
+    let mut found = Vec::new();
+    for (path, solution) in paths.into_iter().zip(solutions) {
+        let text = written(&**solution.kernel())?;
+        let form = Form::Engine(Given { mean: DynMean::new(Zero), solution, jitter: 0.0 });
+        let term = Posterior { form, likelihood: None, par: posterior.par };
+        let of = Of::Term(term, Vec::new().into());
+        found.push(Component { label: text.clone(), path, text, of, units: units.clone() });
+    }
+    found.extend(of_mean(&given.mean, units));
     Ok(found)
 }
 
@@ -99,7 +142,7 @@ fn is_negative(kernel: &dyn Expr) -> bool {
 }
 
 fn of_part<T: Scalar>(
-    posterior: &Posterior<T>,
+    (basis, par): (&Arc<dyn Basis<T>>, faer::Par),
     process: &Process<T>,
     latent: usize,
     kernel: Arc<dyn Kernel<T>>,
@@ -124,8 +167,7 @@ fn of_part<T: Scalar>(
         values: None,
         fitc: process.fitc,
     };
-    let (basis, par) = (posterior.basis.clone(), posterior.par);
-    Of::Term(Posterior { basis, processes: [term].into(), likelihood: None, par }, of_whole)
+    Of::Term(Posterior::of(basis.clone(), [term], None, par), of_whole)
 }
 
 /// The error for observations of terms.
@@ -154,7 +196,10 @@ impl<T: Scalar> Component<T> {
     pub(super) fn kernel(&self) -> Option<&dyn Expr> {
         match &self.of {
             Of::Term(posterior, _) => {
-                let kernel: &dyn Kernel<T> = &*posterior.processes[0].kernel;
+                let kernel: &dyn Kernel<T> = match &posterior.form {
+                    Form::Inducing(inducing) => &*inducing.processes.first()?.kernel,
+                    Form::Engine(given) => &**given.solution.kernel(),
+                };
                 Some(kernel)
             }
             Of::Mean(_) => None,
@@ -169,7 +214,8 @@ impl<T: Scalar> Component<T> {
     ) -> Result<Option<Whitened<'t, 'a, T>>> {
         let Of::Term(posterior, roots) = &self.of else { return Ok(None) };
         posterior.check(x)?;
-        Ok(Some((posterior.processes[0].whitened(tape, &*posterior.basis, x)?, roots)))
+        let basis = &*posterior.inducing("covariances between terms")?.basis;
+        Ok(Some((posterior.process_of(0)?.0.whitened(tape, basis, x)?, roots)))
     }
 
     /// The covariance, and the variances a priori.

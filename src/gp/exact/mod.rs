@@ -1,5 +1,6 @@
 //! Exact Gaussian-process regression.
 
+mod observed;
 #[cfg(feature = "serde")]
 mod saved;
 
@@ -7,24 +8,29 @@ use std::sync::Arc;
 
 use faer::{Mat, MatRef, Par};
 
-use crate::gp::checks::{check_data, check_psd};
+pub(super) use observed::residuals;
+use observed::{Observed, observed};
+
+use crate::gp::checks::{check_inputs, check_psd};
 use crate::gp::data::Data;
+use crate::gp::engine::{self, Engine, Explanation, Problem, Solver, Weights};
 use crate::gp::fit::{Warning, examine_one};
 use crate::gp::latents::PerLatent;
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::model::{Memory, Model, Scales};
-use crate::gp::posterior::Posterior;
-use crate::gp::prior::{Observed, Prior};
+use crate::gp::posterior::{Form, Given, Posterior};
+use crate::gp::prior::{Observed as Seen, Prior};
 use crate::gp::process::{Latent, Process};
 use crate::gp::settings::{model_settings, one_kernel};
 use crate::gp::starts::{self, Suggested};
-use crate::gp::terms::{gather, noise_variances, prior_mean};
+use crate::gp::terms::{gather, noise_variances_of, prior_mean};
 use crate::gp::units;
 use crate::kernel::DynKernel;
 use crate::kernel::{Kernel, gram_into};
 use crate::likelihood::{Gaussian, GaussianNoise, Likelihood};
 use crate::linalg::{Cholesky, Jitter};
 use crate::mean::{DynMean, Mean, MeanExpr, Zero};
+use crate::params::ParameterizedExt;
 use crate::scalar::by_precision;
 use crate::tape::{Tape, Var};
 use crate::{Expr, Result, Scalar};
@@ -44,10 +50,13 @@ use crate::{Expr, Result, Scalar};
 /// `kernel.…`, `mean.…` and `likelihood.gaussian.variance` (σ², in units of y squared; none of known noise), in this
 /// order.
 ///
+/// An observation that is NaN is missing: it says nothing, and takes no part.
+///
 /// # Complexity
 ///
-/// O(n³) time and O(n²) memory for the evidence, its gradient and [`condition`](Model::condition);
-/// the sparse [`Svgp`](super::Svgp) is for more than some thousand points.
+/// O(n³) time and O(n²) memory for the evidence, its gradient and [`condition`](Model::condition), but for kernels and points with
+/// a structure that an [`Engine`] knows, which the model finds by itself: series of a million observations are then a matter of
+/// a second. For others, the sparse [`Svgp`](super::Svgp) is for more than some thousand points.
 ///
 /// # Examples
 ///
@@ -84,6 +93,7 @@ pub struct ExactGp<K = DynKernel, N = Gaussian> {
     likelihood: N,
     jitter: Jitter,
     allow_indefinite: bool,
+    engine: Engine,
     par: Par,
 }
 
@@ -96,6 +106,7 @@ impl<K: Expr + Clone> ExactGp<K> {
             likelihood: Gaussian::new(1.0),
             jitter: Jitter::default(),
             allow_indefinite: false,
+            engine: Engine::Auto,
             par: Par::rayon(0),
         }
     }
@@ -141,8 +152,28 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     /// ```
     #[must_use]
     pub fn with_likelihood<P: GaussianNoise + Clone>(self, likelihood: P) -> ExactGp<K, P> {
-        let Self { kernel, mean, likelihood: _, jitter, allow_indefinite, par } = self;
-        ExactGp { kernel, mean, likelihood, jitter, allow_indefinite, par }
+        let Self { kernel, mean, likelihood: _, jitter, allow_indefinite, engine, par } = self;
+        ExactGp { kernel, mean, likelihood, jitter, allow_indefinite, engine, par }
+    }
+
+    /// Sets the engine: the algebra that it does its work with. By default the quickest of those that apply.
+    #[must_use]
+    pub fn with_engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// Which [engines](Engine) apply to the kernel and these data, why others do not, what each costs, and which is taken.
+    ///
+    /// # Errors
+    ///
+    /// Those of data that do not fit the model, as in [`objective`](Model::objective); [`Error::Setting`](crate::Error::Setting)
+    /// for an engine set by name that does not apply.
+    pub fn explain<T: Scalar>(&self, data: &Data<T>) -> Result<Explanation>
+    where
+        K: Kernel<T>,
+    {
+        T::select::<ExplanationOf<'_>>((self.core(), data.x(), &data.stacked(1)?))
     }
 
     /// The likelihood, which holds the variance of the noise.
@@ -156,11 +187,12 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
         K: Kernel<T>,
     {
         let (kernel, mean) = (std::slice::from_ref(&self.kernel), PerLatent::one(self.mean.clone()));
-        Prior::independent(kernel, mean, 1, Observed::Through(Arc::new(self.likelihood.clone())), self.par)
+        Prior::independent(kernel, mean, 1, Seen::Through(Arc::new(self.likelihood.clone())), self.par)
             .allowing_indefinite(self.allow_indefinite)
     }
 
-    /// Predictions of each observation from all others, in closed form. O(n³) once, not n times.
+    /// Predictions of each observation from all others, in closed form. O(n³) once, not n times; less by other engines. A
+    /// missing observation has none.
     ///
     /// # Errors
     ///
@@ -170,16 +202,17 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
         K: Kernel<T>,
     {
         let y = data.stacked(1)?;
-        let (factor, weights, _) = T::select::<Solve<'_>>((self.core(), data.x(), &y))?;
-        Ok(LeaveOneOut::of_exact(&LeaveOneOut::precisions(factor.factor(), self.par), weights.col_as_slice(0), &y))
+        let Inverse { precisions, weights, .. } = T::select::<InverseOf<'_>>((self.core(), data.x(), &y))?;
+        Ok(LeaveOneOut::of_exact(&precisions, &weights, Observed::of(data.x(), &y).y()))
     }
 
     fn core<T: Scalar>(&self) -> Core<'_, T>
     where
         K: Kernel<T>,
     {
-        let Self { kernel, mean, likelihood, jitter, allow_indefinite, par } = self;
-        Core { kernel, mean, likelihood, jitter: *jitter, allow_indefinite: *allow_indefinite, par: *par }
+        let Self { kernel, mean, likelihood, jitter, allow_indefinite, engine, par } = self;
+        let (jitter, allow_indefinite, engine, par) = (*jitter, *allow_indefinite, *engine, *par);
+        Core { kernel, mean, likelihood, jitter, allow_indefinite, engine, par }
     }
 }
 
@@ -202,25 +235,26 @@ impl<T: Scalar, K: Kernel<T> + Clone, N: GaussianNoise + Clone> Model<Data<T>> f
 
     fn scales(&self, data: &Data<T>) -> Result<Scales> {
         let scales = T::select::<ScalesOf<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
-        Ok(Scales { noise: starts::noise_units(self, &starts::variances(data.y())), ..scales })
+        Ok(Scales { noise: starts::noise_units(self, &starts::variances(observed(data)?.y())), ..scales })
     }
 
     fn suggest(&self, data: &Data<T>) -> Result<Suggested> {
         self.core().check(data.x(), &data.stacked(1)?)?;
+        let data = observed(data)?;
         Ok(starts::suggested(self, &[&self.kernel], std::slice::from_ref(&self.mean), data.x(), Some(data.y())))
     }
 
     fn degrees_of_freedom(&self, data: &Data<T>) -> Result<Option<f64>> {
-        let (factor, _, noise) = T::select::<Solve<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
+        let Inverse { precisions, noise, .. } =
+            T::select::<InverseOf<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
         // K A⁻¹ = 1 − Σ A⁻¹
-        let precisions = LeaveOneOut::precisions(factor.factor(), self.par);
         let of_each = noise.iter().zip(precisions).map(|(noise, precision)| 1.0 - noise * precision.as_f64());
         Ok(Some(of_each.sum()))
     }
 
     fn examine(&self, data: &Data<T>) -> Result<Vec<Warning>> {
         let parts = (&self.kernel as &dyn Expr, &self.mean, &self.likelihood as &dyn GaussianNoise);
-        examine_one(self, parts, data, self.condition(data)?.jitter())
+        examine_one(self, parts, &*observed(data)?, self.condition(data)?.jitter())
     }
 }
 
@@ -231,13 +265,14 @@ struct Core<'a, T: Scalar> {
     likelihood: &'a dyn GaussianNoise,
     jitter: Jitter,
     allow_indefinite: bool,
+    engine: Engine,
     par: Par,
 }
 
 /// What a posterior keeps of the model.
 type Owned<T> = (Arc<dyn Kernel<T>>, Arc<dyn Likelihood>);
 
-type Given<'a, T> = (Core<'a, T>, MatRef<'a, T>, &'a [T]);
+type On<'a, T> = (Core<'a, T>, MatRef<'a, T>, &'a [T]);
 
 /// The same with the memory of the evaluation before.
 type Remembered<'a, T> = (Core<'a, T>, MatRef<'a, T>, &'a [T], &'a Memory);
@@ -245,41 +280,66 @@ type Remembered<'a, T> = (Core<'a, T>, MatRef<'a, T>, &'a [T], &'a Memory);
 /// The factor of A, A⁻¹ r, n × 1, and the variances of the noise.
 type Solved<T> = Result<(Cholesky<T>, Mat<T>, Vec<f64>)>;
 
-by_precision!(ScalesOf<'a, T>(Given<'a, T>) -> Result<Scales> = scales);
-by_precision!(Evidence<'a, T>(Given<'a, T>) -> Result<f64> = evidence);
+/// For each observation, (A⁻¹)ᵢᵢ, (A⁻¹ r)ᵢ and the variance of the noise.
+struct Inverse<T> {
+    precisions: Vec<T>,
+    weights: Vec<T>,
+    noise: Vec<f64>,
+}
+
+by_precision!(ScalesOf<'a, T>(On<'a, T>) -> Result<Scales> = scales);
+by_precision!(Evidence<'a, T>(On<'a, T>) -> Result<f64> = evidence);
 by_precision!(Gradient<'a, T>(Remembered<'a, T>) -> Result<(f64, Vec<f64>)> = gradient);
-by_precision!(Solve<'a, T>(Given<'a, T>) -> Solved<T> = solve);
+by_precision!(InverseOf<'a, T>(On<'a, T>) -> Result<Inverse<T>> = inverse);
+by_precision!(ExplanationOf<'a, T>(On<'a, T>) -> Result<Explanation> = explain);
 by_precision!(Conditioned<'a, T>((Core<'a, T>, &'a Data<T>, Owned<T>)) -> Result<Posterior<T>> = condition);
 
-fn scales<T: Scalar>((model, x, y): Given<'_, T>) -> Result<Scales> {
+fn scales<T: Scalar>((model, x, y): On<'_, T>) -> Result<Scales> {
     model.check(x, y)?;
-    let mean = units::of_mean(model.mean, x, units::spread(y.iter().copied()));
+    let spread = units::spread(y.iter().copied().filter(|y| !y.is_nan()));
+    let mean = units::of_mean(model.mean, x, spread);
     Ok(Scales { parameters: [units::ones(model.kernel), mean].concat(), ..Scales::default() })
+}
+
+fn explain<T: Scalar>((model, x, y): On<'_, T>) -> Result<Explanation> {
+    model.check(x, y)?;
+    engine::explain(model.engine, &model.problem(x, y, &model.noise(y.len())?))
 }
 
 fn condition<T: Scalar>(
     (model, data, (kernel, likelihood)): (Core<'_, T>, &Data<T>, Owned<T>),
 ) -> Result<Posterior<T>> {
-    let (mean, par) = (model.mean.clone(), model.par);
-    let (factor, weights, variances) = solve((model, data.x(), &data.stacked(1)?))?;
-    let (basis, mut process) = Process::on_data(kernel, vec![Latent::known(mean)], data.x(), factor, weights);
+    let (mean, par, y) = (model.mean.clone(), model.par, data.stacked(1)?);
+    model.check(data.x(), &y)?;
+    let noise = model.noise(y.len())?;
+    let problem = model.problem(data.x(), &y, &noise);
+    let residual = residuals(&mean, data.x(), &y);
+    if let Some(solution) = engine::choose(model.engine, &problem)?.solution(&problem, &kernel, &residual)? {
+        let form = Form::Engine(Given { mean, solution, jitter: model.fixed_jitter() });
+        return Ok(Posterior { form, likelihood: Some(likelihood), par });
+    }
+    let seen = Observed::of(data.x(), &y);
+    let (factor, weights, variances) = model.solve(&seen)?;
+    let (basis, mut process) = Process::on_data(kernel, vec![Latent::known(mean)], seen.x(), factor, weights);
     if let Some(values) = &mut process.values {
         values.noise.iter_mut().zip(variances).for_each(|(noise, variance)| *noise += variance);
     }
-    Ok(Posterior { basis, processes: [process].into(), likelihood: Some(likelihood), par })
+    Ok(Posterior::of(basis, [process], Some(likelihood), par))
 }
 
-fn evidence<T: Scalar>((model, x, y): Given<'_, T>) -> Result<f64> {
+fn evidence<T: Scalar>((model, x, y): On<'_, T>) -> Result<f64> {
     model.check(x, y)?;
+    let (noise, seen) = (model.noise(y.len())?, Observed::of(x, y));
     let tape = Tape::new(model.par);
-    let recorded = model.record(&tape, x, y, false)?;
+    let recorded = model.record(&tape, (x, y), &noise, &seen, false)?;
     tape.scalar(recorded.evidence)
 }
 
 fn gradient<T: Scalar>((model, x, y, memory): Remembered<'_, T>) -> Result<(f64, Vec<f64>)> {
     model.check(x, y)?;
+    let (noise, seen) = (model.noise(y.len())?, Observed::of(x, y));
     memory.on_tape_that_watches(false, model.par, |tape| {
-        let recorded = model.record(tape, x, y, true)?;
+        let recorded = model.record(tape, (x, y), &noise, &seen, true)?;
         let gradients = tape.backward(recorded.evidence)?;
         let gradient = gather(&gradients, tape, &recorded.parameters)?;
         tape.recycle(gradients);
@@ -287,46 +347,112 @@ fn gradient<T: Scalar>((model, x, y, memory): Remembered<'_, T>) -> Result<(f64,
     })
 }
 
-fn solve<T: Scalar>((model, x, y): Given<'_, T>) -> Solved<T> {
+fn inverse<T: Scalar>((model, x, y): On<'_, T>) -> Result<Inverse<T>> {
     model.check(x, y)?;
-    let (n, par) = (x.nrows(), model.par);
-    let mut covariance = Mat::zeros(n, n);
-    gram_into(model.kernel, x, covariance.as_mut(), par)?;
-    let variances = model.likelihood.noise_variances(n)?;
-    for (i, &variance) in variances.iter().enumerate() {
-        covariance[(i, i)] += T::from_f64(variance);
+    let (all, seen) = (model.noise(y.len())?, Observed::of(x, y));
+    let problem = model.problem(x, y, &all);
+    if let Some(mut solver) = engine::choose(model.engine, &problem)?.solver(&problem)? {
+        solver.density(&residuals(model.mean, x, y), true)?;
+        let found = solver.gradient(&mut vec![0.0; model.kernel.num_params()])?;
+        let of = |of: Vec<f64>| seen.take(of).into_iter().map(T::from_f64).collect();
+        let noise = seen.take(model.likelihood.noise_variances(y.len())?);
+        return Ok(Inverse { precisions: of(found.precisions), weights: of(found.solved), noise });
     }
-    let factor = Cholesky::new(covariance.as_ref(), model.jitter, par)?;
-    let mut weights = Mat::zeros(n, 1);
-    model.mean.mean_into(x, weights.col_as_slice_mut(0));
-    weights.col_as_slice_mut(0).iter_mut().zip(y).for_each(|(entry, &y)| *entry = y - *entry);
-    factor.solve_in_place(weights.as_mut(), par)?;
-    Ok((factor, weights, variances))
+    let (factor, weights, noise) = model.solve(&seen)?;
+    let precisions = LeaveOneOut::precisions(factor.factor(), model.par);
+    Ok(Inverse { precisions, weights: weights.col_as_slice(0).to_vec(), noise })
 }
 
 impl<'a, T: Scalar> Core<'a, T> {
     fn check(&self, x: MatRef<'_, T>, y: &[T]) -> Result<()> {
-        check_data(x, y, [self.kernel], [self.mean])?;
+        check_inputs(x, [self.kernel], [self.mean])?;
+        observed::check(x, y)?;
         self.kernel.inputs(x.ncols())?;
         self.mean.check_dim(x.ncols())?;
         check_psd(self.kernel, x.ncols(), self.allow_indefinite)
     }
 
+    /// The jitter that there is whether it is needed or not.
+    fn fixed_jitter(&self) -> f64 {
+        if let Jitter::Fixed(amount) = self.jitter { amount } else { 0.0 }
+    }
+
+    /// The variances of the noise, with the jitter that there always is.
+    fn noise(&self, n: usize) -> Result<Vec<f64>> {
+        let mut noise = self.likelihood.noise_variances(n)?;
+        noise.iter_mut().for_each(|noise| *noise += self.fixed_jitter());
+        Ok(noise)
+    }
+
+    fn problem<'b>(&self, x: MatRef<'b, T>, y: &'b [T], noise: &'b [f64]) -> Problem<'a, 'b, T> {
+        let tolerance = if let Engine::Markov { tolerance } = self.engine { tolerance } else { None };
+        Problem { kernel: self.kernel, x, y, noise, tolerance, par: self.par }
+    }
+
+    fn solve(&self, seen: &Observed<'_, T>) -> Solved<T> {
+        let (n, par) = (seen.y().len(), self.par);
+        let mut covariance = Mat::zeros(n, n);
+        gram_into(self.kernel, seen.x(), covariance.as_mut(), par)?;
+        let variances = seen.take(self.likelihood.noise_variances(seen.of_all())?);
+        for (i, &variance) in variances.iter().enumerate() {
+            covariance[(i, i)] += T::from_f64(variance);
+        }
+        let factor = Cholesky::new(covariance.as_ref(), self.jitter, par)?;
+        let mut weights = Mat::zeros(n, 1);
+        self.mean.mean_into(seen.x(), weights.col_as_slice_mut(0));
+        weights.col_as_slice_mut(0).iter_mut().zip(seen.y()).for_each(|(entry, &y)| *entry = y - *entry);
+        factor.solve_in_place(weights.as_mut(), par)?;
+        Ok((factor, weights, variances))
+    }
+
     fn record<'t>(
         &self,
         tape: &'t Tape<'a, T>,
-        x: MatRef<'a, T>,
-        y: &[T],
+        (x, y): (MatRef<'a, T>, &[T]),
+        noise: &[f64],
+        seen: &'a Observed<'a, T>,
         differentiable: bool,
     ) -> Result<Recorded<'t, T>> {
-        let x = tape.constant(x);
         let kernel = tape.kernel_var(self.kernel, differentiable)?;
-        let noise = noise_variances(tape, self.likelihood, y.len())?;
+        let problem = self.problem(x, y, noise);
+        let solver = engine::choose(self.engine, &problem)?.solver(&problem)?;
+        let (x, y, rows) = if solver.is_some() { (x, y, None) } else { (seen.x(), seen.y(), seen.rows()) };
+        let x = tape.constant(x);
+        let noise = noise_variances_of(tape, self.likelihood, noise.len(), rows)?;
         let mean = prior_mean(tape, self.mean, x)?;
         let residual = tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])) - mean.value;
-        let (evidence, _) = residual.gaussian_log_density_of_sum(kernel.gram(x)?, noise.value, self.jitter)?;
+        let evidence = match solver {
+            Some(solver) => log_density_by(tape, solver, kernel.theta(), residual, noise.value, differentiable)?,
+            None => residual.gaussian_log_density_of_sum(kernel.gram(x)?, noise.value, self.jitter)?.0,
+        };
         Ok(Recorded { evidence, parameters: [kernel.theta(), mean.theta, noise.theta] })
     }
+}
+
+/// The log density of residuals by an engine, as a primitive of the tape: with α = A⁻¹r, its derivative in r is −α, that in the
+/// noise of observation i ½ (α_i² − (A⁻¹)_ii), and that in the kernel the engine's.
+fn log_density_by<'t, 'a, T: Scalar>(
+    tape: &'t Tape<'a, T>,
+    mut solver: Box<dyn Solver + 'a>,
+    theta: Var<'t, T>,
+    residual: Var<'t, T>,
+    noise: Var<'t, T>,
+    differentiable: bool,
+) -> Result<Var<'t, T>> {
+    let values: Vec<f64> = tape.value(residual)?.as_mat().col(0).iter().map(|value| value.as_f64()).collect();
+    let density = solver.density(&values, differentiable)?;
+    let params = tape.shape(theta)?.0;
+    let wants = [tape.needs_gradient(residual)?, tape.needs_gradient(noise)?];
+    let reverse = move |cotangent: MatRef<'_, T>| {
+        let c = cotangent[(0, 0)].as_f64();
+        let mut in_theta = vec![0.0; params];
+        let Weights { solved, precisions } = solver.gradient(&mut in_theta)?;
+        let column = |of: &dyn Fn(usize) -> f64| Mat::from_fn(solved.len(), 1, |row, _| T::from_f64(c * of(row)));
+        let in_residual = wants[0].then(|| column(&|row| -solved[row]));
+        let in_noise = wants[1].then(|| column(&|row| 0.5 * (solved[row] * solved[row] - precisions[row])));
+        Ok(vec![Some(Mat::from_fn(params, 1, |row, _| T::from_f64(c * in_theta[row]))), in_residual, in_noise])
+    };
+    Ok(tape.fallible(&[theta, residual, noise], Mat::full(1, 1, T::from_f64(density)), Box::new(reverse)))
 }
 
 struct Recorded<'t, T: Scalar> {

@@ -109,7 +109,7 @@ impl GplvmPosterior {
         let tape = Tape::new(self.processes.par);
         let y_var = tape.constant(y);
         let (inputs, parameters) = q.on(&tape, y_var, true)?;
-        let process = self.process();
+        let process = self.process()?;
         let z = process.prior.on(&tape).parameter();
         let psi = self.expectations()?.record(&tape, tape.fixed_kernel(&*process.kernel), inputs, z)?;
         let (weights, explained) = (tape.constant(process.weights.as_ref()), tape.constant((*self.explained).as_ref()));

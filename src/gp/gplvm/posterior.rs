@@ -95,7 +95,7 @@ impl GplvmPosterior {
         let of_output = |_| Latent { mean: DynMean::new(Zero), roots: roots.clone() };
         let outputs = (0..mean.ncols()).map(of_output).collect();
         let (basis, process) = Process::on_points(kernel, outputs, points, prior, weights);
-        let processes = Posterior { basis, processes: [process].into(), likelihood: None, par };
+        let processes = Posterior::of(basis, [process], None, par);
         Ok(Self { processes, expectations, noise, latents: latents.into(), explained: explained.into() })
     }
 
@@ -119,7 +119,7 @@ impl GplvmPosterior {
     pub fn predict_uncertain(&self, mean: MatRef<'_, f64>, variance: MatRef<'_, f64>) -> Result<Prediction<f64>> {
         self.check(mean)?;
         self.check_variances(variance, mean.shape())?;
-        let (n, outputs, process) = (mean.nrows(), self.outputs(), self.process());
+        let (n, outputs, process) = (mean.nrows(), self.outputs(), self.process()?);
         let mut found = Prediction::zeros(n, outputs);
         for row in 0..n {
             let tape = Tape::new(self.processes.par);
@@ -143,7 +143,7 @@ impl GplvmPosterior {
         found: &mut Prediction<f64>,
     ) -> Result<()> {
         let (psi1, psi2) = (psi1.as_mat(), psi2.as_mat());
-        let weights = &self.process().weights;
+        let weights = &self.process()?.weights;
         let means = psi1 * weights;
         let mut spread = Mat::zeros(weights.nrows(), self.outputs());
         matmul(spread.as_mut(), Accum::Replace, psi2, weights.as_ref(), 1.0, self.processes.par);
@@ -160,8 +160,8 @@ impl GplvmPosterior {
     }
 
     /// The way to the kernel's expectations.
-    pub(super) fn process(&self) -> &Process<f64> {
-        &self.processes.processes[0]
+    pub(super) fn process(&self) -> Result<&Process<f64>> {
+        Ok(self.processes.process_of(0)?.0)
     }
 
     pub(super) fn expectations(&self) -> Result<&dyn KernelExpectations> {

@@ -291,7 +291,7 @@ impl Load for GplvmPosterior {
             latents: Arc::new(from.take("latents")?),
             explained: Arc::new(from.take("explained")?),
         };
-        let process = posterior.process();
+        let process = posterior.process()?;
         let (m, dim) = process.prior.parameter().shape();
         fit("what is explained", posterior.explained.shape(), (m, m))?;
         fit("the latent inputs", (1, posterior.dim()), (1, dim))?;

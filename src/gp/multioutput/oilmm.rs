@@ -284,7 +284,7 @@ impl<K: Expr + Clone> Oilmm<K> {
             processes.push(process);
         }
         let basis = bases.swap_remove(0);
-        let latents = Posterior { basis, processes: processes.into(), likelihood: None, par: self.par };
+        let latents = Posterior::of(basis, processes, None, self.par);
         Ok(OilmmPosterior { latents, mixing: matrix.into(), noise, means: self.mean.clone().into() })
     }
 

@@ -79,7 +79,7 @@ impl<T: Scalar> OilmmPosterior<T> {
         let inverse = T::from_f64(1.0 / self.noise);
         let mut precisions = Mat::from_fn(n, outputs, |_, _| inverse);
         let mut solved = faer::Scale(inverse) * &residual;
-        for (index, process) in self.latents.processes.iter().enumerate() {
+        for (index, process) in self.latents.inducing("leave-one-out predictions")?.processes.iter().enumerate() {
             let Some(lower) = process.prior.lower() else { continue };
             let own = LeaveOneOut::precisions(lower, self.latents.par);
             let scale = self.mixing.col(index).squared_norm_l2();

@@ -101,8 +101,9 @@ impl<T: Scalar> Posterior<T> {
         rng: &mut (impl Rng + ?Sized),
     ) -> Result<PathwiseSamples<T>> {
         let of = |process| Paths::draw(process, draws, frequencies, rng, self.par);
-        let paths = self.processes.iter().map(of).collect::<Result<Vec<_>>>()?;
-        Ok(PathwiseSamples { paths, dim: self.basis.dim(), draws, par: self.par })
+        let inducing = self.inducing("pathwise draws")?;
+        let paths = inducing.processes.iter().map(of).collect::<Result<Vec<_>>>()?;
+        Ok(PathwiseSamples { paths, dim: inducing.basis.dim(), draws, par: self.par })
     }
 }
 

@@ -115,12 +115,8 @@ impl<K: Expr + Clone, F: InducingFeatures, N: GaussianNoise + Clone> Sgpr<K, F, 
             values,
             fitc: self.approximation == Approximation::Fitc,
         };
-        Ok(Posterior {
-            basis: Arc::new(self.inducing.clone()),
-            processes: [process].into(),
-            likelihood: Some(Arc::new(self.likelihood.clone())),
-            par: self.par,
-        })
+        let likelihood = Some(Arc::new(self.likelihood.clone()) as _);
+        Ok(Posterior::of(Arc::new(self.inducing.clone()), [process], likelihood, self.par))
     }
 
     /// Predictions of each observation from all others, in closed form; inducing features and

@@ -71,12 +71,8 @@ impl<K: Expr + Clone, F: InducingFeatures> Svgp<K, F> {
             let kernel = Arc::new(kernel.clone());
             processes.push(Process { kernel, prior, latents: functions, weights, further, values, fitc: false });
         }
-        Ok(Posterior {
-            basis: Arc::new(self.inducing.clone()),
-            processes: processes.into(),
-            likelihood: Some(self.likelihood.clone().into()),
-            par: self.par,
-        })
+        let likelihood = Some(self.likelihood.clone().into());
+        Ok(Posterior::of(Arc::new(self.inducing.clone()), processes, likelihood, self.par))
     }
 
     /// Predictions of each observation from all others, for Gaussian noise: what it has told q is taken out of q again, in closed

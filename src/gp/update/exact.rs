@@ -61,17 +61,8 @@ pub(super) fn without<T: Scalar>(
 ) -> Result<Posterior<T>> {
     let (points, factor) = seen(process)?;
     let (n, par, zero, one) = (points.nrows(), posterior.par, T::from_f64(0.0), T::from_f64(1.0));
-    let mut stays = vec![true; n];
-    for &row in rows {
-        if row >= n || !std::mem::replace(&mut stays[row], false) {
-            let expected = if row < n { "is named twice".to_owned() } else { format!("there are {n}, counted from 0") };
-            return Err(Error::setting("the row to forget", row, &expected));
-        }
-    }
+    let stays = staying(rows, n)?;
     let kept: Vec<usize> = (0..n).filter(|&row| stays[row]).collect();
-    if kept.is_empty() {
-        return Err(Error::Empty { what: "what is left of the data".to_owned() });
-    }
     let residual = {
         let z = half_solved(factor, process, par);
         let all = factor * z;
@@ -101,6 +92,18 @@ pub(super) fn without<T: Scalar>(
     let mut z = residual;
     solve_lower_triangular_in_place(lower.as_ref(), z.as_mut(), par);
     of_factor(posterior, process, points, lower, z, noise)
+}
+
+/// Which of n rows stay, of which there is one at least.
+pub(super) fn staying(forget: &[usize], n: usize) -> Result<Vec<bool>> {
+    let mut stays = vec![true; n];
+    for &row in forget {
+        if row >= n || !std::mem::replace(&mut stays[row], false) {
+            let expected = if row < n { "is named twice".to_owned() } else { format!("there are {n}, counted from 0") };
+            return Err(Error::setting("the row to forget", row, &expected));
+        }
+    }
+    if stays.contains(&true) { Ok(stays) } else { Err(Error::Empty { what: "what is left of the data".to_owned() }) }
 }
 
 /// The points that were seen, and the factor of the covariance of the observations there.
@@ -148,5 +151,5 @@ fn of_factor<T: Scalar>(
     if let Some(values) = &mut found.values {
         values.noise = noise;
     }
-    Ok(Posterior { basis, processes: [found].into(), likelihood: posterior.likelihood.clone(), par: posterior.par })
+    Ok(Posterior::of(basis, [found], posterior.likelihood.clone(), posterior.par))
 }

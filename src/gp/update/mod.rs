@@ -5,16 +5,23 @@ mod sparse;
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use faer::MatRef;
 
-use super::checks::check_data;
+use super::checks::{check_count, check_data};
 use super::data::Data;
+use super::engine::Solution;
+use super::exact::residuals;
 use super::leave_one_out::LeaveOneOut;
-use super::posterior::Posterior;
+use super::posterior::{Form, Given, Posterior};
 use super::process::Process;
+use crate::mean::DynMean;
 use crate::likelihood::{FixedNoise, GaussianNoise};
 use crate::{Error, Result, Scalar};
+
+/// What an engine may not do.
+const UPDATES: &str = "updates by matrices";
 
 impl<T: Scalar> Posterior<T> {
     /// The posterior given these observations too, without a fit and without what was seen before: hyperparameters, inducing
@@ -52,6 +59,10 @@ impl<T: Scalar> Posterior<T> {
     /// Bui, Nguyen & Turner (2017), "Streaming sparse Gaussian process approximations", NeurIPS 30, for fixed inducing inputs.
     #[doc(alias = "condition_on_observations", alias = "get_fantasy_model", alias = "online", alias = "streaming")]
     pub fn observe(&self, data: &Data<T>) -> Result<Self> {
+        if let Form::Engine(given) = &self.form {
+            let (residual, noise) = self.checked(data, &given.mean)?;
+            return Ok(self.with_solution(given.solution.with(data.x(), &residual, &noise)?));
+        }
         let change = self.change(data)?;
         if self.is_exact() { exact::with(&change) } else { sparse::with(&change) }
     }
@@ -80,12 +91,11 @@ impl<T: Scalar> Posterior<T> {
     /// # Ok::<(), mercer::Error>(())
     /// ```
     pub fn forget(&self, data: &Data<T>) -> Result<Self> {
-        let change = self.change(data)?;
         if self.is_exact() {
             let expected = "is exact: it forgets observations by their rows, with `forget_rows`";
             return Err(Error::setting("the process", "the posterior", expected));
         }
-        sparse::without(&change)
+        sparse::without(&self.change(data)?)
     }
 
     /// The posterior of an exact process without these rows of its data, counted from 0 in the order in which they were seen;
@@ -115,6 +125,10 @@ impl<T: Scalar> Posterior<T> {
             let expected = "is sparse, and keeps no rows: it forgets observations with `forget`";
             return Err(Error::setting("the process", "the posterior", expected));
         }
+        if let Form::Engine(given) = &self.form {
+            let stays = exact::staying(rows, given.solution.observations())?;
+            return Ok(self.with_solution(given.solution.without(&|row| stays[row])?));
+        }
         exact::without(self, self.one_process()?, rows)
     }
 
@@ -125,11 +139,16 @@ impl<T: Scalar> Posterior<T> {
 
     /// Whether the inducing variables are observations.
     fn is_exact(&self) -> bool {
-        self.processes.iter().all(|process| process.latents.iter().all(|latent| latent.roots.is_empty()))
+        match &self.form {
+            Form::Inducing(inducing) => {
+                inducing.processes.iter().all(|process| process.latents.iter().all(|latent| latent.roots.is_empty()))
+            }
+            Form::Engine(_) => true,
+        }
     }
 
     fn one_process(&self) -> Result<&Process<T>> {
-        match (&*self.processes, self.latents()) {
+        match (&*self.inducing(UPDATES)?.processes, self.latents()) {
             ([process], 1) => Ok(process),
             (_, count) => {
                 let expected = "must be 1 for observations to be taken in or forgotten";
@@ -145,6 +164,24 @@ impl<T: Scalar> Posterior<T> {
         self.check(data.x())?;
         let noise = self.noise_of(y.len())?;
         Ok(Change { posterior: self, process, x: data.x(), y, noise })
+    }
+
+    /// What the mean leaves of new observations, NaN where there is none, and the variances of their noise.
+    fn checked(&self, data: &Data<T>, mean: &DynMean) -> Result<(Vec<f64>, Vec<f64>)> {
+        let y = data.stacked(1)?;
+        check_count(data.x(), &y, 1)?;
+        self.check(data.x())?;
+        let noise = self.noise_of(y.len())?;
+        Ok((residuals(mean, data.x(), &y), noise))
+    }
+
+    fn with_solution(&self, solution: Arc<dyn Solution<T>>) -> Self {
+        let Self { form, likelihood, par } = self.clone();
+        let form = match form {
+            Form::Engine(given) => Form::Engine(Given { solution, ..given }),
+            other => other,
+        };
+        Self { form, likelihood, par }
     }
 
     /// The variances of the noise of so many new observations.

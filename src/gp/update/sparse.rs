@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use faer::{Accum, Mat, MatRef, Par, linalg::matmul::matmul};
 
-use super::Change;
+use super::{Change, UPDATES};
 use crate::gp::leave_one_out::LeaveOneOut;
 use crate::gp::low_rank::{LowRank, Solved};
 use crate::gp::posterior::Posterior;
@@ -71,7 +71,7 @@ impl<T: Scalar> New<T> {
         let residual = y.iter().zip(mean.col_as_slice(0)).map(|(&y, &mean)| y - mean).collect();
         let root = joined(&process.latents[0].roots, posterior.par);
         let tape = Tape::new(posterior.par);
-        let (a, left) = process.whitened_with_left(&tape, &*posterior.basis, x)?;
+        let (a, left) = process.whitened_with_left(&tape, &*posterior.inducing(UPDATES)?.basis, x)?;
         let mut noise: Vec<T> = noise.iter().map(|&variance| T::from_f64(variance)).collect();
         if process.fitc {
             let zero = T::from_f64(0.0);
@@ -143,10 +143,6 @@ fn updated<T: Scalar>(
         values: process.values.clone(),
         fitc: process.fitc,
     };
-    Ok(Posterior {
-        basis: Arc::clone(&posterior.basis),
-        processes: [found].into(),
-        likelihood: posterior.likelihood.clone(),
-        par: posterior.par,
-    })
+    let basis = Arc::clone(&posterior.inducing(UPDATES)?.basis);
+    Ok(Posterior::of(basis, [found], posterior.likelihood.clone(), posterior.par))
 }

@@ -5,13 +5,21 @@ mod passes;
 
 use law::{Fractional, Plain};
 
-use crate::Scalar;
-use crate::kernel::{DiagVjp, Expr, Features, Kernel, Pairs, Points, Properties, Psd, Scratch, TileParts, TileVjp};
+use super::markov::motion;
+use crate::kernel::{
+    DiagVjp, Expr, Features, Kernel, Markov, MarkovTerm, Pairs, Points, Properties, Psd, Scratch, Structure, TileParts,
+    TileVjp, Variable, Views,
+};
+use crate::{Real, Scalar};
 
 /// Makes a type with a variance and a law at every precision a kernel.
 macro_rules! motion_kernel {
-    ($type:ty) => {
+    ($type:ty $(, $view:ident)?) => {
         impl Expr for $type {
+            $(fn structure(&self) -> Structure<'_> {
+                Structure::Leaf(Views::none().$view(self))
+            })?
+
             fn properties(&self) -> Properties {
                 Properties::unknown().psd(Psd::Always).differentiable()
             }
@@ -90,7 +98,14 @@ crate::kernel! {
     }
 }
 
-motion_kernel!(Brownian);
+motion_kernel!(Brownian, markov);
+
+impl Markov for Brownian {
+    fn terms(&self, theta: &[Variable], _: Option<f64>) -> Result<Vec<MarkovTerm>, String> {
+        let one = Variable::from_f64(1.0);
+        Ok(vec![MarkovTerm::of(motion::brownian(one)).scaled(theta[0])])
+    }
+}
 
 impl Brownian {
     fn law<T: Scalar>(&self) -> Plain<T> {

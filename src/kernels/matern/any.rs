@@ -8,9 +8,10 @@ use std::cell::LazyCell;
 use super::mixture::{Mixture, Slopes, Values, decay, within_limits};
 use super::table::{self, Cache, Table};
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Pairs, Points, Properties, Psd, Scratch, Spectral,
+    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Markov, MarkovFactor, MarkovTerm, Pairs, Points, Properties, Psd, Scratch, Spectral,
     Structure, TileParts, TileVjp, Variable, Views, add_own_differences_vjp, fill_diag,
 };
+use crate::kernels::markov::half_integer::{self, HalfInteger};
 use crate::kernels::radial;
 use crate::scalar::special::ln_gamma_half_step;
 use crate::simd::{Pass, dispatch, dot, elementwise, sum::lane_sum};
@@ -224,7 +225,7 @@ impl<T: Scalar> Pass for ByDistance<'_, T> {
 
 impl Expr for Matern {
     fn structure(&self) -> Structure<'_> {
-        Structure::Leaf(Views::none().spectral(self))
+        Structure::Leaf(Views::none().spectral(self).markov(self))
     }
 
     fn properties(&self) -> Properties {
@@ -266,6 +267,23 @@ impl Spectral for Matern {
 
     fn matern(&self) -> Option<f64> {
         (self.lengthscale.values().len() == 1).then(|| self.nu())
+    }
+}
+
+impl Markov for Matern {
+    fn terms(&self, theta: &[Variable], _: Option<f64>) -> std::result::Result<Vec<MarkovTerm>, String> {
+        if self.lengthscale.values().len() != 1 {
+            return Err("reads more than one column of the inputs".to_owned());
+        }
+        let derivatives = self.nu() - 0.5;
+        if derivatives.fract() != 0.0 || !(0.0..=half_integer::MOST as f64).contains(&derivatives) {
+            let most = half_integer::MOST as f64 + 0.5;
+            return Err(format!("is a Markov process for a smoothness of 0.5, 1.5, … {most} alone"));
+        }
+        if self.nu.is_free() {
+            return Err("is a Markov process for this smoothness and not for others: freeze `nu`".to_owned());
+        }
+        Ok(vec![MarkovTerm::of(MarkovFactor::new(HalfInteger(derivatives as usize), theta[0], &[]))])
     }
 }
 

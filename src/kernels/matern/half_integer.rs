@@ -1,8 +1,10 @@
 //! The Matérn kernels of half-integer smoothness.
 
 use crate::Scalar;
-use crate::kernel::FrequencyLaw;
+
+use crate::kernel::{FrequencyLaw, Markov, MarkovFactor, MarkovTerm, Variable};
 use crate::kernels::Profile;
+use crate::kernels::markov::half_integer::HalfInteger;
 use crate::kernels::radial::radial;
 use crate::simd::Lanes;
 
@@ -45,7 +47,7 @@ crate::kernel! {
     }
 }
 
-radial!(Matern12, Matern12Profile, Always);
+radial!(Matern12, Matern12Profile, Always, markov);
 
 /// exp(−√s)
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +114,7 @@ crate::kernel! {
     }
 }
 
-radial!(Matern32, Matern32Profile, Always);
+radial!(Matern32, Matern32Profile, Always, markov);
 
 /// (1 + q) exp(−q), q = √(3s)
 #[derive(Clone, Copy, Debug)]
@@ -186,7 +188,7 @@ crate::kernel! {
     }
 }
 
-radial!(Matern52, Matern52Profile, Always);
+radial!(Matern52, Matern52Profile, Always, markov);
 
 /// (1 + q + q²/3) exp(−q), q = √(5s)
 #[derive(Clone, Copy, Debug)]
@@ -237,6 +239,19 @@ fn spectral_density(nu: f64, dim: usize, squared_frequency: f64) -> [f64; 2] {
     let value = (constant - half * (2.0 * nu).ln() - (nu + half) * ratio.ln_1p()).exp();
     [value, -(nu + half) * value / (2.0 * nu + squared_frequency)]
 }
+
+/// The Markov processes of some derivatives.
+macro_rules! markov {
+    ($($type:ident: $derivatives:literal),+) => {
+        $(impl Markov for $type {
+            fn terms(&self, theta: &[Variable], _: Option<f64>) -> Result<Vec<MarkovTerm>, String> {
+                Ok(vec![MarkovTerm::of(MarkovFactor::new(HalfInteger($derivatives), theta[0], &[]))])
+            }
+        })+
+    };
+}
+
+markov!(Matern12: 0, Matern32: 1, Matern52: 2);
 
 #[cfg(test)]
 mod tests {

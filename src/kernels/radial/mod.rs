@@ -11,7 +11,7 @@ pub(super) use passes::{add_in_lengthscale, block_vjp, scaled_tile, scaled_tile_
 use std::fmt::Debug;
 
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, FeatureGradients, Features, FrequencyLaw, Inputs, Kernel, OnSphere, Pairs, Points,
+    DiagVjp, EmbedVjp, Expr, FeatureGradients, Features, FrequencyLaw, Inputs, Kernel, Markov, OnSphere, Pairs, Points,
     Properties, Psd, Scratch, Spectral, Structure, Target, TileVjp, Variable, Views, add_own_differences_vjp,
     check_values, fill_diag,
 };
@@ -181,6 +181,11 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync + 'static {
         Psd::Unknown
     }
 
+    /// The kernel of one dimension as a Markov process, if it is one.
+    fn markov(&self) -> Option<&dyn Markov> {
+        None
+    }
+
     /// What the kernel needs beside its parameters to be built again: see [`Expr::settings`].
     fn settings(&self) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -195,7 +200,8 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync + 'static {
 #[diagnostic::do_not_recommend]
 impl<K: Radial> Expr for K {
     fn structure(&self) -> Structure<'_> {
-        Structure::Leaf(Views::none().spectral(self).on_sphere(self))
+        let views = Views::none().spectral(self).on_sphere(self);
+        Structure::Leaf(Radial::markov(self).map_or(views, |view| views.markov(view)))
     }
 
     fn properties(&self) -> Properties {
@@ -417,7 +423,7 @@ pub(super) fn feature_scale<T: Scalar>(lengthscale: &PerDimension, pairs: &Pairs
 /// Makes a kernel whose only parameter is `lengthscale` radial, by a profile without parameters. The last argument is where
 /// it is positive semi-definite.
 macro_rules! radial {
-    ($type:ident, $profile:ident, $psd:ident) => {
+    ($type:ident, $profile:ident, $psd:ident $(, $view:ident)?) => {
         impl $type {
             /// The kernel as a function of s = r²/ℓ²: for those who keep hyperparameters apart.
             pub fn value<T: crate::Scalar>(s: T) -> T {
@@ -439,6 +445,10 @@ macro_rules! radial {
             fn psd(&self) -> crate::kernel::Psd {
                 crate::kernel::Psd::$psd
             }
+
+            $(fn $view(&self) -> Option<&dyn crate::kernel::Markov> {
+                Some(self)
+            })?
         }
     };
 }

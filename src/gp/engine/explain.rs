@@ -1,0 +1,118 @@
+//! Which engines apply, why not, and what they cost.
+
+use std::fmt;
+
+use super::{Method, Problem, methods};
+use crate::Scalar;
+
+/// What the log marginal likelihood and its gradient cost, about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct EngineCost {
+    /// Operations on floating-point numbers.
+    pub flops: f64,
+    /// Memory beside the data, in bytes.
+    pub bytes: f64,
+    /// Whether results are those of dense matrices, to rounding.
+    pub exact: bool,
+}
+
+impl EngineCost {
+    pub(super) fn exact(flops: f64, bytes: f64) -> Self {
+        Self { flops, bytes, exact: true }
+    }
+}
+
+/// What is said of one engine.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// Its name.
+    pub engine: &'static str,
+    /// What it costs, or why it does not apply.
+    pub cost: Result<EngineCost, String>,
+}
+
+/// Which engines apply to a kernel and data, and which is taken: from [`ExactGp::explain`](crate::gp::ExactGp::explain). It
+/// prints as a table.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::ExactGp;
+/// use mercer::prelude::*;
+///
+/// let data = Data::new(mat![[0.0], [0.3], [2.0]], [0.1, 0.4, -1.0]);
+/// let found = ExactGp::new(Matern32::new(1.0) + Rbf::new(2.0)).explain(&data)?;
+/// assert_eq!(found.chosen(), "Dense");
+/// let markov = found.verdicts().iter().find(|verdict| verdict.engine == "Markov");
+/// let why = markov.and_then(|verdict| verdict.cost.clone().err());
+/// assert_eq!(why.as_deref(), Some("`rbf(lengthscale=2)` is not known to be a Markov process"));
+/// assert!(found.to_string().starts_with("3 observations: Dense"));
+/// # Ok::<(), mercer::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    observations: usize,
+    verdicts: Vec<Verdict>,
+    chosen: &'static str,
+}
+
+impl Explanation {
+    pub(super) fn new(observations: usize, verdicts: Vec<Verdict>, chosen: &'static str) -> Self {
+        Self { observations, verdicts, chosen }
+    }
+
+    /// The name of the engine that is taken.
+    pub fn chosen(&self) -> &'static str {
+        self.chosen
+    }
+
+    /// What is said of each engine.
+    pub fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} observations: {}", self.observations, self.chosen)?;
+        for Verdict { engine, cost } in &self.verdicts {
+            match cost {
+                Ok(EngineCost { flops, bytes, exact }) => {
+                    let kind = if *exact { "exact" } else { "to a tolerance" };
+                    writeln!(f, "  {engine:<9} {flops:.0e} operations, {:.0e} bytes, {kind}", bytes)?;
+                }
+                Err(why) => writeln!(f, "  {engine:<9} does not apply: {why}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+type Judged<T> = (Verdict, &'static dyn Method<T>);
+
+/// What there is to say of each engine.
+pub(super) fn verdicts<T: Scalar>(problem: &Problem<'_, '_, T>) -> Vec<Judged<T>> {
+    let of = |method: &'static dyn Method<T>| {
+        (Verdict { engine: method.name(), cost: method.examine(problem) }, method)
+    };
+    methods().into_iter().map(of).collect()
+}
+
+/// Up to so many observations dense matrices take no time that is worth a thought, and what is asked of a posterior later may
+/// not be known to other engines.
+const FEW: usize = 512;
+
+/// The quickest that is exact. The first is the dense one, which always applies.
+pub(super) fn best<T: Scalar>(verdicts: &[Judged<T>], observations: usize) -> &Judged<T> {
+    let flops = |judged: &Judged<T>| match &judged.0.cost {
+        Ok(cost) if cost.exact => cost.flops,
+        _ => f64::INFINITY,
+    };
+    let dense = &verdicts[0];
+    if observations <= FEW {
+        return dense;
+    }
+    verdicts.iter().fold(dense, |best, next| if flops(next) < flops(best) { next } else { best })
+}

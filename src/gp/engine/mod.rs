@@ -1,0 +1,193 @@
+//! The algebra that an exact model does its work with.
+
+mod dense;
+mod explain;
+mod markov;
+#[cfg(feature = "serde")]
+mod saved;
+mod solution;
+
+use std::fmt::Debug;
+
+use faer::{MatRef, Par};
+
+pub use explain::{EngineCost, Explanation, Verdict};
+pub(super) use solution::{Solution, not_by};
+
+use crate::kernel::{Expr, Kernel};
+use crate::{Error, Result, Scalar};
+
+/// The algebra that an [`ExactGp`](super::ExactGp) does its work with. All give the same log marginal likelihood, gradient and
+/// predictions, to rounding; what they differ in is which kernels and points they take, and how time grows with the number n of
+/// observations. [`ExactGp::explain`](super::ExactGp::explain) says for each whether it applies, and why not.
+///
+/// | engine | takes | time | memory |
+/// |---|---|---|---|
+/// | `Dense` | everything | O(n³) | O(n²) |
+/// | `Markov` | kernels of one column that have a state-space form of J numbers | O(n J²) to O(n J³) | O(n) |
+///
+/// # Examples
+///
+/// ```
+/// use mercer::gp::{Engine, ExactGp};
+/// use mercer::prelude::*;
+///
+/// let x = Mat::from_fn(2000, 1, |row, _| 0.01 * row as f64);
+/// let y: Vec<f64> = (0..2000).map(|row| (0.05 * row as f64).sin()).collect();
+/// let data = Data::new(&x, &y);
+/// let gp = ExactGp::new(1.5 * Matern32::new(1.0) + Cosine::new(1.0) * Matern12::new(9.0)).with_noise(0.1)?;
+/// assert_eq!(gp.explain(&data)?.chosen(), "Markov");
+///
+/// // The same with an engine by name.
+/// let by_name = gp.clone().with_engine(Engine::markov());
+/// assert_eq!(gp.objective(&data)?, by_name.objective(&data)?);
+///
+/// // A kernel that is no Markov process, and what is in the way.
+/// let error = ExactGp::new(Rbf::new(1.0)).with_engine(Engine::markov()).objective(&data).unwrap_err();
+/// assert!(error.to_string().contains("`rbf(lengthscale=1)` is not known to be a Markov process"), "{error}");
+/// # Ok::<(), mercer::Error>(())
+/// ```
+///
+/// # References
+///
+/// Hartikainen & Särkkä (2010), "Kalman filtering and smoothing solutions to temporal Gaussian process regression models", MLSP,
+/// [doi:10.1109/MLSP.2010.5589113](https://doi.org/10.1109/MLSP.2010.5589113).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// The quickest of those that apply and are exact; `Dense` for up to 512 observations.
+    #[default]
+    Auto,
+    /// Cholesky factors of n × n matrices.
+    Dense,
+    /// Kernels of one dimension as Markov processes: a Kalman filter and its reverse. Observations may come in any order, at
+    /// any times, which may repeat, and be missing.
+    ///
+    /// It takes the Matérn kernels of half-integer smoothness up to 9⁄2, [`Cosine`](crate::kernels::Cosine),
+    /// [`DampedOscillator`](crate::kernels::DampedOscillator), [`Constant`](crate::kernels::Constant),
+    /// [`Linear`](crate::kernels::Linear), [`Polynomial`](crate::kernels::Polynomial), [`Brownian`](crate::kernels::Brownian),
+    /// [`IntegratedBrownian`](crate::kernels::IntegratedBrownian), [`White`](crate::kernels::White), kernels of one's own
+    /// ([`Markov`](crate::kernel::Markov)), and their sums, products, multiples, powers and stretches, of one column of the
+    /// inputs.
+    #[doc(alias = "state space", alias = "Kalman filter", alias = "SDE", alias = "celerite", alias = "quasiseparable")]
+    Markov {
+        /// The largest error that the correlation k(x, x′)/k(x, x) of a leaf may have where its form is not exact, as that of
+        /// [`Periodic`](crate::kernels::Periodic): between 10⁻¹⁵ and 0.1. Without, such kernels are not taken.
+        tolerance: Option<f64>,
+    },
+}
+
+impl Engine {
+    /// [`Markov`](Self::Markov) for kernels that it has an exact form of.
+    pub fn markov() -> Self {
+        Self::Markov { tolerance: None }
+    }
+
+    fn check(self) -> Result<()> {
+        match self {
+            Self::Markov { tolerance: Some(tolerance) } if !(1e-15..=0.1).contains(&tolerance) => {
+                Err(Error::setting("the tolerance of `Engine::Markov`", tolerance, "must be between 1e-15 and 0.1"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What an engine is asked about: n observations, some of which may be missing.
+pub(super) struct Problem<'k, 'a, T: Scalar> {
+    pub(super) kernel: &'k dyn Kernel<T>,
+    pub(super) x: MatRef<'a, T>,
+    /// NaN where nothing was observed.
+    pub(super) y: &'a [T],
+    /// The variance of the noise of each observation.
+    pub(super) noise: &'a [f64],
+    pub(super) tolerance: Option<f64>,
+    pub(super) par: Par,
+}
+
+impl<'k, T: Scalar> Problem<'k, '_, T> {
+    fn expr(&self) -> &'k dyn Expr {
+        self.kernel
+    }
+}
+
+/// An algebra.
+pub(super) trait Method<T: Scalar>: Sync {
+    /// Its name, as in [`Engine`].
+    fn name(&self) -> &'static str;
+
+    /// Whether it is meant by this setting.
+    fn is(&self, engine: Engine) -> bool;
+
+    /// What it costs, or why it does not apply: a sentence that names what is in the way.
+    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<EngineCost, String>;
+
+    /// What solves the problem, if it is not that of dense matrices.
+    fn solver<'k>(&self, problem: &Problem<'k, '_, T>) -> Result<Option<Box<dyn Solver + 'k>>>;
+
+    /// The function given the observations, less their mean, if it is not that of dense matrices.
+    fn solution(
+        &self,
+        problem: &Problem<'_, '_, T>,
+        kernel: &std::sync::Arc<dyn Kernel<T>>,
+        residual: &[f64],
+    ) -> Result<Option<std::sync::Arc<dyn Solution<T>>>>;
+}
+
+/// (K + noise)⁻¹ of the residuals, and its diagonal: 0 where nothing was observed.
+#[derive(Clone, Debug)]
+pub(super) struct Weights {
+    pub(super) solved: Vec<f64>,
+    pub(super) precisions: Vec<f64>,
+}
+
+/// The log density of residuals, and its gradient.
+pub(super) trait Solver: Debug {
+    /// log N(residual; 0, K + noise), of what was observed. Whether the rest will be asked.
+    fn density(&mut self, residual: &[f64], gradient: bool) -> Result<f64>;
+
+    /// After a density with a gradient: weights, and adds to `theta` the gradient in the parameters of the kernel.
+    fn gradient(&self, theta: &mut [f64]) -> Result<Weights>;
+}
+
+fn methods<T: Scalar>() -> [&'static dyn Method<T>; 2] {
+    [&dense::Dense, &markov::Markov]
+}
+
+/// The method that a setting means for a problem.
+///
+/// # Errors
+///
+/// [`Error::Setting`] for an engine that does not apply, with the reason.
+pub(super) fn choose<T: Scalar>(engine: Engine, problem: &Problem<'_, '_, T>) -> Result<&'static dyn Method<T>> {
+    engine.check()?;
+    if engine == Engine::Auto {
+        return Ok(explain::best(&explain::verdicts(problem), problem.y.len()).1);
+    }
+    for method in methods() {
+        if method.is(engine) {
+            return match method.examine(problem) {
+                Ok(_) => Ok(method),
+                Err(why) => Err(refusal(method.name(), &why)),
+            };
+        }
+    }
+    Ok(&dense::Dense)
+}
+
+fn refusal(engine: &str, why: &str) -> Error {
+    let expected = format!("does not apply: {why}; take `Engine::Auto` or `Engine::Dense`");
+    Error::setting("the engine", engine, &expected)
+}
+
+/// See [`ExactGp::explain`](super::ExactGp::explain).
+pub(super) fn explain<T: Scalar>(engine: Engine, problem: &Problem<'_, '_, T>) -> Result<Explanation> {
+    engine.check()?;
+    let verdicts = explain::verdicts(problem);
+    let chosen = if engine == Engine::Auto {
+        explain::best(&verdicts, problem.y.len()).1.name()
+    } else {
+        choose(engine, problem)?.name()
+    };
+    Ok(Explanation::new(problem.y.len(), verdicts.into_iter().map(|(verdict, _)| verdict).collect(), chosen))
+}
