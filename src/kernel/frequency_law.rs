@@ -85,7 +85,8 @@ impl Oscillator {
             return Err(Error::setting("the quality of a law of frequencies", quality, "must be positive and finite"));
         }
         let damping = 0.5 / quality;
-        let root = ((2.0 * quality - 1.0).abs() * (2.0 * quality + 1.0)).sqrt() * damping;
+        // |1 − a| = |Q − ½|/Q
+        let root = ((quality - 0.5).abs() / quality).sqrt() * (1.0 + damping).sqrt();
         Ok(match quality < 0.5 {
             true => Self::Over { scale: 1.0 / (damping + root) },
             false => Self::Under { centre: root, scale: damping },

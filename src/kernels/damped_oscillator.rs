@@ -117,12 +117,13 @@ impl Radial for DampedOscillator {
 /// nothing overflows and nothing cancels: C is 1 then and S is (tanh w)/w.
 #[derive(Clone, Copy, Debug)]
 pub struct DampedOscillatorProfile<T> {
+    /// Q
     quality: f64,
     /// Whether z is negative.
     overdamped: bool,
-    /// η or κ, in units of 2π for the second: what √s is multiplied by to be in turns, or w.
+    /// η, which makes turns of √s; 2πκ, which makes w of it, where z is negative.
     rate: T,
-    /// 2πa, or 2π/(a + κ): the rate of decay in √s.
+    /// The rate of decay in √s: 2πa, or 2π/(a + κ) where z is negative.
     decay: T,
     /// a t = gain · (c t), for c = max(1, κ).
     gain: T,
@@ -152,8 +153,8 @@ impl<T: Scalar> DampedOscillatorProfile<T> {
         let number = |value: f64| T::from_f64(value.min(<T as num_traits::Float>::max_value().as_f64()));
         let overdamped = quality < 0.5;
         let damping = 0.5 / quality;
-        // |η²| from the difference that is exact near Q = ½; of a large a, from its root, as its square may overflow.
-        let root = ((2.0 * quality - 1.0).abs() * (2.0 * quality + 1.0)).sqrt() * damping;
+        // |η| from 1 − a = (Q − ½)/Q, a difference that is exact near Q = ½; by two roots, as the square may overflow.
+        let root = ((quality - 0.5).abs() / quality).sqrt() * (1.0 + damping).sqrt();
         let scale = if overdamped { root.max(1.0) } else { 1.0 };
         let (rate, decay) = if overdamped { (TAU * root, TAU / (damping + root)) } else { (root, TAU * damping) };
         Self {

@@ -202,7 +202,7 @@ mod tests {
     use crate::kernel::{GradientRequest, cross_vjp};
     use crate::prelude::*;
 
-    /// ∫ min(x, u) dB(u) twice: σ² ∫ (x − u)₊ (y − u)₊ du over u > 0, by Simpson's rule, which is exact for it.
+    /// σ² ∫ (x − u)₊ (y − u)₊ du over u > 0 by Simpson's rule, which is exact for it; 0 for opposite sides.
     fn integral(variance: f64, x: f64, y: f64) -> f64 {
         let end = if x * y > 0.0 { x.abs().min(y.abs()) } else { 0.0 };
         let term = |u: f64| (x.abs() - u) * (y.abs() - u);
