@@ -13,11 +13,11 @@ pub use crate::gp::{Model as _, Predict as _, Trainable as _};
 pub use crate::kernel::DynKernel;
 pub use crate::kernel::{AnyKernel, Expr, Kernel, KernelExt, Properties, Psd};
 pub use crate::kernels::{
-    Affine, ArcCosine, Brownian, Categorical, Cauchy, Constant, Coregionalization, Cosine, FractionalBrownian,
-    GammaExponential, Gibbs, GpConvolution, GraphHeat, GraphMatern, InverseMultiquadric, Linear, LocallyPeriodic,
-    LowRankLinear, Matern, Matern12, Matern32, Matern52, Multiquadric, NeuralNetwork, Periodic, PiecewisePolynomial,
-    Polynomial, RadialCosine, RadialPeriodic, RandomFourierFeatures, RationalQuadratic, Rbf, SpectralMixture,
-    SphereHeat, Tanh, White, WhiteByValue, Zonal,
+    Affine, ArcCosine, Brownian, Categorical, Cauchy, Constant, Coregionalization, Cosine, DampedOscillator,
+    FractionalBrownian, GammaExponential, Gibbs, GpConvolution, GraphHeat, GraphMatern, IntegratedBrownian,
+    InverseMultiquadric, Linear, LocallyPeriodic, LowRankLinear, Matern, Matern12, Matern32, Matern52, Multiquadric,
+    NeuralNetwork, Periodic, PiecewisePolynomial, Polynomial, RadialCosine, RadialPeriodic, RandomFourierFeatures,
+    RationalQuadratic, Rbf, SpectralMixture, SphereHeat, Tanh, White, WhiteByValue, Zonal,
 };
 pub use crate::params::{Parameterized, ParameterizedExt};
 pub use crate::warp::{Ard, Select, Warped};

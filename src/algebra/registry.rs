@@ -141,6 +141,11 @@ registry! {
         ];
         "radial_periodic" => RadialPeriodic: [RadialPeriodic::new(0.9, 2.3), RadialPeriodic::new(0.9, [2.3, 3.1])];
         "radial_cosine" => RadialCosine: [RadialCosine::new(2.3), RadialCosine::new([2.3, 3.1])];
+        "damped_oscillator" => DampedOscillator: [
+            DampedOscillator::new(2.3, 3.0),
+            DampedOscillator::new(2.3, 0.5),
+            DampedOscillator::new([2.3, 3.1], 0.3),
+        ];
         "multiquadric" => Multiquadric: [Multiquadric::new(1.4), Multiquadric::new([1.4, 2.2])];
         "linear" => Linear: [Linear::new(0.6)];
         "constant" => Constant: [Constant::new(0.8), Constant::new(-0.8)];
@@ -169,6 +174,7 @@ registry! {
         "brownian" => Brownian: [Brownian::new(0.7)];
         "fractional_brownian" => FractionalBrownian:
             [FractionalBrownian::new(0.7, 0.7), FractionalBrownian::new(0.7, 0.4)];
+        "integrated_brownian" => IntegratedBrownian: [IntegratedBrownian::new(0.7)];
         "white_by_value" => WhiteByValue: [WhiteByValue::new(0.3)];
         "categorical" => Categorical: [
             Categorical::new(3, 0.4),

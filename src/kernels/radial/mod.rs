@@ -186,6 +186,15 @@ pub trait Radial: Parameterized + Clone + Debug + Send + Sync + 'static {
         None
     }
 
+    /// The spectral density for lengthscale 1 as a function of the shape parameter, if there is one, and of ‖ω‖², in this
+    /// dimension; `None` if it is not known. That of the [profile](Profile::spectral_density), which knows no shape
+    /// parameter, unless it is stated here.
+    fn spectral_density(&self, shape: Option<Variable>, dim: usize, squared_frequency: Variable) -> Option<Variable> {
+        let _ = shape;
+        let [value, slope] = self.profile::<f64>().spectral_density(dim, squared_frequency.value)?;
+        Some(Variable::with_slopes(value, [(&squared_frequency, slope)]))
+    }
+
     /// What the kernel needs beside its parameters to be built again: see [`Expr::settings`].
     fn settings(&self) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -226,15 +235,13 @@ impl<K: Radial> Expr for K {
 
 impl<K: Radial> Spectral for K {
     fn density(&self, theta: &[Variable], frequency: &[Variable]) -> Option<Variable> {
-        let profile = self.profile::<f64>();
-        scaled_density(Radial::lengthscale(self), theta, frequency, |dim, s| {
-            let [value, slope] = profile.spectral_density(dim, s.value)?;
-            Some(Variable::with_slopes(value, [(&s, slope)]))
-        })
+        let lengthscale = Radial::lengthscale(self);
+        let shape = theta.get(lengthscale.values().len()).copied();
+        scaled_density(lengthscale, theta, frequency, |dim, s| Radial::spectral_density(self, shape, dim, s))
     }
 
     fn frequencies(&self, dim: usize) -> Option<(FrequencyLaw, Vec<f64>)> {
-        let law = self.profile::<f64>().frequency_law()?;
+        let law = self.profile::<f64>().frequency_law().filter(|law| dim == 1 || law.is_isotropic())?;
         Some((law, (0..dim).map(|d| 1.0 / Radial::lengthscale(self).at(d)).collect()))
     }
 
