@@ -4,7 +4,8 @@ use std::f64::consts::{PI, TAU};
 
 use super::radial::largest;
 use super::{Profile, Radial};
-use crate::kernel::{FrequencyLaw, Psd, Variable};
+use super::markov::oscillating::Oscillating;
+use crate::kernel::{FrequencyLaw, Markov, MarkovFactor, MarkovTerm, Psd, Variable};
 use crate::params::PerDimension;
 use crate::simd::{Lanes, One};
 use crate::{Real, Scalar};
@@ -98,6 +99,10 @@ impl Radial for DampedOscillator {
         Psd::UpTo(1)
     }
 
+    fn markov(&self) -> Option<&dyn Markov> {
+        Some(self)
+    }
+
     // With v = ω²/ω₀²: 2/(ω₀ Q)/((v − 1)² + v/Q²)
     fn spectral_density(&self, shape: Option<Variable>, dim: usize, squared_frequency: Variable) -> Option<Variable> {
         let (quality, 1) = (shape?, dim) else { return None };
@@ -105,6 +110,15 @@ impl Radial for DampedOscillator {
         let squared = squared_frequency / (TAU * TAU);
         let detuned = squared - 1.0;
         Some(inverse * (2.0 / TAU) / (detuned * detuned + squared * inverse * inverse))
+    }
+}
+
+impl Markov for DampedOscillator {
+    fn terms(&self, theta: &[Variable], _: Option<f64>) -> Result<Vec<MarkovTerm>, String> {
+        match theta {
+            [period, quality] => Ok(vec![MarkovTerm::of(MarkovFactor::new(Oscillating, *period, &[*quality]))]),
+            _ => Err("reads more than one column of the inputs".to_owned()),
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use num_traits::Float;
 
+use super::markov::motion;
 use crate::kernel::{
-    DiagVjp, Expr, Features, Inputs, Kernel, Pairs, Properties, Psd, Scratch, TileParts, TileVjp, text,
+    DiagVjp, Expr, Features, Inputs, Kernel, Markov, MarkovTerm, Pairs, Properties, Psd, Scratch, Structure, TileParts,
+    TileVjp, Variable, Views, text,
 };
 use crate::simd::sum::lane_sum;
 use crate::simd::{Pass, dispatch, dot};
@@ -66,7 +68,17 @@ impl IntegratedBrownian {
     }
 }
 
+impl Markov for IntegratedBrownian {
+    fn terms(&self, theta: &[Variable], _: Option<f64>) -> std::result::Result<Vec<MarkovTerm>, String> {
+        Ok(vec![MarkovTerm::of(motion::integrated_brownian(Variable::constant(1.0))).scaled(theta[0])])
+    }
+}
+
 impl Expr for IntegratedBrownian {
+    fn structure(&self) -> Structure<'_> {
+        Structure::Leaf(Views::none().markov(self))
+    }
+
     fn properties(&self) -> Properties {
         Properties::unknown().psd(Psd::UpTo(1)).differentiable()
     }

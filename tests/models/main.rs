@@ -18,6 +18,7 @@ mod batch;
 mod coincident;
 mod concrete;
 mod emulator;
+mod engine;
 mod equivalences;
 mod fits;
 mod gplvm;
