@@ -198,10 +198,11 @@ fn record<L: Layout<W>, const W: usize, const FMA: bool>(
         predict::<L, W, FMA>(layout, [&matrices.a, &matrices.q], step, &mut state, &mut record.x);
         let y = data.values[at + step];
         if y.is_nan() {
-            (record.k, record.inverse, record.scaled) = ([0.0; W], 0.0, 0.0);
+            *record = Record { x: record.x, ..Record::zero() };
         } else {
-            let (spread, v, k) = update::<L, W, FMA>(layout, &mut state, y, data.noise[at + step] + data.white);
-            (record.k, record.inverse, record.scaled) = (k, 1.0 / spread, v / spread);
+            let noise = data.noise[at + step] + data.white;
+            let (spread, v, k) = update::<L, W, FMA>(layout, &mut state, y, noise);
+            (record.k, record.left, record.inverse, record.scaled) = (k, noise / spread, 1.0 / spread, v / spread);
         }
         record.m = state.m;
         if let Some(states) = &mut states {

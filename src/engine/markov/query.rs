@@ -15,7 +15,13 @@ impl Query {
     pub(crate) fn all(times: &[f64], data: &[f64]) -> Vec<Self> {
         let mut next = 0;
         let of = |&time: &f64| {
-            next += data[next..].partition_point(|&at| at <= time);
+            // In steps that double: the next is near where there are many.
+            let mut step = 1;
+            while next + step <= data.len() && data[next + step - 1] <= time {
+                next += step;
+                step *= 2;
+            }
+            next += data[next..(next + step).min(data.len())].partition_point(|&at| at <= time);
             Self { time, after: next.checked_sub(1) }
         };
         times.iter().map(of).collect()

@@ -6,8 +6,9 @@
 //! S = P₀₀ + r, v = y − m₀, k = P e₀/S, m ← m + k v, P_ab ← P_ab − k_a P_b0, but P e₀ ← r k, which subtracts nothing.
 //!
 //! Backward, the derivatives ρ and N of the log density in the state, as its value and minus twice its curvature: with
-//! u = v/S − kᵀρ and D = 1/S + kᵀN k, the derivative in y is −u, that in r is ½ (u² − D), and
-//! ρ ← ρ + e₀ u, N ← N − e₀(Nk)ᵀ − (Nk)e₀ᵀ + D e₀e₀ᵀ. With W = ρρᵀ − N the derivative in A is ρ mᵀ + W X, and that in Q is ½ W;
+//! u = v/S − kᵀρ and D = 1/S + kᵀN k, the derivative in y is −u, that in r is ½ (u² − D), and with ℓ = e₀ − k, whose first entry
+//! is r/S without a subtraction, ρ₀ ← ℓᵀρ + v/S, N_0b ← (Nℓ)_b, N₀₀ ← ℓᵀN ℓ + 1/S, so that N keeps its digits where noise is small
+//! and N large. With W = ρρᵀ − N the derivative in A is ρ mᵀ + W X, and that in Q is ½ W;
 //! then ρ ← Aᵀρ, N ← AᵀN A.
 
 use super::system::{Pattern, lower};
@@ -57,6 +58,8 @@ pub(super) struct Record<const W: usize> {
     pub(super) m: [f64; W],
     /// A P
     pub(super) x: Rows<W>,
+    /// r/S
+    pub(super) left: f64,
     /// 1/S, or 0 where nothing was observed.
     pub(super) inverse: f64,
     /// v/S
@@ -65,7 +68,7 @@ pub(super) struct Record<const W: usize> {
 
 impl<const W: usize> Record<W> {
     pub(super) fn zero() -> Self {
-        Self { k: [0.0; W], m: [0.0; W], x: [[0.0; W]; W], inverse: 0.0, scaled: 0.0 }
+        Self { k: [0.0; W], m: [0.0; W], x: [[0.0; W]; W], left: 1.0, inverse: 0.0, scaled: 0.0 }
     }
 }
 
@@ -367,16 +370,22 @@ pub(super) fn update_back<L: Layout<W>, const W: usize, const FMA: bool>(
     state: &mut State<W>,
 ) -> (f64, f64) {
     let k = &record.k;
-    let mut nk = [0.0; W];
+    let mut ell = [0.0; W];
+    for w in 0..W {
+        ell[w] = -k[w];
+    }
+    ell[0] = record.left;
+    let (mut nk, mut nl) = ([0.0; W], [0.0; W]);
     for row in 0..layout.rows() {
         axpy::<W, FMA>(k[row], &state.p[row], &mut nk);
+        axpy::<W, FMA>(ell[row], &state.p[row], &mut nl);
     }
     let u = record.scaled - dot::<W, FMA>(k, &state.m);
     let d = record.inverse + dot::<W, FMA>(k, &nk);
-    state.m[0] += u;
-    state.p[0][0] += d - 2.0 * nk[0];
+    state.m[0] = record.scaled + dot::<W, FMA>(&ell, &state.m);
+    state.p[0] = nl;
+    state.p[0][0] = record.inverse + dot::<W, FMA>(&ell, &nl);
     for row in 1..layout.rows() {
-        state.p[0][row] -= nk[row];
         state.p[row][0] = state.p[0][row];
     }
     (u, d)

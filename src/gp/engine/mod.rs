@@ -6,6 +6,7 @@ mod markov;
 #[cfg(feature = "serde")]
 mod saved;
 mod solution;
+mod toeplitz;
 
 use std::fmt::Debug;
 
@@ -25,6 +26,7 @@ use crate::{Error, Result, Scalar};
 /// |---|---|---|---|
 /// | `Dense` | everything | O(n³) | O(n²) |
 /// | `Markov` | kernels of one column that have a state-space form of J numbers | O(n J²) to O(n J³) | O(n) |
+/// | `Toeplitz` | stationary kernels of one column on a regular grid, with one noise | O(n²) | O(n) |
 ///
 /// # Examples
 ///
@@ -75,6 +77,10 @@ pub enum Engine {
         /// [`Periodic`](crate::kernels::Periodic): between 10⁻¹⁵ and 0.1. Without, such kernels are not taken.
         tolerance: Option<f64>,
     },
+    /// Stationary kernels on a regular grid of one column, in any order: Levinson's recursion. No point twice, none missing, and
+    /// one variance of noise. Predictions at points of the grid take O(1) each, and at others O(n²).
+    #[doc(alias = "Levinson", alias = "regular grid")]
+    Toeplitz,
 }
 
 impl Engine {
@@ -150,8 +156,8 @@ pub(super) trait Solver: Debug {
     fn gradient(&self, theta: &mut [f64]) -> Result<Weights>;
 }
 
-fn methods<T: Scalar>() -> [&'static dyn Method<T>; 2] {
-    [&dense::Dense, &markov::Markov]
+fn methods<T: Scalar>() -> [&'static dyn Method<T>; 3] {
+    [&dense::Dense, &markov::Markov, &toeplitz::Toeplitz]
 }
 
 /// The method that a setting means for a problem.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::markov::MarkovSolution;
+use super::toeplitz::ToeplitzSolution;
 use super::{Engine, Solution};
 use crate::save::{FromValue, Node, Place, Reader, Value, Writer, named};
 use crate::{Result, Scalar};
@@ -12,6 +13,7 @@ impl Value for Engine {
         Writer::map(|to| match self {
             Self::Auto => to.put("name", "auto"),
             Self::Dense => to.put("name", "dense"),
+            Self::Toeplitz => to.put("name", "toeplitz"),
             Self::Markov { tolerance } => {
                 to.put("name", "markov")?;
                 to.put_optional("tolerance", tolerance.as_ref())
@@ -24,7 +26,9 @@ impl FromValue for Engine {
     fn from_place(place: &Place<'_>) -> Result<Self> {
         Reader::map(place, |from| {
             let (name, tolerance): (String, Option<f64>) = (from.take("name")?, from.take_optional("tolerance")?);
-            let known = [("auto", Self::Auto), ("dense", Self::Dense), ("markov", Self::Markov { tolerance })];
+            let markov = Self::Markov { tolerance };
+            let known =
+                [("auto", Self::Auto), ("dense", Self::Dense), ("markov", markov), ("toeplitz", Self::Toeplitz)];
             let engine = named(&name, "the engine", &known)?;
             engine.check()?;
             Ok(engine)
@@ -45,7 +49,8 @@ impl<T: Scalar> FromValue for Arc<dyn Solution<T>> {
     fn from_place(place: &Place<'_>) -> Result<Self> {
         Reader::map(place, |from| {
             let engine: String = from.take("engine")?;
-            let known: [(&str, fn(&mut Reader<'_>) -> Result<Self>); 1] = [("Markov", MarkovSolution::read)];
+            let known: [(&str, fn(&mut Reader<'_>) -> Result<Self>); 2] =
+                [("Markov", MarkovSolution::read), ("Toeplitz", ToeplitzSolution::read)];
             named(&engine, "the engine", &known)?(from)
         })
     }
