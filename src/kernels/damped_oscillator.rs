@@ -282,6 +282,8 @@ impl<T: Scalar> Profile<T> for DampedOscillatorProfile<T> {
 #[cfg(test)]
 mod tests {
     use approx::{assert_abs_diff_eq, assert_relative_eq};
+    use rand::SeedableRng;
+    use rand_pcg::Pcg64;
 
     use super::*;
     use crate::kernels::radial::{shape_slope_at, slope_at, value_at};
@@ -449,8 +451,17 @@ mod tests {
 
     #[test]
     fn a_line_alone_has_frequencies() {
-        let kernel = DampedOscillator::new(1.7, 4.0);
-        assert!(spectral_measure(&kernel, 1).is_ok());
-        assert!(spectral_measure(&kernel, 2).is_err());
+        for quality in [0.2, 4.0] {
+            let kernel = DampedOscillator::new(1.7, quality);
+            let measure = spectral_measure(&kernel, 1).unwrap();
+            let (frequencies, variances) = measure.draw(20_000, &mut Pcg64::seed_from_u64(3)).unwrap();
+            for r in [0.2, 0.9, 1.6] {
+                let found: f64 = (0..20_000).map(|j| variances[j] * (r * frequencies[(0, j)]).cos()).sum();
+                let value: f64 = kernel.eval(&[0.0], &[r]).unwrap();
+                // 4 standard deviations of a mean of cosines.
+                assert!((found - value).abs() < 4.0 / 20_000f64.sqrt(), "{quality} {r}: {found}, {value}");
+            }
+            assert!(spectral_measure(&kernel, 2).is_err());
+        }
     }
 }
