@@ -4,7 +4,7 @@ use mercer::data::{Components, Pca, PcaSettings};
 use mercer::emulator::{self, Emulator, Evidence, Outside, Saved, Spectra, Structure};
 use mercer::gp::gplvm::{BackConstraint, Nodes};
 use mercer::gp::{
-    Approximation, BatchGp, BatchPosterior, BayesianGplvm, ExactGp, Gplvm, IcmGp, IcmPosterior, MeanBasis, Oilmm,
+    Approximation, BatchGp, BatchPosterior, BayesianGplvm, Engine, ExactGp, Gplvm, IcmGp, IcmPosterior, MeanBasis, Oilmm,
     OilmmPosterior, Posterior, Prior, Sgpr, Standardization, Standardized, StandardizedPosterior, Svgp, Variational,
 };
 use mercer::inducing::{FourierFeatures, GraphFeatures, HilbertFeatures, InducingFeatures, SphericalHarmonicFeatures};
@@ -62,6 +62,10 @@ cases! {
     exact_of_known_noise: ExactGp<DynKernel, FixedNoise> = of_known_noise(), |model| of_model(model, &line::<f64>(4, 1));
     exact_posterior: Posterior<f64> = exact().condition(&line(7, 1)).unwrap(), |p| of_posterior(p, 2);
     large_posterior: Posterior<f64> = exact().condition(&line(47, 1)).unwrap(), |p| of_posterior(p, 2);
+    markov: ExactGp = markov(), |model| of_model(model, &series());
+    markov_posterior: Posterior<f64> = markov().condition(&series()).unwrap(), |p| of_posterior(p, 1);
+    single_markov_posterior: Posterior<f32> = markov().condition(&grid(9)).unwrap(), |p| of_posterior(p, 1);
+    toeplitz_posterior: Posterior<f64> = toeplitz().condition(&grid(8)).unwrap(), |p| of_posterior(p, 1);
     posterior_of_missing: Posterior<f64> = of_missing(), |p| of_posterior(p, 1);
     single_posterior: Posterior<f32> = exact().condition(&line(9, 1)).unwrap(), |p| of_posterior(p, 2);
     standardized: Standardized<ExactGp> = standardized(), |model| of_model(model, &line::<f64>(7, 1));
@@ -225,6 +229,21 @@ fn of_known_noise() -> ExactGp<DynKernel, FixedNoise> {
     // Of any sign, though it is positive now.
     kernel.set("sum[2].constant.value", 0.3).unwrap();
     ExactGp::new(kernel).with_likelihood(noise).allow_indefinite()
+}
+
+/// Of one column, some of it in no order and not observed.
+fn series() -> Data<f64> {
+    Data::new(mat![[0.3], [0.1], [2.0], [0.1], [1.7], [0.9]], [0.2, -0.3, f64::NAN, 1.0, 1.0 / 3.0, 0.4])
+}
+
+fn markov() -> ExactGp {
+    let kernel = 1.3 * Matern32::new(0.7) + 0.2 * Periodic::new(1.5, 1.0 / 3.0) + White::new(0.05);
+    let gp = ExactGp::new(kernel.dynamic()).with_noise(0.07).unwrap().with_mean(ConstantMean::new(0.1));
+    gp.with_engine(Engine::Markov { tolerance: Some(1e-6) })
+}
+
+fn toeplitz() -> ExactGp {
+    ExactGp::new((1.3 * Rbf::new(0.7) + White::new(0.05)).dynamic()).with_noise(0.07).unwrap().with_engine(Engine::Toeplitz)
 }
 
 fn of_missing() -> Posterior<f64> {

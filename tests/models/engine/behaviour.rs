@@ -152,3 +152,66 @@ fn in_single_precision() {
     let expected = gp.condition(&data).unwrap().predict(mat![[0.5]].as_ref()).unwrap();
     assert!((f64::from(at.mean[(0, 0)]) - expected.mean[(0, 0)]).abs() < 1e-5);
 }
+
+fn on_a_grid(n: usize) -> Data<f64> {
+    // In no order.
+    let times: Vec<f64> = (0..n).map(|row| 0.1 * ((row * 7) % n) as f64 + 3.0).collect();
+    let y: Vec<f64> = times.iter().map(|&t| (2.0 * t).sin() + 0.1 * (40.0 * t).cos()).collect();
+    Data::new(times, y)
+}
+
+#[test]
+fn grids_give_what_matrices_give() {
+    let data = on_a_grid(61);
+    let kernel = 1.5 * Rbf::new(0.4) + 0.3 * Matern12::new(1.0) * Periodic::new(1.0, 2.0) + White::new(0.02);
+    let gp = ExactGp::new(kernel.dynamic()).with_noise(0.05).unwrap().with_mean(ConstantMean::new(0.3));
+    let [toeplitz, dense] = [Engine::Toeplitz, Engine::Dense].map(|engine| gp.clone().with_engine(engine));
+    let of = |gp: &ExactGp| gp.evaluate(&data, &mercer::gp::Memory::default()).unwrap();
+    let ((value, gradient), (expected, gradients)) = (of(&toeplitz), of(&dense));
+    assert!((value - expected).abs() < 1e-11 * expected.abs(), "{value} {expected}");
+    for (a, b) in gradient.iter().zip(&gradients) {
+        assert!((a - b).abs() < 1e-10 * (1.0 + b.abs()), "{a} {b}");
+    }
+    // At the data, on the grid beside them, and between.
+    let at = mat![[3.0], [4.2], [9.1], [3.05], [-1.0], [8.95]];
+    let [a, b] = [&toeplitz, &dense].map(|gp| gp.condition(&data).unwrap());
+    assert_eq!(a.engine(), "Toeplitz");
+    let [in_a, in_b] = [&a, &b].map(|posterior| posterior.predict(at.as_ref()).unwrap());
+    let close = |a: &Mat<f64>, b: &Mat<f64>| assert!((a - b).norm_max() < 1e-12, "{a:?} {b:?}");
+    close(&in_a.mean, &in_b.mean);
+    close(&in_a.variance, &in_b.variance);
+    close(&a.covariance(at.as_ref(), 0).unwrap(), &b.covariance(at.as_ref(), 0).unwrap());
+    let [in_a, in_b] = [&a, &b].map(|posterior| posterior.components(0).unwrap().predict(at.as_ref()).unwrap());
+    close(&in_a.mean, &in_b.mean);
+    close(&in_a.variance, &in_b.variance);
+    let [in_a, in_b] = [&toeplitz, &dense].map(|gp| gp.leave_one_out(&data).unwrap());
+    (0..61).for_each(|row| assert!((in_a.mean[row] - in_b.mean[row]).abs() < 1e-11));
+    // One more at the end, one less there.
+    let more = Data::new([9.1], [0.5]);
+    let [in_a, in_b] = [&a, &b].map(|posterior| posterior.observe(&more).unwrap().predict(at.as_ref()).unwrap());
+    close(&in_a.mean, &in_b.mean);
+    let error = a.observe(&Data::new([9.13], [0.5])).unwrap_err().to_string();
+    assert!(error.contains("no regular grid"), "{error}");
+}
+
+#[test]
+fn what_is_no_grid_is_named() {
+    let rbf = || ExactGp::new((1.0 * Rbf::new(1.0)).dynamic()).with_engine(Engine::Toeplitz);
+    let refused = |gp: ExactGp, times: &[f64], y: &[f64]| gp.objective(&Data::new(times, y)).unwrap_err().to_string();
+    let error = refused(rbf(), &[0.0, 0.1, 0.3], &[0.0; 3]);
+    assert!(error.contains("row 1 is at 0.1 and not at 0.15"), "{error}");
+    let error = refused(rbf(), &[0.0, 0.1, 0.1, 0.2], &[0.0; 4]);
+    assert!(error.contains("row 2 has the place of row 1"), "{error}");
+    let error = refused(rbf(), &[0.0, 0.1, 0.2], &[0.0, f64::NAN, 0.0]);
+    assert!(error.contains("row 1 is missing"), "{error}");
+    let linear = ExactGp::new((Rbf::new(1.0) + 2.0 * Linear::new(1.0)).dynamic()).with_engine(Engine::Toeplitz);
+    let error = refused(linear, &[0.0, 0.1, 0.2], &[0.0; 3]);
+    assert!(error.contains("`linear(variance=1)` is not stationary"), "{error}");
+    let noise = mercer::likelihood::FixedNoise::new(&[0.1, 0.1, 0.2]).unwrap();
+    let gp = ExactGp::new(Rbf::new(1.0)).with_likelihood(noise).with_engine(Engine::Toeplitz);
+    let error = gp.objective(&Data::new([0.0, 0.1, 0.2], [0.0; 3])).unwrap_err().to_string();
+    assert!(error.contains("the noise of row 2"), "{error}");
+    assert!(rbf().objective(&Data::new([0.5], [0.1])).is_ok());
+    let smooth = ExactGp::new((1.0 * Rbf::new(1.0)).dynamic());
+    assert_eq!(smooth.explain(&on_a_grid(701)).unwrap().chosen(), "Toeplitz");
+}
