@@ -54,7 +54,7 @@ fn kernel(dim: usize) -> DynKernel {
 
 /// What is small enough for the exact model, by it and by the collapsed one.
 pub(crate) fn regression(set: &Set, m: usize, effort: Effort, rng: &mut Pcg64) -> Answer<Vec<Row>> {
-    let problem = Problem { points: set.y.len(), inducing: m, gaussian: true };
+    let problem = Problem { points: set.y.len(), inducing: m, gaussian: true, exact: None };
     eprintln!("recommended: {}", recommend(&problem, &Budget::default())?);
     let steps = effort.of(500);
     Ok(vec![exact(set, steps)?, collapsed(set, if effort.quick { m / 10 } else { m }, steps, rng)?])

@@ -54,7 +54,7 @@ pub use components::{Component, Components};
 pub use conformal::{Band, Conformal};
 pub use data::{Batch, Data, IntoMatrix, Outputs, Separate};
 pub use diagnostics::{Bounds, Diagnostics, PILE_UP, PileUp, diagnose};
-pub use engine::{Engine, EngineCost, Explanation, Verdict};
+pub use engine::{Engine, Explanation, Verdict};
 pub use exact::ExactGp;
 pub use fit::{End, Fit, Report, Restarts, Start, Summary, Warning};
 pub use gplvm::{BayesianGplvm, Gplvm};

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{Error, Result};
 
 /// A regression or classification to choose a model for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Problem {
     /// The number of observations, N.
     pub points: usize,
@@ -14,6 +14,9 @@ pub struct Problem {
     /// Whether the noise is Gaussian of one variance. Otherwise nothing can be integrated out in
     /// closed form.
     pub gaussian: bool,
+    /// What an evaluation of the exact model costs, where an [engine](super::Engine) does better than dense matrices: the
+    /// [`cost`](super::Explanation::cost) that [`ExactGp::explain`](super::ExactGp::explain) finds. `None` for those.
+    pub exact: Option<Cost>,
 }
 
 /// What an evaluation of the objective with its gradient may take.
@@ -47,6 +50,11 @@ pub struct Cost {
 impl Cost {
     const fn new(flops: f64, scalars: f64) -> Self {
         Self { flops, bytes: 8.0 * scalars }
+    }
+
+    /// Of an engine.
+    pub(super) const fn of_engine(flops: f64, bytes: f64) -> Self {
+        Self { flops, bytes }
     }
 
     /// What of a budget this does not fit, operations first.
@@ -121,7 +129,7 @@ pub struct Recommendation {
     /// Why.
     pub reason: Reason,
     /// Of an evaluation of [`ExactGp`](super::ExactGp): 7N³/3 operations, for a Cholesky factor and an
-    /// inverse, and 4N² numbers.
+    /// inverse, and 4N² numbers, unless the problem has that of an engine.
     pub exact: Cost,
     /// Of an evaluation of [`Sgpr`](super::Sgpr): 6N·M² + 6M³ operations and 5N·M + 8M² numbers.
     pub collapsed: Cost,
@@ -143,7 +151,8 @@ pub struct Recommendation {
 /// ```
 /// use mercer::gp::{Budget, Excess, Method, Problem, Reason, recommend};
 ///
-/// let of = |points| recommend(&Problem { points, inducing: 300, gaussian: true }, &Budget::default());
+/// let problem = |points| Problem { points, inducing: 300, gaussian: true, exact: None };
+/// let of = |points| recommend(&problem(points), &Budget::default());
 /// assert_eq!(of(2_000)?.method, Method::Exact);
 /// assert_eq!(of(20_000)?.method, Method::Collapsed);
 /// assert_eq!(of(1_000_000)?.method, Method::Stochastic { batch: 1024 });
@@ -151,10 +160,17 @@ pub struct Recommendation {
 /// let collapsed = of(20_000)?;
 /// assert!(matches!(collapsed.reason, Reason::ExactExceeds(Excess::Flops { .. })));
 /// assert!(collapsed.to_string().contains("the exact model would take 1.9e13 operations"));
+///
+/// // An engine that knows the structure of kernel and points makes it the exact one.
+/// use mercer::gp::{Data, ExactGp};
+/// use mercer::prelude::*;
+/// let data = Data::new((0..20_000).map(f64::from).collect::<Vec<_>>(), vec![0.3; 20_000]);
+/// let exact = ExactGp::new(Matern32::new(9.0)).explain(&data)?.cost();
+/// assert_eq!(recommend(&Problem { exact, ..problem(20_000) }, &Budget::default())?.method, Method::Exact);
 /// # Ok::<(), mercer::Error>(())
 /// ```
 pub fn recommend(problem: &Problem, budget: &Budget) -> Result<Recommendation> {
-    let Problem { points, inducing, gaussian } = *problem;
+    let Problem { points, inducing, gaussian, exact } = *problem;
     for (name, found) in [("points", points), ("inducing", inducing), ("batch", budget.batch)] {
         if found == 0 {
             return Err(Error::setting(name, found, "must be at least 1"));
@@ -167,7 +183,7 @@ pub fn recommend(problem: &Problem, budget: &Budget) -> Result<Recommendation> {
     }
     let batch = budget.batch.min(points);
     let (n, m, b) = (points as f64, inducing as f64, batch as f64);
-    let exact = Cost::new(7.0 / 3.0 * n.powi(3), 4.0 * n * n);
+    let exact = exact.unwrap_or(Cost::new(7.0 / 3.0 * n.powi(3), 4.0 * n * n));
     let collapsed = Cost::new(6.0 * n * m * m + 6.0 * m.powi(3), 5.0 * n * m + 8.0 * m * m);
     let stochastic = Cost::new(6.0 * b * m * m + 3.0 * m.powi(3), 7.0 * b * m + 8.0 * m * m);
     let (method, reason) = match (exact.excess(budget), collapsed.excess(budget)) {
@@ -254,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let problem = Problem { points: 10, inducing: 3, gaussian: true };
+        let problem = Problem { points: 10, inducing: 3, gaussian: true, exact: None };
         for budget in [Budget { batch: 0, ..Budget::default() }, Budget { flops: f64::NAN, ..Budget::default() }] {
             assert!(matches!(recommend(&problem, &budget), Err(Error::Setting { .. })));
         }

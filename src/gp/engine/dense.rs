@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{EngineCost, Engine, Method, Problem, Solution, Solver};
+use super::{Engine, Method, Problem, Solution, Solver};
+use crate::gp::recommend::Cost;
 use crate::kernel::Kernel;
 use crate::{Result, Scalar};
 
@@ -19,9 +20,9 @@ impl<T: Scalar> Method<T> for Dense {
     }
 
     // A factor, an inverse and what the kernel takes.
-    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<EngineCost, String> {
+    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
         let n = problem.y.len() as f64;
-        Ok(EngineCost::exact(n * n * n + 50.0 * n * n, 3.0 * n * n * size_of::<T>() as f64))
+        Ok(Cost::of_engine(n * n * n + 50.0 * n * n, 3.0 * n * n * size_of::<T>() as f64))
     }
 
     fn solver<'k>(&self, _: &Problem<'k, '_, T>) -> Result<Option<Box<dyn Solver + 'k>>> {

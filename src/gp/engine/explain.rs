@@ -4,24 +4,7 @@ use std::fmt;
 
 use super::{Method, Problem, methods};
 use crate::Scalar;
-
-/// What the log marginal likelihood and its gradient cost, about.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct EngineCost {
-    /// Operations on floating-point numbers.
-    pub flops: f64,
-    /// Memory beside the data, in bytes.
-    pub bytes: f64,
-    /// Whether results are those of dense matrices, to rounding.
-    pub exact: bool,
-}
-
-impl EngineCost {
-    pub(super) fn exact(flops: f64, bytes: f64) -> Self {
-        Self { flops, bytes, exact: true }
-    }
-}
+use crate::gp::recommend::Cost;
 
 /// What is said of one engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +12,10 @@ impl EngineCost {
 pub struct Verdict {
     /// Its name.
     pub engine: &'static str,
-    /// What it costs, or why it does not apply.
-    pub cost: Result<EngineCost, String>,
+    /// What the log marginal likelihood and its gradient cost, about, or why it does not apply.
+    pub cost: Result<Cost, String>,
+    /// Whether its results are those of dense matrices, to rounding.
+    pub exact: bool,
 }
 
 /// Which engines apply to a kernel and data, and which is taken: from [`ExactGp::explain`](crate::gp::ExactGp::explain). It
@@ -68,6 +53,12 @@ impl Explanation {
         self.chosen
     }
 
+    /// What the engine that is taken costs: for [`recommend`](crate::gp::recommend).
+    pub fn cost(&self) -> Option<Cost> {
+        let chosen = self.verdicts.iter().find(|verdict| verdict.engine == self.chosen);
+        chosen.and_then(|verdict| verdict.cost.clone().ok())
+    }
+
     /// What is said of each engine.
     pub fn verdicts(&self) -> &[Verdict] {
         &self.verdicts
@@ -77,9 +68,9 @@ impl Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} observations: {}", self.observations, self.chosen)?;
-        for Verdict { engine, cost } in &self.verdicts {
+        for Verdict { engine, cost, exact } in &self.verdicts {
             match cost {
-                Ok(EngineCost { flops, bytes, exact }) => {
+                Ok(Cost { flops, bytes }) => {
                     let kind = if *exact { "exact" } else { "to a tolerance" };
                     writeln!(f, "  {engine:<9} {flops:.0e} operations, {:.0e} bytes, {kind}", bytes)?;
                 }
@@ -95,7 +86,8 @@ type Judged<T> = (Verdict, &'static dyn Method<T>);
 /// What there is to say of each engine.
 pub(super) fn verdicts<T: Scalar>(problem: &Problem<'_, '_, T>) -> Vec<Judged<T>> {
     let of = |method: &'static dyn Method<T>| {
-        (Verdict { engine: method.name(), cost: method.examine(problem) }, method)
+        let (cost, exact) = (method.examine(problem), method.is_exact(problem));
+        (Verdict { engine: method.name(), cost, exact }, method)
     };
     methods().into_iter().map(of).collect()
 }
@@ -107,7 +99,7 @@ const FEW: usize = 512;
 /// The quickest that is exact. The first is the dense one, which always applies.
 pub(super) fn best<T: Scalar>(verdicts: &[Judged<T>], observations: usize) -> &Judged<T> {
     let flops = |judged: &Judged<T>| match &judged.0.cost {
-        Ok(cost) if cost.exact => cost.flops,
+        Ok(cost) if judged.0.exact => cost.flops,
         _ => f64::INFINITY,
     };
     let dense = &verdicts[0];

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use faer::{Mat, MatRef};
 
-use super::{EngineCost, Engine, Method, Problem, Solution, Solver, Weights};
+use super::{Engine, Method, Problem, Solution, Solver, Weights};
 use crate::engine::markov::{MarkovProcess, Size, check_times, size, terms};
+use crate::gp::recommend::Cost;
 use crate::kernel::{Expr, Kernel};
 use crate::linalg::cast;
 use crate::{DynKernel, Result, Scalar};
@@ -26,14 +27,18 @@ impl<T: Scalar> Method<T> for Markov {
         matches!(engine, Engine::Markov { .. })
     }
 
-    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<EngineCost, String> {
+    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
         let Size { states, column } = size(problem.expr(), problem.x.ncols(), problem.tolerance).map_err(|why| why.0)?;
         check_times(problem.x, column).map_err(|error| error.to_string())?;
         let (n, j) = (problem.y.len() as f64, states as f64);
         // Five products a step with matrices that are in part blocks, and the leaves.
         let flops = n * (10.0 * j * j * j.min(8.0) + 400.0);
         let bytes = 8.0 * n * (6.0 + (3.0 * j * j + 3.0 * j) / 64.0);
-        Ok(EngineCost { exact: problem.tolerance.is_none(), ..EngineCost::exact(flops, bytes) })
+        Ok(Cost::of_engine(flops, bytes))
+    }
+
+    fn is_exact(&self, problem: &Problem<'_, '_, T>) -> bool {
+        problem.tolerance.is_none()
     }
 
     fn solver<'k>(&self, problem: &Problem<'k, '_, T>) -> Result<Option<Box<dyn Solver + 'k>>> {

@@ -12,9 +12,10 @@ use std::fmt::Debug;
 
 use faer::{MatRef, Par};
 
-pub use explain::{EngineCost, Explanation, Verdict};
+pub use explain::{Explanation, Verdict};
 pub(super) use solution::{Solution, not_by};
 
+use crate::gp::recommend::Cost;
 use crate::kernel::{Expr, Kernel};
 use crate::{Error, Result, Scalar};
 
@@ -126,7 +127,13 @@ pub(super) trait Method<T: Scalar>: Sync {
     fn is(&self, engine: Engine) -> bool;
 
     /// What it costs, or why it does not apply: a sentence that names what is in the way.
-    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<EngineCost, String>;
+    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String>;
+
+    /// Whether its results are those of dense matrices, to rounding.
+    fn is_exact(&self, problem: &Problem<'_, '_, T>) -> bool {
+        let _ = problem;
+        true
+    }
 
     /// What solves the problem, if it is not that of dense matrices.
     fn solver<'k>(&self, problem: &Problem<'k, '_, T>) -> Result<Option<Box<dyn Solver + 'k>>>;

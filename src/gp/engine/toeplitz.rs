@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use faer::{Mat, MatRef, Par};
 
-use super::{Engine, EngineCost, Method, Problem, Solution, Solver, Weights, not_by};
+use super::{Engine, Method, Problem, Solution, Solver, Weights, not_by};
+use crate::gp::recommend::Cost;
 use crate::kernel::{
     Expr, GradientRequest, Kernel, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, text,
 };
@@ -27,14 +28,14 @@ impl<T: Scalar> Method<T> for Toeplitz {
         engine == Engine::Toeplitz
     }
 
-    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<EngineCost, String> {
+    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
         if let Some(row) = problem.y.iter().position(|y| y.is_nan()) {
             return Err(format!("the observation of row {row} is missing, which leaves a gap in the grid"));
         }
         Grid::of(problem.kernel, problem.x)?;
         one_noise(problem.noise)?;
         let n = problem.y.len() as f64;
-        Ok(EngineCost::exact(10.0 * n * n, 100.0 * n))
+        Ok(Cost::of_engine(10.0 * n * n, 100.0 * n))
     }
 
     fn solver<'k>(&self, problem: &Problem<'k, '_, T>) -> Result<Option<Box<dyn Solver + 'k>>> {
