@@ -27,8 +27,8 @@ use levinson::Levinson;
 ///
 /// Solutions are about as exact as those of a Cholesky factorisation: they are off by less than κε of their norm for a
 /// condition number κ. The log-determinant is as exact as the column is: it is off by what errors of size ε in each cₖ
-/// make of it, Σₖ |tₖ| c₀ ε with the [sums by lag](Self::lag_sums). That is up to a hundred times what a
-/// Cholesky factorisation makes of the same rounded column.
+/// make of it, Σₖ |tₖ| c₀ ε with the [sums by lag](Self::lag_sums). A Cholesky factorisation rounds each element of T by
+/// itself, and the errors average out: it often loses ten to a hundred times less of the same column.
 ///
 /// # References
 ///
@@ -316,9 +316,12 @@ mod tests {
                 assert!((found - weight(k)).abs() <= relative * size, "weight {k}: {found}, not {}", weight(k));
             }
 
-            let of_rounded: f64 = sums.iter().map(|sum| sum.abs()).sum::<f64>() * c[0] * f64::EPSILON;
+            // A column with errors of size ε, and the sum of logarithms.
+            let of_column = sums.iter().map(|sum| sum.abs()).sum::<f64>() * c[0] * f64::EPSILON;
+            let logarithms: f64 = (0..n).map(|i| 2.0 * cholesky.factor()[(i, i)].ln().abs()).sum();
+            let bound = 2.0 * of_column + n as f64 * f64::EPSILON * logarithms;
             let off = (toeplitz.log_det() - cholesky.log_det()).abs();
-            assert!(off <= 2.0 * of_rounded + 1e-14, "the log-determinant is off by {off:e}, not {of_rounded:e}");
+            assert!(off <= bound, "the log-determinant is off by {off:e}, more than {bound:e}");
         }
     }
 
@@ -424,9 +427,9 @@ mod tests {
         assert_eq!(pivot_of(&[1.0, -2.0]), 1);
         assert_eq!(pivot_of(&[1.0, 1e300]), 1);
         assert_eq!(pivot_of(&[1.0, 0.0, 3.0, 0.0]), 2);
-        // Of rank 2: rounding leaves less than ε of the third pivot, or more, and nothing of those after it is known.
+        // Of rank 2.
         let cosine: Vec<f64> = (0..30).map(|i| (0.7 * f64::from(i)).cos()).collect();
-        assert!((2..5).contains(&pivot_of(&cosine)), "{}", pivot_of(&cosine));
+        assert!(pivot_of(&cosine) >= 2);
 
         // A Cholesky factorisation stops at the same pivot.
         let mut rng = Pcg64::seed_from_u64(seed(55));
