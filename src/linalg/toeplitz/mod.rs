@@ -26,9 +26,10 @@ use levinson::Levinson;
 /// # Accuracy
 ///
 /// Solutions are about as exact as those of a Cholesky factorisation: they are off by less than κε of their norm for a
-/// condition number κ. The log-determinant is as exact as the column is: it is off by what errors of size ε in each cₖ
-/// make of it, Σₖ |tₖ| c₀ ε with the [sums by lag](Self::lag_sums). A Cholesky factorisation rounds each element of T by
-/// itself, and the errors average out: it often loses ten to a hundred times less of the same column.
+/// condition number κ. Rounding in a step acts like an error in the cₖ that the step takes up, of a size up to ε c₀ Σᵢ |aᵢ|. The
+/// log-determinant is off by what such errors make of it: at most that times Σₖ (2 − δₖ₀) |tₖ|, with the
+/// [sums by lag](Self::lag_sums). A Cholesky factorisation rounds each element of T by itself, and the errors average
+/// out: it often loses ten to a hundred times less of the same column.
 ///
 /// # References
 ///
@@ -316,10 +317,12 @@ mod tests {
                 assert!((found - weight(k)).abs() <= relative * size, "weight {k}: {found}, not {}", weight(k));
             }
 
-            // A column with errors of size ε, and the sum of logarithms.
-            let of_column = sums.iter().map(|sum| sum.abs()).sum::<f64>() * c[0] * f64::EPSILON;
+            // Errors in the column, as the documentation has it, and the sum of logarithms.
+            let of_lags: f64 = sums.iter().map(|sum| 2.0 * sum.abs()).sum::<f64>() - sums[0];
+            let of_predictor: f64 = (0..n).map(|i| (inverse[(i, 0)] / inverse[(0, 0)]).abs()).sum();
+            let of_column = f64::EPSILON * of_predictor * c[0] * of_lags;
             let logarithms: f64 = (0..n).map(|i| 2.0 * cholesky.factor()[(i, i)].ln().abs()).sum();
-            let bound = 2.0 * of_column + n as f64 * f64::EPSILON * logarithms;
+            let bound = of_column + n as f64 * f64::EPSILON * logarithms;
             let off = (toeplitz.log_det() - cholesky.log_det()).abs();
             assert!(off <= bound, "the log-determinant is off by {off:e}, more than {bound:e}");
         }
