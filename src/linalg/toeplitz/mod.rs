@@ -26,9 +26,10 @@ use levinson::Levinson;
 /// # Accuracy
 ///
 /// Solutions are about as exact as those of a Cholesky factorisation: they are off by less than κε of their norm for a
-/// condition number κ. The log-determinant is as exact as the column is: it is off by what errors of size ε in each cₖ
-/// make of it, Σₖ |tₖ| c₀ ε with the [sums by lag](Self::lag_sums). That is up to a hundred times what a
-/// Cholesky factorisation makes of the same rounded column.
+/// condition number κ. Rounding in a step acts like an error in the cₖ that the step takes up, of a size up to ε c₀ Σᵢ |aᵢ|. The
+/// log-determinant is off by what such errors make of it, at most that times Σₖ (2 − δₖ₀) |tₖ| with the
+/// [sums by lag](Self::lag_sums), and by up to n²ε for the pivots, which are products. A Cholesky factorisation rounds each
+/// element of T by itself, and the errors average out: it often loses ten to a hundred times less of the same column.
 ///
 /// # References
 ///
@@ -316,9 +317,14 @@ mod tests {
                 assert!((found - weight(k)).abs() <= relative * size, "weight {k}: {found}, not {}", weight(k));
             }
 
-            let of_rounded: f64 = sums.iter().map(|sum| sum.abs()).sum::<f64>() * c[0] * f64::EPSILON;
+            // Errors in the column and in products of pivots, as the documentation has it, and the sum of logarithms.
+            let of_lags: f64 = sums.iter().map(|sum| 2.0 * sum.abs()).sum::<f64>() - sums[0];
+            let of_predictor: f64 = (0..n).map(|i| (inverse[(i, 0)] / inverse[(0, 0)]).abs()).sum();
+            let of_column = f64::EPSILON * of_predictor * c[0] * of_lags;
+            let logarithms: f64 = (0..n).map(|i| 2.0 * cholesky.factor()[(i, i)].ln().abs()).sum();
+            let bound = of_column + n as f64 * f64::EPSILON * (logarithms + n as f64 + 1.0);
             let off = (toeplitz.log_det() - cholesky.log_det()).abs();
-            assert!(off <= 2.0 * of_rounded + 1e-14, "the log-determinant is off by {off:e}, not {of_rounded:e}");
+            assert!(off <= bound, "the log-determinant is off by {off:e}, more than {bound:e}");
         }
     }
 
@@ -424,9 +430,10 @@ mod tests {
         assert_eq!(pivot_of(&[1.0, -2.0]), 1);
         assert_eq!(pivot_of(&[1.0, 1e300]), 1);
         assert_eq!(pivot_of(&[1.0, 0.0, 3.0, 0.0]), 2);
-        // Of rank 2: rounding leaves less than ε of the third pivot, or more, and nothing of those after it is known.
+        // Of rank 2, but for rounding, which leaves a quarter of ε in the third pivot.
+        assert_eq!(pivot_of(&[1.0, 0.87, 0.5138]), 2);
         let cosine: Vec<f64> = (0..30).map(|i| (0.7 * f64::from(i)).cos()).collect();
-        assert!((2..5).contains(&pivot_of(&cosine)), "{}", pivot_of(&cosine));
+        assert!(pivot_of(&cosine) >= 2);
 
         // A Cholesky factorisation stops at the same pivot.
         let mut rng = Pcg64::seed_from_u64(seed(55));
