@@ -47,7 +47,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} weeks, {missing} of them not observed", years.len());
     let data = Data::new(&since, &values);
 
-    let mut model = ExactGp::new(kernel()).with_noise(0.05)?.with_mean(ConstantMean::new(314.0)).with_engine(Engine::markov());
+    let mut model =
+        ExactGp::new(kernel()).with_noise(0.05)?.with_mean(ConstantMean::new(314.0)).with_engine(Engine::markov());
     for path in ["kernel.sum[2].scaled.product[0].cosine.period", "kernel.sum[3].scaled.product[0].cosine.period"] {
         model.freeze(path)?;
     }

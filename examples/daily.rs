@@ -43,7 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data = Data::new(&days, &y);
 
     let trend = 1.0 * Matern52::new(20.0 * YEAR);
-    let year = 1.0 * (Cosine::new(YEAR) * Matern32::new(50.0 * YEAR)) + 0.3 * (Cosine::new(YEAR / 2.0) * Matern32::new(50.0 * YEAR));
+    let year = 1.0 * (Cosine::new(YEAR) * Matern32::new(50.0 * YEAR))
+        + 0.3 * (Cosine::new(YEAR / 2.0) * Matern32::new(50.0 * YEAR));
     let week = 0.3 * (Cosine::new(7.0) * Matern32::new(50.0 * YEAR));
     let mut model = ExactGp::new((trend + year + week).dynamic()).with_noise(0.5)?;
     for path in model.parameters().into_iter().map(|entry| entry.path).filter(|path| path.ends_with("period")) {
@@ -59,13 +60,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let posterior = model.condition(&data)?;
     let from = (f64::from(n) - 4.0 * YEAR).max(0.0);
-    let times: Vec<f64> = (0..2000).map(|step| from + (f64::from(n) + 60.0 - from) * f64::from(step) / 1999.0).collect();
+    let times: Vec<f64> =
+        (0..2000).map(|step| from + (f64::from(n) + 60.0 - from) * f64::from(step) / 1999.0).collect();
     let at = MatRef::from_column_major_slice(&times, times.len(), 1);
     let (whole, parts) = (posterior.predict(at)?, posterior.components(0)?);
     let each = parts.predict(at)?;
-    let rms = (0..times.len())
-        .map(|row| (whole.mean[(row, 0)] - truth(times[row]).iter().sum::<f64>()).powi(2))
-        .sum::<f64>();
+    let rms =
+        (0..times.len()).map(|row| (whole.mean[(row, 0)] - truth(times[row]).iter().sum::<f64>()).powi(2)).sum::<f64>();
     println!("root mean square error of the function over the last years: {:.3}", (rms / times.len() as f64).sqrt());
 
     let seen = days.iter().copied().zip(y).filter(|(day, value)| *day > from && !value.is_nan()).collect();

@@ -32,10 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cycle = 8.0 * DampedOscillator::new(11.0, 8.0);
     let memory = 0.5 * Matern12::new(2.0);
     let mean = ConstantMean::new(roots.iter().sum::<f64>() / roots.len() as f64);
-    let mut model = ExactGp::new((trend + cycle + memory).dynamic())
-        .with_noise(0.3)?
-        .with_mean(mean)
-        .with_engine(Engine::markov());
+    let mut model =
+        ExactGp::new((trend + cycle + memory).dynamic()).with_noise(0.3)?.with_mean(mean).with_engine(Engine::markov());
     print!("{}", model.explain(&data)?);
     let report = model.fit(&data, &Lbfgs { max_steps: if quick { 20 } else { 200 }, ..Lbfgs::default() })?;
     println!("log marginal likelihood {:.3} after {} steps", model.objective(&data)?, report.steps);

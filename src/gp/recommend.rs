@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     fn of(points: usize, inducing: usize, gaussian: bool, budget: Budget) -> Recommendation {
-        recommend(&Problem { points, inducing, gaussian }, &budget).unwrap()
+        recommend(&Problem { points, inducing, gaussian, exact: None }, &budget).unwrap()
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use faer::Mat;
 
-use super::latents::PerLatent;
 use super::engine::Solution;
+use super::latents::PerLatent;
 use super::posterior::{Form, Given, Inducing, Posterior};
 use super::prior::{Observed, Prior};
 use super::process::{Latent, MeanBasisWeights, Process, Roots, Values, data_of, on_data};

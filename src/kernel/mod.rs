@@ -54,9 +54,7 @@ pub use properties::Properties;
 pub use psd::Psd;
 pub use scratch::Scratch;
 pub use spectrum::Spectrum;
-pub use state_space::{
-    ByFormula, Column, Family, MarkovFactor, MarkovTerm, STEPS, StateSpace, StepFormula, Steps,
-};
+pub use state_space::{ByFormula, Column, Family, MarkovFactor, MarkovTerm, STEPS, StateSpace, StepFormula, Steps};
 pub use structure::{Children, Structure};
 pub use text::{Argument, Arguments, Construct, FromArgument, Limits, Precedence, Text, text};
 pub(crate) use text::{List, Number, Rows, from_text, write_arguments, write_function};

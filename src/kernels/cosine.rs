@@ -6,7 +6,8 @@ use super::markov::turning::Turning;
 use super::radial::check_dim;
 use crate::kernel::{
     DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Markov, MarkovFactor, MarkovTerm, Pairs, Points,
-    Properties, Psd, Scratch, Spectral, Structure, TileParts, TileVjp, Variable, Views, add_own_differences_vjp, fill_diag,
+    Properties, Psd, Scratch, Spectral, Structure, TileParts, TileVjp, Variable, Views, add_own_differences_vjp,
+    fill_diag,
 };
 use crate::simd::{Pass, dispatch, elementwise, sum::lane_sum};
 use crate::warp::circle;

@@ -2,9 +2,9 @@
 
 use std::f64::consts::{PI, TAU};
 
+use super::markov::oscillating::Oscillating;
 use super::radial::largest;
 use super::{Profile, Radial};
-use super::markov::oscillating::Oscillating;
 use crate::kernel::{FrequencyLaw, Markov, MarkovFactor, MarkovTerm, Psd, Variable};
 use crate::params::PerDimension;
 use crate::simd::{Lanes, One};

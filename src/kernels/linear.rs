@@ -3,8 +3,8 @@
 use super::gegenbauer;
 use super::markov::powers;
 use crate::kernel::{
-    DiagVjp, Expr, Features, Kernel, Markov, MarkovTerm, OnSphere, Pairs, Properties, Psd, Scratch, Structure, TileParts, TileVjp,
-    Variable, Views,
+    DiagVjp, Expr, Features, Kernel, Markov, MarkovTerm, OnSphere, Pairs, Properties, Psd, Scratch, Structure,
+    TileParts, TileVjp, Variable, Views,
 };
 use crate::params::Parameter;
 use crate::simd::{dot, elementwise};

@@ -7,8 +7,8 @@ use super::radial;
 use super::rbf::{Rbf, RbfProfile};
 use crate::kernel::span::farthest;
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Markov, MarkovFactor, MarkovTerm, Pairs, Points, Properties, Psd,
-    Scratch, Structure, Target, TileParts, TileVjp, Variable, Views, add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, Inputs, Kernel, Markov, MarkovFactor, MarkovTerm, Pairs, Points, Properties,
+    Psd, Scratch, Structure, Target, TileParts, TileVjp, Variable, Views, add_own_differences_vjp, fill_diag,
 };
 use crate::params::PerDimension;
 use crate::simd::pairs::squarable;
@@ -159,7 +159,9 @@ impl Markov for Periodic {
                 return Ok(terms);
             }
         }
-        Err(format!("takes more than {MOST_HARMONICS} harmonics at this tolerance, of which {left:e} would be left out"))
+        Err(format!(
+            "takes more than {MOST_HARMONICS} harmonics at this tolerance, of which {left:e} would be left out"
+        ))
     }
 }
 

@@ -15,7 +15,6 @@ mod semidefinite;
 pub(crate) mod series;
 mod stacked;
 mod storage;
-#[cfg_attr(not(test), expect(dead_code, reason = "what solves with it is yet to come"))]
 pub(crate) mod toeplitz;
 
 pub use cholesky::Cholesky;

@@ -22,9 +22,7 @@ impl<const TERMS: usize> Series<TERMS> {
 
 /// scale · A B
 pub(crate) fn product<const D: usize>(a: &[[f64; D]; D], b: &[[f64; D]; D], scale: f64) -> [[f64; D]; D] {
-    std::array::from_fn(|row| {
-        std::array::from_fn(|col| scale * (0..D).map(|k| a[row][k] * b[k][col]).sum::<f64>())
-    })
+    std::array::from_fn(|row| std::array::from_fn(|col| scale * (0..D).map(|k| a[row][k] * b[k][col]).sum::<f64>()))
 }
 
 /// scale · (A B + B Aᵀ), for a symmetric B.

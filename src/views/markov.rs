@@ -4,9 +4,9 @@
 //! and makes blocks small, and what stretches the inputs multiplies the unit of time of each leaf.
 
 use super::{constants, of_coordinates, pull_back, with_theta};
+use crate::Real;
 use crate::kernel::{Expr, MarkovFactor, MarkovTerm, Node, Structure, Variable, text};
 use crate::params::ParameterizedExt;
-use crate::Real;
 
 /// So many terms are taken.
 const MOST_TERMS: usize = 256;
@@ -41,7 +41,9 @@ impl MarkovForm {
     /// All numbers: for each term the variance and the numbers of the factors, and the variance of white noise.
     fn numbers(&self) -> Vec<Variable> {
         let of_term = |term: &MarkovTerm| {
-            std::iter::once(term.variance).chain(term.factors.iter().flat_map(|factor| factor.numbers.clone())).collect()
+            std::iter::once(term.variance)
+                .chain(term.factors.iter().flat_map(|factor| factor.numbers.clone()))
+                .collect()
         };
         let of_terms = self.terms.iter().flat_map(|term| -> Vec<Variable> { of_term(term) });
         of_terms.chain([self.white.unwrap_or(Variable::from_f64(0.0))]).collect()
@@ -133,13 +135,7 @@ pub(crate) fn markov(kernel: &dyn Expr, dim: usize, tolerance: Option<f64>) -> R
 
 /// Adds to `theta` the gradient in the parameters, given that in the numbers of the form: for each term the variance and the
 /// numbers of its factors, then the variance of white noise.
-pub(crate) fn markov_vjp(
-    kernel: &dyn Expr,
-    dim: usize,
-    tolerance: Option<f64>,
-    cotangents: &[f64],
-    theta: &mut [f64],
-) {
+pub(crate) fn markov_vjp(kernel: &dyn Expr, dim: usize, tolerance: Option<f64>, cotangents: &[f64], theta: &mut [f64]) {
     pull_back(kernel, cotangents, theta, |theta| {
         of(kernel, theta, &start(dim), tolerance).ok().map(|form| form.numbers())
     });
@@ -174,7 +170,8 @@ fn of(kernel: &dyn Expr, theta: &[Variable], axes: &[Axis], tolerance: Option<f6
         Structure::Leaf(views) => {
             let Some(view) = views.markov else { return no("is not known to be a Markov process") };
             let [axis] = axes else { return no("reads more than one column of the inputs") };
-            let mut terms = view.terms(theta, tolerance).map_err(|why| NotMarkov(format!("`{}` {why}", text(kernel))))?;
+            let mut terms =
+                view.terms(theta, tolerance).map_err(|why| NotMarkov(format!("`{}` {why}", text(kernel))))?;
             for factor in terms.iter_mut().flat_map(|term| &mut term.factors) {
                 factor.numbers[0] *= axis.unit;
             }
@@ -205,7 +202,9 @@ fn of(kernel: &dyn Expr, theta: &[Variable], axes: &[Axis], tolerance: Option<f6
         }
         Structure::Warped(warp, part) if warp.keeps_axes() => {
             let (of_warp, of_part) = theta.split_at(warp.num_params());
-            let Some(rows) = warp.matrix(of_warp, axes.len()) else { return no("maps its inputs in a way that is not known") };
+            let Some(rows) = warp.matrix(of_warp, axes.len()) else {
+                return no("maps its inputs in a way that is not known");
+            };
             let mut made = Vec::with_capacity(rows.len());
             for row in &rows {
                 match row.iter().position(|entry| entry.value != 0.0) {

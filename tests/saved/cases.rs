@@ -4,8 +4,9 @@ use mercer::data::{Components, Pca, PcaSettings};
 use mercer::emulator::{self, Emulator, Evidence, Outside, Saved, Spectra, Structure};
 use mercer::gp::gplvm::{BackConstraint, Nodes};
 use mercer::gp::{
-    Approximation, BatchGp, BatchPosterior, BayesianGplvm, Engine, ExactGp, Gplvm, IcmGp, IcmPosterior, MeanBasis, Oilmm,
-    OilmmPosterior, Posterior, Prior, Sgpr, Standardization, Standardized, StandardizedPosterior, Svgp, Variational,
+    Approximation, BatchGp, BatchPosterior, BayesianGplvm, Engine, ExactGp, Gplvm, IcmGp, IcmPosterior, MeanBasis,
+    Oilmm, OilmmPosterior, Posterior, Prior, Sgpr, Standardization, Standardized, StandardizedPosterior, Svgp,
+    Variational,
 };
 use mercer::inducing::{FourierFeatures, GraphFeatures, HilbertFeatures, InducingFeatures, SphericalHarmonicFeatures};
 use mercer::kernels::Laplacian;
@@ -243,7 +244,10 @@ fn markov() -> ExactGp {
 }
 
 fn toeplitz() -> ExactGp {
-    ExactGp::new((1.3 * Rbf::new(0.7) + White::new(0.05)).dynamic()).with_noise(0.07).unwrap().with_engine(Engine::Toeplitz)
+    ExactGp::new((1.3 * Rbf::new(0.7) + White::new(0.05)).dynamic())
+        .with_noise(0.07)
+        .unwrap()
+        .with_engine(Engine::Toeplitz)
 }
 
 fn of_missing() -> Posterior<f64> {

@@ -408,8 +408,7 @@ impl<L: Layout<W>, const W: usize> Pass for Ask<'_, L, W> {
                             explained[row] = dot::<W, FMA>(&state.p[row], &spread);
                         }
                         found.mean[left] = dot::<W, FMA>(&functional, &given.m) + dot::<W, FMA>(&spread, &state.m);
-                        found.variance[left] =
-                            dot::<W, FMA>(&functional, &spread) - dot::<W, FMA>(&spread, &explained);
+                        found.variance[left] = dot::<W, FMA>(&functional, &spread) - dot::<W, FMA>(&spread, &explained);
                         continue;
                     }
                     let sides = Sides { before: *given, next: &next };

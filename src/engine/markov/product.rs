@@ -31,9 +31,7 @@ impl Product {
         match factors {
             [] => Box::new(Constant),
             [one] => at(one),
-            [first, rest @ ..] => {
-                Box::new(Self { factors: [at(first), Self::of(rest)], numbers: first.numbers.len() })
-            }
+            [first, rest @ ..] => Box::new(Self { factors: [at(first), Self::of(rest)], numbers: first.numbers.len() }),
         }
     }
 

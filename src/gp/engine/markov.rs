@@ -28,7 +28,8 @@ impl<T: Scalar> Method<T> for Markov {
     }
 
     fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
-        let Size { states, column } = size(problem.expr(), problem.x.ncols(), problem.tolerance).map_err(|why| why.0)?;
+        let Size { states, column } =
+            size(problem.expr(), problem.x.ncols(), problem.tolerance).map_err(|why| why.0)?;
         check_times(problem.x, column).map_err(|error| error.to_string())?;
         let (n, j) = (problem.y.len() as f64, states as f64);
         // Five products a step with matrices that are in part blocks, and the leaves.

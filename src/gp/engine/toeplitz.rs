@@ -6,9 +6,7 @@ use faer::{Mat, MatRef, Par};
 
 use super::{Engine, Method, Problem, Solution, Solver, Weights, not_by};
 use crate::gp::recommend::Cost;
-use crate::kernel::{
-    Expr, GradientRequest, Kernel, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, text,
-};
+use crate::kernel::{Expr, GradientRequest, Kernel, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, text};
 use crate::linalg::toeplitz::Toeplitz as Inverse;
 use crate::{DynKernel, Result, Scalar};
 
@@ -79,7 +77,8 @@ impl Grid {
             return Err(format!("`{}` is not stationary", text(unlike(kernel))));
         }
         let inputs = kernel.inputs(x.ncols()).map_err(|error| error.to_string())?;
-        let read: Vec<usize> = inputs.reads().iter().enumerate().filter(|(_, read)| **read).map(|(col, _)| col).collect();
+        let read: Vec<usize> =
+            inputs.reads().iter().enumerate().filter(|(_, read)| **read).map(|(col, _)| col).collect();
         let column = match *read {
             [] => 0,
             [column] => column,
@@ -91,6 +90,9 @@ impl Grid {
             return Err(format!("the input of row {row} in column {column} is {}", time(row)));
         }
         order.sort_by(|&a, &b| time(a).total_cmp(&time(b)));
+        if let Some(pair) = order.windows(2).find(|pair| time(pair[0]) == time(pair[1])) {
+            return Err(format!("row {} has the place of row {}: a grid has none twice", pair[1], pair[0]));
+        }
         let (first, last) = (time(order[0]), time(order[order.len() - 1]));
         let step = (last - first) / (order.len() as f64 - 1.0).max(1.0);
         // Where coordinates are rounded, distances are off; by so little that no result is.
@@ -98,9 +100,6 @@ impl Grid {
         let most = (4.0 * unit * first.abs().max(last.abs())).min(1e6 * unit * step);
         for (place, &row) in order.iter().enumerate() {
             let off = time(row) - (first + step * place as f64);
-            if place > 0 && time(row) == time(order[place - 1]) {
-                return Err(format!("row {row} has the place of row {}: a grid has none twice", order[place - 1]));
-            }
             if off.abs() > most {
                 let at = first + step * place as f64;
                 return Err(format!("the points are no regular grid: row {row} is at {} and not at {at}", time(row)));
@@ -173,8 +172,7 @@ impl<T: Scalar> Solver for ToeplitzSolver<'_, T> {
         let (points, wanted) = (self.points.as_ref(), GradientRequest::PARAMETERS);
         let first = points.subrows(0, 1);
         let cotangent = Mat::from_fn(n - 1, 1, |row, _| T::from_f64(by_lag[row + 1]));
-        let others =
-            cross_vjp(self.kernel, points.subrows(1, n - 1), first, cotangent.as_ref(), wanted, self.par);
+        let others = cross_vjp(self.kernel, points.subrows(1, n - 1), first, cotangent.as_ref(), wanted, self.par);
         let own = diag_vjp(self.kernel, first, &[T::from_f64(by_lag[0])], wanted)?;
         theta.iter_mut().zip(&own.theta).for_each(|(theta, own)| *theta += own);
         if n > 1 {
@@ -255,7 +253,8 @@ impl<T: Scalar> Given<T> {
 
     /// The place of a point of the grid, if it is one.
     fn place(&self, x: MatRef<'_, T>, row: usize) -> Option<usize> {
-        let key = |at: MatRef<'_, T>, row: usize| (0..at.ncols()).map(|col| at[(row, col)].as_f64()).collect::<Vec<_>>();
+        let key =
+            |at: MatRef<'_, T>, row: usize| (0..at.ncols()).map(|col| at[(row, col)].as_f64()).collect::<Vec<_>>();
         let (wanted, points) = (key(x, row), self.points.as_ref());
         let column = (0..points.ncols()).find(|&col| points[(0, col)] != points[(points.nrows() - 1, col)])?;
         let time = |at: usize| points[(at, column)].as_f64();

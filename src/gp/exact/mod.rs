@@ -245,8 +245,7 @@ impl<T: Scalar, K: Kernel<T> + Clone, N: GaussianNoise + Clone> Model<Data<T>> f
     }
 
     fn degrees_of_freedom(&self, data: &Data<T>) -> Result<Option<f64>> {
-        let Inverse { precisions, noise, .. } =
-            T::select::<InverseOf<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
+        let Inverse { precisions, noise, .. } = T::select::<InverseOf<'_>>((self.core(), data.x(), &data.stacked(1)?))?;
         // K A⁻¹ = 1 − Σ A⁻¹
         let of_each = noise.iter().zip(precisions).map(|(noise, precision)| 1.0 - noise * precision.as_f64());
         Ok(Some(of_each.sum()))

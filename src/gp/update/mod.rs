@@ -16,8 +16,8 @@ use super::exact::residuals;
 use super::leave_one_out::LeaveOneOut;
 use super::posterior::{Form, Given, Posterior};
 use super::process::Process;
-use crate::mean::DynMean;
 use crate::likelihood::{FixedNoise, GaussianNoise};
+use crate::mean::DynMean;
 use crate::{Error, Result, Scalar};
 
 /// What an engine may not do.

@@ -177,7 +177,8 @@ impl Pass for Pull<'_> {
             let far1 = -2.0 * (w * by11 + v * s);
             let (q00, q11) = if x <= form.near { (series0, series1) } else { (far0, far1) };
             let q01 = 2.0 * v * v + 4.0 * form.a * v * s;
-            by_a[i] = c00[i] * by00 + (c01[i] - c10[i]) * s + c11[i] * by11 + d00[i] * q00 + d01[i] * q01 + d11[i] * q11;
+            by_a[i] =
+                c00[i] * by00 + (c01[i] - c10[i]) * s + c11[i] * by11 + d00[i] * q00 + d01[i] * q01 + d11[i] * q11;
         }
         let mut sums = [0.0; 2];
         for i in 0..STEPS {

@@ -8,8 +8,9 @@ use std::cell::LazyCell;
 use super::mixture::{Mixture, Slopes, Values, decay, within_limits};
 use super::table::{self, Cache, Table};
 use crate::kernel::{
-    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Markov, MarkovFactor, MarkovTerm, Pairs, Points, Properties, Psd, Scratch, Spectral,
-    Structure, TileParts, TileVjp, Variable, Views, add_own_differences_vjp, fill_diag,
+    DiagVjp, EmbedVjp, Expr, Features, FrequencyLaw, Inputs, Kernel, Markov, MarkovFactor, MarkovTerm, Pairs, Points,
+    Properties, Psd, Scratch, Spectral, Structure, TileParts, TileVjp, Variable, Views, add_own_differences_vjp,
+    fill_diag,
 };
 use crate::kernels::markov::half_integer::{self, HalfInteger};
 use crate::kernels::radial;

@@ -94,11 +94,13 @@ impl Toeplitz {
     }
 
     /// a, with a₀ = 1.
+    #[cfg(test)]
     pub(crate) fn predictor(&self) -> &[f64] {
         &self.predictor
     }
 
     /// e, the last pivot: T⁻¹ has a/e as its first column.
+    #[cfg(test)]
     pub(crate) fn error(&self) -> f64 {
         self.error
     }
@@ -146,6 +148,7 @@ impl Toeplitz {
     /// # Errors
     ///
     /// [`Error::Shape`] if v does not have an element for each row of T.
+    #[cfg(test)]
     pub(crate) fn solve(&self, rhs: &[f64]) -> Result<Vec<f64>> {
         check_length(self.dim(), rhs)?;
         Ok(self.inverse().times(rhs))

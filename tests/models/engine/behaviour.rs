@@ -78,7 +78,8 @@ fn posteriors_do_what_those_of_matrices_do() {
     close(&markov.mean(at.as_ref()).unwrap(), &dense.mean(at.as_ref()).unwrap());
     let of = |posterior: &mercer::gp::Posterior<f64>| posterior.predict_observations(at.as_ref()).unwrap();
     close(&of(&markov).variance, &of(&dense).variance);
-    let covariance = |posterior: &mercer::gp::Posterior<f64>| posterior.covariance_of_observations(at.as_ref()).unwrap();
+    let covariance =
+        |posterior: &mercer::gp::Posterior<f64>| posterior.covariance_of_observations(at.as_ref()).unwrap();
     close(&covariance(&markov), &covariance(&dense));
     let draw = |posterior: &mercer::gp::Posterior<f64>| {
         posterior.sample(at.as_ref(), 3, &mut Pcg64::seed_from_u64(1)).unwrap().values
@@ -91,7 +92,8 @@ fn posteriors_do_what_those_of_matrices_do() {
     let [a, b] = [&markov, &dense].map(|posterior| posterior.observe(&more).unwrap().predict(at.as_ref()).unwrap());
     close(&a.mean, &b.mean);
     close(&a.variance, &b.variance);
-    let [a, b] = [&markov, &dense].map(|posterior| posterior.forget_rows(&[3, 50]).unwrap().predict(at.as_ref()).unwrap());
+    let [a, b] =
+        [&markov, &dense].map(|posterior| posterior.forget_rows(&[3, 50]).unwrap().predict(at.as_ref()).unwrap());
     close(&a.mean, &b.mean);
     for rows in [&[60][..], &[1, 1]] {
         assert_eq!(markov.forget_rows(rows).unwrap_err().to_string(), dense.forget_rows(rows).unwrap_err().to_string());
@@ -99,7 +101,10 @@ fn posteriors_do_what_those_of_matrices_do() {
 
     // Terms.
     let [a, b] = [&markov, &dense].map(|posterior| posterior.components(0).unwrap());
-    assert_eq!(a.iter().map(|term| term.text().to_owned()).collect::<Vec<_>>(), b.iter().map(|term| term.text().to_owned()).collect::<Vec<_>>());
+    assert_eq!(
+        a.iter().map(|term| term.text().to_owned()).collect::<Vec<_>>(),
+        b.iter().map(|term| term.text().to_owned()).collect::<Vec<_>>()
+    );
     let [of_a, of_b] = [&a, &b].map(|terms| terms.predict(at.as_ref()).unwrap());
     close(&of_a.mean, &of_b.mean);
     close(&of_a.variance, &of_b.variance);

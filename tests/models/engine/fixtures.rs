@@ -51,7 +51,15 @@ fn check(case: &Value) {
         let (mean, variance) = (seen.mean[(row, 0)], seen.variance[(row, 0)]);
         // A variance is a difference from that a priori.
         let tolerance = 1e-8f64.max(conditioned);
-        assert!((mean - means[row]).abs() <= tolerance * (means[row].abs() + 1e-3 * spread), "{text}: mean {mean} at {row}, {}", means[row]);
-        assert!((variance - variances[row]).abs() <= tolerance * variances[row] + 1e-12 * prior[(row, 0)], "{text}: variance {variance} at {row}, {}", variances[row]);
+        assert!(
+            (mean - means[row]).abs() <= tolerance * (means[row].abs() + 1e-3 * spread),
+            "{text}: mean {mean} at {row}, {}",
+            means[row]
+        );
+        assert!(
+            (variance - variances[row]).abs() <= tolerance * variances[row] + 1e-12 * prior[(row, 0)],
+            "{text}: variance {variance} at {row}, {}",
+            variances[row]
+        );
     }
 }
