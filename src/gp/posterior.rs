@@ -422,10 +422,30 @@ fn covariance<T: Scalar>((posterior, x, function): (&Posterior<T>, MatRef<'_, T>
     posterior.covariance_of(x, function)
 }
 
+/// For more points than so many, engines draw without a covariance of all of them.
+const MANY: usize = 1024;
+
 fn sample<T: Scalar>(
     (posterior, x, draws, rng): (&Posterior<T>, MatRef<'_, T>, usize, &mut dyn Rng),
 ) -> Result<Samples<T>> {
     let mean = posterior.mean(x)?;
+    if let (Form::Engine(given), true) = (&posterior.form, x.nrows() > MANY) {
+        let mut values = Mat::zeros(x.nrows(), draws);
+        let mut whole = true;
+        for draw in 0..draws {
+            let Some(drawn) = given.solution.draw(x, rng) else {
+                whole = false;
+                break;
+            };
+            let mut prior = vec![T::from_f64(0.0); x.nrows()];
+            given.mean.mean_into(x, &mut prior);
+            let out = values.col_as_slice_mut(draw).iter_mut();
+            out.zip(drawn?).zip(prior).for_each(|((out, drawn), prior)| *out = prior + T::from_f64(drawn));
+        }
+        if whole {
+            return Ok(Samples { values, jitter: 0.0 });
+        }
+    }
     Samples::draw(mean.as_ref(), draws, rng, posterior.par, |latent| posterior.covariance_of(x, latent))
 }
 

@@ -259,11 +259,14 @@ fn rows_without_a_value_are_refused_by_their_cause() {
     let masked = || rbf().masked(Missing::Isolate).dynamic();
     let error = said(ExactGp::new(masked()).with_mean(LinearMean::new([1.0, 0.0])));
     assert!(error.starts_with("the mean at row 1 of x is NaN"), "{error}");
-    // An infinity is no missing value; an observation that is missing is none.
+    // An infinity is no missing value; an observation that is missing takes no part.
     let infinite = mat![[0.0, 1.0], [f64::INFINITY, 2.0], [1.0, 3.0]];
     let error = ExactGp::new(masked()).objective(&mercer::gp::Data::new(infinite.as_ref(), y)).unwrap_err();
     assert!(matches!(error, Error::NonFinite { row: 1, col: 0, .. }), "{error}");
-    let error = ExactGp::new(masked()).objective(&mercer::gp::Data::new(x.as_ref(), [0.3, f64::NAN, 0.1])).unwrap_err();
+    let gp = ExactGp::new(masked());
+    let without = gp.objective(&mercer::gp::Data::new(mat![[0.0, 1.0], [1.0, 3.0]], [0.3, 0.1])).unwrap();
+    assert_eq!(gp.objective(&mercer::gp::Data::new(x.as_ref(), [0.3, f64::NAN, 0.1])).unwrap(), without);
+    let error = gp.objective(&mercer::gp::Data::new(x.as_ref(), [0.3, f64::INFINITY, 0.1])).unwrap_err();
     assert!(matches!(error, Error::NonFinite { ref what, row: 1, .. } if what == "y"), "{error}");
     // No inducing input, and no start for one.
     assert!(Sgpr::new(masked(), x.as_ref()).is_err());

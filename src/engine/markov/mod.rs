@@ -7,6 +7,7 @@ mod chain;
 mod product;
 mod query;
 mod recursion;
+mod simulate;
 mod system;
 
 use chain::{Indefinite, MOST_STATES, Observations, Passes, Weights, passes};
@@ -151,13 +152,10 @@ impl MarkovProcess {
     /// [`Error::NotPositiveDefinite`] where the variance of an observation given those before is 0 or not finite.
     pub(crate) fn density(&mut self, values: &[f64], keep: bool) -> Result<f64> {
         self.values = self.order.sorted(values.to_vec());
-        let Self { system, passes, times, values, noise, white, order, .. } = self;
+        let Self { system, passes, times, values, noise, white, .. } = self;
         let data = Observations { times, values, noise, white: *white };
-        passes.density(system, &data, keep).map_err(|Indefinite(index)| {
-            let pivot = order.place(index);
-            let mean_diagonal = *white + noise.iter().sum::<f64>() / noise.len() as f64;
-            Error::NotPositiveDefinite { pivot, jitter: 0.0, mean_diagonal }
-        })
+        let density = passes.density(system, &data, keep);
+        density.map_err(|why| self.indefinite(why))
     }
 
     fn data(&self) -> Observations<'_> {
@@ -221,6 +219,28 @@ impl MarkovProcess {
         (0..queries.len()).for_each(|index| places[order.place(index)] = index);
         let covariance = Mat::from_fn(places.len(), places.len(), |row, col| sorted[(places[row], places[col])]);
         (covariance, order.given(self.prior(&queries, &functional)))
+    }
+
+    /// A draw given the observations at other inputs, of the sum of some terms.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPositiveDefinite`] as [`density`](Self::density).
+    pub(crate) fn draw<T: Scalar>(
+        &self,
+        x: MatRef<'_, T>,
+        wanted: Wanted<'_>,
+        rng: &mut dyn rand::Rng,
+    ) -> Result<Vec<f64>> {
+        let (order, queries, functional) = self.queries(x, wanted);
+        let asked = Queries { all: &queries, functional: &functional, joint: false };
+        let drawn = simulate::draw(&self.system, &self.data(), &asked, rng).map_err(|why| self.indefinite(why))?;
+        Ok(order.given(drawn))
+    }
+
+    fn indefinite(&self, Indefinite(index): Indefinite) -> Error {
+        let mean_diagonal = self.white + self.noise.iter().sum::<f64>() / self.noise.len() as f64;
+        Error::NotPositiveDefinite { pivot: self.order.place(index), jitter: 0.0, mean_diagonal }
     }
 
     fn queries<T: Scalar>(&self, x: MatRef<'_, T>, wanted: Wanted<'_>) -> (Order, Vec<Query>, Vec<f64>) {

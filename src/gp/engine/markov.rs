@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use faer::{Mat, MatRef};
+use rand::RngExt;
 
 use super::{Engine, Method, Problem, Solution, Solver, Weights};
 use crate::engine::markov::{MarkovProcess, Size, check_times, size, terms};
@@ -154,6 +155,17 @@ impl<T: Scalar> Solution<T> for MarkovSolution<T> {
         let (mut covariance, prior) = self.process.covariance(x, self.wanted.as_deref());
         (0..covariance.nrows()).for_each(|row| covariance[(row, row)] += self.white);
         Ok((cast(covariance.as_ref()), prior.iter().map(|&prior| T::from_f64(prior + self.white)).collect()))
+    }
+
+    fn draw(&self, x: MatRef<'_, T>, rng: &mut dyn rand::Rng) -> Option<Result<Vec<f64>>> {
+        let drawn = self.process.draw(x, self.wanted.as_deref(), rng).map(|mut drawn| {
+            let deviation = self.white.sqrt();
+            for value in drawn.iter_mut().filter(|_| deviation > 0.0) {
+                *value += deviation * rng.sample::<f64, _>(rand_distr::StandardNormal);
+            }
+            drawn
+        });
+        Some(drawn)
     }
 
     fn terms(&self, kernels: &[DynKernel]) -> Result<Vec<Arc<dyn Solution<T>>>> {

