@@ -65,8 +65,8 @@ cases! {
     large_posterior: Posterior<f64> = exact().condition(&line(47, 1)).unwrap(), |p| of_posterior(p, 2);
     markov: ExactGp = markov(), |model| of_model(model, &series());
     markov_posterior: Posterior<f64> = markov().condition(&series()).unwrap(), |p| of_posterior(p, 1);
-    single_markov_posterior: Posterior<f32> = markov().condition(&grid(9)).unwrap(), |p| of_posterior(p, 1);
-    toeplitz_posterior: Posterior<f64> = toeplitz().condition(&grid(8)).unwrap(), |p| of_posterior(p, 1);
+    single_markov_posterior: Posterior<f32> = markov().condition(&evenly(9)).unwrap(), |p| of_posterior(p, 1);
+    toeplitz_posterior: Posterior<f64> = toeplitz().condition(&evenly(8)).unwrap(), |p| of_posterior(p, 1);
     posterior_of_missing: Posterior<f64> = of_missing(), |p| of_posterior(p, 1);
     single_posterior: Posterior<f32> = exact().condition(&line(9, 1)).unwrap(), |p| of_posterior(p, 2);
     standardized: Standardized<ExactGp> = standardized(), |model| of_model(model, &line::<f64>(7, 1));
@@ -235,6 +235,11 @@ fn of_known_noise() -> ExactGp<DynKernel, FixedNoise> {
 /// Of one column, some of it in no order and not observed.
 fn series() -> Data<f64> {
     Data::new(mat![[0.3], [0.1], [2.0], [0.1], [1.7], [0.9]], [0.2, -0.3, f64::NAN, 1.0, 1.0 / 3.0, 0.4])
+}
+
+/// On a regular grid.
+fn evenly<T: Scalar>(n: usize) -> Data<T> {
+    Data::new(cast::<T>(&Mat::from_fn(n, 1, |row, _| 0.25 * row as f64)), cast::<T>(&uniform(n, 1, 4)))
 }
 
 fn markov() -> ExactGp {

@@ -150,8 +150,8 @@ impl MarkovProcess {
     /// # Errors
     ///
     /// [`Error::NotPositiveDefinite`] where the variance of an observation given those before is 0 or not finite.
-    pub(crate) fn density(&mut self, values: &[f64], keep: bool) -> Result<f64> {
-        self.values = self.order.sorted(values.to_vec());
+    pub(crate) fn density(&mut self, values: Vec<f64>, keep: bool) -> Result<f64> {
+        self.values = self.order.sorted(values);
         let Self { system, passes, times, values, noise, white, .. } = self;
         let data = Observations { times, values, noise, white: *white };
         let density = passes.density(system, &data, keep);

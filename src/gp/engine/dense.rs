@@ -33,7 +33,7 @@ impl<T: Scalar> Method<T> for Dense {
         &self,
         _: &Problem<'_, '_, T>,
         _: &Arc<dyn Kernel<T>>,
-        _: &[f64],
+        _: Vec<f64>,
     ) -> Result<Option<Arc<dyn Solution<T>>>> {
         Ok(None)
     }

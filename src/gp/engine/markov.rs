@@ -53,7 +53,7 @@ impl<T: Scalar> Method<T> for Markov {
         &self,
         problem: &Problem<'_, '_, T>,
         kernel: &Arc<dyn Kernel<T>>,
-        residual: &[f64],
+        residual: Vec<f64>,
     ) -> Result<Option<Arc<dyn Solution<T>>>> {
         let expr: &dyn Kernel<T> = &**kernel;
         let mut process = MarkovProcess::new(expr, problem.x, problem.noise, problem.tolerance)?;
@@ -69,7 +69,7 @@ struct MarkovSolver<'a> {
 }
 
 impl Solver for MarkovSolver<'_> {
-    fn density(&mut self, residual: &[f64], gradient: bool) -> Result<f64> {
+    fn density(&mut self, residual: Vec<f64>, gradient: bool) -> Result<f64> {
         self.process.density(residual, gradient)
     }
 
@@ -96,7 +96,7 @@ impl<T: Scalar> MarkovSolution<T> {
     }
 
     /// Of observations at these times.
-    fn given(&self, times: Vec<f64>, values: &[f64], noise: Vec<f64>) -> Result<Arc<dyn Solution<T>>> {
+    fn given(&self, times: Vec<f64>, values: Vec<f64>, noise: Vec<f64>) -> Result<Arc<dyn Solution<T>>> {
         let (expr, tolerance): (&dyn Kernel<T>, _) = (&*self.kernel, self.process.tolerance());
         let mut process = MarkovProcess::at_times(expr, self.process.dim(), times, noise, tolerance)?;
         process.density(values, true)?;
@@ -121,7 +121,7 @@ impl<T: Scalar> MarkovSolution<T> {
             return Err(crate::Error::NonFinite { what: "the times".to_owned(), row, col: 0, value: times[row] });
         }
         let mut process = MarkovProcess::at_times(expr, dim, times, noise, tolerance)?;
-        process.density(&values, true)?;
+        process.density(values, true)?;
         Ok(Arc::new(Self::of(kernel, process)))
     }
 }
@@ -187,13 +187,13 @@ impl<T: Scalar> Solution<T> for MarkovSolution<T> {
         times.extend(x.col(self.process.column()).iter().map(|time| time.as_f64()));
         values.extend(residual);
         variances.extend(noise);
-        self.given(times, &values, variances)
+        self.given(times, values, variances)
     }
 
     fn without(&self, stays: &dyn Fn(usize) -> bool) -> Result<Arc<dyn Solution<T>>> {
         let kept = |of: Vec<f64>| of.into_iter().enumerate().filter(|(row, _)| stays(*row)).map(|(_, of)| of).collect();
         let [times, values, noise]: [Vec<f64>; 3] = self.process.observations().map(kept);
-        self.given(times, &values, noise)
+        self.given(times, values, noise)
     }
 
     fn observations(&self) -> usize {

@@ -143,7 +143,7 @@ pub(super) trait Method<T: Scalar>: Sync {
         &self,
         problem: &Problem<'_, '_, T>,
         kernel: &std::sync::Arc<dyn Kernel<T>>,
-        residual: &[f64],
+        residual: Vec<f64>,
     ) -> Result<Option<std::sync::Arc<dyn Solution<T>>>>;
 }
 
@@ -157,7 +157,7 @@ pub(super) struct Weights {
 /// The log density of residuals, and its gradient.
 pub(super) trait Solver: Debug {
     /// log N(residual; 0, K + noise), of what was observed. Whether the rest will be asked.
-    fn density(&mut self, residual: &[f64], gradient: bool) -> Result<f64>;
+    fn density(&mut self, residual: Vec<f64>, gradient: bool) -> Result<f64>;
 
     /// After a density with a gradient: weights, and adds to `theta` the gradient in the parameters of the kernel.
     fn gradient(&self, theta: &mut [f64]) -> Result<Weights>;

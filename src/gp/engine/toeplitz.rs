@@ -48,9 +48,9 @@ impl<T: Scalar> Method<T> for Toeplitz {
         &self,
         problem: &Problem<'_, '_, T>,
         kernel: &Arc<dyn Kernel<T>>,
-        residual: &[f64],
+        residual: Vec<f64>,
     ) -> Result<Option<Arc<dyn Solution<T>>>> {
-        let given = Given::new(kernel.clone(), problem.x, residual, problem.noise, problem.par)
+        let given = Given::new(kernel.clone(), problem.x, &residual, problem.noise, problem.par)
             .map_err(|why| why.into_error())??;
         Ok(Some(Arc::new(ToeplitzSolution { kernel: kernel.clone(), given: given.into() })))
     }
@@ -154,7 +154,7 @@ struct ToeplitzSolver<'k, T: Scalar> {
 }
 
 impl<T: Scalar> Solver for ToeplitzSolver<'_, T> {
-    fn density(&mut self, residual: &[f64], _: bool) -> Result<f64> {
+    fn density(&mut self, residual: Vec<f64>, _: bool) -> Result<f64> {
         let values: Vec<f64> = self.order.iter().map(|&row| residual[row]).collect();
         let (inverse, _) = inverse(self.kernel, self.points.as_ref(), self.noise, &values, self.par)?;
         let constant = values.len() as f64 * std::f64::consts::TAU.ln();

@@ -313,7 +313,7 @@ fn condition<T: Scalar>(
     let noise = model.noise(y.len())?;
     let problem = model.problem(data.x(), &y, &noise);
     let residual = residuals(&mean, data.x(), &y);
-    if let Some(solution) = engine::choose(model.engine, &problem)?.solution(&problem, &kernel, &residual)? {
+    if let Some(solution) = engine::choose(model.engine, &problem)?.solution(&problem, &kernel, residual)? {
         let form = Form::Engine(Given { mean, solution, jitter: model.fixed_jitter() });
         return Ok(Posterior { form, likelihood: Some(likelihood), par });
     }
@@ -328,7 +328,12 @@ fn condition<T: Scalar>(
 
 fn evidence<T: Scalar>((model, x, y): On<'_, T>) -> Result<f64> {
     model.check(x, y)?;
-    let (noise, seen) = (model.noise(y.len())?, Observed::of(x, y));
+    let noise = model.noise(y.len())?;
+    let problem = model.problem(x, y, &noise);
+    if let Some(mut solver) = engine::choose(model.engine, &problem)?.solver(&problem)? {
+        return solver.density(residuals(model.mean, x, y), false);
+    }
+    let seen = Observed::of(x, y);
     let tape = Tape::new(model.par);
     let recorded = model.record(&tape, (x, y), &noise, &seen, false)?;
     tape.scalar(recorded.evidence)
@@ -351,7 +356,7 @@ fn inverse<T: Scalar>((model, x, y): On<'_, T>) -> Result<Inverse<T>> {
     let (all, seen) = (model.noise(y.len())?, Observed::of(x, y));
     let problem = model.problem(x, y, &all);
     if let Some(mut solver) = engine::choose(model.engine, &problem)?.solver(&problem)? {
-        solver.density(&residuals(model.mean, x, y), true)?;
+        solver.density(residuals(model.mean, x, y), true)?;
         let found = solver.gradient(&mut vec![0.0; model.kernel.num_params()])?;
         let of = |of: Vec<f64>| seen.take(of).into_iter().map(T::from_f64).collect();
         let noise = seen.take(model.likelihood.noise_variances(y.len())?);
@@ -439,7 +444,7 @@ fn log_density_by<'t, 'a, T: Scalar>(
     differentiable: bool,
 ) -> Result<Var<'t, T>> {
     let values: Vec<f64> = tape.value(residual)?.as_mat().col(0).iter().map(|value| value.as_f64()).collect();
-    let density = solver.density(&values, differentiable)?;
+    let density = solver.density(values, differentiable)?;
     let params = tape.shape(theta)?.0;
     let wants = [tape.needs_gradient(residual)?, tape.needs_gradient(noise)?];
     let reverse = move |cotangent: MatRef<'_, T>| {

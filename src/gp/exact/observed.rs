@@ -6,7 +6,7 @@ use faer::{Mat, MatRef};
 
 use crate::gp::checks::check_count;
 use crate::gp::data::Data;
-use crate::mean::{DynMean, Mean};
+use crate::mean::{DynMean, Mean, MeanExpr};
 use crate::{Error, Result, Scalar};
 
 /// The rows that were observed, where some were not.
@@ -85,6 +85,9 @@ pub(super) fn check<T: Scalar>(x: MatRef<'_, T>, y: &[T]) -> Result<()> {
 
 /// What the mean leaves of observations.
 pub(in crate::gp) fn residuals<T: Scalar>(mean: &DynMean, x: MatRef<'_, T>, y: &[T]) -> Vec<f64> {
+    if mean.is_zero() {
+        return y.iter().map(|y| y.as_f64()).collect();
+    }
     let mut means = vec![T::from_f64(0.0); y.len()];
     mean.mean_into(x, &mut means);
     y.iter().zip(means).map(|(&y, mean)| (y - mean).as_f64()).collect()
