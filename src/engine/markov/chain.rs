@@ -164,9 +164,10 @@ impl<L: Layout<W>, const W: usize> Pass for Density<'_, L, W> {
                 if y.is_nan() {
                     continue;
                 }
-                let (spread, v, _) = update::<L, W, FMA>(layout, &mut state, y, data.noise[at + step] + data.white);
+                let noise = data.noise[at + step] + data.white;
+                let ([spread, inverse, v], _) = update::<L, W, FMA>(layout, &mut state, y, noise);
                 spreads[step] = spread;
-                squares += v * v / spread;
+                squares = (v * v).lane_mul_add::<FMA>(inverse, squares);
                 seen += 1;
             }
             let mut logs = 0.0;
@@ -201,8 +202,8 @@ fn record<L: Layout<W>, const W: usize, const FMA: bool>(
             *record = Record { x: record.x, ..Record::zero() };
         } else {
             let noise = data.noise[at + step] + data.white;
-            let (spread, v, k) = update::<L, W, FMA>(layout, &mut state, y, noise);
-            (record.k, record.left, record.inverse, record.scaled) = (k, noise / spread, 1.0 / spread, v / spread);
+            let ([_, inverse, v], k) = update::<L, W, FMA>(layout, &mut state, y, noise);
+            (record.k, record.left, record.inverse, record.scaled) = (k, noise * inverse, inverse, v * inverse);
         }
         record.m = state.m;
         if let Some(states) = &mut states {
@@ -466,13 +467,13 @@ impl<L: Layout<W>, const W: usize> Pass for Carry<'_, L, W> {
             if from.after == to.after {
                 direct.steps.set(0, from.time, to.time);
                 system.fill(&mut direct);
-                layout.times::<FMA>(&direct.a, 0, &carried, &mut x);
+                layout.add_times::<FMA>(&direct.a, 0, &carried, &mut x);
                 transitions.push(x.as_flattened(), W);
                 continue;
             }
             let place = around.at(system, data, queries, pair - 1);
-            layout.times::<FMA>(&around.from.a, place, &carried, &mut x);
-            carried = x;
+            layout.add_times::<FMA>(&around.from.a, place, &carried, &mut x);
+            carried = std::mem::replace(&mut x, [[0.0; W]; W]);
             let first = from.after.map_or(0, |after| after + 1);
             for index in first..=to.after.unwrap_or(first) {
                 let (chunk, step) = (index / STEPS, index % STEPS);
@@ -484,8 +485,8 @@ impl<L: Layout<W>, const W: usize> Pass for Carry<'_, L, W> {
                     record::<L, W, FMA>(layout, &matrices, data, place, starts[chunk], &mut records, None);
                 }
                 if index > first {
-                    layout.times::<FMA>(&matrices.a, step, &carried, &mut x);
-                    carried = x;
+                    layout.add_times::<FMA>(&matrices.a, step, &carried, &mut x);
+                    carried = std::mem::replace(&mut x, [[0.0; W]; W]);
                 }
                 let observed = carried[0];
                 for row in 0..layout.rows() {
@@ -493,7 +494,7 @@ impl<L: Layout<W>, const W: usize> Pass for Carry<'_, L, W> {
                 }
             }
             let place = around.at(system, data, queries, pair);
-            layout.times::<FMA>(&around.to.a, place, &carried, &mut x);
+            layout.add_times::<FMA>(&around.to.a, place, &carried, &mut x);
             transitions.push(x.as_flattened(), W);
         }
         transitions

@@ -77,17 +77,23 @@ pub(super) trait Layout<const W: usize> {
     /// How many rows are in use.
     fn rows(&self) -> usize;
 
-    /// out = A `of`, for the A of a step.
-    fn times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>);
+    /// out += A `of`, for the A of a step.
+    fn add_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>);
 
-    /// out = Aᵀ `of`
-    fn transposed_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>);
+    /// out += Aᵀ `of`
+    fn add_transposed_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>);
 
     /// A x
     fn times_vector<const FMA: bool>(&self, a: &[Column], step: usize, x: &[f64; W]) -> [f64; W];
 
     /// Aᵀ x
     fn transposed_times_vector<const FMA: bool>(&self, a: &[Column], step: usize, x: &[f64; W]) -> [f64; W];
+
+    /// out = X Aᵀ + Q, symmetric, for X = A P.
+    #[inline(always)]
+    fn covariance<const FMA: bool>(&self, [a, q]: [&[Column]; 2], step: usize, x: &Rows<W>, out: &mut Rows<W>) {
+        whole::<Self, W, FMA>(self, [a, q], step, x, out);
+    }
 
     /// Adds Q.
     fn add_noise(&self, q: &[Column], step: usize, out: &mut Rows<W>);
@@ -107,9 +113,9 @@ impl<const W: usize> Layout<W> for Dense {
     }
 
     #[inline(always)]
-    fn times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
+    fn add_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
         for row in 0..W {
-            let mut sum = [0.0; W];
+            let mut sum = out[row];
             for k in 0..W {
                 axpy::<W, FMA>(a[row * W + k][step], &of[k], &mut sum);
             }
@@ -118,9 +124,9 @@ impl<const W: usize> Layout<W> for Dense {
     }
 
     #[inline(always)]
-    fn transposed_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
+    fn add_transposed_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
         for row in 0..W {
-            let mut sum = [0.0; W];
+            let mut sum = out[row];
             for k in 0..W {
                 axpy::<W, FMA>(a[k * W + row][step], &of[k], &mut sum);
             }
@@ -148,6 +154,23 @@ impl<const W: usize> Layout<W> for Dense {
             }
         }
         out
+    }
+
+    // Of few numbers, half is less work than the whole in registers.
+    #[inline(always)]
+    fn covariance<const FMA: bool>(&self, [a, q]: [&[Column]; 2], step: usize, x: &Rows<W>, out: &mut Rows<W>) {
+        if W > 2 {
+            return whole::<Self, W, FMA>(self, [a, q], step, x, out);
+        }
+        for row in 0..W {
+            for col in 0..=row {
+                let mut sum = q[lower(row, col)][step];
+                for k in 0..W {
+                    sum = x[row][k].lane_mul_add::<FMA>(a[col * W + k][step], sum);
+                }
+                (out[row][col], out[col][row]) = (sum, sum);
+            }
+        }
     }
 
     #[inline(always)]
@@ -203,7 +226,7 @@ impl Lists {
     #[inline(always)]
     fn combine<const W: usize, const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
         for index in 0..self.starts.len() - 1 {
-            let mut sum = [0.0; W];
+            let mut sum = out[index];
             for &[place, other] in self.of(index) {
                 axpy::<W, FMA>(a[place][step], &of[other % W], &mut sum);
             }
@@ -250,12 +273,12 @@ impl<const W: usize> Layout<W> for Sparse {
     }
 
     #[inline(always)]
-    fn times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
+    fn add_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
         self.rows.combine::<W, FMA>(a, step, of, out);
     }
 
     #[inline(always)]
-    fn transposed_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
+    fn add_transposed_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
         self.cols.combine::<W, FMA>(a, step, of, out);
     }
 
@@ -307,6 +330,21 @@ pub(super) fn dot<const W: usize, const FMA: bool>(x: &[f64; W], y: &[f64; W]) -
     (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
 }
 
+/// A Xᵀ + Q
+#[inline(always)]
+fn whole<L: Layout<W> + ?Sized, const W: usize, const FMA: bool>(
+    layout: &L,
+    [a, q]: [&[Column]; 2],
+    step: usize,
+    x: &Rows<W>,
+    out: &mut Rows<W>,
+) {
+    let across = transposed(x, layout.rows());
+    *out = [[0.0; W]; W];
+    layout.add_noise(q, step, out);
+    layout.add_times::<FMA>(a, step, &across, out);
+}
+
 #[inline(always)]
 fn transposed<const W: usize>(of: &Rows<W>, rows: usize) -> Rows<W> {
     let mut out = [[0.0; W]; W];
@@ -327,21 +365,20 @@ pub(super) fn predict<L: Layout<W>, const W: usize, const FMA: bool>(
     state: &mut State<W>,
     x: &mut Rows<W>,
 ) {
-    layout.times::<FMA>(a, step, &state.p, x);
+    *x = [[0.0; W]; W];
+    layout.add_times::<FMA>(a, step, &state.p, x);
     state.m = layout.times_vector::<FMA>(a, step, &state.m);
-    let across = transposed(x, layout.rows());
-    layout.times::<FMA>(a, step, &across, &mut state.p);
-    layout.add_noise(q, step, &mut state.p);
+    layout.covariance::<FMA>([a, q], step, x, &mut state.p);
 }
 
-/// The state given an observation: S, v and k.
+/// The state given an observation: S, 1/S, v and k.
 #[inline(always)]
 pub(super) fn update<L: Layout<W>, const W: usize, const FMA: bool>(
     layout: &L,
     state: &mut State<W>,
     y: f64,
     noise: f64,
-) -> (f64, f64, [f64; W]) {
+) -> ([f64; 3], [f64; W]) {
     let p = state.p[0];
     let spread = p[0] + noise;
     let (inverse, v) = (1.0 / spread, y - state.m[0]);
@@ -359,7 +396,7 @@ pub(super) fn update<L: Layout<W>, const W: usize, const FMA: bool>(
     for row in 1..layout.rows() {
         state.p[row][0] = state.p[0][row];
     }
-    (spread, v, k)
+    ([spread, inverse, v], k)
 }
 
 /// From the derivatives in the state after an observation to those before it: u and D.
@@ -400,9 +437,10 @@ pub(super) fn predict_back<L: Layout<W>, const W: usize, const FMA: bool>(
     state: &mut State<W>,
 ) {
     let mut half = [[0.0; W]; W];
-    layout.transposed_times::<FMA>(a, step, &state.p, &mut half);
+    layout.add_transposed_times::<FMA>(a, step, &state.p, &mut half);
     let across = transposed(&half, layout.rows());
-    layout.transposed_times::<FMA>(a, step, &across, &mut state.p);
+    state.p = [[0.0; W]; W];
+    layout.add_transposed_times::<FMA>(a, step, &across, &mut state.p);
     state.m = layout.transposed_times_vector::<FMA>(a, step, &state.m);
 }
 
