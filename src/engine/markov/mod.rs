@@ -3,6 +3,9 @@
 //! A kernel is a sum of products of leaves that have a state-space form ([`crate::views`]), which [`System`] makes one process of.
 //! [`chain`] goes over the observations, forward for the log density, and backward for its gradient and for predictions.
 
+#![expect(clippy::needless_range_loop, reason = "an index runs over several small arrays at a time")]
+#![expect(clippy::useless_vec, reason = "of many states, too large for the stack")]
+
 mod chain;
 mod product;
 mod query;

@@ -45,12 +45,14 @@ impl<T: Scalar> Value for dyn Solution<T> {
     }
 }
 
+/// What reads the solution of an engine.
+type Read<T> = fn(&mut Reader<'_>) -> Result<Arc<dyn Solution<T>>>;
+
 impl<T: Scalar> FromValue for Arc<dyn Solution<T>> {
     fn from_place(place: &Place<'_>) -> Result<Self> {
         Reader::map(place, |from| {
             let engine: String = from.take("engine")?;
-            let known: [(&str, fn(&mut Reader<'_>) -> Result<Self>); 2] =
-                [("Markov", MarkovSolution::read), ("Toeplitz", ToeplitzSolution::read)];
+            let known: [(&str, Read<T>); 2] = [("Markov", MarkovSolution::read), ("Toeplitz", ToeplitzSolution::read)];
             named(&engine, "the engine", &known)?(from)
         })
     }

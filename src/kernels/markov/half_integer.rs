@@ -242,8 +242,8 @@ impl<const D: usize, const TERMS: usize> Pass for Pull<'_, D, TERMS> {
             }
         }
         let mut total = 0.0;
-        for i in 0..STEPS {
-            total += sums[i] * steps.length[i];
+        for (sum, length) in sums.iter().zip(&steps.length) {
+            total += sum * length;
         }
         total
     }
