@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["warp", "kernels", "mean", "likelihood"],
     &["combine"],
     &["algebra"],
-    &["batch", "data", "optim", "tape"],
+    &["batch", "data", "engine", "optim", "tape"],
     &["inducing"],
     &["gp"],
     &["emulator"],

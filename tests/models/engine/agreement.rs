@@ -168,6 +168,7 @@ fn periodic_kernels_to_a_tolerance() {
     for (tolerance, lengthscales) in [(1e-3, [0.4, 1.0]), (1e-6, [0.7, 3.0]), (1e-12, [1.5, 4.0])] {
         for lengthscale in lengthscales {
             let kernel = 1.5 * Periodic::new(lengthscale, 2.3) * Matern32::new(20.0) + Matern12::new(1.0);
+            let text = kernel.to_string();
             let dense = ExactGp::new(kernel).with_noise(0.1).unwrap();
             let markov = dense.clone().with_engine(Engine::Markov { tolerance: Some(tolerance) });
             let of = |gp: &ExactGp<_>| gp.evaluate(&data, &Memory::default()).unwrap();
@@ -201,16 +202,17 @@ fn kernels_of_the_registry() {
             let gp = dense.clone().with_engine(engine);
             if let Ok(value) = gp.objective(&data) {
                 assert!(close(value, expected, 1.0, 1e-10), "{name} by {engine:?}: {value} {expected}");
-                taken.push((name, engine));
+                taken.push((text.clone(), engine));
             }
         }
     }
     let of = |engine| taken.iter().filter(|(_, taken)| *taken == engine).count();
-    assert!(taken.iter().any(|(name, engine)| *name == "gamma_exponential" && *engine == Engine::Toeplitz));
+    assert!(taken.iter().any(|(text, engine)| text.starts_with("gamma_exponential(") && *engine == Engine::Toeplitz));
     for name in
         ["matern32", "cosine", "damped_oscillator", "brownian", "integrated_brownian", "linear", "polynomial", "white"]
     {
-        assert!(taken.iter().any(|(taken, engine)| *taken == name && *engine == Engine::markov()), "{name}");
+        let is = |text: &str| text.split_once('(').is_some_and(|(found, _)| found == name);
+        assert!(taken.iter().any(|(text, engine)| is(text) && *engine == Engine::markov()), "{name}");
     }
     assert!(of(Engine::Toeplitz) > 15, "{}", of(Engine::Toeplitz));
 }
