@@ -166,7 +166,6 @@ pub trait OnGraph {
 ///         lengthscale: Scalar = Positive,
 ///     }
 /// }
-/// mercer::kernel_ops!(Decay);
 ///
 /// impl Expr for Decay {
 ///     fn structure(&self) -> Structure<'_> {
