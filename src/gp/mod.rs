@@ -36,6 +36,7 @@ mod recommend;
 mod rounding;
 #[cfg(feature = "serde")]
 mod saved;
+mod seen;
 pub(crate) mod settings;
 mod sgpr;
 mod slopes;

@@ -8,12 +8,12 @@ use rand::Rng;
 use super::checks::check_inputs;
 use super::engine::{Solution, not_by};
 use super::few_points;
-use super::predict::{Predict, check_observations, missing_function};
+use super::predict::{Predict, missing_function};
 use super::prediction::{Prediction, Samples, clamp};
 use super::process::Process;
+use super::seen::{cumulative, draw_observations, log_density, observe, quantiles};
 use crate::inducing::Basis;
-use crate::likelihood::{Likelihood, check_probability};
-use crate::linalg::cast;
+use crate::likelihood::Likelihood;
 use crate::mean::{DynMean, Mean};
 use crate::scalar::by_precision;
 use crate::simd::elementwise::add;
@@ -428,112 +428,18 @@ const MANY: usize = 1024;
 fn sample<T: Scalar>(
     (posterior, x, draws, rng): (&Posterior<T>, MatRef<'_, T>, usize, &mut dyn Rng),
 ) -> Result<Samples<T>> {
+    posterior.check(x)?;
+    if let Form::Engine(given) = &posterior.form
+        && x.nrows() > MANY
+        && let Some(drawn) = given.solution.sample(x, draws, rng)
+    {
+        let (drawn, mut mean) = (drawn?, vec![T::from_f64(0.0); x.nrows()]);
+        given.mean.mean_into(x, &mut mean);
+        let values = Mat::from_fn(x.nrows(), draws, |row, draw| mean[row] + T::from_f64(drawn[(row, draw)]));
+        return Ok(Samples { values, jitter: 0.0 });
+    }
     let mean = posterior.mean(x)?;
-    if let (Form::Engine(given), true) = (&posterior.form, x.nrows() > MANY) {
-        let mut values = Mat::zeros(x.nrows(), draws);
-        let mut whole = true;
-        for draw in 0..draws {
-            let Some(drawn) = given.solution.draw(x, rng) else {
-                whole = false;
-                break;
-            };
-            let mut prior = vec![T::from_f64(0.0); x.nrows()];
-            given.mean.mean_into(x, &mut prior);
-            let out = values.col_as_slice_mut(draw).iter_mut();
-            out.zip(drawn?).zip(prior).for_each(|((out, drawn), prior)| *out = prior + T::from_f64(drawn));
-        }
-        if whole {
-            return Ok(Samples { values, jitter: 0.0 });
-        }
-    }
     Samples::draw(mean.as_ref(), draws, rng, posterior.par, |latent| posterior.covariance_of(x, latent))
-}
-
-/// What is seen of latent functions through a likelihood.
-pub(super) fn observe<T: Scalar>(likelihood: &dyn Likelihood, latent: Prediction<T>) -> Result<Prediction<T>> {
-    let seen = likelihood.predict(&stacked(latent.mean.as_ref()), &stacked(latent.variance.as_ref()))?;
-    let (points, found) = (latent.mean.nrows(), seen.mean.len());
-    if !found.is_multiple_of(points) || seen.variance.len() != found {
-        let expected = format!("a multiple of {points} means, one for each point, and as many variances");
-        return Err(Error::shape("the prediction of the likelihood", expected, (found, 1)));
-    }
-    // Of classes, a column for each.
-    let as_columns = |values: &[f64]| cast(MatRef::from_column_major_slice(values, points, values.len() / points));
-    Ok(Prediction::new(as_columns(&seen.mean), as_columns(&seen.variance), latent.clamped))
-}
-
-/// log p(y) of each row, through a likelihood of functions that are predicted.
-pub(super) fn log_density<T: Scalar>(
-    likelihood: &dyn Likelihood,
-    x: MatRef<'_, T>,
-    y: MatRef<'_, T>,
-    predict: impl FnOnce(MatRef<'_, T>) -> Result<Prediction<T>>,
-) -> Result<Vec<f64>> {
-    check_observations(x, y, likelihood.outputs())?;
-    let Prediction { mean, variance, .. } = predict(x)?;
-    let of_each =
-        likelihood.log_predictive_density(&stacked(y), &stacked(mean.as_ref()), &stacked(variance.as_ref()))?;
-    Ok((0..x.nrows()).map(|row| of_each.iter().skip(row).step_by(x.nrows()).sum()).collect())
-}
-
-/// Quantiles of what is seen through a likelihood of functions that are predicted.
-pub(super) fn quantiles<T: Scalar>(
-    likelihood: &dyn Likelihood,
-    probabilities: &[f64],
-    predict: impl FnOnce() -> Result<Prediction<T>>,
-) -> Result<Vec<Mat<T>>> {
-    probabilities.iter().try_for_each(|&p| check_probability(p))?;
-    let Prediction { mean, variance, .. } = predict()?;
-    let (latent, spread) = (stacked(mean.as_ref()), stacked(variance.as_ref()));
-    let of_probability = |&p: &f64| {
-        let found = likelihood.quantile(p, &latent, &spread)?;
-        as_columns(&found, mean.nrows(), likelihood.outputs(), "the quantiles of the likelihood")
-    };
-    probabilities.iter().map(of_probability).collect()
-}
-
-/// P(Y ≤ y) through a likelihood of functions that are predicted.
-pub(super) fn cumulative<T: Scalar>(
-    likelihood: &dyn Likelihood,
-    x: MatRef<'_, T>,
-    y: MatRef<'_, T>,
-    predict: impl FnOnce() -> Result<Prediction<T>>,
-) -> Result<Mat<T>> {
-    check_observations(x, y, likelihood.outputs())?;
-    let Prediction { mean, variance, .. } = predict()?;
-    let found = likelihood.cumulative(&stacked(y), &stacked(mean.as_ref()), &stacked(variance.as_ref()))?;
-    as_columns(&found, y.nrows(), y.ncols(), "the probabilities of the likelihood")
-}
-
-/// Observations of drawn functions, draw by draw.
-pub(super) fn draw_observations<T: Scalar>(
-    likelihood: &dyn Likelihood,
-    functions: Samples<T>,
-    rng: &mut dyn Rng,
-) -> Result<Samples<T>> {
-    let Samples { values, jitter } = functions;
-    let draws = values.ncols();
-    let rows = values.nrows() / likelihood.latents() * likelihood.outputs();
-    let mut seen = Mat::zeros(rows, draws);
-    for draw in 0..draws {
-        let found = likelihood.draw(&to_f64(values.col_as_slice(draw)), rng)?;
-        let found = as_columns(&found, rows, 1, "the draws of the likelihood")?;
-        seen.col_as_slice_mut(draw).copy_from_slice(found.col_as_slice(0));
-    }
-    Ok(Samples::new(seen, jitter))
-}
-
-/// What a likelihood gives for each point and output, a column for each output.
-fn as_columns<T: Scalar>(values: &[f64], points: usize, outputs: usize, what: &str) -> Result<Mat<T>> {
-    if values.len() != points * outputs {
-        return Err(Error::shape(what, format!("{} value(s)", points * outputs), (values.len(), 1)));
-    }
-    Ok(cast(MatRef::from_column_major_slice(values, points, outputs)))
-}
-
-/// All points of the first column first, as likelihoods have them.
-fn stacked<T: Scalar>(values: MatRef<'_, T>) -> Vec<f64> {
-    values.col_iter().flat_map(|column| column.iter().map(|value| value.as_f64())).collect()
 }
 
 pub(super) fn to_f64<T: Scalar>(values: &[T]) -> Vec<f64> {

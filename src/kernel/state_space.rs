@@ -13,6 +13,16 @@ pub const STEPS: usize = 64;
 pub type Column = [f64; STEPS];
 
 /// Some steps of time: where each starts and ends, and its length, which is rounded once. A step that is not there has length 0.
+///
+/// # Examples
+///
+/// ```
+/// use mercer::kernel::Steps;
+///
+/// let mut steps = Steps::none();
+/// steps.set(1, 2.5, 4.0);
+/// assert_eq!((steps.length[0], steps.length[1], steps.to[1]), (0.0, 1.5, 4.0));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Steps {
     /// Where it starts.
@@ -43,7 +53,43 @@ impl Steps {
 /// so that k(t, t + Δ) = (A P)₁₁. It has numbers that derivatives are taken in. The first is the *unit* of time, which what
 /// stretches the inputs multiplies: a kernel reads time in this unit. Others are what its author takes.
 ///
-/// Symmetric matrices are given by their lower triangle, row by row, and cotangents are those of the numbers that are given.
+/// Symmetric matrices are given by their lower triangle, row by row, and cotangents are those of the numbers that are given. A form
+/// that is stationary has variance 1.
+///
+/// # Examples
+///
+/// Brownian motion, by [formulas](StepFormula): over a step of 1.5 units of 2 the variance grows by 0.75.
+///
+/// ```
+/// use mercer::kernel::{ByFormula, Family, STEPS, StepFormula, Steps, Variable};
+/// use mercer::prelude::*;
+///
+/// #[derive(Clone, Debug)]
+/// struct Motion;
+///
+/// impl StepFormula for Motion {
+///     fn states(&self) -> usize {
+///         1
+///     }
+///     fn start(&self, _: &[Variable], time: Variable, covariance: &mut [Variable]) {
+///         covariance[0] = time;
+///     }
+///     fn step(&self, _: &[Variable], [_, _, length]: [Variable; 3], a: &mut [Variable], q: &mut [Variable]) {
+///         (a[0], q[0]) = (Variable::from_f64(1.0), length);
+///     }
+/// }
+///
+/// let form = ByFormula(Motion).at(&[2.0]);
+/// let mut steps = Steps::none();
+/// steps.set(0, 1.0, 2.5);
+/// let (mut a, mut q) = ([[0.0; STEPS]], [[0.0; STEPS]]);
+/// form.steps(&steps, &mut a, &mut q);
+/// let [mut before, mut after] = [[0.0]; 2];
+/// form.start(1.0, &mut before);
+/// form.start(2.5, &mut after);
+/// assert_eq!((a[0][0], q[0][0]), (1.0, 0.75));
+/// assert_eq!(after[0], a[0][0] * before[0] * a[0][0] + q[0][0]);
+/// ```
 ///
 /// # References
 ///
@@ -108,7 +154,22 @@ impl MarkovTerm {
         Self { variance: Variable::from_f64(1.0), factors: vec![factor] }
     }
 
+    /// A function that is 0.
+    pub(crate) fn zero() -> Self {
+        Self { variance: Variable::from_f64(0.0), factors: Vec::new() }
+    }
+
     /// This times a variance.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::kernel::{MarkovTerm, Variable};
+    ///
+    /// let [two, three] = [2.0, 3.0].map(Variable::constant);
+    /// let constant = MarkovTerm { variance: two, factors: Vec::new() };
+    /// assert_eq!(constant.scaled(three).variance.value, 6.0);
+    /// ```
     #[must_use]
     pub fn scaled(self, by: Variable) -> Self {
         Self { variance: self.variance * by, ..self }

@@ -16,7 +16,7 @@ mod sphere;
 mod zonal_spectrum;
 
 pub use graph::{graph_weights, graph_weights_vjp};
-pub(crate) use markov::{NotMarkov, markov, markov_vjp};
+pub(crate) use markov::{MarkovForm, NotMarkov, markov, markov_vjp};
 pub(crate) use matern::{MaternAxis, matern_axes, matern_axes_vjp};
 pub(crate) use rotations::check_zonal_text;
 pub(crate) use spectral_density::white_variance_vjp;

@@ -1,25 +1,29 @@
 //! Gaussian processes of one dimension as Markov processes: time that grows with the number of observations, not with its cube.
 //!
 //! A kernel is a sum of products of leaves that have a state-space form ([`crate::views`]), which [`System`] makes one process of.
-//! [`chain`] goes over the observations, forward for the log density, and backward for its gradient and for predictions.
+//! [`chain`] goes over the observations forward, for the log density; [`gradient`] and [`ask`] go back.
 
 #![expect(clippy::needless_range_loop, reason = "an index runs over several small arrays at a time")]
 #![expect(clippy::useless_vec, reason = "of many states, too large for the stack")]
 
+mod ask;
+mod carry;
 mod chain;
+mod gradient;
 mod product;
 mod query;
 mod recursion;
 mod simulate;
 mod system;
 
-use chain::{Indefinite, MOST_STATES, Observations, Passes, Weights, passes};
+use chain::{Indefinite, MOST_STATES, Observations, Passes, passes};
 use faer::{Mat, MatRef};
 use query::{Queries, Query};
 use system::System;
 
-use crate::kernel::Expr;
-use crate::views::{NotMarkov, markov, markov_vjp};
+use super::{Order, Weights, refusal};
+use crate::kernel::{Expr, MarkovTerm};
+use crate::views::{MarkovForm, NotMarkov, markov, markov_vjp};
 use crate::{Error, Result, Scalar};
 
 /// Observations of a kernel that is a Markov process.
@@ -30,6 +34,8 @@ pub(crate) struct MarkovProcess {
     column: usize,
     /// The variance of white noise in the kernel, which observations have beside their own.
     white: f64,
+    /// Whether noise is all that there is: the function is 0.
+    silent: bool,
     system: System,
     passes: Box<dyn Passes>,
     order: Order,
@@ -46,62 +52,39 @@ pub(crate) struct Size {
     pub(crate) column: usize,
 }
 
-/// How many states a kernel takes on inputs of so many columns.
-pub(crate) fn size(kernel: &dyn Expr, dim: usize, tolerance: Option<f64>) -> std::result::Result<Size, NotMarkov> {
+impl Size {
+    fn of(form: &MarkovForm) -> Self {
+        Self { states: form.states().max(1), column: form.column.unwrap_or(0) }
+    }
+}
+
+/// The form of a kernel on inputs of so many columns, if it has not too many states.
+fn form_of(kernel: &dyn Expr, dim: usize, tolerance: Option<f64>) -> std::result::Result<MarkovForm, NotMarkov> {
     let form = markov(kernel, dim, tolerance)?;
-    let states = form.states().max(1);
+    let Size { states, .. } = Size::of(&form);
     if states > MOST_STATES {
         let why = format!("the kernel takes {states} states, and at most {MOST_STATES} are taken");
         return Err(NotMarkov(why));
     }
-    Ok(Size { states, column: form.column.unwrap_or(0) })
+    Ok(form)
+}
+
+/// How many states a kernel takes on inputs of so many columns.
+pub(crate) fn size(kernel: &dyn Expr, dim: usize, tolerance: Option<f64>) -> std::result::Result<Size, NotMarkov> {
+    Ok(Size::of(&form_of(kernel, dim, tolerance)?))
 }
 
 /// How many terms the form of a kernel has, and the variance of white noise in it.
 pub(crate) fn terms(kernel: &dyn Expr, dim: usize, tolerance: Option<f64>) -> Result<(usize, f64)> {
-    let form = markov(kernel, dim, tolerance).map_err(|why| refusal(&why))?;
+    let form = markov(kernel, dim, tolerance).map_err(refused)?;
     Ok((form.terms.len(), form.white()))
 }
 
-/// Why a kernel of this process cannot be taken, as an error.
-pub(crate) fn refusal(NotMarkov(why): &NotMarkov) -> Error {
-    let expected = format!("does not apply: {why}; take `Engine::Dense` or `Engine::Auto`");
-    Error::setting("the engine", "Markov", &expected)
-}
+/// The name of the engine.
+pub(crate) const NAME: &str = "Markov";
 
-/// The order of some times, where it is not that in which they are given.
-#[derive(Debug)]
-struct Order(Option<Vec<usize>>);
-
-impl Order {
-    fn of(times: &[f64]) -> Self {
-        if times.is_sorted() {
-            return Self(None);
-        }
-        let mut order: Vec<usize> = (0..times.len()).collect();
-        order.sort_by(|&a, &b| times[a].total_cmp(&times[b]));
-        Self(Some(order))
-    }
-
-    /// In order.
-    fn sorted(&self, of: Vec<f64>) -> Vec<f64> {
-        match &self.0 {
-            None => of,
-            Some(order) => order.iter().map(|&index| of[index]).collect(),
-        }
-    }
-
-    /// What is in order, as it was given.
-    fn given(&self, of: Vec<f64>) -> Vec<f64> {
-        let Some(order) = &self.0 else { return of };
-        let mut given = vec![0.0; of.len()];
-        order.iter().zip(of).for_each(|(&index, value)| given[index] = value);
-        given
-    }
-
-    fn place(&self, index: usize) -> usize {
-        self.0.as_ref().map_or(index, |order| order[index])
-    }
+fn refused(NotMarkov(why): NotMarkov) -> Error {
+    refusal(NAME, &why)
 }
 
 fn times_of<T: Scalar>(x: MatRef<'_, T>, column: usize) -> Vec<f64> {
@@ -120,10 +103,10 @@ impl MarkovProcess {
         noise: &[f64],
         tolerance: Option<f64>,
     ) -> Result<Self> {
-        let dim = x.ncols();
-        let column = size(kernel, dim, tolerance).map_err(|why| refusal(&why))?.column;
+        let form = form_of(kernel, x.ncols(), tolerance).map_err(refused)?;
+        let Size { column, .. } = Size::of(&form);
         check_times(x, column)?;
-        Self::at_times(kernel, dim, times_of(x, column), noise.to_vec(), tolerance)
+        Ok(Self::of(form, x.ncols(), times_of(x, column), noise.to_vec(), tolerance))
     }
 
     /// The same for the times, in any order.
@@ -134,18 +117,18 @@ impl MarkovProcess {
         noise: Vec<f64>,
         tolerance: Option<f64>,
     ) -> Result<Self> {
-        let size = size(kernel, dim, tolerance).map_err(|why| refusal(&why))?;
-        let mut form = markov(kernel, dim, tolerance).map_err(|why| refusal(&why))?;
-        let white = form.white();
-        if form.terms.is_empty() {
-            // Noise alone: a function that is 0.
-            form = markov(&crate::kernels::Constant::new(0.0), dim, None).map_err(|why| refusal(&why))?;
-        }
-        let system = System::new(&form.terms);
+        Ok(Self::of(form_of(kernel, dim, tolerance).map_err(refused)?, dim, times, noise, tolerance))
+    }
+
+    fn of(form: MarkovForm, dim: usize, times: Vec<f64>, noise: Vec<f64>, tolerance: Option<f64>) -> Self {
+        let (Size { column, .. }, white) = (Size::of(&form), form.white());
+        let silent = form.terms.is_empty();
+        let terms = if silent { vec![MarkovTerm::zero()] } else { form.terms };
+        let system = System::new(&terms);
         let order = Order::of(&times);
         let (times, noise) = (order.sorted(times), order.sorted(noise));
-        let (passes, column) = (passes(&system), size.column);
-        Ok(Self { dim, tolerance, column, white, system, passes, order, times, values: Vec::new(), noise })
+        let passes = passes(&system);
+        Self { dim, tolerance, column, white, silent, system, passes, order, times, values: Vec::new(), noise }
     }
 
     /// log N(values; 0, K + noise), of what was observed; NaN was not. What follows can be asked if `keep` is set.
@@ -165,20 +148,18 @@ impl MarkovProcess {
         Observations { times: &self.times, values: &self.values, noise: &self.noise, white: self.white }
     }
 
-    /// After [`density`](Self::density): (K + noise)⁻¹ times the values, and the diagonal of the inverse, in the order of the
-    /// inputs, 0 where nothing was observed; adds to `theta` the gradient in the parameters of the kernel.
-    pub(crate) fn gradient(&self, kernel: &dyn Expr, theta: &mut [f64]) -> Result<[Vec<f64>; 2]> {
+    /// After [`density`](Self::density): weights in the order of the inputs; adds to `theta` the gradient in the parameters of the
+    /// kernel.
+    pub(crate) fn gradient(&self, kernel: &dyn Expr, theta: &mut [f64]) -> Weights {
         let mut numbers = vec![0.0; self.system.numbers()];
-        let weights: Weights = self.passes.gradient(&self.system, &self.data(), &mut numbers);
-        // Noise of the kernel is noise.
-        let in_white: f64 = weights.u.iter().zip(&weights.d).map(|(u, d)| 0.5 * (u * u - d)).sum();
-        let form = markov(kernel, self.dim, self.tolerance).map_err(|why| refusal(&why))?;
-        if form.terms.is_empty() {
+        let Weights { solved, precisions } = self.passes.gradient(&self.system, &self.data(), &mut numbers);
+        if self.silent {
             numbers.clear();
         }
-        numbers.push(in_white);
+        // Noise of the kernel is noise.
+        numbers.push(solved.iter().zip(&precisions).map(|(u, d)| 0.5 * (u * u - d)).sum());
         markov_vjp(kernel, self.dim, self.tolerance, &numbers, theta);
-        Ok([weights.u, weights.d].map(|of| self.order.given(of)))
+        Weights { solved: self.order.given(solved), precisions: self.order.given(precisions) }
     }
 
     /// The column of the inputs that is time.
@@ -218,8 +199,7 @@ impl MarkovProcess {
         let found = self.passes.ask(&self.system, &self.data(), &asked);
         let transitions = self.passes.transitions(&self.system, &self.data(), &queries);
         let sorted = found.covariance(&transitions);
-        let mut places = vec![0; queries.len()];
-        (0..queries.len()).for_each(|index| places[order.place(index)] = index);
+        let places = order.places(queries.len());
         let covariance = Mat::from_fn(places.len(), places.len(), |row, col| sorted[(places[row], places[col])]);
         (covariance, order.given(self.prior(&queries, &functional)))
     }

@@ -2,6 +2,10 @@
 
 use faer::Mat;
 
+use super::chain::Observations;
+use super::system::{Matrices, System};
+use crate::kernel::STEPS;
+
 /// A time that is asked about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query {
@@ -25,6 +29,38 @@ impl Query {
             Self { time, after: next.checked_sub(1) }
         };
         times.iter().map(of).collect()
+    }
+}
+
+/// The matrices of steps that lead to queries and away from them, of some consecutive ones.
+pub(super) struct Around {
+    pub(super) to: Matrices,
+    pub(super) from: Matrices,
+    first: usize,
+}
+
+impl Around {
+    pub(super) fn new(system: &System) -> Self {
+        Self { to: system.matrices(), from: system.matrices(), first: usize::MAX }
+    }
+
+    /// Makes those of this query, of some, be there, and gives their place.
+    pub(super) fn at(&mut self, system: &System, data: &Observations<'_>, queries: &[Query], index: usize) -> usize {
+        let first = index - index % STEPS;
+        if first != self.first {
+            self.first = first;
+            for place in 0..STEPS {
+                let query = &queries[(first + place).min(queries.len() - 1)];
+                let time = query.time;
+                let before = query.after.map_or(time, |after| data.times[after]);
+                let next = data.times.get(query.after.map_or(0, |after| after + 1)).copied().unwrap_or(time);
+                self.to.steps.set(place, before, time);
+                self.from.steps.set(place, time, next);
+            }
+            system.fill(&mut self.to);
+            system.fill(&mut self.from);
+        }
+        index - first
     }
 }
 
@@ -57,8 +93,7 @@ impl Found {
     }
 
     /// The covariance of the queries: that of i and a later j is (P_i g)ᵀ Ψᵀ (g − N_j P_j g), for the Ψ that carries the state
-    /// from the one to the other (de Jong 1989, Covariances for smoothed states in linear systems,
-    /// [doi:10.1093/biomet/76.2.355]).
+    /// from the one to the other (de Jong 1989, "Smoothing and interpolation with the state-space model").
     pub(crate) fn covariance(&self, transitions: &Transitions) -> Mat<f64> {
         let (count, states) = (self.mean.len(), transitions.states);
         let mut out = Mat::zeros(count, count);

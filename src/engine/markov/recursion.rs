@@ -114,46 +114,22 @@ impl<const W: usize> Layout<W> for Dense {
 
     #[inline(always)]
     fn add_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
-        for row in 0..W {
-            let mut sum = out[row];
-            for k in 0..W {
-                axpy::<W, FMA>(a[row * W + k][step], &of[k], &mut sum);
-            }
-            out[row] = sum;
-        }
+        add_dense::<W, FMA, false>(a, step, of, out);
     }
 
     #[inline(always)]
     fn add_transposed_times<const FMA: bool>(&self, a: &[Column], step: usize, of: &Rows<W>, out: &mut Rows<W>) {
-        for row in 0..W {
-            let mut sum = out[row];
-            for k in 0..W {
-                axpy::<W, FMA>(a[k * W + row][step], &of[k], &mut sum);
-            }
-            out[row] = sum;
-        }
+        add_dense::<W, FMA, true>(a, step, of, out);
     }
 
     #[inline(always)]
     fn times_vector<const FMA: bool>(&self, a: &[Column], step: usize, x: &[f64; W]) -> [f64; W] {
-        let mut out = [0.0; W];
-        for row in 0..W {
-            for k in 0..W {
-                out[row] = a[row * W + k][step].lane_mul_add::<FMA>(x[k], out[row]);
-            }
-        }
-        out
+        dense_vector::<W, FMA, false>(a, step, x)
     }
 
     #[inline(always)]
     fn transposed_times_vector<const FMA: bool>(&self, a: &[Column], step: usize, x: &[f64; W]) -> [f64; W] {
-        let mut out = [0.0; W];
-        for row in 0..W {
-            for k in 0..W {
-                out[row] = a[k * W + row][step].lane_mul_add::<FMA>(x[k], out[row]);
-            }
-        }
-        out
+        dense_vector::<W, FMA, true>(a, step, x)
     }
 
     // Of few numbers, half is less work than the whole in registers.
@@ -190,6 +166,43 @@ impl<const W: usize> Layout<W> for Dense {
             }
         }
     }
+}
+
+/// The place of an entry of A, or of its transpose.
+#[inline(always)]
+fn entry<const W: usize, const TRANSPOSED: bool>(row: usize, col: usize) -> usize {
+    if TRANSPOSED { col * W + row } else { row * W + col }
+}
+
+#[inline(always)]
+fn add_dense<const W: usize, const FMA: bool, const TRANSPOSED: bool>(
+    a: &[Column],
+    step: usize,
+    of: &Rows<W>,
+    out: &mut Rows<W>,
+) {
+    for row in 0..W {
+        let mut sum = out[row];
+        for k in 0..W {
+            axpy::<W, FMA>(a[entry::<W, TRANSPOSED>(row, k)][step], &of[k], &mut sum);
+        }
+        out[row] = sum;
+    }
+}
+
+#[inline(always)]
+fn dense_vector<const W: usize, const FMA: bool, const TRANSPOSED: bool>(
+    a: &[Column],
+    step: usize,
+    x: &[f64; W],
+) -> [f64; W] {
+    let mut out = [0.0; W];
+    for row in 0..W {
+        for k in 0..W {
+            out[row] = a[entry::<W, TRANSPOSED>(row, k)][step].lane_mul_add::<FMA>(x[k], out[row]);
+        }
+    }
+    out
 }
 
 /// A pattern of entries.
@@ -328,6 +341,16 @@ pub(super) fn dot<const W: usize, const FMA: bool>(x: &[f64; W], y: &[f64; W]) -
         lanes[w % 4] = x[w].lane_mul_add::<FMA>(y[w], lanes[w % 4]);
     }
     (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+}
+
+/// M x, for a symmetric M with so many rows in use.
+#[inline(always)]
+pub(super) fn times<const W: usize, const FMA: bool>(of: &Rows<W>, x: &[f64; W], rows: usize) -> [f64; W] {
+    let mut out = [0.0; W];
+    for row in 0..rows {
+        out[row] = dot::<W, FMA>(&of[row], x);
+    }
+    out
 }
 
 /// A Xᵀ + Q

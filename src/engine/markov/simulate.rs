@@ -44,7 +44,7 @@ struct Prior {
 impl Prior {
     fn draw(system: &System, times: &[f64], queries: &Queries<'_>, rng: &mut dyn Rng) -> Self {
         let mut out = Self { observed: Vec::with_capacity(times.len()), asked: Vec::with_capacity(queries.all.len()) };
-        // All times in order: an index of the observations, or none of the next query.
+        // All times in order, and whether each is that of an observation.
         let mut order = Vec::with_capacity(times.len() + queries.all.len());
         let mut next = queries.all.iter().map(|query| query.time).peekable();
         for &time in times {

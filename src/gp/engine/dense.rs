@@ -20,9 +20,13 @@ impl<T: Scalar> Method<T> for Dense {
     }
 
     // A factor, an inverse and what the kernel takes.
-    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
+    fn cost(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
         let n = problem.y.len() as f64;
         Ok(Cost::of_engine(n * n * n + 50.0 * n * n, 3.0 * n * n * size_of::<T>() as f64))
+    }
+
+    fn fits(&self, _: &Problem<'_, '_, T>) -> std::result::Result<(), String> {
+        Ok(())
     }
 
     fn solver<'k>(&self, _: &Problem<'k, '_, T>) -> Result<Option<Box<dyn Solver + 'k>>> {

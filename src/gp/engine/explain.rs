@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::{Method, Problem, methods};
-use crate::Scalar;
 use crate::gp::recommend::Cost;
 
 /// What is said of one engine.
@@ -79,32 +77,4 @@ impl fmt::Display for Explanation {
         }
         Ok(())
     }
-}
-
-type Judged<T> = (Verdict, &'static dyn Method<T>);
-
-/// What there is to say of each engine.
-pub(super) fn verdicts<T: Scalar>(problem: &Problem<'_, '_, T>) -> Vec<Judged<T>> {
-    let of = |method: &'static dyn Method<T>| {
-        let (cost, exact) = (method.examine(problem), method.is_exact(problem));
-        (Verdict { engine: method.name(), cost, exact }, method)
-    };
-    methods().into_iter().map(of).collect()
-}
-
-/// Up to so many observations dense matrices take no time that is worth a thought, and what is asked of a posterior later may
-/// not be known to other engines.
-const FEW: usize = 512;
-
-/// The quickest that is exact. The first is the dense one, which always applies.
-pub(super) fn best<T: Scalar>(verdicts: &[Judged<T>], observations: usize) -> &Judged<T> {
-    let flops = |judged: &Judged<T>| match &judged.0.cost {
-        Ok(cost) if judged.0.exact => cost.flops,
-        _ => f64::INFINITY,
-    };
-    let dense = &verdicts[0];
-    if observations <= FEW {
-        return dense;
-    }
-    verdicts.iter().fold(dense, |best, next| if flops(next) < flops(best) { next } else { best })
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use faer::{Mat, MatRef};
-use rand::RngExt;
+use rand::{Rng, RngExt};
+use rand_distr::StandardNormal;
 
 use super::{Engine, Method, Problem, Solution, Solver, Weights};
-use crate::engine::markov::{MarkovProcess, Size, check_times, size, terms};
+use crate::engine::markov::{MarkovProcess, NAME, Size, check_times, size, terms};
 use crate::gp::recommend::Cost;
 use crate::kernel::{Expr, Kernel};
 use crate::linalg::cast;
@@ -16,27 +17,31 @@ use crate::{DynKernel, Result, Scalar};
 pub(super) struct Markov;
 
 impl Markov {
-    const NAME: &'static str = "Markov";
+    fn size<T: Scalar>(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Size, String> {
+        size(problem.expr(), problem.x.ncols(), problem.tolerance).map_err(|why| why.0)
+    }
 }
 
 impl<T: Scalar> Method<T> for Markov {
     fn name(&self) -> &'static str {
-        Self::NAME
+        NAME
     }
 
     fn is(&self, engine: Engine) -> bool {
         matches!(engine, Engine::Markov { .. })
     }
 
-    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
-        let Size { states, column } =
-            size(problem.expr(), problem.x.ncols(), problem.tolerance).map_err(|why| why.0)?;
-        check_times(problem.x, column).map_err(|error| error.to_string())?;
+    fn cost(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
+        let Size { states, .. } = self.size(problem)?;
         let (n, j) = (problem.y.len() as f64, states as f64);
         // Five products a step with matrices that are in part blocks, and the leaves.
         let flops = n * (10.0 * j * j * j.min(8.0) + 400.0);
         let bytes = 8.0 * n * (6.0 + (3.0 * j * j + 3.0 * j) / 64.0);
         Ok(Cost::of_engine(flops, bytes))
+    }
+
+    fn fits(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<(), String> {
+        check_times(problem.x, self.size(problem)?.column).map_err(|error| error.to_string())
     }
 
     fn is_exact(&self, problem: &Problem<'_, '_, T>) -> bool {
@@ -74,8 +79,7 @@ impl Solver for MarkovSolver<'_> {
     }
 
     fn gradient(&self, theta: &mut [f64]) -> Result<Weights> {
-        let [solved, precisions] = self.process.gradient(self.kernel, theta)?;
-        Ok(Weights { solved, precisions })
+        Ok(self.process.gradient(self.kernel, theta))
     }
 }
 
@@ -128,7 +132,7 @@ impl<T: Scalar> MarkovSolution<T> {
 
 impl<T: Scalar> Solution<T> for MarkovSolution<T> {
     fn engine(&self) -> &'static str {
-        Markov::NAME
+        NAME
     }
 
     fn kernel(&self) -> &Arc<dyn Kernel<T>> {
@@ -157,15 +161,20 @@ impl<T: Scalar> Solution<T> for MarkovSolution<T> {
         Ok((cast(covariance.as_ref()), prior.iter().map(|&prior| T::from_f64(prior + self.white)).collect()))
     }
 
-    fn draw(&self, x: MatRef<'_, T>, rng: &mut dyn rand::Rng) -> Option<Result<Vec<f64>>> {
-        let drawn = self.process.draw(x, self.wanted.as_deref(), rng).map(|mut drawn| {
-            let deviation = self.white.sqrt();
-            for value in drawn.iter_mut().filter(|_| deviation > 0.0) {
-                *value += deviation * rng.sample::<f64, _>(rand_distr::StandardNormal);
+    fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Option<Result<Mat<f64>>> {
+        let deviation = self.white.sqrt();
+        let mut values = Mat::zeros(x.nrows(), draws);
+        for draw in 0..draws {
+            let drawn = match self.process.draw(x, self.wanted.as_deref(), rng) {
+                Ok(drawn) => drawn,
+                Err(error) => return Some(Err(error)),
+            };
+            for (value, drawn) in values.col_as_slice_mut(draw).iter_mut().zip(drawn) {
+                let noise = if deviation > 0.0 { deviation * rng.sample::<f64, _>(StandardNormal) } else { 0.0 };
+                *value = drawn + noise;
             }
-            drawn
-        });
-        Some(drawn)
+        }
+        Some(Ok(values))
     }
 
     fn terms(&self, kernels: &[DynKernel]) -> Result<Vec<Arc<dyn Solution<T>>>> {

@@ -9,12 +9,14 @@ mod solution;
 mod toeplitz;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use faer::{MatRef, Par};
 
 pub use explain::{Explanation, Verdict};
 pub(super) use solution::{Solution, not_by};
 
+use crate::engine::{Weights, refusal};
 use crate::gp::recommend::Cost;
 use crate::kernel::{Expr, Kernel};
 use crate::{Error, Result, Scalar};
@@ -54,7 +56,9 @@ use crate::{Error, Result, Scalar};
 /// # References
 ///
 /// Hartikainen & Särkkä (2010), "Kalman filtering and smoothing solutions to temporal Gaussian process regression models", MLSP,
-/// [doi:10.1109/MLSP.2010.5589113](https://doi.org/10.1109/MLSP.2010.5589113).
+/// [doi:10.1109/MLSP.2010.5589113](https://doi.org/10.1109/MLSP.2010.5589113); Levinson (1946), "The Wiener (root mean square)
+/// error criterion in filter design and prediction",
+/// [doi:10.1002/sapm1946251261](https://doi.org/10.1002/sapm1946251261).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Engine {
@@ -126,8 +130,11 @@ pub(super) trait Method<T: Scalar>: Sync {
     /// Whether it is meant by this setting.
     fn is(&self, engine: Engine) -> bool;
 
-    /// What it costs, or why it does not apply: a sentence that names what is in the way.
-    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String>;
+    /// What it costs, or why it does not take the kernel: a sentence that names what is in the way. Points are not looked at.
+    fn cost(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String>;
+
+    /// Why it does not take the points, in the same way.
+    fn fits(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<(), String>;
 
     /// Whether its results are those of dense matrices, to rounding.
     fn is_exact(&self, problem: &Problem<'_, '_, T>) -> bool {
@@ -142,16 +149,9 @@ pub(super) trait Method<T: Scalar>: Sync {
     fn solution(
         &self,
         problem: &Problem<'_, '_, T>,
-        kernel: &std::sync::Arc<dyn Kernel<T>>,
+        kernel: &Arc<dyn Kernel<T>>,
         residual: Vec<f64>,
-    ) -> Result<Option<std::sync::Arc<dyn Solution<T>>>>;
-}
-
-/// (K + noise)⁻¹ of the residuals, and its diagonal: 0 where nothing was observed.
-#[derive(Clone, Debug)]
-pub(super) struct Weights {
-    pub(super) solved: Vec<f64>,
-    pub(super) precisions: Vec<f64>,
+    ) -> Result<Option<Arc<dyn Solution<T>>>>;
 }
 
 /// The log density of residuals, and its gradient.
@@ -174,33 +174,34 @@ fn methods<T: Scalar>() -> [&'static dyn Method<T>; 3] {
 /// [`Error::Setting`] for an engine that does not apply, with the reason.
 pub(super) fn choose<T: Scalar>(engine: Engine, problem: &Problem<'_, '_, T>) -> Result<&'static dyn Method<T>> {
     engine.check()?;
-    if engine == Engine::Auto {
-        return Ok(explain::best(&explain::verdicts(problem), problem.y.len()).1);
-    }
-    for method in methods() {
-        if method.is(engine) {
-            return match method.examine(problem) {
-                Ok(_) => Ok(method),
-                Err(why) => Err(refusal(method.name(), &why)),
-            };
-        }
-    }
-    Ok(&dense::Dense)
+    let Some(method) = methods().into_iter().find(|method| method.is(engine)) else { return Ok(quickest(problem)) };
+    method.cost(problem).and_then(|_| method.fits(problem)).map_err(|why| refusal(method.name(), &why))?;
+    Ok(method)
 }
 
-fn refusal(engine: &str, why: &str) -> Error {
-    let expected = format!("does not apply: {why}; take `Engine::Auto` or `Engine::Dense`");
-    Error::setting("the engine", engine, &expected)
+/// Up to so many observations dense matrices take no time that is worth a thought, and what is asked of a posterior later may
+/// not be known to other engines.
+const FEW: usize = 512;
+
+/// The quickest that is exact.
+fn quickest<T: Scalar>(problem: &Problem<'_, '_, T>) -> &'static dyn Method<T> {
+    let dense: &dyn Method<T> = &dense::Dense;
+    if problem.y.len() <= FEW {
+        return dense;
+    }
+    let exact = methods().into_iter().filter(|method| method.is_exact(problem));
+    let mut by_cost: Vec<_> = exact.filter_map(|method| Some((method.cost(problem).ok()?.flops, method))).collect();
+    by_cost.sort_by(|a, b| a.0.total_cmp(&b.0));
+    by_cost.into_iter().map(|(_, method)| method).find(|method| method.fits(problem).is_ok()).unwrap_or(dense)
 }
 
 /// See [`ExactGp::explain`](super::ExactGp::explain).
 pub(super) fn explain<T: Scalar>(engine: Engine, problem: &Problem<'_, '_, T>) -> Result<Explanation> {
-    engine.check()?;
-    let verdicts = explain::verdicts(problem);
-    let chosen = if engine == Engine::Auto {
-        explain::best(&verdicts, problem.y.len()).1.name()
-    } else {
-        choose(engine, problem)?.name()
+    let chosen = choose(engine, problem)?.name();
+    let of = |method: &dyn Method<T>| Verdict {
+        engine: method.name(),
+        cost: method.cost(problem).and_then(|cost| method.fits(problem).map(|()| cost)),
+        exact: method.is_exact(problem),
     };
-    Ok(Explanation::new(problem.y.len(), verdicts.into_iter().map(|(verdict, _)| verdict).collect(), chosen))
+    Ok(Explanation::new(problem.y.len(), methods().into_iter().map(of).collect(), chosen))
 }

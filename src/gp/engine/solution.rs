@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use faer::{Mat, MatRef};
+use rand::Rng;
 
 use crate::kernel::Kernel;
 use crate::{DynKernel, Error, Result, Scalar};
@@ -28,9 +29,9 @@ pub(in crate::gp) trait Solution<T: Scalar>: Debug + Send + Sync {
     /// The covariance of all pairs of points, and the variances a priori.
     fn covariance(&self, x: MatRef<'_, T>) -> Result<(Mat<T>, Vec<T>)>;
 
-    /// A draw at many points, where there is a quicker way than by their covariance: without the mean.
-    fn draw(&self, x: MatRef<'_, T>, rng: &mut dyn rand::Rng) -> Option<Result<Vec<f64>>> {
-        let _ = (x, rng);
+    /// Draws at many points, one in a column, without the mean; `None` where there is no quicker way than by their covariance.
+    fn sample(&self, x: MatRef<'_, T>, draws: usize, rng: &mut dyn Rng) -> Option<Result<Mat<f64>>> {
+        let _ = (x, draws, rng);
         None
     }
 

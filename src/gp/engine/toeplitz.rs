@@ -5,43 +5,43 @@ use std::sync::Arc;
 use faer::{Mat, MatRef, Par};
 
 use super::{Engine, Method, Problem, Solution, Solver, Weights, not_by};
+use crate::engine::{Order, refusal};
 use crate::gp::recommend::Cost;
 use crate::kernel::{Expr, GradientRequest, Kernel, cross_into, cross_vjp, diag_into, diag_vjp, gram_into, text};
 use crate::linalg::toeplitz::Toeplitz as Inverse;
 use crate::{DynKernel, Result, Scalar};
 
+/// The name of the engine.
+const NAME: &str = "Toeplitz";
+
 #[derive(Debug)]
 pub(super) struct Toeplitz;
 
-impl Toeplitz {
-    const NAME: &'static str = "Toeplitz";
-}
-
 impl<T: Scalar> Method<T> for Toeplitz {
     fn name(&self) -> &'static str {
-        Self::NAME
+        NAME
     }
 
     fn is(&self, engine: Engine) -> bool {
         engine == Engine::Toeplitz
     }
 
-    fn examine(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
-        if let Some(row) = problem.y.iter().position(|y| y.is_nan()) {
-            return Err(format!("the observation of row {row} is missing, which leaves a gap in the grid"));
-        }
-        Grid::of(problem.kernel, problem.x)?;
-        one_noise(problem.noise)?;
+    fn cost(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<Cost, String> {
+        column_of(problem.kernel, problem.x.ncols())?;
         let n = problem.y.len() as f64;
         Ok(Cost::of_engine(10.0 * n * n, 100.0 * n))
     }
 
+    fn fits(&self, problem: &Problem<'_, '_, T>) -> std::result::Result<(), String> {
+        let missing = problem.y.iter().position(|y| y.is_nan());
+        Grid::fitting(problem.kernel, problem.x, missing, problem.noise).map(|_| ())
+    }
+
     fn solver<'k>(&self, problem: &Problem<'k, '_, T>) -> Result<Option<Box<dyn Solver + 'k>>> {
         let (kernel, par) = (problem.kernel, problem.par);
-        let grid = Grid::of(kernel, problem.x).map_err(|why| super::refusal(Self::NAME, &why))?;
-        let noise = one_noise(problem.noise).map_err(|why| super::refusal(Self::NAME, &why))?;
+        let (grid, noise) = Grid::fitting(kernel, problem.x, None, problem.noise).map_err(|why| refusal(NAME, &why))?;
         let points = grid.sorted(problem.x);
-        Ok(Some(Box::new(ToeplitzSolver { kernel, points, order: grid.order, noise, par, inverse: None })))
+        Ok(Some(Box::new(ToeplitzSolver { kernel, points, grid, noise, par, inverse: None })))
     }
 
     fn solution(
@@ -50,66 +50,90 @@ impl<T: Scalar> Method<T> for Toeplitz {
         kernel: &Arc<dyn Kernel<T>>,
         residual: Vec<f64>,
     ) -> Result<Option<Arc<dyn Solution<T>>>> {
-        let given = Given::new(kernel.clone(), problem.x, &residual, problem.noise, problem.par)
-            .map_err(|why| why.into_error())??;
-        Ok(Some(Arc::new(ToeplitzSolution { kernel: kernel.clone(), given: given.into() })))
+        let Problem { x, noise, par, .. } = *problem;
+        let grid = Grid::fitting(&**kernel, x, None, noise).map_err(|why| refusal(NAME, &why))?;
+        Ok(Some(ToeplitzSolution::of(OnGrid::new(kernel.clone(), grid, x, residual, par)?)))
     }
 }
 
-/// The one variance of the noise of all observations.
-fn one_noise(noise: &[f64]) -> std::result::Result<f64, String> {
-    let first = noise.first().copied().unwrap_or(0.0);
-    match noise.iter().position(|&noise| noise != first) {
-        None => Ok(first),
-        Some(row) => Err(format!("the noise of row {row} is not that of row 0: a Toeplitz matrix has one diagonal")),
+/// The column that a stationary kernel reads.
+fn column_of<T: Scalar>(kernel: &dyn Kernel<T>, dim: usize) -> std::result::Result<usize, String> {
+    if !kernel.properties().stationary {
+        return Err(format!("`{}` is not stationary", text(unlike(kernel))));
+    }
+    let reads = kernel.inputs(dim).map_err(|error| error.to_string())?.reads();
+    let read: Vec<usize> = (0..dim).filter(|&column| reads[column]).collect();
+    match *read {
+        [] => Ok(0),
+        [column] => Ok(column),
+        _ => Err(format!("`{}` reads {} columns of the inputs", text(kernel), read.len())),
     }
 }
 
-/// The order of points that are a regular grid in one column.
+/// Points at equal distances in one column, in this order.
+#[derive(Debug)]
 struct Grid {
-    order: Vec<usize>,
+    order: Order,
+    column: usize,
+    first: f64,
+    step: f64,
 }
 
 impl Grid {
-    /// Why a kernel, or points, are not of that kind.
-    fn of<T: Scalar>(kernel: &dyn Kernel<T>, x: MatRef<'_, T>) -> std::result::Result<Self, String> {
-        if !kernel.properties().stationary {
-            return Err(format!("`{}` is not stationary", text(unlike(kernel))));
+    /// That of points, and the one variance of the noise, for a kernel that is stationary in one column and observations of
+    /// which none is missing; or what is in the way.
+    fn fitting<T: Scalar>(
+        kernel: &dyn Kernel<T>,
+        x: MatRef<'_, T>,
+        missing: Option<usize>,
+        noise: &[f64],
+    ) -> std::result::Result<(Self, f64), String> {
+        let column = column_of(kernel, x.ncols())?;
+        if let Some(row) = missing {
+            return Err(format!("the observation of row {row} is missing, which leaves a gap in the grid"));
         }
-        let inputs = kernel.inputs(x.ncols()).map_err(|error| error.to_string())?;
-        let read: Vec<usize> =
-            inputs.reads().iter().enumerate().filter(|(_, read)| **read).map(|(col, _)| col).collect();
-        let column = match *read {
-            [] => 0,
-            [column] => column,
-            _ => return Err(format!("`{}` reads {} columns of the inputs", text(kernel), read.len())),
-        };
-        let time = |row: usize| x[(row, column)].as_f64();
-        let mut order: Vec<usize> = (0..x.nrows()).collect();
-        if let Some(&row) = order.iter().find(|&&row| !time(row).is_finite()) {
-            return Err(format!("the input of row {row} in column {column} is {}", time(row)));
+        let first = noise.first().copied().unwrap_or(0.0);
+        if let Some(row) = noise.iter().position(|&noise| noise != first) {
+            return Err(format!("the noise of row {row} is not that of row 0: a Toeplitz matrix has one diagonal"));
         }
-        order.sort_by(|&a, &b| time(a).total_cmp(&time(b)));
-        if let Some(pair) = order.windows(2).find(|pair| time(pair[0]) == time(pair[1])) {
-            return Err(format!("row {} has the place of row {}: a grid has none twice", pair[1], pair[0]));
+        Ok((Self::of(x, column)?, first))
+    }
+
+    fn of<T: Scalar>(x: MatRef<'_, T>, column: usize) -> std::result::Result<Self, String> {
+        let given: Vec<f64> = x.col(column).iter().map(|time| time.as_f64()).collect();
+        if let Some(row) = given.iter().position(|time| !time.is_finite()) {
+            return Err(format!("the input of row {row} in column {column} is {}", given[row]));
         }
-        let (first, last) = (time(order[0]), time(order[order.len() - 1]));
-        let step = (last - first) / (order.len() as f64 - 1.0).max(1.0);
+        let order = Order::of(&given);
+        let times = order.sorted(given);
+        if let Some(at) = (1..times.len()).find(|&at| times[at - 1] == times[at]) {
+            let [before, row] = [at - 1, at].map(|at| order.place(at));
+            return Err(format!("row {row} has the place of row {before}: a grid has none twice"));
+        }
+        let (first, last) = (times[0], times[times.len() - 1]);
+        let step = (last - first) / (times.len() as f64 - 1.0).max(1.0);
         // Where coordinates are rounded, distances are off; by so little that no result is.
         let unit = if size_of::<T>() == 8 { f64::EPSILON } else { f64::from(f32::EPSILON) };
         let most = (4.0 * unit * first.abs().max(last.abs())).min(1e6 * unit * step);
-        for (place, &row) in order.iter().enumerate() {
-            let off = time(row) - (first + step * place as f64);
-            if off.abs() > most {
-                let at = first + step * place as f64;
-                return Err(format!("the points are no regular grid: row {row} is at {} and not at {at}", time(row)));
+        for (place, time) in times.iter().enumerate() {
+            let at = first + step * place as f64;
+            if (time - at).abs() > most {
+                let row = order.place(place);
+                return Err(format!("the points are no regular grid: row {row} is at {time} and not at {at}"));
             }
         }
-        Ok(Self { order })
+        Ok(Self { order, column, first, step })
     }
 
     fn sorted<T: Scalar>(&self, x: MatRef<'_, T>) -> Mat<T> {
-        Mat::from_fn(x.nrows(), x.ncols(), |row, col| x[(self.order[row], col)])
+        Mat::from_fn(x.nrows(), x.ncols(), |row, col| x[(self.order.place(row), col)])
+    }
+
+    /// The place of a point among those of the grid, in order, if it is one of them.
+    fn place<T: Scalar>(&self, points: MatRef<'_, T>, x: MatRef<'_, T>, row: usize) -> Option<usize> {
+        let steps = (x[(row, self.column)].as_f64() - self.first) / self.step.max(f64::MIN_POSITIVE);
+        let place = steps.round().clamp(0.0, points.nrows() as f64 - 1.0) as usize;
+        (x[(row, self.column)] == points[(place, self.column)]).then_some(place)
     }
 }
 
@@ -147,7 +171,7 @@ fn inverse<T: Scalar>(
 struct ToeplitzSolver<'k, T: Scalar> {
     kernel: &'k dyn Kernel<T>,
     points: Mat<T>,
-    order: Vec<usize>,
+    grid: Grid,
     noise: f64,
     par: Par,
     inverse: Option<Inverse>,
@@ -155,7 +179,7 @@ struct ToeplitzSolver<'k, T: Scalar> {
 
 impl<T: Scalar> Solver for ToeplitzSolver<'_, T> {
     fn density(&mut self, residual: Vec<f64>, _: bool) -> Result<f64> {
-        let values: Vec<f64> = self.order.iter().map(|&row| residual[row]).collect();
+        let values = self.grid.order.sorted(residual);
         let (inverse, _) = inverse(self.kernel, self.points.as_ref(), self.noise, &values, self.par)?;
         let constant = values.len() as f64 * std::f64::consts::TAU.ln();
         let density = -0.5 * (inverse.quadratic() + inverse.log_det() + constant);
@@ -164,36 +188,33 @@ impl<T: Scalar> Solver for ToeplitzSolver<'_, T> {
     }
 
     fn gradient(&self, theta: &mut [f64]) -> Result<Weights> {
-        let n = self.order.len();
+        let n = self.points.nrows();
         let Some(inverse) = &self.inverse else {
             return Ok(Weights { solved: vec![0.0; n], precisions: vec![0.0; n] });
         };
         let by_lag = inverse.log_density_weights();
         let (points, wanted) = (self.points.as_ref(), GradientRequest::PARAMETERS);
         let first = points.subrows(0, 1);
-        let cotangent = Mat::from_fn(n - 1, 1, |row, _| T::from_f64(by_lag[row + 1]));
-        let others = cross_vjp(self.kernel, points.subrows(1, n - 1), first, cotangent.as_ref(), wanted, self.par);
-        let own = diag_vjp(self.kernel, first, &[T::from_f64(by_lag[0])], wanted)?;
-        theta.iter_mut().zip(&own.theta).for_each(|(theta, own)| *theta += own);
+        let mut add = |of: Vec<f64>| theta.iter_mut().zip(of).for_each(|(theta, of)| *theta += of);
+        add(diag_vjp(self.kernel, first, &[T::from_f64(by_lag[0])], wanted)?.theta);
         if n > 1 {
-            theta.iter_mut().zip(&others?.theta).for_each(|(theta, other)| *theta += other);
+            let cotangent = Mat::from_fn(n - 1, 1, |row, _| T::from_f64(by_lag[row + 1]));
+            let others = points.subrows(1, n - 1);
+            add(cross_vjp(self.kernel, others, first, cotangent.as_ref(), wanted, self.par)?.theta);
         }
-        let given = |of: &[f64]| {
-            let mut given = vec![0.0; n];
-            self.order.iter().zip(of).for_each(|(&row, &of)| given[row] = of);
-            given
-        };
-        Ok(Weights { solved: given(inverse.solution()), precisions: given(&inverse.inverse_diagonal()) })
+        let order = &self.grid.order;
+        let solved = order.given(inverse.solution().to_vec());
+        Ok(Weights { solved, precisions: order.given(inverse.inverse_diagonal()) })
     }
 }
 
 /// Observations on a grid.
 #[derive(Debug)]
-struct Given<T: Scalar> {
+struct OnGrid<T: Scalar> {
     kernel: Arc<dyn Kernel<T>>,
-    /// In the order of the grid, and where each was given.
+    grid: Grid,
+    /// In the order of the grid.
     points: Mat<T>,
-    order: Vec<usize>,
     values: Vec<f64>,
     noise: f64,
     white: f64,
@@ -202,64 +223,39 @@ struct Given<T: Scalar> {
     par: Par,
 }
 
-/// Why points are no grid.
-struct NoGrid(String);
-
-impl NoGrid {
-    fn into_error(self) -> crate::Error {
-        super::refusal(Toeplitz::NAME, &self.0)
-    }
-}
-
-impl<T: Scalar> Given<T> {
+impl<T: Scalar> OnGrid<T> {
     fn new(
         kernel: Arc<dyn Kernel<T>>,
+        (grid, noise): (Grid, f64),
         x: MatRef<'_, T>,
-        residual: &[f64],
-        noise: &[f64],
+        residual: Vec<f64>,
         par: Par,
-    ) -> std::result::Result<Result<Self>, NoGrid> {
-        let grid = Grid::of(&*kernel, x).map_err(NoGrid)?;
-        if let Some(row) = residual.iter().position(|value| value.is_nan()) {
-            return Err(NoGrid(format!("the observation of row {row} is missing")));
-        }
-        let noise = one_noise(noise).map_err(NoGrid)?;
-        let (points, values) = (grid.sorted(x), grid.order.iter().map(|&row| residual[row]).collect::<Vec<_>>());
-        Ok(inverse(&*kernel, points.as_ref(), noise, &values, par).map(|(inverse, white)| {
-            let precisions = inverse.inverse_diagonal();
-            Self { kernel, points, order: grid.order, values, noise, white, inverse, precisions, par }
-        }))
+    ) -> Result<Self> {
+        let (points, values) = (grid.sorted(x), grid.order.sorted(residual));
+        let (inverse, white) = inverse(&*kernel, points.as_ref(), noise, &values, par)?;
+        let precisions = inverse.inverse_diagonal();
+        Ok(Self { kernel, grid, points, values, noise, white, inverse, precisions, par })
     }
 
-    /// The inputs, values and noise of the rows that stay, as they were given, with more after them.
+    /// Given the rows that stay, in the order in which they were given, and more after them.
     fn changed(
         &self,
         stays: &dyn Fn(usize) -> bool,
         (x, residual, noise): (MatRef<'_, T>, &[f64], &[f64]),
-    ) -> Result<Self> {
-        let n = self.order.len();
-        let mut place = vec![0; n];
-        self.order.iter().enumerate().for_each(|(at, &row)| place[row] = at);
-        let kept: Vec<usize> = (0..n).filter(|&row| stays(row)).map(|row| place[row]).collect();
+    ) -> Result<Arc<dyn Solution<T>>> {
+        let places = self.grid.order.places(self.points.nrows());
+        let kept: Vec<usize> =
+            places.into_iter().enumerate().filter(|(row, _)| stays(*row)).map(|(_, at)| at).collect();
         let points = Mat::from_fn(kept.len() + x.nrows(), self.points.ncols(), |row, col| match kept.get(row) {
             Some(&at) => self.points[(at, col)],
             None => x[(row - kept.len(), col)],
         });
         let values: Vec<f64> = kept.iter().map(|&at| self.values[at]).chain(residual.iter().copied()).collect();
         let noise: Vec<f64> = kept.iter().map(|_| self.noise).chain(noise.iter().copied()).collect();
-        let why = |NoGrid(why)| not_by(Toeplitz::NAME, &format!("updates to points that are no grid ({why})"));
-        Self::new(self.kernel.clone(), points.as_ref(), &values, &noise, self.par).map_err(why)?
-    }
-
-    /// The place of a point of the grid, if it is one.
-    fn place(&self, x: MatRef<'_, T>, row: usize) -> Option<usize> {
-        let key =
-            |at: MatRef<'_, T>, row: usize| (0..at.ncols()).map(|col| at[(row, col)].as_f64()).collect::<Vec<_>>();
-        let (wanted, points) = (key(x, row), self.points.as_ref());
-        let column = (0..points.ncols()).find(|&col| points[(0, col)] != points[(points.nrows() - 1, col)])?;
-        let time = |at: usize| points[(at, column)].as_f64();
-        let found = (0..points.nrows()).collect::<Vec<_>>().partition_point(|&at| time(at) < wanted[column]);
-        (found < points.nrows() && key(points, found) == wanted).then_some(found)
+        let missing = values.iter().position(|value| value.is_nan());
+        let grid = Grid::fitting(&*self.kernel, points.as_ref(), missing, &noise)
+            .map_err(|why| not_by(NAME, &format!("updates to points that are no grid ({why})")))?;
+        Ok(ToeplitzSolution::of(Self::new(self.kernel.clone(), grid, points.as_ref(), values, self.par)?))
     }
 }
 
@@ -270,13 +266,17 @@ const CHUNK: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct ToeplitzSolution<T: Scalar> {
     kernel: Arc<dyn Kernel<T>>,
-    given: Arc<Given<T>>,
+    given: Arc<OnGrid<T>>,
 }
 
 impl<T: Scalar> ToeplitzSolution<T> {
+    fn of(given: OnGrid<T>) -> Arc<dyn Solution<T>> {
+        Arc::new(Self { kernel: given.kernel.clone(), given: given.into() })
+    }
+
     /// K(X, x) and T⁻¹K(X, x).
     fn projected(&self, x: MatRef<'_, T>) -> Result<[Mat<f64>; 2]> {
-        let Given { points, inverse, par, .. } = &*self.given;
+        let OnGrid { points, inverse, par, .. } = &*self.given;
         let mut cross = Mat::zeros(points.nrows(), x.nrows());
         cross_into(&*self.kernel, points.as_ref(), x, cross.as_mut(), *par)?;
         let cross = Mat::from_fn(cross.nrows(), cross.ncols(), |row, col| cross[(row, col)].as_f64());
@@ -297,14 +297,15 @@ impl<T: Scalar> ToeplitzSolution<T> {
         }
         let kernel: Arc<dyn Kernel<T>> = Arc::new(kernel);
         let noise = vec![noise; values.len()];
-        let given = Given::new(kernel.clone(), points.as_ref(), &values, &noise, Par::rayon(0));
-        Ok(Arc::new(Self { kernel, given: given.map_err(NoGrid::into_error)??.into() }))
+        let missing = values.iter().position(|value| value.is_nan());
+        let grid = Grid::fitting(&*kernel, points.as_ref(), missing, &noise).map_err(|why| refusal(NAME, &why))?;
+        Ok(Self::of(OnGrid::new(kernel, grid, points.as_ref(), values, Par::rayon(0))?))
     }
 }
 
 impl<T: Scalar> Solution<T> for ToeplitzSolution<T> {
     fn engine(&self) -> &'static str {
-        Toeplitz::NAME
+        NAME
     }
 
     fn kernel(&self) -> &Arc<dyn Kernel<T>> {
@@ -325,11 +326,11 @@ impl<T: Scalar> Solution<T> for ToeplitzSolution<T> {
         diag_into(&*self.kernel, x, &mut prior)?;
         let prior: Vec<f64> = prior.iter().map(|prior| prior.as_f64()).collect();
         let (mut mean, mut variance) = (vec![0.0; n], prior.clone());
-        let Given { kernel, values, noise, white, inverse, precisions, .. } = &*self.given;
+        let OnGrid { kernel, grid, points, values, noise, white, inverse, precisions, .. } = &*self.given;
         let whole = Arc::ptr_eq(kernel, &self.kernel);
         let mut others = Vec::new();
         for row in 0..n {
-            match if whole { self.given.place(x, row) } else { None } {
+            match if whole { grid.place(points.as_ref(), x, row) } else { None } {
                 // K T⁻¹y = y − R T⁻¹y and K − K T⁻¹K = R − R² T⁻¹, for the R = T − K that is noise.
                 Some(place) => {
                     let all = noise + white;
@@ -374,28 +375,25 @@ impl<T: Scalar> Solution<T> for ToeplitzSolution<T> {
     }
 
     fn with(&self, x: MatRef<'_, T>, residual: &[f64], noise: &[f64]) -> Result<Arc<dyn Solution<T>>> {
-        let given = self.given.changed(&|_| true, (x, residual, noise))?;
-        Ok(Arc::new(Self { kernel: self.kernel.clone(), given: given.into() }))
+        self.given.changed(&|_| true, (x, residual, noise))
     }
 
     fn without(&self, stays: &dyn Fn(usize) -> bool) -> Result<Arc<dyn Solution<T>>> {
         let nothing = self.given.points.as_ref().subrows(0, 0);
-        let given = self.given.changed(stays, (nothing, &[], &[]))?;
-        Ok(Arc::new(Self { kernel: self.kernel.clone(), given: given.into() }))
+        self.given.changed(stays, (nothing, &[], &[]))
     }
 
     fn observations(&self) -> usize {
-        self.given.order.len()
+        self.given.points.nrows()
     }
 
     #[cfg(feature = "serde")]
     fn write(&self, to: &mut crate::save::Writer) -> Result<()> {
         let kernel: &dyn Kernel<T> = &*self.kernel;
-        let Given { points, order, values, noise, .. } = &*self.given;
+        let OnGrid { points, grid, values, noise, .. } = &*self.given;
         // As they were given.
-        let mut place = vec![0; order.len()];
-        order.iter().enumerate().for_each(|(at, &row)| place[row] = at);
-        let residuals: Vec<f64> = place.iter().map(|&at| values[at]).collect();
+        let place = grid.order.places(points.nrows());
+        let residuals = grid.order.given(values.clone());
         to.put("kernel", kernel as &dyn Expr)?;
         to.put("points", &Mat::from_fn(points.nrows(), points.ncols(), |row, col| points[(place[row], col)]))?;
         to.put("residuals", residuals.as_slice())?;

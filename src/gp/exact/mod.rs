@@ -11,9 +11,10 @@ use faer::{Mat, MatRef, Par};
 pub(super) use observed::residuals;
 use observed::{Observed, observed};
 
+use crate::engine::Weights;
 use crate::gp::checks::{check_inputs, check_psd};
 use crate::gp::data::Data;
-use crate::gp::engine::{self, Engine, Explanation, Problem, Solver, Weights};
+use crate::gp::engine::{self, Engine, Explanation, Problem, Solver};
 use crate::gp::fit::{Warning, examine_one};
 use crate::gp::latents::PerLatent;
 use crate::gp::leave_one_out::LeaveOneOut;
@@ -157,6 +158,20 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     }
 
     /// Sets the engine: the algebra that it does its work with. By default the quickest of those that apply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::{Engine, ExactGp};
+    /// use mercer::prelude::*;
+    ///
+    /// let data = Data::new(mat![[0.0], [0.3], [2.0]], [0.1, 0.4, f64::NAN]); // the last was not observed
+    /// let gp = ExactGp::new(Matern32::new(1.0));
+    /// let of = |engine| gp.clone().with_engine(engine).objective(&data);
+    /// assert!((of(Engine::markov())? - of(Engine::Dense)?).abs() < 1e-14);
+    /// assert!(of(Engine::Toeplitz).is_err()); // a gap
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     #[must_use]
     pub fn with_engine(mut self, engine: Engine) -> Self {
         self.engine = engine;
@@ -169,6 +184,19 @@ impl<K: Expr + Clone, N: GaussianNoise + Clone> ExactGp<K, N> {
     ///
     /// Those of data that do not fit the model, as in [`objective`](Model::objective); [`Error::Setting`](crate::Error::Setting)
     /// for an engine set by name that does not apply.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mercer::gp::ExactGp;
+    /// use mercer::prelude::*;
+    ///
+    /// let data = Data::new((0..600).map(f64::from).collect::<Vec<_>>(), vec![0.3; 600]);
+    /// let found = ExactGp::new(Rbf::new(2.0)).explain(&data)?;
+    /// assert_eq!(found.chosen(), "Toeplitz");
+    /// println!("{found}"); // a line for each engine
+    /// # Ok::<(), mercer::Error>(())
+    /// ```
     pub fn explain<T: Scalar>(&self, data: &Data<T>) -> Result<Explanation>
     where
         K: Kernel<T>,
@@ -335,15 +363,17 @@ fn evidence<T: Scalar>((model, x, y): On<'_, T>) -> Result<f64> {
     }
     let seen = Observed::of(x, y);
     let tape = Tape::new(model.par);
-    let recorded = model.record(&tape, (x, y), &noise, &seen, false)?;
+    let recorded = model.record(&tape, (x, y), &seen, None, false)?;
     tape.scalar(recorded.evidence)
 }
 
 fn gradient<T: Scalar>((model, x, y, memory): Remembered<'_, T>) -> Result<(f64, Vec<f64>)> {
     model.check(x, y)?;
     let (noise, seen) = (model.noise(y.len())?, Observed::of(x, y));
+    let problem = model.problem(x, y, &noise);
+    let solver = engine::choose(model.engine, &problem)?.solver(&problem)?;
     memory.on_tape_that_watches(false, model.par, |tape| {
-        let recorded = model.record(tape, (x, y), &noise, &seen, true)?;
+        let recorded = model.record(tape, (x, y), &seen, solver, true)?;
         let gradients = tape.backward(recorded.evidence)?;
         let gradient = gather(&gradients, tape, &recorded.parameters)?;
         tape.recycle(gradients);
@@ -409,24 +439,24 @@ impl<'a, T: Scalar> Core<'a, T> {
         Ok((factor, weights, variances))
     }
 
+    /// With a solver where an engine has one.
     fn record<'t>(
         &self,
         tape: &'t Tape<'a, T>,
         (x, y): (MatRef<'a, T>, &[T]),
-        noise: &[f64],
         seen: &'a Observed<'a, T>,
+        solver: Option<Box<dyn Solver + 'a>>,
         differentiable: bool,
     ) -> Result<Recorded<'t, T>> {
         let kernel = tape.kernel_var(self.kernel, differentiable)?;
-        let problem = self.problem(x, y, noise);
-        let solver = engine::choose(self.engine, &problem)?.solver(&problem)?;
+        let n = y.len();
         let (x, y, rows) = if solver.is_some() { (x, y, None) } else { (seen.x(), seen.y(), seen.rows()) };
         let x = tape.constant(x);
-        let noise = noise_variances_of(tape, self.likelihood, noise.len(), rows)?;
+        let noise = noise_variances_of(tape, self.likelihood, n, rows)?;
         let mean = prior_mean(tape, self.mean, x)?;
         let residual = tape.constant_owned(Mat::from_fn(y.len(), 1, |row, _| y[row])) - mean.value;
         let evidence = match solver {
-            Some(solver) => log_density_by(tape, solver, kernel.theta(), residual, noise.value, differentiable)?,
+            Some(solver) => log_density_by(tape, solver, kernel.theta(), residual, noise.value)?,
             None => residual.gaussian_log_density_of_sum(kernel.gram(x)?, noise.value, self.jitter)?.0,
         };
         Ok(Recorded { evidence, parameters: [kernel.theta(), mean.theta, noise.theta] })
@@ -441,10 +471,9 @@ fn log_density_by<'t, 'a, T: Scalar>(
     theta: Var<'t, T>,
     residual: Var<'t, T>,
     noise: Var<'t, T>,
-    differentiable: bool,
 ) -> Result<Var<'t, T>> {
     let values: Vec<f64> = tape.value(residual)?.as_mat().col(0).iter().map(|value| value.as_f64()).collect();
-    let density = solver.density(values, differentiable)?;
+    let density = solver.density(values, true)?;
     let params = tape.shape(theta)?.0;
     let wants = [tape.needs_gradient(residual)?, tape.needs_gradient(noise)?];
     let reverse = move |cotangent: MatRef<'_, T>| {
